@@ -1,0 +1,203 @@
+import {
+  ConfigurableModuleBuilder,
+  Logger,
+  Module,
+  Scope,
+  type DynamicModule,
+  type NestModule,
+  type OnModuleInit,
+  type Provider,
+} from '@nestjs/common';
+import {
+  APP_INTERCEPTOR,
+  DiscoveryModule,
+  DiscoveryService,
+  HttpAdapterHost,
+  MetadataScanner,
+  ModuleRef,
+  REQUEST,
+} from '@nestjs/core';
+import { BackgroundTasks } from './collect/background-tasks.js';
+import { BackgroundExplorer } from './collect/background.explorer.js';
+import { findCollection } from './collect/find-collection.js';
+import { TaskIntake } from './collect/task-intake.js';
+import { MemoryEngine } from './engine/memory/memory.engine.js';
+import { TaskEvents } from './observe/task-events.js';
+import { TaskLog } from './observe/task-log.js';
+import type { BackgroundTasksOptions } from './options/module-options.js';
+import { ResolvedOptions } from './options/resolved-options.js';
+import { BackgroundTasksInterceptor } from './release/background-tasks.interceptor.js';
+import { Release } from './release/release.js';
+import { RequestHook } from './release/request-hook.js';
+import { Lifecycle, LifecycleModule } from './run/lifecycle.js';
+import { TaskRunner } from './run/task-runner.js';
+import { TaskWorker } from './run/task-worker.js';
+import { CLOCK, systemClock, type Clock } from './task/clock.js';
+import { TaskRegistry } from './task/task-registry.js';
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
+  new ConfigurableModuleBuilder<BackgroundTasksOptions>({ moduleName: 'BackgroundTasks' })
+    .setClassMethodName('forRoot')
+    .setFactoryMethodName('createBackgroundTasksOptions')
+    .build();
+
+/** What `forRootAsync()` takes: one of `useFactory`, `useClass` and `useExisting`. */
+export type BackgroundTasksAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
+
+/** For `useClass` and `useExisting`. */
+export interface BackgroundTasksOptionsFactory {
+  createBackgroundTasksOptions(): BackgroundTasksOptions | Promise<BackgroundTasksOptions>;
+}
+
+const LIFECYCLE_PARTS = Symbol('nestjs-background-tasks:lifecycle-parts');
+
+const providers: Provider[] = [
+  TaskRegistry,
+  { provide: CLOCK, useValue: systemClock },
+  {
+    provide: TaskLog,
+    useFactory: () => new TaskLog(new Logger('BackgroundTasks')),
+  },
+  {
+    provide: ResolvedOptions,
+    inject: [MODULE_OPTIONS_TOKEN],
+    useFactory: (options: BackgroundTasksOptions) => new ResolvedOptions(options),
+  },
+  {
+    provide: TaskEvents,
+    inject: [CLOCK, TaskLog],
+    useFactory: (clock: Clock, log: TaskLog) =>
+      new TaskEvents(clock, (error) => log.listenerFailed(error)),
+  },
+  {
+    provide: TaskWorker,
+    inject: [CLOCK, TaskEvents, TaskLog],
+    useFactory: (clock: Clock, events: TaskEvents, log: TaskLog) =>
+      new TaskWorker(clock, Math.random, events, log),
+  },
+  {
+    provide: MemoryEngine,
+    inject: [ResolvedOptions, TaskWorker, CLOCK],
+    useFactory: (options: ResolvedOptions, worker: TaskWorker, clock: Clock) =>
+      new MemoryEngine(options.queues.values(), worker, clock),
+  },
+  {
+    provide: TaskIntake,
+    inject: [ResolvedOptions, TaskRegistry, MemoryEngine, TaskEvents, CLOCK],
+    useFactory: (...parts: ConstructorParameters<typeof TaskIntake>) => new TaskIntake(...parts),
+  },
+  {
+    provide: Release,
+    inject: [TaskIntake, MemoryEngine, TaskWorker, TaskEvents, ResolvedOptions, CLOCK],
+    useFactory: (
+      intake: TaskIntake,
+      engine: MemoryEngine,
+      worker: TaskWorker,
+      events: TaskEvents,
+      { request }: ResolvedOptions,
+      clock: Clock,
+    ) => new Release(intake, engine, worker, events, request, clock),
+  },
+  {
+    provide: RequestHook,
+    inject: [Release, HttpAdapterHost],
+    useFactory: (release: Release, { httpAdapter }: HttpAdapterHost) => {
+      const hook = new RequestHook(release);
+      hook.install(httpAdapter);
+      return hook;
+    },
+  },
+  {
+    provide: BackgroundTasksInterceptor,
+    inject: [Release],
+    useFactory: (release: Release) => new BackgroundTasksInterceptor(release),
+  },
+  { provide: APP_INTERCEPTOR, useExisting: BackgroundTasksInterceptor },
+  {
+    provide: BackgroundExplorer,
+    inject: [
+      DiscoveryService,
+      MetadataScanner,
+      ModuleRef,
+      ResolvedOptions,
+      TaskRegistry,
+      TaskIntake,
+    ],
+    useFactory: (...parts: ConstructorParameters<typeof BackgroundExplorer>) =>
+      new BackgroundExplorer(...parts),
+  },
+  {
+    // What starts and stops is handed over once there is something to start.
+    provide: LIFECYCLE_PARTS,
+    inject: [Lifecycle, MemoryEngine, TaskEvents, CLOCK, ResolvedOptions],
+    useFactory: (
+      lifecycle: Lifecycle,
+      engine: MemoryEngine,
+      events: TaskEvents,
+      clock: Clock,
+      { drainTimeoutMs }: ResolvedOptions,
+    ) => lifecycle.take({ engine, events, clock, drainTimeoutMs }),
+  },
+  {
+    provide: TaskRunner,
+    inject: [TaskIntake, TaskEvents],
+    useFactory: (intake: TaskIntake, events: TaskEvents) => new TaskRunner(intake, events),
+  },
+  {
+    provide: BackgroundTasks,
+    scope: Scope.REQUEST,
+    inject: [REQUEST, TaskIntake],
+    useFactory: (request: unknown, intake: TaskIntake) =>
+      new BackgroundTasks(intake, findCollection(request)),
+  },
+];
+
+/**
+ * Background tasks for the whole application: import it once, in the root module. It is global, so
+ * `BackgroundTasks`, `@Tasks()`, `@Background()` and `TaskRunner` work everywhere.
+ */
+@Module({
+  imports: [DiscoveryModule, LifecycleModule],
+  providers,
+  exports: [BackgroundTasks, BackgroundTasksInterceptor, TaskRunner],
+})
+export class BackgroundTasksModule
+  extends ConfigurableModuleClass
+  implements NestModule, OnModuleInit
+{
+  /** @internal */
+  constructor(
+    private readonly explorer: BackgroundExplorer,
+    private readonly hook: RequestHook,
+    private readonly adapterHost: HttpAdapterHost,
+  ) {
+    super();
+  }
+
+  /**
+   * @param options defaults to one queue of ten at a time, one attempt a task
+   * @throws UnknownOptionError, InvalidOptionError at start-up
+   */
+  static override forRoot(options: BackgroundTasksOptions = {}): DynamicModule {
+    return { ...super.forRoot(options), global: true };
+  }
+
+  /**
+   * Options from other providers, a configuration service for example.
+   *
+   * @throws UnknownOptionError, InvalidOptionError at start-up
+   */
+  static override forRootAsync(options: BackgroundTasksAsyncOptions): DynamicModule {
+    return { ...super.forRootAsync(options), global: true };
+  }
+
+  /** @internal Before routes are registered: under a test module there was no adapter until now. */
+  configure(): void {
+    this.hook.install(this.adapterHost.httpAdapter);
+  }
+
+  /** @internal */
+  onModuleInit(): void {
+    this.explorer.explore();
+  }
+}

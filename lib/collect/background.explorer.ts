@@ -1,0 +1,99 @@
+import type { DiscoveryService, MetadataScanner, ModuleRef } from '@nestjs/core';
+import { DuplicateModuleError } from '../errors/misuse.errors.js';
+import type { ResolvedOptions } from '../options/resolved-options.js';
+import type { MethodIntake } from '../task/ambient.js';
+import { backgroundMethodOf } from '../task/background-method.js';
+import type { TaskRegistry } from '../task/task-registry.js';
+import { bindToIntake, refuseRoute } from './background.decorator.js';
+import { TaskIntake } from './task-intake.js';
+
+type Provider = ReturnType<DiscoveryService['getProviders']>[number];
+
+/** Finds the `@Background()` methods of an application's providers and makes them its tasks. */
+export class BackgroundExplorer {
+  constructor(
+    private readonly discovery: DiscoveryService,
+    private readonly scanner: MetadataScanner,
+    private readonly moduleRef: ModuleRef,
+    private readonly options: ResolvedOptions,
+    private readonly registry: TaskRegistry,
+    private readonly intake: MethodIntake,
+  ) {}
+
+  /**
+   * @throws DuplicateTaskNameError, BackgroundMethodError (a route), UnknownQueueError,
+   * InvalidOptionError, DuplicateModuleError
+   */
+  explore(): void {
+    const providers = this.discovery.getProviders();
+    const modules = providers.filter(({ token }) => token === TaskIntake);
+    if (modules.length > 1) {
+      throw new DuplicateModuleError(modules.length);
+    }
+    for (const provider of [...providers, ...this.discovery.getControllers()]) {
+      if (!provider.isAlias) {
+        this.exploreProvider(provider);
+      }
+    }
+  }
+
+  private exploreProvider(provider: Provider): void {
+    const instances = instancesOf(provider);
+    const sample: unknown = instances[0] ?? provider.metatype?.prototype;
+    if (typeof sample !== 'object' || sample === null) {
+      return;
+    }
+    const prototype: unknown =
+      instances.length > 0 ? (Object.getPrototypeOf(sample) as unknown) : sample;
+    if (typeof prototype !== 'object' || prototype === null || prototype === Object.prototype) {
+      return;
+    }
+    let isFound = false;
+    for (const key of this.scanner.getAllMethodNames(prototype)) {
+      isFound = this.exploreMethod(provider, prototype, key) || isFound;
+    }
+    if (isFound) {
+      instances.forEach((instance) => bindToIntake(instance, this.intake));
+    }
+  }
+
+  private exploreMethod(provider: Provider, prototype: object, key: string): boolean {
+    const method = (prototype as Record<string, unknown>)[key];
+    const background = backgroundMethodOf(method);
+    if (background === undefined) {
+      return false;
+    }
+    const type = prototype.constructor;
+    const member = `${type.name}.${key}`;
+    refuseRoute(method as object, member);
+    this.registry.register({
+      name: background.options?.name ?? member,
+      type,
+      member,
+      method: background.method,
+      settings: this.options.forTask(undefined, background.options),
+      resolveTarget: () => this.resolve(provider),
+    });
+    return true;
+  }
+
+  private async resolve(provider: Provider): Promise<object> {
+    if (provider.isDependencyTreeStatic() && !provider.isTransient) {
+      return provider.instance as object;
+    }
+    return this.moduleRef.resolve<object>(provider.token as never, undefined, { strict: false });
+  }
+}
+
+/** The instances there are before any request: one of a singleton, one per consumer of a transient. */
+function instancesOf(provider: Provider): object[] {
+  if (!provider.isDependencyTreeStatic()) {
+    return [];
+  }
+  const instances: unknown[] = provider.isTransient
+    ? provider.getStaticTransientInstances().map((host) => host?.instance as unknown)
+    : [provider.instance];
+  return instances.filter(
+    (instance): instance is object => typeof instance === 'object' && instance !== null,
+  );
+}

@@ -1,0 +1,56 @@
+import type { MethodIntake, OpenRequest } from '../task/ambient.js';
+import type { Task } from '../task/task.js';
+
+/** Who opened a collection, and sees to it once there is something in it. */
+export interface CollectionKeeper {
+  /** Called with the first task: from here on somebody must wait for the response to close. */
+  watch(collection: Collection): void;
+}
+
+/** How the handler of the request has fared so far. `none`: it has not begun, or has not been let. */
+export type HandlerState = 'none' | 'running' | 'completed' | 'failed';
+
+/** The tasks of one request, in the order added. One is opened a request; most stay empty. */
+export class Collection implements OpenRequest {
+  readonly kind = 'request';
+  handler: HandlerState = 'none';
+  /** The response is over: everything the client will ever get of it, it has. */
+  isClosed = false;
+  /** Tasks can be added. False once they are released: a later one is on its own. */
+  isOpen = true;
+  private tasks: Task[] | undefined = undefined;
+
+  constructor(
+    readonly intake: MethodIntake,
+    private readonly keeper: CollectionKeeper,
+    /** The response to wait for; `undefined` where there is none (RPC, WebSocket). */
+    public response: object | undefined,
+  ) {}
+
+  get size(): number {
+    return this.tasks?.length ?? 0;
+  }
+
+  add(task: Task): void {
+    if (this.tasks === undefined) {
+      this.tasks = [task];
+      this.keeper.watch(this);
+    } else {
+      this.tasks.push(task);
+    }
+  }
+
+  /** What has been collected so far, without taking it. */
+  peek(): readonly Task[] {
+    return this.tasks ?? [];
+  }
+
+  /** Hands over the tasks and closes: the request itself is let go. */
+  seal(): readonly Task[] {
+    const tasks = this.tasks ?? [];
+    this.isOpen = false;
+    this.tasks = undefined;
+    this.response = undefined;
+    return tasks;
+  }
+}

@@ -1,0 +1,21 @@
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { NoRequestError } from '../errors/misuse.errors.js';
+import { BackgroundTasks } from './background-tasks.js';
+import { findCollection } from './find-collection.js';
+import { TaskIntake } from './task-intake.js';
+
+/**
+ * Parameter decorator: the {@link BackgroundTasks} of the request that the handler answers. The
+ * controller stays a singleton, which is several times cheaper than injecting the collection.
+ *
+ * @throws NoRequestError where `BackgroundTasksModule` is not imported
+ */
+export const Tasks: () => ParameterDecorator = createParamDecorator(
+  (_: unknown, context: ExecutionContext): BackgroundTasks => {
+    const collection = findCollection(context.switchToHttp().getRequest<unknown>());
+    if (!(collection?.intake instanceof TaskIntake)) {
+      throw new NoRequestError();
+    }
+    return new BackgroundTasks(collection.intake, collection);
+  },
+);

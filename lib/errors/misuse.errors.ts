@@ -1,0 +1,154 @@
+import { BackgroundTasksError } from './background-tasks.error.js';
+
+/** A wrong option: an unknown key, a value out of range, an unparsable duration. */
+export class InvalidOptionError extends BackgroundTasksError {
+  readonly code = 'BGT_INVALID_OPTION';
+
+  constructor(
+    /** Where the option stands, for example `queues.emails.concurrency`. */
+    readonly path: string,
+    problem: string,
+  ) {
+    super(`Option "${path}": ${problem}`);
+  }
+}
+
+/** A key that no option has. */
+export class UnknownOptionError extends BackgroundTasksError {
+  readonly code = 'BGT_UNKNOWN_OPTION';
+
+  constructor(
+    /** Where the unknown key stands, for example `queues.emails.concurency`. */
+    readonly path: string,
+    known: readonly string[],
+    /** The valid name nearest to the unknown one, if any is near. */
+    readonly suggestion?: string,
+  ) {
+    super(
+      suggestion
+        ? `Unknown option "${path}". Did you mean "${suggestion}"?`
+        : `Unknown option "${path}". Known options: ${known.join(', ')}.`,
+    );
+  }
+}
+
+/** A task was addressed to a queue that the module does not configure. */
+export class UnknownQueueError extends BackgroundTasksError {
+  readonly code = 'BGT_UNKNOWN_QUEUE';
+
+  constructor(
+    readonly queue: string,
+    known: readonly string[],
+    readonly suggestion?: string,
+  ) {
+    super(
+      `Unknown queue "${queue}". ${
+        suggestion ? `Did you mean "${suggestion}"?` : `Known queues: ${known.join(', ')}.`
+      } Queues are declared in BackgroundTasksModule.forRoot({ queues: { … } }).`,
+    );
+  }
+}
+
+/** `addTask()` got something that is not a function. */
+export class NotAFunctionError extends BackgroundTasksError {
+  readonly code = 'BGT_NOT_A_FUNCTION';
+
+  constructor(received: string) {
+    super(
+      `addTask() expects a function, got ${received}. Pass the function without calling it, its ` +
+        'arguments after it: addTask(fn, ...args) or addTask(options, fn, ...args).',
+    );
+  }
+}
+
+/** `@Background()` stands where it cannot work. */
+export class BackgroundMethodError extends BackgroundTasksError {
+  readonly code = 'BGT_BACKGROUND_METHOD';
+
+  constructor(
+    /** `Class.method` of the decorated member. */
+    readonly member: string,
+    problem: string,
+  ) {
+    super(`@Background() on ${member}: ${problem}`);
+  }
+}
+
+/** Two `@Background()` methods have the same task name. */
+export class DuplicateTaskNameError extends BackgroundTasksError {
+  readonly code = 'BGT_DUPLICATE_TASK_NAME';
+
+  constructor(
+    readonly taskName: string,
+    first: string,
+    second: string,
+  ) {
+    super(
+      `Two @Background() methods are named "${taskName}": ${first} and ${second}. ` +
+        'Give one of them a name of its own: @Background({ name: "…" }).',
+    );
+  }
+}
+
+/** A `@Background()` method was passed to `addTask()`, but this application does not have it. */
+export class UnknownTaskError extends BackgroundTasksError {
+  readonly code = 'BGT_UNKNOWN_TASK';
+
+  constructor(readonly taskName: string) {
+    super(
+      `No @Background() method named "${taskName}" is known to this application. ` +
+        'Is its class listed as a provider?',
+    );
+  }
+}
+
+/** A `@Background()` method was passed to `addTask()`, and several providers share it. */
+export class AmbiguousTaskError extends BackgroundTasksError {
+  readonly code = 'BGT_AMBIGUOUS_TASK';
+
+  constructor(
+    readonly taskName: string,
+    candidates: readonly string[],
+  ) {
+    super(
+      `"${taskName}" is a @Background() method of several providers (${candidates.join(', ')}), so ` +
+        'addTask() cannot tell which one is meant. Call the method on its provider instead.',
+    );
+  }
+}
+
+/** `BackgroundTasks` was used where no request is being handled. */
+export class NoRequestError extends BackgroundTasksError {
+  readonly code = 'BGT_NO_REQUEST';
+
+  constructor() {
+    super(
+      'BackgroundTasks collects the tasks of a request, and no request is being handled here. ' +
+        'Outside a request (cron jobs, scripts, consumers) inject TaskRunner and call its addTask().',
+    );
+  }
+}
+
+/** The module was imported more than once into one application. */
+export class DuplicateModuleError extends BackgroundTasksError {
+  readonly code = 'BGT_DUPLICATE_MODULE';
+
+  constructor(count: number) {
+    super(
+      `BackgroundTasksModule is registered ${count} times in this application. It is global: call ` +
+        'forRoot() or forRootAsync() once, in the root module, and inject its providers anywhere.',
+    );
+  }
+}
+
+/** A task was added after the application had shut down. */
+export class ShutDownError extends BackgroundTasksError {
+  readonly code = 'BGT_SHUT_DOWN';
+
+  constructor(readonly taskName: string) {
+    super(
+      `Task "${taskName}" cannot be added: the application has shut down. ` +
+        'Add tasks before app.close() completes.',
+    );
+  }
+}

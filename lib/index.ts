@@ -1,0 +1,49 @@
+export {
+  BackgroundTasksModule,
+  type BackgroundTasksAsyncOptions,
+  type BackgroundTasksOptionsFactory,
+} from './background-tasks.module.js';
+export { Background, type BackgroundOptions } from './collect/background.decorator.js';
+export { BackgroundTasks } from './collect/background-tasks.js';
+export { Tasks } from './collect/tasks.decorator.js';
+export { BackgroundTasksError } from './errors/background-tasks.error.js';
+export {
+  AmbiguousTaskError,
+  BackgroundMethodError,
+  DuplicateModuleError,
+  DuplicateTaskNameError,
+  InvalidOptionError,
+  NoRequestError,
+  NotAFunctionError,
+  ShutDownError,
+  UnknownOptionError,
+  UnknownQueueError,
+  UnknownTaskError,
+} from './errors/misuse.errors.js';
+export type { TaskEvent } from './observe/task-event.js';
+export type {
+  BackgroundTasksOptions,
+  QueueOptions,
+  RequestOptions,
+  TaskDefaults,
+} from './options/module-options.js';
+export { BackgroundTasksInterceptor } from './release/background-tasks.interceptor.js';
+export { currentTask, type CurrentTask } from './run/current-task.js';
+export { TaskRunner } from './run/task-runner.js';
+export type { Duration } from './task/duration.js';
+export type { DropReason, Outcome, TaskStatus } from './task/outcome.js';
+export { TaskHandle } from './task/task-handle.js';
+export type {
+  BackoffFunction,
+  Priority,
+  RetryOptions,
+  TaskOptions,
+  When,
+} from './task/task-options.js';
+export {
+  RetryLaterError,
+  TaskAbandonedError,
+  TaskCancelledError,
+  TaskTimeoutError,
+  UnrecoverableError,
+} from './task/task.errors.js';

@@ -1,0 +1,32 @@
+import { Subject, type Observable } from 'rxjs';
+import type { Clock } from '../task/clock.js';
+import type { Task } from '../task/task.js';
+import { IsolatedObservable } from './isolated-observable.js';
+import type { EventDetails, TaskEvent } from './task-event.js';
+
+/** Tells listeners what happens to tasks. What nobody listens to is not even put together. */
+export class TaskEvents {
+  private readonly subject = new Subject<TaskEvent>();
+  /** Hot: a subscriber sees what happens from now on. Completes when the application has shut down. */
+  readonly stream: Observable<TaskEvent>;
+
+  constructor(
+    private readonly clock: Clock,
+    onListenerError: (error: unknown) => void,
+  ) {
+    this.stream = new IsolatedObservable(this.subject, onListenerError);
+  }
+
+  emit<Type extends TaskEvent['type']>(type: Type, task: Task, details: EventDetails<Type>): void {
+    if (!this.subject.observed) {
+      return;
+    }
+    const { id, name, queue, attempts } = task;
+    const event = { type, id, name, queue, at: this.clock.now(), attempt: attempts, ...details };
+    this.subject.next(event as unknown as TaskEvent);
+  }
+
+  complete(): void {
+    this.subject.complete();
+  }
+}

@@ -1,0 +1,119 @@
+import { closestMatch } from 'leven';
+import { InvalidOptionError, UnknownOptionError } from '../errors/misuse.errors.js';
+import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
+
+/** Throws where `value`, found at `path`, is not acceptable. Never called with `undefined`. */
+export type Check = (value: unknown, path: string) => void;
+
+/** One check for each key that `T` may have: what is not in it is refused. */
+export type Shape<T> = { readonly [Key in keyof Required<T>]: Check };
+
+/** @throws UnknownOptionError, InvalidOptionError */
+export function checkShape<T>(value: unknown, path: string, shape: Shape<T>): void {
+  if (!isPlainObject(value)) {
+    throw new InvalidOptionError(path, `expected an object, got ${describe(value)}.`);
+  }
+  const checks: Record<string, Check> = shape;
+  for (const [key, entry] of Object.entries(value)) {
+    const keyPath = path === '' ? key : `${path}.${key}`;
+    if (!Object.hasOwn(checks, key)) {
+      const known = Object.keys(checks);
+      throw new UnknownOptionError(keyPath, known, nearest(key, known));
+    }
+    if (entry !== undefined) {
+      checks[key]?.(entry, keyPath);
+    }
+  }
+}
+
+/** The candidate that `word` is probably a misspelling of. */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  const maxDistance = Math.max(2, Math.floor(word.length / 3));
+  return closestMatch(word, [...candidates], { maxDistance });
+}
+
+export const checkString: Check = (value, path) => {
+  if (typeof value !== 'string' || value === '') {
+    throw new InvalidOptionError(path, `expected a non-empty string, got ${describe(value)}.`);
+  }
+};
+
+export const checkFunction: Check = (value, path) => {
+  if (typeof value !== 'function') {
+    throw new InvalidOptionError(path, `expected a function, got ${describe(value)}.`);
+  }
+};
+
+export const checkDuration: Check = (value, path) => {
+  if (toMilliseconds(value) === undefined) {
+    throw new InvalidOptionError(path, `expected ${DURATION_FORMAT}, got ${describe(value)}.`);
+  }
+};
+
+/** A duration longer than nothing. */
+export const checkPositiveDuration: Check = (value, path) => {
+  checkDuration(value, path);
+  if (toMilliseconds(value) === 0) {
+    throw new InvalidOptionError(path, `expected more than zero, got ${describe(value)}.`);
+  }
+};
+
+export const checkCount: Check = (value, path) => {
+  const isUnlimited = value === Number.POSITIVE_INFINITY;
+  if (!isUnlimited && (!Number.isInteger(value) || (value as number) < 1)) {
+    throw new InvalidOptionError(path, `expected a whole number from 1, got ${describe(value)}.`);
+  }
+};
+
+/** @returns a check that accepts just these values */
+export function checkOneOf(...accepted: readonly string[]): Check {
+  return (value, path) => {
+    if (!accepted.includes(value as string)) {
+      const choice = accepted.map((one) => `'${one}'`).join(', ');
+      throw new InvalidOptionError(path, `expected one of ${choice}, got ${describe(value)}.`);
+    }
+  };
+}
+
+/** @returns a check that passes where any of `checks` does, else throws the last one's error */
+export function checkAny(...checks: readonly Check[]): Check {
+  return (value, path) => {
+    for (const [index, check] of checks.entries()) {
+      try {
+        return check(value, path);
+      } catch (error) {
+        if (index === checks.length - 1) {
+          throw error;
+        }
+      }
+    }
+  };
+}
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) {
+    return false;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // A test runner's realm has an Object of its own: any prototype without a parent is plain.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** A value as an error message shows it. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') {
+    return `'${value}'`;
+  }
+  if (typeof value === 'function') {
+    return value.name ? `function ${value.name}` : 'a function';
+  }
+  if (typeof value === 'object' && value !== null) {
+    if (Array.isArray(value)) {
+      return 'an array';
+    }
+    return value instanceof Promise || 'then' in value
+      ? 'a promise'
+      : `an object (${value.constructor?.name ?? 'no class'})`;
+  }
+  return String(value);
+}

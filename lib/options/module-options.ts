@@ -1,0 +1,49 @@
+import type { Duration } from '../task/duration.js';
+import type { TaskOptions } from '../task/task-options.js';
+
+/** What a queue or the module may set for all of its tasks. */
+export type TaskDefaults = Pick<TaskOptions, 'priority' | 'retry' | 'timeout'>;
+
+/** A named lane of its own, and defaults for the tasks that wait in it. */
+export interface QueueOptions extends TaskDefaults {
+  /** How many tasks of the queue run at once; a wait for a delay or a retry does not count. @default 10 */
+  concurrency?: number;
+}
+
+/** How the tasks of one request relate to each other. */
+export interface RequestOptions {
+  /**
+   * `'sequential'` runs the tasks of a request one after the other, in the order added;
+   * `'concurrent'` lets them start together.
+   * @default 'sequential'
+   */
+  order?: 'sequential' | 'concurrent';
+  /**
+   * `'continue'` runs the tasks after a failed one all the same; `'stop'` drops them, which needs
+   * `order: 'sequential'`.
+   * @default 'continue'
+   */
+  onFailure?: 'continue' | 'stop';
+}
+
+/** What `BackgroundTasksModule.forRoot()` takes. Every option has a default. */
+export interface BackgroundTasksOptions extends TaskDefaults {
+  /** The queues, by name. `default` always exists and may be configured here. @default {} */
+  queues?: Record<string, QueueOptions>;
+  request?: RequestOptions;
+  /**
+   * How long a shutdown waits for released tasks before it aborts the running ones and reports the
+   * rest as abandoned.
+   * @default '10s'
+   */
+  drainTimeout?: Duration;
+}
+
+/** A queue's limits, filled in. */
+export interface QueueSettings {
+  readonly name: string;
+  readonly concurrency: number;
+}
+
+/** {@link RequestOptions}, filled in. */
+export type RequestSettings = Readonly<Required<RequestOptions>>;

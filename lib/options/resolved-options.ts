@@ -1,0 +1,182 @@
+import { InvalidOptionError, UnknownQueueError } from '../errors/misuse.errors.js';
+import { toMilliseconds, type Duration } from '../task/duration.js';
+import type { RetryOptions, RetryPolicy, TaskOptions, TaskSettings } from '../task/task-options.js';
+import {
+  checkCount,
+  checkDuration,
+  checkOneOf,
+  checkShape,
+  nearest,
+  type Shape,
+} from './checks.js';
+import type {
+  BackgroundTasksOptions,
+  QueueOptions,
+  QueueSettings,
+  RequestOptions,
+  RequestSettings,
+  TaskDefaults,
+} from './module-options.js';
+import { DEFAULTS_SHAPE, checkTaskOptions } from './task-options.shape.js';
+
+const DEFAULT_QUEUE = 'default';
+const DEFAULT_QUEUE_OPTIONS = { concurrency: 10 } satisfies QueueOptions;
+const DEFAULT_REQUEST: RequestSettings = { order: 'sequential', onFailure: 'continue' };
+const DEFAULT_DRAIN_TIMEOUT: Duration = '10s';
+const DEFAULT_RETRY = {
+  backoff: 'exponential',
+  delay: '1s',
+  factor: 2,
+  maxDelay: '30s',
+  jitter: 'full',
+} satisfies RetryOptions;
+
+const NO_RETRY: RetryPolicy = Object.freeze(toPolicy({ ...DEFAULT_RETRY, attempts: 1 }));
+
+const QUEUE_SHAPE: Shape<QueueOptions> = { ...DEFAULTS_SHAPE, concurrency: checkCount };
+const REQUEST_SHAPE: Shape<RequestOptions> = {
+  order: checkOneOf('sequential', 'concurrent'),
+  onFailure: checkOneOf('continue', 'stop'),
+};
+const MODULE_SHAPE: Shape<BackgroundTasksOptions> = {
+  ...DEFAULTS_SHAPE,
+  queues: checkQueues,
+  drainTimeout: checkDuration,
+  request: (value, path) => checkShape<RequestOptions>(value, path, REQUEST_SHAPE),
+};
+
+/** The module's options, checked once, and the one place where a task's options are merged. */
+export class ResolvedOptions {
+  readonly request: RequestSettings;
+  readonly drainTimeoutMs: number;
+  readonly queues: ReadonlyMap<string, QueueSettings>;
+  private readonly plain = new Map<string, TaskSettings>();
+
+  /** @throws UnknownOptionError, InvalidOptionError */
+  constructor(private readonly options: BackgroundTasksOptions) {
+    checkShape<BackgroundTasksOptions>(options, '', MODULE_SHAPE);
+    this.request = Object.freeze({ ...DEFAULT_REQUEST, ...defined(options.request) });
+    if (this.request.order === 'concurrent' && this.request.onFailure === 'stop') {
+      throw new InvalidOptionError(
+        'request.onFailure',
+        "'stop' needs order: 'sequential'; tasks that start together cannot stop each other.",
+      );
+    }
+    this.drainTimeoutMs = milliseconds(options.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT);
+    const queues: Record<string, QueueOptions> = { [DEFAULT_QUEUE]: {}, ...options.queues };
+    this.queues = new Map(
+      Object.entries(queues).map(([name, queue]) => [
+        name,
+        Object.freeze({
+          name,
+          concurrency: queue.concurrency ?? DEFAULT_QUEUE_OPTIONS.concurrency,
+        }),
+      ]),
+    );
+    // Whatever each queue's defaults come to must be complete now, not at the first task.
+    for (const name of this.queues.keys()) {
+      this.plain.set(name, this.merge(name, {}, {}));
+    }
+  }
+
+  /**
+   * @param call what was passed to `addTask()`
+   * @param declared what stands on `@Background()`, checked at decoration
+   * @throws UnknownOptionError, InvalidOptionError, UnknownQueueError
+   */
+  forTask(call: TaskOptions | undefined, declared: TaskOptions | undefined): TaskSettings {
+    if (call !== undefined) {
+      checkTaskOptions(call, '');
+    }
+    const queue = call?.queue ?? declared?.queue ?? DEFAULT_QUEUE;
+    const plain = this.plain.get(queue);
+    if (plain === undefined) {
+      const known = [...this.queues.keys()];
+      throw new UnknownQueueError(queue, known, nearest(queue, known));
+    }
+    return call === undefined && declared === undefined
+      ? plain
+      : this.merge(queue, declared ?? {}, call ?? {});
+  }
+
+  private merge(queue: string, declared: TaskOptions, call: TaskOptions): TaskSettings {
+    const levels: readonly TaskOptions[] = [
+      this.options,
+      defaultsOf(this.options.queues?.[queue]),
+      declared,
+      call,
+    ];
+    const last = <Key extends keyof TaskOptions>(key: Key): TaskOptions[Key] =>
+      levels.findLast((level) => level[key] !== undefined)?.[key];
+    return Object.freeze({
+      name: call.name ?? declared.name,
+      queue,
+      priority: last('priority') ?? 'normal',
+      delayMs: milliseconds(call.delay ?? declared.delay ?? 0),
+      retry: mergeRetry(levels.map((level) => level.retry)),
+      timeoutMs: toMilliseconds(last('timeout')),
+      when: call.when ?? declared.when ?? 'success',
+    });
+  }
+}
+
+/** From the widest level to the narrowest: `false` clears what was set before it. */
+function mergeRetry(levels: readonly (false | RetryOptions | undefined)[]): RetryPolicy {
+  const start = levels.lastIndexOf(false) + 1;
+  const given = levels.slice(start).filter((level) => typeof level === 'object');
+  if (given.length === 0) {
+    return NO_RETRY;
+  }
+  const merged: RetryOptions = Object.assign({ ...DEFAULT_RETRY }, ...given.map(defined));
+  if (merged.attempts === undefined) {
+    throw new InvalidOptionError(
+      'retry.attempts',
+      'is missing here and at every wider level. Say how often the task is tried in all, ' +
+        'for example retry: { attempts: 3 }.',
+    );
+  }
+  return Object.freeze(toPolicy({ ...merged, attempts: merged.attempts }));
+}
+
+function toPolicy(options: RetryOptions & { attempts: number }): RetryPolicy {
+  const filled = { ...DEFAULT_RETRY, ...options };
+  return {
+    attempts: filled.attempts,
+    backoff: filled.backoff,
+    delayMs: milliseconds(filled.delay),
+    factor: filled.factor,
+    maxDelayMs: milliseconds(filled.maxDelay),
+    jitter: filled.jitter,
+    retryIf: filled.retryIf,
+  };
+}
+
+function checkQueues(value: unknown, path: string): void {
+  const names: Record<string, (queue: unknown, queuePath: string) => void> = {};
+  for (const name of Object.keys(value ?? {})) {
+    if (!/^[\w.-]+$/.test(name)) {
+      throw new InvalidOptionError(
+        `${path}.${name}`,
+        'a queue name has letters, digits, ".", "_" and "-" only.',
+      );
+    }
+    names[name] = (queue, queuePath) => checkShape<QueueOptions>(queue, queuePath, QUEUE_SHAPE);
+  }
+  checkShape(value, path, names);
+}
+
+function defaultsOf({ priority, retry, timeout }: QueueOptions = {}): TaskDefaults {
+  return { priority, retry, timeout };
+}
+
+/** `object` without its `undefined` entries, which would otherwise hide a wider level's. */
+function defined<T extends object>(object: T | undefined): Partial<T> {
+  return Object.fromEntries(
+    Object.entries(object ?? {}).filter(([, value]) => value !== undefined),
+  ) as Partial<T>;
+}
+
+/** For durations that were checked already. */
+function milliseconds(duration: Duration): number {
+  return toMilliseconds(duration) ?? 0;
+}

@@ -1,0 +1,60 @@
+import { InvalidOptionError } from '../errors/misuse.errors.js';
+import type { RetryOptions, TaskOptions } from '../task/task-options.js';
+import {
+  checkAny,
+  checkCount,
+  checkDuration,
+  checkFunction,
+  checkOneOf,
+  checkPositiveDuration,
+  checkShape,
+  checkString,
+  describe,
+  type Check,
+  type Shape,
+} from './checks.js';
+
+const RETRY_SHAPE: Shape<RetryOptions> = {
+  attempts: checkCount,
+  backoff: checkAny(checkFunction, checkOneOf('exponential', 'fixed')),
+  delay: checkDuration,
+  factor: checkFactor,
+  maxDelay: checkDuration,
+  jitter: checkOneOf('full', 'none'),
+  retryIf: checkFunction,
+};
+
+/** The keys of {@link TaskOptions} that are also a default for a queue or the module. */
+export const DEFAULTS_SHAPE: Shape<Pick<TaskOptions, 'priority' | 'retry' | 'timeout'>> = {
+  priority: checkOneOf('high', 'normal', 'low'),
+  retry: checkRetry,
+  timeout: checkPositiveDuration,
+};
+
+const TASK_SHAPE: Shape<TaskOptions> = {
+  ...DEFAULTS_SHAPE,
+  name: checkString,
+  queue: checkString,
+  delay: checkDuration,
+  when: checkOneOf('success', 'failure', 'always'),
+};
+
+/**
+ * Refuses what cannot be a task's options. Whether the queue exists is for the module to say.
+ *
+ * @throws UnknownOptionError, InvalidOptionError
+ */
+export const checkTaskOptions: Check = (value, path) =>
+  checkShape<TaskOptions>(value, path, TASK_SHAPE);
+
+function checkRetry(value: unknown, path: string): void {
+  if (value !== false) {
+    checkShape<RetryOptions>(value, path, RETRY_SHAPE);
+  }
+}
+
+function checkFactor(value: unknown, path: string): void {
+  if (typeof value !== 'number' || !Number.isFinite(value) || value < 1) {
+    throw new InvalidOptionError(path, `expected a number from 1, got ${describe(value)}.`);
+  }
+}

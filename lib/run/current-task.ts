@@ -1,0 +1,40 @@
+import { ambient } from '../task/ambient.js';
+import { Attempt } from './attempt.js';
+
+/** What a task's body can see of itself. */
+export interface CurrentTask {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  /** 1 for the first. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** Aborts on timeout, cancellation and shutdown; pass it on to whatever takes one. */
+  readonly signal: AbortSignal;
+  /** Tells listeners how far the task is: a number, or anything that they understand. */
+  readonly progress: (value: unknown) => void;
+  /** Writes a line to the log, with the task's name and id. */
+  readonly log: (message: string) => void;
+}
+
+/** For a body that runs without the module, in a unit test for example: nothing aborts it. */
+const DETACHED = {
+  id: '',
+  name: '',
+  queue: '',
+  attempt: 1,
+  maxAttempts: 1,
+  progress: () => undefined,
+  log: () => undefined,
+} satisfies Omit<CurrentTask, 'signal'>;
+
+/**
+ * The task whose body is running. Outside of any task, as in a unit test that calls a `@Background()`
+ * method directly, it has no id, a first and only attempt, and a signal that never aborts.
+ */
+export function currentTask(): CurrentTask {
+  const here = ambient.getStore();
+  return here instanceof Attempt
+    ? here.current
+    : { ...DETACHED, signal: new AbortController().signal };
+}

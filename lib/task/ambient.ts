@@ -1,0 +1,34 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { BackgroundMethod } from './background-method.js';
+import type { Task } from './task.js';
+
+/** Takes the calls of `@Background()` methods: one for each application in the process. */
+export interface MethodIntake {
+  /** @returns a promise of the task's acceptance, `undefined` if the method is not a task here */
+  addCall(
+    method: BackgroundMethod,
+    target: object,
+    args: readonly unknown[],
+  ): Promise<void> | undefined;
+}
+
+/** An attempt as the code inside it can see it. */
+export interface RunningTask {
+  readonly kind: 'task';
+  readonly intake: MethodIntake;
+  readonly task: Task;
+  /** False once the attempt is over: what its body left behind is outside then. */
+  readonly isRunning: boolean;
+}
+
+/** A request as the code that handles it can see it. */
+export interface OpenRequest {
+  readonly kind: 'request';
+  readonly intake: MethodIntake;
+}
+
+/**
+ * Which request or attempt the current code belongs to. One storage for both: each one in use is
+ * paid for by every promise of the process.
+ */
+export const ambient = new AsyncLocalStorage<RunningTask | OpenRequest>();

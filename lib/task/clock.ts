@@ -1,0 +1,30 @@
+/** Time as the library sees it: passed in everywhere, so that a test kit can own it. */
+export interface Clock {
+  /** Milliseconds since the epoch, with fractions; never goes back. */
+  now(): number;
+  /** Calls `callback` once, `delayMs` from now. @returns a function that calls it off */
+  after(delayMs: number, callback: () => void): () => void;
+  /** Calls `callback` in the next turn of the event loop, after pending I/O. */
+  soon(callback: () => void): void;
+}
+
+/** A timer of Node.js holds 31 bits of milliseconds and fires at once beyond: longer waits go in legs. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** The clock of the machine. */
+export const systemClock: Clock = {
+  now: () => performance.timeOrigin + performance.now(),
+  after(delayMs, callback) {
+    let timer: NodeJS.Timeout;
+    const wait = (restMs: number): void => {
+      const legMs = Math.min(restMs, LONGEST_TIMER_MS);
+      timer = setTimeout(() => (restMs > legMs ? wait(restMs - legMs) : callback()), legMs);
+    };
+    wait(delayMs);
+    return () => clearTimeout(timer);
+  },
+  soon: (callback) => void setImmediate(callback),
+};
+
+/** Injection token of the {@link Clock}. */
+export const CLOCK = Symbol('nestjs-background-tasks:clock');

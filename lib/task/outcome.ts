@@ -1,0 +1,36 @@
+/** Why a task was dropped without running. */
+export type DropReason =
+  /** `when: 'success'`, and the handler threw or the request was refused. */
+  | 'handler-failed'
+  /** `when: 'failure'`, and the handler completed. */
+  | 'handler-completed'
+  /** A task before it in its request or chain failed, and the rest was to stop. */
+  | 'predecessor-failed';
+
+/** How a task ended: what `TaskHandle.whenSettled()` resolves to. Durations are in milliseconds. */
+export type Outcome =
+  | { readonly status: 'completed'; readonly attempts: number; readonly durationMs: number }
+  | {
+      readonly status: 'failed';
+      readonly attempts: number;
+      /** How long the last attempt ran. */
+      readonly durationMs: number;
+      /** What the last attempt threw, as it was thrown. */
+      readonly error: unknown;
+    }
+  | { readonly status: 'cancelled'; readonly attempts: number }
+  | { readonly status: 'dropped'; readonly reason: DropReason }
+  | { readonly status: 'abandoned'; readonly attempts: number };
+
+/**
+ * Where a task stands.
+ *
+ * - `collected`: added while a request is handled, its response not yet closed
+ * - `queued`: may start as soon as a slot is free and its predecessors have settled
+ * - `delayed`: waits for its `delay`
+ * - `running`: an attempt is under way
+ * - `retrying`: waits for its next attempt
+ * - the others: settled, see {@link Outcome}
+ */
+export type TaskStatus =
+  'collected' | 'queued' | 'delayed' | 'running' | 'retrying' | Outcome['status'];

@@ -1,0 +1,26 @@
+import type { DropReason } from './outcome.js';
+
+/**
+ * What one attempt came to. The engine records it before anything is announced.
+ *
+ * - `completed`: the body returned
+ * - `retry`: it failed, and another attempt follows after `delayMs`
+ * - `failed`: it failed for good
+ * - `cancelled`: it was cancelled while it ran
+ * - `abandoned`: the application shut down before it ended
+ */
+export type Verdict =
+  | { readonly kind: 'completed' }
+  | { readonly kind: 'retry'; readonly delayMs: number; readonly error: unknown }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'abandoned' };
+
+/** A task that will not be attempted at all. */
+export interface Dropped {
+  readonly kind: 'dropped';
+  readonly reason: DropReason;
+}
+
+/** The one verdict without data, shared. */
+export const COMPLETED: Verdict = Object.freeze({ kind: 'completed' });
