@@ -1,3 +1,4 @@
+import type { TaskStatus } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 import type { Dropped, Verdict } from '../task/verdict.js';
 
@@ -6,10 +7,13 @@ import type { Dropped, Verdict } from '../task/verdict.js';
  * its failure means, is the {@link Worker}'s.
  */
 export interface Engine {
+  /** The task that stands for the task's `dedupe` key now, if another does. */
+  duplicateOf(dedupeKey: string): Task | undefined;
+
   /**
    * A place for one more task, asked for when it is added, before anything is promised.
    *
-   * @throws ShutDownError
+   * @throws QueueFullError, ShutDownError
    */
   admit(task: Task): void;
 
@@ -22,24 +26,60 @@ export interface Engine {
   /** The task may start, and the line of its successors after it. */
   release(task: Task): void;
 
+  /** The task may start when `predecessor`, already released, has settled. */
+  follow(predecessor: Task, task: Task): void;
+
   /** Gives back the place of an admitted task that will never be released. */
   discard(task: Task): void;
 
   /** @returns whether there was anything left to cancel */
   cancel(task: Task): boolean;
 
+  /** Attempts nothing more of a queue, or of all, until resumed. What runs goes on. */
+  pause(queue?: string): void;
+  resume(queue?: string): void;
+
+  /** What has been released and not settled. */
+  tasks(): Iterable<Task>;
+  states(): Iterable<QueueState>;
+
   /** From here on tasks are attempted. */
   start(): Promise<void> | void;
+
+  /** Resolves when every admitted task has settled. */
+  whenIdle(): Promise<void>;
 
   /**
    * Resolves when everything released has settled, except what could not start before `deadline`
    * (milliseconds since the epoch). New tasks are still admitted.
+   *
+   * @param withCollected whether to wait for the tasks of requests in flight, too
    */
-  drain(deadline: number): Promise<void>;
+  drain(deadline: number, withCollected: boolean): Promise<void>;
 
-  /** Attempts nothing more, interrupts what runs, and settles what is left as abandoned. */
-  stop(): Promise<void> | void;
+  /**
+   * Attempts nothing more, settles what waits as abandoned, aborts what runs and gives it `graceMs`
+   * to end by itself. Resolves when nothing runs.
+   */
+  stop(graceMs: number): Promise<void>;
+
+  /** Nothing is admitted any more. */
+  close(): Promise<void> | void;
 }
+
+/** How a queue stands at this moment. */
+export interface QueueState {
+  readonly queue: string;
+  readonly running: number;
+  /** Added and not running: collected, queued, delayed or between attempts. */
+  readonly pending: number;
+  /** Since when the longest waiting of those that only wait for a slot was added. */
+  readonly oldestAddedAt: number | undefined;
+  readonly isPaused: boolean;
+}
+
+/** The statuses in which an engine holds a task. */
+export type HeldStatus = Extract<TaskStatus, 'queued' | 'delayed' | 'running' | 'retrying'>;
 
 /** What an engine calls: the meaning of a task. */
 export interface Worker {

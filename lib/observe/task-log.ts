@@ -6,6 +6,8 @@ const WHY_DROPPED: Record<DropReason, string> = {
   'handler-failed': 'the handler of its request did not complete',
   'handler-completed': 'the handler of its request completed',
   'predecessor-failed': 'a task before it did not complete',
+  duplicate: 'another one with its dedupe key got ahead of it',
+  overflow: 'its queue was full, and it made room for a newer one',
 };
 
 const WHAT_STOPPED: Record<Interruption, string> = {

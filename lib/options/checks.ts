@@ -90,6 +90,15 @@ export function checkAny(...checks: readonly Check[]): Check {
   };
 }
 
+/** Refuses `value` where one of `keys` is not given. */
+export function requireKeys(value: object, path: string, ...keys: readonly string[]): void {
+  for (const key of keys) {
+    if ((value as Record<string, unknown>)[key] === undefined) {
+      throw new InvalidOptionError(`${path}.${key}`, 'is missing.');
+    }
+  }
+}
+
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) {
     return false;

@@ -8,6 +8,29 @@ export type TaskDefaults = Pick<TaskOptions, 'priority' | 'retry' | 'timeout'>;
 export interface QueueOptions extends TaskDefaults {
   /** How many tasks of the queue run at once; a wait for a delay or a retry does not count. @default 10 */
   concurrency?: number;
+  /** How many tasks with the same `concurrencyKey` run at once. @default 1 */
+  concurrencyPerKey?: number;
+  /** At most `max` attempts start within any span of `per`. @default none */
+  rateLimit?: RateLimitOptions;
+  /**
+   * How many tasks may be added and not yet running: collected, queued, delayed or between
+   * attempts. @default 100_000
+   */
+  maxPending?: number;
+  /**
+   * What happens to one more: `'reject'` makes `addTask()` throw a QueueFullError, which Nest
+   * answers with 503; `'drop-oldest'` drops the one that has waited longest in the lowest lane.
+   * @default 'reject'
+   */
+  overflow?: 'reject' | 'drop-oldest';
+}
+
+/** See `QueueOptions.rateLimit`. */
+export interface RateLimitOptions {
+  /** How many attempts. */
+  max: number;
+  /** Within any span of this length. */
+  per: Duration;
 }
 
 /** How the tasks of one request relate to each other. */
@@ -37,12 +60,18 @@ export interface BackgroundTasksOptions extends TaskDefaults {
    * @default '10s'
    */
   drainTimeout?: Duration;
+  /** How many settled tasks are remembered for each status. @default 1_000 */
+  remember?: number;
 }
 
 /** A queue's limits, filled in. */
 export interface QueueSettings {
   readonly name: string;
   readonly concurrency: number;
+  readonly concurrencyPerKey: number;
+  readonly rateLimit: { readonly max: number; readonly perMs: number } | undefined;
+  readonly maxPending: number;
+  readonly overflow: 'reject' | 'drop-oldest';
 }
 
 /** {@link RequestOptions}, filled in. */

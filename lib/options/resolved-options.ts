@@ -1,6 +1,13 @@
 import { InvalidOptionError, UnknownQueueError } from '../errors/misuse.errors.js';
 import { toMilliseconds, type Duration } from '../task/duration.js';
-import type { RetryOptions, RetryPolicy, TaskOptions, TaskSettings } from '../task/task-options.js';
+import type {
+  BackgroundOptions,
+  DedupeOptions,
+  RetryOptions,
+  RetryPolicy,
+  TaskOptions,
+  TaskSettings,
+} from '../task/task-options.js';
 import {
   checkCount,
   checkDuration,
@@ -13,6 +20,7 @@ import type {
   BackgroundTasksOptions,
   QueueOptions,
   QueueSettings,
+  RateLimitOptions,
   RequestOptions,
   RequestSettings,
   TaskDefaults,
@@ -20,7 +28,13 @@ import type {
 import { DEFAULTS_SHAPE, checkTaskOptions } from './task-options.shape.js';
 
 const DEFAULT_QUEUE = 'default';
-const DEFAULT_QUEUE_OPTIONS = { concurrency: 10 } satisfies QueueOptions;
+const DEFAULT_QUEUE_OPTIONS = {
+  concurrency: 10,
+  concurrencyPerKey: 1,
+  maxPending: 100_000,
+  overflow: 'reject',
+} satisfies QueueOptions;
+const DEFAULT_REMEMBER = 1_000;
 const DEFAULT_REQUEST: RequestSettings = { order: 'sequential', onFailure: 'continue' };
 const DEFAULT_DRAIN_TIMEOUT: Duration = '10s';
 const DEFAULT_RETRY = {
@@ -33,7 +47,18 @@ const DEFAULT_RETRY = {
 
 const NO_RETRY: RetryPolicy = Object.freeze(toPolicy({ ...DEFAULT_RETRY, attempts: 1 }));
 
-const QUEUE_SHAPE: Shape<QueueOptions> = { ...DEFAULTS_SHAPE, concurrency: checkCount };
+const RATE_SHAPE: Shape<RateLimitOptions> = { max: checkCount, per: checkPositiveDuration };
+const QUEUE_SHAPE: Shape<QueueOptions> = {
+  ...DEFAULTS_SHAPE,
+  concurrency: checkCount,
+  concurrencyPerKey: checkCount,
+  rateLimit: (value, path) => {
+    checkShape<RateLimitOptions>(value, path, RATE_SHAPE);
+    requireKeys(value as object, path, 'max', 'per');
+  },
+  maxPending: checkCount,
+  overflow: checkOneOf('reject', 'drop-oldest'),
+};
 const REQUEST_SHAPE: Shape<RequestOptions> = {
   order: checkOneOf('sequential', 'concurrent'),
   onFailure: checkOneOf('continue', 'stop'),
@@ -42,6 +67,7 @@ const MODULE_SHAPE: Shape<BackgroundTasksOptions> = {
   ...DEFAULTS_SHAPE,
   queues: checkQueues,
   drainTimeout: checkDuration,
+  remember: checkCount,
   request: (value, path) => checkShape<RequestOptions>(value, path, REQUEST_SHAPE),
 };
 
@@ -49,6 +75,7 @@ const MODULE_SHAPE: Shape<BackgroundTasksOptions> = {
 export class ResolvedOptions {
   readonly request: RequestSettings;
   readonly drainTimeoutMs: number;
+  readonly remember: number;
   readonly queues: ReadonlyMap<string, QueueSettings>;
   private readonly plain = new Map<string, TaskSettings>();
 
@@ -63,15 +90,10 @@ export class ResolvedOptions {
       );
     }
     this.drainTimeoutMs = milliseconds(options.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT);
+    this.remember = options.remember ?? DEFAULT_REMEMBER;
     const queues: Record<string, QueueOptions> = { [DEFAULT_QUEUE]: {}, ...options.queues };
     this.queues = new Map(
-      Object.entries(queues).map(([name, queue]) => [
-        name,
-        Object.freeze({
-          name,
-          concurrency: queue.concurrency ?? DEFAULT_QUEUE_OPTIONS.concurrency,
-        }),
-      ]),
+      Object.entries(queues).map(([name, queue]) => [name, toQueueSettings(name, queue)]),
     );
     // Whatever each queue's defaults come to must be complete now, not at the first task.
     for (const name of this.queues.keys()) {
@@ -84,7 +106,7 @@ export class ResolvedOptions {
    * @param declared what stands on `@Background()`, checked at decoration
    * @throws UnknownOptionError, InvalidOptionError, UnknownQueueError
    */
-  forTask(call: TaskOptions | undefined, declared: TaskOptions | undefined): TaskSettings {
+  forTask(call: TaskOptions | undefined, declared: BackgroundOptions | undefined): TaskSettings {
     if (call !== undefined) {
       checkTaskOptions(call, '');
     }
@@ -99,7 +121,7 @@ export class ResolvedOptions {
       : this.merge(queue, declared ?? {}, call ?? {});
   }
 
-  private merge(queue: string, declared: TaskOptions, call: TaskOptions): TaskSettings {
+  private merge(queue: string, declared: BackgroundOptions, call: TaskOptions): TaskSettings {
     const levels: readonly TaskOptions[] = [
       this.options,
       defaultsOf(this.options.queues?.[queue]),
@@ -116,6 +138,12 @@ export class ResolvedOptions {
       retry: mergeRetry(levels.map((level) => level.retry)),
       timeoutMs: toMilliseconds(last('timeout')),
       when: call.when ?? declared.when ?? 'success',
+      dedupe: toDedupe(call.dedupe ?? declared.dedupe),
+      concurrencyKey: call.concurrencyKey ?? declared.concurrencyKey,
+      batch: declared.batch && {
+        size: declared.batch.size,
+        waitMs: milliseconds(declared.batch.wait),
+      },
     });
   }
 }
@@ -136,6 +164,25 @@ function mergeRetry(levels: readonly (false | RetryOptions | undefined)[]): Retr
     );
   }
   return Object.freeze(toPolicy({ ...merged, attempts: merged.attempts }));
+}
+
+function toDedupe(options: DedupeOptions | undefined): TaskSettings['dedupe'] {
+  return options && { key: options.key, windowMs: milliseconds(options.window ?? 0) };
+}
+
+function toQueueSettings(name: string, options: QueueOptions): QueueSettings {
+  const { concurrency, concurrencyPerKey, maxPending, overflow, rateLimit } = {
+    ...DEFAULT_QUEUE_OPTIONS,
+    ...defined(options),
+  };
+  return Object.freeze({
+    name,
+    concurrency,
+    concurrencyPerKey,
+    maxPending,
+    overflow,
+    rateLimit: rateLimit && { max: rateLimit.max, perMs: milliseconds(rateLimit.per) },
+  });
 }
 
 function toPolicy(options: RetryOptions & { attempts: number }): RetryPolicy {

@@ -1,5 +1,11 @@
 import { InvalidOptionError } from '../errors/misuse.errors.js';
-import type { RetryOptions, TaskOptions } from '../task/task-options.js';
+import type {
+  BackgroundOptions,
+  BatchOptions,
+  DedupeOptions,
+  RetryOptions,
+  TaskOptions,
+} from '../task/task-options.js';
 import {
   checkAny,
   checkCount,
@@ -10,6 +16,7 @@ import {
   checkShape,
   checkString,
   describe,
+  requireKeys,
   type Check,
   type Shape,
 } from './checks.js';
@@ -31,12 +38,30 @@ export const DEFAULTS_SHAPE: Shape<Pick<TaskOptions, 'priority' | 'retry' | 'tim
   timeout: checkPositiveDuration,
 };
 
+const checkKey: Check = checkAny(checkFunction, checkString);
+
+const DEDUPE_SHAPE: Shape<DedupeOptions> = { key: checkKey, window: checkPositiveDuration };
+const BATCH_SHAPE: Shape<BatchOptions> = { size: checkCount, wait: checkDuration };
+
 const TASK_SHAPE: Shape<TaskOptions> = {
   ...DEFAULTS_SHAPE,
   name: checkString,
   queue: checkString,
   delay: checkDuration,
   when: checkOneOf('success', 'failure', 'always'),
+  dedupe: (value, path) => {
+    checkShape<DedupeOptions>(value, path, DEDUPE_SHAPE);
+    requireKeys(value as object, path, 'key');
+  },
+  concurrencyKey: checkKey,
+};
+
+const METHOD_SHAPE: Shape<BackgroundOptions> = {
+  ...TASK_SHAPE,
+  batch: (value, path) => {
+    checkShape<BatchOptions>(value, path, BATCH_SHAPE);
+    requireKeys(value as object, path, 'size', 'wait');
+  },
 };
 
 /**
@@ -46,6 +71,14 @@ const TASK_SHAPE: Shape<TaskOptions> = {
  */
 export const checkTaskOptions: Check = (value, path) =>
   checkShape<TaskOptions>(value, path, TASK_SHAPE);
+
+/**
+ * Refuses what cannot be the options of a `@Background()` method.
+ *
+ * @throws UnknownOptionError, InvalidOptionError
+ */
+export const checkMethodOptions: Check = (value, path) =>
+  checkShape<BackgroundOptions>(value, path, METHOD_SHAPE);
 
 function checkRetry(value: unknown, path: string): void {
   if (value !== false) {

@@ -26,9 +26,9 @@ export class TaskWorker implements Worker {
   }
 
   attempt(task: Task): Promise<Verdict> {
-    task.attempts += 1;
-    task.startedAt = this.clock.now();
-    this.events.emit('started', task, {});
+    const now = this.clock.now();
+    this.started(task, now);
+    task.followers?.forEach((follower) => this.started(follower, now));
     return new Attempt(task, this.setting).run();
   }
 
@@ -64,6 +64,12 @@ export class TaskWorker implements Worker {
         this.log.dropped(task, verdict.reason);
         return this.events.emit('dropped', task, { reason: verdict.reason });
     }
+  }
+
+  private started(task: Task, now: number): void {
+    task.attempts += 1;
+    task.startedAt = now;
+    this.events.emit('started', task, {});
   }
 
   private describe(attempt: Attempt): CurrentTask {

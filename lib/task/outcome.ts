@@ -4,8 +4,12 @@ export type DropReason =
   | 'handler-failed'
   /** `when: 'failure'`, and the handler completed. */
   | 'handler-completed'
-  /** A task before it in its request or chain failed, and the rest was to stop. */
-  | 'predecessor-failed';
+  /** A task before it in its request or chain did not complete, and the rest was to stop. */
+  | 'predecessor-failed'
+  /** Another task with the same `dedupe` key got ahead of it. */
+  | 'duplicate'
+  /** `overflow: 'drop-oldest'`: it made room for a newer one. */
+  | 'overflow';
 
 /** How a task ended: what `TaskHandle.whenSettled()` resolves to. Durations are in milliseconds. */
 export type Outcome =

@@ -36,6 +36,29 @@ export interface RetryOptions {
   retryIf?: (error: unknown, attempt: number) => boolean;
 }
 
+/** Computes a key from the arguments of the call, or is the key. */
+export type KeyOf = string | ((...args: never[]) => string);
+
+/** One run for calls that mean the same. */
+export interface DedupeOptions {
+  /** What makes two calls of a task the same: a key, or a function of the call's arguments. */
+  key: KeyOf;
+  /**
+   * For how long after it was added a task stands for later calls, even if it has settled. Without
+   * it, until it settles.
+   * @default none
+   */
+  window?: Duration;
+}
+
+/** Several calls, one run. */
+export interface BatchOptions {
+  /** As many items at most are passed to one run; a single call with more is passed as it is. */
+  size: number;
+  /** How long the first call of a batch waits for others. */
+  wait: Duration;
+}
+
 /** How one task is to run. Precedence: call, `@Background()`, queue, module, default. */
 export interface TaskOptions {
   /** What the task is called in logs and events. @default the function's name */
@@ -57,6 +80,28 @@ export interface TaskOptions {
    * @default 'success'
    */
   when?: When;
+  /**
+   * While a task with the same name, queue and key is pending or running, or its window is open,
+   * adding another returns the first one's handle and nothing runs twice.
+   * @default none
+   */
+  dedupe?: DedupeOptions;
+  /**
+   * Tasks of a queue with the same key share its `concurrencyPerKey`, so that one tenant cannot
+   * take all slots.
+   * @default none
+   */
+  concurrencyKey?: KeyOf;
+}
+
+/** What `@Background()` takes: a task's options, and what makes sense for a method only. */
+export interface BackgroundOptions extends TaskOptions {
+  /**
+   * For a method that takes one array: calls are merged into one run with their arrays joined, and
+   * each call's handle settles with it.
+   * @default none
+   */
+  batch?: BatchOptions;
 }
 
 /** A retry policy with everything filled in; `attempts: 1` means none. */
@@ -80,4 +125,7 @@ export interface TaskSettings {
   readonly retry: RetryPolicy;
   readonly timeoutMs: number | undefined;
   readonly when: When;
+  readonly dedupe: { readonly key: KeyOf; readonly windowMs: number } | undefined;
+  readonly concurrencyKey: KeyOf | undefined;
+  readonly batch: { readonly size: number; readonly waitMs: number } | undefined;
 }

@@ -15,6 +15,17 @@ export interface TaskHome extends MethodIntake {
   cancel(task: Task): boolean;
 }
 
+/** Tasks of which each needs the ones before it. */
+export interface Chain {
+  isBroken: boolean;
+}
+
+/** What a task's own arguments say about it, where its settings ask for it. */
+export interface TaskKeys {
+  readonly dedupe: string | undefined;
+  readonly concurrency: string | undefined;
+}
+
 /** Where a task waits. */
 export interface Place {
   remove(task: Task): void;
@@ -34,10 +45,16 @@ export class Task {
   interrupt: ((reason: Interruption) => void) | undefined = undefined;
   /** Set once, when the task settles. */
   outcome: Outcome | undefined = undefined;
+  /** Its handler has completed or failed, and it is to run: what happens later does not matter. */
+  isCommitted = false;
   /** The task that may start when this one has settled. */
   successor: Task | undefined = undefined;
-  /** Whether `successor` is dropped if this task does not complete. */
-  stopsOnFailure = false;
+  /** The chain it is part of: it does not run once another task of it has not completed. */
+  chain: Chain | undefined = undefined;
+  /** The calls that run with this one, in one body: see `BatchOptions`. */
+  followers: Task[] | undefined = undefined;
+  /** The one that it follows. */
+  leader: Task | undefined = undefined;
   /** Where it waits, if it does: a lane, or for its time. Owned by the engine. */
   place: Place | undefined = undefined;
   /** Neighbours in the list the task waits in: owned by the engine, no allocation for waiting. */
@@ -57,14 +74,15 @@ export class Task {
     readonly home: TaskHome,
     readonly name: string,
     readonly settings: TaskSettings,
-    private readonly fn: (...args: never[]) => unknown,
+    private fn: (...args: never[]) => unknown,
     /** `this` of the call; `undefined` where `definition` resolves it. */
-    private readonly target: object | undefined,
-    readonly args: readonly unknown[],
+    private target: object | undefined,
+    public args: readonly unknown[],
     /** The `@Background()` method it is a call of, if it is one. */
     readonly definition: TaskDefinition | undefined,
     /** Milliseconds since the epoch. */
     readonly addedAt: number,
+    readonly keys: TaskKeys | undefined,
   ) {}
 
   /** Made when first asked for: most tasks of a burst are never asked. */
@@ -83,11 +101,36 @@ export class Task {
 
   /** Makes the call. May throw, return, or return a promise: all of it is the user's. */
   call(): unknown {
-    const fn = this.fn as (...args: readonly unknown[]) => unknown;
+    const fn = this.fn as (...args: unknown[]) => unknown;
+    const args = (this.followers === undefined ? this.args : [this.joinedItems()]) as unknown[];
     if (this.definition !== undefined && this.target === undefined) {
-      return this.definition.resolveTarget().then((target) => fn.apply(target, [...this.args]));
+      return this.definition.resolveTarget().then((target) => fn.apply(target, args));
     }
-    return fn.apply(this.target, this.args as unknown[]);
+    return fn.apply(this.target, args);
+  }
+
+  /** The same call once more, as a task of its own with the same id. */
+  again(now: number): Task {
+    const { home, name, settings, fn, target, args, definition, keys } = this;
+    const task = new Task(home, name, settings, fn, target, args, definition, now, keys);
+    task.mintedId = this.id;
+    return task;
+  }
+
+  /**
+   * Lets go of the call: a remembered task must not keep alive what it was called with. Of a failed
+   * one it is kept, because it can be retried.
+   */
+  private forget(): void {
+    this.fn = forgotten;
+    this.target = undefined;
+    this.args = [];
+    this.followers = undefined;
+    this.leader = undefined;
+  }
+
+  private joinedItems(): unknown[] {
+    return [this, ...(this.followers ?? [])].flatMap(({ args }) => args[0] as unknown[]);
   }
 
   /** Records the end: the outcome first, then whoever waits for it. */
@@ -95,6 +138,9 @@ export class Task {
     this.outcome = outcome;
     this.status = outcome.status;
     this.context = undefined;
+    if (outcome.status !== 'failed') {
+      this.forget();
+    }
     const waiters = this.waiters;
     this.waiters = undefined;
     waiters?.forEach((resolve) => resolve(outcome));
@@ -107,4 +153,8 @@ export class Task {
       ? new Promise((resolve) => void (this.waiters ??= []).push(resolve))
       : Promise.resolve(outcome);
   }
+}
+
+function forgotten(): never {
+  throw new Error('The task has settled and its call was let go.');
 }

@@ -1,61 +1,157 @@
+import { QueueFullError } from '../../errors/queue-full.error.js';
+import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
+import { KeyLimit } from './key-limit.js';
+import { Lanes } from './lanes.js';
+import { RateLimit } from './rate-limit.js';
 import type { Slice } from './slice.js';
-import { TaskList } from './task-list.js';
 
-/** One queue: what waits in it, and how much of it runs. */
+/** The limits of one queue. */
+export interface MemoryQueueSettings {
+  readonly name: string;
+  readonly concurrency: number;
+  readonly concurrencyPerKey: number;
+  readonly rateLimit: { readonly max: number; readonly perMs: number } | undefined;
+  readonly maxPending: number;
+  readonly overflow: 'reject' | 'drop-oldest';
+}
+
+/** What a queue asks of its engine. */
+export interface QueueHost {
+  readonly clock: Clock;
+  readonly slice: Slice;
+  /** Runs the task; must call {@link MemoryQueue.free} when its slot is free again. */
+  attempt(task: Task, queue: MemoryQueue): void;
+  /** Makes room for another. */
+  overflow(task: Task): void;
+}
+
+/** One queue: what waits in it, how much of it runs, and when the next may start. */
 export class MemoryQueue {
-  private readonly waiting = new TaskList();
-  private readonly running = new Set<Task>();
+  /** Admitted and not settled: collected, waiting or running. */
+  live = 0;
+  isPaused = false;
+  private readonly lanes = new Lanes();
+  private readonly keys: KeyLimit;
+  private readonly rate: RateLimit | undefined;
+  private readonly inProgress = new Set<Task>();
+  private callOffWake: (() => void) | undefined = undefined;
 
   constructor(
-    private readonly concurrency: number,
-    private readonly slice: Slice,
-    /** Runs the task; must call {@link free} when its slot is free again. */
-    private readonly attempt: (task: Task, queue: MemoryQueue) => void,
-  ) {}
+    private readonly settings: MemoryQueueSettings,
+    private readonly host: QueueHost,
+  ) {
+    const { concurrencyPerKey, rateLimit } = settings;
+    this.keys = new KeyLimit(concurrencyPerKey);
+    this.rate = rateLimit && new RateLimit(rateLimit.max, rateLimit.perMs);
+  }
 
+  get running(): number {
+    return this.inProgress.size;
+  }
+
+  get pending(): number {
+    return this.live - this.inProgress.size;
+  }
+
+  get oldestAddedAt(): number | undefined {
+    return this.lanes.oldestAddedAt;
+  }
+
+  /** Nothing runs, and nothing could without being added first. */
   get isIdle(): boolean {
-    return this.waiting.isEmpty && this.running.size === 0;
+    return this.lanes.isEmpty && this.inProgress.size === 0;
+  }
+
+  /** @throws QueueFullError */
+  admit(): void {
+    const { name, maxPending, overflow } = this.settings;
+    if (this.pending >= maxPending) {
+      const oldest = overflow === 'drop-oldest' ? this.lanes.oldestOfLowest : undefined;
+      if (oldest === undefined) {
+        throw new QueueFullError(name, maxPending);
+      }
+      this.host.overflow(oldest);
+    }
+    this.live += 1;
   }
 
   add(task: Task): void {
     task.status = 'queued';
-    this.waiting.push(task);
-    this.slice.request(this);
+    this.lanes.push(task);
+    this.host.slice.request(this);
   }
 
+  /** The attempt is over. */
   free(task: Task): void {
-    this.running.delete(task);
+    this.inProgress.delete(task);
+    this.resume(this.keys.leave(task));
     this.pump();
+  }
+
+  /** Takes out a task that waits. */
+  withdraw(task: Task): void {
+    task.place?.remove(task);
+    this.resume(this.keys.cancel(task));
   }
 
   /** Starts what may start, as long as the slice lasts; the rest goes on in a later one. */
   pump(): void {
-    while (this.running.size < this.concurrency && !this.waiting.isEmpty) {
-      if (!this.slice.hasTime()) {
-        return this.slice.request(this);
+    const { concurrency } = this.settings;
+    while (!this.isPaused && this.inProgress.size < concurrency && !this.lanes.isEmpty) {
+      if (!this.host.slice.hasTime()) {
+        return this.host.slice.request(this);
       }
-      const task = this.waiting.shift();
-      if (task !== undefined) {
-        task.status = 'running';
-        this.running.add(task);
-        this.attempt(task, this);
+      if (this.rate !== undefined && this.isRated(this.rate)) {
+        return;
+      }
+      const task = this.lanes.take();
+      if (task !== undefined && this.keys.enter(task)) {
+        this.rate?.started(this.host.clock.now());
+        this.inProgress.add(task);
+        this.host.attempt(task, this);
       }
     }
   }
 
-  /** Takes out what waits. */
-  clear(): Task[] {
-    const tasks: Task[] = [];
-    for (let task = this.waiting.shift(); task !== undefined; task = this.waiting.shift()) {
-      tasks.push(task);
-    }
-    return tasks;
+  setPaused(isPaused: boolean): void {
+    this.isPaused = isPaused;
+    this.host.slice.request(this);
   }
 
   interrupt(): void {
-    for (const task of this.running) {
+    this.callOffWake?.();
+    for (const task of this.inProgress) {
       task.interrupt?.('abandoned');
     }
+  }
+
+  /** What waits, the next to start first. */
+  *waiting(): Generator<Task> {
+    yield* this.lanes;
+    yield* this.keys;
+  }
+
+  started(): Iterable<Task> {
+    return this.inProgress;
+  }
+
+  private resume(task: Task | undefined): void {
+    if (task !== undefined) {
+      this.lanes.resume(task);
+      this.host.slice.request(this);
+    }
+  }
+
+  /** Whether the rate limit is reached; then the queue wakes when it no longer is. */
+  private isRated(rate: RateLimit): boolean {
+    const waitMs = rate.waitMs(this.host.clock.now());
+    if (waitMs > 0) {
+      this.callOffWake?.();
+      this.callOffWake = this.host.clock.after(Math.ceil(waitMs), () =>
+        this.host.slice.request(this),
+      );
+    }
+    return waitMs > 0;
   }
 }

@@ -1,62 +1,60 @@
-import { AsyncResource } from 'node:async_hooks';
 import { ShutDownError } from '../../errors/misuse.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
-import type { Verdict } from '../../task/verdict.js';
-import type { Engine, Worker } from '../engine.js';
-import { MemoryQueue } from './memory-queue.js';
+import type { Dropped, Verdict } from '../../task/verdict.js';
+import type { Engine, HeldStatus, QueueState, Worker } from '../engine.js';
+import { Batches, lead } from './batches.js';
+import { DedupeKeys } from './dedupe-keys.js';
+import { Idleness } from './idleness.js';
+import { MemoryQueue, type MemoryQueueSettings, type QueueHost } from './memory-queue.js';
+import { outsideRequests } from './outside-requests.js';
 import { Slice } from './slice.js';
 import { Timers } from './timers.js';
-
-/** The limits of one queue. */
-export interface MemoryQueueSettings {
-  readonly name: string;
-  readonly concurrency: number;
-}
-
-interface Drain {
-  readonly deadline: number;
-  readonly resolve: () => void;
-}
 
 /** Keeps tasks in the memory of the process: they do not survive it. */
 export class MemoryEngine implements Engine {
   private readonly queues: ReadonlyMap<string, MemoryQueue>;
   private readonly timers: Timers;
+  private readonly batches: Batches;
   private readonly slice: Slice;
-  private isStopped = false;
-  private drains: readonly Drain[] = [];
-  /**
-   * Timers and attempts are made from here: in the context of whoever happens to add a task, they
-   * would keep that request's AsyncLocalStorage stores alive for as long as others wait.
-   */
-  private readonly outside = new AsyncResource('BackgroundTasksEngine');
+  private readonly dedupeKeys = new DedupeKeys();
+  private readonly idleness = new Idleness();
+  private readonly clock: Clock;
+  private state: 'open' | 'stopping' | 'closed' = 'open';
+  private isDraining = false;
 
   constructor(
     queues: Iterable<MemoryQueueSettings>,
     private readonly worker: Worker,
-    private readonly clock: Clock,
+    clock: Clock,
   ) {
-    const outside: Clock = {
-      now: () => clock.now(),
-      after: (delayMs, callback) =>
-        this.outside.runInAsyncScope(() => clock.after(delayMs, callback)),
-      soon: (callback) => this.outside.runInAsyncScope(() => clock.soon(callback)),
+    this.clock = outsideRequests(clock);
+    this.slice = new Slice(this.clock);
+    this.timers = new Timers(this.clock, (task) => this.enqueue(task));
+    this.batches = new Batches(this.clock, (leader) => this.queueOf(leader).add(leader));
+    const host: QueueHost = {
+      clock: this.clock,
+      slice: this.slice,
+      attempt: (task, queue) => void this.attempt(task, queue),
+      overflow: (task) => {
+        this.queueOf(task).withdraw(task);
+        this.settle(task, { kind: 'dropped', reason: 'overflow' });
+      },
     };
-    this.slice = new Slice(outside);
-    this.timers = new Timers(outside, (task) => this.enqueue(task));
     this.queues = new Map(
-      [...queues].map(({ name, concurrency }) => [
-        name,
-        new MemoryQueue(concurrency, this.slice, (task, queue) => void this.attempt(task, queue)),
-      ]),
+      [...queues].map((settings) => [settings.name, new MemoryQueue(settings, host)]),
     );
   }
 
+  duplicateOf(dedupeKey: string): Task | undefined {
+    return this.dedupeKeys.holder(dedupeKey, this.clock.now());
+  }
+
   admit(task: Task): void {
-    if (this.isStopped) {
+    if (this.state === 'closed') {
       throw new ShutDownError(task.name);
     }
+    this.queueOf(task).admit();
   }
 
   commit(): void {
@@ -64,58 +62,139 @@ export class MemoryEngine implements Engine {
   }
 
   release(head: Task): void {
+    const now = this.clock.now();
     for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
       task.status = 'queued';
+      const key = task.keys?.dedupe;
+      if (key !== undefined && this.dedupeKeys.holder(key, now) === undefined) {
+        this.dedupeKeys.hold(key, task, now);
+      }
     }
     this.enter(head);
   }
 
-  discard(): void {
-    // No place was taken.
+  follow(predecessor: Task, task: Task): void {
+    task.status = 'queued';
+    if (predecessor.outcome === undefined) {
+      predecessor.successor = task;
+    } else {
+      this.release(task);
+    }
+  }
+
+  discard(task: Task): void {
+    this.queueOf(task).live -= 1;
+    this.idleness.check();
   }
 
   cancel(task: Task): boolean {
-    if (task.outcome !== undefined) {
+    if (task.outcome !== undefined || isSharingItsRun(task)) {
       return false;
     }
     if (task.interrupt !== undefined) {
       task.interrupt('cancelled');
-    } else {
-      task.place?.remove(task);
-      this.settle(task, { kind: 'cancelled' });
+      return true;
     }
+    this.leaveBatch(task);
+    this.queueOf(task).withdraw(task);
+    this.settle(task, { kind: 'cancelled' });
     return true;
+  }
+
+  pause(queue?: string): void {
+    this.some(queue).forEach((each) => each.setPaused(true));
+  }
+
+  resume(queue?: string): void {
+    this.some(queue).forEach((each) => each.setPaused(false));
+  }
+
+  *tasks(): Generator<Task> {
+    for (const queue of this.queues.values()) {
+      for (const task of [...queue.started(), ...queue.waiting()]) {
+        yield* withLine(task);
+      }
+    }
+    for (const task of [...this.timers, ...this.batches]) {
+      yield* withLine(task);
+    }
+  }
+
+  *states(): Generator<QueueState> {
+    for (const [queue, { running, pending, oldestAddedAt, isPaused }] of this.queues) {
+      yield { queue, running, pending, oldestAddedAt, isPaused };
+    }
   }
 
   start(): void {
     this.slice.open();
   }
 
-  drain(deadline: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.drains = [...this.drains, { deadline, resolve }];
-      this.endDrains();
-    });
+  whenIdle(): Promise<void> {
+    return this.idleness.when(() => this.live === 0);
   }
 
-  async stop(): Promise<void> {
-    this.isStopped = true;
+  drain(deadline: number, withCollected: boolean): Promise<void> {
+    this.isDraining = true;
+    this.batches.flushAll();
+    return this.idleness.when(
+      () =>
+        this.isEmpty &&
+        this.timers.earliest >= deadline &&
+        !(withCollected && this.live > [...this.tasks()].length),
+    );
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.state = 'stopping';
     this.slice.close();
-    const waiting = [...this.timers.clear()];
+    const waiting = [...this.timers, ...this.batches];
     for (const queue of this.queues.values()) {
-      waiting.push(...queue.clear());
-      queue.interrupt();
+      waiting.push(...queue.waiting());
     }
-    waiting.forEach((task) => this.settle(task, { kind: 'abandoned' }));
-    await this.drain(Number.POSITIVE_INFINITY);
+    for (const task of waiting) {
+      this.queueOf(task).withdraw(task);
+      this.settle(task, { kind: 'abandoned' });
+    }
+    this.interrupt();
+    // Those that heed their signal end in the grace time; the others are interrupted for good.
+    const callOff = this.clock.after(graceMs, () => this.interrupt());
+    await this.idleness.when(() => this.isEmpty);
+    callOff();
   }
 
-  /** The task's turn has come: it waits for its delay, or in its queue. */
-  private enter(task: Task): void {
+  close(): void {
+    this.state = 'closed';
+  }
+
+  /** The turn of the first in a line has come; those that are not to run any more end here. */
+  private enter(first: Task | undefined): void {
+    let task = first;
+    while (task !== undefined) {
+      const end = this.endOf(task);
+      if (end === undefined) {
+        return this.wait(task);
+      }
+      task = this.end(task, end);
+    }
+  }
+
+  /** Why a task whose turn has come will not run. */
+  private endOf(task: Task): End | undefined {
+    if (this.state !== 'open') {
+      return { kind: 'abandoned' };
+    }
+    if (task.chain?.isBroken) {
+      return { kind: 'dropped', reason: 'predecessor-failed' };
+    }
+    const key = task.keys?.dedupe;
+    const holder = key === undefined ? task : this.duplicateOf(key);
+    return holder === task ? undefined : { kind: 'dropped', reason: 'duplicate' };
+  }
+
+  private wait(task: Task): void {
     const { delayMs } = task.settings;
-    if (this.isStopped) {
-      this.settle(task, { kind: 'abandoned' });
-    } else if (delayMs > 0) {
+    if (delayMs > 0) {
       task.status = 'delayed';
       this.timers.add(task, this.clock.now() + delayMs);
     } else {
@@ -124,77 +203,132 @@ export class MemoryEngine implements Engine {
   }
 
   private enqueue(task: Task): void {
-    const queue = this.queues.get(task.queue);
-    if (queue === undefined) {
-      throw new Error(`The memory engine has no queue "${task.queue}".`);
+    const { batch } = task.settings;
+    setStatus(task, 'queued');
+    if (batch === undefined || task.followers !== undefined) {
+      return this.queueOf(task).add(task);
     }
-    queue.add(task);
+    this.batches.add(task, batch.size, batch.waitMs);
+    if (this.isDraining) {
+      this.batches.flushAll();
+    }
   }
 
   private async attempt(task: Task, queue: MemoryQueue): Promise<void> {
+    setStatus(task, 'running');
     const verdict = await this.worker.attempt(task);
-    this.record(task, verdict);
     queue.free(task);
-    this.endDrains();
-  }
-
-  private record(task: Task, verdict: Verdict): void {
     if (verdict.kind !== 'retry') {
-      return this.settle(task, verdict);
-    }
-    if (this.isStopped) {
-      return this.settle(task, { kind: 'abandoned' });
-    }
-    task.status = 'retrying';
-    this.timers.add(task, this.clock.now() + verdict.delayMs);
-    this.worker.announce(task, verdict);
-  }
-
-  /** Ends a task, and lets the line behind it go on or end too. */
-  private settle(task: Task, verdict: Exclude<Verdict, { kind: 'retry' }>): void {
-    const { successor, stopsOnFailure } = task;
-    task.successor = undefined;
-    this.worker.announce(task, verdict);
-    if (verdict.kind !== 'completed' && stopsOnFailure) {
-      this.dropLine(successor);
+      this.settle(task, verdict);
+    } else if (this.state !== 'open') {
+      this.settle(task, { kind: 'abandoned' });
     } else {
-      const next = firstUnsettled(successor);
-      if (next !== undefined) {
-        this.enter(next);
-      }
-    }
-    this.endDrains();
-  }
-
-  private dropLine(head: Task | undefined): void {
-    let task = head;
-    while (task !== undefined) {
-      const { successor } = task;
-      task.successor = undefined;
-      if (task.outcome === undefined) {
-        this.worker.announce(task, { kind: 'dropped', reason: 'predecessor-failed' });
-      }
-      task = successor;
+      setStatus(task, 'retrying');
+      this.timers.add(task, this.clock.now() + verdict.delayMs);
+      membersOf(task).forEach((member) => this.worker.announce(member, verdict));
     }
   }
 
-  private endDrains(): void {
-    if (this.drains.length === 0) {
+  /** Ends a task and those that ran with it, and lets the lines behind them go on. */
+  private settle(task: Task, end: End): void {
+    const successors = membersOf(task).map((member) => this.end(member, end));
+    successors.forEach((successor) => this.enter(successor));
+    this.idleness.check();
+  }
+
+  /** @returns the task whose turn it is now */
+  private end(task: Task, end: End): Task | undefined {
+    const { successor } = task;
+    task.successor = undefined;
+    if (task.outcome !== undefined) {
+      return successor; // cancelled while it stood in line
+    }
+    if (task.chain !== undefined && end.kind !== 'completed') {
+      task.chain.isBroken = true;
+    }
+    this.queueOf(task).live -= 1;
+    this.worker.announce(task, end);
+    this.dedupeKeys.settled(task, this.clock.now());
+    return successor;
+  }
+
+  /** A call that leaves its batch; another leads the batch if this one did. */
+  private leaveBatch(task: Task): void {
+    const { leader, followers } = task;
+    task.followers = undefined;
+    task.leader = undefined;
+    if (leader?.followers !== undefined) {
+      leader.followers = leader.followers.filter((follower) => follower !== task);
+    }
+    const [next, ...others] = followers ?? [];
+    if (next === undefined) {
       return;
     }
-    const isIdle = [...this.queues.values()].every((queue) => queue.isIdle);
-    const isOver = ({ deadline }: Drain): boolean => isIdle && this.timers.earliest >= deadline;
-    const over = this.drains.filter(isOver);
-    this.drains = this.drains.filter((drain) => !isOver(drain));
-    over.forEach(({ resolve }) => resolve());
+    lead(next, others);
+    if (task.status === 'retrying') {
+      this.timers.add(next, this.timers.dueAt(task));
+    } else {
+      this.queueOf(next).add(next);
+    }
+  }
+
+  private queueOf({ queue }: Task): MemoryQueue {
+    const found = this.queues.get(queue);
+    if (found === undefined) {
+      throw new Error(`The memory engine has no queue "${queue}".`);
+    }
+    return found;
+  }
+
+  private some(queue: string | undefined): MemoryQueue[] {
+    return [...this.queues].flatMap(([name, each]) =>
+      queue === undefined || queue === name ? [each] : [],
+    );
+  }
+
+  /** Admitted and not settled. */
+  private get live(): number {
+    return [...this.queues.values()].reduce((sum, { live }) => sum + live, 0);
+  }
+
+  /** Nothing runs or waits for a slot. */
+  private get isEmpty(): boolean {
+    return this.batches.isEmpty && [...this.queues.values()].every(({ isIdle }) => isIdle);
+  }
+
+  private interrupt(): void {
+    for (const queue of this.queues.values()) {
+      queue.interrupt();
+    }
   }
 }
 
-/** Those in a line that were cancelled while they waited are passed over. */
-function firstUnsettled(head: Task | undefined): Task | undefined {
-  let task = head;
-  while (task !== undefined && task.outcome !== undefined) {
-    task = task.successor;
+/** How a task settles. */
+type End = Exclude<Verdict, { kind: 'retry' }> | Dropped;
+
+/** The task and those that run with it. */
+function membersOf(task: Task): Task[] {
+  return task.followers === undefined ? [task] : [task, ...task.followers];
+}
+
+function setStatus(task: Task, status: HeldStatus): void {
+  task.status = status;
+  task.followers?.forEach((follower) => {
+    follower.status = status;
+  });
+}
+
+/** Whether other calls run in the same body, which cannot be stopped for one of them. */
+function isSharingItsRun(task: Task): boolean {
+  const leader = task.leader ?? task;
+  return leader.interrupt !== undefined && (leader.followers?.length ?? 0) > 0;
+}
+
+/** The task and those in line behind it. */
+function* withLine(head: Task): Generator<Task> {
+  for (const member of membersOf(head)) {
+    for (let task: Task | undefined = member; task !== undefined; task = task.successor) {
+      yield task;
+    }
   }
-  return task;
 }

@@ -12,6 +12,10 @@ export class TaskList implements Place {
     return this.head === undefined;
   }
 
+  get first(): Task | undefined {
+    return this.head;
+  }
+
   push(task: Task): void {
     task.place = this;
     task.previous = this.tail;
@@ -45,5 +49,11 @@ export class TaskList implements Place {
     task.previous = undefined;
     task.next = undefined;
     task.place = undefined;
+  }
+
+  *[Symbol.iterator](): Generator<Task> {
+    for (let task = this.head; task !== undefined; task = task.next) {
+      yield task;
+    }
   }
 }

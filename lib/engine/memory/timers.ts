@@ -45,16 +45,13 @@ export class Timers implements Place {
     }
   }
 
-  /** Takes everything out, whenever it is due. */
-  clear(): Task[] {
-    const tasks = [...this.entries.keys()];
-    tasks.forEach((task) => {
-      task.place = undefined;
-    });
-    this.entries.clear();
-    this.heap.length = 0;
-    this.arm();
-    return tasks;
+  /** When a task that waits here is due. */
+  dueAt(task: Task): number {
+    return this.entries.get(task)?.at ?? this.clock.now();
+  }
+
+  [Symbol.iterator](): IterableIterator<Task> {
+    return this.entries.keys();
   }
 
   private arm(): void {

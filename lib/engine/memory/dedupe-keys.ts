@@ -1,0 +1,55 @@
+import type { Task } from '../../task/task.js';
+
+interface Holder {
+  readonly task: Task;
+  /** When its window ends: milliseconds since the epoch. */
+  readonly until: number;
+}
+
+/** How many keys may gather before those whose window has passed are swept out. */
+const FIRST_SWEEP = 1_000;
+
+/** Which task stands for which `dedupe` key. */
+export class DedupeKeys {
+  private readonly holders = new Map<string, Holder>();
+  private sweepAt = FIRST_SWEEP;
+
+  /** The task that stands for `key` now. */
+  holder(key: string, now: number): Task | undefined {
+    const holder = this.holders.get(key);
+    if (holder === undefined || isHeld(holder, now)) {
+      return holder?.task;
+    }
+    this.holders.delete(key);
+    return undefined;
+  }
+
+  hold(key: string, task: Task, now: number): void {
+    this.holders.set(key, { task, until: task.addedAt + (task.settings.dedupe?.windowMs ?? 0) });
+    if (this.holders.size >= this.sweepAt) {
+      this.sweep(now);
+    }
+  }
+
+  settled(task: Task, now: number): void {
+    const key = task.keys?.dedupe;
+    const holder = key === undefined ? undefined : this.holders.get(key);
+    if (key !== undefined && holder?.task === task && !isHeld(holder, now)) {
+      this.holders.delete(key);
+    }
+  }
+
+  /** Keys that nobody asks for again would stay for ever; doubling keeps the cost per key flat. */
+  private sweep(now: number): void {
+    for (const [key, holder] of this.holders) {
+      if (!isHeld(holder, now)) {
+        this.holders.delete(key);
+      }
+    }
+    this.sweepAt = Math.max(FIRST_SWEEP, this.holders.size * 2);
+  }
+}
+
+function isHeld({ task, until }: Holder, now: number): boolean {
+  return task.outcome === undefined || now < until;
+}

@@ -1,0 +1,92 @@
+import type { Priority } from '../../task/task-options.js';
+import type { Task } from '../../task/task.js';
+import { TaskList } from './task-list.js';
+
+/** From the first served to the last. */
+const ORDER: readonly Priority[] = ['high', 'normal', 'low'];
+
+/**
+ * How often a waiting lane is passed over before it gets one task through: of eleven starts, one is
+ * the lower lane's however busy the higher ones are.
+ */
+const PATIENCE = 10;
+
+interface Lane {
+  /** Back from waiting for their key's slot, which is kept for them: older than what waits. */
+  readonly resumed: TaskList;
+  readonly waiting: TaskList;
+  passedOver: number;
+}
+
+/** What waits in a queue: higher priority first, first in first out within one. */
+export class Lanes {
+  private readonly lanes: readonly Lane[] = ORDER.map(() => ({
+    resumed: new TaskList(),
+    waiting: new TaskList(),
+    passedOver: 0,
+  }));
+
+  get isEmpty(): boolean {
+    return this.lanes.every(isEmpty);
+  }
+
+  push(task: Task): void {
+    this.laneOf(task).waiting.push(task);
+  }
+
+  resume(task: Task): void {
+    this.laneOf(task).resumed.push(task);
+  }
+
+  take(): Task | undefined {
+    const next = this.next();
+    if (next === undefined) {
+      return undefined;
+    }
+    for (const lane of this.lanes) {
+      lane.passedOver = lane === next || isEmpty(lane) ? 0 : lane.passedOver + 1;
+    }
+    return next.resumed.shift() ?? next.waiting.shift();
+  }
+
+  /** The longest waiting of the lowest lane, which is what an overflowing queue can best miss. */
+  get oldestOfLowest(): Task | undefined {
+    return this.lanes.findLast((lane) => !lane.waiting.isEmpty)?.waiting.first;
+  }
+
+  /** When the longest waiting of all was added: milliseconds since the epoch. */
+  get oldestAddedAt(): number | undefined {
+    const firsts = this.lanes.flatMap(({ resumed, waiting }) => [resumed.first, waiting.first]);
+    const times = firsts.flatMap((task) => (task === undefined ? [] : [task.addedAt]));
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  *[Symbol.iterator](): Generator<Task> {
+    for (const { resumed, waiting } of this.lanes) {
+      yield* resumed;
+      yield* waiting;
+    }
+  }
+
+  private next(): Lane | undefined {
+    let first: Lane | undefined;
+    for (const lane of this.lanes) {
+      if (isEmpty(lane)) {
+        continue;
+      }
+      first ??= lane;
+      if (lane !== first && lane.passedOver >= PATIENCE) {
+        return lane;
+      }
+    }
+    return first;
+  }
+
+  private laneOf(task: Task): Lane {
+    return this.lanes[ORDER.indexOf(task.settings.priority)] as Lane;
+  }
+}
+
+function isEmpty({ resumed, waiting }: Lane): boolean {
+  return waiting.isEmpty && resumed.isEmpty;
+}
