@@ -191,12 +191,12 @@ export class BackgroundTasksModule
     return { ...super.forRootAsync(options), global: true };
   }
 
-  /** @internal Before routes are registered: under a test module there was no adapter until now. */
+  /** Nest calls it before it registers routes: under a test module there was no adapter until now. */
   configure(): void {
     this.hook.install(this.adapterHost.httpAdapter);
   }
 
-  /** @internal */
+  /** Nest calls it when every provider is there. */
   onModuleInit(): void {
     this.explorer.explore();
   }

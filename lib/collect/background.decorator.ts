@@ -12,10 +12,10 @@ export type BackgroundOptions = TaskOptions;
  * Only what returns nothing can run later: its caller goes on before it has run. The error that a
  * method returning a value gives is the type of this decorator not accepting it.
  */
-export type BackgroundMethodDecorator = <Args extends never[]>(
+export type BackgroundMethodDecorator = <Method extends (...args: never[]) => void | Promise<void>>(
   target: object,
   key: string | symbol,
-  descriptor: TypedPropertyDescriptor<(...args: Args) => void | Promise<void>>,
+  descriptor: TypedPropertyDescriptor<Method>,
 ) => void;
 
 /**
@@ -37,7 +37,7 @@ export function Background(options?: BackgroundOptions): BackgroundMethodDecorat
       throw new BackgroundMethodError(member, 'a static method has no provider to run on.');
     }
     if (descriptor === undefined || typeof method !== 'function') {
-      const kind = (descriptor?.get ?? descriptor?.set) ? 'an accessor' : 'a property';
+      const kind = descriptor === undefined || 'value' in descriptor ? 'a property' : 'an accessor';
       throw new BackgroundMethodError(member, `it stands on ${kind}; only a method can be called.`);
     }
     refuseRoute(method, member);

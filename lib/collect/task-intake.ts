@@ -128,7 +128,7 @@ function parseCall(call: readonly unknown[]): Call {
   if (!isFunction(second)) {
     throw new NotAFunctionError(`${describe(second)} after the options`);
   }
-  return { options: first as TaskOptions, fn: second, args: call.slice(2) };
+  return { options: first, fn: second, args: call.slice(2) };
 }
 
 function isFunction(value: unknown): value is (...args: never[]) => unknown {

@@ -18,7 +18,7 @@ export class IsolatedObservable<T> extends Observable<T> {
 
   override lift<R>(operator?: Operator<T, R>): Observable<R> {
     const derived = new IsolatedObservable<R>(this, this.onListenerError);
-    derived.operator = operator as Operator<unknown, R> | undefined;
+    derived.operator = operator;
     return derived;
   }
 

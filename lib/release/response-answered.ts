@@ -1,6 +1,8 @@
 interface RawResponse {
   readonly headersSent?: boolean;
   readonly statusCode?: number;
+  /** Fastify's reply has the response of Node.js here. */
+  readonly raw?: RawResponse;
 }
 
 /**
@@ -10,8 +12,7 @@ interface RawResponse {
  *
  * @param response the response of Node.js, or Fastify's reply around it
  */
-export function wasAnswered(response: object | undefined): boolean {
-  const raw = ((response as { raw?: object } | undefined)?.raw ?? response) as
-    RawResponse | undefined;
+export function wasAnswered(response: RawResponse | undefined): boolean {
+  const raw = response?.raw ?? response;
   return raw?.headersSent === true && (raw.statusCode ?? 0) < 400;
 }

@@ -1,0 +1,183 @@
+// Does the lint keep the arrows between the rooms of lib/? For every room, one file for each import that it must not
+// have is written to a copy outside the repository, and each must be refused; so must no import that it may have.
+// The arrows stand here a second time on purpose: a slip in .oxlintrc.json shows as a difference between the two.
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, posix, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const RULE = 'eslint(no-restricted-imports)';
+
+/** Room → the rooms and optional packages it may import. `.` is the root of lib/. */
+const ARROWS = {
+  '.': 'options errors task collect release engine engine/memory run observe',
+  errors: '',
+  task: 'errors',
+  options: 'task errors',
+  observe: 'task errors',
+  collect: 'task errors options engine observe',
+  release: 'collect task engine observe options errors',
+  run: 'task engine errors options observe collect',
+  'run/threads': 'run task errors piscina',
+  engine: 'task',
+  'engine/memory': 'engine task errors',
+  'engine/journal': 'engine/memory engine task errors lmdb',
+  'engine/bullmq': 'engine task errors bullmq',
+  testing: 'index clock @nestjs/testing',
+  health: 'index @nestjs/terminus',
+  metrics: 'index prom-client @opentelemetry/api',
+  board: 'index @bull-board/api',
+};
+
+const SPECIAL_FILES = { index: 'index.js', clock: 'task/clock.js' };
+
+const OPTIONAL_PACKAGES = [
+  'bullmq',
+  'piscina',
+  'lmdb',
+  'prom-client',
+  '@opentelemetry/api',
+  '@bull-board/api',
+  '@nestjs/terminus',
+  '@nestjs/testing',
+];
+
+/** What nobody in lib/ may import. */
+const OUTLAWS = [
+  'nestjs-background-tasks',
+  'express',
+  'fastify',
+  '@nestjs/platform-express',
+  '@nestjs/platform-fastify',
+  '@nestjs/common/internal',
+  '@nestjs/core/router/router-explorer.js',
+];
+
+const rooms = Object.keys(ARROWS);
+
+function allowed(room) {
+  return new Set([...ARROWS[room].split(' '), room]);
+}
+
+/** Every import a file of the room could try: what it is called, how it is written, whether it may stand. */
+function* attempts(room) {
+  const may = allowed(room);
+  for (const target of rooms) {
+    // The root exports everything, so no room may import it but those that are built on `index` alone.
+    const file = target === '.' ? 'background-tasks.module.js' : `${target}/thing.js`;
+    yield { name: target, specifier: specifierFrom(room, file), legal: may.has(target) };
+  }
+  for (const [name, file] of Object.entries(SPECIAL_FILES)) {
+    const legal = may.has(name) || may.has(posix.dirname(file));
+    yield { name, specifier: specifierFrom(room, file), legal };
+  }
+  for (const name of OPTIONAL_PACKAGES) yield { name, specifier: name, legal: may.has(name) };
+  for (const name of OUTLAWS) yield { name, specifier: name, legal: false };
+  for (const file of ['test/thing.js', 'sample/thing.js']) {
+    yield { name: file, specifier: specifierFrom(room, `../${file}`), legal: false };
+  }
+  for (const name of ['node:stream', 'node:timers/promises', '@nestjs/common']) {
+    yield { name, specifier: name, legal: true };
+  }
+}
+
+function specifierFrom(room, file) {
+  const path = posix.relative(posix.join('lib', room), posix.join('lib', file));
+  return path.startsWith('.') ? path : `./${path}`;
+}
+
+/** The ways to write one import. All of them must be seen. */
+const FORMS = {
+  value: (from) => `import { thing } from '${from}';\nexport const used = thing;\n`,
+  type: (from) => `import type { Thing } from '${from}';\nexport type Used = Thing;\n`,
+  reexport: (from) => `export { thing } from '${from}';\n`,
+  dynamic: (from) => `export const used = () => import('${from}');\n`,
+};
+
+function lint(cwd, path) {
+  const run = spawnSync(
+    process.execPath,
+    [join(ROOT, 'node_modules/oxlint/bin/oxlint'), '--format', 'json', path],
+    { cwd, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 },
+  );
+  if (run.error) throw run.error;
+  const refused = new Set();
+  for (const { code, filename } of JSON.parse(run.stdout).diagnostics) {
+    if (code === RULE) refused.add(join(cwd, filename));
+  }
+  return { status: run.status, refused };
+}
+
+function write(file, text) {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
+/** A folder below lib/ that is no room yet has no arrows: the table is out of date. */
+function undeclaredRooms() {
+  const lib = join(ROOT, 'lib');
+  if (!existsSync(lib)) return [];
+  return readdirSync(lib, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(lib, entry.parentPath).split(sep).join('/') || '.')
+    .filter((room) => !rooms.includes(room));
+}
+
+const tree = mkdtempSync(join(tmpdir(), 'arrows-'));
+const faults = new Set(undeclaredRooms().map((room) => `lib/${room} has no arrows in arrows.mjs`));
+let broken = 0;
+let sound = 0;
+try {
+  for (const folder of ['sound', 'broken']) {
+    cpSync(join(ROOT, '.oxlintrc.json'), join(tree, folder, '.oxlintrc.json'));
+  }
+
+  for (const room of [...rooms, 'a-new-room']) {
+    const illegal = new Map();
+    const legal = new Map();
+    const tries = rooms.includes(room)
+      ? attempts(room)
+      : [{ name: 'task', specifier: '../task/thing.js', legal: false }];
+    let number = 0;
+    for (const attempt of tries) {
+      for (const [form, text] of Object.entries(FORMS)) {
+        const kind = attempt.legal ? legal : illegal;
+        const folder = attempt.legal ? 'sound' : 'broken';
+        const file = join(tree, folder, 'lib', room, `try-${(number += 1)}.ts`);
+        write(file, text(attempt.specifier));
+        kind.set(file, `${form} import of ${attempt.name} in lib/${room}`);
+      }
+    }
+    const { status, refused } = lint(join(tree, 'broken'), join('lib', room));
+    if (status === 0) faults.add(`lint passed with broken arrows in lib/${room}`);
+    for (const [file, what] of illegal) if (!refused.has(file)) faults.add(`not refused: ${what}`);
+    if (legal.size > 0) {
+      const check = lint(join(tree, 'sound'), join('lib', room));
+      for (const [file, what] of legal) if (check.refused.has(file)) faults.add(`refused: ${what}`);
+    }
+    broken += illegal.size;
+    sound += legal.size;
+  }
+} finally {
+  rmSync(tree, { recursive: true, force: true });
+}
+
+if (faults.size > 0) {
+  console.error([...faults].join('\n'));
+  console.error(`${faults.size} arrows are not kept`);
+  process.exitCode = 1;
+} else {
+  console.log(
+    `${rooms.length} rooms: ${broken} broken arrows refused, ${sound} sound ones let through`,
+  );
+}

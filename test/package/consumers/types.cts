@@ -1,0 +1,11 @@
+import library = require('nestjs-background-tasks');
+
+const task = (name: string, times: number) => `${name} ${times}`;
+
+export function greet(runner: library.TaskRunner): library.TaskHandle {
+  // @ts-expect-error the second argument is a number
+  runner.addTask(task, 'Ada', 'twice');
+  return runner.addTask(task, 'Ada', 2);
+}
+
+export const configured = library.BackgroundTasksModule.forRoot();
