@@ -22,8 +22,11 @@ import { BackgroundExplorer } from './collect/background.explorer.js';
 import { findCollection } from './collect/find-collection.js';
 import { TaskIntake } from './collect/task-intake.js';
 import { MemoryEngine } from './engine/memory/memory.engine.js';
+import { Observer } from './observe/observer.js';
 import { TaskEvents } from './observe/task-events.js';
 import { TaskLog } from './observe/task-log.js';
+import { TaskRecords } from './observe/task-records.js';
+import { TaskStats } from './observe/task-stats.js';
 import type { BackgroundTasksOptions } from './options/module-options.js';
 import { ResolvedOptions } from './options/resolved-options.js';
 import { BackgroundTasksInterceptor } from './release/background-tasks.interceptor.js';
@@ -69,11 +72,21 @@ const providers: Provider[] = [
     useFactory: (clock: Clock, log: TaskLog) =>
       new TaskEvents(clock, (error) => log.listenerFailed(error)),
   },
+  TaskStats,
+  {
+    provide: TaskRecords,
+    inject: [ResolvedOptions],
+    useFactory: ({ remember }: ResolvedOptions) => new TaskRecords(remember),
+  },
+  {
+    provide: Observer,
+    inject: [TaskStats, TaskRecords, TaskEvents, TaskLog],
+    useFactory: (...parts: ConstructorParameters<typeof Observer>) => new Observer(...parts),
+  },
   {
     provide: TaskWorker,
-    inject: [CLOCK, TaskEvents, TaskLog],
-    useFactory: (clock: Clock, events: TaskEvents, log: TaskLog) =>
-      new TaskWorker(clock, Math.random, events, log),
+    inject: [CLOCK, Observer],
+    useFactory: (clock: Clock, observer: Observer) => new TaskWorker(clock, Math.random, observer),
   },
   {
     provide: MemoryEngine,
@@ -83,20 +96,19 @@ const providers: Provider[] = [
   },
   {
     provide: TaskIntake,
-    inject: [ResolvedOptions, TaskRegistry, MemoryEngine, TaskEvents, CLOCK],
+    inject: [ResolvedOptions, TaskRegistry, MemoryEngine, Observer, CLOCK],
     useFactory: (...parts: ConstructorParameters<typeof TaskIntake>) => new TaskIntake(...parts),
   },
   {
     provide: Release,
-    inject: [TaskIntake, MemoryEngine, TaskWorker, TaskEvents, ResolvedOptions, CLOCK],
+    inject: [TaskIntake, MemoryEngine, Observer, ResolvedOptions, CLOCK],
     useFactory: (
       intake: TaskIntake,
       engine: MemoryEngine,
-      worker: TaskWorker,
-      events: TaskEvents,
+      observer: Observer,
       { request }: ResolvedOptions,
       clock: Clock,
-    ) => new Release(intake, engine, worker, events, request, clock),
+    ) => new Release(intake, engine, observer, request, clock),
   },
   {
     provide: RequestHook,
@@ -140,15 +152,15 @@ const providers: Provider[] = [
   },
   {
     provide: TaskRunner,
-    inject: [TaskIntake, TaskEvents],
-    useFactory: (intake: TaskIntake, events: TaskEvents) => new TaskRunner(intake, events),
+    inject: [TaskIntake, MemoryEngine, ResolvedOptions, TaskRecords, TaskStats, CLOCK, TaskEvents],
+    useFactory: (...parts: ConstructorParameters<typeof TaskRunner>) => new TaskRunner(...parts),
   },
   {
     provide: BackgroundTasks,
     scope: Scope.REQUEST,
     inject: [REQUEST, TaskIntake],
     useFactory: (request: unknown, intake: TaskIntake) =>
-      new BackgroundTasks(intake, findCollection(request)),
+      new BackgroundTasks(intake, findCollection(request), request !== undefined),
   },
 ];
 

@@ -3,8 +3,9 @@ export {
   type BackgroundTasksAsyncOptions,
   type BackgroundTasksOptionsFactory,
 } from './background-tasks.module.js';
-export { Background, type BackgroundOptions } from './collect/background.decorator.js';
+export { Background } from './collect/background.decorator.js';
 export { BackgroundTasks } from './collect/background-tasks.js';
+export { TaskChain } from './collect/task-chain.js';
 export { Tasks } from './collect/tasks.decorator.js';
 export { BackgroundTasksError } from './errors/background-tasks.error.js';
 export {
@@ -20,21 +21,31 @@ export {
   UnknownQueueError,
   UnknownTaskError,
 } from './errors/misuse.errors.js';
+export { QueueFullError } from './errors/queue-full.error.js';
 export type { TaskEvent } from './observe/task-event.js';
+export type { TaskInfo } from './observe/task-info.js';
+export type { DurationStats, TaskCounts, TaskFigures } from './observe/task-stats.js';
 export type {
   BackgroundTasksOptions,
   QueueOptions,
+  RateLimitOptions,
   RequestOptions,
   TaskDefaults,
 } from './options/module-options.js';
 export { BackgroundTasksInterceptor } from './release/background-tasks.interceptor.js';
 export { currentTask, type CurrentTask } from './run/current-task.js';
+export type { TaskFilter } from './run/task-list.js';
 export { TaskRunner } from './run/task-runner.js';
+export type { QueueFigures, TaskStatistics } from './run/task-statistics.js';
 export type { Duration } from './task/duration.js';
 export type { DropReason, Outcome, TaskStatus } from './task/outcome.js';
 export { TaskHandle } from './task/task-handle.js';
 export type {
+  BackgroundOptions,
   BackoffFunction,
+  BatchOptions,
+  DedupeOptions,
+  KeyOf,
   Priority,
   RetryOptions,
   TaskOptions,

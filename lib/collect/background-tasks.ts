@@ -2,6 +2,7 @@ import { NoRequestError } from '../errors/misuse.errors.js';
 import type { TaskHandle } from '../task/task-handle.js';
 import type { TaskOptions } from '../task/task-options.js';
 import type { Collection } from './collection.js';
+import { TaskChain } from './task-chain.js';
 import type { TaskIntake } from './task-intake.js';
 
 /**
@@ -17,13 +18,15 @@ export class BackgroundTasks {
   constructor(
     private readonly intake: TaskIntake,
     private readonly collection: Collection | undefined,
+    private readonly hasRequest: boolean,
   ) {}
 
   /**
    * Adds a task: `fn(...args)` will be called after the response has closed, on the options of the
    * module and, for a `@Background()` method, its own.
    *
-   * @throws NotAFunctionError, NoRequestError (see {@link TaskRunner} for use outside a request)
+   * @throws NotAFunctionError, QueueFullError, ShutDownError
+   * @throws NoRequestError outside a request, where {@link TaskRunner} is what to inject
    */
   addTask<Args extends unknown[]>(
     fn: (...args: Args) => unknown,
@@ -32,8 +35,8 @@ export class BackgroundTasks {
   /**
    * Adds a task with options of its own, which win over all wider ones.
    *
-   * @throws NotAFunctionError, NoRequestError, UnknownOptionError, InvalidOptionError,
-   * UnknownQueueError
+   * @throws NotAFunctionError, NoRequestError, QueueFullError, ShutDownError, UnknownOptionError,
+   * InvalidOptionError, UnknownQueueError
    */
   addTask<Args extends unknown[]>(
     options: TaskOptions,
@@ -41,10 +44,26 @@ export class BackgroundTasks {
     ...args: NoInfer<Args>
   ): TaskHandle;
   addTask(...call: unknown[]): TaskHandle {
-    const collection = this.collection?.isOpen ? this.collection : this.intake.collectionHere();
-    if (collection === undefined && this.collection === undefined) {
+    return this.intake.add(call, this.collectionNow());
+  }
+
+  /**
+   * Begins a chain: tasks that run in strict order, of which the rest is dropped once one did not
+   * complete. Among the request's other tasks each keeps the place in which it was added.
+   *
+   * @throws NoRequestError
+   */
+  chain(): TaskChain {
+    this.collectionNow();
+    return new TaskChain(this.intake, () => this.collectionNow());
+  }
+
+  /** What is around the caller comes first: a GraphQL resolver has a collection of its own. */
+  private collectionNow(): Collection | undefined {
+    const here = this.intake.collectionHere();
+    if (here === undefined && this.collection === undefined && !this.hasRequest) {
       throw new NoRequestError();
     }
-    return this.intake.add(call, collection);
+    return here ?? (this.collection?.isOpen ? this.collection : undefined);
   }
 }

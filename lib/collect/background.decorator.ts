@@ -1,12 +1,9 @@
 import 'reflect-metadata';
 import { BackgroundMethodError } from '../errors/misuse.errors.js';
-import { checkTaskOptions } from '../options/task-options.shape.js';
+import { checkMethodOptions } from '../options/task-options.shape.js';
 import { ambient, type MethodIntake } from '../task/ambient.js';
 import { markBackgroundMethod, type BackgroundMethod } from '../task/background-method.js';
-import type { TaskOptions } from '../task/task-options.js';
-
-/** What `@Background()` takes: a task's options. */
-export type BackgroundOptions = TaskOptions;
+import type { BackgroundOptions } from '../task/task-options.js';
 
 /**
  * Only what returns nothing can run later: its caller goes on before it has run. The error that a
@@ -42,7 +39,7 @@ export function Background(options?: BackgroundOptions): BackgroundMethodDecorat
     }
     refuseRoute(method, member);
     if (options !== undefined) {
-      checkTaskOptions(options, `@Background() on ${member}`);
+      checkMethodOptions(options, `@Background() on ${member}`);
     }
     descriptor.value = wrap({
       member,

@@ -25,6 +25,8 @@ export class Collection implements OpenRequest {
     private readonly keeper: CollectionKeeper,
     /** The response to wait for; `undefined` where there is none (RPC, WebSocket). */
     public response: object | undefined,
+    /** Where the tasks go when this handler has ended: several answer one GraphQL request. */
+    readonly parent: Collection | undefined,
   ) {}
 
   get size(): number {
@@ -40,16 +42,25 @@ export class Collection implements OpenRequest {
     }
   }
 
-  /** What has been collected so far, without taking it. */
-  peek(): readonly Task[] {
-    return this.tasks ?? [];
+  /** The task that stands for `dedupeKey` within the request. */
+  duplicateOf(dedupeKey: string): Task | undefined {
+    return this.tasks?.find(({ keys }) => keys?.dedupe === dedupeKey);
   }
 
-  /** Hands over the tasks and closes: the request itself is let go. */
+  /** Takes out what has been collected so far; more may come. */
+  take(): readonly Task[] {
+    const { tasks } = this;
+    if (tasks === undefined) {
+      return [];
+    }
+    this.tasks = [];
+    return tasks;
+  }
+
+  /** Takes out the rest for good; the request itself is let go. */
   seal(): readonly Task[] {
-    const tasks = this.tasks ?? [];
+    const tasks = this.take();
     this.isOpen = false;
-    this.tasks = undefined;
     this.response = undefined;
     return tasks;
   }

@@ -1,20 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import type { Engine } from '../engine/engine.js';
-import { NotAFunctionError } from '../errors/misuse.errors.js';
-import type { TaskEvents } from '../observe/task-events.js';
+import { BackgroundMethodError, NotAFunctionError } from '../errors/misuse.errors.js';
+import type { Observer } from '../observe/observer.js';
 import { describe, isPlainObject } from '../options/checks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import { ambient } from '../task/ambient.js';
 import { backgroundMethodOf, type BackgroundMethod } from '../task/background-method.js';
 import type { Clock } from '../task/clock.js';
 import { TaskHandle } from '../task/task-handle.js';
-import type { TaskOptions, TaskSettings } from '../task/task-options.js';
+import type { KeyOf, TaskOptions, TaskSettings } from '../task/task-options.js';
 import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
-import { Task, type TaskHome } from '../task/task.js';
+import { NO_ARGS, Task, type TaskHome, type TaskKeys } from '../task/task.js';
 import { Collection } from './collection.js';
-
-/** A function to call later; what it returns is not looked at, a promise is awaited. */
-export type TaskFunction<Args extends unknown[]> = (...args: Args) => unknown;
+import type { TaskChain } from './task-chain.js';
 
 /** Makes tasks of calls, and sends each where it belongs: into the request's collection, or off. */
 export class TaskIntake implements TaskHome {
@@ -22,7 +20,7 @@ export class TaskIntake implements TaskHome {
     private readonly options: ResolvedOptions,
     private readonly registry: TaskRegistry,
     private readonly engine: Engine,
-    private readonly events: TaskEvents,
+    private readonly observer: Observer,
     private readonly clock: Clock,
   ) {}
 
@@ -30,11 +28,17 @@ export class TaskIntake implements TaskHome {
    * Adds a task to `collection`, or queues it at once where there is none, or none any more.
    *
    * @param call the arguments of `addTask()`
+   * @param chain the chain that it is the next task of
    * @throws BackgroundTasksError where the call, its options or its queue is not acceptable
    */
-  add(call: readonly unknown[], collection: Collection | undefined): TaskHandle {
-    const task = this.create(call);
-    void this.send(task, collection);
+  add(call: readonly unknown[], collection: Collection | undefined, chain?: TaskChain): TaskHandle {
+    const task = this.read(call);
+    const duplicate = this.duplicateOf(task, collection);
+    if (duplicate !== undefined) {
+      return new TaskHandle(duplicate);
+    }
+    this.admit(task);
+    void this.send(task, collection, chain);
     return new TaskHandle(task);
   }
 
@@ -47,12 +51,29 @@ export class TaskIntake implements TaskHome {
     if (definition === undefined) {
       return undefined;
     }
-    const task = this.admit(definition.settings, definition.name, method, target, args, definition);
-    return Promise.resolve(this.send(task, this.collectionHere()));
+    const { settings, name } = definition;
+    const task = this.taskOf(settings, name, method, target, args, definition);
+    const collection = this.collectionHere();
+    if (this.duplicateOf(task, collection) !== undefined) {
+      return Promise.resolve();
+    }
+    this.admit(task);
+    return Promise.resolve(this.send(task, collection));
   }
 
-  mintId(): string {
-    return randomUUID();
+  /** The same call as a failed task's, queued at once as a new task with the same id. */
+  again(failed: Task): TaskHandle {
+    const task = failed.again(this.clock.now());
+    this.engine.admit(task);
+    this.observer.restarted(failed, task);
+    void this.send(task, undefined);
+    return new TaskHandle(task);
+  }
+
+  mintId(task: Task): string {
+    const id = randomUUID();
+    this.observer.minted(id, task);
+    return id;
   }
 
   cancel(task: Task): boolean {
@@ -65,12 +86,30 @@ export class TaskIntake implements TaskHome {
     return here instanceof Collection && here.intake === this && here.isOpen ? here : undefined;
   }
 
-  private create(call: readonly unknown[]): Task {
-    const { options, fn, args } = parseCall(call);
+  /** `addTask(fn, ...args)` or `addTask(options, fn, ...args)`. */
+  private read(call: readonly unknown[]): Task {
+    const [first, second] = call;
+    if (isFunction(first)) {
+      return this.taskOfCall(undefined, first, call.length === 1 ? NO_ARGS : call.slice(1));
+    }
+    if (!isPlainObject(first)) {
+      throw new NotAFunctionError(describe(first));
+    }
+    if (!isFunction(second)) {
+      throw new NotAFunctionError(`${describe(second)} after the options`);
+    }
+    return this.taskOfCall(first, second, call.length === 2 ? NO_ARGS : call.slice(2));
+  }
+
+  private taskOfCall(
+    options: TaskOptions | undefined,
+    fn: (...args: never[]) => unknown,
+    args: readonly unknown[],
+  ): Task {
     const background = backgroundMethodOf(fn);
     if (background === undefined) {
       const settings = this.options.forTask(options, undefined);
-      return this.admit(settings, settings.name ?? nameOf(fn), fn, undefined, args, undefined);
+      return this.taskOf(settings, settings.name ?? nameOf(fn), fn, undefined, args, undefined);
     }
     const definition = this.registry.ofMethod(background.method, background.member);
     const settings =
@@ -78,10 +117,10 @@ export class TaskIntake implements TaskHome {
         ? definition.settings
         : this.options.forTask(options, background.options);
     const name = options?.name ?? definition.name;
-    return this.admit(settings, name, background.method, undefined, args, definition);
+    return this.taskOf(settings, name, background.method, undefined, args, definition);
   }
 
-  private admit(
+  private taskOf(
     settings: TaskSettings,
     name: string,
     fn: (...args: never[]) => unknown,
@@ -89,46 +128,71 @@ export class TaskIntake implements TaskHome {
     args: readonly unknown[],
     definition: TaskDefinition | undefined,
   ): Task {
-    const now = this.clock.now();
-    const task = new Task(this, name, settings, fn, target, args, definition, now);
-    this.engine.admit(task);
-    this.events.emit('added', task, {});
-    return task;
+    const keys = keysOf(settings, name, args);
+    return new Task(this, name, settings, fn, target, args, definition, this.clock.now(), keys);
   }
 
-  private send(task: Task, collection: Collection | undefined): Promise<void> | void {
+  private duplicateOf({ keys }: Task, collection: Collection | undefined): Task | undefined {
+    const key = keys?.dedupe;
+    return key === undefined
+      ? undefined
+      : (collection?.duplicateOf(key) ?? this.engine.duplicateOf(key));
+  }
+
+  private admit(task: Task): void {
+    this.engine.admit(task);
+    this.observer.added(task);
+  }
+
+  private send(
+    task: Task,
+    collection: Collection | undefined,
+    chain?: TaskChain,
+  ): Promise<void> | void {
+    const predecessor = chain?.link.last;
+    if (chain !== undefined) {
+      task.chain = chain.link.chain;
+      chain.link.last = task;
+    }
     if (collection?.isOpen) {
       return collection.add(task);
     }
     const stored = this.engine.commit([task]);
-    return stored === undefined ? this.release(task) : stored.then(() => this.release(task));
+    return stored === undefined
+      ? this.release(task, predecessor)
+      : stored.then(() => this.release(task, predecessor));
   }
 
-  private release(task: Task): void {
-    this.engine.release(task);
-    this.events.emit('queued', task, {});
+  private release(task: Task, predecessor: Task | undefined): void {
+    if (predecessor === undefined) {
+      this.engine.release(task);
+    } else {
+      this.engine.follow(predecessor, task);
+    }
+    this.observer.queued(task);
   }
 }
 
-interface Call {
-  readonly options: TaskOptions | undefined;
-  readonly fn: (...args: never[]) => unknown;
-  readonly args: readonly unknown[];
+/** @throws BackgroundMethodError where a batched method was not called with one array */
+function keysOf(
+  { dedupe, concurrencyKey, batch, queue }: TaskSettings,
+  name: string,
+  args: readonly unknown[],
+): TaskKeys | undefined {
+  if (batch !== undefined && (args.length !== 1 || !Array.isArray(args[0]))) {
+    throw new BackgroundMethodError(name, 'with `batch` it takes exactly one array.');
+  }
+  if (dedupe === undefined && concurrencyKey === undefined) {
+    return undefined;
+  }
+  return {
+    dedupe: dedupe && `${queue} ${name} ${keyOf(dedupe.key, args)}`,
+    concurrency: concurrencyKey && keyOf(concurrencyKey, args),
+  };
 }
 
-/** `addTask(fn, ...args)` or `addTask(options, fn, ...args)`. */
-function parseCall(call: readonly unknown[]): Call {
-  const [first, second] = call;
-  if (isFunction(first)) {
-    return { options: undefined, fn: first, args: call.slice(1) };
-  }
-  if (!isPlainObject(first)) {
-    throw new NotAFunctionError(describe(first));
-  }
-  if (!isFunction(second)) {
-    throw new NotAFunctionError(`${describe(second)} after the options`);
-  }
-  return { options: first, fn: second, args: call.slice(2) };
+function keyOf(key: KeyOf, args: readonly unknown[]): string {
+  return typeof key === 'string' ? key : key(...(args as never[]));
 }
 
 function isFunction(value: unknown): value is (...args: never[]) => unknown {

@@ -16,6 +16,6 @@ export const Tasks: () => ParameterDecorator = createParamDecorator(
     if (!(collection?.intake instanceof TaskIntake)) {
       throw new NoRequestError();
     }
-    return new BackgroundTasks(collection.intake, collection);
+    return new BackgroundTasks(collection.intake, collection, true);
   },
 );

@@ -83,8 +83,8 @@ export type HeldStatus = Extract<TaskStatus, 'queued' | 'delayed' | 'running' | 
 
 /** What an engine calls: the meaning of a task. */
 export interface Worker {
-  /** Runs the body once. Never rejects. */
-  attempt(task: Task): Promise<Verdict>;
+  /** Runs the body once. Never throws; calls `conclude` exactly once, maybe before it returns. */
+  attempt(task: Task, conclude: (task: Task, verdict: Verdict) => void): void;
   /** The engine has recorded this verdict: tell everyone. Never throws. */
   announce(task: Task, verdict: Verdict | Dropped): void;
 }

@@ -12,8 +12,10 @@ import {
   checkCount,
   checkDuration,
   checkOneOf,
+  checkPositiveDuration,
   checkShape,
   nearest,
+  requireKeys,
   type Shape,
 } from './checks.js';
 import type {
@@ -111,14 +113,19 @@ export class ResolvedOptions {
       checkTaskOptions(call, '');
     }
     const queue = call?.queue ?? declared?.queue ?? DEFAULT_QUEUE;
+    this.requireQueue(queue);
     const plain = this.plain.get(queue);
-    if (plain === undefined) {
+    return call === undefined && declared === undefined && plain !== undefined
+      ? plain
+      : this.merge(queue, declared ?? {}, call ?? {});
+  }
+
+  /** @throws UnknownQueueError where a queue is named and not configured */
+  requireQueue(queue: string | undefined): void {
+    if (queue !== undefined && !this.queues.has(queue)) {
       const known = [...this.queues.keys()];
       throw new UnknownQueueError(queue, known, nearest(queue, known));
     }
-    return call === undefined && declared === undefined
-      ? plain
-      : this.merge(queue, declared ?? {}, call ?? {});
   }
 
   private merge(queue: string, declared: BackgroundOptions, call: TaskOptions): TaskSettings {

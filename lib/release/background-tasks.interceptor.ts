@@ -1,7 +1,9 @@
+import type { ServerResponse } from 'node:http';
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
 import { Observable, type Subscriber, type Subscription } from 'rxjs';
 import type { Collection } from '../collect/collection.js';
 import { attachCollection, findCollection } from '../collect/find-collection.js';
+import { QueueFullError } from '../errors/queue-full.error.js';
 import { ambient } from '../task/ambient.js';
 import type { Release } from './release.js';
 
@@ -37,21 +39,15 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
       next: (value) => subscriber.next(value),
       error: (error: unknown) => {
         isOver = true;
-        this.release.fail(collection);
-        subscriber.error(error);
+        askToRetryLater(error, collection.response);
+        const stored = this.release.end(collection, false);
+        after(stored, () => subscriber.error(error), subscriber);
       },
       complete: () => {
         isOver = true;
-        // The response is sent on completion: it waits for the commit.
-        const stored = this.release.commit(collection);
-        if (stored === undefined) {
-          subscriber.complete();
-        } else {
-          stored.then(
-            () => subscriber.complete(),
-            (error: unknown) => subscriber.error(error),
-          );
-        }
+        // The response is sent on completion: it waits for the tasks to be stored.
+        const stored = this.release.end(collection, true);
+        after(stored, () => subscriber.complete(), subscriber);
       },
     });
     subscription.add(() => {
@@ -67,13 +63,39 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
     const isHttp = context.getType() === 'http';
     const [request, response] = context.getArgs<[object, object]>();
     const found = findCollection(isHttp ? request : undefined);
-    if (found !== undefined && this.release.owns(found)) {
-      return found;
+    const own = found !== undefined && this.release.owns(found) ? found : undefined;
+    if (!isHttp) {
+      // Each resolver of a GraphQL request ends on its own; RPC and WebSocket have nothing around.
+      return this.release.open(undefined, own);
     }
-    const opened = this.release.open(isHttp ? response : undefined);
-    if (isHttp) {
-      attachCollection(request, opened);
+    if (own !== undefined) {
+      return own;
     }
+    const opened = this.release.open(response);
+    attachCollection(request, opened);
     return opened;
+  }
+}
+
+function after(
+  stored: Promise<void> | void,
+  goOn: () => void,
+  subscriber: Subscriber<unknown>,
+): void {
+  if (stored === undefined) {
+    goOn();
+  } else {
+    stored.then(goOn, (error: unknown) => subscriber.error(error));
+  }
+}
+
+/** Nest answers a full queue with 503; when to come back is for the header to say. */
+function askToRetryLater(error: unknown, response: object | undefined): void {
+  if (error instanceof QueueFullError && response !== undefined) {
+    const { raw = response } = response as { raw?: object };
+    const { headersSent, setHeader } = raw as Partial<ServerResponse>;
+    if (!headersSent) {
+      setHeader?.call(raw as ServerResponse, 'Retry-After', String(error.retryAfterSeconds));
+    }
   }
 }

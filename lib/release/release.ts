@@ -1,13 +1,14 @@
 import { Collection, type CollectionKeeper } from '../collect/collection.js';
 import type { TaskIntake } from '../collect/task-intake.js';
-import type { Engine, Worker } from '../engine/engine.js';
-import type { TaskEvents } from '../observe/task-events.js';
+import type { Engine } from '../engine/engine.js';
+import type { Observer } from '../observe/observer.js';
 import type { RequestSettings } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
 import type { DropReason } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
-import { onceResponseClosed } from './response-closed.js';
+import { linesOf } from './lines.js';
 import { wasAnswered } from './response-answered.js';
+import { onceResponseClosed } from './response-closed.js';
 
 /** Sees a request's tasks from the handler's end to the engine: commit, wait, hand over or drop. */
 export class Release implements CollectionKeeper {
@@ -17,8 +18,7 @@ export class Release implements CollectionKeeper {
   constructor(
     private readonly intake: TaskIntake,
     private readonly engine: Engine,
-    private readonly worker: Worker,
-    private readonly events: TaskEvents,
+    private readonly observer: Observer,
     private readonly settings: RequestSettings,
     private readonly clock: Clock,
   ) {}
@@ -28,9 +28,14 @@ export class Release implements CollectionKeeper {
     return collection.intake === this.intake;
   }
 
-  /** A collection for a request that begins; `response` where there is one to wait for. */
-  open(response: object | undefined): Collection {
-    return new Collection(this.intake, this, response);
+  /**
+   * A collection for a request that begins.
+   *
+   * @param response what to wait for, where there is any
+   * @param parent the collection that this one's tasks go to when its handler has ended
+   */
+  open(response: object | undefined, parent?: Collection): Collection {
+    return new Collection(this.intake, this, response, parent);
   }
 
   /** With the first task, and not before: a request that adds none pays for no listener. */
@@ -45,19 +50,21 @@ export class Release implements CollectionKeeper {
     collection.handler = 'running';
   }
 
-  /** The handler completed. A durable engine has the tasks when this resolves. */
-  commit(collection: Collection): Promise<void> | void {
-    collection.handler = 'completed';
-    const stored = collection.size > 0 ? this.engine.commit(runnableOf(collection)) : undefined;
+  /**
+   * The handler has ended: what it collected is decided. A durable engine has stored what is to run
+   * when this resolves.
+   */
+  end(collection: Collection, hasSucceeded: boolean): Promise<void> | void {
+    collection.handler = hasSucceeded ? 'completed' : 'failed';
+    if (collection.size === 0) {
+      return this.handled(collection);
+    }
+    const committed = collection.take().filter((task) => this.decide(task, hasSucceeded));
+    committed.forEach((task) => collection.add(task));
+    const stored = this.engine.commit(committed);
     return stored === undefined
       ? this.handled(collection)
       : stored.then(() => this.handled(collection));
-  }
-
-  /** The handler threw. */
-  fail(collection: Collection): void {
-    collection.handler = 'failed';
-    this.handled(collection);
   }
 
   /** Nobody waits for the handler's end any more: a client left its stream, or it was timed out. */
@@ -67,7 +74,10 @@ export class Release implements CollectionKeeper {
   }
 
   private handled(collection: Collection): void {
-    if (collection.isClosed || collection.response === undefined) {
+    const { parent } = collection;
+    if (parent?.isOpen) {
+      collection.seal().forEach((task) => parent.add(task));
+    } else if (collection.isClosed || collection.response === undefined) {
       this.release(collection);
     }
   }
@@ -90,61 +100,28 @@ export class Release implements CollectionKeeper {
   }
 
   private release(collection: Collection): void {
-    const hasSucceeded =
-      collection.handler === 'completed' ||
-      (collection.handler === 'none' && wasAnswered(collection.response));
-    const runnable: Task[] = [];
-    for (const task of collection.seal()) {
-      if (task.outcome !== undefined) {
-        continue; // cancelled while it was collected
-      }
-      const reason = reasonToDrop(task, hasSucceeded);
-      if (reason === undefined) {
-        runnable.push(task);
-      } else {
-        this.engine.discard(task);
-        this.worker.announce(task, { kind: 'dropped', reason });
-      }
-    }
-    for (const head of this.lines(runnable)) {
+    const { handler, response } = collection;
+    const hasSucceeded = handler === 'completed' || (handler === 'none' && wasAnswered(response));
+    const tasks = collection.seal().filter((task) => this.decide(task, hasSucceeded));
+    for (const head of linesOf(tasks, this.settings)) {
       this.engine.release(head);
     }
-    for (const task of runnable) {
-      this.events.emit('queued', task, {});
-    }
+    tasks.forEach((task) => this.observer.queued(task));
   }
 
-  /** The heads of the lines that the tasks wait in, each linked to its successors. */
-  private lines(tasks: readonly Task[]): readonly Task[] {
-    if (this.settings.order === 'concurrent') {
-      return tasks;
+  /** @returns whether the task is to run; else it is dropped, or was cancelled meanwhile */
+  private decide(task: Task, hasSucceeded: boolean): boolean {
+    if (task.isCommitted || task.outcome !== undefined) {
+      return task.outcome === undefined;
     }
-    const isStrict = this.settings.onFailure === 'stop';
-    const heads: Task[] = [];
-    let last: Task | undefined;
-    for (const task of tasks) {
-      // What is to start later does not hold up the tasks after it, unless they depend on it.
-      if (task.settings.delayMs > 0 && !isStrict) {
-        heads.push(task);
-      } else {
-        if (last === undefined) {
-          heads.push(task);
-        } else {
-          last.successor = task;
-          last.stopsOnFailure = isStrict;
-        }
-        last = task;
-      }
+    const reason = reasonToDrop(task, hasSucceeded);
+    task.isCommitted = reason === undefined;
+    if (reason !== undefined) {
+      this.engine.discard(task);
+      this.observer.dropped(task, reason);
     }
-    return heads;
+    return reason === undefined;
   }
-}
-
-/** What a durable engine has to store before a good response leaves. */
-function runnableOf(collection: Collection): readonly Task[] {
-  return collection
-    .peek()
-    .filter((task) => task.outcome === undefined && reasonToDrop(task, true) === undefined);
 }
 
 /** Why a task does not run, given how its handler ended; `undefined` where it does. */

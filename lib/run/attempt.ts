@@ -1,7 +1,7 @@
 import { ambient, type MethodIntake, type RunningTask } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import { TaskAbandonedError, TaskCancelledError, TaskTimeoutError } from '../task/task.errors.js';
-import type { Interruption, Task } from '../task/task.js';
+import type { Interruptible, Interruption, Task } from '../task/task.js';
 import { COMPLETED, type Verdict } from '../task/verdict.js';
 import type { CurrentTask } from './current-task.js';
 import { decide } from './retry-policy.js';
@@ -18,11 +18,10 @@ export interface AttemptSetting {
 }
 
 /** One run of a task's body. Whatever the body does, it comes to exactly one verdict. */
-export class Attempt implements RunningTask {
+export class Attempt implements RunningTask, Interruptible {
   readonly kind = 'task';
   isRunning = true;
   private hasBodyEnded = false;
-  private conclude!: (verdict: Verdict) => void;
   private callOffTimeout: (() => void) | undefined = undefined;
   private controller: AbortController | undefined = undefined;
   private abortReason: Error | undefined = undefined;
@@ -30,7 +29,10 @@ export class Attempt implements RunningTask {
 
   constructor(
     readonly task: Task,
+    readonly startedAt: number,
     private readonly setting: AttemptSetting,
+    /** Called exactly once. */
+    private readonly conclude: (task: Task, verdict: Verdict) => void,
   ) {}
 
   get intake(): MethodIntake {
@@ -53,38 +55,41 @@ export class Attempt implements RunningTask {
     return this.controller.signal;
   }
 
-  /** Never rejects. */
-  run(): Promise<Verdict> {
+  start(): void {
     const { task } = this;
     const { timeoutMs } = task.settings;
-    const verdict = new Promise<Verdict>((resolve) => {
-      this.conclude = resolve;
+    task.attempt = this;
+    task.followers?.forEach((follower) => {
+      follower.attempt = this;
     });
-    task.interrupt = (reason) => this.stop(reason);
     if (timeoutMs !== undefined) {
-      this.callOffTimeout = this.setting.clock.after(timeoutMs, () => this.stop('timeout'));
+      this.callOffTimeout = this.setting.clock.after(timeoutMs, () => this.interrupt('timeout'));
     }
-    void this.runBody();
-    return verdict;
-  }
-
-  private async runBody(): Promise<void> {
-    let verdict: Verdict = COMPLETED;
     try {
-      await this.task.inContext(() => ambient.run(this, () => this.task.call()));
+      const result = task.inContext(enter, this);
+      if (isThenable(result)) {
+        // Resolved anew: a thenable may settle twice, and a promise's own `then` may be anything.
+        then.call(Promise.resolve(result), this.returned, this.threw);
+      } else {
+        this.returned();
+      }
     } catch (error) {
-      verdict = this.isRunning ? this.judge(error) : verdict;
+      this.threw(error);
     }
-    this.hasBodyEnded = true;
-    this.end(verdict);
   }
 
   /** Does not wait for the body: one that ignores its signal must not keep the slot. */
-  private stop(reason: Interruption): void {
+  interrupt(reason: Interruption): void {
     if (!this.isRunning) {
       return;
     }
     const error = reasonOf(reason, this.task);
+    if (reason === 'abandoned' && this.abortReason === undefined) {
+      // A shutdown asks first, and comes back when its grace time is over.
+      this.abortReason = error;
+      this.controller?.abort(error);
+      return;
+    }
     this.abortReason = error;
     const verdict: Verdict = reason === 'timeout' ? this.judge(error) : { kind: reason };
     this.end(verdict);
@@ -96,6 +101,19 @@ export class Attempt implements RunningTask {
     });
   }
 
+  private readonly returned = (): void => {
+    this.hasBodyEnded = true;
+    this.end(COMPLETED);
+  };
+
+  private readonly threw = (error: unknown): void => {
+    this.hasBodyEnded = true;
+    if (this.isRunning) {
+      const isShutDown = this.abortReason instanceof TaskAbandonedError;
+      this.end(isShutDown ? { kind: 'abandoned' } : this.judge(error));
+    }
+  };
+
   private judge(error: unknown): Verdict {
     return decide(this.task.settings.retry, this.task.attempts, error, this.setting.random);
   }
@@ -103,11 +121,26 @@ export class Attempt implements RunningTask {
   private end(verdict: Verdict): void {
     if (this.isRunning) {
       this.isRunning = false;
-      this.task.interrupt = undefined;
       this.callOffTimeout?.();
-      this.conclude(verdict);
+      this.conclude(this.task, verdict);
     }
   }
+}
+
+const { then } = Promise.prototype;
+
+function enter(attempt: Attempt): unknown {
+  return ambient.run(attempt, callOf, attempt.task);
+}
+
+function callOf(task: Task): unknown {
+  return task.call();
+}
+
+function isThenable(value: unknown): boolean {
+  return (
+    (typeof value === 'object' || typeof value === 'function') && value !== null && 'then' in value
+  );
 }
 
 function reasonOf(reason: Interruption, { name, settings }: Task): Error {

@@ -1,4 +1,5 @@
 import {
+  Logger,
   Module,
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
@@ -18,12 +19,16 @@ export interface LifecycleParts {
   readonly drainTimeoutMs: number;
 }
 
+/** How long what is still running after the drain may take to heed its signal. */
+const GRACE_MS = 1_000;
+
 /**
  * Last to start, first to stop: tasks run only while everything that they may need is there.
  *
  * Nest calls the hooks of a closing application module by module. Whoever disconnects a database in
- * `onModuleDestroy` (Prisma) must find the tasks drained, so the first drain comes before that; the
- * requests that are in flight add tasks until the server has closed, so the last one comes after.
+ * `onModuleDestroy` (Prisma) must find the tasks drained, so the first drain comes before that. The
+ * requests in flight go on adding tasks until the server has closed, so another comes after, before
+ * those who disconnect in `onApplicationShutdown` (TypeORM, Mongoose, MikroORM).
  */
 export class Lifecycle
   implements
@@ -40,37 +45,48 @@ export class Lifecycle
   }
 
   async onApplicationBootstrap(): Promise<void> {
+    if (process.listenerCount('SIGTERM') === 0) {
+      new Logger('BackgroundTasks').warn(
+        'Nobody listens to SIGTERM: a task that runs when the process is told to stop is lost. ' +
+          'Call app.enableShutdownHooks() before app.listen().',
+      );
+    }
     await this.parts?.engine.start();
   }
 
   onModuleDestroy(): Promise<void> {
-    return this.drain();
+    return this.drain(false);
   }
 
   beforeApplicationShutdown(): Promise<void> {
-    return this.drain();
+    return this.drain(false);
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.drain();
-    await this.parts?.engine.stop();
+    await this.drain(true);
+    await this.parts?.engine.stop(GRACE_MS);
+    await this.parts?.engine.close();
     this.parts?.events.complete();
   }
 
-  /** All drains of one shutdown share its deadline. */
-  private async drain(): Promise<void> {
+  /** All drains of one shutdown share its deadline; past it, what is left is given up. */
+  private async drain(withCollected: boolean): Promise<void> {
     if (this.parts === undefined) {
       return;
     }
     const { engine, clock, drainTimeoutMs } = this.parts;
     this.deadline ??= clock.now() + drainTimeoutMs;
-    const leftMs = Math.max(0, this.deadline - clock.now());
-    let callOff: (() => void) | undefined;
-    const timeout = new Promise<void>((resolve) => {
-      callOff = clock.after(leftMs, resolve);
+    const drained = engine.drain(this.deadline, withCollected).then(() => true);
+    if (!(await Promise.race([drained, this.untilDeadline(clock, this.deadline, drained)]))) {
+      await engine.stop(GRACE_MS);
+    }
+  }
+
+  private untilDeadline(clock: Clock, deadline: number, drained: Promise<unknown>): Promise<false> {
+    return new Promise((resolve) => {
+      const callOff = clock.after(Math.max(0, deadline - clock.now()), () => resolve(false));
+      void drained.then(callOff);
     });
-    await Promise.race([engine.drain(this.deadline), timeout]);
-    callOff?.();
   }
 }
 

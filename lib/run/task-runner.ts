@@ -1,18 +1,32 @@
 import type { Observable } from 'rxjs';
+import { TaskChain } from '../collect/task-chain.js';
 import type { TaskIntake } from '../collect/task-intake.js';
+import type { Engine } from '../engine/engine.js';
 import type { TaskEvent } from '../observe/task-event.js';
 import type { TaskEvents } from '../observe/task-events.js';
+import { describeTask, type TaskInfo } from '../observe/task-info.js';
+import type { TaskRecords } from '../observe/task-records.js';
+import type { TaskStats } from '../observe/task-stats.js';
+import type { ResolvedOptions } from '../options/resolved-options.js';
+import type { Clock } from '../task/clock.js';
 import type { TaskHandle } from '../task/task-handle.js';
 import type { TaskOptions } from '../task/task-options.js';
+import { listTasks, type TaskFilter } from './task-list.js';
+import { statisticsOf, type TaskStatistics } from './task-statistics.js';
 
 /**
- * Tasks outside of a request: inject it into cron jobs, event handlers, message consumers and
- * scripts. A singleton, and so may be whatever injects it.
+ * Tasks outside of a request, and the controls of all tasks. Inject it into cron jobs, event
+ * handlers, message consumers and scripts. A singleton, and so may be whatever injects it.
  */
 export class TaskRunner {
   /** @internal */
   constructor(
     private readonly intake: TaskIntake,
+    private readonly engine: Engine,
+    private readonly options: ResolvedOptions,
+    private readonly records: TaskRecords,
+    private readonly taskStats: TaskStats,
+    private readonly clock: Clock,
     taskEvents: TaskEvents,
   ) {
     this.events = taskEvents.stream;
@@ -28,13 +42,18 @@ export class TaskRunner {
    * Queues a task at once, also while a request is handled: it is not the request's then, and does
    * not wait for its response.
    *
-   * @throws NotAFunctionError, ShutDownError
+   * @throws NotAFunctionError, QueueFullError, ShutDownError
    */
   addTask<Args extends unknown[]>(
     fn: (...args: Args) => unknown,
     ...args: NoInfer<Args>
   ): TaskHandle;
-  /** @throws NotAFunctionError, ShutDownError, UnknownOptionError, InvalidOptionError, UnknownQueueError */
+  /**
+   * Queues a task at once, with options of its own.
+   *
+   * @throws NotAFunctionError, QueueFullError, ShutDownError, UnknownOptionError,
+   * InvalidOptionError, UnknownQueueError
+   */
   addTask<Args extends unknown[]>(
     options: TaskOptions,
     fn: (...args: Args) => unknown,
@@ -42,5 +61,69 @@ export class TaskRunner {
   ): TaskHandle;
   addTask(...call: unknown[]): TaskHandle {
     return this.intake.add(call, undefined);
+  }
+
+  /** Begins a chain: each task starts when the one before has completed, else it is dropped. */
+  chain(): TaskChain {
+    return new TaskChain(this.intake, () => undefined);
+  }
+
+  /** The task with this id, if it is unsettled or still remembered. */
+  async get(id: string): Promise<TaskInfo | undefined> {
+    const task = this.records.get(id);
+    return task && describeTask(task);
+  }
+
+  /**
+   * Tasks that have been released: unsettled ones in no particular order, then the remembered ones
+   * of each status, the latest first. `limit` is 100 unless given.
+   *
+   * @throws InvalidOptionError, UnknownQueueError
+   */
+  async list(filter: TaskFilter = {}): Promise<TaskInfo[]> {
+    return listTasks(filter, this.engine, this.records, this.options);
+  }
+
+  /** @returns whether there was such a task, and anything left to cancel */
+  async cancel(id: string): Promise<boolean> {
+    const task = this.records.get(id);
+    return task !== undefined && this.engine.cancel(task);
+  }
+
+  /**
+   * Queues a failed task again, as if it had just been added: the same call, the same id, its
+   * attempts counted anew.
+   *
+   * @returns `undefined` where no failed task with this id is remembered
+   */
+  async retry(id: string): Promise<TaskHandle | undefined> {
+    const task = this.records.get(id);
+    return task?.status === 'failed' ? this.intake.again(task) : undefined;
+  }
+
+  /**
+   * Starts no more tasks of a queue, or of all; what runs goes on, and tasks can be added.
+   *
+   * @throws UnknownQueueError
+   */
+  async pause(queue?: string): Promise<void> {
+    this.options.requireQueue(queue);
+    this.engine.pause(queue);
+  }
+
+  /** Takes back a {@link pause}. @throws UnknownQueueError */
+  async resume(queue?: string): Promise<void> {
+    this.options.requireQueue(queue);
+    this.engine.resume(queue);
+  }
+
+  /** Resolves when every task has settled, those of requests under way included. */
+  whenIdle(): Promise<void> {
+    return this.engine.whenIdle();
+  }
+
+  /** The figures since the application started, of each queue and of each task name. */
+  async stats(): Promise<TaskStatistics> {
+    return statisticsOf(this.taskStats, this.engine.states(), this.clock.now());
   }
 }

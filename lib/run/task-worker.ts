@@ -1,6 +1,5 @@
 import type { Worker } from '../engine/engine.js';
-import type { TaskEvents } from '../observe/task-events.js';
-import type { TaskLog } from '../observe/task-log.js';
+import type { Observer } from '../observe/observer.js';
 import type { Clock } from '../task/clock.js';
 import type { Task } from '../task/task.js';
 import type { Dropped, Verdict } from '../task/verdict.js';
@@ -14,67 +13,52 @@ export class TaskWorker implements Worker {
   constructor(
     private readonly clock: Clock,
     random: () => number,
-    private readonly events: TaskEvents,
-    private readonly log: TaskLog,
+    private readonly observer: Observer,
   ) {
     this.setting = {
       clock,
       random,
       describe: (attempt) => this.describe(attempt),
-      onOverrun: (task, reason) => log.overrun(task, reason),
+      onOverrun: (task, reason) => observer.log.overrun(task, reason),
     };
   }
 
-  attempt(task: Task): Promise<Verdict> {
-    const now = this.clock.now();
-    this.started(task, now);
-    task.followers?.forEach((follower) => this.started(follower, now));
-    return new Attempt(task, this.setting).run();
+  attempt(task: Task, conclude: (task: Task, verdict: Verdict) => void): void {
+    const attempt = new Attempt(task, this.clock.now(), this.setting, conclude);
+    this.begin(task);
+    task.followers?.forEach((follower) => this.begin(follower));
+    attempt.start();
   }
 
   announce(task: Task, verdict: Verdict | Dropped): void {
-    const { attempts } = task;
     switch (verdict.kind) {
-      case 'completed': {
-        const durationMs = this.clock.now() - task.startedAt;
-        task.settle({ status: 'completed', attempts, durationMs });
-        return this.events.emit('completed', task, { durationMs });
-      }
-      case 'retry': {
-        const { error, delayMs } = verdict;
-        this.log.retrying(task, error, delayMs);
-        return this.events.emit('retrying', task, { error, delayMs });
-      }
-      case 'failed': {
-        const { error } = verdict;
-        const durationMs = this.clock.now() - task.startedAt;
-        task.settle({ status: 'failed', attempts, durationMs, error });
-        this.log.failed(task, error, durationMs);
-        return this.events.emit('failed', task, { error, durationMs });
-      }
+      case 'completed':
+        return this.observer.completed(task, this.durationOf(task));
+      case 'retry':
+        return this.observer.retrying(task, verdict.error, verdict.delayMs);
+      case 'failed':
+        return this.observer.failed(task, verdict.error, this.durationOf(task));
       case 'cancelled':
-        task.settle({ status: 'cancelled', attempts });
-        return this.events.emit('cancelled', task, {});
+        return this.observer.cancelled(task);
       case 'abandoned':
-        task.settle({ status: 'abandoned', attempts });
-        this.log.abandoned(task);
-        return this.events.emit('abandoned', task, {});
+        return this.observer.abandoned(task);
       case 'dropped':
-        task.settle({ status: 'dropped', reason: verdict.reason });
-        this.log.dropped(task, verdict.reason);
-        return this.events.emit('dropped', task, { reason: verdict.reason });
+        return this.observer.dropped(task, verdict.reason);
     }
   }
 
-  private started(task: Task, now: number): void {
+  private begin(task: Task): void {
     task.attempts += 1;
-    task.startedAt = now;
-    this.events.emit('started', task, {});
+    this.observer.started(task);
+  }
+
+  private durationOf({ attempt }: Task): number {
+    return attempt === undefined ? 0 : this.clock.now() - attempt.startedAt;
   }
 
   private describe(attempt: Attempt): CurrentTask {
     const { task } = attempt;
-    const { events, log } = this;
+    const { observer } = this;
     const { id, name, queue, attempts } = task;
     return Object.freeze({
       id,
@@ -86,8 +70,11 @@ export class TaskWorker implements Worker {
       get signal() {
         return attempt.signal;
       },
-      progress: (value: unknown) => events.emit('progress', task, { value }),
-      log: (message: string) => log.line(task, message),
+      progress: (value: unknown) => {
+        task.progress = value;
+        observer.progress(task, value);
+      },
+      log: (message: string) => observer.log.line(task, message),
     });
   }
 }

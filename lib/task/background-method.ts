@@ -1,4 +1,4 @@
-import type { TaskOptions } from './task-options.js';
+import type { BackgroundOptions } from './task-options.js';
 
 /** What `@Background()` leaves on the method it replaces. */
 export interface BackgroundMethod {
@@ -6,7 +6,7 @@ export interface BackgroundMethod {
   readonly member: string;
   /** The method as it was written. */
   readonly method: (...args: never[]) => unknown;
-  readonly options: TaskOptions | undefined;
+  readonly options: BackgroundOptions | undefined;
 }
 
 const BACKGROUND = Symbol('nestjs-background-tasks:background');

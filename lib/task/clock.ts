@@ -11,9 +11,11 @@ export interface Clock {
 /** A timer of Node.js holds 31 bits of milliseconds and fires at once beyond: longer waits go in legs. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
+const { timeOrigin } = performance;
+
 /** The clock of the machine. */
 export const systemClock: Clock = {
-  now: () => performance.timeOrigin + performance.now(),
+  now: () => timeOrigin + performance.now(),
   after(delayMs, callback) {
     let timer: NodeJS.Timeout;
     const wait = (restMs: number): void => {

@@ -1,4 +1,5 @@
-import { AsyncResource } from 'node:async_hooks';
+import type { AsyncResource } from 'node:async_hooks';
+import { captureContext } from './async-context.js';
 import type { MethodIntake } from './ambient.js';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { TaskDefinition } from './task-registry.js';
@@ -15,6 +16,13 @@ export interface TaskHome extends MethodIntake {
   cancel(task: Task): boolean;
 }
 
+/** An attempt that can be stopped from outside. */
+export interface Interruptible {
+  /** When it started: milliseconds since the epoch. */
+  readonly startedAt: number;
+  interrupt(reason: Interruption): void;
+}
+
 /** Tasks of which each needs the ones before it. */
 export interface Chain {
   isBroken: boolean;
@@ -25,6 +33,9 @@ export interface TaskKeys {
   readonly dedupe: string | undefined;
   readonly concurrency: string | undefined;
 }
+
+/** Shared by all the calls without arguments. */
+export const NO_ARGS: readonly unknown[] = Object.freeze([]);
 
 /** Where a task waits. */
 export interface Place {
@@ -39,10 +50,10 @@ export class Task {
   status: TaskStatus = 'collected';
   /** How many attempts have started. */
   attempts = 0;
-  /** When the latest attempt started: milliseconds since the epoch. */
-  startedAt = 0;
-  /** Stops the attempt under way; set while there is one. */
-  interrupt: ((reason: Interruption) => void) | undefined = undefined;
+  /** The latest attempt, under way or just over. */
+  attempt: Interruptible | undefined = undefined;
+  /** What its body last reported. */
+  progress: unknown = undefined;
   /** Set once, when the task settles. */
   outcome: Outcome | undefined = undefined;
   /** Its handler has completed or failed, and it is to run: what happens later does not matter. */
@@ -57,18 +68,13 @@ export class Task {
   leader: Task | undefined = undefined;
   /** Where it waits, if it does: a lane, or for its time. Owned by the engine. */
   place: Place | undefined = undefined;
-  /** Neighbours in the list the task waits in: owned by the engine, no allocation for waiting. */
-  previous: Task | undefined = undefined;
-  next: Task | undefined = undefined;
   private mintedId: string | undefined = undefined;
   private waiters: ((outcome: Outcome) => void)[] | undefined = undefined;
   /**
    * The async context of the place where the task was added: request id, tenant, trace. Let go when
    * the task settles, so that a remembered task does not keep a request alive.
    */
-  private context: AsyncResource | undefined = new AsyncResource('BackgroundTask', {
-    requireManualDestroy: true,
-  });
+  private context: AsyncResource | undefined = captureContext();
 
   constructor(
     readonly home: TaskHome,
@@ -90,13 +96,20 @@ export class Task {
     return (this.mintedId ??= this.home.mintId(this));
   }
 
+  /** The id, if anybody has asked for it. */
+  get knownId(): string | undefined {
+    return this.mintedId;
+  }
+
   get queue(): string {
     return this.settings.queue;
   }
 
-  /** Runs `callback` where the task was added. */
-  inContext<T>(callback: () => T): T {
-    return this.context === undefined ? callback() : this.context.runInAsyncScope(callback);
+  /** Calls `callback(argument)` in the async context of the place where the task was added. */
+  inContext<A, T>(callback: (argument: A) => T, argument: A): T {
+    return this.context === undefined
+      ? callback(argument)
+      : this.context.runInAsyncScope(callback, undefined, argument);
   }
 
   /** Makes the call. May throw, return, or return a promise: all of it is the user's. */
@@ -124,7 +137,7 @@ export class Task {
   private forget(): void {
     this.fn = forgotten;
     this.target = undefined;
-    this.args = [];
+    this.args = NO_ARGS;
     this.followers = undefined;
     this.leader = undefined;
   }
@@ -138,6 +151,7 @@ export class Task {
     this.outcome = outcome;
     this.status = outcome.status;
     this.context = undefined;
+    this.attempt = undefined;
     if (outcome.status !== 'failed') {
       this.forget();
     }

@@ -31,10 +31,9 @@ export class DedupeKeys {
     }
   }
 
-  settled(task: Task, now: number): void {
-    const key = task.keys?.dedupe;
-    const holder = key === undefined ? undefined : this.holders.get(key);
-    if (key !== undefined && holder?.task === task && !isHeld(holder, now)) {
+  settled(task: Task, key: string, now: number): void {
+    const holder = this.holders.get(key);
+    if (holder?.task === task && !isHeld(holder, now)) {
       this.holders.delete(key);
     }
   }

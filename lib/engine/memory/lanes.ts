@@ -46,7 +46,7 @@ export class Lanes {
     for (const lane of this.lanes) {
       lane.passedOver = lane === next || isEmpty(lane) ? 0 : lane.passedOver + 1;
     }
-    return next.resumed.shift() ?? next.waiting.shift();
+    return next.resumed.isEmpty ? next.waiting.shift() : next.resumed.shift();
   }
 
   /** The longest waiting of the lowest lane, which is what an overflowing queue can best miss. */
@@ -83,7 +83,7 @@ export class Lanes {
   }
 
   private laneOf(task: Task): Lane {
-    return this.lanes[ORDER.indexOf(task.settings.priority)] as Lane;
+    return this.lanes[ORDER.indexOf(task.settings.priority)];
   }
 }
 

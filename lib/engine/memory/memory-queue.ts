@@ -21,7 +21,7 @@ export interface QueueHost {
   readonly clock: Clock;
   readonly slice: Slice;
   /** Runs the task; must call {@link MemoryQueue.free} when its slot is free again. */
-  attempt(task: Task, queue: MemoryQueue): void;
+  attempt(task: Task): void;
   /** Makes room for another. */
   overflow(task: Task): void;
 }
@@ -31,6 +31,7 @@ export class MemoryQueue {
   /** Admitted and not settled: collected, waiting or running. */
   live = 0;
   isPaused = false;
+  private isPumping = false;
   private readonly lanes = new Lanes();
   private readonly keys: KeyLimit;
   private readonly rate: RateLimit | undefined;
@@ -97,6 +98,15 @@ export class MemoryQueue {
 
   /** Starts what may start, as long as the slice lasts; the rest goes on in a later one. */
   pump(): void {
+    if (!this.isPumping) {
+      // A task that ends at once frees its slot from within: the loop goes on by itself then.
+      this.isPumping = true;
+      this.startWhatMay();
+      this.isPumping = false;
+    }
+  }
+
+  private startWhatMay(): void {
     const { concurrency } = this.settings;
     while (!this.isPaused && this.inProgress.size < concurrency && !this.lanes.isEmpty) {
       if (!this.host.slice.hasTime()) {
@@ -109,7 +119,7 @@ export class MemoryQueue {
       if (task !== undefined && this.keys.enter(task)) {
         this.rate?.started(this.host.clock.now());
         this.inProgress.add(task);
-        this.host.attempt(task, this);
+        this.host.attempt(task);
       }
     }
   }
@@ -122,7 +132,7 @@ export class MemoryQueue {
   interrupt(): void {
     this.callOffWake?.();
     for (const task of this.inProgress) {
-      task.interrupt?.('abandoned');
+      task.attempt?.interrupt('abandoned');
     }
   }
 

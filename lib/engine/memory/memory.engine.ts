@@ -22,6 +22,8 @@ export class MemoryEngine implements Engine {
   private readonly clock: Clock;
   private state: 'open' | 'stopping' | 'closed' = 'open';
   private isDraining = false;
+  /** Admitted and not settled. */
+  private live = 0;
 
   constructor(
     queues: Iterable<MemoryQueueSettings>,
@@ -35,10 +37,11 @@ export class MemoryEngine implements Engine {
     const host: QueueHost = {
       clock: this.clock,
       slice: this.slice,
-      attempt: (task, queue) => void this.attempt(task, queue),
+      attempt: (task) => this.attempt(task),
       overflow: (task) => {
         this.queueOf(task).withdraw(task);
         this.settle(task, { kind: 'dropped', reason: 'overflow' });
+        this.idleness.check();
       },
     };
     this.queues = new Map(
@@ -55,6 +58,7 @@ export class MemoryEngine implements Engine {
       throw new ShutDownError(task.name);
     }
     this.queueOf(task).admit();
+    this.live += 1;
   }
 
   commit(): void {
@@ -83,7 +87,7 @@ export class MemoryEngine implements Engine {
   }
 
   discard(task: Task): void {
-    this.queueOf(task).live -= 1;
+    this.leave(task);
     this.idleness.check();
   }
 
@@ -91,13 +95,14 @@ export class MemoryEngine implements Engine {
     if (task.outcome !== undefined || isSharingItsRun(task)) {
       return false;
     }
-    if (task.interrupt !== undefined) {
-      task.interrupt('cancelled');
+    if (task.status === 'running') {
+      task.attempt?.interrupt('cancelled');
       return true;
     }
     this.leaveBatch(task);
     this.queueOf(task).withdraw(task);
     this.settle(task, { kind: 'cancelled' });
+    this.idleness.check();
     return true;
   }
 
@@ -214,10 +219,18 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  private async attempt(task: Task, queue: MemoryQueue): Promise<void> {
+  private attempt(task: Task): void {
     setStatus(task, 'running');
-    const verdict = await this.worker.attempt(task);
-    queue.free(task);
+    this.worker.attempt(task, this.conclude);
+  }
+
+  private readonly conclude = (task: Task, verdict: Verdict): void => {
+    this.record(task, verdict);
+    this.queueOf(task).free(task);
+    this.idleness.check();
+  };
+
+  private record(task: Task, verdict: Verdict): void {
     if (verdict.kind !== 'retry') {
       this.settle(task, verdict);
     } else if (this.state !== 'open') {
@@ -231,9 +244,9 @@ export class MemoryEngine implements Engine {
 
   /** Ends a task and those that ran with it, and lets the lines behind them go on. */
   private settle(task: Task, end: End): void {
-    const successors = membersOf(task).map((member) => this.end(member, end));
-    successors.forEach((successor) => this.enter(successor));
-    this.idleness.check();
+    const { followers } = task;
+    this.enter(this.end(task, end));
+    followers?.forEach((follower) => this.enter(this.end(follower, end)));
   }
 
   /** @returns the task whose turn it is now */
@@ -246,9 +259,11 @@ export class MemoryEngine implements Engine {
     if (task.chain !== undefined && end.kind !== 'completed') {
       task.chain.isBroken = true;
     }
-    this.queueOf(task).live -= 1;
+    this.leave(task);
     this.worker.announce(task, end);
-    this.dedupeKeys.settled(task, this.clock.now());
+    if (task.keys?.dedupe !== undefined) {
+      this.dedupeKeys.settled(task, task.keys.dedupe, this.clock.now());
+    }
     return successor;
   }
 
@@ -286,9 +301,9 @@ export class MemoryEngine implements Engine {
     );
   }
 
-  /** Admitted and not settled. */
-  private get live(): number {
-    return [...this.queues.values()].reduce((sum, { live }) => sum + live, 0);
+  private leave(task: Task): void {
+    this.live -= 1;
+    this.queueOf(task).live -= 1;
   }
 
   /** Nothing runs or waits for a slot. */
@@ -321,7 +336,7 @@ function setStatus(task: Task, status: HeldStatus): void {
 /** Whether other calls run in the same body, which cannot be stopped for one of them. */
 function isSharingItsRun(task: Task): boolean {
   const leader = task.leader ?? task;
-  return leader.interrupt !== undefined && (leader.followers?.length ?? 0) > 0;
+  return leader.status === 'running' && (leader.followers?.length ?? 0) > 0;
 }
 
 /** The task and those in line behind it. */

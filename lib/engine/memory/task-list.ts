@@ -1,59 +1,89 @@
 import type { Place, Task } from '../../task/task.js';
 
+/** So many tasks share one allocation. */
+const CHUNK_SIZE = 1_024;
+
+interface Chunk {
+  readonly tasks: (Task | undefined)[];
+  next: Chunk | undefined;
+}
+
 /**
- * First in, first out. The links are the tasks' own, so that adding, taking and removing from the
- * middle cost the same whatever is in it, and an empty list holds nothing.
+ * First in, first out, in constant time whatever is in it; what is taken frees its memory chunk by
+ * chunk. Removing from the middle only marks: a task whose place is no longer this list is passed
+ * over when its turn comes. A task that was removed must not be pushed to the same list again.
  */
 export class TaskList implements Place {
-  private head: Task | undefined = undefined;
-  private tail: Task | undefined = undefined;
+  private head: Chunk = emptyChunk();
+  private tail: Chunk = this.head;
+  /** The place of the next task to take within the first chunk. */
+  private index = 0;
+  private size = 0;
 
   get isEmpty(): boolean {
-    return this.head === undefined;
+    return this.size === 0;
   }
 
   get first(): Task | undefined {
-    return this.head;
+    this.skipRemoved();
+    return this.head.tasks[this.index];
   }
 
   push(task: Task): void {
     task.place = this;
-    task.previous = this.tail;
-    if (this.tail === undefined) {
-      this.head = task;
-    } else {
-      this.tail.next = task;
+    this.size += 1;
+    if (this.tail.tasks.length === CHUNK_SIZE) {
+      this.tail.next = emptyChunk();
+      this.tail = this.tail.next;
     }
-    this.tail = task;
+    this.tail.tasks.push(task);
   }
 
   shift(): Task | undefined {
-    const { head } = this;
-    if (head !== undefined) {
-      this.remove(head);
+    const task = this.first;
+    if (task !== undefined) {
+      this.head.tasks[this.index] = undefined;
+      this.index += 1;
+      this.remove(task);
     }
-    return head;
+    return task;
   }
 
   remove(task: Task): void {
-    if (task.previous === undefined) {
-      this.head = task.next;
-    } else {
-      task.previous.next = task.next;
-    }
-    if (task.next === undefined) {
-      this.tail = task.previous;
-    } else {
-      task.next.previous = task.previous;
-    }
-    task.previous = undefined;
-    task.next = undefined;
     task.place = undefined;
+    this.size -= 1;
+    if (this.size === 0) {
+      this.head = emptyChunk();
+      this.tail = this.head;
+      this.index = 0;
+    }
   }
 
   *[Symbol.iterator](): Generator<Task> {
-    for (let task = this.head; task !== undefined; task = task.next) {
-      yield task;
+    for (let chunk: Chunk | undefined = this.head; chunk !== undefined; chunk = chunk.next) {
+      for (const task of chunk.tasks) {
+        if (task?.place === this) {
+          yield task;
+        }
+      }
     }
   }
+
+  private skipRemoved(): void {
+    while (this.size > 0) {
+      if (this.index === this.head.tasks.length && this.head.next !== undefined) {
+        this.head = this.head.next;
+        this.index = 0;
+      }
+      if (this.head.tasks[this.index]?.place === this) {
+        return;
+      }
+      this.head.tasks[this.index] = undefined;
+      this.index += 1;
+    }
+  }
+}
+
+function emptyChunk(): Chunk {
+  return { tasks: [], next: undefined };
 }

@@ -1,0 +1,43 @@
+import type { TaskHandle } from '../task/task-handle.js';
+import type { TaskOptions } from '../task/task-options.js';
+import type { Chain, Task } from '../task/task.js';
+import type { Collection } from './collection.js';
+import type { TaskIntake } from './task-intake.js';
+
+/**
+ * Tasks of which each needs the ones before it: they run in strict order, and once one of them did
+ * not complete the rest is dropped.
+ */
+export class TaskChain {
+  /** @internal What links the tasks; `last` is the latest one added. */
+  readonly link: { readonly chain: Chain; last: Task | undefined } = {
+    chain: { isBroken: false },
+    last: undefined,
+  };
+
+  /** @internal */
+  constructor(
+    private readonly intake: TaskIntake,
+    private readonly collectionNow: () => Collection | undefined,
+  ) {}
+
+  /** Adds the next task of the chain. @throws NotAFunctionError, QueueFullError */
+  addTask<Args extends unknown[]>(
+    fn: (...args: Args) => unknown,
+    ...args: NoInfer<Args>
+  ): TaskHandle;
+  /**
+   * Adds the next task of the chain, with options of its own.
+   *
+   * @throws NotAFunctionError, QueueFullError, UnknownOptionError, InvalidOptionError,
+   * UnknownQueueError
+   */
+  addTask<Args extends unknown[]>(
+    options: TaskOptions,
+    fn: (...args: Args) => unknown,
+    ...args: NoInfer<Args>
+  ): TaskHandle;
+  addTask(...call: unknown[]): TaskHandle {
+    return this.intake.add(call, this.collectionNow(), this);
+  }
+}

@@ -1,0 +1,38 @@
+/** The latest entries, at most so many of them. */
+export class Ring<T> {
+  private readonly entries: (T | undefined)[] = [];
+  /** The place of the next entry once the ring is full: that of the oldest. */
+  private oldest = 0;
+
+  constructor(private readonly limit: number) {}
+
+  /** @returns the entry that had to go */
+  push(entry: T): T | undefined {
+    if (this.entries.length < this.limit) {
+      this.entries.push(entry);
+      return undefined;
+    }
+    const gone = this.entries[this.oldest];
+    this.entries[this.oldest] = entry;
+    this.oldest = (this.oldest + 1) % this.limit;
+    return gone;
+  }
+
+  remove(entry: T): void {
+    const index = this.entries.indexOf(entry);
+    if (index >= 0) {
+      this.entries[index] = undefined;
+    }
+  }
+
+  /** The latest first. */
+  *[Symbol.iterator](): Generator<T> {
+    const { length } = this.entries;
+    for (let age = 1; age <= length; age += 1) {
+      const entry = this.entries[(this.oldest + length - age) % length];
+      if (entry !== undefined) {
+        yield entry;
+      }
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import type { Outcome, TaskStatus } from '../task/outcome.js';
+import type { Priority } from '../task/task-options.js';
+import type { Task } from '../task/task.js';
+
+/** A task as it stood when it was asked for. Times are milliseconds since the epoch. */
+export interface TaskInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly status: TaskStatus;
+  readonly priority: Priority;
+  /** What it is called with; let go with the task itself unless it failed. */
+  readonly args: readonly unknown[];
+  /** How many attempts have started. */
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly addedAt: number;
+  /** When the latest attempt started; `undefined` before the first, and once settled. */
+  readonly startedAt: number | undefined;
+  /** What its body last passed to `currentTask().progress()`. */
+  readonly progress: unknown;
+  /** How it ended, once it has. */
+  readonly outcome: Outcome | undefined;
+}
+
+export function describeTask(task: Task): TaskInfo {
+  const { id, name, queue, status, settings, args, attempts, addedAt, outcome } = task;
+  return Object.freeze({
+    id,
+    name,
+    queue,
+    status,
+    priority: settings.priority,
+    args,
+    attempts,
+    maxAttempts: settings.retry.attempts,
+    addedAt,
+    startedAt: task.attempt?.startedAt,
+    progress: task.progress,
+    outcome,
+  });
+}

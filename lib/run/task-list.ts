@@ -1,0 +1,71 @@
+import type { Engine } from '../engine/engine.js';
+import { describeTask, type TaskInfo } from '../observe/task-info.js';
+import type { TaskRecords } from '../observe/task-records.js';
+import { checkCount, checkOneOf, checkShape, checkString, type Shape } from '../options/checks.js';
+import type { ResolvedOptions } from '../options/resolved-options.js';
+import type { Outcome, TaskStatus } from '../task/outcome.js';
+import type { Task } from '../task/task.js';
+
+/** Which tasks `TaskRunner.list()` returns: those that fit everything given. */
+export interface TaskFilter {
+  status?: TaskStatus;
+  name?: string;
+  queue?: string;
+  /** How many at most. @default 100 */
+  limit?: number;
+}
+
+const DEFAULT_LIMIT = 100;
+const HELD = ['collected', 'queued', 'delayed', 'running', 'retrying'] as const;
+const SETTLED = ['completed', 'failed', 'cancelled', 'dropped', 'abandoned'] as const;
+
+const FILTER_SHAPE: Shape<TaskFilter> = {
+  status: checkOneOf(...HELD, ...SETTLED),
+  name: checkString,
+  queue: checkString,
+  limit: checkCount,
+};
+
+export function listTasks(
+  filter: TaskFilter,
+  engine: Engine,
+  records: TaskRecords,
+  options: ResolvedOptions,
+): TaskInfo[] {
+  checkShape<TaskFilter>(filter, '', FILTER_SHAPE);
+  options.requireQueue(filter.queue);
+  const { status, name, queue, limit = DEFAULT_LIMIT } = filter;
+  const found: TaskInfo[] = [];
+  for (const task of candidates(status, engine, records)) {
+    if (found.length >= limit) {
+      break;
+    }
+    const fits =
+      (status === undefined || task.status === status) &&
+      (name === undefined || task.name === name) &&
+      (queue === undefined || task.queue === queue);
+    if (fits) {
+      found.push(describeTask(task));
+    }
+  }
+  return found;
+}
+
+function* candidates(
+  status: TaskStatus | undefined,
+  engine: Engine,
+  records: TaskRecords,
+): Generator<Task> {
+  if (status === undefined || !isSettled(status)) {
+    yield* engine.tasks();
+  }
+  for (const each of SETTLED) {
+    if (status === undefined || status === each) {
+      yield* records.of(each);
+    }
+  }
+}
+
+function isSettled(status: TaskStatus): status is Outcome['status'] {
+  return (SETTLED as readonly string[]).includes(status);
+}

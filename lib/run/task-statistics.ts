@@ -1,0 +1,32 @@
+import type { QueueState } from '../engine/engine.js';
+import type { TaskFigures, TaskStats } from '../observe/task-stats.js';
+
+/** The figures of one queue. */
+export interface QueueFigures extends TaskFigures {
+  /** How long the longest waiting of those that only wait for a slot has done so, in milliseconds. */
+  readonly oldestPendingAgeMs: number | undefined;
+  readonly isPaused: boolean;
+}
+
+/** What `TaskRunner.stats()` resolves to. */
+export interface TaskStatistics {
+  readonly queues: Readonly<Record<string, QueueFigures>>;
+  /** By task name; past 200 names the others are counted together as `(other)`. */
+  readonly tasks: Readonly<Record<string, TaskFigures>>;
+}
+
+export function statisticsOf(
+  stats: TaskStats,
+  states: Iterable<QueueState>,
+  now: number,
+): TaskStatistics {
+  const queues: Record<string, QueueFigures> = {};
+  for (const { queue, oldestAddedAt, isPaused } of states) {
+    queues[queue] = {
+      ...stats.ofQueue(queue),
+      oldestPendingAgeMs: oldestAddedAt === undefined ? undefined : now - oldestAddedAt,
+      isPaused,
+    };
+  }
+  return { queues, tasks: stats.ofNames() };
+}
