@@ -15,6 +15,7 @@ import {
   HttpAdapterHost,
   MetadataScanner,
   ModuleRef,
+  ModulesContainer,
   REQUEST,
 } from '@nestjs/core';
 import { BackgroundTasks } from './collect/background-tasks.js';
@@ -30,6 +31,7 @@ import { TaskStats } from './observe/task-stats.js';
 import type { BackgroundTasksOptions } from './options/module-options.js';
 import { ResolvedOptions } from './options/resolved-options.js';
 import { BackgroundTasksInterceptor } from './release/background-tasks.interceptor.js';
+import { MessageHook } from './release/message-hook.js';
 import { Release } from './release/release.js';
 import { RequestHook } from './release/request-hook.js';
 import { Lifecycle, LifecycleModule } from './run/lifecycle.js';
@@ -119,36 +121,35 @@ const providers: Provider[] = [
       return hook;
     },
   },
-  {
-    provide: BackgroundTasksInterceptor,
-    inject: [Release],
-    useFactory: (release: Release) => new BackgroundTasksInterceptor(release),
-  },
+  BackgroundTasksInterceptor,
   { provide: APP_INTERCEPTOR, useExisting: BackgroundTasksInterceptor },
   {
+    provide: MessageHook,
+    inject: [ModulesContainer, MetadataScanner],
+    useFactory: (modules: ModulesContainer, scanner: MetadataScanner) => {
+      const hook = new MessageHook(modules, scanner);
+      hook.install();
+      return hook;
+    },
+  },
+  {
     provide: BackgroundExplorer,
-    inject: [
-      DiscoveryService,
-      MetadataScanner,
-      ModuleRef,
-      ResolvedOptions,
-      TaskRegistry,
-      TaskIntake,
-    ],
+    inject: [DiscoveryService, ModuleRef, ResolvedOptions, TaskRegistry, TaskIntake],
     useFactory: (...parts: ConstructorParameters<typeof BackgroundExplorer>) =>
       new BackgroundExplorer(...parts),
   },
   {
     // What starts and stops is handed over once there is something to start.
     provide: LIFECYCLE_PARTS,
-    inject: [Lifecycle, MemoryEngine, TaskEvents, CLOCK, ResolvedOptions],
+    inject: [Lifecycle, MemoryEngine, Release, TaskEvents, CLOCK, ResolvedOptions],
     useFactory: (
       lifecycle: Lifecycle,
       engine: MemoryEngine,
+      requests: Release,
       events: TaskEvents,
       clock: Clock,
       { drainTimeoutMs }: ResolvedOptions,
-    ) => lifecycle.take({ engine, events, clock, drainTimeoutMs }),
+    ) => lifecycle.take({ engine, requests, events, clock, drainTimeoutMs }),
   },
   {
     provide: TaskRunner,
@@ -171,7 +172,8 @@ const providers: Provider[] = [
 @Module({
   imports: [DiscoveryModule, LifecycleModule],
   providers,
-  exports: [BackgroundTasks, BackgroundTasksInterceptor, TaskRunner],
+  // The interceptor can stand on a controller of any module, and is made there: of Release.
+  exports: [BackgroundTasks, BackgroundTasksInterceptor, Release, TaskRunner],
 })
 export class BackgroundTasksModule
   extends ConfigurableModuleClass

@@ -64,6 +64,6 @@ export class BackgroundTasks {
     if (here === undefined && this.collection === undefined && !this.hasRequest) {
       throw new NoRequestError();
     }
-    return here ?? (this.collection?.isOpen ? this.collection : undefined);
+    return here ?? this.collection?.nearestOpen;
   }
 }

@@ -2,7 +2,11 @@ import 'reflect-metadata';
 import { BackgroundMethodError } from '../errors/misuse.errors.js';
 import { checkMethodOptions } from '../options/task-options.shape.js';
 import { ambient, type MethodIntake } from '../task/ambient.js';
-import { markBackgroundMethod, type BackgroundMethod } from '../task/background-method.js';
+import {
+  listBackgroundMethod,
+  markBackgroundMethod,
+  type BackgroundMethod,
+} from '../task/background-method.js';
 import type { BackgroundOptions } from '../task/task-options.js';
 
 /**
@@ -41,11 +45,13 @@ export function Background(options?: BackgroundOptions): BackgroundMethodDecorat
     if (options !== undefined) {
       checkMethodOptions(options, `@Background() on ${member}`);
     }
-    descriptor.value = wrap({
+    const background: BackgroundMethod = {
       member,
       method: method as BackgroundMethod['method'],
       options: options === undefined ? undefined : Object.freeze({ ...options }),
-    });
+    };
+    listBackgroundMethod(target, key, background);
+    descriptor.value = wrap(background);
   };
 }
 

@@ -1,8 +1,8 @@
-import type { DiscoveryService, MetadataScanner, ModuleRef } from '@nestjs/core';
+import type { DiscoveryService, ModuleRef } from '@nestjs/core';
 import { DuplicateModuleError } from '../errors/misuse.errors.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { MethodIntake } from '../task/ambient.js';
-import { backgroundMethodOf } from '../task/background-method.js';
+import { backgroundMethodsOf, type BackgroundMethod } from '../task/background-method.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { bindToIntake, refuseRoute } from './background.decorator.js';
 import { TaskIntake } from './task-intake.js';
@@ -13,7 +13,6 @@ type Provider = ReturnType<DiscoveryService['getProviders']>[number];
 export class BackgroundExplorer {
   constructor(
     private readonly discovery: DiscoveryService,
-    private readonly scanner: MetadataScanner,
     private readonly moduleRef: ModuleRef,
     private readonly options: ResolvedOptions,
     private readonly registry: TaskRegistry,
@@ -48,33 +47,30 @@ export class BackgroundExplorer {
     if (typeof prototype !== 'object' || prototype === null || prototype === Object.prototype) {
       return;
     }
-    let isFound = false;
-    for (const key of this.scanner.getAllMethodNames(prototype)) {
-      isFound = this.exploreMethod(provider, prototype, key) || isFound;
-    }
-    if (isFound) {
+    const methods = backgroundMethodsOf(prototype);
+    methods.forEach((background, key) => this.register(provider, prototype, key, background));
+    if (methods.size > 0) {
       instances.forEach((instance) => bindToIntake(instance, this.intake));
     }
   }
 
-  private exploreMethod(provider: Provider, prototype: object, key: string): boolean {
-    const method = (prototype as Record<string, unknown>)[key];
-    const background = backgroundMethodOf(method);
-    if (background === undefined) {
-      return false;
-    }
+  private register(
+    provider: Provider,
+    prototype: object,
+    key: string | symbol,
+    { method, options }: BackgroundMethod,
+  ): void {
     const type = prototype.constructor;
-    const member = `${type.name}.${key}`;
-    refuseRoute(method as object, member);
+    const member = `${type.name}.${typeof key === 'symbol' ? (key.description ?? 'symbol') : key}`;
+    refuseRoute((prototype as Record<string | symbol, object>)[key] ?? method, member);
     this.registry.register({
-      name: background.options?.name ?? member,
+      name: options?.name ?? member,
       type,
       member,
-      method: background.method,
-      settings: this.options.forTask(undefined, background.options),
+      method,
+      settings: this.options.forTask(undefined, options),
       resolveTarget: () => this.resolve(provider),
     });
-    return true;
   }
 
   private async resolve(provider: Provider): Promise<object> {

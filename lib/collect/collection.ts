@@ -29,6 +29,11 @@ export class Collection implements OpenRequest {
     readonly parent: Collection | undefined,
   ) {}
 
+  /** Where a task goes that is added here: a resolver may be over, and its request not yet. */
+  get nearestOpen(): Collection | undefined {
+    return this.isOpen ? this : this.parent?.nearestOpen;
+  }
+
   get size(): number {
     return this.tasks?.length ?? 0;
   }
@@ -44,7 +49,9 @@ export class Collection implements OpenRequest {
 
   /** The task that stands for `dedupeKey` within the request. */
   duplicateOf(dedupeKey: string): Task | undefined {
-    return this.tasks?.find(({ keys }) => keys?.dedupe === dedupeKey);
+    const isSame = ({ keys, outcome }: Task): boolean =>
+      keys?.dedupe === dedupeKey && outcome === undefined;
+    return this.tasks?.find(isSame) ?? this.parent?.duplicateOf(dedupeKey);
   }
 
   /** Takes out what has been collected so far; more may come. */

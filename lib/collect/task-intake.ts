@@ -83,7 +83,7 @@ export class TaskIntake implements TaskHome {
   /** The open collection of the request that the calling code handles, if it handles one. */
   collectionHere(): Collection | undefined {
     const here = ambient.getStore();
-    return here instanceof Collection && here.intake === this && here.isOpen ? here : undefined;
+    return here instanceof Collection && here.intake === this ? here.nearestOpen : undefined;
   }
 
   /** `addTask(fn, ...args)` or `addTask(options, fn, ...args)`. */
@@ -186,7 +186,8 @@ function keysOf(
     return undefined;
   }
   return {
-    dedupe: dedupe && `${queue} ${name} ${keyOf(dedupe.key, args)}`,
+    // Names and keys may hold any character: put together with a separator, two could look alike.
+    dedupe: dedupe && JSON.stringify([queue, name, keyOf(dedupe.key, args)]),
     concurrency: concurrencyKey && keyOf(concurrencyKey, args),
   };
 }

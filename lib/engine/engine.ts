@@ -50,12 +50,10 @@ export interface Engine {
   whenIdle(): Promise<void>;
 
   /**
-   * Resolves when everything released has settled, except what could not start before `deadline`
+   * Resolves when what is awaited has settled, except what cannot start before `deadline`
    * (milliseconds since the epoch). New tasks are still admitted.
-   *
-   * @param withCollected whether to wait for the tasks of requests in flight, too
    */
-  drain(deadline: number, withCollected: boolean): Promise<void>;
+  drain(deadline: number, awaited: Awaited): Promise<void>;
 
   /**
    * Attempts nothing more, settles what waits as abandoned, aborts what runs and gives it `graceMs`
@@ -66,6 +64,15 @@ export interface Engine {
   /** Nothing is admitted any more. */
   close(): Promise<void> | void;
 }
+
+/**
+ * What a drain waits for.
+ *
+ * - `present`: what has been released by now
+ * - `released`: that, and what is released until nothing is left
+ * - `collected`: the tasks of requests in flight, too
+ */
+export type Awaited = 'present' | 'released' | 'collected';
 
 /** How a queue stands at this moment. */
 export interface QueueState {

@@ -31,7 +31,10 @@ export class Observer {
   }
 
   queued(task: Task): void {
-    this.events.emit('queued', task, {});
+    // Released, and dropped in the same moment: a duplicate, or too late for the shutdown.
+    if (task.outcome === undefined) {
+      this.events.emit('queued', task, {});
+    }
   }
 
   started(task: Task): void {
@@ -40,7 +43,10 @@ export class Observer {
   }
 
   progress(task: Task, value: unknown): void {
-    this.events.emit('progress', task, { value });
+    // A body that goes on after its attempt is over says nothing any more.
+    if (task.status === 'running') {
+      this.events.emit('progress', task, { value });
+    }
   }
 
   retrying(task: Task, error: unknown, delayMs: number): void {

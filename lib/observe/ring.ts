@@ -18,6 +18,10 @@ export class Ring<T> {
     return gone;
   }
 
+  has(entry: T): boolean {
+    return this.entries.includes(entry);
+  }
+
   remove(entry: T): void {
     const index = this.entries.indexOf(entry);
     if (index >= 0) {

@@ -18,7 +18,16 @@ const WHAT_STOPPED: Record<Interruption, string> = {
 
 /** What the log says about tasks. No last failure is left out of it. */
 export class TaskLog {
-  constructor(private readonly logger: LoggerService) {}
+  private readonly logger: Required<Pick<LoggerService, 'error' | 'warn' | 'log' | 'debug'>>;
+
+  constructor(logger: LoggerService) {
+    this.logger = {
+      error: (...line: [unknown]) => guard(() => logger.error(...line)),
+      warn: (...line: [unknown]) => guard(() => logger.warn(...line)),
+      log: (...line: [unknown]) => guard(() => logger.log(...line)),
+      debug: (...line: [unknown]) => guard(() => logger.debug?.(...line)),
+    };
+  }
 
   failed(task: Task, error: unknown, durationMs: number): void {
     const attempts = task.attempts === 1 ? '1 attempt' : `${task.attempts} attempts`;
@@ -39,7 +48,7 @@ export class TaskLog {
     const line = `${title(task)} was dropped: ${WHY_DROPPED[reason]}`;
     // What waits for a failure is dropped by every success: that is no news.
     if (reason === 'handler-completed') {
-      this.logger.debug?.(line);
+      this.logger.debug(line);
     } else {
       this.logger.warn(line);
     }
@@ -62,6 +71,15 @@ export class TaskLog {
 
   listenerFailed(error: unknown): void {
     this.logger.error(`A listener of TaskRunner.events threw: ${summary(error)}`, stackOf(error));
+  }
+}
+
+/** A logger that throws must not reach a task: there is nobody left to tell. */
+function guard(write: () => unknown): void {
+  try {
+    write();
+  } catch {
+    // See above.
   }
 }
 

@@ -18,8 +18,11 @@ export class TaskRecords {
     };
   }
 
+  /** Nothing would ever take out the id of a task that has been forgotten already. */
   index(id: string, task: Task): void {
-    this.byId.set(id, task);
+    if (task.outcome === undefined || this.settled[task.outcome.status].has(task)) {
+      this.byId.set(id, task);
+    }
   }
 
   remember(task: Task): void {

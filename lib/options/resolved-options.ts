@@ -93,9 +93,12 @@ export class ResolvedOptions {
     }
     this.drainTimeoutMs = milliseconds(options.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT);
     this.remember = options.remember ?? DEFAULT_REMEMBER;
-    const queues: Record<string, QueueOptions> = { [DEFAULT_QUEUE]: {}, ...options.queues };
+    const queues: Record<string, QueueOptions | undefined> = {
+      [DEFAULT_QUEUE]: {},
+      ...options.queues,
+    };
     this.queues = new Map(
-      Object.entries(queues).map(([name, queue]) => [name, toQueueSettings(name, queue)]),
+      Object.entries(queues).map(([name, queue]) => [name, toQueueSettings(name, queue ?? {})]),
     );
     // Whatever each queue's defaults come to must be complete now, not at the first task.
     for (const name of this.queues.keys()) {

@@ -1,80 +1,92 @@
 import type { ServerResponse } from 'node:http';
-import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Optional,
+  type CallHandler,
+  type ExecutionContext,
+  type NestInterceptor,
+} from '@nestjs/common';
 import { Observable, type Subscriber, type Subscription } from 'rxjs';
 import type { Collection } from '../collect/collection.js';
 import { attachCollection, findCollection } from '../collect/find-collection.js';
 import { QueueFullError } from '../errors/queue-full.error.js';
 import { ambient } from '../task/ambient.js';
-import type { Release } from './release.js';
+import { Release } from './release.js';
 
 /**
  * Commits a handler's tasks when it has completed, before its response leaves; the tasks start when
  * the response has closed. Registered globally by the module: there is nothing to do to use it.
  */
+@Injectable()
 export class BackgroundTasksInterceptor implements NestInterceptor {
   /** @internal */
-  constructor(private readonly release: Release) {}
+  constructor(@Optional() @Inject(Release) private readonly release: Release | undefined) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const collection = this.collectionOf(context);
+    const { release } = this;
+    if (release === undefined) {
+      return next.handle(); // on a class that serves an application without the module, too
+    }
+    const collection = collectionOf(context, release);
     return new Observable((subscriber) => {
-      this.release.begin(collection);
+      release.begin(collection);
+      const handle = (): Subscription => followHandler(next, release, collection, subscriber);
       // The context is entered again where something between the request's first hook and here has
       // lost it; for RPC and WebSocket there was no such hook.
       const subscription =
-        ambient.getStore() === collection
-          ? this.handle(collection, next, subscriber)
-          : ambient.run(collection, () => this.handle(collection, next, subscriber));
+        ambient.getStore() === collection ? handle() : ambient.run(collection, handle);
       return () => subscription.unsubscribe();
     });
   }
+}
 
-  private handle(
-    collection: Collection,
-    next: CallHandler,
-    subscriber: Subscriber<unknown>,
-  ): Subscription {
-    let isOver = false;
-    const subscription = next.handle().subscribe({
-      next: (value) => subscriber.next(value),
-      error: (error: unknown) => {
-        isOver = true;
-        askToRetryLater(error, collection.response);
-        const stored = this.release.end(collection, false);
-        after(stored, () => subscriber.error(error), subscriber);
-      },
-      complete: () => {
-        isOver = true;
-        // The response is sent on completion: it waits for the tasks to be stored.
-        const stored = this.release.end(collection, true);
-        after(stored, () => subscriber.complete(), subscriber);
-      },
-    });
-    subscription.add(() => {
-      if (!isOver) {
-        isOver = true;
-        this.release.leave(collection);
-      }
-    });
-    return subscription;
+function collectionOf(context: ExecutionContext, release: Release): Collection {
+  const isHttp = context.getType() === 'http';
+  const [request, response] = context.getArgs<[object, object]>();
+  const found = findCollection(isHttp ? request : undefined);
+  const own = found !== undefined && release.owns(found) ? found : undefined;
+  if (!isHttp) {
+    // Each resolver of a GraphQL request ends on its own; RPC and WebSocket have nothing around.
+    return release.open(undefined, own);
   }
+  if (own !== undefined) {
+    return own;
+  }
+  const opened = release.open(response);
+  attachCollection(request, opened);
+  return opened;
+}
 
-  private collectionOf(context: ExecutionContext): Collection {
-    const isHttp = context.getType() === 'http';
-    const [request, response] = context.getArgs<[object, object]>();
-    const found = findCollection(isHttp ? request : undefined);
-    const own = found !== undefined && this.release.owns(found) ? found : undefined;
-    if (!isHttp) {
-      // Each resolver of a GraphQL request ends on its own; RPC and WebSocket have nothing around.
-      return this.release.open(undefined, own);
+function followHandler(
+  next: CallHandler,
+  release: Release,
+  collection: Collection,
+  subscriber: Subscriber<unknown>,
+): Subscription {
+  let isOver = false;
+  const subscription = next.handle().subscribe({
+    next: (value) => subscriber.next(value),
+    error: (error: unknown) => {
+      isOver = true;
+      askToRetryLater(error, collection.response);
+      const stored = release.end(collection, false);
+      after(stored, () => subscriber.error(error), subscriber);
+    },
+    complete: () => {
+      isOver = true;
+      // The response is sent on completion: it waits for the tasks to be stored.
+      const stored = release.end(collection, true);
+      after(stored, () => subscriber.complete(), subscriber);
+    },
+  });
+  subscription.add(() => {
+    if (!isOver) {
+      isOver = true;
+      release.leave(collection);
     }
-    if (own !== undefined) {
-      return own;
-    }
-    const opened = this.release.open(response);
-    attachCollection(request, opened);
-    return opened;
-  }
+  });
+  return subscription;
 }
 
 function after(

@@ -14,6 +14,8 @@ import { onceResponseClosed } from './response-closed.js';
 export class Release implements CollectionKeeper {
   /** Closed in this turn of the event loop, released in the next. */
   private closing: Collection[] = [];
+  /** Those with tasks that have not been released yet. */
+  private readonly collecting = new Set<Collection>();
 
   constructor(
     private readonly intake: TaskIntake,
@@ -40,6 +42,7 @@ export class Release implements CollectionKeeper {
 
   /** With the first task, and not before: a request that adds none pays for no listener. */
   watch(collection: Collection): void {
+    this.collecting.add(collection);
     if (collection.response !== undefined) {
       onceResponseClosed(collection.response, () => this.closed(collection));
     }
@@ -73,10 +76,19 @@ export class Release implements CollectionKeeper {
     this.handled(collection);
   }
 
+  /** The engine has stopped: what requests under way have collected is lost, and is to be told. */
+  abandon(): void {
+    for (const collection of this.collecting) {
+      this.seal(collection)
+        .filter(({ outcome }) => outcome === undefined)
+        .forEach((task) => this.engine.release(task));
+    }
+  }
+
   private handled(collection: Collection): void {
     const { parent } = collection;
     if (parent?.isOpen) {
-      collection.seal().forEach((task) => parent.add(task));
+      this.seal(collection).forEach((task) => parent.add(task));
     } else if (collection.isClosed || collection.response === undefined) {
       this.release(collection);
     }
@@ -102,11 +114,16 @@ export class Release implements CollectionKeeper {
   private release(collection: Collection): void {
     const { handler, response } = collection;
     const hasSucceeded = handler === 'completed' || (handler === 'none' && wasAnswered(response));
-    const tasks = collection.seal().filter((task) => this.decide(task, hasSucceeded));
+    const tasks = this.seal(collection).filter((task) => this.decide(task, hasSucceeded));
     for (const head of linesOf(tasks, this.settings)) {
       this.engine.release(head);
     }
     tasks.forEach((task) => this.observer.queued(task));
+  }
+
+  private seal(collection: Collection): readonly Task[] {
+    this.collecting.delete(collection);
+    return collection.seal();
   }
 
   /** @returns whether the task is to run; else it is dropped, or was cancelled meanwhile */

@@ -7,13 +7,15 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import type { Engine } from '../engine/engine.js';
+import type { Awaited, Engine } from '../engine/engine.js';
 import type { TaskEvents } from '../observe/task-events.js';
 import type { Clock } from '../task/clock.js';
 
 /** What starts and stops with the application. */
 export interface LifecycleParts {
   readonly engine: Engine;
+  /** Who holds the tasks of requests that are not over. */
+  readonly requests: { abandon(): void };
   readonly events: TaskEvents;
   readonly clock: Clock;
   readonly drainTimeoutMs: number;
@@ -38,7 +40,8 @@ export class Lifecycle
     OnApplicationShutdown
 {
   private parts: LifecycleParts | undefined;
-  private deadline: number | undefined;
+  private isStarted = false;
+  private deadline = Number.POSITIVE_INFINITY;
 
   take(parts: LifecycleParts): void {
     this.parts = parts;
@@ -51,42 +54,59 @@ export class Lifecycle
           'Call app.enableShutdownHooks() before app.listen().',
       );
     }
+    this.isStarted = true;
     await this.parts?.engine.start();
   }
 
-  onModuleDestroy(): Promise<void> {
-    return this.drain(false);
+  /**
+   * Nothing has been closed yet, the server included: where requests keep coming, there may always
+   * be another task. Half of the time is for that to end; then only what is there is waited for.
+   */
+  async onModuleDestroy(): Promise<void> {
+    const { clock, drainTimeoutMs } = this.parts ?? {};
+    if (clock !== undefined && drainTimeoutMs !== undefined) {
+      this.deadline = clock.now() + drainTimeoutMs;
+      // What a response that closed in this turn has collected is released in the next.
+      await new Promise<void>((resolve) => clock.soon(resolve));
+      if (!(await this.drained('released', this.deadline - drainTimeoutMs / 2))) {
+        await this.drain('present');
+      }
+    }
   }
 
   beforeApplicationShutdown(): Promise<void> {
-    return this.drain(false);
+    return this.drain('present');
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.drain(true);
+    await this.drain('collected');
     await this.parts?.engine.stop(GRACE_MS);
+    this.parts?.requests.abandon();
     await this.parts?.engine.close();
     this.parts?.events.complete();
   }
 
-  /** All drains of one shutdown share its deadline; past it, what is left is given up. */
-  private async drain(withCollected: boolean): Promise<void> {
-    if (this.parts === undefined) {
-      return;
-    }
-    const { engine, clock, drainTimeoutMs } = this.parts;
-    this.deadline ??= clock.now() + drainTimeoutMs;
-    const drained = engine.drain(this.deadline, withCollected).then(() => true);
-    if (!(await Promise.race([drained, this.untilDeadline(clock, this.deadline, drained)]))) {
-      await engine.stop(GRACE_MS);
+  /** Past the deadline, which all drains of a shutdown share, what is left is given up. */
+  private async drain(awaited: Awaited): Promise<void> {
+    if (!(await this.drained(awaited, this.deadline))) {
+      await this.parts?.engine.stop(GRACE_MS);
     }
   }
 
-  private untilDeadline(clock: Clock, deadline: number, drained: Promise<unknown>): Promise<false> {
-    return new Promise((resolve) => {
-      const callOff = clock.after(Math.max(0, deadline - clock.now()), () => resolve(false));
-      void drained.then(callOff);
+  /** @returns whether what is awaited has settled by `limit`, in milliseconds since the epoch */
+  private async drained(awaited: Awaited, limit: number): Promise<boolean> {
+    if (this.parts === undefined || !this.isStarted) {
+      return true; // what was never started is not waited for
+    }
+    const { engine, clock } = this.parts;
+    let callOff = (): void => undefined;
+    const late = new Promise<boolean>((resolve) => {
+      callOff = clock.after(Math.max(0, limit - clock.now()), () => resolve(false));
     });
+    const drained = engine.drain(this.deadline, awaited).then(() => true);
+    const isDrained = await Promise.race([drained, late]);
+    callOff();
+    return isDrained;
   }
 }
 

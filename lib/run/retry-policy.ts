@@ -17,11 +17,11 @@ export function decide(
   error: unknown,
   random: () => number,
 ): Verdict {
-  if (attempt >= policy.attempts || error instanceof UnrecoverableError) {
+  if (attempt >= policy.attempts || isA(UnrecoverableError, error)) {
     return { kind: 'failed', error };
   }
   try {
-    if (policy.retryIf !== undefined && !policy.retryIf(error, attempt)) {
+    if (!mayRetry(policy, attempt, error)) {
       return { kind: 'failed', error };
     }
     return { kind: 'retry', delayMs: delayAfter(policy, attempt, error, random), error };
@@ -37,6 +37,35 @@ export function decide(
   }
 }
 
+function mayRetry({ retryIf }: RetryPolicy, attempt: number, error: unknown): boolean {
+  if (retryIf === undefined) {
+    return true;
+  }
+  const answer: unknown = retryIf(error, attempt);
+  refusePromise(answer, 'retryIf');
+  return Boolean(answer);
+}
+
+/** An async function's promise would count as true, and its rejection would end the process. */
+function refusePromise(answer: unknown, option: string): void {
+  if (answer instanceof Promise) {
+    answer.catch(() => undefined);
+    throw new InvalidOptionError(
+      `retry.${option}`,
+      'the function returned a promise; it has to answer at once.',
+    );
+  }
+}
+
+/** Whatever was thrown: of a revoked proxy even this question throws. */
+function isA<T>(type: new (...args: never[]) => T, error: unknown): error is T {
+  try {
+    return error instanceof type;
+  } catch {
+    return false;
+  }
+}
+
 /** The wait before the attempt that follows number `attempt`, in milliseconds. */
 function delayAfter(
   policy: RetryPolicy,
@@ -44,12 +73,13 @@ function delayAfter(
   error: unknown,
   random: () => number,
 ): number {
-  if (error instanceof RetryLaterError) {
+  if (isA(RetryLaterError, error)) {
     return error.delayMs;
   }
   const { backoff, delayMs, factor, maxDelayMs, jitter } = policy;
   if (typeof backoff === 'function') {
-    const delay = backoff(attempt, error);
+    const delay: unknown = backoff(attempt, error);
+    refusePromise(delay, 'backoff');
     const ownDelayMs = toMilliseconds(delay);
     if (ownDelayMs === undefined) {
       throw new InvalidOptionError(
@@ -59,7 +89,8 @@ function delayAfter(
     }
     return ownDelayMs;
   }
-  const fullMs = backoff === 'fixed' ? delayMs : delayMs * factor ** (attempt - 1);
-  const boundedMs = Math.min(fullMs, maxDelayMs);
+  // factor ** many is infinite, and nothing times infinite is no number.
+  const growth = backoff === 'fixed' || delayMs === 0 ? 1 : factor ** (attempt - 1);
+  const boundedMs = Math.min(delayMs * growth, maxDelayMs);
   return jitter === 'full' ? random() * boundedMs : boundedMs;
 }

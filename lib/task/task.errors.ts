@@ -25,7 +25,7 @@ export class RetryLaterError extends BackgroundTasksError {
    * @throws InvalidOptionError where `delay` is not a duration
    */
   constructor(delay: Duration, message?: string, options?: ErrorOptions) {
-    super(message ?? `The task asked for its next attempt after ${delay}.`, options);
+    super(message ?? `The task asked for its next attempt after ${String(delay)}.`, options);
     const delayMs = toMilliseconds(delay);
     if (delayMs === undefined) {
       throw new InvalidOptionError(

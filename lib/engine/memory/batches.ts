@@ -9,7 +9,7 @@ interface Batch {
 
 /** Gathers calls of methods with `batch`, until there are enough or the first has waited enough. */
 export class Batches implements Place {
-  /** By what makes calls fit into one run: method, queue and lane. */
+  /** By what makes calls fit into one run: see {@link kindOf}. */
   private readonly gathering = new Map<string, Batch>();
 
   constructor(
@@ -36,6 +36,13 @@ export class Batches implements Place {
     if (batch.items >= size) {
       this.flush(kind);
     }
+  }
+
+  /** Whether `task` would run together with `gathered`, which is still waiting here. */
+  fits(task: Task, gathered: Task, size: number): boolean {
+    const kind = kindOf(task);
+    const batch = gathered.place === this ? this.gathering.get(kind) : undefined;
+    return batch !== undefined && kindOf(gathered) === kind && batch.items + itemsOf(task) <= size;
   }
 
   remove(task: Task): void {
@@ -94,8 +101,13 @@ export function lead(leader: Task, followers: Task[]): void {
   }
 }
 
-function kindOf({ definition, queue, settings }: Task): string {
-  return `${definition?.name} ${queue} ${settings.priority}`;
+/**
+ * One run has one lane, one slot of one key, one timeout and one retry policy: calls that differ in
+ * any of them do not share it.
+ */
+function kindOf({ definition, keys, settings }: Task): string {
+  const { queue, priority, timeoutMs, retry } = settings;
+  return JSON.stringify([definition?.name, queue, priority, keys?.concurrency, timeoutMs, retry]);
 }
 
 function itemsOf({ args }: Task): number {

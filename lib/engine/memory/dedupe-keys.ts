@@ -24,7 +24,12 @@ export class DedupeKeys {
     return undefined;
   }
 
-  hold(key: string, task: Task, now: number): void {
+  /** From here on `task` stands for `key`, unless another one does. */
+  claim(key: string, task: Task, now: number): void {
+    const holder = this.holder(key, now);
+    if (holder !== undefined && !isRetried(holder, task)) {
+      return;
+    }
     this.holders.set(key, { task, until: task.addedAt + (task.settings.dedupe?.windowMs ?? 0) });
     if (this.holders.size >= this.sweepAt) {
       this.sweep(now);
@@ -47,6 +52,11 @@ export class DedupeKeys {
     }
     this.sweepAt = Math.max(FIRST_SWEEP, this.holders.size * 2);
   }
+}
+
+/** Whether `task` is the one that failed, run again within its own window. */
+function isRetried(failed: Task, task: Task): boolean {
+  return failed.knownId !== undefined && failed.knownId === task.knownId;
 }
 
 function isHeld({ task, until }: Holder, now: number): boolean {

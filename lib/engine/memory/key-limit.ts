@@ -55,9 +55,8 @@ export class KeyLimit {
     return this.called.delete(task) ? this.leave(task) : undefined;
   }
 
-  *[Symbol.iterator](): Generator<Task> {
-    for (const { parked } of this.keys.values()) {
-      yield* parked;
-    }
+  /** Those who wait for their key. A key is as rare as a slot: it is there while a task of it runs. */
+  parked(): readonly Lanes[] {
+    return [...this.keys.values()].map(({ parked }) => parked);
   }
 }

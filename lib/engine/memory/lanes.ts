@@ -49,9 +49,9 @@ export class Lanes {
     return next.resumed.isEmpty ? next.waiting.shift() : next.resumed.shift();
   }
 
-  /** The longest waiting of the lowest lane, which is what an overflowing queue can best miss. */
-  get oldestOfLowest(): Task | undefined {
-    return this.lanes.findLast((lane) => !lane.waiting.isEmpty)?.waiting.first;
+  /** The longest waiting of one priority, those aside that a slot is kept for. */
+  firstOf(priority: Priority): Task | undefined {
+    return this.lanes[ORDER.indexOf(priority)].waiting.first;
   }
 
   /** When the longest waiting of all was added: milliseconds since the epoch. */
@@ -85,6 +85,20 @@ export class Lanes {
   private laneOf(task: Task): Lane {
     return this.lanes[ORDER.indexOf(task.settings.priority)];
   }
+}
+
+/** The longest waiting of the lowest priority, which is what an overflowing queue can best miss. */
+export function oldestOfLowest(all: readonly Lanes[]): Task | undefined {
+  for (const priority of ORDER.toReversed()) {
+    const [first, ...others] = all.flatMap((lanes) => lanes.firstOf(priority) ?? []);
+    if (first !== undefined) {
+      return others.reduce(
+        (oldest, task) => (task.addedAt < oldest.addedAt ? task : oldest),
+        first,
+      );
+    }
+  }
+  return undefined;
 }
 
 function isEmpty({ resumed, waiting }: Lane): boolean {

@@ -2,7 +2,7 @@ import { QueueFullError } from '../../errors/queue-full.error.js';
 import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
 import { KeyLimit } from './key-limit.js';
-import { Lanes } from './lanes.js';
+import { Lanes, oldestOfLowest } from './lanes.js';
 import { RateLimit } from './rate-limit.js';
 import type { Slice } from './slice.js';
 
@@ -20,7 +20,7 @@ export interface MemoryQueueSettings {
 export interface QueueHost {
   readonly clock: Clock;
   readonly slice: Slice;
-  /** Runs the task; must call {@link MemoryQueue.free} when its slot is free again. */
+  /** Runs the task; must call {@link MemoryQueue.free} and pump when its slot is free again. */
   attempt(task: Task): void;
   /** Makes room for another. */
   overflow(task: Task): void;
@@ -56,7 +56,8 @@ export class MemoryQueue {
   }
 
   get oldestAddedAt(): number | undefined {
-    return this.lanes.oldestAddedAt;
+    const times = [this.lanes, ...this.keys.parked()].flatMap((each) => each.oldestAddedAt ?? []);
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
   /** Nothing runs, and nothing could without being added first. */
@@ -68,7 +69,10 @@ export class MemoryQueue {
   admit(): void {
     const { name, maxPending, overflow } = this.settings;
     if (this.pending >= maxPending) {
-      const oldest = overflow === 'drop-oldest' ? this.lanes.oldestOfLowest : undefined;
+      const oldest =
+        overflow === 'drop-oldest'
+          ? oldestOfLowest([...this.keys.parked(), this.lanes])
+          : undefined;
       if (oldest === undefined) {
         throw new QueueFullError(name, maxPending);
       }
@@ -87,7 +91,6 @@ export class MemoryQueue {
   free(task: Task): void {
     this.inProgress.delete(task);
     this.resume(this.keys.leave(task));
-    this.pump();
   }
 
   /** Takes out a task that waits. */
@@ -139,7 +142,9 @@ export class MemoryQueue {
   /** What waits, the next to start first. */
   *waiting(): Generator<Task> {
     yield* this.lanes;
-    yield* this.keys;
+    for (const parked of this.keys.parked()) {
+      yield* parked;
+    }
   }
 
   started(): Iterable<Task> {

@@ -2,12 +2,12 @@ import { ShutDownError } from '../../errors/misuse.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
 import type { Dropped, Verdict } from '../../task/verdict.js';
-import type { Engine, HeldStatus, QueueState, Worker } from '../engine.js';
+import type { Awaited, Engine, HeldStatus, QueueState, Worker } from '../engine.js';
 import { Batches, lead } from './batches.js';
 import { DedupeKeys } from './dedupe-keys.js';
 import { Idleness } from './idleness.js';
 import { MemoryQueue, type MemoryQueueSettings, type QueueHost } from './memory-queue.js';
-import { outsideRequests } from './outside-requests.js';
+import { OutsideRequests } from './outside-requests.js';
 import { Slice } from './slice.js';
 import { Timers } from './timers.js';
 
@@ -19,6 +19,9 @@ export class MemoryEngine implements Engine {
   private readonly slice: Slice;
   private readonly dedupeKeys = new DedupeKeys();
   private readonly idleness = new Idleness();
+  private readonly outside = new OutsideRequests();
+  /** Gathered ahead of their turn, with one before them in their line: see {@link gather}. */
+  private readonly joined = new Set<Task>();
   private readonly clock: Clock;
   private state: 'open' | 'stopping' | 'closed' = 'open';
   private isDraining = false;
@@ -30,7 +33,7 @@ export class MemoryEngine implements Engine {
     private readonly worker: Worker,
     clock: Clock,
   ) {
-    this.clock = outsideRequests(clock);
+    this.clock = this.outside.clock(clock);
     this.slice = new Slice(this.clock);
     this.timers = new Timers(this.clock, (task) => this.enqueue(task));
     this.batches = new Batches(this.clock, (leader) => this.queueOf(leader).add(leader));
@@ -38,11 +41,7 @@ export class MemoryEngine implements Engine {
       clock: this.clock,
       slice: this.slice,
       attempt: (task) => this.attempt(task),
-      overflow: (task) => {
-        this.queueOf(task).withdraw(task);
-        this.settle(task, { kind: 'dropped', reason: 'overflow' });
-        this.idleness.check();
-      },
+      overflow: (task) => this.takeOut(task, { kind: 'dropped', reason: 'overflow' }),
     };
     this.queues = new Map(
       [...queues].map((settings) => [settings.name, new MemoryQueue(settings, host)]),
@@ -66,23 +65,24 @@ export class MemoryEngine implements Engine {
   }
 
   release(head: Task): void {
-    const now = this.clock.now();
     for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
-      task.status = 'queued';
-      const key = task.keys?.dedupe;
-      if (key !== undefined && this.dedupeKeys.holder(key, now) === undefined) {
-        this.dedupeKeys.hold(key, task, now);
-      }
+      this.hold(task);
     }
     this.enter(head);
+    this.idleness.check();
   }
 
   follow(predecessor: Task, task: Task): void {
-    task.status = 'queued';
-    if (predecessor.outcome === undefined) {
-      predecessor.successor = task;
-    } else {
+    const { outcome } = predecessor;
+    if (outcome === undefined) {
+      this.hold(task);
+      // Released with a request, the predecessor may have others behind it already.
+      lastInLine(predecessor).successor = task;
+    } else if (outcome.status === 'completed') {
       this.release(task);
+    } else {
+      this.end(task, { kind: 'dropped', reason: 'predecessor-failed' });
+      this.idleness.check();
     }
   }
 
@@ -96,13 +96,11 @@ export class MemoryEngine implements Engine {
       return false;
     }
     if (task.status === 'running') {
-      task.attempt?.interrupt('cancelled');
-      return true;
+      // Its slot may go to another task at once, which must not see who cancelled this one.
+      this.outside.run(() => task.attempt?.interrupt('cancelled'));
+    } else {
+      this.takeOut(task, { kind: 'cancelled' });
     }
-    this.leaveBatch(task);
-    this.queueOf(task).withdraw(task);
-    this.settle(task, { kind: 'cancelled' });
-    this.idleness.check();
     return true;
   }
 
@@ -114,14 +112,15 @@ export class MemoryEngine implements Engine {
     this.some(queue).forEach((each) => each.setPaused(false));
   }
 
-  *tasks(): Generator<Task> {
+  *tasks(dueBefore = Number.POSITIVE_INFINITY): Generator<Task> {
     for (const queue of this.queues.values()) {
       for (const task of [...queue.started(), ...queue.waiting()]) {
-        yield* withLine(task);
+        yield* this.withLine(task);
       }
     }
-    for (const task of [...this.timers, ...this.batches]) {
-      yield* withLine(task);
+    const due = [...this.timers].filter((task) => this.timers.dueAt(task) < dueBefore);
+    for (const task of [...due, ...this.batches]) {
+      yield* this.withLine(task);
     }
   }
 
@@ -139,14 +138,16 @@ export class MemoryEngine implements Engine {
     return this.idleness.when(() => this.live === 0);
   }
 
-  drain(deadline: number, withCollected: boolean): Promise<void> {
+  drain(deadline: number, awaited: Awaited): Promise<void> {
     this.isDraining = true;
     this.batches.flushAll();
+    const present = awaited === 'present' ? [...this.tasks(deadline)] : undefined;
     return this.idleness.when(
       () =>
-        this.isEmpty &&
-        this.timers.earliest >= deadline &&
-        !(withCollected && this.live > [...this.tasks()].length),
+        (present !== undefined && haveSettled(present)) ||
+        (this.isEmpty &&
+          this.timers.earliest >= deadline &&
+          !(awaited === 'collected' && this.live > [...this.tasks()].length)),
     );
   }
 
@@ -172,15 +173,28 @@ export class MemoryEngine implements Engine {
     this.state = 'closed';
   }
 
+  private hold(task: Task): void {
+    task.status = 'queued';
+    if (task.keys?.dedupe !== undefined) {
+      this.dedupeKeys.claim(task.keys.dedupe, task, this.clock.now());
+    }
+  }
+
   /** The turn of the first in a line has come; those that are not to run any more end here. */
   private enter(first: Task | undefined): void {
-    let task = first;
-    while (task !== undefined) {
+    for (let task = first; task !== undefined; task = next(task)) {
+      const isGathered = this.joined.delete(task);
+      if (task.outcome !== undefined) {
+        continue; // cancelled while it stood in line
+      }
+      if (isGathered) {
+        return;
+      }
       const end = this.endOf(task);
       if (end === undefined) {
         return this.wait(task);
       }
-      task = this.end(task, end);
+      this.end(task, end);
     }
   }
 
@@ -213,9 +227,28 @@ export class MemoryEngine implements Engine {
     if (batch === undefined || task.followers !== undefined) {
       return this.queueOf(task).add(task);
     }
-    this.batches.add(task, batch.size, batch.waitMs);
+    this.gather(task, batch);
     if (this.isDraining) {
       this.batches.flushAll();
+    }
+  }
+
+  /**
+   * Calls of one request stand in line, and none would ever find another to be merged with: those
+   * behind `first` that fit into its batch join it. A chain's do not, as each needs the one before.
+   */
+  private gather(first: Task, { size, waitMs }: Batching): void {
+    this.batches.add(first, size, waitMs);
+    let last = first;
+    for (let task = last.successor; task !== undefined; task = last.successor) {
+      const isFree = task.chain === undefined && task.settings.delayMs === 0;
+      const isNext = task.outcome === undefined && this.endOf(task) === undefined;
+      if (!isFree || !isNext || !this.batches.fits(task, last, size)) {
+        return;
+      }
+      this.joined.add(task);
+      this.batches.add(task, size, waitMs);
+      last = task;
     }
   }
 
@@ -225,8 +258,10 @@ export class MemoryEngine implements Engine {
   }
 
   private readonly conclude = (task: Task, verdict: Verdict): void => {
+    const queue = this.queueOf(task);
+    queue.free(task);
     this.record(task, verdict);
-    this.queueOf(task).free(task);
+    queue.pump();
     this.idleness.check();
   };
 
@@ -245,26 +280,38 @@ export class MemoryEngine implements Engine {
   /** Ends a task and those that ran with it, and lets the lines behind them go on. */
   private settle(task: Task, end: End): void {
     const { followers } = task;
-    this.enter(this.end(task, end));
-    followers?.forEach((follower) => this.enter(this.end(follower, end)));
+    this.end(task, end);
+    followers?.forEach((follower) => this.end(follower, end));
+    this.enter(next(task));
+    followers?.forEach((follower) => this.enter(next(follower)));
   }
 
-  /** @returns the task whose turn it is now */
-  private end(task: Task, end: End): Task | undefined {
-    const { successor } = task;
-    task.successor = undefined;
-    if (task.outcome !== undefined) {
-      return successor; // cancelled while it stood in line
+  /** Ends a task that waits, alone. */
+  private takeOut(task: Task, end: End): void {
+    const isWaiting = task.place !== undefined || task.leader !== undefined;
+    if (task.status === 'collected' && task.chain !== undefined) {
+      task.chain.isBroken = true; // it will not be in the line that shows its place
     }
-    if (task.chain !== undefined && end.kind !== 'completed') {
-      task.chain.isBroken = true;
+    this.leaveBatch(task);
+    this.queueOf(task).withdraw(task);
+    this.end(task, end);
+    if (isWaiting && !this.joined.has(task)) {
+      this.enter(next(task)); // else those behind it in its line wait for those before it
+    }
+    this.idleness.check();
+  }
+
+  private end(task: Task, end: End): void {
+    task.followers = undefined;
+    task.leader = undefined;
+    if (task.outcome !== undefined) {
+      return; // cancelled by a listener of another's end
     }
     this.leave(task);
     this.worker.announce(task, end);
     if (task.keys?.dedupe !== undefined) {
       this.dedupeKeys.settled(task, task.keys.dedupe, this.clock.now());
     }
-    return successor;
   }
 
   /** A call that leaves its batch; another leads the batch if this one did. */
@@ -275,15 +322,31 @@ export class MemoryEngine implements Engine {
     if (leader?.followers !== undefined) {
       leader.followers = leader.followers.filter((follower) => follower !== task);
     }
-    const [next, ...others] = followers ?? [];
-    if (next === undefined) {
+    const [leading, ...others] = followers ?? [];
+    if (leading === undefined) {
       return;
     }
-    lead(next, others);
+    lead(leading, others);
     if (task.status === 'retrying') {
-      this.timers.add(next, this.timers.dueAt(task));
+      this.timers.add(leading, this.timers.dueAt(task));
     } else {
-      this.queueOf(next).add(next);
+      this.queueOf(leading).add(leading);
+    }
+  }
+
+  /** The task, those that run with it, and those in line behind each. */
+  private *withLine(head: Task): Generator<Task> {
+    for (const member of membersOf(head)) {
+      yield member;
+      for (
+        let task = member.successor;
+        task !== undefined && !this.joined.has(task);
+        task = task.successor
+      ) {
+        if (task.outcome === undefined) {
+          yield task;
+        }
+      }
     }
   }
 
@@ -321,6 +384,34 @@ export class MemoryEngine implements Engine {
 /** How a task settles. */
 type End = Exclude<Verdict, { kind: 'retry' }> | Dropped;
 
+type Batching = NonNullable<Task['settings']['batch']>;
+
+/** @returns the task behind `task` in its line, whose turn it is now */
+function next(task: Task): Task | undefined {
+  const { successor, chain, outcome } = task;
+  task.successor = undefined;
+  if (chain !== undefined && outcome?.status !== 'completed') {
+    chain.isBroken = true;
+  }
+  return successor;
+}
+
+function lastInLine(task: Task): Task {
+  let last = task;
+  while (last.successor !== undefined) {
+    last = last.successor;
+  }
+  return last;
+}
+
+/** Takes out those that have, so that asking again and again costs no more than each once. */
+function haveSettled(tasks: Task[]): boolean {
+  while (tasks.at(-1)?.outcome !== undefined) {
+    tasks.pop();
+  }
+  return tasks.length === 0;
+}
+
 /** The task and those that run with it. */
 function membersOf(task: Task): Task[] {
   return task.followers === undefined ? [task] : [task, ...task.followers];
@@ -334,16 +425,6 @@ function setStatus(task: Task, status: HeldStatus): void {
 }
 
 /** Whether other calls run in the same body, which cannot be stopped for one of them. */
-function isSharingItsRun(task: Task): boolean {
-  const leader = task.leader ?? task;
-  return leader.status === 'running' && (leader.followers?.length ?? 0) > 0;
-}
-
-/** The task and those in line behind it. */
-function* withLine(head: Task): Generator<Task> {
-  for (const member of membersOf(head)) {
-    for (let task: Task | undefined = member; task !== undefined; task = task.successor) {
-      yield task;
-    }
-  }
+function isSharingItsRun({ status, leader, followers = [] }: Task): boolean {
+  return status === 'running' && (leader !== undefined || followers.length > 0);
 }

@@ -17,6 +17,7 @@ interface Pump {
 export class Slice {
   private readonly requests = new Set<Pump>();
   private isOpen = false;
+  private isDue = false;
   private endsAt = 0;
   private isOver = true;
   private questions = 0;
@@ -26,9 +27,7 @@ export class Slice {
   /** Until then, requests are only kept. */
   open(): void {
     this.isOpen = true;
-    if (this.requests.size > 0) {
-      this.clock.soon(this.begin);
-    }
+    this.schedule();
   }
 
   close(): void {
@@ -38,12 +37,8 @@ export class Slice {
 
   /** Calls `pump.pump()` in the next turn of the event loop. */
   request(pump: Pump): void {
-    if (!this.requests.has(pump)) {
-      this.requests.add(pump);
-      if (this.isOpen && this.requests.size === 1) {
-        this.clock.soon(this.begin);
-      }
-    }
+    this.requests.add(pump);
+    this.schedule();
   }
 
   /** The clock is read for every so many questions only: it costs as much as a small task. */
@@ -55,13 +50,30 @@ export class Slice {
     return !this.isOver;
   }
 
-  private readonly begin = (): void => {
-    if (this.isOpen) {
-      this.endsAt = this.clock.now() + SLICE_MS;
-      this.isOver = false;
-      const pumps = [...this.requests];
-      this.requests.clear();
-      pumps.forEach((pump) => pump.pump());
+  private schedule(): void {
+    if (this.isOpen && !this.isDue && this.requests.size > 0) {
+      this.isDue = true;
+      this.clock.soon(this.begin);
     }
+  }
+
+  private readonly begin = (): void => {
+    this.isDue = false;
+    if (!this.isOpen) {
+      return;
+    }
+    this.endsAt = this.clock.now() + SLICE_MS;
+    this.isOver = false;
+    const turn = [...this.requests];
+    for (const pump of turn) {
+      // Those that the time does not last for are first in the next slice: a busy queue that asks
+      // for more stands behind them.
+      if (this.isOver) {
+        break;
+      }
+      this.requests.delete(pump);
+      pump.pump();
+    }
+    this.schedule();
   };
 }

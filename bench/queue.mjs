@@ -1,0 +1,77 @@
+// A burst of no-op tasks through our queue and through its peers, each variant in processes of its
+// own, in turn, so that a machine which is slow for a while is slow for all of them.
+//
+//   npm run bench:queue [-- --rounds 5 --tasks 1000000]
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    tasks: { type: 'string', default: '1000000' },
+  },
+});
+const rounds = Number(values.rounds);
+const burst = Number(values.tasks);
+const script = fileURLToPath(new URL('queue/variants.mjs', import.meta.url));
+
+const workloads = [
+  ['ours', burst],
+  ['fastq promise', burst],
+  ['fastq callback', burst],
+  ['async.queue', burst],
+  ['p-queue', burst],
+  ['ours, random priorities', burst],
+  ['ours', 10_000],
+  ['ours, random priorities', 10_000],
+];
+
+const results = new Map(workloads.map((workload) => [workload.join(' × '), []]));
+for (let round = 1; round <= rounds; round += 1) {
+  for (const workload of workloads) {
+    const key = workload.join(' × ');
+    process.stderr.write(`round ${round} of ${rounds}: ${key}\n`);
+    try {
+      const output = execFileSync(
+        process.execPath,
+        ['--expose-gc', script, workload[0], String(workload[1])],
+        { encoding: 'utf8', timeout: 120_000 },
+      );
+      results.get(key).push(JSON.parse(output.trim().split('\n').at(-1)));
+    } catch (error) {
+      process.stderr.write(`  left out: ${error.message.split('\n')[0]}\n`);
+    }
+  }
+}
+
+const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+const medianOf = (key, field) => median(results.get(key).map((result) => result[field]));
+const format = (number) => (number === undefined ? '–' : number.toLocaleString('en'));
+
+console.log(`\nNode.js ${process.version}, ${rounds} rounds, medians\n`);
+console.log(
+  '| variant × tasks | tasks/s | ratio to fastq promise | peak MB | bytes a pending task |',
+);
+console.log('| --- | --: | --: | --: | --: |');
+const reference = `fastq promise × ${burst}`;
+for (const [key, all] of results) {
+  if (all.length > 0) {
+    const rates = all.map(({ perSecond }, index) => {
+      const peer = results.get(reference)[index]?.perSecond;
+      return peer === undefined ? undefined : perSecond / peer;
+    });
+    const ratio = median(rates.filter((rate) => rate !== undefined));
+    console.log(
+      `| ${key} | ${format(medianOf(key, 'perSecond'))} | ${ratio?.toFixed(2) ?? '–'} | ` +
+        `${format(medianOf(key, 'peakMb'))} | ${format(medianOf(key, 'bytesPerTask'))} |`,
+    );
+  }
+}
+for (const variant of ['ours', 'ours, random priorities']) {
+  const cost = (tasks) => medianOf(`${variant} × ${tasks}`, 'microsecondsPerTask');
+  console.log(
+    `\n${variant}: a task costs ${cost(burst).toFixed(2)} µs with ${format(burst)} pending, ` +
+      `${cost(10_000).toFixed(2)} µs with 10,000: ${(cost(burst) / cost(10_000)).toFixed(2)}×`,
+  );
+}

@@ -1,0 +1,219 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  ConsoleLogger,
+  Controller,
+  Get,
+  Injectable,
+  Query,
+  type LoggerService,
+  type OnApplicationShutdown,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import {
+  TaskRunner,
+  Tasks,
+  currentTask,
+  type BackgroundTasks,
+  type BackgroundTasksOptions,
+} from 'nestjs-background-tasks';
+import { DataSource } from 'typeorm';
+import { createAdapter } from '../support/create-adapter.js';
+import { rootModule } from '../support/root-module.js';
+import { Gate } from '../support/time.js';
+
+// Serves requests with tasks that need a database, prints what becomes of them, and closes when it is told to.
+
+/** Disconnects the way Prisma's own recipe for Nest does. */
+@Injectable()
+class PrismaLike implements OnModuleInit, OnModuleDestroy {
+  private isConnected = false;
+
+  onModuleInit(): void {
+    this.isConnected = true;
+  }
+
+  onModuleDestroy(): void {
+    this.isConnected = false;
+    console.log('prisma disconnected');
+  }
+
+  query(): string {
+    return this.isConnected ? 'prisma' : 'no prisma';
+  }
+}
+
+/** Tells that TypeORM has been closed: this one is closed right before it, by its place in the root module. */
+@Injectable()
+class Databases implements OnApplicationShutdown {
+  constructor(
+    private readonly prisma: PrismaLike,
+    private readonly dataSource: DataSource,
+  ) {}
+
+  async query(): Promise<string> {
+    let typeorm = 'no typeorm';
+    try {
+      await this.dataSource.query('INSERT INTO note (text) VALUES (?)', ['a note']);
+      typeorm = 'typeorm';
+    } catch (error) {
+      console.log(`typeorm failed: ${String(error)}`);
+    }
+    return `${this.prisma.query()}, ${typeorm}`;
+  }
+
+  onApplicationShutdown(): void {
+    // Nest ends the process with the signal that began the shutdown, unless somebody else listens.
+    process.removeListener('SIGTERM', tellSignal);
+    console.log(`databases shut down, typeorm open: ${this.dataSource.isInitialized}`);
+  }
+}
+
+function tellSignal(): void {
+  console.log('told to stop');
+}
+
+const taskEnd = new Gate();
+const handlerEnd = new Gate();
+process.on('message', (message) => {
+  switch (message) {
+    case 'end the task':
+      return taskEnd.open();
+    case 'end the handler':
+      return handlerEnd.open();
+    case 'close':
+      return void close();
+    default:
+      throw new Error(`Nothing is known about "${String(message)}".`);
+  }
+});
+// The channel to the test is not what keeps an application alive.
+process.channel?.unref();
+
+@Controller()
+class ClosingController {
+  constructor(private readonly databases: Databases) {}
+
+  @Get('slow')
+  slow(@Query('ms') ms: string, @Tasks() tasks: BackgroundTasks): string {
+    tasks.addTask({ name: 'slow' }, async () => {
+      console.log('slow began');
+      await new Promise((resolve) => setTimeout(resolve, Number(ms)));
+      console.log(`slow ended with ${await this.databases.query()}`);
+    });
+    return 'accepted';
+  }
+
+  @Get('held')
+  held(@Tasks() tasks: BackgroundTasks): string {
+    tasks.addTask({ name: 'held' }, async () => {
+      console.log('held began');
+      await taskEnd.opened;
+      console.log(`held ended with ${await this.databases.query()}`);
+    });
+    return 'accepted';
+  }
+
+  @Get('in-flight')
+  async inFlight(@Tasks() tasks: BackgroundTasks): Promise<string> {
+    console.log('handler began');
+    await handlerEnd.opened;
+    tasks.addTask({ name: 'late' }, async () => {
+      console.log(`late ended with ${await this.databases.query()}`);
+    });
+    return 'in time';
+  }
+
+  @Get('tomorrow')
+  tomorrow(@Tasks() tasks: BackgroundTasks): string {
+    tasks.addTask({ name: 'tomorrow', delay: '1d' }, () => console.log('tomorrow began'));
+    return 'accepted';
+  }
+
+  /** One task of each kind that a shutdown cannot wait for. */
+  @Get('endless')
+  endless(@Tasks() tasks: BackgroundTasks): string[] {
+    const queue = 'narrow';
+    const handles = [
+      tasks.addTask({ name: 'heeds', queue }, async () => {
+        const { signal } = currentTask();
+        await new Promise((_, reject) => {
+          signal.addEventListener('abort', () => {
+            console.log(`heeds was aborted: ${(signal.reason as Error).name}`);
+            reject(new Error('stopped'));
+          });
+          console.log('heeds began');
+        });
+      }),
+      tasks.addTask({ name: 'heedless', queue: 'other' }, async () => {
+        console.log('heedless began');
+        await new Promise(() => undefined);
+      }),
+      tasks.addTask({ name: 'waits', queue }, () => console.log('waits began')),
+      tasks.addTask({ name: 'tomorrow', delay: '1d' }, () => console.log('tomorrow began')),
+    ];
+    return handles.map(({ name, id }) => `${name} (${id})`);
+  }
+}
+
+/** Prints what this library has to say. */
+class TaskLogger extends ConsoleLogger implements LoggerService {
+  override log(): void {
+    // Nest's own business.
+  }
+
+  override warn(message: string, context?: string): void {
+    this.printLine('warn', message, context);
+  }
+
+  override error(message: string, ...rest: string[]): void {
+    this.printLine('error', message, rest.at(-1));
+  }
+
+  private printLine(level: string, message: string, context: string | undefined): void {
+    console.log(`${level} ${context}: ${message}`);
+  }
+}
+
+interface Setup {
+  readonly platform: string;
+  readonly options?: BackgroundTasksOptions;
+  readonly hasHooks?: boolean;
+}
+
+const setup = JSON.parse(process.argv[2] ?? '{}') as Setup;
+const app = await NestFactory.create(
+  rootModule({
+    options: {
+      queues: { narrow: { concurrency: 1 }, other: {} },
+      request: { order: 'concurrent' },
+      ...setup.options,
+    },
+    imports: [TypeOrmModule.forRoot({ type: 'sqljs' })],
+    controllers: [ClosingController],
+    providers: [PrismaLike, Databases],
+  }),
+  createAdapter(setup.platform),
+  { logger: new TaskLogger() },
+);
+if (setup.hasHooks !== false) {
+  app.enableShutdownHooks();
+  process.on('SIGTERM', tellSignal);
+}
+await app.listen(0, '127.0.0.1');
+await app.get(DataSource).query('CREATE TABLE note (text TEXT)');
+app.get(TaskRunner).events.subscribe(({ type, name }) => {
+  if (type === 'completed' || type === 'abandoned') {
+    console.log(`${name} ${type}`);
+  }
+});
+const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
+console.log(`port ${port}`);
+
+async function close(): Promise<void> {
+  await app.close();
+  console.log('closed');
+}

@@ -1,0 +1,85 @@
+import { expect, it } from '@jest/globals';
+import { send } from '../support/client.js';
+import { PATIENCE_MS, startClosingApp } from './start-closing-app.js';
+
+// What is not about requests is the same on both platforms.
+const platform = 'Fastify';
+const KILLED = { code: null, signal: 'SIGTERM' };
+
+it(
+  'P13: after drainTimeout signals abort, and what is left is listed by name and id',
+  async () => {
+    const { child, port } = await startClosingApp({ platform, options: { drainTimeout: 200 } });
+
+    const { body } = await send(port, '/endless');
+    const [heeds, heedless, waits, tomorrow] = JSON.parse(body) as string[];
+    await child.line('heeds began');
+    await child.line('heedless began');
+    child.signal('SIGTERM');
+
+    expect(await child.ended).toEqual(KILLED);
+    const abandoned = (title: string | undefined): string =>
+      `error BackgroundTasks: Task ${title} was abandoned: the application shut down before it ended`;
+    expect(child.all('error ').toSorted()).toEqual(
+      [heeds, heedless, tomorrow, waits].map(abandoned),
+    );
+    expect(child.lines).toContain('heeds was aborted: TaskAbandonedError');
+    expect(child.lines).not.toContain('waits began');
+    expect(child.lines).not.toContain('tomorrow began');
+    // The exit goes on: what others do in their hooks comes after.
+    expect(child.lines.indexOf('prisma disconnected')).toBeGreaterThan(
+      child.lines.indexOf('heedless abandoned'),
+    );
+    expect(child.lines.at(-1)).toBe('databases shut down, typeorm open: true');
+  },
+  PATIENCE_MS,
+);
+
+it(
+  'P13: a task that has yet to wait for its delay is listed, and does not hold up the exit',
+  async () => {
+    const { child, port } = await startClosingApp({ platform, options: { drainTimeout: '1h' } });
+
+    await send(port, '/tomorrow');
+    child.signal('SIGTERM');
+
+    expect(await child.ended).toEqual(KILLED);
+    expect(child.all('error ')).toEqual([
+      expect.stringMatching(/Task tomorrow \([-0-9a-f]{36}\) was abandoned/),
+    ]);
+  },
+  PATIENCE_MS,
+);
+
+it(
+  'P13: a second SIGTERM neither hangs nor cuts short',
+  async () => {
+    const { child, port } = await startClosingApp({ platform });
+
+    await send(port, '/held');
+    await child.line('held began');
+    child.signal('SIGTERM');
+    await child.line('told to stop');
+    child.signal('SIGTERM');
+    await child.line('told to stop', 2);
+    child.tell('end the task');
+
+    expect(await child.ended).toEqual(KILLED);
+    expect(child.lines).toContain('held ended with prisma, typeorm');
+  },
+  PATIENCE_MS,
+);
+
+it(
+  'P13: a missing enableShutdownHooks() is mentioned once at start',
+  async () => {
+    const { child } = await startClosingApp({ platform, hasHooks: false });
+    expect(child.all('warn ')).toEqual([
+      expect.stringMatching(/^warn BackgroundTasks: .*Call app\.enableShutdownHooks\(\)/),
+    ]);
+
+    const { child: other } = await startClosingApp({ platform });
+    expect(other.all('warn ')).toEqual([]);
+  },
+  PATIENCE_MS,
+);

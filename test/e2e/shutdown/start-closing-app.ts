@@ -1,0 +1,19 @@
+import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
+import { ChildApp } from '../support/child-app.js';
+
+/** Most of it goes into compiling what the process loads. */
+export const PATIENCE_MS = 20_000;
+
+interface Setup {
+  readonly platform: string;
+  readonly options?: BackgroundTasksOptions;
+  /** Whether it calls `app.enableShutdownHooks()`; it does unless told otherwise. */
+  readonly hasHooks?: boolean;
+}
+
+/** Started and listening. */
+export async function startClosingApp(setup: Setup): Promise<{ child: ChildApp; port: number }> {
+  const child = ChildApp.start('closing-app.ts', JSON.stringify(setup));
+  const port = Number((await child.line('port ')).slice('port '.length));
+  return { child, port };
+}

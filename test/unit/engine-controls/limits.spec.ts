@@ -1,0 +1,229 @@
+import { describe, expect, it } from '@jest/globals';
+import type { QueueOptions } from '../../../lib/index.js';
+import { createApp } from '../support/app.js';
+import { Probe } from '../support/probe.js';
+
+async function createLimited(queue: QueueOptions) {
+  const app = await createApp({}, { queues: { default: queue, other: {} } });
+  return { ...app, probe: new Probe(app.clock) };
+}
+
+describe('concurrency', () => {
+  it('P8: bounds how many tasks of a queue run at once', async () => {
+    const { clock, runner, probe } = await createLimited({ concurrency: 3 });
+    for (let index = 0; index < 10; index += 1) {
+      runner.addTask(probe.body(`${index}`, 10));
+    }
+    await clock.advance(10);
+    expect(probe.begun).toEqual(['0', '1', '2', '3', '4', '5']);
+    await clock.advance(100);
+    expect([probe.begun.length, probe.most]).toEqual([10, 3]);
+  });
+
+  it('is ten unless the queue says otherwise', async () => {
+    const { clock, runner, probe } = await createLimited({});
+    for (let index = 0; index < 30; index += 1) {
+      runner.addTask(probe.body(`${index}`, 10));
+    }
+    await clock.advance(100);
+    expect([probe.begun.length, probe.most]).toEqual([30, 10]);
+  });
+});
+
+describe('rateLimit', () => {
+  it('lets as many start at once as it allows, and the rest when their time has come', async () => {
+    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 3, per: 100 } });
+    for (let index = 0; index < 8; index += 1) {
+      runner.addTask(probe.body(`${index}`));
+    }
+    await clock.advance(1_000);
+    expect(probe.begunAt).toEqual([0, 0, 0, 100, 100, 100, 200, 200]);
+    expect(probe.begun).toEqual(['0', '1', '2', '3', '4', '5', '6', '7']);
+  });
+
+  it('holds in any window, not just in those that begin at its multiples', async () => {
+    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 2, per: 100 } });
+    runner.addTask(probe.body('at 0'));
+    await clock.advance(90);
+    for (let index = 0; index < 4; index += 1) {
+      runner.addTask(probe.body(`${index}`));
+    }
+    await clock.advance(1_000);
+    expect(probe.begunAt).toEqual([0, 90, 100, 190, 200]);
+  });
+
+  it('counts attempts, the later ones too', async () => {
+    const { clock, runner, probe } = await createLimited({
+      rateLimit: { max: 1, per: 100 },
+      retry: { attempts: 3, delay: 10, jitter: 'none', backoff: 'fixed' },
+    });
+    runner.addTask(probe.body('fails', 0, new Error('no')));
+    runner.addTask(probe.body('second'));
+    await clock.advance(1_000);
+    expect(probe.begun).toEqual(['fails', 'second', 'fails', 'fails']);
+    expect(probe.begunAt).toEqual([0, 100, 200, 300]);
+  });
+
+  it('takes durations with a unit', async () => {
+    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 1, per: '2s' } });
+    runner.addTask(probe.body('a'));
+    runner.addTask(probe.body('b'));
+    await clock.advance(1_999);
+    expect(probe.begun).toEqual(['a']);
+    await clock.advance(1);
+    expect(probe.begun).toEqual(['a', 'b']);
+  });
+
+  it('leaves other queues alone', async () => {
+    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 1, per: 1_000 } });
+    runner.addTask(probe.body('a'));
+    runner.addTask(probe.body('b'));
+    runner.addTask({ queue: 'other' }, probe.body('other'));
+    await clock.settle();
+    expect(probe.begun).toEqual(['a', 'other']);
+  });
+
+  it('lets a higher priority go first among those it holds up', async () => {
+    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 1, per: 100 } });
+    runner.addTask(probe.body('first'));
+    runner.addTask(probe.body('normal'));
+    await clock.advance(50);
+    runner.addTask({ priority: 'high' }, probe.body('high'));
+    await clock.advance(1_000);
+    expect(probe.begun).toEqual(['first', 'high', 'normal']);
+  });
+
+  it('is waited for through a pause', async () => {
+    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 1, per: 100 } });
+    runner.addTask(probe.body('a'));
+    runner.addTask(probe.body('b'));
+    await clock.advance(50);
+    await runner.pause();
+    await clock.advance(100);
+    expect(probe.begun).toEqual(['a']);
+    await runner.resume();
+    await clock.advance(1_000);
+    expect(probe.begunAt).toEqual([0, 150]);
+  });
+
+  it('is not used up by a task that waits for its key', async () => {
+    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 2, per: 1_000 } });
+    runner.addTask({ concurrencyKey: 'k' }, probe.body('k1', 50));
+    runner.addTask({ concurrencyKey: 'k' }, probe.body('k2'));
+    runner.addTask(probe.body('free'));
+    await clock.settle();
+    expect(probe.begun).toEqual(['k1', 'free']);
+  });
+
+  it('has one timer at most, however many wait', async () => {
+    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 1, per: 1_000 } });
+    for (let index = 0; index < 100; index += 1) {
+      runner.addTask(probe.body(`${index}`));
+      await clock.settle();
+    }
+    expect(probe.begun).toEqual(['0']);
+    expect(clock.pendingTimers).toBe(1);
+  });
+});
+
+describe('concurrencyKey', () => {
+  it('keeps one tenant from taking all slots', async () => {
+    const { clock, runner, probe } = await createLimited({ concurrency: 3 });
+    const tenant = (name: string, index: number) => {
+      runner.addTask({ concurrencyKey: name }, probe.body(`${name}${index}`, 10));
+    };
+    [1, 2, 3, 4].forEach((index) => tenant('a', index));
+    [1, 2].forEach((index) => tenant('b', index));
+    runner.addTask(probe.body('free', 10));
+    await clock.settle();
+    expect(probe.begun).toEqual(['a1', 'b1', 'free']);
+    await clock.advance(1_000);
+    expect(probe.begun).toEqual(['a1', 'b1', 'free', 'a2', 'b2', 'a3', 'a4']);
+  });
+
+  it('lets as many of a key run at once as concurrencyPerKey says', async () => {
+    const { clock, runner, probe } = await createLimited({ concurrencyPerKey: 2 });
+    for (let index = 0; index < 7; index += 1) {
+      runner.addTask({ concurrencyKey: 'k' }, probe.body(`${index}`, 10));
+    }
+    await clock.advance(1_000);
+    expect(probe.most).toBe(2);
+    expect(probe.begun).toEqual(['0', '1', '2', '3', '4', '5', '6']);
+    expect(probe.begunAt).toEqual([0, 0, 10, 10, 20, 20, 30]);
+  });
+
+  it('may be computed from the arguments', async () => {
+    const { clock, runner } = await createLimited({});
+    const begun: string[] = [];
+    const send = (tenant: string, text: string): Promise<void> => {
+      begun.push(`${tenant} ${text}`);
+      return clock.sleep(10);
+    };
+    const options = { concurrencyKey: (tenant: string) => tenant };
+    runner.addTask(options, send, 'acme', '1');
+    runner.addTask(options, send, 'acme', '2');
+    runner.addTask(options, send, 'umbrella', '1');
+    await clock.settle();
+    expect(begun).toEqual(['acme 1', 'umbrella 1']);
+    await clock.advance(10);
+    expect(begun).toEqual(['acme 1', 'umbrella 1', 'acme 2']);
+  });
+
+  it('is a key of its queue only', async () => {
+    const { clock, runner, probe } = await createLimited({});
+    runner.addTask({ concurrencyKey: 'k' }, probe.body('a', 10));
+    runner.addTask({ concurrencyKey: 'k', queue: 'other' }, probe.body('b', 10));
+    await clock.settle();
+    expect(probe.begun).toEqual(['a', 'b']);
+  });
+
+  it('lets the higher priority of a key go first', async () => {
+    const { clock, runner, probe } = await createLimited({});
+    const add = (priority: 'high' | 'low' | 'normal', name: string) =>
+      runner.addTask({ concurrencyKey: 'k', priority }, probe.body(name, 10));
+    add('normal', 'running');
+    await clock.settle();
+    add('low', 'low');
+    add('normal', 'normal');
+    add('high', 'high');
+    await clock.advance(1_000);
+    expect(probe.begun).toEqual(['running', 'high', 'normal', 'low']);
+  });
+
+  it('is free while a task of it waits for its next attempt', async () => {
+    const { clock, runner, probe } = await createLimited({
+      retry: { attempts: 2, delay: 100, jitter: 'none' },
+    });
+    runner.addTask({ concurrencyKey: 'k' }, probe.body('fails', 10, new Error('no')));
+    runner.addTask({ concurrencyKey: 'k' }, probe.body('other', 10));
+    await clock.advance(1_000);
+    expect(probe.begun).toEqual(['fails', 'other', 'fails']);
+    expect(probe.begunAt).toEqual([0, 10, 110]);
+  });
+
+  it('is free again where the body ignores its timeout', async () => {
+    const { clock, runner, probe } = await createLimited({ timeout: 20 });
+    runner.addTask({ concurrencyKey: 'k' }, () => new Promise(() => undefined));
+    runner.addTask({ concurrencyKey: 'k' }, probe.body('next'));
+    await clock.advance(20);
+    expect(probe.begun).toEqual(['next']);
+  });
+
+  it('passes over one that is cancelled while it waits, and one that was just called back', async () => {
+    const { clock, runner, probe } = await createLimited({ concurrency: 2 });
+    const add = (name: string) =>
+      runner.addTask({ concurrencyKey: 'k' }, probe.body(name, 10));
+    const [, second, third] = ['1', '2', '3', '4'].map(add);
+    const other = runner.addTask(probe.body('other', 30));
+    await clock.advance(5);
+    await second.cancel();
+    // The key is free now, and no slot is: the third is called back and waits for one.
+    runner.addTask({ priority: 'high' }, probe.body('high', 15));
+    await clock.advance(5);
+    expect([probe.begun, third.status]).toEqual([['1', 'other', 'high'], 'queued']);
+    await third.cancel();
+    await clock.advance(1_000);
+    expect(probe.begun).toEqual(['1', 'other', 'high', '4']);
+    expect(other.status).toBe('completed');
+  });
+});

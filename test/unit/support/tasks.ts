@@ -1,0 +1,41 @@
+import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
+import type { BackgroundOptions } from '../../../lib/task/task-options.js';
+import type { TaskDefinition } from '../../../lib/task/task-registry.js';
+import { Task, type TaskHome, type TaskKeys } from '../../../lib/task/task.js';
+
+/** An application that its tasks find nobody in. */
+export const NOBODY: TaskHome = {
+  addCall: () => undefined,
+  mintId: ({ name }) => `id of ${name}`,
+  cancel: () => false,
+};
+
+interface TaskSetting {
+  readonly options?: BackgroundOptions;
+  readonly keys?: Partial<TaskKeys>;
+  readonly args?: readonly unknown[];
+  readonly definition?: TaskDefinition;
+  readonly addedAt?: number;
+}
+
+/** A task by itself, of no application. */
+export function bareTask(
+  name: string,
+  home: TaskHome = NOBODY,
+  setting: TaskSetting = {},
+): Task {
+  const { options, keys, args = [], definition, addedAt = 0 } = setting;
+  const settings = new ResolvedOptions({}).forTask(undefined, options);
+  const allKeys = keys && { dedupe: undefined, concurrency: undefined, ...keys };
+  return new Task(
+    home,
+    name,
+    settings,
+    () => undefined,
+    undefined,
+    args,
+    definition,
+    addedAt,
+    allKeys,
+  );
+}
