@@ -1,0 +1,71 @@
+import type { ModuleMetadata } from '@nestjs/common';
+import { ContextIdFactory } from '@nestjs/core';
+import { Test } from '@nestjs/testing';
+import {
+  BackgroundTasks,
+  BackgroundTasksModule,
+  TaskRunner,
+  type BackgroundTasksOptions,
+  type TaskEvent,
+} from '../../../lib/index.js';
+import { Release } from '../../../lib/release/release.js';
+import { ambient } from '../../../lib/task/ambient.js';
+import { CLOCK } from '../../../lib/task/clock.js';
+import { FakeClock } from './fake-clock.js';
+import { RecordingLogger } from './recording-logger.js';
+
+export type App = Awaited<ReturnType<typeof createApp>>;
+
+/**
+ * An application with the module in it, started, around a clock that stands still. It listens
+ * nowhere and holds no timer, so nothing of it is left when a test is over.
+ */
+export async function createApp(
+  metadata: ModuleMetadata = {},
+  options: BackgroundTasksOptions = {},
+) {
+  const clock = new FakeClock();
+  const logger = new RecordingLogger();
+  const module = await Test.createTestingModule({
+    ...metadata,
+    imports: [BackgroundTasksModule.forRoot(options), ...(metadata.imports ?? [])],
+  })
+    .overrideProvider(CLOCK)
+    .useValue(clock)
+    .setLogger(logger)
+    .compile();
+  await module.init();
+  const runner = module.get(TaskRunner);
+  const release = module.get(Release);
+
+  return {
+    clock,
+    logger,
+    module,
+    runner,
+
+    /** The events from here on, as they come in. */
+    record: (): TaskEvent[] => {
+      const recorded: TaskEvent[] = [];
+      runner.events.subscribe((event) => recorded.push(event));
+      return recorded;
+    },
+
+    /** Handles a request that has no response to wait for: see the kit's. */
+    handle: async <T>(handler: (tasks: BackgroundTasks) => T | Promise<T>): Promise<T> => {
+      const collection = release.open(undefined);
+      return ambient.run(collection, async () => {
+        const tasks = await module.resolve(BackgroundTasks, ContextIdFactory.create());
+        release.begin(collection);
+        try {
+          const result = await handler(tasks);
+          await release.commit(collection);
+          return result;
+        } catch (error) {
+          release.fail(collection);
+          throw error;
+        }
+      });
+    },
+  };
+}
