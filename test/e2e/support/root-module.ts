@@ -24,7 +24,7 @@ export function rootModule({ options, middleware, imports = [], ...rest }: AppSe
     }
   }
   Module({
-    imports: [BackgroundTasksModule.forRoot(options), ...imports],
+    imports: [BackgroundTasksModule.forRoot({ drainTimeout: '2s', ...options }), ...imports],
     controllers,
     providers,
   })(RootModule);

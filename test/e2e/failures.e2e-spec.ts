@@ -1,0 +1,133 @@
+import { expect, it } from '@jest/globals';
+import { Controller, Get, Injectable, Param } from '@nestjs/common';
+import { Background, Tasks, type BackgroundTasks, type TaskHandle } from 'nestjs-background-tasks';
+import { onEachPlatform, type Platform } from './support/platforms.js';
+import { startApp, type RunningApp } from './support/running-app.js';
+
+interface Failing {
+  readonly app: RunningApp;
+  readonly handles: TaskHandle[];
+}
+
+async function startFailing(platform: Platform): Promise<Failing> {
+  const handles: TaskHandle[] = [];
+  const bodies: Record<string, () => unknown> = {
+    throws: () => {
+      throw new TypeError('out of order');
+    },
+    rejects: () => Promise.reject(new TypeError('out of order')),
+    // What people throw is not always an error.
+    throwsText: () => {
+      // oxlint-disable-next-line typescript/only-throw-error
+      throw 'out of order';
+    },
+    throwsNothing: () => {
+      // oxlint-disable-next-line typescript/only-throw-error
+      throw undefined;
+    },
+  };
+
+  @Injectable()
+  class Mailer {
+    @Background({ retry: { attempts: 3, delay: 1, jitter: 'none' } })
+    async sendWelcome(userId: string): Promise<void> {
+      await new Promise(setImmediate);
+      throw new Error(`no mailbox for ${userId}`);
+    }
+  }
+
+  @Controller()
+  class FailingController {
+    constructor(private readonly mailer: Mailer) {}
+
+    @Get('mail')
+    async mail(): Promise<string> {
+      await this.mailer.sendWelcome('42');
+      return 'welcome';
+    }
+
+    @Get('bodies/:name')
+    body(@Param('name') name: string, @Tasks() tasks: BackgroundTasks): string {
+      handles.push(
+        tasks.addTask({ name }, bodies[name] ?? (() => undefined)),
+        tasks.addTask({ name: 'next' }, () => undefined),
+      );
+      return 'fine';
+    }
+  }
+
+  const app = await startApp(platform, { controllers: [FailingController], providers: [Mailer] });
+  return { app, handles };
+}
+
+onEachPlatform((platform) => {
+  it('P11: logs the last failure once, with name, id, attempts, duration and stack', async () => {
+    const { app } = await startFailing(platform);
+
+    const reply = await app.request('/mail');
+    const [failed] = await app.untilSettled(1);
+
+    expect(reply).toMatchObject({ status: 200, body: 'welcome' });
+    const [line, ...others] = app.log.ofTasks('error');
+    expect(others).toEqual([]);
+    expect(line?.message).toContain('Mailer.sendWelcome');
+    expect(line?.message).toContain(failed?.id);
+    expect(line?.message).toMatch(/3 attempts/);
+    expect(line?.message).toMatch(/\d+ ms/);
+    expect(line?.message).toContain('no mailbox for 42');
+    expect(line?.rest[0]).toMatch(/^Error: no mailbox for 42\n\s+at .*failures\.e2e-spec/);
+    // The attempts before it are worth a warning each.
+    expect(app.log.ofTasks('warn').map(({ message }) => message)).toEqual([
+      expect.stringMatching(/Mailer\.sendWelcome .*attempt 1 of 3/),
+      expect.stringMatching(/Mailer\.sendWelcome .*attempt 2 of 3/),
+    ]);
+  });
+
+  it.each([
+    { name: 'throws', says: 'TypeError: out of order', stack: expect.stringContaining('at ') },
+    { name: 'rejects', says: 'TypeError: out of order', stack: expect.stringContaining('at ') },
+    { name: 'throwsText', says: 'out of order', stack: 'BackgroundTasks' },
+    { name: 'throwsNothing', says: 'undefined', stack: 'BackgroundTasks' },
+  ])('P11: a body that fails ($name) hurts no other task', async ({ name, says, stack }) => {
+    const { app, handles } = await startFailing(platform);
+    const unhandled: unknown[] = [];
+    const listener = (error: unknown): void => void unhandled.push(error);
+    process.on('unhandledRejection', listener);
+
+    await app.request(`/bodies/${name}`);
+    const outcomes = await Promise.all(handles.map((handle) => handle.whenSettled()));
+    // Unhandled rejections are told of at the end of a turn of the event loop.
+    await new Promise(setImmediate);
+    process.off('unhandledRejection', listener);
+
+    expect(outcomes).toMatchObject([{ status: 'failed', attempts: 1 }, { status: 'completed' }]);
+    expect(unhandled).toEqual([]);
+    const [line, ...others] = app.log.ofTasks('error');
+    expect(others).toEqual([]);
+    expect(line?.message).toContain(`${name} (${handles[0]?.id ?? ''}) failed after 1 attempt`);
+    expect(line?.message).toContain(says);
+    expect(line?.rest.find((part) => part !== undefined)).toEqual(stack);
+    // And the application goes on.
+    expect((await app.request('/bodies/none')).body).toBe('fine');
+    expect(await app.untilSettled(4)).toMatchObject([{}, {}, { name: 'none' }, { name: 'next' }]);
+  });
+
+  it('P11: a listener that throws hurts neither tasks nor other listeners', async () => {
+    const { app, handles } = await startFailing(platform);
+    app.runner.events.subscribe(() => {
+      throw new Error('a bad listener');
+    });
+    const heard: string[] = [];
+    app.runner.events.subscribe(({ type }) => heard.push(type));
+
+    await app.request('/bodies/none');
+    await Promise.all(handles.map((handle) => handle.whenSettled()));
+    await app.untilSettled(2);
+
+    expect(app.names('completed')).toEqual(['none', 'next']);
+    expect(heard.filter((type) => type === 'completed')).toHaveLength(2);
+    expect(app.log.ofTasks('error').map(({ message }) => message)).toContainEqual(
+      expect.stringContaining('a bad listener'),
+    );
+  });
+});

@@ -1,0 +1,396 @@
+import { PassThrough, Readable } from 'node:stream';
+import { expect, it } from '@jest/globals';
+import {
+  Controller,
+  Get,
+  Head,
+  HttpCode,
+  Injectable,
+  NotFoundException,
+  Param,
+  ParseIntPipe,
+  Post,
+  Redirect,
+  Res,
+  Sse,
+  StreamableFile,
+  UseGuards,
+  type CanActivate,
+} from '@nestjs/common';
+import { Background, Tasks, type BackgroundTasks } from 'nestjs-background-tasks';
+import { from, type Observable } from 'rxjs';
+import { open, read } from './support/client.js';
+import { onEachPlatform, type Platform } from './support/platforms.js';
+import { startApp, type RunningApp } from './support/running-app.js';
+import { Gate, now } from './support/time.js';
+
+const PIECE = Buffer.alloc(64 * 1024, 'x');
+const FIVE_MB = 80 * PIECE.length;
+
+function* pieces(): Generator<Buffer> {
+  for (let bytes = 0; bytes < FIVE_MB; bytes += PIECE.length) {
+    yield PIECE;
+  }
+}
+
+interface Start {
+  readonly task: string;
+  readonly at: number;
+}
+
+interface Kind {
+  readonly kind: string;
+  readonly path: string;
+  readonly method?: string;
+  readonly status: number;
+  readonly body: unknown;
+  /** The tasks that run, in their order. */
+  readonly tasks: readonly string[];
+}
+
+const KINDS: readonly Kind[] = [
+  {
+    kind: 'JSON',
+    path: '/json',
+    status: 200,
+    body: '{"kind":"json"}',
+    tasks: ['middleware', 'handler'],
+  },
+  {
+    kind: 'a created resource',
+    path: '/created',
+    method: 'POST',
+    status: 201,
+    body: 'created',
+    tasks: ['middleware', 'handler'],
+  },
+  {
+    kind: 'an empty 204',
+    path: '/empty',
+    status: 204,
+    body: '',
+    tasks: ['middleware', 'handler'],
+  },
+  {
+    kind: 'HEAD',
+    path: '/head',
+    method: 'HEAD',
+    status: 200,
+    body: '',
+    tasks: ['middleware', 'handler'],
+  },
+  {
+    kind: 'HEAD of a GET route',
+    path: '/json',
+    method: 'HEAD',
+    status: 200,
+    body: '',
+    tasks: ['middleware', 'handler'],
+  },
+  {
+    kind: 'a redirect',
+    path: '/redirect',
+    status: 302,
+    body: expect.any(String),
+    tasks: ['middleware', 'handler'],
+  },
+  {
+    kind: '@Sse()',
+    path: '/sse',
+    status: 200,
+    body: expect.stringMatching(/data: one[^]*data: two[^]*data: three/),
+    tasks: ['middleware', 'handler'],
+  },
+  {
+    kind: '@Res() answered by the framework',
+    path: '/res',
+    status: 200,
+    body: '{"kind":"res"}',
+    tasks: ['middleware', 'handler'],
+  },
+  {
+    kind: '@Res() answered after the handler has returned',
+    path: '/res-later',
+    status: 200,
+    body: '{"kind":"res-later"}',
+    tasks: ['middleware', 'handler'],
+  },
+  {
+    kind: '@Res() with a raw stream',
+    path: '/raw-stream',
+    status: 200,
+    body: 'a raw stream',
+    tasks: ['middleware', 'handler'],
+  },
+  {
+    kind: 'a small StreamableFile',
+    path: '/file',
+    status: 200,
+    body: 'a file',
+    tasks: ['middleware', 'handler'],
+  },
+  {
+    kind: 'an HTTP exception',
+    path: '/exception',
+    status: 404,
+    body: expect.stringContaining('no such thing'),
+    tasks: ['middleware', 'handler failure'],
+  },
+  {
+    kind: 'an unknown exception',
+    path: '/unknown-exception',
+    status: 500,
+    body: expect.stringContaining('Internal server error'),
+    tasks: ['middleware', 'handler failure'],
+  },
+  {
+    kind: "a guard's 403",
+    path: '/guarded',
+    status: 403,
+    body: expect.stringContaining('Forbidden'),
+    tasks: ['middleware', 'guard'],
+  },
+  {
+    kind: "a pipe's 400",
+    path: '/piped/not-a-number',
+    status: 400,
+    body: expect.stringContaining('Validation failed'),
+    tasks: ['middleware'],
+  },
+  {
+    kind: '404',
+    path: '/nowhere',
+    status: 404,
+    body: expect.stringContaining('Cannot GET /nowhere'),
+    tasks: ['middleware', 'middleware failure'],
+  },
+];
+
+/** An application with a route for every kind of response, and what its tasks have seen. */
+async function startKinds(platform: Platform): Promise<{
+  app: RunningApp;
+  starts: Start[];
+  answerLater: Gate;
+}> {
+  const starts: Start[] = [];
+  const answerLater = new Gate();
+  const start = (task: string): void => void starts.push({ task, at: now() });
+
+  @Injectable()
+  class Audit {
+    @Background({ when: 'always' })
+    record(task: string): void {
+      start(task);
+    }
+
+    @Background({ when: 'failure' })
+    recordFailure(task: string): void {
+      start(task);
+    }
+  }
+
+  @Injectable()
+  class Refusing implements CanActivate {
+    constructor(private readonly audit: Audit) {}
+
+    canActivate(): boolean {
+      this.audit.record('guard');
+      return false;
+    }
+  }
+
+  @Controller()
+  class KindsController {
+    @Get('json')
+    json(@Tasks() tasks: BackgroundTasks): object {
+      tasks.addTask(start, 'handler');
+      return { kind: 'json' };
+    }
+
+    @Post('created')
+    created(@Tasks() tasks: BackgroundTasks): string {
+      tasks.addTask(start, 'handler');
+      return 'created';
+    }
+
+    @Get('empty')
+    @HttpCode(204)
+    empty(@Tasks() tasks: BackgroundTasks): void {
+      tasks.addTask(start, 'handler');
+    }
+
+    @Head('head')
+    head(@Tasks() tasks: BackgroundTasks): void {
+      tasks.addTask(start, 'handler');
+    }
+
+    @Get('redirect')
+    @Redirect('/json', 302)
+    redirect(@Tasks() tasks: BackgroundTasks): void {
+      tasks.addTask(start, 'handler');
+    }
+
+    @Sse('sse')
+    sse(@Tasks() tasks: BackgroundTasks): Observable<{ data: string }> {
+      tasks.addTask(start, 'handler');
+      return from([{ data: 'one' }, { data: 'two' }, { data: 'three' }]);
+    }
+
+    @Get('res')
+    res(@Tasks() tasks: BackgroundTasks, @Res() response: unknown): void {
+      tasks.addTask(start, 'handler');
+      platform.answer(response, { kind: 'res' });
+    }
+
+    @Get('res-later')
+    resLater(@Tasks() tasks: BackgroundTasks, @Res() response: unknown): void {
+      tasks.addTask(start, 'handler');
+      void answerLater.opened.then(() => platform.answer(response, { kind: 'res-later' }));
+    }
+
+    @Get('raw-stream')
+    rawStream(@Tasks() tasks: BackgroundTasks, @Res() response: unknown): void {
+      tasks.addTask(start, 'handler');
+      Readable.from(['a ', 'raw ', 'stream']).pipe(platform.takeOver(response));
+    }
+
+    @Get('file')
+    file(@Tasks() tasks: BackgroundTasks): StreamableFile {
+      tasks.addTask(start, 'handler');
+      return new StreamableFile(Buffer.from('a file'));
+    }
+
+    @Get('large-file')
+    largeFile(@Tasks() tasks: BackgroundTasks): StreamableFile {
+      tasks.addTask(start, 'handler');
+      return new StreamableFile(Readable.from(pieces(), { objectMode: false }));
+    }
+
+    @Get('gated-file')
+    gatedFile(@Tasks() tasks: BackgroundTasks): StreamableFile {
+      tasks.addTask(start, 'handler');
+      const stream = new PassThrough();
+      stream.write('first half,');
+      void answerLater.opened.then(() => stream.end(' second half'));
+      return new StreamableFile(stream);
+    }
+
+    @Get('exception')
+    exception(@Tasks() tasks: BackgroundTasks): void {
+      tasks.addTask(start, 'handler');
+      tasks.addTask({ when: 'failure' }, start, 'handler failure');
+      throw new NotFoundException('no such thing');
+    }
+
+    @Get('unknown-exception')
+    async unknownException(@Tasks() tasks: BackgroundTasks): Promise<void> {
+      tasks.addTask(start, 'handler');
+      tasks.addTask({ when: 'failure' }, start, 'handler failure');
+      await Promise.reject(new Error('out of order'));
+    }
+
+    @Get('guarded')
+    @UseGuards(Refusing)
+    guarded(@Tasks() tasks: BackgroundTasks): void {
+      tasks.addTask(start, 'handler');
+    }
+
+    @Get('piped/:number')
+    piped(@Tasks() tasks: BackgroundTasks, @Param('number', ParseIntPipe) _number: number): void {
+      tasks.addTask(start, 'handler');
+    }
+  }
+
+  const app = await startApp(platform, {
+    controllers: [KindsController],
+    providers: [Audit, Refusing],
+    middleware: (consumer) =>
+      consumer
+        .apply((request: { originalUrl: string }, _response: unknown, next: () => void) => {
+          const audit = app.nest.get(Audit);
+          audit.record('middleware');
+          if (request.originalUrl === '/nowhere') {
+            audit.recordFailure('middleware failure');
+          }
+          next();
+        })
+        .forRoutes('{*path}'),
+  });
+  return { app, starts, answerLater };
+}
+
+onEachPlatform((platform) => {
+  it.each(KINDS)(
+    'P1: starts the tasks of $kind after the last byte of its response',
+    async ({ path, method = 'GET', status, body, tasks }) => {
+      const { app, starts, answerLater } = await startKinds(platform);
+      answerLater.open();
+
+      const reply = await app.request(path, { method });
+      const closedAt = await app.untilClosed(path);
+      const names = tasks.map((task) => [task, expect.any(Number)]);
+      await app.untilSettled(app.names('added').length);
+
+      expect(reply).toMatchObject({ status, body });
+      expect(starts.map(({ task, at }) => [task, at])).toEqual(names);
+      for (const { at } of starts) {
+        expect(at).toBeGreaterThan(closedAt);
+        expect(at).toBeGreaterThan(reply.lastByteAt);
+      }
+    },
+  );
+
+  it('P1: waits for a @Res() response that is sent long after the handler has returned', async () => {
+    const { app, starts, answerLater } = await startKinds(platform);
+
+    const reply = app.request('/res-later');
+    // The whole life of another request lies between this one's handler and its answer.
+    await app.request('/json');
+    await app.untilSettled(2);
+    expect(app.names('started')).toHaveLength(2);
+
+    answerLater.open();
+    const { lastByteAt } = await reply;
+    await app.untilSettled(4);
+    expect(starts).toHaveLength(4);
+    expect(starts[2]?.at).toBeGreaterThan(lastByteAt);
+  });
+
+  it('P1: waits for a stream whose first half has arrived', async () => {
+    const { app, starts, answerLater } = await startKinds(platform);
+
+    const response = await open(app.port, '/gated-file');
+    await app.request('/json');
+    await app.untilSettled(2);
+    expect(app.names('started')).toHaveLength(2);
+
+    answerLater.open();
+    const { body, lastByteAt } = await read(response);
+    await app.untilSettled(4);
+    expect(body).toBe('first half, second half');
+    expect(starts[2]?.at).toBeGreaterThan(lastByteAt);
+  });
+
+  it('P1: waits while a client takes its time to read a StreamableFile of 5 MB', async () => {
+    const { app, starts } = await startKinds(platform);
+
+    // Not read from, the response stands still as soon as the buffers in between are full.
+    const response = await open(app.port, '/large-file');
+    response.pause();
+    await app.request('/json');
+    await app.untilSettled(2);
+    expect(app.names('started')).toHaveLength(2);
+
+    let bytes = 0;
+    for await (const chunk of response) {
+      bytes += (chunk as Buffer).length;
+      // One piece in a turn of the event loop, which everything else shares.
+      await new Promise(setImmediate);
+    }
+    // The last of it may wait in the kernel: closed is when the server has handed all of it over.
+    const closedAt = await app.untilClosed('/large-file');
+    await app.untilSettled(4);
+    expect(bytes).toBe(FIVE_MB);
+    expect(starts[2]?.at).toBeGreaterThan(closedAt);
+  });
+});

@@ -1,0 +1,100 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import ts from 'typescript';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const PAGES = ['README.md', 'sample/README.md'];
+
+/** The compiler reads the library and the framework first. */
+const PATIENCE_MS = 60_000;
+
+/** The `ts` blocks of a page as files beside each other: a first line `// name.ts` names one. */
+function snippetsOf(page: string, text: string): Map<string, string> {
+  const directory = join(ROOT, 'snippets', page);
+  const snippets = new Map<string, string>();
+  for (const [, code = ''] of text.matchAll(/^```ts\n(.*?)^```$/gms)) {
+    const name = /^\/\/ (\S+\.ts)\n/.exec(code)?.[1] ?? `snippet-${snippets.size + 1}.ts`;
+    const file = join(directory, name);
+    if (snippets.has(file)) {
+      throw new Error(`${page} has two snippets named ${name}.`);
+    }
+    snippets.set(file, code);
+  }
+  return snippets;
+}
+
+/** What the compiler says about files that exist in memory only, by file. */
+function compile(files: ReadonlyMap<string, string>): Map<string, string[]> {
+  const configFile = join(ROOT, 'tsconfig.json');
+  const { config } = ts.readConfigFile(configFile, (path) => ts.sys.readFile(path)) as {
+    config: unknown;
+  };
+  const { options } = ts.parseJsonConfigFileContent(config, ts.sys, ROOT);
+  const disk = ts.createCompilerHost(options);
+  const host = ts.createCompilerHost(options);
+  const directories = new Set([...files.keys()].map((file) => dirname(file)));
+  host.fileExists = (file) => files.has(file) || disk.fileExists(file);
+  host.readFile = (file) => files.get(file) ?? disk.readFile(file);
+  host.directoryExists = (path) => directories.has(path) || disk.directoryExists?.(path) !== false;
+  const program = ts.createProgram([...files.keys()], options, host);
+  const complaints = (file: string): string[] =>
+    ts
+      .getPreEmitDiagnostics(program, program.getSourceFile(file))
+      .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
+  return new Map([...files.keys()].map((file) => [file, complaints(file)]));
+}
+
+/** The way GitHub turns a heading into an anchor. */
+function anchorsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\s-]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+describe.each(PAGES)('%s', (page) => {
+  const text = readFileSync(join(ROOT, page), 'utf8');
+
+  it('links to files and headings that are there', () => {
+    const dead = [...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)].filter(
+      ([, path = '', anchor]) => {
+        const file = path === '' ? join(ROOT, page) : join(ROOT, dirname(page), path);
+        return (
+          !existsSync(file) ||
+          (anchor !== undefined && !anchorsOf(readFileSync(file, 'utf8')).includes(anchor))
+        );
+      },
+    );
+    expect(dead.map(([link]) => link)).toEqual([]);
+  });
+});
+
+describe('the snippets of README.md', () => {
+  const snippets = snippetsOf('README.md', readFileSync(join(ROOT, 'README.md'), 'utf8'));
+  const wrong = join(ROOT, 'snippets/wrong.ts');
+  let complaints: Map<string, string[]>;
+
+  beforeAll(() => {
+    const code = `
+      import { TaskRunner } from 'nestjs-background-tasks';
+      export const add = (runner: TaskRunner) => runner.addTask((count: number) => count, 'one');
+    `;
+    complaints = compile(new Map([...snippets, [wrong, code]]));
+  }, PATIENCE_MS);
+
+  it('are found', () => {
+    expect(snippets.size).toBeGreaterThan(5);
+  });
+
+  it.each([...snippets.keys()].map((file) => file.slice(ROOT.length)))('compiles: %s', (name) => {
+    expect(complaints.get(join(ROOT, name))).toEqual([]);
+  });
+
+  it('would not compile if they were wrong', () => {
+    expect(complaints.get(wrong)?.join()).toMatch(/'string' is not assignable .* 'number'/);
+  });
+});

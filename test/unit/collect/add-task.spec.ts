@@ -1,0 +1,195 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import { BackgroundTasks, TaskRunner, type TaskHandle } from '../../../lib/index.js';
+import { createApp } from '../support/app.js';
+import { createKit } from '../support/kit.js';
+
+/** As JavaScript sees it: the types would not allow what is refused here. */
+type Add = (...call: readonly unknown[]) => TaskHandle;
+
+const expected =
+  'Pass the function without calling it, its arguments after it: addTask(fn, ...args) or ' +
+  'addTask(options, fn, ...args).';
+
+describe('addTask() with something that is no function', () => {
+  const mistakes: [string, readonly unknown[], string][] = [
+    ['nothing', [], 'undefined'],
+    ['undefined', [undefined], 'undefined'],
+    ['null', [null], 'null'],
+    ['a string', ['sendMail'], "'sendMail'"],
+    ['a number', [5], '5'],
+    ['a promise: the function was called', [Promise.resolve()], 'a promise'],
+    ['an array', [['sendMail', 5]], 'an array'],
+    ['an instance', [new Date(0)], 'an object (Date)'],
+    ['options, then nothing', [{ queue: 'default' }], 'undefined after the options'],
+    ['options, then undefined', [{ queue: 'default' }, undefined], 'undefined after the options'],
+    ['options, then a promise', [{}, Promise.resolve()], 'a promise after the options'],
+    ['options, then options', [{}, {}], 'an object (Object) after the options'],
+    ['options, then a name', [{}, 'sendMail'], "'sendMail' after the options"],
+  ];
+
+  it.each(mistakes)('is refused: %s', (_, call, received) => {
+    const { runner, record } = createKit();
+    const events = record();
+    const add = () => (runner.addTask as Add).apply(runner, [...call]);
+    expect(add).toThrow(
+      expect.objectContaining({
+        name: 'NotAFunctionError',
+        code: 'BGT_NOT_A_FUNCTION',
+        message: `addTask() expects a function, got ${received}. ${expected}`,
+      }),
+    );
+    expect(events).toEqual([]);
+  });
+
+  it.each(mistakes)('is refused in a request, and adds nothing: %s', async (_, call) => {
+    const { clock, handle, record } = createKit();
+    const events = record();
+    await handle((tasks) => {
+      expect(() => (tasks.addTask as Add).apply(tasks, [...call])).toThrow(
+        expect.objectContaining({ code: 'BGT_NOT_A_FUNCTION' }),
+      );
+    });
+    await clock.settle();
+    expect(events).toEqual([]);
+  });
+});
+
+describe('addTask() with options it cannot have', () => {
+  it.each<[unknown, string]>([
+    [{ queu: 'default' }, 'Unknown option "queu". Did you mean "queue"?'],
+    [
+      { queue: 'defualt' },
+      'Unknown queue "defualt". Did you mean "default"? ' +
+        'Queues are declared in BackgroundTasksModule.forRoot({ queues: { … } }).',
+    ],
+    [{ retry: { attempts: 0 } }, 'Option "retry.attempts": expected a whole number from 1, got 0.'],
+    [
+      { delay: '-5s' },
+      'Option "delay": expected milliseconds or a string such as ' +
+        "'500ms', '30s', '5m', '2h', '1d', got '-5s'.",
+    ],
+  ])('is refused at once: %p', async (options, message) => {
+    const { clock, handle, runner, record } = createKit();
+    const events = record();
+    const body = jest.fn();
+    expect(() => (runner.addTask as Add).call(runner, options, body)).toThrow(message);
+    await handle((tasks) => {
+      expect(() => (tasks.addTask as Add).call(tasks, options, body)).toThrow(message);
+    });
+    await clock.settle();
+    expect(body).not.toHaveBeenCalled();
+    expect(events).toEqual([]);
+  });
+});
+
+describe('addTask()', () => {
+  it('takes options without a prototype', async () => {
+    const { clock, runner } = createKit();
+    const options = Object.assign(Object.create(null) as object, { name: 'bare' });
+    const handle = runner.addTask(options, () => undefined);
+    await clock.settle();
+    expect({ name: handle.name, status: handle.status }).toEqual({
+      name: 'bare',
+      status: 'completed',
+    });
+  });
+
+  it('takes a function’s properties for what they are: no options', async () => {
+    const { clock, runner } = createKit();
+    const body = Object.assign(jest.fn(), { queue: 'none such' });
+    runner.addTask(body);
+    await clock.settle();
+    expect(body).toHaveBeenCalledTimes(1);
+  });
+
+  it('hands an object over as an argument, whatever it looks like', async () => {
+    const { clock, runner } = createKit();
+    const body = jest.fn<(...args: unknown[]) => void>();
+    runner.addTask(body, { queue: 'none such' }, () => 'an argument too');
+    await clock.settle();
+    expect(body.mock.calls).toEqual([[{ queue: 'none such' }, expect.any(Function)]]);
+  });
+});
+
+describe('BackgroundTasks', () => {
+  it('outside a request refuses, and says what to use instead', async () => {
+    const { module, record } = await createApp();
+    const events = record();
+    const tasks = await module.resolve(BackgroundTasks);
+    const add = () => tasks.addTask(() => undefined);
+    expect(add).toThrow(
+      expect.objectContaining({
+        name: 'NoRequestError',
+        code: 'BGT_NO_REQUEST',
+        message:
+          'BackgroundTasks collects the tasks of a request, and no request is being handled ' +
+          'here. Outside a request (cron jobs, scripts, consumers) inject TaskRunner and call ' +
+          'its addTask().',
+      }),
+    );
+    expect(events).toEqual([]);
+  });
+
+  it('in a request collects, in the order added', async () => {
+    const { clock, handle } = await createApp();
+    const ran: number[] = [];
+    const handles = await handle((tasks) =>
+      [1, 2, 3].map((number) => tasks.addTask((each: number) => ran.push(each), number)),
+    );
+    expect(handles.map(({ status }) => status)).toEqual(['queued', 'queued', 'queued']);
+    await clock.settle();
+    expect(ran).toEqual([1, 2, 3]);
+  });
+
+  it('P5: queues at once what is added after the request', async () => {
+    const { clock, handle } = await createApp();
+    const ran: string[] = [];
+    const tasks = await handle((each) => {
+      each.addTask(() => ran.push('in time'));
+      return each;
+    });
+    await clock.settle();
+    const late = tasks.addTask(() => ran.push('late'));
+    expect(late.status).toBe('queued');
+    await clock.settle();
+    expect(ran).toEqual(['in time', 'late']);
+  });
+
+  it('P5: queues at once what is added after a request that failed', async () => {
+    const { clock, handle } = await createApp();
+    let tasks: BackgroundTasks | undefined;
+    const answer = handle((each) => {
+      tasks = each;
+      throw new Error('refused');
+    });
+    await expect(answer).rejects.toThrow('refused');
+    const late = tasks?.addTask(() => undefined);
+    await clock.settle();
+    expect(late?.status).toBe('completed');
+  });
+
+  it('P5: queues at once what a running task adds', async () => {
+    const { clock, handle } = await createApp();
+    const statuses: (string | undefined)[] = [];
+    await handle((tasks) => {
+      tasks.addTask(() => statuses.push(tasks.addTask(() => statuses.push('ran')).status));
+    });
+    await clock.settle();
+    expect(statuses).toEqual(['queued', 'ran']);
+  });
+});
+
+describe('TaskRunner', () => {
+  it('queues at once in a request as well, whatever becomes of that', async () => {
+    const { clock, handle, runner, module } = await createApp();
+    expect(module.get(TaskRunner)).toBe(runner);
+    const body = jest.fn();
+    const answer = handle(() => {
+      expect(runner.addTask(body).status).toBe('queued');
+      throw new Error('refused');
+    });
+    await expect(answer).rejects.toThrow('refused');
+    await clock.settle();
+    expect(body).toHaveBeenCalledTimes(1);
+  });
+});

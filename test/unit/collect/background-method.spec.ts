@@ -1,0 +1,337 @@
+/* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
+import { Injectable } from '@nestjs/common';
+import { describe, expect, it } from '@jest/globals';
+import { Background, currentTask } from '../../../lib/index.js';
+import { createApp, type App } from '../support/app.js';
+
+@Injectable()
+class Mailer {
+  readonly sent: string[] = [];
+
+  @Background({ retry: { attempts: 2 } })
+  async sendWelcome(to: string, copies = 0): Promise<void> {
+    this.sent.push(`${to} as ${currentTask().name || 'no task'}`);
+    if (copies > 0) {
+      await this.sendWelcome(to, copies - 1);
+    }
+  }
+
+  @Background()
+  report(): void {
+    this.sent.push(`report as ${currentTask().name || 'no task'}`);
+    void this.sendWelcome('the boss');
+  }
+
+  greetAll(names: readonly string[]): void {
+    names.forEach((name) => void this.sendWelcome(name));
+  }
+}
+
+/** The names of the tasks added in a recording. */
+const added = (events: readonly { type: string; name: string }[]) =>
+  events.filter(({ type }) => type === 'added').map(({ name }) => name);
+
+describe('a call of a @Background() method', () => {
+  it('P6: outside a request is queued at once, and runs on its provider', async () => {
+    const { clock, module } = await createApp({ providers: [Mailer] });
+    const mailer = module.get(Mailer);
+    await mailer.sendWelcome('Ann');
+    await clock.settle();
+    expect(mailer.sent).toEqual(['Ann as Mailer.sendWelcome']);
+  });
+
+  it('P14: resolves when the task is accepted, not when it has run', async () => {
+    const { clock, module } = await createApp({ providers: [Mailer] });
+    const mailer = module.get(Mailer);
+    await expect(mailer.sendWelcome('Ann')).resolves.toBeUndefined();
+    expect(mailer.sent).toEqual([]);
+    await clock.settle();
+    expect(mailer.sent).toHaveLength(1);
+  });
+
+  it('in a request is collected, and runs after it', async () => {
+    const { clock, handle, module } = await createApp({ providers: [Mailer] });
+    const mailer = module.get(Mailer);
+    await handle(async () => {
+      await mailer.sendWelcome('Ann');
+      await clock.advance(1000);
+      expect(mailer.sent).toEqual([]);
+    });
+    await clock.settle();
+    expect(mailer.sent).toEqual(['Ann as Mailer.sendWelcome']);
+  });
+
+  it('in a request that fails is dropped with the others', async () => {
+    const { clock, handle, module } = await createApp({ providers: [Mailer] });
+    const mailer = module.get(Mailer);
+    const answer = handle(async () => {
+      await mailer.sendWelcome('Ann');
+      throw new Error('refused');
+    });
+    await expect(answer).rejects.toThrow('refused');
+    await clock.settle();
+    expect(mailer.sent).toEqual([]);
+  });
+
+  it('keeps its place among the request’s other tasks', async () => {
+    const { clock, handle, module } = await createApp({ providers: [Mailer] });
+    const mailer = module.get(Mailer);
+    await handle(async (tasks) => {
+      tasks.addTask(() => mailer.sent.push('first'));
+      await mailer.sendWelcome('Ann');
+      tasks.addTask(() => mailer.sent.push('last'));
+    });
+    await clock.settle();
+    expect(mailer.sent).toEqual(['first', 'Ann as Mailer.sendWelcome', 'last']);
+  });
+
+  it('P14: counts through this. as well', async () => {
+    const { clock, module, record } = await createApp({ providers: [Mailer] });
+    const events = record();
+    const mailer = module.get(Mailer);
+    mailer.greetAll(['Ann', 'Bob']);
+    expect(mailer.sent).toEqual([]);
+    await clock.settle();
+    expect(added(events)).toEqual(['Mailer.sendWelcome', 'Mailer.sendWelcome']);
+    expect(mailer.sent).toHaveLength(2);
+  });
+
+  it('P14: is plain inside its own running body', async () => {
+    const { clock, module, record } = await createApp({ providers: [Mailer] });
+    const events = record();
+    const mailer = module.get(Mailer);
+    await mailer.sendWelcome('Ann', 2);
+    await clock.settle();
+    expect(mailer.sent).toHaveLength(3);
+    expect(added(events)).toHaveLength(1);
+  });
+
+  it('is a task of its own inside another one’s body', async () => {
+    const { clock, module, record } = await createApp({ providers: [Mailer] });
+    const events = record();
+    const mailer = module.get(Mailer);
+    mailer.report();
+    await clock.settle();
+    expect(added(events)).toEqual(['Mailer.report', 'Mailer.sendWelcome']);
+    expect(mailer.sent).toEqual(['report as Mailer.report', 'the boss as Mailer.sendWelcome']);
+  });
+
+  it('is a task again once its body is over, in what that left behind', async () => {
+    let app: App | undefined;
+    @Injectable()
+    class Poller {
+      calls = 0;
+
+      @Background()
+      poll(): void {
+        this.calls += 1;
+        if (this.calls < 3) {
+          app?.clock.after(1000, () => this.poll());
+        }
+      }
+    }
+    app = await createApp({ providers: [Poller] });
+    const events = app.record();
+    app.module.get(Poller).poll();
+    await app.clock.advance(1e6);
+    expect(app.module.get(Poller).calls).toBe(3);
+    expect(added(events)).toEqual(['Poller.poll', 'Poller.poll', 'Poller.poll']);
+  });
+
+  it('runs on the same this and with the same arguments on every attempt', async () => {
+    const seen: unknown[] = [];
+    @Injectable()
+    class Flaky {
+      @Background({ retry: { attempts: 3 } })
+      async run(...args: unknown[]): Promise<void> {
+        seen.push([this, ...args]);
+        throw new Error('no');
+      }
+    }
+    const { clock, module } = await createApp({ providers: [Flaky] });
+    const flaky = module.get(Flaky);
+    const argument = {};
+    await flaky.run('a', argument);
+    await clock.advance(1e6);
+    expect(seen).toHaveLength(3);
+    for (const each of seen as unknown[][]) {
+      expect(each[0]).toBe(flaky);
+      expect(each[2]).toBe(argument);
+    }
+  });
+
+  it('is refused once the application has shut down', async () => {
+    const { module } = await createApp({ providers: [Mailer] });
+    const mailer = module.get(Mailer);
+    await module.close();
+    await expect(async () => mailer.sendWelcome('Ann')).rejects.toMatchObject({
+      code: 'BGT_SHUT_DOWN',
+      taskName: 'Mailer.sendWelcome',
+    });
+  });
+});
+
+describe('P15: without the module', () => {
+  it('a method just runs', async () => {
+    const mailer = new Mailer();
+    await mailer.sendWelcome('Ann', 1);
+    mailer.report();
+    expect(mailer.sent).toEqual([
+      'Ann as no task',
+      'Ann as no task',
+      'report as no task',
+      'the boss as no task',
+    ]);
+  });
+
+  it('what it throws comes to its caller', async () => {
+    class Broken {
+      @Background()
+      async run(): Promise<void> {
+        throw new Error('no');
+      }
+
+      @Background()
+      runNow(): void {
+        throw new Error('not now');
+      }
+    }
+    await expect(new Broken().run()).rejects.toThrow('no');
+    expect(() => new Broken().runNow()).toThrow('not now');
+  });
+
+  it('an object that Nest did not make is plain, also next to an application', async () => {
+    const { record } = await createApp({ providers: [Mailer] });
+    const events = record();
+    const mailer = new Mailer();
+    await mailer.sendWelcome('Ann');
+    expect(mailer.sent).toEqual(['Ann as no task']);
+    expect(events).toEqual([]);
+  });
+});
+
+describe('P16: addTask() with a @Background() method', () => {
+  it('is the same task as a call of the method', async () => {
+    const { clock, module, runner, record } = await createApp({ providers: [Mailer] });
+    const events = record();
+    const mailer = module.get(Mailer);
+    const handle = runner.addTask(mailer.sendWelcome, 'Ann');
+    await mailer.sendWelcome('Bob');
+    await clock.settle();
+    expect(handle.name).toBe('Mailer.sendWelcome');
+    expect(added(events)).toEqual(['Mailer.sendWelcome', 'Mailer.sendWelcome']);
+    expect(mailer.sent).toEqual(['Bob as Mailer.sendWelcome', 'Ann as Mailer.sendWelcome']);
+  });
+
+  it('takes the method’s options, and the call’s over them', async () => {
+    @Injectable()
+    class Flaky {
+      readonly attempts: string[] = [];
+
+      @Background({ name: 'flaky', retry: { attempts: 2, delay: '1s', jitter: 'none' } })
+      async run(): Promise<void> {
+        const { name, attempt, maxAttempts } = currentTask();
+        this.attempts.push(`${name} ${attempt}/${maxAttempts}`);
+        throw new Error('no');
+      }
+    }
+    const { clock, module, runner } = await createApp({ providers: [Flaky] });
+    const flaky = module.get(Flaky);
+    runner.addTask(flaky.run);
+    await clock.advance(1e6);
+    expect(flaky.attempts.splice(0)).toEqual(['flaky 1/2', 'flaky 2/2']);
+
+    runner.addTask({ name: 'once', retry: { attempts: 1 } }, flaky.run);
+    await clock.advance(1e6);
+    expect(flaky.attempts).toEqual(['once 1/1']);
+  });
+
+  it('is plain inside its own running body, too', async () => {
+    const { clock, module, runner, record } = await createApp({ providers: [Mailer] });
+    const events = record();
+    const { sendWelcome, sent } = module.get(Mailer);
+    runner.addTask(sendWelcome, 'Ann', 1);
+    await clock.settle();
+    expect(sent).toHaveLength(2);
+    expect(added(events)).toHaveLength(1);
+  });
+
+  it('is refused where the application does not have it', async () => {
+    const { runner } = await createApp();
+    const add = () => runner.addTask(Mailer.prototype.sendWelcome, 'Ann');
+    expect(add).toThrow(
+      'No @Background() method named "Mailer.sendWelcome" is known to this application. ' +
+        'Is its class listed as a provider?',
+    );
+    expect(add).toThrow(expect.objectContaining({ code: 'BGT_UNKNOWN_TASK' }));
+  });
+});
+
+describe('a subclass', () => {
+  @Injectable()
+  class BulkMailer extends Mailer {}
+
+  @Injectable()
+  class LoudMailer extends Mailer {
+    @Background()
+    override async sendWelcome(to: string): Promise<void> {
+      this.sent.push('loudly');
+      await super.sendWelcome(to.toUpperCase());
+    }
+  }
+
+  @Injectable()
+  class PlainMailer extends Mailer {
+    override async sendWelcome(to: string): Promise<void> {
+      await super.sendWelcome(`plain ${to}`);
+    }
+  }
+
+  it('inherits the task, under its own name', async () => {
+    const { clock, module } = await createApp({ providers: [BulkMailer] });
+    const mailer = module.get(BulkMailer);
+    await mailer.sendWelcome('Ann');
+    await clock.settle();
+    expect(mailer.sent).toEqual(['Ann as BulkMailer.sendWelcome']);
+  });
+
+  it('and its base may both be providers', async () => {
+    const { clock, module } = await createApp({ providers: [Mailer, BulkMailer] });
+    const [mailer, bulk] = [module.get(Mailer), module.get(BulkMailer)];
+    await mailer.sendWelcome('Ann');
+    await bulk.sendWelcome('Bob');
+    await clock.settle();
+    expect(mailer.sent).toEqual(['Ann as Mailer.sendWelcome']);
+    expect(bulk.sent).toEqual(['Bob as BulkMailer.sendWelcome']);
+  });
+
+  it('and its base share a method: addTask() does not guess whose is meant', async () => {
+    const { module, runner } = await createApp({ providers: [Mailer, BulkMailer] });
+    const add = () => runner.addTask(module.get(BulkMailer).sendWelcome, 'Ann');
+    expect(add).toThrow(
+      '"Mailer.sendWelcome" is a @Background() method of several providers ' +
+        '(Mailer.sendWelcome, BulkMailer.sendWelcome), so addTask() cannot tell which one is ' +
+        'meant. Call the method on its provider instead.',
+    );
+    expect(add).toThrow(expect.objectContaining({ code: 'BGT_AMBIGUOUS_TASK' }));
+  });
+
+  it('may override it, and call super plainly', async () => {
+    const { clock, module, record } = await createApp({ providers: [Mailer, LoudMailer] });
+    const events = record();
+    const mailer = module.get(LoudMailer);
+    await mailer.sendWelcome('Ann');
+    await clock.settle();
+    expect(mailer.sent).toEqual(['loudly', 'ANN as LoudMailer.sendWelcome']);
+    expect(added(events)).toEqual(['LoudMailer.sendWelcome']);
+  });
+
+  it('that overrides it without the decorator is plain', async () => {
+    const { module, record } = await createApp({ providers: [Mailer, PlainMailer] });
+    const events = record();
+    const mailer = module.get(PlainMailer);
+    await mailer.sendWelcome('Ann');
+    expect(mailer.sent).toEqual(['plain Ann as no task']);
+    expect(events).toEqual([]);
+  });
+});

@@ -1,0 +1,312 @@
+/* oxlint-disable typescript/unbound-method -- methods are looked at here, not called */
+import 'reflect-metadata';
+import { Controller, Get, Injectable, Post, SetMetadata, type Type } from '@nestjs/common';
+import { describe, expect, it } from '@jest/globals';
+import { Background, type BackgroundOptions } from '../../../lib/index.js';
+import { createApp } from '../support/app.js';
+
+/** As JavaScript sees it: the types would not allow what is refused here. */
+const Loose = (options?: unknown) =>
+  Background(options as BackgroundOptions) as unknown as PropertyDecorator & MethodDecorator;
+
+const MessagePattern = SetMetadata('microservices:pattern', ['signed-up']);
+
+describe('@Background() where it cannot work', () => {
+  it.each<[string, () => unknown, string]>([
+    [
+      'a getter',
+      () => {
+        class Mailer {
+          @Loose()
+          get subject(): string {
+            return 'Welcome';
+          }
+        }
+        return Mailer;
+      },
+      '@Background() on Mailer.subject: it stands on an accessor; only a method can be called.',
+    ],
+    [
+      'a setter',
+      () => {
+        class Mailer {
+          @Loose()
+          set subject(_: string) {
+            // Never called.
+          }
+        }
+        return Mailer;
+      },
+      '@Background() on Mailer.subject: it stands on an accessor; only a method can be called.',
+    ],
+    [
+      'a property',
+      () => {
+        class Mailer {
+          @Loose()
+          subject = 'Welcome';
+        }
+        return Mailer;
+      },
+      '@Background() on Mailer.subject: it stands on a property; only a method can be called.',
+    ],
+    [
+      'a property that holds a function',
+      () => {
+        class Mailer {
+          @Loose()
+          send = (): void => undefined;
+        }
+        return Mailer;
+      },
+      '@Background() on Mailer.send: it stands on a property; only a method can be called.',
+    ],
+    [
+      'a static method',
+      () => {
+        class Mailer {
+          @Loose()
+          static send(): void {
+            // Never called.
+          }
+
+          sendNow(): void {
+            // Never called.
+          }
+        }
+        return Mailer;
+      },
+      '@Background() on Mailer.send: a static method has no provider to run on.',
+    ],
+    [
+      'a controller’s route, above it',
+      () => {
+        class Signup {
+          @Loose()
+          @Post()
+          signUp(): void {
+            // Never called.
+          }
+        }
+        return Signup;
+      },
+      '@Background() on Signup.signUp: a handler has to answer its request. ' +
+        'Decorate a method of a provider and call it from here.',
+    ],
+    [
+      'a handler of messages, above it',
+      () => {
+        class Signup {
+          @Loose()
+          @MessagePattern
+          signedUp(): void {
+            // Never called.
+          }
+        }
+        return Signup;
+      },
+      '@Background() on Signup.signedUp: a handler has to answer its request. ' +
+        'Decorate a method of a provider and call it from here.',
+    ],
+  ])('is refused at once: %s', (_, declare, message) => {
+    expect(declare).toThrow(
+      expect.objectContaining({
+        name: 'BackgroundMethodError',
+        code: 'BGT_BACKGROUND_METHOD',
+        message,
+      }),
+    );
+  });
+
+  it.each<[string, () => Type]>([
+    [
+      'a controller’s route, below it',
+      () => {
+        @Controller()
+        class Signup {
+          @Get()
+          @Loose()
+          signUp(): void {
+            // Never called.
+          }
+        }
+        return Signup;
+      },
+    ],
+    [
+      'a handler of messages, below it',
+      () => {
+        @Controller()
+        class Signup {
+          @MessagePattern
+          @Loose()
+          signUp(): void {
+            // Never called.
+          }
+        }
+        return Signup;
+      },
+    ],
+  ])('is refused at start-up: %s', async (_, declare) => {
+    await expect(createApp({ controllers: [declare()] })).rejects.toMatchObject({
+      name: 'BackgroundMethodError',
+      message:
+        '@Background() on Signup.signUp: a handler has to answer its request. ' +
+        'Decorate a method of a provider and call it from here.',
+    });
+  });
+
+  it('is welcome on a controller’s other methods', async () => {
+    const ran: string[] = [];
+    @Controller()
+    class Signup {
+      @Get()
+      signUp(): void {
+        void this.greet('a@b.c');
+      }
+
+      @Background()
+      async greet(email: string): Promise<void> {
+        ran.push(email);
+      }
+    }
+    const { clock, module, record } = await createApp({ controllers: [Signup] });
+    const events = record();
+    module.get(Signup).signUp();
+    expect(ran).toEqual([]);
+    await clock.settle();
+    expect(ran).toEqual(['a@b.c']);
+    expect(events[0]).toMatchObject({ type: 'added', name: 'Signup.greet' });
+  });
+});
+
+describe('the options of @Background()', () => {
+  it.each<[unknown, string]>([
+    [
+      { queu: 'mails' },
+      'Unknown option "@Background() on Mailer.send.queu". Did you mean "queue"?',
+    ],
+    [
+      { retry: { attempts: 0 } },
+      'Option "@Background() on Mailer.send.retry.attempts": expected a whole number from 1, got 0.',
+    ],
+    [
+      { timeout: 'soon' },
+      'Option "@Background() on Mailer.send.timeout": expected milliseconds or a string such as ' +
+        "'500ms', '30s', '5m', '2h', '1d', got 'soon'.",
+    ],
+    ['mails', 'Option "@Background() on Mailer.send": expected an object, got \'mails\'.'],
+    [null, 'Option "@Background() on Mailer.send": expected an object, got null.'],
+  ])('are checked where they stand: %p', (options, message) => {
+    const declare = () => {
+      class Mailer {
+        @Loose(options)
+        send(): void {
+          // Never called.
+        }
+      }
+      return Mailer;
+    };
+    expect(declare).toThrow(message);
+  });
+
+  it('are not changed by what the caller does to them later', async () => {
+    const options: BackgroundOptions = { name: 'mail' };
+    @Injectable()
+    class Mailer {
+      @Background(options)
+      send(): void {
+        // Nothing to do.
+      }
+    }
+    options.name = 'changed';
+    const { module, record } = await createApp({ providers: [Mailer] });
+    const events = record();
+    module.get(Mailer).send();
+    expect(events[0]).toMatchObject({ name: 'mail' });
+  });
+
+  it('that name an unknown queue are refused at start-up', async () => {
+    @Injectable()
+    class Mailer {
+      @Background({ queue: 'email' })
+      send(): void {
+        // Never called.
+      }
+    }
+    const start = createApp({ providers: [Mailer] }, { queues: { emails: {} } });
+    await expect(start).rejects.toMatchObject({
+      code: 'BGT_UNKNOWN_QUEUE',
+      message:
+        'Unknown queue "email". Did you mean "emails"? ' +
+        'Queues are declared in BackgroundTasksModule.forRoot({ queues: { … } }).',
+    });
+  });
+
+  it('that lack attempts are refused at start-up where no wider level has them', async () => {
+    @Injectable()
+    class Mailer {
+      @Background({ retry: { delay: '5s' } })
+      send(): void {
+        // Never called.
+      }
+    }
+    await expect(createApp({ providers: [Mailer] })).rejects.toMatchObject({
+      code: 'BGT_INVALID_OPTION',
+      path: 'retry.attempts',
+    });
+    await expect(
+      createApp({ providers: [Mailer] }, { retry: { attempts: 2 } }),
+    ).resolves.toBeDefined();
+  });
+});
+
+describe('what other decorators left on a method', () => {
+  const Below = SetMetadata('below', 1);
+  const Above = SetMetadata('above', 2);
+
+  class Mailer {
+    @Above
+    @Background()
+    @Below
+    async send(_to: string, _subject: string): Promise<void> {
+      // Nothing to do.
+    }
+  }
+  const { send } = Mailer.prototype;
+
+  it('P14: is there still, whether they stand above or below', () => {
+    expect(Reflect.getMetadata('below', send)).toBe(1);
+    expect(Reflect.getMetadata('above', send)).toBe(2);
+  });
+
+  it('keeps name and length', () => {
+    expect({ name: send.name, length: send.length }).toEqual({ name: 'send', length: 2 });
+  });
+
+  it('keeps properties of the function, symbols included', () => {
+    const key = Symbol('mark');
+    const Mark: MethodDecorator = (_target, _key, descriptor) => {
+      Object.assign(descriptor.value as object, { mark: 1, [key]: 2 });
+    };
+    class Marked {
+      @Background()
+      @Mark
+      send(): void {
+        // Nothing to do.
+      }
+    }
+    expect(Object.getOwnPropertyDescriptors(Marked.prototype.send)).toMatchObject({
+      mark: { value: 1 },
+      [key]: { value: 2 },
+    });
+  });
+
+  it('does not change the property: still writable, configurable, not enumerable', () => {
+    expect(Object.getOwnPropertyDescriptor(Mailer.prototype, 'send')).toMatchObject({
+      writable: true,
+      configurable: true,
+      enumerable: false,
+    });
+  });
+});

@@ -1,0 +1,255 @@
+import { Injectable, Module, Scope } from '@nestjs/common';
+import { describe, expect, it } from '@jest/globals';
+import { Background, currentTask } from '../../../lib/index.js';
+import { createApp } from '../support/app.js';
+
+@Injectable()
+class Mailer {
+  readonly sent: string[] = [];
+
+  @Background()
+  async sendWelcome(to: string): Promise<void> {
+    this.sent.push(`${to} as ${currentTask().name || 'no task'}`);
+  }
+}
+
+/** The names of the tasks added in a recording. */
+const added = (events: readonly { type: string; name: string }[]) =>
+  events.filter(({ type }) => type === 'added').map(({ name }) => name);
+
+/** Each time another class of the same name. */
+function declareReports() {
+  @Injectable()
+  class Reports {
+    @Background()
+    send(): void {
+      // Never called.
+    }
+  }
+  return Reports;
+}
+
+describe('at start-up', () => {
+  it('P16: two tasks of one name are refused', async () => {
+    @Injectable()
+    class Invoices {
+      @Background({ name: 'send' })
+      sendInvoice(): void {
+        // Never called.
+      }
+    }
+    @Injectable()
+    class Letters {
+      @Background({ name: 'send' })
+      sendLetter(): void {
+        // Never called.
+      }
+    }
+    await expect(createApp({ providers: [Invoices, Letters] })).rejects.toMatchObject({
+      code: 'BGT_DUPLICATE_TASK_NAME',
+      message:
+        'Two @Background() methods are named "send": Invoices.sendInvoice and ' +
+        'Letters.sendLetter. Give one of them a name of its own: @Background({ name: "…" }).',
+    });
+  });
+
+  it('P16: two classes of one name are refused as well', async () => {
+    await expect(
+      createApp({ providers: [declareReports(), declareReports()] }),
+    ).rejects.toMatchObject({
+      code: 'BGT_DUPLICATE_TASK_NAME',
+      taskName: 'Reports.send',
+    });
+  });
+
+  it('one provider in two modules is fine: each has an instance, both have the task', async () => {
+    @Module({ providers: [Mailer] })
+    class One {}
+    @Module({ providers: [Mailer] })
+    class Other {}
+    const { clock, module } = await createApp({ imports: [One, Other] });
+    const mailers = [One, Other].map((each) => module.select(each).get(Mailer, { strict: true }));
+    expect(mailers[0]).not.toBe(mailers[1]);
+    await Promise.all(mailers.map((mailer, index) => mailer.sendWelcome(`user ${index}`)));
+    expect(mailers.map(({ sent }) => sent)).toEqual([[], []]);
+    await clock.settle();
+    expect(mailers.map(({ sent }) => sent)).toEqual([
+      ['user 0 as Mailer.sendWelcome'],
+      ['user 1 as Mailer.sendWelcome'],
+    ]);
+  });
+
+  it('one provider under two tokens is fine', async () => {
+    const { clock, module, record } = await createApp({
+      providers: [
+        Mailer,
+        { provide: 'alias', useExisting: Mailer },
+        { provide: 'second', useClass: Mailer },
+        { provide: 'value', useValue: new Mailer() },
+        { provide: 'factory', useFactory: () => new Mailer() },
+      ],
+    });
+    const events = record();
+    for (const token of [Mailer, 'alias', 'second', 'value', 'factory']) {
+      await module.get<Mailer>(token).sendWelcome('Ann');
+    }
+    expect(added(events)).toHaveLength(5);
+    await clock.settle();
+    expect(module.get(Mailer).sent).toHaveLength(2);
+    expect(module.get<Mailer>('value').sent).toHaveLength(1);
+  });
+});
+
+describe('a provider that is not a singleton', () => {
+  it('and request-scoped has its task collected, and run on the request’s instance', async () => {
+    const instances: object[] = [];
+    const ran: object[] = [];
+    @Injectable({ scope: Scope.REQUEST })
+    class Scoped {
+      constructor() {
+        instances.push(this);
+      }
+
+      @Background()
+      run(): void {
+        ran.push(this);
+      }
+    }
+    const { clock, handle, module } = await createApp({ providers: [Scoped] });
+    await handle(async () => {
+      const scoped = await module.resolve(Scoped);
+      scoped.run();
+      expect(ran).toEqual([]);
+    });
+    await clock.settle();
+    expect(ran).toHaveLength(1);
+    expect(ran[0]).toBe(instances[0]);
+  });
+
+  it('and transient has a task of each of its instances', async () => {
+    @Injectable({ scope: Scope.TRANSIENT })
+    class Transient {
+      ran = 0;
+
+      @Background()
+      run(): void {
+        this.ran += 1;
+      }
+    }
+    @Injectable()
+    class One {
+      constructor(readonly part: Transient) {}
+    }
+    @Injectable()
+    class Other {
+      constructor(readonly part: Transient) {}
+    }
+    const { clock, module, record } = await createApp({ providers: [Transient, One, Other] });
+    const events = record();
+    const parts = [module.get(One).part, module.get(Other).part];
+    expect(parts[0]).not.toBe(parts[1]);
+    parts[1]?.run();
+    expect(parts[1]?.ran).toBe(0);
+    await clock.settle();
+    expect(parts.map(({ ran }) => ran)).toEqual([0, 1]);
+    expect(added(events)).toEqual(['Transient.run']);
+  });
+});
+
+describe('P14: other decorators', () => {
+  const log: string[] = [];
+  /** Replaces the method by another, as decorators for tracing, caching or locking do. */
+  const Traced: MethodDecorator = (_target, _key, descriptor) => {
+    const inner = descriptor.value as unknown as (...args: unknown[]) => unknown;
+    descriptor.value = function (this: unknown, ...args: unknown[]) {
+      log.push('traced');
+      return inner.apply(this, args);
+    } as never;
+  };
+
+  @Injectable()
+  class Above {
+    @Traced
+    @Background()
+    run(): void {
+      log.push(`ran as ${currentTask().name || 'no task'}`);
+    }
+  }
+
+  @Injectable()
+  class Below {
+    @Background()
+    @Traced
+    run(): void {
+      log.push(`ran as ${currentTask().name || 'no task'}`);
+    }
+  }
+
+  it('that replace the method below it are part of the task', async () => {
+    const { clock, module } = await createApp({ providers: [Below] });
+    module.get(Below).run();
+    expect(log.splice(0)).toEqual([]);
+    await clock.settle();
+    expect(log.splice(0)).toEqual(['traced', 'ran as Below.run']);
+  });
+
+  it('that replace the method above it leave it a task', async () => {
+    const { clock, module } = await createApp({ providers: [Above] });
+    module.get(Above).run();
+    expect(log.splice(0)).toEqual(['traced']);
+    await clock.settle();
+    expect(log.splice(0)).toEqual(['ran as Above.run']);
+  });
+});
+
+describe('a method named by a symbol', () => {
+  it('is a task like any other', async () => {
+    const run = Symbol('run');
+    let ran = 0;
+    @Injectable()
+    class Symbolic {
+      @Background()
+      [run](): void {
+        ran += 1;
+      }
+    }
+    const { clock, module } = await createApp({ providers: [Symbolic] });
+    module.get(Symbolic)[run]();
+    expect(ran).toBe(0);
+    await clock.settle();
+    expect(ran).toBe(1);
+  });
+});
+
+describe('two applications in one process', () => {
+  it('do not see each other’s tasks', async () => {
+    const [one, other] = await Promise.all([
+      createApp({ providers: [Mailer] }),
+      createApp({ providers: [Mailer] }),
+    ]);
+    const [events, otherEvents] = [one.record(), other.record()];
+    await one.module.get(Mailer).sendWelcome('Ann');
+    await other.clock.settle();
+    expect(one.module.get(Mailer).sent).toEqual([]);
+    await one.clock.settle();
+    expect(one.module.get(Mailer).sent).toHaveLength(1);
+    expect(other.module.get(Mailer).sent).toEqual([]);
+    expect(events.map(({ type }) => type)).toEqual(['added', 'queued', 'started', 'completed']);
+    expect(otherEvents).toEqual([]);
+  });
+
+  it('queue at home what is called from the other one’s task or request', async () => {
+    const [one, other] = await Promise.all([
+      createApp({ providers: [Mailer] }),
+      createApp({ providers: [Mailer] }),
+    ]);
+    const [events, otherEvents] = [one.record(), other.record()];
+    await other.handle(() => one.module.get(Mailer).sendWelcome('Ann'));
+    other.runner.addTask({ name: 'caller' }, () => one.module.get(Mailer).sendWelcome('Bob'));
+    await other.clock.settle();
+    await one.clock.settle();
+    expect(added(events)).toEqual(['Mailer.sendWelcome', 'Mailer.sendWelcome']);
+    expect(added(otherEvents)).toEqual(['caller']);
+    expect(one.module.get(Mailer).sent).toHaveLength(2);
+  });
+});

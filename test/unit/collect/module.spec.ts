@@ -1,0 +1,114 @@
+import { Injectable, Module, type DynamicModule, type Type } from '@nestjs/common';
+import { Test } from '@nestjs/testing';
+import { describe, expect, it } from '@jest/globals';
+import {
+  BackgroundTasksModule,
+  TaskRunner,
+  type BackgroundTasksOptions,
+  type BackgroundTasksOptionsFactory,
+} from '../../../lib/index.js';
+
+const OPTIONS: BackgroundTasksOptions = { queues: { mails: {} } };
+
+function start(...imports: readonly (Type | DynamicModule)[]) {
+  return Test.createTestingModule({ imports: [...imports] })
+    .compile()
+    .then((module) => module.init());
+}
+
+describe('BackgroundTasksModule', () => {
+  it('imported twice is refused', async () => {
+    const both = [BackgroundTasksModule.forRoot(), BackgroundTasksModule.forRoot()];
+    await expect(start(...both)).rejects.toMatchObject({
+      name: 'DuplicateModuleError',
+      code: 'BGT_DUPLICATE_MODULE',
+      message:
+        'BackgroundTasksModule is registered 2 times in this application. It is global: call ' +
+        'forRoot() or forRootAsync() once, in the root module, and inject its providers anywhere.',
+    });
+  });
+
+  it('imported once more in a feature module is refused', async () => {
+    @Module({ imports: [BackgroundTasksModule.forRoot({ retry: { attempts: 2 } })] })
+    class Feature {}
+    await expect(start(BackgroundTasksModule.forRoot(), Feature)).rejects.toMatchObject({
+      code: 'BGT_DUPLICATE_MODULE',
+    });
+  });
+
+  it('imported once, and reached over two ways, is fine', async () => {
+    const shared = BackgroundTasksModule.forRoot();
+    @Module({ imports: [shared] })
+    class Feature {}
+    const app = await start(shared, Feature);
+    expect(app.get(TaskRunner)).toBeInstanceOf(TaskRunner);
+    await app.close();
+  });
+
+  it('is global', async () => {
+    @Injectable()
+    class Cron {
+      constructor(readonly runner: TaskRunner) {}
+    }
+    @Module({ providers: [Cron] })
+    class Feature {}
+    const app = await start(BackgroundTasksModule.forRoot(), Feature);
+    expect(app.get(Cron).runner).toBe(app.get(TaskRunner));
+    await app.close();
+  });
+
+  it.each(['forRoot', 'forRootAsync'] as const)('%s() refuses wrong options', async (how) => {
+    const options = { queue: {} } as BackgroundTasksOptions;
+    const module =
+      how === 'forRoot'
+        ? BackgroundTasksModule.forRoot(options)
+        : BackgroundTasksModule.forRootAsync({ useFactory: () => options });
+    await expect(start(module)).rejects.toMatchObject({
+      code: 'BGT_UNKNOWN_OPTION',
+      message: 'Unknown option "queue". Did you mean "queues"?',
+    });
+  });
+});
+
+describe('forRootAsync()', () => {
+  @Injectable()
+  class Settings implements BackgroundTasksOptionsFactory {
+    createBackgroundTasksOptions(): BackgroundTasksOptions {
+      return OPTIONS;
+    }
+  }
+
+  @Module({ providers: [Settings], exports: [Settings] })
+  class SettingsModule {}
+
+  it.each<[string, () => DynamicModule]>([
+    [
+      'a factory with what it injects',
+      () =>
+        BackgroundTasksModule.forRootAsync({
+          imports: [SettingsModule],
+          inject: [Settings],
+          useFactory: (settings: Settings) => settings.createBackgroundTasksOptions(),
+        }),
+    ],
+    [
+      'an async factory',
+      () => BackgroundTasksModule.forRootAsync({ useFactory: () => Promise.resolve(OPTIONS) }),
+    ],
+    ['a class', () => BackgroundTasksModule.forRootAsync({ useClass: Settings })],
+    [
+      'an existing provider',
+      () =>
+        BackgroundTasksModule.forRootAsync({ imports: [SettingsModule], useExisting: Settings }),
+    ],
+  ])('takes %s', async (_, configure) => {
+    const app = await start(configure());
+    const runner = app.get(TaskRunner);
+    const handle = runner.addTask({ queue: 'mails' }, () => undefined);
+    expect(await handle.whenSettled()).toMatchObject({ status: 'completed' });
+    expect(() => runner.addTask({ queue: 'mail' }, () => undefined)).toThrow(
+      'Unknown queue "mail". Did you mean "mails"?',
+    );
+    await app.close();
+  });
+});

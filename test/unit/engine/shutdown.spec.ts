@@ -1,0 +1,173 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import { currentTask, type TaskHandle } from '../../../lib/index.js';
+import { Deferred } from '../support/deferred.js';
+import { createKit } from '../support/kit.js';
+
+const hang = (): Promise<never> => new Promise(() => undefined);
+
+const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
+
+describe('drain()', () => {
+  it('resolves at once where nothing waits or runs', async () => {
+    const { clock, engine } = createKit();
+    await expect(engine.drain(clock.now() + 1000)).resolves.toBeUndefined();
+  });
+
+  it('resolves when everything released has settled', async () => {
+    const { clock, engine, runner } = createKit({
+      queues: { default: { concurrency: 1 } },
+      retry: { attempts: 2, delay: 20, jitter: 'none' },
+    });
+    let isDrained = false;
+    runner.addTask(() => clock.sleep(10));
+    runner.addTask(() => Promise.reject(new Error('no')));
+    runner.addTask({ delay: 15 }, () => clock.sleep(40));
+    void engine.drain(clock.now() + 1000).then(() => (isDrained = true));
+    await clock.advance(54);
+    expect(isDrained).toBe(false);
+    await clock.advance(1);
+    expect(isDrained).toBe(true);
+  });
+
+  it('waits for what is added meanwhile', async () => {
+    const { clock, engine, runner } = createKit();
+    let isDrained = false;
+    runner.addTask(async () => {
+      await clock.sleep(10);
+      runner.addTask(() => clock.sleep(10));
+    });
+    void engine.drain(clock.now() + 1000).then(() => (isDrained = true));
+    await clock.advance(19);
+    expect(isDrained).toBe(false);
+    await clock.advance(1);
+    expect(isDrained).toBe(true);
+  });
+
+  it('does not wait for what cannot start before the deadline', async () => {
+    const { clock, engine, runner } = createKit();
+    runner.addTask({ delay: 1000 }, () => undefined);
+    await expect(engine.drain(clock.now() + 1000)).resolves.toBeUndefined();
+  });
+
+  it('waits for what can still start before it', async () => {
+    const { clock, engine, runner } = createKit();
+    let isDrained = false;
+    const handle = runner.addTask({ delay: 999 }, () => undefined);
+    void engine.drain(clock.now() + 1000).then(() => (isDrained = true));
+    await clock.advance(998);
+    expect(isDrained).toBe(false);
+    await clock.advance(1);
+    expect([isDrained, handle.status]).toEqual([true, 'completed']);
+  });
+
+  it('resolves when what it waited for is cancelled', async () => {
+    const { clock, engine, runner } = createKit();
+    const handle = runner.addTask({ delay: 500 }, () => undefined);
+    const drained = engine.drain(clock.now() + 1000);
+    await handle.cancel();
+    await expect(drained).resolves.toBeUndefined();
+  });
+
+  it('can be asked for several times, each with a deadline of its own', async () => {
+    const { clock, engine, runner } = createKit();
+    const drained: string[] = [];
+    runner.addTask({ delay: 500 }, () => undefined);
+    void engine.drain(clock.now() + 100).then(() => drained.push('short'));
+    void engine.drain(clock.now() + 1000).then(() => drained.push('long'));
+    await clock.settle();
+    expect(drained).toEqual(['short']);
+    await clock.advance(500);
+    expect(drained).toEqual(['short', 'long']);
+  });
+});
+
+describe('stop()', () => {
+  it('settles whatever is left as abandoned, by name and id in the log', async () => {
+    const { clock, engine, runner, logger } = createKit({
+      queues: { default: { concurrency: 1 }, retries: {} },
+    });
+    const retrying = runner.addTask(
+      { name: 'retrying', queue: 'retries', retry: { attempts: 2, delay: '1h' } },
+      () => Promise.reject(new Error('no')),
+    );
+    const running = runner.addTask({ name: 'running' }, hang);
+    const queued = runner.addTask({ name: 'queued' }, () => undefined);
+    const delayed = runner.addTask({ name: 'delayed', delay: '1h' }, () => undefined);
+    await clock.settle();
+    const all = [retrying, running, queued, delayed];
+    expect(statuses(all)).toEqual(['retrying', 'running', 'queued', 'delayed']);
+
+    await engine.stop();
+    expect(statuses(all)).toEqual(['abandoned', 'abandoned', 'abandoned', 'abandoned']);
+    expect(await Promise.all(all.map((handle) => handle.whenSettled()))).toEqual([
+      { status: 'abandoned', attempts: 1 },
+      { status: 'abandoned', attempts: 1 },
+      { status: 'abandoned', attempts: 0 },
+      { status: 'abandoned', attempts: 0 },
+    ]);
+    const lines = logger.of('error').toSorted();
+    expect(lines).toEqual(
+      all
+        .map(
+          ({ name, id }) =>
+            `Task ${name} (${id}) was abandoned: the application shut down before it ended`,
+        )
+        .toSorted(),
+    );
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('aborts the signals of what runs', async () => {
+    const { clock, engine, runner } = createKit();
+    let signal: AbortSignal | undefined;
+    runner.addTask({ name: 'export' }, () => {
+      ({ signal } = currentTask());
+      return hang();
+    });
+    await clock.settle();
+    await engine.stop();
+    expect(signal?.reason).toMatchObject({
+      name: 'TaskAbandonedError',
+      code: 'BGT_ABANDONED',
+      message: 'Task "export" was abandoned: the application is shutting down.',
+    });
+  });
+
+  it('attempts nothing more, whatever failed in its course', async () => {
+    const { clock, engine, runner } = createKit({ retry: { attempts: 9, delay: 0 } });
+    const body = new Deferred();
+    const fn = jest.fn(() => body.promise);
+    const handle = runner.addTask(fn);
+    await clock.settle();
+    body.reject(new Error('just now'));
+    await engine.stop();
+    await clock.advance(1e6);
+    expect(fn).toHaveBeenCalledTimes(1);
+    expect(await handle.whenSettled()).toEqual({ status: 'abandoned', attempts: 1 });
+  });
+
+  it('refuses what is added afterwards', async () => {
+    const { clock, engine, runner } = createKit();
+    await engine.stop();
+    const body = jest.fn();
+    const add = () => runner.addTask({ name: 'too late' }, body);
+    expect(add).toThrow(
+      'Task "too late" cannot be added: the application has shut down. ' +
+        'Add tasks before app.close() completes.',
+    );
+    expect(add).toThrow(expect.objectContaining({ code: 'BGT_SHUT_DOWN', taskName: 'too late' }));
+    await clock.advance(1e6);
+    expect(body).not.toHaveBeenCalled();
+  });
+
+  it('abandons what a request collected before and releases afterwards', async () => {
+    const { clock, engine, handle } = createKit();
+    const handles = await handle(async (tasks) => {
+      const added = [tasks.addTask(() => undefined), tasks.addTask(() => undefined)];
+      await engine.stop();
+      return added;
+    });
+    await clock.settle();
+    expect(statuses(handles)).toEqual(['abandoned', 'abandoned']);
+  });
+});

@@ -1,0 +1,208 @@
+import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+import { Timers } from '../../../lib/engine/memory/timers.js';
+import type { Task } from '../../../lib/task/task.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { bareTask } from '../support/tasks.js';
+
+function createTimers() {
+  const clock = new FakeClock(0);
+  const due: string[] = [];
+  const timers = new Timers(clock, ({ name }) => due.push(`${name} at ${clock.now()}`));
+  return { clock, due, timers };
+}
+
+describe('the timers of tasks', () => {
+  it('call each task when its time has come, and not before', async () => {
+    const { clock, due, timers } = createTimers();
+    timers.add(bareTask('b'), 20);
+    timers.add(bareTask('a'), 10);
+    await clock.advance(9);
+    expect(due).toEqual([]);
+    await clock.advance(1);
+    expect(due).toEqual(['a at 10']);
+    await clock.advance(1e6);
+    expect(due).toEqual(['a at 10', 'b at 20']);
+  });
+
+  it('call tasks due at one time in the order they came', async () => {
+    const { clock, due, timers } = createTimers();
+    ['a', 'b', 'c', 'd', 'e'].forEach((name) => timers.add(bareTask(name), 7));
+    await clock.advance(7);
+    expect(due.map((line) => line[0])).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
+  it('call at once what is due already', async () => {
+    const { clock, due, timers } = createTimers();
+    clock.block(100);
+    timers.add(bareTask('late'), 40);
+    await clock.settle();
+    expect(due).toEqual(['late at 100']);
+  });
+
+  it('take a time between two milliseconds to be the later one', async () => {
+    const { clock, due, timers } = createTimers();
+    timers.add(bareTask('a'), 10.25);
+    await clock.advance(10);
+    expect(due).toEqual([]);
+    await clock.advance(1);
+    expect(due).toEqual(['a at 11']);
+  });
+
+  it('wait again where a timer goes off early', async () => {
+    const clock = new FakeClock(0);
+    const early = new FakeClock(0);
+    const due: string[] = [];
+    const hasty = {
+      now: () => clock.now(),
+      soon: () => undefined,
+      // As timers of Node.js do by a fraction of a millisecond.
+      after: (delayMs: number, callback: () => void) => early.after(delayMs / 2, callback),
+    };
+    const timers = new Timers(hasty, ({ name }) => due.push(name));
+    timers.add(bareTask('a'), 10);
+    await early.advance(5);
+    expect(due).toEqual([]);
+    expect(early.pendingTimers).toBe(1);
+    clock.block(10);
+    await early.advance(5);
+    expect(due).toEqual(['a']);
+  });
+
+  it('know which is the earliest', () => {
+    const { timers } = createTimers();
+    expect(timers.earliest).toBe(Number.POSITIVE_INFINITY);
+    const tasks = [30, 10, 20].map((at) => {
+      const task = bareTask(`${at}`);
+      timers.add(task, at);
+      return task;
+    });
+    expect(timers.earliest).toBe(10);
+    timers.remove(tasks[1]);
+    expect(timers.earliest).toBe(20);
+  });
+
+  it('are where their tasks are placed, until those are due, removed or cleared out', async () => {
+    const { clock, timers } = createTimers();
+    const [due, removed, cleared] = ['a', 'b', 'c'].map((name) => bareTask(name)) as [
+      Task,
+      Task,
+      Task,
+    ];
+    timers.add(due, 1);
+    timers.add(removed, 2);
+    timers.add(cleared, 3);
+    expect([due.place, removed.place, cleared.place]).toEqual([timers, timers, timers]);
+    await clock.advance(1);
+    timers.remove(removed);
+    expect([due.place, removed.place]).toEqual([undefined, undefined]);
+    expect(timers.clear()).toEqual([cleared]);
+    expect(cleared.place).toBeUndefined();
+  });
+
+  it('are called off when they are cleared', async () => {
+    const { clock, due, timers } = createTimers();
+    ['a', 'b'].forEach((name, index) => timers.add(bareTask(name), index));
+    timers.clear();
+    expect(clock.pendingTimers).toBe(0);
+    await clock.advance(1e6);
+    expect(due).toEqual([]);
+  });
+
+  it('do not mind the removal of what is not there', () => {
+    const { timers } = createTimers();
+    timers.add(bareTask('a'), 5);
+    timers.remove(bareTask('stranger'));
+    expect(timers.earliest).toBe(5);
+  });
+
+  it('let a task that is called add and remove others', async () => {
+    const clock = new FakeClock(0);
+    const due: string[] = [];
+    const [first, second, third] = ['first', 'second', 'third'].map((name) => bareTask(name)) as [
+      Task,
+      Task,
+      Task,
+    ];
+    const timers = new Timers(clock, (task) => {
+      due.push(task.name);
+      if (task === first) {
+        timers.remove(third);
+        timers.add(second, clock.now());
+      }
+    });
+    timers.add(first, 10);
+    timers.add(third, 20);
+    await clock.advance(1e6);
+    expect(due).toEqual(['first', 'second']);
+  });
+});
+
+describe('any number of timers', () => {
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('add' as const), in: fc.nat(50) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove' as const), nth: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('advance' as const), by: fc.nat(20) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('block' as const), by: fc.nat(20) }) },
+  );
+
+  it('come in the order of their times, and P9: share one timer of the clock', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+        const clock = new FakeClock(0);
+        const due: string[] = [];
+        const timers = new Timers(clock, ({ name }) => due.push(name));
+        let model: { task: Task; at: number }[] = [];
+        const expected: string[] = [];
+        const expectDue = (): void => {
+          // Stable: of those due at one time, the one added first.
+          model.sort((one, other) => one.at - other.at);
+          const now = clock.now();
+          expected.push(...model.filter(({ at }) => at <= now).map(({ task }) => task.name));
+          model = model.filter(({ at }) => at > now);
+        };
+        for (const [index, each] of [...steps, { kind: 'advance' as const, by: 100 }].entries()) {
+          switch (each.kind) {
+            case 'add': {
+              const task = bareTask(`${index}`);
+              timers.add(task, clock.now() + each.in);
+              model.push({ task, at: clock.now() + each.in });
+              break;
+            }
+            case 'remove': {
+              if (model.length > 0) {
+                const [entry] = model.splice(each.nth % model.length, 1);
+                timers.remove((entry as { task: Task }).task);
+              }
+              break;
+            }
+            case 'advance':
+              await clock.advance(each.by);
+              expectDue();
+              break;
+            case 'block':
+              clock.block(each.by);
+              break;
+          }
+          expect(clock.pendingTimers).toBe(model.length > 0 ? 1 : 0);
+          expect(timers.earliest).toBe(Math.min(...model.map(({ at }) => at)));
+        }
+        expect(due).toEqual(expected);
+        expect(model).toEqual([]);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('are armed anew only where the earliest changes', () => {
+    const { clock, timers } = createTimers();
+    const tasks = Array.from({ length: 1000 }, (_, index) => bareTask(`${index}`));
+    tasks.forEach((task, index) => timers.add(task, 1000 + index));
+    expect(clock.timersMade).toBe(1);
+    tasks.slice(500).forEach((task) => timers.remove(task));
+    expect(clock.timersMade).toBe(1);
+    timers.add(bareTask('earlier'), 1);
+    expect(clock.timersMade).toBe(2);
+    expect(clock.pendingTimers).toBe(1);
+  });
+});

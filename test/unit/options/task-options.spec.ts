@@ -1,0 +1,349 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import * as fc from 'fast-check';
+import type { RetryOptions, TaskOptions } from '../../../lib/index.js';
+import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
+
+const DURATION = "milliseconds or a string such as '500ms', '30s', '5m', '2h', '1d'";
+
+function refusalOf(call: unknown, options = new ResolvedOptions({})) {
+  try {
+    options.forTask(call as TaskOptions, undefined);
+  } catch (error) {
+    const { name, code, message } = error as Error & { code: string };
+    return { name, code, message };
+  }
+  throw new Error('The options were accepted.');
+}
+
+describe('task options', () => {
+  it.each<[string, unknown, string]>([
+    ['name', '', "expected a non-empty string, got ''."],
+    ['name', 5, 'expected a non-empty string, got 5.'],
+    ['queue', '', "expected a non-empty string, got ''."],
+    ['queue', Symbol('mails'), 'expected a non-empty string, got Symbol(mails).'],
+    ['priority', 5, "expected one of 'high', 'normal', 'low', got 5."],
+    ['delay', -5, `expected ${DURATION}, got -5.`],
+    ['delay', '-5s', `expected ${DURATION}, got '-5s'.`],
+    ['delay', '5 s', `expected ${DURATION}, got '5 s'.`],
+    ['delay', '30 secs', `expected ${DURATION}, got '30 secs'.`],
+    ['delay', '30', `expected ${DURATION}, got '30'.`],
+    ['delay', '1w', `expected ${DURATION}, got '1w'.`],
+    ['delay', '', `expected ${DURATION}, got ''.`],
+    ['delay', Number.NaN, `expected ${DURATION}, got NaN.`],
+    ['delay', {}, `expected ${DURATION}, got an object (Object).`],
+    ['delay', new Date(0), `expected ${DURATION}, got an object (Date).`],
+    ['delay', Promise.resolve(5), `expected ${DURATION}, got a promise.`],
+    ['delay', () => 5, `expected ${DURATION}, got a function.`],
+    ['timeout', 0, 'expected more than zero, got 0.'],
+    ['timeout', -1, `expected ${DURATION}, got -1.`],
+    ['when', 'later', "expected one of 'success', 'failure', 'always', got 'later'."],
+    ['retry', 5, 'expected an object, got 5.'],
+    ['retry', true, 'expected an object, got true.'],
+  ])('refuse %s: %p', (key, value, problem) => {
+    expect(refusalOf({ [key]: value })).toEqual({
+      name: 'InvalidOptionError',
+      code: 'BGT_INVALID_OPTION',
+      message: `Option "${key}": ${problem}`,
+    });
+  });
+
+  it.each<[string, unknown, string]>([
+    ['attempts', 0, 'expected a whole number from 1, got 0.'],
+    ['attempts', -1, 'expected a whole number from 1, got -1.'],
+    ['attempts', 2.5, 'expected a whole number from 1, got 2.5.'],
+    ['attempts', '3', "expected a whole number from 1, got '3'."],
+    ['backoff', 'linear', "expected one of 'exponential', 'fixed', got 'linear'."],
+    ['backoff', 5, "expected one of 'exponential', 'fixed', got 5."],
+    ['delay', 'soon', `expected ${DURATION}, got 'soon'.`],
+    ['factor', 0.5, 'expected a number from 1, got 0.5.'],
+    ['factor', Number.POSITIVE_INFINITY, 'expected a number from 1, got Infinity.'],
+    ['factor', '2', "expected a number from 1, got '2'."],
+    ['maxDelay', -1, `expected ${DURATION}, got -1.`],
+    ['jitter', true, "expected one of 'full', 'none', got true."],
+    ['retryIf', true, 'expected a function, got true.'],
+  ])('refuse retry.%s: %p', (key, value, problem) => {
+    expect(refusalOf({ retry: { attempts: 2, [key]: value } })).toEqual({
+      name: 'InvalidOptionError',
+      code: 'BGT_INVALID_OPTION',
+      message: `Option "retry.${key}": ${problem}`,
+    });
+  });
+
+  it.each<[unknown, string]>([
+    [{ nmae: 'x' }, 'Unknown option "nmae". Did you mean "name"?'],
+    [{ retrys: 5 }, 'Unknown option "retrys". Did you mean "retry"?'],
+    [{ retry: { attempt: 5 } }, 'Unknown option "retry.attempt". Did you mean "attempts"?'],
+    [{ Timeout: 5 }, 'Unknown option "Timeout". Did you mean "timeout"?'],
+  ])('refuse what does not exist: %p', (options, message) => {
+    expect(refusalOf(options)).toEqual({
+      name: 'UnknownOptionError',
+      code: 'BGT_UNKNOWN_OPTION',
+      message,
+    });
+  });
+
+  it('do not take a queue’s limits', () => {
+    expect(refusalOf({ concurrency: 5 }).code).toBe('BGT_UNKNOWN_OPTION');
+  });
+
+  it('may have any duration of zero or more', () => {
+    const options = new ResolvedOptions({});
+    const cases = { '0ms': 0, '1.5s': 1500, '2m': 120_000, '1h': 3_600_000, '1d': 86_400_000 };
+    for (const [delay, delayMs] of Object.entries(cases)) {
+      expect(options.forTask({ delay: delay as '1s' }, undefined).delayMs).toBe(delayMs);
+    }
+    expect(options.forTask({ delay: 0.5 }, undefined).delayMs).toBe(0.5);
+  });
+});
+
+describe('a queue that does not exist', () => {
+  const options = new ResolvedOptions({ queues: { emails: {}, webhooks: {} } });
+
+  it('is refused, with the name it is near to', () => {
+    expect(refusalOf({ queue: 'email' }, options)).toEqual({
+      name: 'UnknownQueueError',
+      code: 'BGT_UNKNOWN_QUEUE',
+      message:
+        'Unknown queue "email". Did you mean "emails"? ' +
+        'Queues are declared in BackgroundTasksModule.forRoot({ queues: { … } }).',
+    });
+  });
+
+  it('is refused with all queues where it is near to none', () => {
+    expect(refusalOf({ queue: 'video-transcoding' }, options).message).toBe(
+      'Unknown queue "video-transcoding". Known queues: default, emails, webhooks. ' +
+        'Queues are declared in BackgroundTasksModule.forRoot({ queues: { … } }).',
+    );
+  });
+
+  it.each(['constructor', '__proto__', 'hasOwnProperty'])('may be named %s', (queue) => {
+    expect(refusalOf({ queue }, options).code).toBe('BGT_UNKNOWN_QUEUE');
+  });
+
+  it('is refused on a decorator as well', () => {
+    expect(() => options.forTask(undefined, { queue: 'email' })).toThrow('Unknown queue "email"');
+  });
+});
+
+/** From the narrowest to the widest. */
+describe('precedence', () => {
+  const module = { priority: 'low', timeout: '4s', retry: { attempts: 4 } } as const;
+  const queue = { priority: 'normal', timeout: '3s', retry: { attempts: 3 } } as const;
+  const decorator: TaskOptions = {
+    name: 'decorator',
+    priority: 'high',
+    delay: '2s',
+    timeout: '2s',
+    retry: { attempts: 2 },
+    when: 'failure',
+  };
+  const call: TaskOptions = {
+    name: 'call',
+    priority: 'normal',
+    delay: '1s',
+    timeout: '1s',
+    retry: { attempts: 1 },
+    when: 'always',
+  };
+
+  it('is call > decorator > queue > module > default, for each option', () => {
+    const withQueue = new ResolvedOptions({ ...module, queues: { default: queue } });
+    const withoutQueue = new ResolvedOptions({ ...module, queues: { default: {} } });
+    expect(withQueue.forTask(call, decorator)).toMatchObject({
+      name: 'call',
+      priority: 'normal',
+      delayMs: 1000,
+      timeoutMs: 1000,
+      retry: { attempts: 1 },
+      when: 'always',
+    });
+    expect(withQueue.forTask(undefined, decorator)).toMatchObject({
+      name: 'decorator',
+      priority: 'high',
+      delayMs: 2000,
+      timeoutMs: 2000,
+      retry: { attempts: 2 },
+      when: 'failure',
+    });
+    expect(withQueue.forTask(undefined, undefined)).toMatchObject({
+      name: undefined,
+      priority: 'normal',
+      delayMs: 0,
+      timeoutMs: 3000,
+      retry: { attempts: 3 },
+      when: 'success',
+    });
+    expect(withoutQueue.forTask(undefined, undefined)).toMatchObject({
+      priority: 'low',
+      timeoutMs: 4000,
+      retry: { attempts: 4 },
+    });
+    expect(new ResolvedOptions({}).forTask(undefined, undefined)).toMatchObject({
+      priority: 'normal',
+      timeoutMs: undefined,
+      retry: { attempts: 1 },
+    });
+  });
+
+  it('takes the defaults of the queue that the task goes to, and of no other', () => {
+    const options = new ResolvedOptions({
+      queues: { default: queue, slow: { timeout: '1h' }, quick: { timeout: '1s' } },
+    });
+    expect(options.forTask(undefined, { queue: 'slow' }).timeoutMs).toBe(3_600_000);
+    const moved = options.forTask({ queue: 'quick' }, { queue: 'slow' });
+    expect(moved).toMatchObject({ queue: 'quick', timeoutMs: 1000, priority: 'normal' });
+    expect(moved.retry.attempts).toBe(1);
+  });
+
+  it('does not let undefined hide a wider level', () => {
+    const options = new ResolvedOptions({ ...module, queues: { default: { timeout: undefined } } });
+    const none: TaskOptions = {
+      name: undefined,
+      queue: undefined,
+      priority: undefined,
+      delay: undefined,
+      timeout: undefined,
+      retry: undefined,
+      when: undefined,
+    };
+    expect(options.forTask(none, { ...none, delay: '2s' })).toMatchObject({
+      queue: 'default',
+      priority: 'low',
+      delayMs: 2000,
+      timeoutMs: 4000,
+      retry: { attempts: 4 },
+      when: 'success',
+    });
+    expect(options.forTask(none, decorator)).toMatchObject({ name: 'decorator', when: 'failure' });
+  });
+});
+
+describe('retry', () => {
+  it('is merged field by field', () => {
+    const retryIf = jest.fn(() => true);
+    const options = new ResolvedOptions({
+      retry: { attempts: 9, delay: '9s', maxDelay: '9m', factor: 9 },
+      queues: { mails: { retry: { delay: '5s', backoff: 'fixed' } } },
+    });
+    const merged = options.forTask(
+      { retry: { factor: 3 } },
+      { queue: 'mails', retry: { maxDelay: '7m', retryIf } },
+    );
+    expect(merged.retry).toEqual({
+      attempts: 9,
+      backoff: 'fixed',
+      delayMs: 5000,
+      factor: 3,
+      maxDelayMs: 420_000,
+      jitter: 'full',
+      retryIf,
+    });
+  });
+
+  it('does not let an undefined field hide a wider level’s', () => {
+    const options = new ResolvedOptions({ retry: { attempts: 3, delay: '9s' } });
+    const retry: RetryOptions = { attempts: undefined, delay: undefined, factor: undefined };
+    expect(options.forTask({ retry }, undefined).retry).toMatchObject({
+      attempts: 3,
+      delayMs: 9000,
+      factor: 2,
+    });
+  });
+
+  it('false is a single attempt, whatever wider levels say', () => {
+    const options = new ResolvedOptions({ retry: { attempts: 3 } });
+    expect(options.forTask({ retry: false }, { retry: { attempts: 5 } }).retry.attempts).toBe(1);
+    expect(options.forTask(undefined, { retry: false }).retry.attempts).toBe(1);
+  });
+
+  it('false clears what wider levels say, for the narrower ones', () => {
+    const options = new ResolvedOptions({ retry: { attempts: 3, delay: '9s', factor: 9 } });
+    const { retry } = options.forTask({ retry: { attempts: 2 } }, { retry: false });
+    expect(retry).toMatchObject({ attempts: 2, delayMs: 1000, factor: 2 });
+  });
+
+  it('false in a queue clears the module’s', () => {
+    const options = new ResolvedOptions({
+      retry: { attempts: 3 },
+      queues: { mails: { retry: false } },
+    });
+    expect(options.forTask({ queue: 'mails' }, undefined).retry.attempts).toBe(1);
+    expect(options.forTask(undefined, undefined).retry.attempts).toBe(3);
+  });
+
+  it('without attempts anywhere is refused', () => {
+    expect(refusalOf({ retry: { delay: '5s' } })).toEqual({
+      name: 'InvalidOptionError',
+      code: 'BGT_INVALID_OPTION',
+      message:
+        'Option "retry.attempts": is missing here and at every wider level. Say how often the ' +
+        'task is tried in all, for example retry: { attempts: 3 }.',
+    });
+    expect(refusalOf({ retry: {} }).code).toBe('BGT_INVALID_OPTION');
+  });
+
+  const levels = fc.array(
+    fc.option(
+      fc.oneof(
+        fc.constant(false as const),
+        fc.record(
+          {
+            attempts: fc.integer({ min: 1, max: 9 }),
+            delay: fc.nat(1000),
+            factor: fc.integer({ min: 1, max: 9 }),
+            jitter: fc.constantFrom('full', 'none'),
+          },
+          { requiredKeys: ['attempts'] },
+        ),
+      ),
+      { nil: undefined },
+    ),
+    { minLength: 4, maxLength: 4 },
+  );
+
+  it('has each field from the narrowest level that says so, after the last false', () => {
+    fc.assert(
+      fc.property(levels, (given) => {
+        const [module, queue, decorator, call] = given;
+        const options = new ResolvedOptions({
+          retry: module,
+          queues: { default: { retry: queue } },
+        });
+        const counting = given.slice(given.lastIndexOf(false) + 1);
+        const expected = { attempts: 1, delay: 1000, factor: 2, jitter: 'full' };
+        counting.forEach((level) => Object.assign(expected, level));
+        const { delay: delayMs, ...rest } = expected;
+        const merged = options.forTask({ retry: call }, { retry: decorator }).retry;
+        expect(merged).toMatchObject({ ...rest, delayMs });
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('the settings of a task', () => {
+  const options = new ResolvedOptions({ retry: { attempts: 2 } });
+
+  it.each<[string, TaskOptions | undefined]>([
+    ['without options', undefined],
+    ['with options', { delay: '1s', retry: { factor: 3 } }],
+    ['with retry: false', { retry: false }],
+  ])('are frozen through and through %s', (_, call) => {
+    const settings = options.forTask(call, undefined);
+    expect(Object.isFrozen(settings)).toBe(true);
+    expect(Object.isFrozen(settings.retry)).toBe(true);
+  });
+
+  it('do not change with the options they were made of', () => {
+    const retry = { attempts: 2 };
+    const call = { delay: 5, retry };
+    const settings = options.forTask(call, undefined);
+    call.delay = 99;
+    retry.attempts = 99;
+    expect(settings).toMatchObject({ delayMs: 5, retry: { attempts: 2 } });
+  });
+
+  it('are shared by the tasks that have no options of their own', () => {
+    expect(options.forTask(undefined, undefined)).toBe(options.forTask(undefined, undefined));
+  });
+});

@@ -1,0 +1,314 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import { BackgroundTasks, type TaskHandle, type When } from '../../../lib/index.js';
+import { ambient } from '../../../lib/task/ambient.js';
+import { FakeResponse } from '../support/fake-response.js';
+import { createKit } from '../support/kit.js';
+
+/** A request with a response, which nobody has begun to handle. */
+function createRequest(...given: Parameters<typeof createKit>) {
+  const kit = createKit(...given);
+  const response = new FakeResponse();
+  const collection = kit.release.open(response);
+  const tasks = new BackgroundTasks(kit.intake, collection);
+  return { ...kit, response, collection, tasks };
+}
+
+const WHENS: readonly When[] = ['success', 'failure', 'always'];
+
+/** Adds a task for each end. */
+const addForEachEnd = (tasks: BackgroundTasks): TaskHandle[] =>
+  WHENS.map((when) => tasks.addTask({ when }, () => undefined));
+
+const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
+
+const SUCCESS = ['completed', 'dropped', 'completed'];
+const FAILURE = ['dropped', 'completed', 'completed'];
+
+describe('P1: a task of a request', () => {
+  it('waits for the handler’s end and the response’s, and a turn of the loop more', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const body = jest.fn();
+    const handle = tasks.addTask(body);
+    release.begin(collection);
+    await clock.advance(1000);
+    await release.commit(collection);
+    await clock.advance(1000);
+    expect([handle.status, body.mock.calls.length]).toEqual(['collected', 0]);
+
+    const soon = jest.spyOn(clock, 'soon');
+    response.answer();
+    await clock.settle();
+    expect(soon).toHaveBeenCalled();
+    expect([handle.status, body.mock.calls.length]).toEqual(['completed', 1]);
+  });
+
+  it('is not started while the response is still being sent', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const body = jest.fn();
+    tasks.addTask(body);
+    release.begin(collection);
+    await release.commit(collection);
+    for (let chunk = 0; chunk < 10; chunk++) {
+      response.write('a part of it');
+      await clock.advance(100);
+    }
+    expect(body).not.toHaveBeenCalled();
+    response.answer();
+    await clock.settle();
+    expect(body).toHaveBeenCalledTimes(1);
+  });
+
+  it('may be added between the handler’s end and the response’s', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    release.begin(collection);
+    await release.commit(collection);
+    const handle = tasks.addTask(() => undefined);
+    await clock.settle();
+    expect(handle.status).toBe('collected');
+    response.answer();
+    await clock.settle();
+    expect(handle.status).toBe('completed');
+  });
+
+  it('P5: is queued at once where it is added after the response has closed', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    tasks.addTask(() => undefined);
+    release.begin(collection);
+    await release.commit(collection);
+    response.answer();
+    await clock.settle();
+    const late = tasks.addTask(() => undefined);
+    expect(late.status).toBe('queued');
+    await clock.settle();
+    expect(late.status).toBe('completed');
+  });
+
+  it('P5: is not lost where it is the first, added after the response has closed', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    release.begin(collection);
+    await release.commit(collection);
+    response.answer();
+    await clock.settle();
+    const late = tasks.addTask(() => undefined);
+    await clock.settle();
+    expect(late.status).toBe('completed');
+  });
+
+  it('P5: is not lost where it is the first, added after the connection has gone', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    release.begin(collection);
+    await release.commit(collection);
+    response.req.socket.destroy();
+    response.destroy();
+    await clock.settle();
+    const late = tasks.addTask(() => undefined);
+    await clock.settle();
+    expect(late.status).toBe('completed');
+  });
+});
+
+describe('P3: on which end of the handler a task runs', () => {
+  it('a handler that completed', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const handles = addForEachEnd(tasks);
+    release.begin(collection);
+    await release.commit(collection);
+    response.answer();
+    await clock.settle();
+    expect(statuses(handles)).toEqual(SUCCESS);
+    expect(await handles[1]?.whenSettled()).toEqual({
+      status: 'dropped',
+      reason: 'handler-completed',
+    });
+  });
+
+  it('a handler that completed with a status of an error, set by itself', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const handles = addForEachEnd(tasks);
+    release.begin(collection);
+    await release.commit(collection);
+    response.answer(404);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(SUCCESS);
+  });
+
+  it('a handler that threw', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const handles = addForEachEnd(tasks);
+    release.begin(collection);
+    release.fail(collection);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(['collected', 'collected', 'collected']);
+    response.answer(500);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(FAILURE);
+    expect(await handles[0]?.whenSettled()).toEqual({
+      status: 'dropped',
+      reason: 'handler-failed',
+    });
+  });
+
+  it('a handler that threw, with tasks that a filter adds', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    release.begin(collection);
+    release.fail(collection);
+    const handles = addForEachEnd(tasks);
+    response.answer(500);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(FAILURE);
+  });
+
+  it.each([400, 401, 403, 404, 500])('a request refused before it, with %d', async (status) => {
+    const { clock, response, tasks } = createRequest();
+    const handles = addForEachEnd(tasks);
+    response.answer(status);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(FAILURE);
+  });
+
+  it.each([200, 204, 302])('a request answered before it, with %d', async (status) => {
+    const { clock, response, tasks } = createRequest();
+    const handles = addForEachEnd(tasks);
+    response.answer(status);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(SUCCESS);
+  });
+
+  it('a client that left before anything was answered or handled', async () => {
+    const { clock, response, tasks } = createRequest();
+    const handles = addForEachEnd(tasks);
+    response.req.socket.destroy();
+    await clock.settle();
+    expect(statuses(handles)).toEqual(FAILURE);
+  });
+
+  it('a stream that its client left', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const handles = addForEachEnd(tasks);
+    release.begin(collection);
+    response.headersSent = true;
+    response.write('event: 1');
+    release.leave(collection);
+    response.req.socket.destroy();
+    await clock.settle();
+    expect(statuses(handles)).toEqual(SUCCESS);
+  });
+});
+
+describe('P4: a client that goes away', () => {
+  it.each<[string, 'commit' | 'fail', string[]]>([
+    ['completes', 'commit', SUCCESS],
+    ['throws', 'fail', FAILURE],
+  ])('changes nothing: the handler %s, and that decides', async (_, end, expected) => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const handles = addForEachEnd(tasks);
+    release.begin(collection);
+    response.req.socket.destroy();
+    response.destroy();
+    await clock.advance(1000);
+    expect(statuses(handles)).toEqual(['collected', 'collected', 'collected']);
+
+    await release[end](collection);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(expected);
+  });
+
+  it('does not keep the handler from adding more', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const first = tasks.addTask(() => undefined);
+    release.begin(collection);
+    response.req.socket.destroy();
+    await clock.settle();
+    const second = tasks.addTask(() => undefined);
+    await release.commit(collection);
+    await clock.settle();
+    expect(statuses([first, second])).toEqual(['completed', 'completed']);
+  });
+
+  it('does not cancel what runs', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const handle = tasks.addTask(() => clock.sleep(100));
+    release.begin(collection);
+    await release.commit(collection);
+    response.answer();
+    await clock.settle();
+    response.req.socket.destroy();
+    await clock.advance(100);
+    expect(handle.status).toBe('completed');
+  });
+});
+
+describe('P6: a request without a response to wait for', () => {
+  it('is released with the handler’s end', async () => {
+    const { clock, handle } = createKit();
+    const body = jest.fn();
+    await handle(async (tasks) => {
+      tasks.addTask(body);
+      await clock.advance(1000);
+      expect(body).not.toHaveBeenCalled();
+    });
+    await clock.settle();
+    expect(body).toHaveBeenCalledTimes(1);
+  });
+
+  it.each<[string, boolean, string[]]>([
+    ['completed', false, SUCCESS],
+    ['threw', true, FAILURE],
+  ])('runs what is for a handler that %s', async (_, throws, expected) => {
+    const { clock, handle } = createKit();
+    let handles: TaskHandle[] = [];
+    const answer = handle((tasks) => {
+      handles = addForEachEnd(tasks);
+      if (throws) {
+        throw new Error('refused');
+      }
+    });
+    await answer.catch(() => undefined);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(expected);
+  });
+});
+
+describe('a request that adds no task', () => {
+  it('costs no listener', async () => {
+    const { collection, release, response } = createRequest();
+    const names = response.eventNames();
+    release.begin(collection);
+    await release.commit(collection);
+    expect(response.eventNames()).toEqual(names);
+    expect(response.req.socket.eventNames()).toEqual([]);
+  });
+});
+
+describe('many responses that close at once', () => {
+  it('are released together, in the order they closed', async () => {
+    const kit = createKit();
+    const ran: number[] = [];
+    const responses = Array.from({ length: 20 }, (_, index) => {
+      const response = new FakeResponse();
+      const collection = kit.release.open(response);
+      new BackgroundTasks(kit.intake, collection).addTask(() => ran.push(index));
+      kit.release.begin(collection);
+      void kit.release.commit(collection);
+      return response;
+    });
+    responses.toReversed().forEach((response) => response.req.socket.destroy());
+    await kit.clock.settle();
+    expect(ran).toEqual(responses.map((_, index) => index).toReversed());
+  });
+});
+
+describe('the async context of a request', () => {
+  it('is not that of its tasks: what they add is on its own', async () => {
+    const { clock, handle, intake } = createKit();
+    const contexts: unknown[] = [];
+    await handle((tasks) => {
+      contexts.push(ambient.getStore()?.kind);
+      tasks.addTask(() => {
+        contexts.push(ambient.getStore()?.kind, intake.collectionHere());
+      });
+    });
+    await clock.settle();
+    expect(contexts).toEqual(['request', 'task', undefined]);
+  });
+});

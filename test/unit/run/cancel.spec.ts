@@ -1,0 +1,296 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import { currentTask, type TaskHandle } from '../../../lib/index.js';
+import { Deferred } from '../support/deferred.js';
+import { createKit } from '../support/kit.js';
+
+const hang = (): Promise<never> => new Promise(() => undefined);
+
+/** What was announced about one task, in order. */
+function announcementsOf({ id }: TaskHandle, events: readonly { id: string; type: string }[]) {
+  return events.filter((event) => event.id === id).map(({ type }) => type);
+}
+
+describe('cancel() of a task that has not started', () => {
+  it('keeps a queued one from starting, and nothing else', async () => {
+    const { clock, runner, record } = createKit({ queues: { default: { concurrency: 1 } } });
+    const events = record();
+    const body = jest.fn();
+    const first = runner.addTask(() => clock.sleep(10));
+    const second = runner.addTask(body);
+    const third = runner.addTask(() => undefined);
+    await clock.settle();
+    expect(second.status).toBe('queued');
+
+    expect(await second.cancel()).toBe(true);
+    expect(second.status).toBe('cancelled');
+    expect(await second.whenSettled()).toEqual({ status: 'cancelled', attempts: 0 });
+    await clock.advance(1e6);
+    expect(body).not.toHaveBeenCalled();
+    expect([first.status, third.status]).toEqual(['completed', 'completed']);
+    expect(announcementsOf(second, events)).toEqual(['added', 'queued', 'cancelled']);
+  });
+
+  it('keeps one from starting that was added a moment ago', async () => {
+    const { clock, runner } = createKit();
+    const body = jest.fn();
+    const handle = runner.addTask(body);
+    expect(await handle.cancel()).toBe(true);
+    await clock.settle();
+    expect(body).not.toHaveBeenCalled();
+    expect(handle.status).toBe('cancelled');
+  });
+
+  it('keeps a delayed one from starting, and calls its timer off', async () => {
+    const { clock, runner } = createKit();
+    const body = jest.fn();
+    const handle = runner.addTask({ delay: '1h' }, body);
+    await clock.advance(1000);
+    expect(handle.status).toBe('delayed');
+
+    expect(await handle.cancel()).toBe(true);
+    expect(await handle.whenSettled()).toEqual({ status: 'cancelled', attempts: 0 });
+    expect(clock.pendingTimers).toBe(0);
+    await clock.advance(1e9);
+    expect(body).not.toHaveBeenCalled();
+  });
+
+  it('takes a collected one out of its request; the others run', async () => {
+    const { clock, handle, record } = createKit();
+    const events = record();
+    const bodies = [jest.fn(), jest.fn(), jest.fn()];
+    const [first, second, third] = await handle(async (tasks) => {
+      const handles = bodies.map((body) => tasks.addTask(body));
+      expect(handles[1]?.status).toBe('collected');
+      expect(await handles[1]?.cancel()).toBe(true);
+      return handles as [TaskHandle, TaskHandle, TaskHandle];
+    });
+    await clock.advance(1e6);
+    expect([first, second, third].map(({ status }) => status)).toEqual([
+      'completed',
+      'cancelled',
+      'completed',
+    ]);
+    expect(bodies.map(({ mock }) => mock.calls.length)).toEqual([1, 0, 1]);
+    expect(announcementsOf(second, events)).toEqual(['added', 'cancelled']);
+  });
+});
+
+describe('cancel() of a task that waits for its next attempt', () => {
+  it('settles it with the attempts it had, and calls its timer off', async () => {
+    const { clock, runner, logger, record } = createKit();
+    const events = record();
+    const body = jest.fn(() => Promise.reject(new Error('no')));
+    const handle = runner.addTask({ retry: { attempts: 9, delay: '1m' } }, body);
+    await clock.settle();
+    expect(handle.status).toBe('retrying');
+
+    expect(await handle.cancel()).toBe(true);
+    expect(await handle.whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
+    expect(clock.pendingTimers).toBe(0);
+    await clock.advance(1e9);
+    expect(body).toHaveBeenCalledTimes(1);
+    expect(logger.of('error')).toEqual([]);
+    expect(announcementsOf(handle, events)).toEqual([
+      'added',
+      'queued',
+      'started',
+      'retrying',
+      'cancelled',
+    ]);
+  });
+});
+
+describe('cancel() of a running task', () => {
+  it('aborts its signal for good, whatever attempts are left', async () => {
+    const { clock, runner, logger } = createKit();
+    let signal: AbortSignal | undefined;
+    const body = jest.fn(() => {
+      ({ signal } = currentTask());
+      return new Promise((_, reject) => {
+        signal?.addEventListener('abort', () => reject(signal?.reason as Error));
+      });
+    });
+    const handle = runner.addTask({ name: 'export', retry: { attempts: 9 } }, body);
+    await clock.advance(10);
+    expect(handle.status).toBe('running');
+
+    expect(await handle.cancel()).toBe(true);
+    expect(signal?.aborted).toBe(true);
+    expect(signal?.reason).toMatchObject({
+      name: 'TaskCancelledError',
+      code: 'BGT_CANCELLED',
+      taskName: 'export',
+      message: 'Task "export" was cancelled.',
+    });
+    await clock.advance(1e6);
+    expect(await handle.whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
+    expect(body).toHaveBeenCalledTimes(1);
+    expect(logger.lines).toEqual([]);
+  });
+
+  it('frees the slot where the body ignores it, and says so', async () => {
+    const { clock, runner, logger } = createKit({ queues: { default: { concurrency: 1 } } });
+    const deaf = runner.addTask({ name: 'deaf' }, hang);
+    const next = runner.addTask(() => undefined);
+    await clock.settle();
+    await deaf.cancel();
+    await clock.settle();
+    expect(next.status).toBe('completed');
+    expect(logger.of('warn')).toEqual([
+      `Task deaf (${deaf.id}) was cancelled, but its body goes on: it does not heed its signal. ` +
+        'Its slot is free again.',
+    ]);
+  });
+
+  it.each(['resolve', 'reject'] as const)(
+    'has decided: a body that goes on to %s changes nothing',
+    async (how) => {
+      const { clock, runner, logger, record } = createKit({ retry: { attempts: 2 } });
+      const events = record();
+      const body = new Deferred<unknown>();
+      const handle = runner.addTask(() => body.promise);
+      await clock.settle();
+      await handle.cancel();
+      await clock.settle();
+      body[how](new Error('too late'));
+      await clock.advance(1e6);
+      expect(await handle.whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
+      expect(announcementsOf(handle, events)).toEqual(['added', 'queued', 'started', 'cancelled']);
+      expect(logger.of('error')).toEqual([]);
+    },
+  );
+
+  it('from within its own body cancels it', async () => {
+    const { clock, runner, record } = createKit({ retry: { attempts: 3 } });
+    const events = record();
+    const handle: TaskHandle = runner.addTask(async () => {
+      await handle.cancel();
+      throw new Error('after the end');
+    });
+    await clock.advance(1e6);
+    expect(await handle.whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
+    expect(announcementsOf(handle, events)).toEqual(['added', 'queued', 'started', 'cancelled']);
+  });
+});
+
+describe('cancel() of a settled task', () => {
+  it('finds nothing to cancel, and changes nothing', async () => {
+    const { clock, runner, record } = createKit();
+    const completed = runner.addTask(() => undefined);
+    const failed = runner.addTask(() => Promise.reject(new Error('no')));
+    const cancelled = runner.addTask({ delay: '1s' }, () => undefined);
+    await clock.settle();
+    await cancelled.cancel();
+    const events = record();
+
+    for (const handle of [completed, failed, cancelled]) {
+      const outcome = await handle.whenSettled();
+      expect(await handle.cancel()).toBe(false);
+      expect(await handle.whenSettled()).toBe(outcome);
+    }
+    expect(events).toEqual([]);
+  });
+
+  it('finds nothing to cancel in what its request dropped', async () => {
+    const { handle } = createKit();
+    let dropped: TaskHandle | undefined;
+    const answer = handle((tasks) => {
+      dropped = tasks.addTask(() => undefined);
+      throw new Error('refused');
+    });
+    await expect(answer).rejects.toThrow('refused');
+    expect(await dropped?.cancel()).toBe(false);
+    expect(dropped?.status).toBe('dropped');
+  });
+});
+
+/** A task settles once: whoever comes later, however soon, finds it settled. */
+describe('cancel() in the moment when something else ends the task', () => {
+  it('a second time finds nothing left to cancel', async () => {
+    const { clock, runner, record } = createKit();
+    const events = record();
+    const handle = runner.addTask(hang);
+    await clock.settle();
+    expect(await Promise.all([handle.cancel(), handle.cancel()])).toEqual([true, false]);
+    await clock.settle();
+    expect(announcementsOf(handle, events)).toEqual(['added', 'queued', 'started', 'cancelled']);
+  });
+
+  it.each([0, 1, 2, 3, 4, 5])(
+    'does not settle it twice, %d microtasks after its body returned',
+    async (microtasks) => {
+      const { clock, runner, record } = createKit();
+      const events = record();
+      const body = new Deferred();
+      const handle = runner.addTask(() => body.promise);
+      await clock.settle();
+      body.resolve();
+      for (let passed = 0; passed < microtasks; passed++) {
+        await Promise.resolve();
+      }
+      const isCancelled = await handle.cancel();
+      await clock.settle();
+      const outcome = await handle.whenSettled();
+      expect(outcome.status).toBe(isCancelled ? 'cancelled' : 'completed');
+      expect(handle.status).toBe(outcome.status);
+      expect(announcementsOf(handle, events)).toEqual([
+        'added',
+        'queued',
+        'started',
+        outcome.status,
+      ]);
+    },
+  );
+
+  it.each([0, 1, 2, 3, 4, 5])(
+    'leaves no further attempt, %d microtasks after its body threw',
+    async (microtasks) => {
+      const { clock, runner, record } = createKit({ retry: { attempts: 2 } });
+      const events = record();
+      const body = new Deferred();
+      const fn = jest.fn(() => body.promise);
+      const handle = runner.addTask(fn);
+      await clock.settle();
+      body.reject(new Error('no'));
+      for (let passed = 0; passed < microtasks; passed++) {
+        await Promise.resolve();
+      }
+      expect(await handle.cancel()).toBe(true);
+      await clock.advance(1e6);
+      expect(await handle.whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
+      expect(handle.status).toBe('cancelled');
+      expect(fn).toHaveBeenCalledTimes(1);
+      expect(announcementsOf(handle, events).at(-1)).toBe('cancelled');
+    },
+  );
+
+  it('does not settle it twice where the abort of its signal cancels it', async () => {
+    const { clock, runner, record } = createKit();
+    const events = record();
+    const handle: TaskHandle = runner.addTask({ timeout: '1s' }, () => {
+      currentTask().signal.addEventListener('abort', () => void handle.cancel());
+      return hang();
+    });
+    await clock.advance(1e6);
+    const { status } = await handle.whenSettled();
+    expect(handle.status).toBe(status);
+    expect(announcementsOf(handle, events)).toEqual(['added', 'queued', 'started', status]);
+  });
+
+  it('keeps its body from running where a listener cancels it as it starts', async () => {
+    const { clock, runner, record } = createKit();
+    const events = record();
+    const body = jest.fn();
+    const handle: TaskHandle = runner.addTask(body);
+    runner.events.subscribe(({ type }) => {
+      if (type === 'started') {
+        void handle.cancel();
+      }
+    });
+    await clock.settle();
+    expect(await handle.whenSettled()).toMatchObject({ status: 'cancelled' });
+    expect(handle.status).toBe('cancelled');
+    expect(body).not.toHaveBeenCalled();
+    expect(announcementsOf(handle, events)).toEqual(['added', 'queued', 'started', 'cancelled']);
+  });
+});

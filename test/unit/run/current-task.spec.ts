@@ -1,0 +1,127 @@
+import { describe, expect, it } from '@jest/globals';
+import { currentTask, type CurrentTask } from '../../../lib/index.js';
+import { createKit } from '../support/kit.js';
+
+describe('currentTask() inside a task', () => {
+  it('tells who it is', async () => {
+    const { clock, runner } = createKit({ queues: { mails: {} } });
+    const seen: CurrentTask[] = [];
+    const handle = runner.addTask(
+      { name: 'welcome', queue: 'mails', retry: { attempts: 3 } },
+      async () => {
+        await clock.sleep(1);
+        seen.push(currentTask());
+        throw new Error('no');
+      },
+    );
+    await clock.advance(1e6);
+    const common = { id: handle.id, name: 'welcome', queue: 'mails', maxAttempts: 3 };
+    expect(seen).toMatchObject([
+      { ...common, attempt: 1 },
+      { ...common, attempt: 2 },
+      { ...common, attempt: 3 },
+    ]);
+    expect(handle.id).toMatch(/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/);
+  });
+
+  it('is each task’s own, however they interleave', async () => {
+    const { clock, runner } = createKit();
+    const mixedUp: string[] = [];
+    const names = Array.from({ length: 10 }, (_, index) => `task ${index}`);
+    for (const [index, name] of names.entries()) {
+      runner.addTask({ name }, async () => {
+        for (let step = 0; step < 5; step++) {
+          await clock.sleep(1 + ((index * 7 + step) % 5));
+          if (currentTask().name !== name) {
+            mixedUp.push(name);
+          }
+        }
+      });
+    }
+    await clock.advance(1e6);
+    expect(mixedUp).toEqual([]);
+  });
+
+  it('cannot be changed', async () => {
+    const { clock, runner } = createKit();
+    let isFrozen = false;
+    runner.addTask(() => {
+      isFrozen = Object.isFrozen(currentTask());
+    });
+    await clock.settle();
+    expect(isFrozen).toBe(true);
+  });
+
+  it('has one signal, whenever and however often it is asked', async () => {
+    const { clock, runner } = createKit();
+    const signals: AbortSignal[] = [];
+    runner.addTask({ timeout: '1s' }, async () => {
+      signals.push(currentTask().signal, currentTask().signal);
+      await clock.sleep(10);
+      signals.push(currentTask().signal);
+    });
+    await clock.advance(1e6);
+    expect(new Set(signals).size).toBe(1);
+    expect(signals[0]?.aborted).toBe(false);
+  });
+
+  it('gives a signal that has aborted already to a body that asks too late', async () => {
+    const { clock, runner } = createKit();
+    let late: AbortSignal | undefined;
+    const handle = runner.addTask({ name: 'slow', timeout: '1s' }, async () => {
+      await clock.sleep(5000);
+      late = currentTask().signal;
+    });
+    await clock.advance(1e6);
+    expect(late?.aborted).toBe(true);
+    expect(late?.reason).toMatchObject({ code: 'BGT_TIMEOUT', taskName: 'slow' });
+    expect(await handle.whenSettled()).toMatchObject({ error: late?.reason as unknown });
+  });
+
+  it('reports progress to listeners', async () => {
+    const { clock, runner } = createKit();
+    const progress: unknown[] = [];
+    runner.events.subscribe((event) => {
+      if (event.type === 'progress') {
+        progress.push([event.name, event.attempt, event.value]);
+      }
+    });
+    runner.addTask({ name: 'import' }, () => {
+      const { progress: report } = currentTask();
+      report(0.5);
+      report({ rows: 7 });
+    });
+    await clock.settle();
+    expect(progress).toEqual([
+      ['import', 1, 0.5],
+      ['import', 1, { rows: 7 }],
+    ]);
+  });
+
+  it('writes lines to the log, with name and id', async () => {
+    const { clock, runner, logger } = createKit();
+    const handle = runner.addTask({ name: 'import' }, () => currentTask().log('half way'));
+    await clock.settle();
+    expect(logger.of('log')).toEqual([`Task import (${handle.id}): half way`]);
+  });
+});
+
+describe('currentTask() outside of any task', () => {
+  it('is a first and only attempt without an id, which nothing aborts', () => {
+    const { signal, progress, log, ...rest } = currentTask();
+    expect(rest).toEqual({ id: '', name: '', queue: '', attempt: 1, maxAttempts: 1 });
+    expect(signal.aborted).toBe(false);
+    expect(progress(0.5)).toBeUndefined();
+    expect(log('nobody reads this')).toBeUndefined();
+  });
+
+  it('does not share its signal with others', () => {
+    expect(currentTask().signal).not.toBe(currentTask().signal);
+  });
+
+  it('is the same while a request is handled', async () => {
+    const { handle } = createKit();
+    const { id, attempt } = await handle(() => currentTask());
+    expect({ id, attempt }).toEqual({ id: '', attempt: 1 });
+  });
+});

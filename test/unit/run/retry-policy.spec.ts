@@ -1,0 +1,304 @@
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
+import { describe, expect, it, jest } from '@jest/globals';
+import * as fc from 'fast-check';
+import { RetryLaterError, UnrecoverableError, type RetryOptions } from '../../../lib/index.js';
+import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
+import { decide } from '../../../lib/run/retry-policy.js';
+import type { Verdict } from '../../../lib/task/verdict.js';
+import { thrower } from '../support/hostile-values.js';
+
+const ERROR = new Error('no connection');
+/** The largest number that a random source may give. */
+const ALMOST_ONE = 1 - Number.EPSILON / 2;
+const noRandom = (): number => {
+  throw new Error('random was asked for');
+};
+
+function policyOf(retry: RetryOptions) {
+  return new ResolvedOptions({}).forTask({ retry }, undefined).retry;
+}
+
+function delayOf(verdict: Verdict): number | undefined {
+  return verdict.kind === 'retry' ? verdict.delayMs : undefined;
+}
+
+/** The wait after each of the attempts 1, 2, …, in milliseconds. */
+function waits(retry: RetryOptions, count: number, random: () => number = noRandom): number[] {
+  const policy = policyOf({ attempts: count + 1, ...retry });
+  return Array.from({ length: count }, (_, index) => {
+    const verdict = decide(policy, index + 1, ERROR, random);
+    expect(verdict).toMatchObject({ kind: 'retry', error: ERROR });
+    return delayOf(verdict) ?? Number.NaN;
+  });
+}
+
+describe('the wait before the next attempt', () => {
+  it('doubles from one second up to thirty by default', () => {
+    expect(waits({ jitter: 'none' }, 7)).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+  });
+
+  it('starts at delay and grows by factor up to maxDelay', () => {
+    const retry = { delay: '200ms', factor: 3, maxDelay: '5s', jitter: 'none' } as const;
+    expect(waits(retry, 4)).toEqual([200, 600, 1800, 5000]);
+  });
+
+  it('does not grow with factor 1', () => {
+    expect(waits({ delay: 70, factor: 1, jitter: 'none' }, 3)).toEqual([70, 70, 70]);
+  });
+
+  it('stays the same when fixed, within maxDelay', () => {
+    expect(waits({ backoff: 'fixed', delay: '3s', jitter: 'none' }, 3)).toEqual([3000, 3000, 3000]);
+    expect(waits({ backoff: 'fixed', delay: '3m', jitter: 'none' }, 1)).toEqual([30_000]);
+  });
+
+  it.each<[string, () => number, number[]]>([
+    ['nothing', () => 0, [0, 0, 0]],
+    ['half', () => 0.5, [500, 1000, 2000]],
+    ['nearly all', () => ALMOST_ONE, [1000, 2000, 4000].map((full) => full * ALMOST_ONE)],
+  ])('is by default a random part of it: %s', (_, random, expected) => {
+    expect(waits({}, 3, random)).toEqual(expected);
+  });
+
+  it('is a random part of a fixed one, and of the bounded one, too', () => {
+    expect(waits({ backoff: 'fixed', delay: '2s' }, 2, () => 0.25)).toEqual([500, 500]);
+    expect(waits({ delay: '1h', maxDelay: '10s' }, 1, () => 0.5)).toEqual([5000]);
+  });
+
+  it('stays nothing where delay is 0, however many attempts there were', () => {
+    const policy = policyOf({ attempts: Number.POSITIVE_INFINITY, delay: 0 });
+    for (const attempt of [1, 2, 1024, 1025, 5000]) {
+      expect(decide(policy, attempt, ERROR, () => 0.5)).toMatchObject({
+        kind: 'retry',
+        delayMs: 0,
+      });
+    }
+  });
+});
+
+describe('a backoff function', () => {
+  it('is given the attempt that failed and its error', () => {
+    const backoff = jest.fn<(attempt: number, error: unknown) => number>(() => 1);
+    decide(policyOf({ attempts: 9, backoff }), 4, ERROR, noRandom);
+    expect(backoff.mock.calls).toEqual([[4, ERROR]]);
+  });
+
+  it('is taken as it is: neither maxDelay nor jitter applies', () => {
+    const retry: RetryOptions = { backoff: (attempt) => `${attempt}h`, maxDelay: '1s' };
+    expect(waits(retry, 2)).toEqual([3_600_000, 7_200_000]);
+  });
+
+  it.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['a negative number', -1],
+    ['NaN', Number.NaN],
+    ['infinity', Number.POSITIVE_INFINITY],
+    ['a number without a unit', '5'],
+    ['no duration', 'soon'],
+    ['an object', {}],
+    ['an object that cannot be shown', thrower()],
+  ])('that returns %s ends the task, and hides neither error', (_, wrong) => {
+    const policy = policyOf({ attempts: 3, backoff: () => wrong as number });
+    const verdict = decide(policy, 1, ERROR, noRandom);
+    const error = verdict.kind === 'failed' ? (verdict.error as AggregateError) : undefined;
+    expect(error?.name).toBe('AggregateError');
+    expect(error?.message).toBe(
+      'The task failed, and then its retry policy did: no further attempt.',
+    );
+    expect(error?.errors).toHaveLength(2);
+    expect(error?.errors[0]).toBe(ERROR);
+  });
+
+  it('that returns something else is told what was expected', () => {
+    const policy = policyOf({ attempts: 3, backoff: () => 'soon' as never });
+    expect(decide(policy, 1, ERROR, noRandom)).toMatchObject({
+      error: {
+        errors: [
+          ERROR,
+          {
+            code: 'BGT_INVALID_OPTION',
+            message:
+              'Option "retry.backoff": the function returned soon; expected milliseconds or a ' +
+              "string such as '500ms', '30s', '5m', '2h', '1d'.",
+          },
+        ],
+      },
+    });
+  });
+
+  it('that throws ends the task, and hides neither error', () => {
+    const own = new Error('broken policy');
+    const backoff = (): never => {
+      throw own;
+    };
+    expect(decide(policyOf({ attempts: 3, backoff }), 1, ERROR, noRandom)).toMatchObject({
+      kind: 'failed',
+      error: { name: 'AggregateError', errors: [ERROR, own] },
+    });
+  });
+});
+
+describe('attempts', () => {
+  it.each([1, 2, 5])('of %d are the tries in all', (attempts) => {
+    const policy = policyOf({ attempts });
+    const kinds = Array.from(
+      { length: attempts },
+      (_, index) => decide(policy, index + 1, ERROR, () => 0).kind,
+    );
+    expect(kinds).toEqual([...Array.from({ length: attempts - 1 }, () => 'retry'), 'failed']);
+  });
+
+  it('that are used up ask neither retryIf nor backoff', () => {
+    const retryIf = jest.fn(() => true);
+    const backoff = jest.fn(() => 1);
+    const verdict = decide(policyOf({ attempts: 2, retryIf, backoff }), 2, ERROR, noRandom);
+    expect(verdict).toEqual({ kind: 'failed', error: ERROR });
+    expect(retryIf).not.toHaveBeenCalled();
+    expect(backoff).not.toHaveBeenCalled();
+  });
+
+  it('are one without a retry option', () => {
+    const { retry } = new ResolvedOptions({}).forTask(undefined, undefined);
+    expect(decide(retry, 1, ERROR, noRandom)).toEqual({ kind: 'failed', error: ERROR });
+  });
+});
+
+describe('retryIf', () => {
+  it('is given the error and the attempt that threw it', () => {
+    const retryIf = jest.fn<(error: unknown, attempt: number) => boolean>(() => true);
+    decide(policyOf({ attempts: 9, retryIf }), 3, ERROR, () => 0);
+    expect(retryIf.mock.calls).toEqual([[ERROR, 3]]);
+  });
+
+  it('that says false ends the task with its own error', () => {
+    const policy = policyOf({ attempts: 9, retryIf: () => false });
+    expect(decide(policy, 1, ERROR, noRandom)).toEqual({ kind: 'failed', error: ERROR });
+  });
+
+  it('that says true leads to another attempt', () => {
+    const policy = policyOf({ attempts: 9, retryIf: () => true, jitter: 'none' });
+    expect(decide(policy, 1, ERROR, noRandom)).toEqual({
+      kind: 'retry',
+      delayMs: 1000,
+      error: ERROR,
+    });
+  });
+
+  it('that throws ends the task, and hides neither error', () => {
+    const own = new TypeError('cannot read');
+    const retryIf = (): never => {
+      throw own;
+    };
+    expect(decide(policyOf({ attempts: 9, retryIf }), 1, ERROR, noRandom)).toMatchObject({
+      kind: 'failed',
+      error: { name: 'AggregateError', errors: [ERROR, own] },
+    });
+  });
+});
+
+describe('a function of the policy that is async, against its type', () => {
+  it.each(['retryIf', 'backoff'] as const)(
+    '%s leaves no unhandled rejection, which would end the process',
+    async (option) => {
+      const policy = policyOf({
+        attempts: 3,
+        [option]: () => Promise.reject(new Error('broken policy')),
+      });
+      expect(['retry', 'failed']).toContain(decide(policy, 1, ERROR, () => 0).kind);
+      // The runner fails this test for a rejection that nobody has handled by then.
+      await turnOfTheLoop();
+    },
+  );
+});
+
+describe('an UnrecoverableError', () => {
+  it('ends the task whatever attempts are left and whatever retryIf would say', () => {
+    const retryIf = jest.fn(() => true);
+    const error = new UnrecoverableError('no such user');
+    expect(decide(policyOf({ attempts: 9, retryIf }), 1, error, noRandom)).toEqual({
+      kind: 'failed',
+      error,
+    });
+    expect(retryIf).not.toHaveBeenCalled();
+  });
+
+  it('may be a subclass', () => {
+    class NoSuchUserError extends UnrecoverableError {}
+    const verdict = decide(policyOf({ attempts: 9 }), 1, new NoSuchUserError(), noRandom);
+    expect(verdict.kind).toBe('failed');
+  });
+});
+
+describe('a RetryLaterError', () => {
+  const error = new RetryLaterError('10m');
+
+  it('sets the wait: neither maxDelay nor jitter nor a backoff function applies', () => {
+    expect(decide(policyOf({ attempts: 2 }), 1, error, noRandom)).toEqual({
+      kind: 'retry',
+      delayMs: 600_000,
+      error,
+    });
+    const backoff = jest.fn(() => 1);
+    const verdict = decide(policyOf({ attempts: 2, backoff }), 1, error, noRandom);
+    expect(verdict).toMatchObject({ delayMs: 600_000 });
+    expect(backoff).not.toHaveBeenCalled();
+  });
+
+  it('does not add attempts', () => {
+    expect(decide(policyOf({ attempts: 2 }), 2, error, noRandom).kind).toBe('failed');
+  });
+
+  it('leaves retryIf its say', () => {
+    const policy = policyOf({ attempts: 9, retryIf: () => false });
+    expect(decide(policy, 1, error, noRandom)).toEqual({ kind: 'failed', error });
+  });
+});
+
+describe('any policy', () => {
+  const anyRetry = fc.record({
+    attempts: fc.oneof(fc.integer({ min: 1, max: 4000 }), fc.constant(Number.POSITIVE_INFINITY)),
+    backoff: fc.constantFrom('exponential', 'fixed'),
+    delay: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1e9, noNaN: true })),
+    factor: fc.double({ min: 1, max: 1e6, noNaN: true }),
+    maxDelay: fc.double({ min: 0, max: 1e12, noNaN: true }),
+    jitter: fc.constantFrom('full', 'none'),
+  });
+  const anyAttempt = fc.integer({ min: 1, max: 4000 });
+  const anyRandom = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+
+  it('waits a finite time between nothing and maxDelay', () => {
+    fc.assert(
+      fc.property(anyRetry, anyAttempt, anyRandom, (retry, attempt, random) => {
+        const verdict = decide(policyOf(retry), attempt, ERROR, () => random);
+        const isLast = attempt >= retry.attempts;
+        expect(verdict.kind).toBe(isLast ? 'failed' : 'retry');
+        const waitMs = delayOf(verdict) ?? 0;
+        expect(waitMs).toBeGreaterThanOrEqual(0);
+        expect(waitMs).toBeLessThanOrEqual(retry.maxDelay);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('never waits less after a later attempt, jitter aside', () => {
+    fc.assert(
+      fc.property(anyRetry, fc.integer({ min: 1, max: 1000 }), (retry, attempt) => {
+        const policy = policyOf({ ...retry, attempts: 2000, jitter: 'none' });
+        const earlierMs = delayOf(decide(policy, attempt, ERROR, noRandom));
+        const laterMs = delayOf(decide(policy, attempt + 1, ERROR, noRandom));
+        expect(laterMs).toBeGreaterThanOrEqual(earlierMs ?? Number.NaN);
+      }),
+    );
+  });
+
+  it('jitters within what it would wait without', () => {
+    fc.assert(
+      fc.property(anyRetry, anyAttempt, anyRandom, (retry, attempt, random) => {
+        const all = { ...retry, attempts: Number.POSITIVE_INFINITY };
+        const full = decide(policyOf({ ...all, jitter: 'none' }), attempt, ERROR, noRandom);
+        const part = decide(policyOf({ ...all, jitter: 'full' }), attempt, ERROR, () => random);
+        expect(delayOf(part)).toBe((delayOf(full) ?? Number.NaN) * random);
+      }),
+    );
+  });
+});

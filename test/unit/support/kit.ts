@@ -1,0 +1,80 @@
+import { BackgroundTasks } from '../../../lib/collect/background-tasks.js';
+import { TaskIntake } from '../../../lib/collect/task-intake.js';
+import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
+import type { TaskEvent } from '../../../lib/observe/task-event.js';
+import { TaskEvents } from '../../../lib/observe/task-events.js';
+import { TaskLog } from '../../../lib/observe/task-log.js';
+import type { BackgroundTasksOptions } from '../../../lib/options/module-options.js';
+import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
+import { Release } from '../../../lib/release/release.js';
+import { TaskRunner } from '../../../lib/run/task-runner.js';
+import { TaskWorker } from '../../../lib/run/task-worker.js';
+import { ambient } from '../../../lib/task/ambient.js';
+import { TaskRegistry } from '../../../lib/task/task-registry.js';
+import { FakeClock } from './fake-clock.js';
+import { RecordingLogger } from './recording-logger.js';
+
+export type Kit = ReturnType<typeof createKit>;
+
+interface KitSetting {
+  /** For the jitter of retries. */
+  readonly random?: () => number;
+  /** Whether tasks are attempted from the beginning. */
+  readonly isStarted?: boolean;
+}
+
+/** The rooms of the library put together as the module does it, around a clock that stands still. */
+export function createKit(
+  options: BackgroundTasksOptions = {},
+  { random = () => 0.5, isStarted = true }: KitSetting = {},
+) {
+  const clock = new FakeClock();
+  const logger = new RecordingLogger();
+  const log = new TaskLog(logger);
+  const events = new TaskEvents(clock, (error) => log.listenerFailed(error));
+  const resolved = new ResolvedOptions(options);
+  const worker = new TaskWorker(clock, random, events, log);
+  const engine = new MemoryEngine(resolved.queues.values(), worker, clock);
+  const registry = new TaskRegistry();
+  const intake = new TaskIntake(resolved, registry, engine, events, clock);
+  const release = new Release(intake, engine, worker, events, resolved.request, clock);
+  const runner = new TaskRunner(intake, events);
+  if (isStarted) {
+    engine.start();
+  }
+
+  return {
+    clock,
+    logger,
+    engine,
+    intake,
+    release,
+    runner,
+
+    /** The events from here on, as they come in. */
+    record: (): TaskEvent[] => {
+      const recorded: TaskEvent[] = [];
+      runner.events.subscribe((event) => recorded.push(event));
+      return recorded;
+    },
+
+    /**
+     * Handles a request that has no response to wait for, as a message has none: its tasks are
+     * released, or dropped, when `handler` ends.
+     */
+    handle: async <T>(handler: (tasks: BackgroundTasks) => T | Promise<T>): Promise<T> => {
+      const collection = release.open(undefined);
+      return ambient.run(collection, async () => {
+        release.begin(collection);
+        try {
+          const result = await handler(new BackgroundTasks(intake, collection));
+          await release.commit(collection);
+          return result;
+        } catch (error) {
+          release.fail(collection);
+          throw error;
+        }
+      });
+    },
+  };
+}

@@ -1,0 +1,106 @@
+import { describe, expect, it } from '@jest/globals';
+import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
+import { TaskRegistry, type TaskDefinition } from '../../../lib/task/task-registry.js';
+
+class Mailer {
+  send(): void {
+    // Never called.
+  }
+}
+class BulkMailer extends Mailer {}
+// oxlint-disable-next-line typescript/unbound-method -- it is looked up, never called
+const { send } = Mailer.prototype;
+
+function definition(given: Partial<TaskDefinition> = {}): TaskDefinition {
+  return {
+    name: 'Mailer.send',
+    type: Mailer,
+    member: 'Mailer.send',
+    method: send,
+    settings: new ResolvedOptions({}).forTask(undefined, undefined),
+    resolveTarget: () => Promise.resolve(new Mailer()),
+    ...given,
+  };
+}
+
+const inherited = definition({
+  name: 'BulkMailer.send',
+  member: 'BulkMailer.send',
+  type: BulkMailer,
+});
+
+describe('the registry of tasks', () => {
+  it('finds a task by its name, by its method, and by a call of that', () => {
+    const registry = new TaskRegistry();
+    const mail = definition();
+    registry.register(mail);
+    expect(registry.get('Mailer.send')).toBe(mail);
+    expect(registry.ofMethod(mail.method, mail.member)).toBe(mail);
+    expect(registry.ofCall(mail.method, new Mailer())).toBe(mail);
+  });
+
+  it('knows nothing it was not told', () => {
+    const registry = new TaskRegistry();
+    registry.register(definition());
+    expect(registry.get('Mailer.sent')).toBeUndefined();
+    expect(registry.ofCall(() => undefined, new Mailer())).toBeUndefined();
+    expect(registry.ofCall(send, new BulkMailer())).toBeUndefined();
+  });
+
+  it('takes the same method of the same class twice as one', () => {
+    const registry = new TaskRegistry();
+    const mail = definition();
+    registry.register(mail);
+    registry.register(definition());
+    expect(registry.get('Mailer.send')).toBe(mail);
+    expect(registry.ofMethod(mail.method, mail.member)).toBe(mail);
+  });
+
+  it('refuses two methods of one name', () => {
+    const registry = new TaskRegistry();
+    registry.register(definition({ name: 'send' }));
+    const add = () =>
+      registry.register(
+        definition({ name: 'send', member: 'Other.send', method: () => undefined }),
+      );
+    expect(add).toThrow(
+      'Two @Background() methods are named "send": Mailer.send and Other.send. ' +
+        'Give one of them a name of its own: @Background({ name: "…" }).',
+    );
+    expect(add).toThrow(
+      expect.objectContaining({ code: 'BGT_DUPLICATE_TASK_NAME', taskName: 'send' }),
+    );
+  });
+
+  it('tells a method and the subclass’s inherited one apart', () => {
+    const registry = new TaskRegistry();
+    const mail = definition();
+    registry.register(mail);
+    registry.register(inherited);
+    expect(registry.ofCall(mail.method, new Mailer())).toBe(mail);
+    expect(registry.ofCall(mail.method, new BulkMailer())).toBe(inherited);
+  });
+
+  it('does not guess between the two where only the method is given', () => {
+    const registry = new TaskRegistry();
+    registry.register(definition());
+    registry.register(inherited);
+    const find = () => registry.ofMethod(send, 'Mailer.send');
+    expect(find).toThrow(
+      '"Mailer.send" is a @Background() method of several providers (Mailer.send, ' +
+        'BulkMailer.send), so addTask() cannot tell which one is meant. Call the method on its ' +
+        'provider instead.',
+    );
+    expect(find).toThrow(expect.objectContaining({ code: 'BGT_AMBIGUOUS_TASK' }));
+  });
+
+  it('refuses a method it does not know', () => {
+    const registry = new TaskRegistry();
+    const find = () => registry.ofMethod(send, 'Mailer.send');
+    expect(find).toThrow(
+      'No @Background() method named "Mailer.send" is known to this application. ' +
+        'Is its class listed as a provider?',
+    );
+    expect(find).toThrow(expect.objectContaining({ code: 'BGT_UNKNOWN_TASK' }));
+  });
+});
