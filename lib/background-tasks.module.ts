@@ -115,9 +115,10 @@ const providers: Provider[] = [
   {
     provide: RequestHook,
     inject: [Release, HttpAdapterHost],
-    useFactory: (release: Release, { httpAdapter }: HttpAdapterHost) => {
+    useFactory: (release: Release, host: HttpAdapterHost) => {
       const hook = new RequestHook(release);
-      hook.install(httpAdapter);
+      // At once, or under a test module as soon as it makes an application.
+      host.init$.subscribe(() => hook.install(host.httpAdapter));
       return hook;
     },
   },

@@ -1,6 +1,6 @@
 import { NoRequestError } from '../errors/misuse.errors.js';
 import type { TaskHandle } from '../task/task-handle.js';
-import type { TaskOptions } from '../task/task-options.js';
+import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import type { Collection } from './collection.js';
 import { TaskChain } from './task-chain.js';
 import type { TaskIntake } from './task-intake.js';
@@ -22,6 +22,17 @@ export class BackgroundTasks {
   ) {}
 
   /**
+   * Adds a task with options of its own, which win over all wider ones.
+   *
+   * @throws NotAFunctionError, NoRequestError, QueueFullError, ShutDownError, UnknownOptionError,
+   * InvalidOptionError, UnknownQueueError
+   */
+  addTask<Args extends unknown[]>(
+    options: TaskOptions & NotAFunction,
+    fn: (...args: Args) => unknown,
+    ...args: NoInfer<Args>
+  ): TaskHandle;
+  /**
    * Adds a task: `fn(...args)` will be called after the response has closed, on the options of the
    * module and, for a `@Background()` method, its own.
    *
@@ -29,17 +40,6 @@ export class BackgroundTasks {
    * @throws NoRequestError outside a request, where {@link TaskRunner} is what to inject
    */
   addTask<Args extends unknown[]>(
-    fn: (...args: Args) => unknown,
-    ...args: NoInfer<Args>
-  ): TaskHandle;
-  /**
-   * Adds a task with options of its own, which win over all wider ones.
-   *
-   * @throws NotAFunctionError, NoRequestError, QueueFullError, ShutDownError, UnknownOptionError,
-   * InvalidOptionError, UnknownQueueError
-   */
-  addTask<Args extends unknown[]>(
-    options: TaskOptions,
     fn: (...args: Args) => unknown,
     ...args: NoInfer<Args>
   ): TaskHandle;

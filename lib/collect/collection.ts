@@ -5,6 +5,8 @@ import type { Task } from '../task/task.js';
 export interface CollectionKeeper {
   /** Called with the first task: from here on somebody must wait for the response to close. */
   watch(collection: Collection): void;
+  /** Whether its handler has ended and its response has closed, with nobody there to notice. */
+  isOver(collection: Collection): boolean;
 }
 
 /** How the handler of the request has fared so far. `none`: it has not begun, or has not been let. */
@@ -16,8 +18,7 @@ export class Collection implements OpenRequest {
   handler: HandlerState = 'none';
   /** The response is over: everything the client will ever get of it, it has. */
   isClosed = false;
-  /** Tasks can be added. False once they are released: a later one is on its own. */
-  isOpen = true;
+  private isSealed = false;
   private tasks: Task[] | undefined = undefined;
 
   constructor(
@@ -28,6 +29,16 @@ export class Collection implements OpenRequest {
     /** Where the tasks go when this handler has ended: several answer one GraphQL request. */
     readonly parent: Collection | undefined,
   ) {}
+
+  /**
+   * Tasks can be added. False once they are released, or the response has closed and nothing is left
+   * to wait for: a later one is on its own.
+   */
+  get isOpen(): boolean {
+    const isReleasing = this.isClosed && this.handler !== 'running';
+    const isUnnoticed = this.tasks === undefined && this.keeper.isOver(this);
+    return !this.isSealed && !isReleasing && !isUnnoticed;
+  }
 
   /** Where a task goes that is added here: a resolver may be over, and its request not yet. */
   get nearestOpen(): Collection | undefined {
@@ -67,7 +78,7 @@ export class Collection implements OpenRequest {
   /** Takes out the rest for good; the request itself is let go. */
   seal(): readonly Task[] {
     const tasks = this.take();
-    this.isOpen = false;
+    this.isSealed = true;
     this.response = undefined;
     return tasks;
   }

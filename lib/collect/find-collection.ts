@@ -10,7 +10,8 @@ interface RequestLike {
 
 /** Leaves the collection on the request, for where the async context has been lost on the way. */
 export function attachCollection(request: object, collection: Collection): void {
-  (request as RequestLike)[COLLECTION] = collection;
+  const { raw = request } = request as RequestLike;
+  (raw as RequestLike)[COLLECTION] = collection;
 }
 
 /** The collection left on `request`, whatever the transport wraps around it. */

@@ -1,5 +1,5 @@
 import type { TaskHandle } from '../task/task-handle.js';
-import type { TaskOptions } from '../task/task-options.js';
+import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import type { Chain, Task } from '../task/task.js';
 import type { Collection } from './collection.js';
 import type { TaskIntake } from './task-intake.js';
@@ -21,11 +21,6 @@ export class TaskChain {
     private readonly collectionNow: () => Collection | undefined,
   ) {}
 
-  /** Adds the next task of the chain. @throws NotAFunctionError, QueueFullError */
-  addTask<Args extends unknown[]>(
-    fn: (...args: Args) => unknown,
-    ...args: NoInfer<Args>
-  ): TaskHandle;
   /**
    * Adds the next task of the chain, with options of its own.
    *
@@ -33,7 +28,12 @@ export class TaskChain {
    * UnknownQueueError
    */
   addTask<Args extends unknown[]>(
-    options: TaskOptions,
+    options: TaskOptions & NotAFunction,
+    fn: (...args: Args) => unknown,
+    ...args: NoInfer<Args>
+  ): TaskHandle;
+  /** Adds the next task of the chain. @throws NotAFunctionError, QueueFullError */
+  addTask<Args extends unknown[]>(
     fn: (...args: Args) => unknown,
     ...args: NoInfer<Args>
   ): TaskHandle;

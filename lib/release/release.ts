@@ -8,11 +8,11 @@ import type { DropReason } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 import { linesOf } from './lines.js';
 import { wasAnswered } from './response-answered.js';
-import { onceResponseClosed } from './response-closed.js';
+import { isResponseClosed, onceResponseClosed } from './response-closed.js';
 
 /** Sees a request's tasks from the handler's end to the engine: commit, wait, hand over or drop. */
 export class Release implements CollectionKeeper {
-  /** Closed in this turn of the event loop, released in the next. */
+  /** Closed in this turn of the event loop. */
   private closing: Collection[] = [];
   /** Those with tasks that have not been released yet. */
   private readonly collecting = new Set<Collection>();
@@ -106,9 +106,14 @@ export class Release implements CollectionKeeper {
       this.clock.soon(() => {
         const collections = this.closing;
         this.closing = [];
-        collections.forEach((each) => this.release(each));
+        this.clock.soon(() => collections.forEach((each) => this.release(each)));
       });
     }
+  }
+
+  /** Asked before the first task: nobody has been waiting for the response until now. */
+  isOver({ handler, response }: Collection): boolean {
+    return handler !== 'running' && response !== undefined && isResponseClosed(response);
   }
 
   private release(collection: Collection): void {

@@ -8,11 +8,15 @@ type Next = (error?: unknown) => void;
 type Middleware = (request: object, response: object, next: Next) => void;
 
 /** The part of a Fastify instance that is needed here; the library depends on no adapter. */
-interface FastifyLike {
+interface FastifyLike extends MiddlewareRegistry {
   addHook(
     name: 'onRequest' | 'preValidation',
     hook: (request: object, reply: object, done: Next) => void,
   ): unknown;
+}
+
+/** Where middleware is registered. */
+interface MiddlewareRegistry {
   use?: (...args: unknown[]) => unknown;
 }
 
@@ -22,19 +26,26 @@ interface FastifyLike {
  */
 export class RequestHook {
   private adapter: HttpServer | undefined;
+  private isBeforeMiddleware = false;
 
   constructor(private readonly release: Release) {}
 
-  /** As early as there is an adapter: a second call for the same one does nothing. */
+  /** As early as there is an adapter; on Fastify once more when it can register middleware. */
   install(adapter: HttpServer | undefined | null): void {
     const type: unknown = adapter?.getType?.();
-    if (!adapter || adapter === this.adapter || !type) {
+    if (!adapter || !type) {
       return;
     }
+    const isKnown = adapter === this.adapter;
     this.adapter = adapter;
     if (type === 'fastify') {
-      this.installOnFastify(adapter.getInstance() as FastifyLike);
-    } else {
+      const fastify = adapter.getInstance() as FastifyLike;
+      if (!isKnown) {
+        this.installOnFastify(fastify);
+      }
+      this.openBeforeMiddleware(adapter as unknown as MiddlewareRegistry);
+      this.openBeforeMiddleware(fastify);
+    } else if (!isKnown) {
       adapter.use(this.middleware);
     }
   }
@@ -56,7 +67,6 @@ export class RequestHook {
         ambient.run(collection, done);
       }
     });
-    this.openBeforeMiddleware(fastify);
   }
 
   /**
@@ -64,15 +74,19 @@ export class RequestHook {
    * added. A middleware of ours goes in front of the first one there, and only if there is one:
    * having any costs every request.
    */
-  private openBeforeMiddleware(fastify: FastifyLike): void {
-    const { use } = fastify;
-    if (use !== undefined) {
-      fastify.use = (...args) => {
-        fastify.use = use;
-        use.call(fastify, this.middleware);
-        return use.apply(fastify, args);
-      };
+  private openBeforeMiddleware(registry: MiddlewareRegistry): void {
+    const { use } = registry;
+    if (use === undefined || this.isBeforeMiddleware) {
+      return;
     }
+    registry.use = (...args) => {
+      registry.use = use;
+      if (!this.isBeforeMiddleware) {
+        this.isBeforeMiddleware = true;
+        use.call(registry, this.middleware);
+      }
+      return use.apply(registry, args);
+    };
   }
 
   /** On Fastify a request may come by twice: raw in a middleware, wrapped in the hook. */

@@ -9,6 +9,14 @@ interface Socket {
 
 interface RawResponse {
   readonly req?: { readonly socket?: Socket | null };
+  readonly writableFinished?: boolean;
+  readonly destroyed?: boolean;
+}
+
+/** Whether {@link onceResponseClosed} would call back at once. */
+export function isResponseClosed(response: object): boolean {
+  const { writableFinished, destroyed, req } = rawOf(response);
+  return writableFinished === true || destroyed === true || req?.socket?.destroyed === true;
 }
 
 /**
@@ -19,7 +27,7 @@ interface RawResponse {
  * @param response the response of Node.js, or Fastify's reply around it
  */
 export function onceResponseClosed(response: object, callback: () => void): void {
-  const raw = ((response as { raw?: object }).raw ?? response) as RawResponse;
+  const raw = rawOf(response);
   const socket = raw.req?.socket;
   let isOver = false;
   let forget: (() => void) | undefined;
@@ -39,6 +47,11 @@ export function onceResponseClosed(response: object, callback: () => void): void
   if (raw instanceof Stream) {
     finished(raw as unknown as NodeJS.WritableStream, over);
   }
+}
+
+/** The response of Node.js, which Fastify's reply wraps. */
+function rawOf(response: object): RawResponse {
+  return ((response as { raw?: object }).raw ?? response) as RawResponse;
 }
 
 /**

@@ -58,7 +58,10 @@ export class Attempt implements RunningTask, Interruptible {
   start(): void {
     const { task } = this;
     const { timeoutMs } = task.settings;
-    task.attempt = this;
+    if (!this.isRunning) {
+      this.hasBodyEnded = true;
+      return; // cancelled as it started
+    }
     task.followers?.forEach((follower) => {
       follower.attempt = this;
     });

@@ -10,7 +10,7 @@ import type { TaskStats } from '../observe/task-stats.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { Clock } from '../task/clock.js';
 import type { TaskHandle } from '../task/task-handle.js';
-import type { TaskOptions } from '../task/task-options.js';
+import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import { listTasks, type TaskFilter } from './task-list.js';
 import { statisticsOf, type TaskStatistics } from './task-statistics.js';
 
@@ -39,23 +39,23 @@ export class TaskRunner {
   readonly events: Observable<TaskEvent>;
 
   /**
-   * Queues a task at once, also while a request is handled: it is not the request's then, and does
-   * not wait for its response.
-   *
-   * @throws NotAFunctionError, QueueFullError, ShutDownError
-   */
-  addTask<Args extends unknown[]>(
-    fn: (...args: Args) => unknown,
-    ...args: NoInfer<Args>
-  ): TaskHandle;
-  /**
    * Queues a task at once, with options of its own.
    *
    * @throws NotAFunctionError, QueueFullError, ShutDownError, UnknownOptionError,
    * InvalidOptionError, UnknownQueueError
    */
   addTask<Args extends unknown[]>(
-    options: TaskOptions,
+    options: TaskOptions & NotAFunction,
+    fn: (...args: Args) => unknown,
+    ...args: NoInfer<Args>
+  ): TaskHandle;
+  /**
+   * Queues a task at once, also while a request is handled: it is not the request's then, and does
+   * not wait for its response.
+   *
+   * @throws NotAFunctionError, QueueFullError, ShutDownError
+   */
+  addTask<Args extends unknown[]>(
     fn: (...args: Args) => unknown,
     ...args: NoInfer<Args>
   ): TaskHandle;

@@ -25,6 +25,8 @@ export class TaskWorker implements Worker {
 
   attempt(task: Task, conclude: (task: Task, verdict: Verdict) => void): void {
     const attempt = new Attempt(task, this.clock.now(), this.setting, conclude);
+    // Before anybody hears of it: a listener may cancel the task as it starts.
+    task.attempt = attempt;
     this.begin(task);
     task.followers?.forEach((follower) => this.begin(follower));
     attempt.start();

@@ -104,6 +104,15 @@ export interface BackgroundOptions extends TaskOptions {
   batch?: BatchOptions;
 }
 
+/**
+ * Makes TypeScript look for options first: a function has a `name`, and would pass for them.
+ *
+ * @internal
+ */
+export interface NotAFunction {
+  apply?: never;
+}
+
 /** A retry policy with everything filled in; `attempts: 1` means none. */
 export interface RetryPolicy {
   readonly attempts: number;

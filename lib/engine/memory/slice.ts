@@ -3,8 +3,6 @@ import type { Clock } from '../../task/clock.js';
 /** How long tasks may be started in one go before the event loop gets its turn, in milliseconds. */
 const SLICE_MS = 2;
 
-const QUESTIONS_PER_READING = 8;
-
 /** Something that has tasks to start. */
 interface Pump {
   pump(): void;
@@ -20,7 +18,6 @@ export class Slice {
   private isDue = false;
   private endsAt = 0;
   private isOver = true;
-  private questions = 0;
 
   constructor(private readonly clock: Clock) {}
 
@@ -41,12 +38,8 @@ export class Slice {
     this.schedule();
   }
 
-  /** The clock is read for every so many questions only: it costs as much as a small task. */
   hasTime(): boolean {
-    this.questions = (this.questions + 1) % QUESTIONS_PER_READING;
-    if (this.questions === 0 && this.clock.now() >= this.endsAt) {
-      this.isOver = true;
-    }
+    this.isOver ||= this.clock.now() >= this.endsAt;
     return !this.isOver;
   }
 

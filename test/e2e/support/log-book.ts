@@ -38,7 +38,7 @@ export class LogBook implements LoggerService {
   /** The lines of this library. */
   ofTasks(level: LogLine['level']): LogLine[] {
     return this.lines.filter(
-      (line) => line.level === level && line.rest.at(-1) === 'BackgroundTasks',
+      (line) => line.level === level && /^(Task|A listener) /.test(line.message),
     );
   }
 

@@ -161,9 +161,11 @@ describe('a call of a @Background() method', () => {
   });
 
   it('is refused once the application has shut down', async () => {
-    const { module } = await createApp({ providers: [Mailer] });
+    const { clock, module } = await createApp({ providers: [Mailer] });
     const mailer = module.get(Mailer);
-    await module.close();
+    const closed = module.close();
+    await clock.advance(1e6);
+    await closed;
     await expect(async () => mailer.sendWelcome('Ann')).rejects.toMatchObject({
       code: 'BGT_SHUT_DOWN',
       taskName: 'Mailer.sendWelcome',

@@ -86,11 +86,7 @@ describe('a lower lane that starves', () => {
   });
 
   it('gets its turn under two busy lanes, too', async () => {
-    const order = await orderOf([
-      ...many('low', 3),
-      ...many('normal', 40),
-      ...many('high', 40),
-    ]);
+    const order = await orderOf([...many('low', 3), ...many('normal', 40), ...many('high', 40)]);
     for (const priority of ['normal', 'low']) {
       const starts = order.flatMap((name, index) => (name.startsWith(priority) ? [index] : []));
       const gaps = starts.slice(0, 3).map((start, index) => start - (starts[index - 1] ?? -1));

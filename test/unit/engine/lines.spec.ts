@@ -275,7 +275,7 @@ describe('a line of any length', () => {
       tasks.addTask(() => new Promise(() => undefined)),
     );
     await kit.clock.settle();
-    void kit.engine.stop();
+    void kit.engine.stop(0);
     await kit.clock.settle();
     expect(countsOf(handles)).toEqual({ abandoned: LONG + 1 });
   });
@@ -285,7 +285,7 @@ describe('a line of any length', () => {
     const body = jest.fn();
     const handles = await kit.handle(async (tasks) => {
       const added = Array.from({ length: LONG + 1 }, () => tasks.addTask(body));
-      await kit.engine.stop();
+      await kit.engine.stop(0);
       return added;
     });
     await kit.clock.settle();

@@ -10,7 +10,7 @@ const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) =>
 describe('drain()', () => {
   it('resolves at once where nothing waits or runs', async () => {
     const { clock, engine } = createKit();
-    await expect(engine.drain(clock.now() + 1000)).resolves.toBeUndefined();
+    await expect(engine.drain(clock.now() + 1000, 'released')).resolves.toBeUndefined();
   });
 
   it('resolves when everything released has settled', async () => {
@@ -22,7 +22,7 @@ describe('drain()', () => {
     runner.addTask(() => clock.sleep(10));
     runner.addTask(() => Promise.reject(new Error('no')));
     runner.addTask({ delay: 15 }, () => clock.sleep(40));
-    void engine.drain(clock.now() + 1000).then(() => (isDrained = true));
+    void engine.drain(clock.now() + 1000, 'released').then(() => (isDrained = true));
     await clock.advance(54);
     expect(isDrained).toBe(false);
     await clock.advance(1);
@@ -36,7 +36,7 @@ describe('drain()', () => {
       await clock.sleep(10);
       runner.addTask(() => clock.sleep(10));
     });
-    void engine.drain(clock.now() + 1000).then(() => (isDrained = true));
+    void engine.drain(clock.now() + 1000, 'released').then(() => (isDrained = true));
     await clock.advance(19);
     expect(isDrained).toBe(false);
     await clock.advance(1);
@@ -46,14 +46,14 @@ describe('drain()', () => {
   it('does not wait for what cannot start before the deadline', async () => {
     const { clock, engine, runner } = createKit();
     runner.addTask({ delay: 1000 }, () => undefined);
-    await expect(engine.drain(clock.now() + 1000)).resolves.toBeUndefined();
+    await expect(engine.drain(clock.now() + 1000, 'released')).resolves.toBeUndefined();
   });
 
   it('waits for what can still start before it', async () => {
     const { clock, engine, runner } = createKit();
     let isDrained = false;
     const handle = runner.addTask({ delay: 999 }, () => undefined);
-    void engine.drain(clock.now() + 1000).then(() => (isDrained = true));
+    void engine.drain(clock.now() + 1000, 'released').then(() => (isDrained = true));
     await clock.advance(998);
     expect(isDrained).toBe(false);
     await clock.advance(1);
@@ -63,7 +63,7 @@ describe('drain()', () => {
   it('resolves when what it waited for is cancelled', async () => {
     const { clock, engine, runner } = createKit();
     const handle = runner.addTask({ delay: 500 }, () => undefined);
-    const drained = engine.drain(clock.now() + 1000);
+    const drained = engine.drain(clock.now() + 1000, 'released');
     await handle.cancel();
     await expect(drained).resolves.toBeUndefined();
   });
@@ -72,8 +72,8 @@ describe('drain()', () => {
     const { clock, engine, runner } = createKit();
     const drained: string[] = [];
     runner.addTask({ delay: 500 }, () => undefined);
-    void engine.drain(clock.now() + 100).then(() => drained.push('short'));
-    void engine.drain(clock.now() + 1000).then(() => drained.push('long'));
+    void engine.drain(clock.now() + 100, 'released').then(() => drained.push('short'));
+    void engine.drain(clock.now() + 1000, 'released').then(() => drained.push('long'));
     await clock.settle();
     expect(drained).toEqual(['short']);
     await clock.advance(500);
@@ -97,7 +97,9 @@ describe('stop()', () => {
     const all = [retrying, running, queued, delayed];
     expect(statuses(all)).toEqual(['retrying', 'running', 'queued', 'delayed']);
 
-    await engine.stop();
+    const stopped = engine.stop(0);
+    await clock.advance(0);
+    await stopped;
     expect(statuses(all)).toEqual(['abandoned', 'abandoned', 'abandoned', 'abandoned']);
     expect(await Promise.all(all.map((handle) => handle.whenSettled()))).toEqual([
       { status: 'abandoned', attempts: 1 },
@@ -125,7 +127,9 @@ describe('stop()', () => {
       return hang();
     });
     await clock.settle();
-    await engine.stop();
+    const stopped = engine.stop(0);
+    await clock.advance(0);
+    await stopped;
     expect(signal?.reason).toMatchObject({
       name: 'TaskAbandonedError',
       code: 'BGT_ABANDONED',
@@ -140,15 +144,16 @@ describe('stop()', () => {
     const handle = runner.addTask(fn);
     await clock.settle();
     body.reject(new Error('just now'));
-    await engine.stop();
+    await engine.stop(0);
     await clock.advance(1e6);
     expect(fn).toHaveBeenCalledTimes(1);
     expect(await handle.whenSettled()).toEqual({ status: 'abandoned', attempts: 1 });
   });
 
-  it('refuses what is added afterwards', async () => {
+  it('refuses what is added once the engine has closed', async () => {
     const { clock, engine, runner } = createKit();
-    await engine.stop();
+    await engine.stop(0);
+    await engine.close();
     const body = jest.fn();
     const add = () => runner.addTask({ name: 'too late' }, body);
     expect(add).toThrow(
@@ -164,7 +169,7 @@ describe('stop()', () => {
     const { clock, engine, handle } = createKit();
     const handles = await handle(async (tasks) => {
       const added = [tasks.addTask(() => undefined), tasks.addTask(() => undefined)];
-      await engine.stop();
+      await engine.stop(0);
       return added;
     });
     await clock.settle();

@@ -18,7 +18,7 @@ describe('a list of tasks', () => {
     expect(task.place).toBe(list);
     list.shift();
     expect(task.place).toBeUndefined();
-    expect([task.previous, task.next]).toEqual([undefined, undefined]);
+    expect(list.isEmpty).toBe(true);
   });
 
   it('behaves as an array does, whatever is pushed, shifted and removed', () => {

@@ -82,31 +82,15 @@ describe('the timers of tasks', () => {
     expect(timers.earliest).toBe(20);
   });
 
-  it('are where their tasks are placed, until those are due, removed or cleared out', async () => {
+  it('are where their tasks are placed, until those are due or removed', async () => {
     const { clock, timers } = createTimers();
-    const [due, removed, cleared] = ['a', 'b', 'c'].map((name) => bareTask(name)) as [
-      Task,
-      Task,
-      Task,
-    ];
+    const [due, removed] = ['a', 'b'].map((name) => bareTask(name)) as [Task, Task];
     timers.add(due, 1);
     timers.add(removed, 2);
-    timers.add(cleared, 3);
-    expect([due.place, removed.place, cleared.place]).toEqual([timers, timers, timers]);
+    expect([due.place, removed.place]).toEqual([timers, timers]);
     await clock.advance(1);
     timers.remove(removed);
     expect([due.place, removed.place]).toEqual([undefined, undefined]);
-    expect(timers.clear()).toEqual([cleared]);
-    expect(cleared.place).toBeUndefined();
-  });
-
-  it('are called off when they are cleared', async () => {
-    const { clock, due, timers } = createTimers();
-    ['a', 'b'].forEach((name, index) => timers.add(bareTask(name), index));
-    timers.clear();
-    expect(clock.pendingTimers).toBe(0);
-    await clock.advance(1e6);
-    expect(due).toEqual([]);
   });
 
   it('do not mind the removal of what is not there', () => {

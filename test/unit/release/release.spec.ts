@@ -9,7 +9,7 @@ function createRequest(...given: Parameters<typeof createKit>) {
   const kit = createKit(...given);
   const response = new FakeResponse();
   const collection = kit.release.open(response);
-  const tasks = new BackgroundTasks(kit.intake, collection);
+  const tasks = new BackgroundTasks(kit.intake, collection, true);
   return { ...kit, response, collection, tasks };
 }
 
@@ -31,7 +31,7 @@ describe('P1: a task of a request', () => {
     const handle = tasks.addTask(body);
     release.begin(collection);
     await clock.advance(1000);
-    await release.commit(collection);
+    await release.end(collection, true);
     await clock.advance(1000);
     expect([handle.status, body.mock.calls.length]).toEqual(['collected', 0]);
 
@@ -47,7 +47,7 @@ describe('P1: a task of a request', () => {
     const body = jest.fn();
     tasks.addTask(body);
     release.begin(collection);
-    await release.commit(collection);
+    await release.end(collection, true);
     for (let chunk = 0; chunk < 10; chunk++) {
       response.write('a part of it');
       await clock.advance(100);
@@ -61,7 +61,7 @@ describe('P1: a task of a request', () => {
   it('may be added between the handler’s end and the response’s', async () => {
     const { clock, collection, release, response, tasks } = createRequest();
     release.begin(collection);
-    await release.commit(collection);
+    await release.end(collection, true);
     const handle = tasks.addTask(() => undefined);
     await clock.settle();
     expect(handle.status).toBe('collected');
@@ -74,7 +74,7 @@ describe('P1: a task of a request', () => {
     const { clock, collection, release, response, tasks } = createRequest();
     tasks.addTask(() => undefined);
     release.begin(collection);
-    await release.commit(collection);
+    await release.end(collection, true);
     response.answer();
     await clock.settle();
     const late = tasks.addTask(() => undefined);
@@ -86,7 +86,7 @@ describe('P1: a task of a request', () => {
   it('P5: is not lost where it is the first, added after the response has closed', async () => {
     const { clock, collection, release, response, tasks } = createRequest();
     release.begin(collection);
-    await release.commit(collection);
+    await release.end(collection, true);
     response.answer();
     await clock.settle();
     const late = tasks.addTask(() => undefined);
@@ -97,7 +97,7 @@ describe('P1: a task of a request', () => {
   it('P5: is not lost where it is the first, added after the connection has gone', async () => {
     const { clock, collection, release, response, tasks } = createRequest();
     release.begin(collection);
-    await release.commit(collection);
+    await release.end(collection, true);
     response.req.socket.destroy();
     response.destroy();
     await clock.settle();
@@ -112,7 +112,7 @@ describe('P3: on which end of the handler a task runs', () => {
     const { clock, collection, release, response, tasks } = createRequest();
     const handles = addForEachEnd(tasks);
     release.begin(collection);
-    await release.commit(collection);
+    await release.end(collection, true);
     response.answer();
     await clock.settle();
     expect(statuses(handles)).toEqual(SUCCESS);
@@ -126,7 +126,7 @@ describe('P3: on which end of the handler a task runs', () => {
     const { clock, collection, release, response, tasks } = createRequest();
     const handles = addForEachEnd(tasks);
     release.begin(collection);
-    await release.commit(collection);
+    await release.end(collection, true);
     response.answer(404);
     await clock.settle();
     expect(statuses(handles)).toEqual(SUCCESS);
@@ -136,9 +136,9 @@ describe('P3: on which end of the handler a task runs', () => {
     const { clock, collection, release, response, tasks } = createRequest();
     const handles = addForEachEnd(tasks);
     release.begin(collection);
-    release.fail(collection);
+    release.end(collection, false);
     await clock.settle();
-    expect(statuses(handles)).toEqual(['collected', 'collected', 'collected']);
+    expect(statuses(handles)).toEqual(['dropped', 'collected', 'collected']);
     response.answer(500);
     await clock.settle();
     expect(statuses(handles)).toEqual(FAILURE);
@@ -151,7 +151,7 @@ describe('P3: on which end of the handler a task runs', () => {
   it('a handler that threw, with tasks that a filter adds', async () => {
     const { clock, collection, release, response, tasks } = createRequest();
     release.begin(collection);
-    release.fail(collection);
+    release.end(collection, false);
     const handles = addForEachEnd(tasks);
     response.answer(500);
     await clock.settle();
@@ -196,10 +196,10 @@ describe('P3: on which end of the handler a task runs', () => {
 });
 
 describe('P4: a client that goes away', () => {
-  it.each<[string, 'commit' | 'fail', string[]]>([
-    ['completes', 'commit', SUCCESS],
-    ['throws', 'fail', FAILURE],
-  ])('changes nothing: the handler %s, and that decides', async (_, end, expected) => {
+  it.each<[string, boolean, string[]]>([
+    ['completes', true, SUCCESS],
+    ['throws', false, FAILURE],
+  ])('changes nothing: the handler %s, and that decides', async (_, hasSucceeded, expected) => {
     const { clock, collection, release, response, tasks } = createRequest();
     const handles = addForEachEnd(tasks);
     release.begin(collection);
@@ -208,7 +208,7 @@ describe('P4: a client that goes away', () => {
     await clock.advance(1000);
     expect(statuses(handles)).toEqual(['collected', 'collected', 'collected']);
 
-    await release[end](collection);
+    await release.end(collection, hasSucceeded);
     await clock.settle();
     expect(statuses(handles)).toEqual(expected);
   });
@@ -220,7 +220,7 @@ describe('P4: a client that goes away', () => {
     response.req.socket.destroy();
     await clock.settle();
     const second = tasks.addTask(() => undefined);
-    await release.commit(collection);
+    await release.end(collection, true);
     await clock.settle();
     expect(statuses([first, second])).toEqual(['completed', 'completed']);
   });
@@ -229,7 +229,7 @@ describe('P4: a client that goes away', () => {
     const { clock, collection, release, response, tasks } = createRequest();
     const handle = tasks.addTask(() => clock.sleep(100));
     release.begin(collection);
-    await release.commit(collection);
+    await release.end(collection, true);
     response.answer();
     await clock.settle();
     response.req.socket.destroy();
@@ -274,7 +274,7 @@ describe('a request that adds no task', () => {
     const { collection, release, response } = createRequest();
     const names = response.eventNames();
     release.begin(collection);
-    await release.commit(collection);
+    await release.end(collection, true);
     expect(response.eventNames()).toEqual(names);
     expect(response.req.socket.eventNames()).toEqual([]);
   });
@@ -287,9 +287,9 @@ describe('many responses that close at once', () => {
     const responses = Array.from({ length: 20 }, (_, index) => {
       const response = new FakeResponse();
       const collection = kit.release.open(response);
-      new BackgroundTasks(kit.intake, collection).addTask(() => ran.push(index));
+      new BackgroundTasks(kit.intake, collection, true).addTask(() => ran.push(index));
       kit.release.begin(collection);
-      void kit.release.commit(collection);
+      void kit.release.end(collection, true);
       return response;
     });
     responses.toReversed().forEach((response) => response.req.socket.destroy());

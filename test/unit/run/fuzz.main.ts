@@ -250,7 +250,7 @@ async function runOnce(scenario: Scenario, plans: readonly Plan[], end: number):
   }
   if (scenario === 'stopped') {
     await clock.advance(end);
-    void engine.stop();
+    void engine.stop(0);
   }
   await clock.advance(AGES_MS);
 

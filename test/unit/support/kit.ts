@@ -3,7 +3,10 @@ import { TaskIntake } from '../../../lib/collect/task-intake.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import type { TaskEvent } from '../../../lib/observe/task-event.js';
 import { TaskEvents } from '../../../lib/observe/task-events.js';
+import { Observer } from '../../../lib/observe/observer.js';
 import { TaskLog } from '../../../lib/observe/task-log.js';
+import { TaskRecords } from '../../../lib/observe/task-records.js';
+import { TaskStats } from '../../../lib/observe/task-stats.js';
 import type { BackgroundTasksOptions } from '../../../lib/options/module-options.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import { Release } from '../../../lib/release/release.js';
@@ -33,12 +36,15 @@ export function createKit(
   const log = new TaskLog(logger);
   const events = new TaskEvents(clock, (error) => log.listenerFailed(error));
   const resolved = new ResolvedOptions(options);
-  const worker = new TaskWorker(clock, random, events, log);
+  const records = new TaskRecords(resolved.remember);
+  const stats = new TaskStats();
+  const observer = new Observer(stats, records, events, log);
+  const worker = new TaskWorker(clock, random, observer);
   const engine = new MemoryEngine(resolved.queues.values(), worker, clock);
   const registry = new TaskRegistry();
-  const intake = new TaskIntake(resolved, registry, engine, events, clock);
-  const release = new Release(intake, engine, worker, events, resolved.request, clock);
-  const runner = new TaskRunner(intake, events);
+  const intake = new TaskIntake(resolved, registry, engine, observer, clock);
+  const release = new Release(intake, engine, observer, resolved.request, clock);
+  const runner = new TaskRunner(intake, engine, resolved, records, stats, clock, events);
   if (isStarted) {
     engine.start();
   }
@@ -67,11 +73,11 @@ export function createKit(
       return ambient.run(collection, async () => {
         release.begin(collection);
         try {
-          const result = await handler(new BackgroundTasks(intake, collection));
-          await release.commit(collection);
+          const result = await handler(new BackgroundTasks(intake, collection, true));
+          await release.end(collection, true);
           return result;
         } catch (error) {
-          release.fail(collection);
+          await release.end(collection, false);
           throw error;
         }
       });
