@@ -82,6 +82,7 @@ async function application() {
   const { Module } = await import('@nestjs/common');
   const { NestFactory } = await import('@nestjs/core');
   const { BackgroundTasksModule, TaskRunner } = await import('../../dist/index.js');
+  // oxlint-disable-next-line typescript/no-extraneous-class -- decorated below, without syntax for it
   class AppModule {}
   const queues = { default: { concurrency: CONCURRENCY, maxPending: Infinity } };
   Module({ imports: [BackgroundTasksModule.forRoot({ queues })] })(AppModule);

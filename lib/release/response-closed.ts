@@ -51,7 +51,7 @@ export function onceResponseClosed(response: object, callback: () => void): void
 
 /** The response of Node.js, which Fastify's reply wraps. */
 function rawOf(response: object): RawResponse {
-  return ((response as { raw?: object }).raw ?? response) as RawResponse;
+  return (response as { raw?: RawResponse }).raw ?? response;
 }
 
 /**

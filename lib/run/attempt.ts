@@ -72,7 +72,7 @@ export class Attempt implements RunningTask, Interruptible {
       const result = task.inContext(enter, this);
       if (isThenable(result)) {
         // Resolved anew: a thenable may settle twice, and a promise's own `then` may be anything.
-        then.call(Promise.resolve(result), this.returned, this.threw);
+        void Reflect.apply(then, Promise.resolve(result), [this.returned, this.threw]);
       } else {
         this.returned();
       }
@@ -130,6 +130,7 @@ export class Attempt implements RunningTask, Interruptible {
   }
 }
 
+// oxlint-disable-next-line typescript/unbound-method -- applied to each promise above
 const { then } = Promise.prototype;
 
 function enter(attempt: Attempt): unknown {

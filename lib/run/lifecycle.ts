@@ -99,7 +99,7 @@ export class Lifecycle
       return true; // what was never started is not waited for
     }
     const { engine, clock } = this.parts;
-    let callOff = (): void => undefined;
+    let callOff = nothing;
     const late = new Promise<boolean>((resolve) => {
       callOff = clock.after(Math.max(0, limit - clock.now()), () => resolve(false));
     });
@@ -108,6 +108,10 @@ export class Lifecycle
     callOff();
     return isDrained;
   }
+}
+
+function nothing(): void {
+  // Until there is something to call off.
 }
 
 /**

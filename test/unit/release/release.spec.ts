@@ -136,7 +136,7 @@ describe('P3: on which end of the handler a task runs', () => {
     const { clock, collection, release, response, tasks } = createRequest();
     const handles = addForEachEnd(tasks);
     release.begin(collection);
-    release.end(collection, false);
+    await release.end(collection, false);
     await clock.settle();
     expect(statuses(handles)).toEqual(['dropped', 'collected', 'collected']);
     response.answer(500);
@@ -151,7 +151,7 @@ describe('P3: on which end of the handler a task runs', () => {
   it('a handler that threw, with tasks that a filter adds', async () => {
     const { clock, collection, release, response, tasks } = createRequest();
     release.begin(collection);
-    release.end(collection, false);
+    await release.end(collection, false);
     const handles = addForEachEnd(tasks);
     response.answer(500);
     await clock.settle();
