@@ -1,11 +1,17 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import ts from 'typescript';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const PAGES = ['README.md', 'sample/README.md'];
+const PAGES = [
+  'README.md',
+  'sample/README.md',
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
 
 /** The compiler reads the library and the framework first. */
 const PATIENCE_MS = 60_000;
@@ -73,8 +79,10 @@ describe.each(PAGES)('%s', (page) => {
   });
 });
 
-describe('the snippets of README.md', () => {
-  const snippets = snippetsOf('README.md', readFileSync(join(ROOT, 'README.md'), 'utf8'));
+describe('the snippets', () => {
+  const snippets = new Map(
+    PAGES.flatMap((page) => [...snippetsOf(page, readFileSync(join(ROOT, page), 'utf8'))]),
+  );
   const wrong = join(ROOT, 'snippets/wrong.ts');
   let complaints: Map<string, string[]>;
 
