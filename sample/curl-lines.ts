@@ -1,0 +1,22 @@
+/**
+ * What to try, ready to paste.
+ *
+ * @param url where the sample listens, for example `http://127.0.0.1:3000`
+ */
+export function curlLines(url: string): string {
+  const signUp = (query: string, body: object): string =>
+    `curl '${url}/signup${query}' -H 'content-type: application/json' -d '${JSON.stringify(body)}'`;
+  return `
+Try, in another terminal in the same directory:
+
+  # notifications: the line is in log.txt after the answer; with ?q= a guard adds one before it
+  curl -X POST '${url}/send-notification/ada@example.com'
+  curl -X POST '${url}/send-notification/ada@example.com?q=some-query'
+  cat log.txt
+
+  # signup: a welcome mail; with ?failures=2 the mail server refuses the next two deliveries
+  ${signUp('', { email: 'ada@example.com', name: 'Ada' })}
+  ${signUp('?failures=2', { email: 'grace@example.com', name: 'Grace' })}
+  curl '${url}/mails'
+`;
+}

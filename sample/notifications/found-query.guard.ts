@@ -1,0 +1,23 @@
+import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import { BackgroundTasks } from 'nestjs-background-tasks';
+import { writeLog } from './log-file.js';
+
+interface RequestWithQuery {
+  readonly query: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+/** Adds to the same collection as the handler, and earlier: its line comes first. */
+@Injectable()
+export class FoundQueryGuard implements CanActivate {
+  constructor(private readonly tasks: BackgroundTasks) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    const { query } = context.switchToHttp().getRequest<RequestWithQuery>();
+    // Of a parameter given twice FastAPI takes the last.
+    const q = [query['q']].flat().at(-1);
+    if (q) {
+      this.tasks.addTask(writeLog, `found query: ${q}`);
+    }
+    return true;
+  }
+}

@@ -1,0 +1,47 @@
+import type { TaskEvent } from 'nestjs-background-tasks';
+import type { Observable } from 'rxjs';
+
+/** After one of these there is no further event of the task. */
+const LAST = new Set<TaskEvent['type']>([
+  'completed',
+  'failed',
+  'cancelled',
+  'dropped',
+  'abandoned',
+]);
+
+interface Story {
+  readonly addedAt: number;
+  readonly steps: string[];
+}
+
+/**
+ * Prints one line for each task, when it is over: what happened to it, and how many milliseconds
+ * after it was added.
+ */
+export function printTimeline(events: Observable<TaskEvent>, print: (line: string) => void): void {
+  const stories = new Map<string, Story>();
+  events.subscribe((event) => {
+    const story = stories.get(event.id) ?? { addedAt: event.at, steps: [] };
+    story.steps.push(describe(event, Math.round(event.at - story.addedAt)));
+    if (LAST.has(event.type)) {
+      stories.delete(event.id);
+      print(`${event.name} ${event.id.slice(0, 4)}: ${story.steps.join(', ')}`);
+    } else {
+      stories.set(event.id, story);
+    }
+  });
+}
+
+function describe(event: TaskEvent, afterMs: number): string {
+  const step = `${event.type} ${afterMs} ms`;
+  switch (event.type) {
+    case 'retrying':
+    case 'failed':
+      return `${step} (${String(event.error)})`;
+    case 'dropped':
+      return `${step} (${event.reason})`;
+    default:
+      return step;
+  }
+}

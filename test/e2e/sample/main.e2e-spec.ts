@@ -1,0 +1,146 @@
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
+const REGISTER = pathToFileURL(join(ROOT, 'node_modules/@oxc-node/core/register.mjs')).href;
+
+/** A process that compiles what it loads, on a machine that has other tests to run. */
+const PATIENCE_MS = 60_000;
+
+/** What `npm start` starts, in a directory of its own. */
+class SampleProcess {
+  output = '';
+  private readonly child: ChildProcessByStdio<null, Readable, Readable>;
+  private waiting: (() => void)[] = [];
+
+  constructor(directory: string, env: NodeJS.ProcessEnv) {
+    this.child = spawn(process.execPath, ['--import', REGISTER, join(ROOT, 'sample/main.ts')], {
+      cwd: directory,
+      env: {
+        ...process.env,
+        // Else the compiler looks for its settings in the working directory.
+        OXC_TSCONFIG_PATH: join(ROOT, 'tsconfig.json'),
+        NO_COLOR: '1',
+        PORT: '0',
+        ...env,
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.output += text;
+        this.waiting.splice(0).forEach((look) => look());
+      });
+    }
+    this.child.once('close', () => this.waiting.splice(0).forEach((look) => look()));
+  }
+
+  get isOver(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** Resolves when as many matches have been printed. */
+  async untilPrinted(pattern: RegExp, count = 1): Promise<RegExpMatchArray[]> {
+    for (;;) {
+      const matches = [...this.output.matchAll(pattern)];
+      if (matches.length >= count) {
+        return matches;
+      }
+      if (this.isOver) {
+        throw new Error(`The sample ended without ${String(pattern)}:\n${this.output}`);
+      }
+      await new Promise<void>((resolve) => void this.waiting.push(resolve));
+    }
+  }
+
+  async terminate(): Promise<NodeJS.Signals | null> {
+    if (!this.isOver) {
+      const closed = once(this.child, 'close');
+      this.child.kill('SIGTERM');
+      await closed;
+    }
+    return this.child.signalCode;
+  }
+}
+
+/** The requests of the `curl` lines, made without `curl`. */
+async function statusesOf(output: string): Promise<string[]> {
+  const statuses: string[] = [];
+  for (const [, post, url = '', body] of output.matchAll(
+    /^ {2}curl (-X POST )?'([^']+)'(?: -H 'content-type: application\/json' -d '([^']+)')?$/gm,
+  )) {
+    const response = await fetch(url, {
+      method: post || body ? 'POST' : 'GET',
+      ...(body && { body, headers: { 'content-type': 'application/json' } }),
+    });
+    await response.arrayBuffer();
+    statuses.push(`${response.status} ${new URL(url).pathname}${new URL(url).search}`);
+  }
+  return statuses;
+}
+
+describe('sample: the process that npm start starts', () => {
+  let directory: string;
+  let sample: SampleProcess;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'sample-'));
+  });
+
+  afterEach(async () => {
+    await sample.terminate();
+    await rm(directory, { recursive: true });
+  });
+
+  it(
+    'prints requests to try, and a line for each of their tasks',
+    async () => {
+      sample = new SampleProcess(directory, {});
+      await sample.untilPrinted(/curl '\S+\/mails'\n/g);
+      expect(await statusesOf(sample.output)).toEqual([
+        '200 /send-notification/ada@example.com',
+        '200 /send-notification/ada@example.com?q=some-query',
+        '201 /signup',
+        '201 /signup?failures=2',
+        '200 /mails',
+      ]);
+      await sample.untilPrinted(/^(write|Mailer).*completed \d+ ms$/gm, 5);
+      const [notification] = await sample.untilPrinted(/^writeNotification .*$/gm);
+      expect(notification?.[0]).toMatch(
+        /^writeNotification \w{4}: added 0 ms, queued \d+ ms, started \d+ ms, completed \d+ ms$/,
+      );
+      expect(await readFile(join(directory, 'log.txt'), 'utf8')).toBe(
+        'notification for ada@example.com: some notification\n' +
+          'found query: some-query\n' +
+          'notification for ada@example.com: some notification\n',
+      );
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'sends what is pending when it is told to end',
+    async () => {
+      sample = new SampleProcess(directory, { MAIL_FAILURES: '2' });
+      const [line] = await sample.untilPrinted(/curl '(\S+)\/mails'\n/g);
+      const response = await fetch(`${line?.[1]}/signup`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ email: 'ada@example.com', name: 'Ada' }),
+      });
+      expect(response.status).toBe(201);
+      expect(await sample.terminate()).toBe('SIGTERM');
+      expect(sample.output).toMatch(
+        /^Mailer\.sendWelcome .*retrying .*451.*retrying .*451.*completed \d+ ms$/m,
+      );
+      expect(sample.output.trimEnd()).toMatch(/The mail server has closed$/);
+    },
+    PATIENCE_MS,
+  );
+});

@@ -1,0 +1,87 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Reply } from '../support/client.js';
+import { onEachPlatform } from '../support/platforms.js';
+import type { RunningApp } from '../support/running-app.js';
+import { startSample } from './start-sample.js';
+
+describe('sample: notifications', () => {
+  const home = process.cwd();
+  let directory: string;
+
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'notifications-'));
+    process.chdir(directory);
+  });
+
+  afterEach(async () => {
+    process.chdir(home);
+    await rm(directory, { recursive: true });
+  });
+
+  const log = (): Promise<string> => readFile(join(directory, 'log.txt'), 'utf8');
+
+  onEachPlatform((platform) => {
+    let app: RunningApp;
+
+    beforeEach(async () => {
+      app = await startSample(platform);
+    });
+
+    const post = (path: string): Promise<Reply> => app.request(path, { method: 'POST' });
+
+    it('answers first, then appends the line', async () => {
+      const reply = await post('/send-notification/foo@example.com');
+      expect(reply.status).toBe(200);
+      expect(JSON.parse(reply.body)).toEqual({ message: 'Notification sent in the background' });
+      await app.untilSettled(1);
+      expect(app.history.map(({ type, name }) => `${type} ${name}`)).toEqual([
+        'added writeNotification',
+        'queued writeNotification',
+        'started writeNotification',
+        'completed writeNotification',
+      ]);
+      const closedAt = await app.untilClosed('/send-notification/foo@example.com');
+      expect(app.history[2]?.at).toBeGreaterThanOrEqual(closedAt);
+      expect(await log()).toBe('notification for foo@example.com: some notification\n');
+    });
+
+    it("merges the guard's task and the handler's, in the order added", async () => {
+      const reply = await post('/send-notification/foo@example.com?q=some-query');
+      expect(reply.status).toBe(200);
+      expect(JSON.parse(reply.body)).toEqual({ message: 'Notification sent in the background' });
+      await app.untilSettled(2);
+      expect(await log()).toBe(
+        'found query: some-query\nnotification for foo@example.com: some notification\n',
+      );
+    });
+
+    it('keeps what the requests before have written', async () => {
+      await post('/send-notification/foo@example.com');
+      await app.untilSettled(1);
+      await post('/send-notification/bar@example.com');
+      await app.untilSettled(2);
+      expect(await log()).toBe(
+        'notification for foo@example.com: some notification\n' +
+          'notification for bar@example.com: some notification\n',
+      );
+    });
+
+    it('takes the last of a query given twice, and nothing of an empty one', async () => {
+      await post('/send-notification/foo@example.com?q=first&q=last');
+      await post('/send-notification/foo@example.com?q=');
+      await app.untilSettled(3);
+      expect(app.names('added')).toEqual(['writeLog', 'writeNotification', 'writeNotification']);
+      expect(await log()).toContain('found query: last\n');
+    });
+
+    it('adds nothing where no address is given', async () => {
+      expect((await post('/send-notification')).status).toBe(404);
+      await post('/send-notification/foo@example.com');
+      await app.untilSettled(1);
+      expect(app.names('added')).toEqual(['writeNotification']);
+    });
+  });
+});

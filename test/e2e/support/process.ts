@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = new URL('../../../', import.meta.url);
+const COMPILER = new URL('node_modules/@oxc-node/core/register.mjs', ROOT);
+
+export interface Ended {
+  readonly code: number | null;
+  /** Set where it did not end by itself. */
+  readonly signal: NodeJS.Signals | null;
+  readonly output: string;
+  readonly errors: string;
+  /** How long it went on after its last output. */
+  readonly lingeredMs: number;
+}
+
+/**
+ * Runs a TypeScript file of `test/e2e/processes/` in a process of its own.
+ *
+ * @param patienceMs after this long it is killed
+ */
+export function runProcess(
+  file: string,
+  args: readonly string[],
+  patienceMs: number,
+): Promise<Ended> {
+  const path = fileURLToPath(new URL(`test/e2e/processes/${file}`, ROOT));
+  const child = spawn(process.execPath, ['--import', COMPILER.href, path, ...args], {
+    cwd: fileURLToPath(ROOT),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  let errors = '';
+  let lastOutputAt = performance.now();
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    lastOutputAt = performance.now();
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
+  const timer = setTimeout(() => child.kill('SIGKILL'), patienceMs);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ code, signal, output, errors, lingeredMs: performance.now() - lastOutputAt });
+    });
+  });
+}
