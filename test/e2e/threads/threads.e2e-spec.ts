@@ -36,10 +36,11 @@ async function contextOf(
   options: BackgroundTasksThreadsOptions = {},
   drainTimeout: `${number}ms` | '10s' = '10s',
 ) {
-  class AppModule {}
-  Module({
+  @Module({
     imports: [BackgroundTasksModule.forRoot({ drainTimeout }), threads(options)],
-  })(AppModule);
+  })
+  class AppModule {}
+
   const log = new LogBook();
   const nest = await NestFactory.createApplicationContext(AppModule, {
     logger: log,
@@ -85,7 +86,7 @@ describe('threads', () => {
       );
       await untilAtLeast(view, 0, 1);
       if (how === 'cancel') {
-        task.cancel();
+        await task.cancel();
       }
       const outcome = await task.whenSettled();
       expect(outcome.status).toBe(how === 'timeout' ? 'failed' : 'cancelled');
@@ -135,8 +136,9 @@ describe('threads', () => {
   );
 
   it('are not found without the module, and the error says what to import', async () => {
+    @Module({ imports: [BackgroundTasksModule.forRoot()] })
     class AppModule {}
-    Module({ imports: [BackgroundTasksModule.forRoot()] })(AppModule);
+
     const nest = await NestFactory.createApplicationContext(AppModule, { logger: false });
     expect(await nest.get(TaskRunner).addTask(add, 1, 2).whenSettled()).toMatchObject({
       status: 'failed',
@@ -173,10 +175,9 @@ describe('threads', () => {
   );
 
   it('are refused twice in one application, and with options that do not exist', async () => {
+    @Module({ imports: [BackgroundTasksModule.forRoot(), threads(), threads({ threads: 2 })] })
     class Twice {}
-    Module({
-      imports: [BackgroundTasksModule.forRoot(), threads(), threads({ threads: 2 })],
-    })(Twice);
+
     await expect(
       NestFactory.createApplicationContext(Twice, { logger: false, abortOnError: false }),
     ).rejects.toMatchObject({ code: 'BGT_THREAD_DUPLICATE_MODULE' });
