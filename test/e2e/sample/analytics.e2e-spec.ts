@@ -26,7 +26,7 @@ describe('sample: analytics', () => {
       }
       await app.untilSettled(100);
       expect(app.names('completed')).toHaveLength(100);
-      const { writes, paths } = await getJson<{ writes: number; paths: unknown }>(
+      const { writes, paths }: { writes: number; paths: unknown } = await getJson(
         app,
         '/analytics',
       );

@@ -18,7 +18,8 @@ describe('sample: reports', () => {
     const order = async (...lines: string[]): Promise<string> => {
       const reply = await app.request('/reports', { method: 'POST', body: { lines } });
       expect(reply.status).toBe(202);
-      return bodyOf<{ status: string }>(reply).status;
+      const { status }: { status: string } = bodyOf(reply);
+      return status;
     };
 
     it('extracts, transforms and loads, in this order', async () => {
@@ -41,7 +42,7 @@ describe('sample: reports', () => {
     it('loads nothing where the second step fails, and says which line it was', async () => {
       const path = await order('2026-11-01,tea,2.50', '2026-11-01,tea,cheap');
       await app.untilSettled(3);
-      const report = await getJson<{ report?: unknown }>(app, path);
+      const report: { report?: unknown } = await getJson(app, path);
       expect(report).toMatchObject({
         steps: [
           { step: 'extract', status: 'completed' },

@@ -48,7 +48,7 @@ describe('sample: users', () => {
       await app.untilSettled(20);
       expect(app.names('completed')).toHaveLength(20);
       const histories = await Promise.all(
-        [1, 2].map((id) => getJson<{ history: unknown[] }>(app, `/users/${id}`)),
+        [1, 2].map((id): Promise<{ history: unknown[] }> => getJson(app, `/users/${id}`)),
       );
       expect(histories.map(({ history }) => history.length)).toEqual([10, 10]);
     });

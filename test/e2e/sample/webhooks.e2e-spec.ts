@@ -1,5 +1,11 @@
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -22,11 +28,7 @@ class Receiver {
   readonly received: { readonly body: string; readonly headers: IncomingHttpHeaders }[] = [];
   readonly answers: Answer[] = [];
   private readonly server: Server = createServer((request, response) => {
-    void text(request).then((body) => {
-      this.received.push({ body, headers: request.headers });
-      const { status, headers } = this.answers.shift() ?? { status: 204 };
-      response.writeHead(status, headers).end();
-    });
+    void this.answer(request, response);
   });
 
   get url(): string {
@@ -35,6 +37,12 @@ class Receiver {
 
   async listen(): Promise<void> {
     await once(this.server.listen(0, '127.0.0.1'), 'listening');
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.received.push({ body: await text(request), headers: request.headers });
+    const { status, headers } = this.answers.shift() ?? { status: 204 };
+    response.writeHead(status, headers).end();
   }
 
   close(): void {
@@ -63,15 +71,18 @@ describe('sample: webhooks', () => {
     const body = { type: 'user.closed', data };
     const reply = await app.request('/webhooks/events', { method: 'POST', body });
     expect(reply.status).toBe(202);
-    return bodyOf<{ deliveries: string[] }>(reply).deliveries;
+    const { deliveries }: { deliveries: string[] } = bodyOf(reply);
+    return deliveries;
   };
 
   it('delivers what has happened, signed with the secret of the registration', async () => {
-    const { secret } = bodyOf<Subscription>(await register(receiver.url));
+    const { secret }: Subscription = bodyOf(await register(receiver.url));
     const [delivery = ''] = await publish({ id: 1 });
     await app.untilSettled(1);
     expect(await getJson(app, delivery)).toMatchObject({ status: 'completed', attempts: 1 });
-    const { body = '', headers = {} } = receiver.received[0] ?? {};
+    const [received] = receiver.received;
+    const body = received?.body ?? '';
+    const headers = received?.headers ?? {};
     expect(JSON.parse(body)).toMatchObject({ type: 'user.closed', data: { id: 1 } });
     const timestamp = String(headers['x-webhook-timestamp']);
     const signature = String(headers['x-webhook-signature']);
