@@ -5,6 +5,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^nestjs-background-tasks$': '<rootDir>/lib/index.ts',
+    '^nestjs-background-tasks/threads$': '<rootDir>/lib/run/threads/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {

@@ -1,10 +1,48 @@
 import { Module } from '@nestjs/common';
 import { BackgroundTasksModule } from 'nestjs-background-tasks';
+import {
+  BackgroundTasksThreadsModule,
+  type BackgroundTasksThreadsOptions,
+} from 'nestjs-background-tasks/threads';
+import { AnalyticsModule } from './analytics/analytics.module.js';
+import { ImagesModule } from './images/images.module.js';
+import { MailModule } from './mail/mail.module.js';
 import { NotificationsModule } from './notifications/notifications.module.js';
+import { ProcessModule } from './process/process.module.js';
+import { ReportsModule } from './reports/reports.module.js';
 import { SignupModule } from './signup/signup.module.js';
+import { UsersModule } from './users/users.module.js';
+import { WebhooksModule } from './webhooks/webhooks.module.js';
+
+/** A test runner that compiles TypeScript for itself leaves its threads without a compiler. */
+function threadOptions(): BackgroundTasksThreadsOptions {
+  const { THREAD_LOADER } = process.env;
+  return THREAD_LOADER ? { execArgv: ['--import', THREAD_LOADER] } : {};
+}
 
 /** A module for each scenario; none knows of another. */
 @Module({
-  imports: [BackgroundTasksModule.forRoot(), NotificationsModule, SignupModule],
+  imports: [
+    BackgroundTasksModule.forRoot({
+      queues: {
+        // As many as the database has connections.
+        database: { concurrency: 1 },
+        mail: { concurrency: 1 },
+        // Waits for others, and does little itself.
+        process: { concurrency: 100 },
+        webhooks: { concurrency: 20 },
+      },
+    }),
+    BackgroundTasksThreadsModule.forRootAsync({ useFactory: threadOptions }),
+    NotificationsModule,
+    SignupModule,
+    ImagesModule,
+    UsersModule,
+    WebhooksModule,
+    AnalyticsModule,
+    MailModule,
+    ReportsModule,
+    ProcessModule,
+  ],
 })
 export class AppModule {}

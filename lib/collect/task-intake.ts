@@ -11,11 +11,16 @@ import { TaskHandle } from '../task/task-handle.js';
 import type { KeyOf, TaskOptions, TaskSettings } from '../task/task-options.js';
 import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
 import { NO_ARGS, Task, type TaskHome, type TaskKeys } from '../task/task.js';
+import { CaptureWatch } from './captured-request.js';
 import { Collection } from './collection.js';
 import type { TaskChain } from './task-chain.js';
 
 /** Makes tasks of calls, and sends each where it belongs: into the request's collection, or off. */
 export class TaskIntake implements TaskHome {
+  private readonly captures = new CaptureWatch((name, what, position) =>
+    this.observer.log.captured(name, what, position),
+  );
+
   constructor(
     private readonly options: ResolvedOptions,
     private readonly registry: TaskRegistry,
@@ -128,6 +133,7 @@ export class TaskIntake implements TaskHome {
     args: readonly unknown[],
     definition: TaskDefinition | undefined,
   ): Task {
+    this.captures.look(name, args);
     const keys = keysOf(settings, name, args);
     return new Task(this, name, settings, fn, target, args, definition, this.clock.now(), keys);
   }

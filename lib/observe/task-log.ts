@@ -65,6 +65,14 @@ export class TaskLog {
     );
   }
 
+  captured(name: string, what: string, position: number): void {
+    this.logger.warn(
+      `Task ${name} was given ${what} as argument ${position}: it may be closed when the task runs. ` +
+        'Pass what the task needs of it instead: ids, values, the path of a file ' +
+        '(docs/capturing.md; not checked in production).',
+    );
+  }
+
   line(task: Task, message: string): void {
     this.logger.log(`${title(task)}: ${message}`);
   }

@@ -8,6 +8,7 @@ import { describeTask, type TaskInfo } from '../observe/task-info.js';
 import type { TaskRecords } from '../observe/task-records.js';
 import type { TaskStats } from '../observe/task-stats.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
+import type { MethodIntake } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
@@ -30,6 +31,11 @@ export class TaskRunner {
     taskEvents: TaskEvents,
   ) {
     this.events = taskEvents.stream;
+  }
+
+  /** @internal What code inside this application's tasks and requests knows it by. */
+  get home(): MethodIntake {
+    return this.intake;
   }
 
   /**

@@ -28,7 +28,7 @@ const ARROWS = {
   collect: 'task errors options engine observe',
   release: 'collect task engine observe options errors',
   run: 'task engine errors options observe collect',
-  'run/threads': 'run task errors piscina',
+  'run/threads': 'run task errors options piscina',
   engine: 'task',
   'engine/memory': 'engine task errors',
   'engine/journal': 'engine/memory engine task errors lmdb',

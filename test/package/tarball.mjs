@@ -60,11 +60,25 @@ function pack(home) {
 function installPeers(home) {
   const declared = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
   const needed = declared.filter((name) => !manifest.peerDependenciesMeta?.[name]?.optional);
-  for (const name of [...needed, '@types/node']) {
-    const link = join(home, 'node_modules', name);
-    mkdirSync(dirname(link), { recursive: true });
-    symlinkSync(join(ROOT, 'node_modules', name), link, 'junction');
-  }
+  for (const name of [...needed, '@types/node']) linkPackage(home, name);
+}
+
+function linkPackage(home, name) {
+  const link = join(home, 'node_modules', name);
+  mkdirSync(dirname(link), { recursive: true });
+  symlinkSync(join(ROOT, 'node_modules', name), link, 'junction');
+}
+
+/** An optional peer that is missed says so in one line; installed, it serves both kinds of consumer. */
+function checkThreads(home) {
+  const without = spawnSync(process.execPath, ['threads.mjs'], { cwd: home, encoding: 'utf8' });
+  assert.ok(without.status !== 0, 'threads ran without piscina');
+  const lines = without.stderr.split('\n').filter((line) => line.includes('npm install piscina'));
+  assert.equal(lines.length, 1, `expected one line about piscina:\n${without.stderr}`);
+  linkPackage(home, 'piscina');
+  const esm = run(process.execPath, ['threads.mjs'], home);
+  const cjs = run(process.execPath, ['threads.cjs'], home);
+  return `told in one line without piscina; with it, ESM: ${esm}; CommonJS: ${cjs}`;
 }
 
 function files(folder) {
@@ -104,6 +118,7 @@ try {
 
   console.log(`ESM: ${run(process.execPath, ['consumer.mjs'], home)}`);
   console.log(`CommonJS: ${run(process.execPath, ['consumer.cjs'], home)}`);
+  console.log(`threads: ${checkThreads(home)}`);
   run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', home], home);
   console.log('types: checked from ESM and from CommonJS');
 } catch (error) {

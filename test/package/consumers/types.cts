@@ -1,4 +1,5 @@
 import library = require('nestjs-background-tasks');
+import threads = require('nestjs-background-tasks/threads');
 
 const task = (name: string, times: number) => `${name} ${times}`;
 
@@ -9,3 +10,5 @@ export function greet(runner: library.TaskRunner): library.TaskHandle {
 }
 
 export const configured = library.BackgroundTasksModule.forRoot();
+
+export const inThreads = threads.threadFunction<typeof task>(new URL('file:///task.js'), 'task');

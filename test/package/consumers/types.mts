@@ -1,5 +1,10 @@
 import type { DynamicModule } from '@nestjs/common';
 import { BackgroundTasksModule, type TaskHandle, type TaskRunner } from 'nestjs-background-tasks';
+import {
+  BackgroundTasksThreadsModule,
+  threadFunction,
+  transfer,
+} from 'nestjs-background-tasks/threads';
 
 export const configured: DynamicModule = BackgroundTasksModule.forRoot({
   retry: { attempts: 3, delay: '1s' },
@@ -14,4 +19,23 @@ export function greet(runner: TaskRunner): TaskHandle {
   // @ts-expect-error a queue is named by a string
   runner.addTask({ queue: 1 }, task, 'Ada', 2);
   return runner.addTask(task, 'Ada', 2);
+}
+
+export const threads: DynamicModule = BackgroundTasksThreadsModule.forRoot({
+  threads: 2,
+  idleTimeout: '30s',
+});
+
+const resize = (path: string, width: number): number => path.length * width;
+const resizeInThread = threadFunction<typeof resize>(
+  new URL('./resize.js', import.meta.url),
+  'resize',
+);
+
+export function thumbnail(runner: TaskRunner): Promise<number> {
+  // @ts-expect-error the second argument is a number
+  runner.addTask(resizeInThread, 'a.png', 'wide');
+  runner.addTask(resizeInThread, 'a.png', 320);
+  const bytes: Uint8Array = transfer(new Uint8Array(8));
+  return resizeInThread('a.png', bytes.byteLength);
 }

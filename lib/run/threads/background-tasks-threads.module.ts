@@ -1,0 +1,77 @@
+import {
+  ConfigurableModuleBuilder,
+  Inject,
+  Logger,
+  Module,
+  type DynamicModule,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { TaskRunner } from '../task-runner.js';
+import { closePool, openPool } from './open-pools.js';
+import { DuplicateThreadsModuleError } from './thread.errors.js';
+import { toThreadPoolSettings, type BackgroundTasksThreadsOptions } from './thread-options.js';
+import { ThreadPool } from './thread-pool.js';
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
+  new ConfigurableModuleBuilder<BackgroundTasksThreadsOptions>({
+    moduleName: 'BackgroundTasksThreads',
+  })
+    .setClassMethodName('forRoot')
+    .setFactoryMethodName('createBackgroundTasksThreadsOptions')
+    .build();
+
+/** What `forRootAsync()` takes: one of `useFactory`, `useClass` and `useExisting`. */
+export type BackgroundTasksThreadsAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
+
+/**
+ * The threads of an application, for its thread functions: import it once, in the root module, next to
+ * `BackgroundTasksModule`. It has nothing to inject.
+ */
+@Module({
+  providers: [
+    {
+      provide: ThreadPool,
+      inject: [MODULE_OPTIONS_TOKEN],
+      useFactory: (options: BackgroundTasksThreadsOptions) =>
+        new ThreadPool(toThreadPoolSettings(options), new Logger('BackgroundTasks')),
+    },
+  ],
+})
+export class BackgroundTasksThreadsModule
+  extends ConfigurableModuleClass
+  implements OnModuleInit, OnApplicationShutdown
+{
+  /** @internal */
+  constructor(
+    @Inject(ThreadPool) private readonly pool: ThreadPool,
+    @Inject(TaskRunner) private readonly runner: TaskRunner,
+  ) {
+    super();
+  }
+
+  /**
+   * @param options defaults to one thread less than there are cores, at least one
+   * @throws UnknownOptionError, InvalidOptionError at start-up
+   */
+  static override forRoot(options: BackgroundTasksThreadsOptions = {}): DynamicModule {
+    return super.forRoot(options);
+  }
+
+  /** Options from other providers. @throws UnknownOptionError, InvalidOptionError at start-up */
+  static override forRootAsync(options: BackgroundTasksThreadsAsyncOptions): DynamicModule {
+    return super.forRootAsync(options);
+  }
+
+  onModuleInit(): void {
+    if (!openPool(this.runner.home, this.pool)) {
+      throw new DuplicateThreadsModuleError();
+    }
+  }
+
+  /** After the drain, which is over before the last hooks of all other modules begin. */
+  async onApplicationShutdown(): Promise<void> {
+    closePool(this.pool);
+    await this.pool.close();
+  }
+}

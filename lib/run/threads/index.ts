@@ -1,0 +1,19 @@
+export {
+  BackgroundTasksThreadsModule,
+  type BackgroundTasksThreadsAsyncOptions,
+} from './background-tasks-threads.module.js';
+export { threadFunction, type ThreadFunction } from './thread-function.js';
+export type { BackgroundTasksThreadsOptions } from './thread-options.js';
+export {
+  DuplicateThreadsModuleError,
+  MissingPeerError,
+  NoThreadPoolError,
+  ThreadArgumentError,
+  ThreadExitedError,
+  ThreadFunctionError,
+  ThreadOutOfMemoryError,
+  ThreadPoolClosedError,
+  ThreadQueueFullError,
+  ThreadResultError,
+} from './thread.errors.js';
+export { transfer } from './transfer.js';

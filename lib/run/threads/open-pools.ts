@@ -1,0 +1,58 @@
+import { ambient, type MethodIntake } from '../../task/ambient.js';
+import { NoThreadPoolError } from './thread.errors.js';
+import type { ThreadPool } from './thread-pool.js';
+
+/**
+ * A thread function is made when its file is loaded, before there is any application, and finds its
+ * pool when it is called: by the task or the request around it.
+ */
+const byApplication = new WeakMap<MethodIntake, ThreadPool>();
+/** For calls without either, at start-up or from a timer, where it can be one only. */
+const open = new Set<ThreadPool>();
+
+/** @returns whether this is the application's first */
+export function openPool(application: MethodIntake, pool: ThreadPool): boolean {
+  const known = byApplication.get(application);
+  if (known !== undefined && open.has(known)) {
+    return false;
+  }
+  byApplication.set(application, pool);
+  open.add(pool);
+  return true;
+}
+
+/** A task that outlives its application still finds the pool, and hears from it. */
+export function closePool(pool: ThreadPool): void {
+  open.delete(pool);
+}
+
+/** @throws NoThreadPoolError */
+export function poolHere(functionName: string): ThreadPool {
+  const application = ambient.getStore()?.intake;
+  if (application !== undefined) {
+    const pool = byApplication.get(application);
+    if (pool === undefined) {
+      throw new NoThreadPoolError(
+        functionName,
+        'this application has none. Import BackgroundTasksThreadsModule.forRoot() in its root module.',
+      );
+    }
+    return pool;
+  }
+  const [only, ...others] = open;
+  if (only === undefined) {
+    throw new NoThreadPoolError(
+      functionName,
+      'no application with BackgroundTasksThreadsModule is running. In a unit test call the function ' +
+        'itself, imported from its file.',
+    );
+  }
+  if (others.length > 0) {
+    throw new NoThreadPoolError(
+      functionName,
+      'several applications are running, so that outside of a task and a request nobody can tell ' +
+        'whose thread it should be.',
+    );
+  }
+  return only;
+}

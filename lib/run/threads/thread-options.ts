@@ -1,0 +1,98 @@
+import { availableParallelism } from 'node:os';
+import type { ResourceLimits } from 'node:worker_threads';
+import { InvalidOptionError } from '../../errors/misuse.errors.js';
+import {
+  checkCount,
+  checkDuration,
+  checkShape,
+  describe,
+  type Check,
+  type Shape,
+} from '../../options/checks.js';
+import { toMilliseconds, type Duration } from '../../task/duration.js';
+
+/** What `BackgroundTasksThreadsModule.forRoot()` takes. Every option has a default. */
+export interface BackgroundTasksThreadsOptions {
+  /** How many threads there are at most; none is started before it is needed. @default cores − 1, at least 1 */
+  threads?: number;
+  /** A thread that has had nothing to do for this long is released. @default '10s' */
+  idleTimeout?: Duration;
+  /** How many calls may wait for a thread; one more fails with a ThreadQueueFullError. @default 1_000 */
+  maxQueue?: number;
+  /**
+   * What each thread may use, in megabytes, as Node's `Worker` takes it. A thread that needs more is
+   * ended, and its task fails with a ThreadOutOfMemoryError.
+   * @default Node's own
+   */
+  resourceLimits?: ResourceLimits;
+  /**
+   * Node's options for each thread, in place of the process's own, for example
+   * `['--import', '@oxc-node/core/register']` where a test runner compiles TypeScript in its own way
+   * and threads have to do without it.
+   * @default those of the process
+   */
+  execArgv?: string[];
+}
+
+/** {@link BackgroundTasksThreadsOptions}, checked and filled in. */
+export interface ThreadPoolSettings {
+  readonly threads: number;
+  readonly idleTimeoutMs: number;
+  readonly maxQueue: number;
+  readonly resourceLimits: ResourceLimits | undefined;
+  readonly execArgv: string[] | undefined;
+}
+
+const DEFAULT_IDLE_TIMEOUT: Duration = '10s';
+const DEFAULT_MAX_QUEUE = 1_000;
+
+const checkMegabytes: Check = (value, path) => {
+  if (typeof value !== 'number' || !(value > 0)) {
+    throw new InvalidOptionError(path, `expected a number above 0, got ${describe(value)}.`);
+  }
+};
+
+const checkMaxQueue: Check = (value, path) => {
+  if (value !== 0) {
+    checkCount(value, path);
+  }
+};
+
+const checkThreads: Check = (value, path) => {
+  if (value === Number.POSITIVE_INFINITY) {
+    throw new InvalidOptionError(path, 'expected a number that ends: a thread is not for free.');
+  }
+  checkCount(value, path);
+};
+
+const LIMITS_SHAPE: Shape<ResourceLimits> = {
+  maxOldGenerationSizeMb: checkMegabytes,
+  maxYoungGenerationSizeMb: checkMegabytes,
+  codeRangeSizeMb: checkMegabytes,
+  stackSizeMb: checkMegabytes,
+};
+
+const SHAPE: Shape<BackgroundTasksThreadsOptions> = {
+  threads: checkThreads,
+  idleTimeout: checkDuration,
+  maxQueue: checkMaxQueue,
+  resourceLimits: (value, path) => checkShape<ResourceLimits>(value, path, LIMITS_SHAPE),
+  execArgv: (value, path) => {
+    if (!Array.isArray(value) || value.some((each) => typeof each !== 'string')) {
+      throw new InvalidOptionError(path, `expected an array of strings, got ${describe(value)}.`);
+    }
+  },
+};
+
+/** @throws UnknownOptionError, InvalidOptionError */
+export function toThreadPoolSettings(options: BackgroundTasksThreadsOptions): ThreadPoolSettings {
+  checkShape<BackgroundTasksThreadsOptions>(options, '', SHAPE);
+  const { threads, idleTimeout, maxQueue, resourceLimits, execArgv } = options;
+  return Object.freeze({
+    threads: threads ?? Math.max(1, availableParallelism() - 1),
+    idleTimeoutMs: toMilliseconds(idleTimeout ?? DEFAULT_IDLE_TIMEOUT) ?? 0,
+    maxQueue: maxQueue ?? DEFAULT_MAX_QUEUE,
+    resourceLimits,
+    execArgv,
+  });
+}

@@ -1,0 +1,199 @@
+import { fileURLToPath } from 'node:url';
+import type { Piscina } from 'piscina';
+import type { LoggerService } from '@nestjs/common';
+import { loadPiscina } from './load-piscina.js';
+import { isSendable, putTogether } from './sent-error.js';
+import type { ThreadCall, ThreadReply } from './thread-call.js';
+import {
+  ThreadArgumentError,
+  ThreadExitedError,
+  ThreadFunctionError,
+  ThreadOutOfMemoryError,
+  ThreadPoolClosedError,
+  ThreadQueueFullError,
+  ThreadResultError,
+} from './thread.errors.js';
+import type { ThreadPoolSettings } from './thread-options.js';
+import { transferListOf } from './transfer.js';
+
+const piscina = loadPiscina();
+
+/** The same file name as this one's, so that it is found among sources and in the built package. */
+const THREAD_FILE = fileURLToPath(
+  new URL(`./thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
+);
+
+/** One call of a thread function, from here to its thread and back. */
+interface Journey {
+  readonly functionName: string;
+  readonly call: ThreadCall;
+  /** Aborted by the task's signal, or where no thread can be had. */
+  readonly controller: AbortController;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/**
+ * The threads of one application. The queue is here, not in piscina: a call is passed on only when
+ * there is a thread for it, or room for one more. piscina starts no thread for what it has queued
+ * once the last one was ended by an abort, an exit or a lack of memory, and what waits there would
+ * wait for ever.
+ */
+export class ThreadPool {
+  private readonly waiting = new Set<Journey>();
+  private readonly running = new Set<Journey>();
+  private threads: Piscina | undefined;
+  private lastFailure: Error | undefined;
+  private isClosed = false;
+
+  constructor(
+    private readonly settings: ThreadPoolSettings,
+    private readonly logger: LoggerService,
+  ) {}
+
+  /** How many threads there are just now. */
+  get size(): number {
+    return this.threads?.threads.length ?? 0;
+  }
+
+  /**
+   * @param signal ends the thread when it aborts; the promise rejects with its reason
+   * @throws (rejects) what the function throws, and BackgroundTasksError where it cannot run
+   */
+  async run(functionName: string, call: ThreadCall, signal?: AbortSignal): Promise<unknown> {
+    signal?.throwIfAborted();
+    if (this.isClosed) {
+      throw new ThreadPoolClosedError(functionName);
+    }
+    const { threads, maxQueue } = this.settings;
+    if (this.running.size >= threads && this.waiting.size >= maxQueue) {
+      throw new ThreadQueueFullError(functionName, maxQueue);
+    }
+    const controller = new AbortController();
+    const abort = (): void => controller.abort(signal?.reason);
+    signal?.addEventListener('abort', abort, { once: true });
+    try {
+      return await new Promise((resolve, reject) => {
+        const journey: Journey = { functionName, call, controller, resolve, reject };
+        controller.signal.addEventListener('abort', () => {
+          this.waiting.delete(journey);
+          reject(controller.signal.reason);
+        });
+        this.waiting.add(journey);
+        this.dispatch();
+      });
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Ends all threads, whatever they do. What waits or runs fails with a ThreadPoolClosedError. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    for (const { functionName, controller } of [...this.waiting, ...this.running]) {
+      controller.abort(new ThreadPoolClosedError(functionName));
+    }
+    await this.threads?.destroy();
+  }
+
+  private dispatch(): void {
+    for (const journey of this.waiting) {
+      if (this.running.size >= this.settings.threads || this.isClosed) {
+        return;
+      }
+      this.waiting.delete(journey);
+      this.running.add(journey);
+      void this.travel(journey);
+    }
+  }
+
+  /** Never rejects: what it comes to is the journey's. */
+  private async travel(journey: Journey): Promise<void> {
+    const { call, controller, reject } = journey;
+    try {
+      this.threads ??= this.start();
+      const reply = (await this.threads.run(call, {
+        name: 'callInThread',
+        signal: controller.signal,
+        transferList: transferListOf(call.args),
+      })) as ThreadReply;
+      settle(journey, reply);
+    } catch (error) {
+      // After an abort this comes too late: the journey has its reason already.
+      reject(explain(error as Error & { readonly code?: unknown }, journey));
+    } finally {
+      this.running.delete(journey);
+      this.dispatch();
+    }
+  }
+
+  private start(): Piscina {
+    const { threads, idleTimeoutMs, resourceLimits, execArgv } = this.settings;
+    const pool = new piscina.Piscina({
+      filename: THREAD_FILE,
+      name: 'callInThread',
+      minThreads: 0,
+      maxThreads: threads,
+      idleTimeout: idleTimeoutMs,
+      // With a thread blocked between two calls, what the last one left behind would stand still.
+      atomics: 'disabled',
+      recordTiming: false,
+      ...(resourceLimits && { resourceLimits }),
+      ...(execArgv && { execArgv }),
+    });
+    // Nobody waits for a thread that fails outside of any call.
+    pool.on('error', (error: Error) => {
+      this.lastFailure = error;
+      this.logger.warn(`A thread failed outside of any call: ${error.message}`);
+    });
+    // Later, when the calls of the thread that is gone have been told, and the next has begun.
+    pool.on('workerDestroy', () => setImmediate(() => this.rescue(pool)));
+    return pool;
+  }
+
+  /** Threads that cannot even start leave calls behind for which there will never be one. */
+  private rescue(pool: Piscina): void {
+    if (pool.threads.length === 0) {
+      for (const { functionName, controller } of this.running) {
+        const cause = this.lastFailure;
+        const how =
+          cause === undefined ? 'it could not start.' : `it could not start: ${cause.message}`;
+        controller.abort(new ThreadExitedError(functionName, how, { cause }));
+      }
+    }
+  }
+}
+
+function settle({ functionName, call, resolve, reject }: Journey, reply: ThreadReply): void {
+  switch (reply.kind) {
+    case 'returned':
+      return resolve(reply.value);
+    case 'threw':
+      return reject(putTogether(reply.error));
+    case 'unsendable':
+      return reject(new ThreadResultError(functionName, reply.problem));
+    case 'missing': {
+      const cause = reply.error && putTogether(reply.error);
+      const why = cause instanceof Error ? `: ${cause.message}` : '.';
+      return reject(new ThreadFunctionError(`${call.href}: ${reply.problem}${why}`, { cause }));
+    }
+  }
+}
+
+/** What a pool reports is never the function's own error: that one comes as a reply. */
+function explain(
+  error: Error & { readonly code?: unknown },
+  { functionName, call }: Journey,
+): Error {
+  if (error.name === 'DataCloneError') {
+    const index = call.args.findIndex((arg) => !isSendable(arg));
+    return new ThreadArgumentError(functionName, index < 0 ? undefined : index, { cause: error });
+  }
+  if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') {
+    return new ThreadOutOfMemoryError(functionName, { cause: error });
+  }
+  const code = /^worker exited with code: (\d+)$/.exec(error.message)?.[1];
+  return code === undefined
+    ? new ThreadExitedError(functionName, `nobody caught ${String(error)}`, { cause: error })
+    : new ThreadExitedError(functionName, `something called process.exit(${code}).`);
+}

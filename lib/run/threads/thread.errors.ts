@@ -1,0 +1,135 @@
+import { BackgroundTasksError } from '../../errors/background-tasks.error.js';
+
+/** The package that this subpath is built on is not installed. */
+export class MissingPeerError extends BackgroundTasksError {
+  readonly code = 'BGT_MISSING_PEER';
+
+  constructor(
+    readonly peer: string,
+    subpath: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${subpath} needs the package "${peer}". Install it: npm install ${peer}`, options);
+  }
+}
+
+/** What was to run in a thread cannot be found there: a wrong URL, a file or an export that is not there. */
+export class ThreadFunctionError extends BackgroundTasksError {
+  readonly code = 'BGT_THREAD_FUNCTION';
+}
+
+/** A thread function was called where no application with a thread pool is to be seen. */
+export class NoThreadPoolError extends BackgroundTasksError {
+  readonly code = 'BGT_THREAD_NO_POOL';
+
+  constructor(
+    readonly functionName: string,
+    why: string,
+  ) {
+    super(`${functionName}() runs in a thread, and ${why}`);
+  }
+}
+
+/** All threads are busy and as many calls wait as may. Nest answers a request that it fails with 503. */
+export class ThreadQueueFullError extends BackgroundTasksError {
+  readonly code = 'BGT_THREAD_QUEUE_FULL';
+  // The shape of an http-errors error, which is what Nest looks for; the message is not for clients.
+  readonly status = 503;
+  readonly statusCode = 503;
+  readonly expose = false;
+
+  constructor(
+    readonly functionName: string,
+    readonly maxQueue: number,
+  ) {
+    super(
+      `${functionName}() cannot wait for a thread: ${maxQueue} calls do already. Give its queue less ` +
+        'concurrency, or raise maxQueue in BackgroundTasksThreadsModule.forRoot().',
+    );
+  }
+}
+
+/** The application has shut down, and its threads with it. */
+export class ThreadPoolClosedError extends BackgroundTasksError {
+  readonly code = 'BGT_THREAD_POOL_CLOSED';
+
+  constructor(readonly functionName: string) {
+    super(`${functionName}() has no thread: the application has shut down.`);
+  }
+}
+
+/** An argument cannot travel into a thread. */
+export class ThreadArgumentError extends BackgroundTasksError {
+  readonly code = 'BGT_THREAD_ARGUMENT';
+
+  constructor(
+    readonly functionName: string,
+    /** Which one, from 0; `undefined` where it is only the lot of them that cannot. */
+    readonly index: number | undefined,
+    options: ErrorOptions & { readonly cause: Error },
+  ) {
+    const which = index === undefined ? 'The arguments' : `Argument ${index + 1}`;
+    super(
+      `${which} of ${functionName}() cannot be sent to a thread: ${options.cause.message} Pass plain ` +
+        'data (strings, numbers, arrays, maps, buffers, …), no functions and no open resources. A ' +
+        'buffer passed with transfer() is gone with the first attempt.',
+      options,
+    );
+  }
+}
+
+/** What the function returned cannot travel back. */
+export class ThreadResultError extends BackgroundTasksError {
+  readonly code = 'BGT_THREAD_RESULT';
+
+  constructor(
+    readonly functionName: string,
+    problem: string,
+  ) {
+    super(
+      `What ${functionName}() returned cannot be sent back from its thread: ${problem} Return plain ` +
+        'data (strings, numbers, arrays, maps, buffers, …) or nothing.',
+    );
+  }
+}
+
+/** The thread ended while the function ran: `process.exit()`, or an exception that nobody caught. */
+export class ThreadExitedError extends BackgroundTasksError {
+  readonly code = 'BGT_THREAD_EXITED';
+
+  constructor(
+    readonly functionName: string,
+    how: string,
+    options?: ErrorOptions,
+  ) {
+    super(`The thread of ${functionName}() ended before the function did: ${how}`, options);
+  }
+}
+
+/** The thread needed more memory than `resourceLimits` grants. */
+export class ThreadOutOfMemoryError extends BackgroundTasksError {
+  readonly code = 'BGT_THREAD_OUT_OF_MEMORY';
+
+  constructor(
+    readonly functionName: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `The thread of ${functionName}() ran out of memory. Give it less at a time, or raise ` +
+        'resourceLimits.maxOldGenerationSizeMb in BackgroundTasksThreadsModule.forRoot().',
+      options,
+    );
+  }
+}
+
+/** The module was imported more than once into one application. */
+export class DuplicateThreadsModuleError extends BackgroundTasksError {
+  readonly code = 'BGT_THREAD_DUPLICATE_MODULE';
+
+  constructor() {
+    super(
+      'BackgroundTasksThreadsModule is registered more than once in this application. Call forRoot() ' +
+        'once, in the root module: all thread functions share its threads.',
+    );
+  }
+}

@@ -1,0 +1,78 @@
+import { createRequire } from 'node:module';
+import type * as PiscinaPackage from 'piscina';
+import { takeApart } from './sent-error.js';
+import type { ThreadCall, ThreadReply } from './thread-call.js';
+import { transferListOf } from './transfer.js';
+
+type Callable = (...args: readonly unknown[]) => unknown;
+
+/** What each thread of a pool runs: finds the function that is meant, calls it, and tells how it went. */
+export async function callInThread(call: ThreadCall): Promise<ThreadReply> {
+  const found = await find(call);
+  if (typeof found !== 'function') {
+    return found;
+  }
+  let reply: ThreadReply;
+  try {
+    reply = { kind: 'returned', value: await found(...call.args) };
+  } catch (error) {
+    return { kind: 'threw', error: takeApart(error) };
+  }
+  const transferList = transferListOf([reply.value]);
+  return transferList.length > 0 ? moving(reply, transferList) : checked(reply);
+}
+
+async function find({ href, exportName }: ThreadCall): Promise<Callable | ThreadReply> {
+  let exports: Record<string, unknown>;
+  try {
+    exports = (await import(href)) as Record<string, unknown>;
+  } catch (error) {
+    return { kind: 'missing', problem: 'it cannot be loaded', error: takeApart(error) };
+  }
+  // Of a CommonJS module not every export is recognised from outside.
+  const inner = exports['default'] as Record<string, unknown> | null | undefined;
+  const candidate = [exports[exportName], inner?.[exportName]].find(isCallable);
+  if (candidate !== undefined) {
+    return candidate;
+  }
+  const names = Object.keys(exports).filter((name) => isCallable(exports[name]));
+  const known =
+    names.length === 0 ? 'it exports no function' : `its functions: ${names.join(', ')}`;
+  return { kind: 'missing', problem: `it exports no function "${exportName}" (${known})` };
+}
+
+function isCallable(value: unknown): value is Callable {
+  return typeof value === 'function';
+}
+
+/** Found here, a result that cannot be sent costs its task an error; found later, the whole thread. */
+function checked(reply: Extract<ThreadReply, { kind: 'returned' }>): ThreadReply {
+  if (isPlainlySendable(reply.value)) {
+    return reply;
+  }
+  try {
+    structuredClone(reply.value);
+    return reply;
+  } catch (error) {
+    return { kind: 'unsendable', problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Most results are one of these, and need no trial, which for a large buffer would be dear. */
+function isPlainlySendable(value: unknown): boolean {
+  return (
+    ArrayBuffer.isView(value) ||
+    value instanceof ArrayBuffer ||
+    (typeof value !== 'object' && typeof value !== 'function' && typeof value !== 'symbol') ||
+    value === null
+  );
+}
+
+function moving(reply: ThreadReply, transferList: readonly ArrayBuffer[]): ThreadReply {
+  // Not at the top: most threads never need it.
+  const { move, transferableSymbol, valueSymbol } = createRequire(import.meta.url)(
+    'piscina',
+  ) as typeof PiscinaPackage;
+  const moved = { [transferableSymbol]: transferList, [valueSymbol]: reply };
+  return move(moved as never) as unknown as ThreadReply;
+}

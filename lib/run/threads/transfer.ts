@@ -1,0 +1,38 @@
+/** Registered: the copy of this file that a thread loads must know it too. */
+const TRANSFER = Symbol.for('nestjs-background-tasks:transfer');
+
+/**
+ * Marks a buffer to be handed over instead of copied, when it is an argument or the result of a
+ * thread function. Whoever passes it on has an empty buffer afterwards; so has a second attempt of
+ * the same task, which fails: transfer what you load in the task's body, not what you add it with.
+ *
+ * Of a view of a part of a larger buffer (as small Node buffers are) a copy is sent, since the rest
+ * would go with it.
+ *
+ * @returns the same `value`
+ */
+export function transfer<T extends ArrayBuffer | ArrayBufferView>(value: T): T {
+  Object.defineProperty(value, TRANSFER, { value: true, configurable: true });
+  return value;
+}
+
+/** What of these values is to be handed over. */
+export function transferListOf(values: readonly unknown[]): ArrayBuffer[] {
+  return values.filter(isMarked).flatMap(toBuffer);
+}
+
+function isMarked(value: unknown): value is ArrayBuffer | ArrayBufferView {
+  return typeof value === 'object' && value !== null && TRANSFER in value;
+}
+
+function toBuffer(value: ArrayBuffer | ArrayBufferView): ArrayBuffer[] {
+  const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
+  // An empty one may have been handed over before. Node 20 would send that and never deliver it; the
+  // copy that is tried instead fails.
+  const isWhole = value.byteLength > 0 && value.byteLength === buffer.byteLength;
+  return isWhole && !isShared(buffer) ? [buffer as ArrayBuffer] : [];
+}
+
+function isShared(buffer: ArrayBufferLike): boolean {
+  return Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]';
+}

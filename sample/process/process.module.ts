@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { UploadsModule } from '../uploads/uploads.module.js';
+import { ProcessController } from './process.controller.js';
+
+/** Two seconds of work on an upload, waited for or not: the headline benchmark. */
+@Module({ imports: [UploadsModule], controllers: [ProcessController] })
+export class ProcessModule {}

@@ -1,0 +1,19 @@
+import { Module, type OnModuleInit } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import type { FastifyInstance } from 'fastify';
+import { UploadInterceptor } from './upload.interceptor.js';
+
+/** For the scenarios that take a file. */
+@Module({ providers: [UploadInterceptor], exports: [UploadInterceptor] })
+export class UploadsModule implements OnModuleInit {
+  constructor(private readonly host: HttpAdapterHost) {}
+
+  /** Fastify refuses what nobody parses; forms are read by the interceptor, from the stream. */
+  onModuleInit(): void {
+    if (this.host.httpAdapter.getType() === 'fastify') {
+      this.host.httpAdapter
+        .getInstance<FastifyInstance>()
+        .addContentTypeParser('multipart/form-data', (_request, _payload, done) => done(null));
+    }
+  }
+}

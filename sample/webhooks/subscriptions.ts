@@ -1,0 +1,31 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+
+/** Somebody who wants to be told. */
+export interface Subscription {
+  readonly id: string;
+  readonly url: string;
+  /** What its deliveries are signed with. */
+  readonly secret: string;
+}
+
+/** A database in an application that means it. */
+@Injectable()
+export class Subscriptions {
+  private readonly byId = new Map<string, Subscription>();
+
+  get all(): readonly Subscription[] {
+    return [...this.byId.values()];
+  }
+
+  add(url: string): Subscription {
+    const secret = randomBytes(24).toString('base64url');
+    const subscription: Subscription = { id: randomUUID(), url, secret };
+    this.byId.set(subscription.id, subscription);
+    return subscription;
+  }
+
+  find(id: string): Subscription | undefined {
+    return this.byId.get(id);
+  }
+}

@@ -1,0 +1,179 @@
+import { once } from 'node:events';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { isSignedBy } from '../../../sample/webhooks/signature.js';
+import type { Subscription } from '../../../sample/webhooks/subscriptions.js';
+import { WebhookOptions } from '../../../sample/webhooks/webhook-options.js';
+import type { Reply } from '../support/client.js';
+import { EXPRESS } from '../support/platforms.js';
+import type { RunningApp } from '../support/running-app.js';
+import { bodyOf, getJson } from './requests.js';
+import { startSample } from './start-sample.js';
+
+interface Answer {
+  readonly status: number;
+  readonly headers?: Record<string, string>;
+}
+
+/** Somebody who has registered: answers as it is told, and then with 204. */
+class Receiver {
+  readonly received: { readonly body: string; readonly headers: IncomingHttpHeaders }[] = [];
+  readonly answers: Answer[] = [];
+  private readonly server: Server = createServer((request, response) => {
+    void this.answer(request, response);
+  });
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/hook`;
+  }
+
+  async listen(): Promise<void> {
+    await once(this.server.listen(0, '127.0.0.1'), 'listening');
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.received.push({ body: await text(request), headers: request.headers });
+    const { status, headers } = this.answers.shift() ?? { status: 204 };
+    response.writeHead(status, headers).end();
+  }
+
+  close(): void {
+    this.server.closeAllConnections();
+    this.server.close();
+  }
+}
+
+describe('sample: webhooks', () => {
+  let app: RunningApp;
+  let receiver: Receiver;
+
+  beforeEach(async () => {
+    receiver = new Receiver();
+    await receiver.listen();
+    app = await startSample(EXPRESS);
+    app.nest.get(WebhookOptions).allowPrivate = true;
+  });
+
+  afterEach(() => receiver.close());
+
+  const register = (url: string): Promise<Reply> =>
+    app.request('/webhooks', { method: 'POST', body: { url } });
+
+  const publish = async (data?: unknown): Promise<string[]> => {
+    const body = { type: 'user.closed', data };
+    const reply = await app.request('/webhooks/events', { method: 'POST', body });
+    expect(reply.status).toBe(202);
+    const { deliveries }: { deliveries: string[] } = bodyOf(reply);
+    return deliveries;
+  };
+
+  it('delivers what has happened, signed with the secret of the registration', async () => {
+    const { secret }: Subscription = bodyOf(await register(receiver.url));
+    const [delivery = ''] = await publish({ id: 1 });
+    await app.untilSettled(1);
+    expect(await getJson(app, delivery)).toMatchObject({ status: 'completed', attempts: 1 });
+    const [received] = receiver.received;
+    const body = received?.body ?? '';
+    const headers = received?.headers ?? {};
+    expect(JSON.parse(body)).toMatchObject({ type: 'user.closed', data: { id: 1 } });
+    const timestamp = String(headers['x-webhook-timestamp']);
+    const signature = String(headers['x-webhook-signature']);
+    expect(isSignedBy(secret, timestamp, body, signature)).toBe(true);
+    expect(isSignedBy('another', timestamp, body, signature)).toBe(false);
+    expect(isSignedBy(secret, timestamp, `${body} `, signature)).toBe(false);
+  });
+
+  it('tries again after 5xx, with the same id', async () => {
+    receiver.answers.push({ status: 500 }, { status: 502 });
+    await register(receiver.url);
+    await publish();
+    expect(await app.untilSettled(1)).toMatchObject([{ type: 'completed', attempt: 3 }]);
+    const ids = receiver.received.map(({ body }) => (JSON.parse(body) as { id: string }).id);
+    expect(new Set(ids).size).toBe(1);
+    expect(ids).toHaveLength(3);
+  });
+
+  it('tries again where nobody answers', async () => {
+    await register(receiver.url);
+    receiver.close();
+    const [delivery = ''] = await publish();
+    await app.untilSeen('retrying', 'webhooks.deliver');
+    expect(await getJson(app, delivery)).toMatchObject({ attempts: 1 });
+    await app.runner.cancel(delivery.split('/').at(-1) ?? '');
+  });
+
+  it('waits as long as the receiver asks for', async () => {
+    receiver.answers.push({ status: 503, headers: { 'retry-after': '1' } });
+    await register(receiver.url);
+    await publish();
+    expect(await app.untilSettled(1)).toMatchObject([{ type: 'completed', attempt: 2 }]);
+    expect(app.history.find(({ type }) => type === 'retrying')).toMatchObject({ delayMs: 1_000 });
+  });
+
+  it.each([400, 404, 410, 301])('takes %i for an answer', async (status) => {
+    receiver.answers.push({ status, headers: { location: receiver.url } });
+    await register(receiver.url);
+    const [delivery = ''] = await publish();
+    await app.untilSettled(1);
+    expect(await getJson(app, delivery)).toMatchObject({
+      status: 'failed',
+      attempts: 1,
+      reason: `${receiver.url} answered ${status}.`,
+    });
+    expect(receiver.received).toHaveLength(1);
+  });
+
+  it('shows all of it with the receiver that the sample has', async () => {
+    await register(`http://127.0.0.1:${app.port}/webhook-receiver?failures=1`);
+    await publish({ id: 7 });
+    expect(await app.untilSettled(1)).toMatchObject([{ type: 'completed', attempt: 2 }]);
+    expect(await getJson(app, '/webhook-receiver')).toMatchObject([
+      { body: { data: { id: 7 } }, isSigned: true },
+    ]);
+  });
+
+  describe('without permission for private addresses', () => {
+    it.each([
+      'http://127.0.0.1:9/',
+      'http://localhost/',
+      'http://[::1]/',
+      'http://[::ffff:10.0.0.1]/',
+      'http://10.1.2.3/',
+      'http://192.168.1.1/',
+      'http://169.254.169.254/latest/meta-data',
+      'http://0x7f.1/',
+    ])('refuses %s', async (url) => {
+      app.nest.get(WebhookOptions).allowPrivate = false;
+      expect((await register(url)).status).toBe(422);
+    });
+
+    it('delivers nothing to them either, whatever was registered', async () => {
+      await register(receiver.url);
+      app.nest.get(WebhookOptions).allowPrivate = false;
+      const [delivery = ''] = await publish();
+      await app.untilSettled(1);
+      expect(await getJson(app, delivery)).toMatchObject({
+        status: 'failed',
+        attempts: 1,
+        reason: expect.stringContaining('not a public address'),
+      });
+      expect(receiver.received).toEqual([]);
+    });
+  });
+
+  it('refuses what is no URL, and events without a type', async () => {
+    expect((await register('not a url')).status).toBe(422);
+    expect((await register('file:///etc/passwd')).status).toBe(422);
+    const reply = await app.request('/webhooks/events', { method: 'POST', body: {} });
+    expect(reply.status).toBe(422);
+    expect((await app.request('/webhooks/deliveries/none')).status).toBe(404);
+  });
+});

@@ -1,0 +1,243 @@
+import { describe, expect, it } from '@jest/globals';
+import { Controller, Get, Injectable, Module, Post } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import {
+  Background,
+  BackgroundTasksModule,
+  TaskRunner,
+  Tasks,
+  type BackgroundTasks,
+} from 'nestjs-background-tasks';
+import {
+  BackgroundTasksThreadsModule,
+  threadFunction,
+  type BackgroundTasksThreadsOptions,
+} from 'nestjs-background-tasks/threads';
+import { EXEC_ARGV, SharedGate, fixture, untilAtLeast } from '../../unit/run/threads/pool.js';
+import { LogBook } from '../support/log-book.js';
+import { onEachPlatform } from '../support/platforms.js';
+import { startApp } from '../support/running-app.js';
+
+type Work = typeof import('../../unit/run/threads/fixtures/work.mjs');
+
+const WORK = new URL(fixture('work.mjs'));
+const add = threadFunction<Work['add']>(WORK, 'add');
+const burnForEver = threadFunction<Work['burnForEver']>(WORK, 'burnForEver');
+const waitFor = threadFunction<Work['waitFor']>(WORK, 'waitFor');
+const exit = threadFunction<Work['exit']>(WORK, 'exit');
+
+/** Threads start with a compiler of their own, next to other tests. */
+const PATIENCE_MS = 60_000;
+
+const threads = (options: BackgroundTasksThreadsOptions = {}) =>
+  BackgroundTasksThreadsModule.forRoot({ threads: 1, execArgv: EXEC_ARGV, ...options });
+
+async function contextOf(
+  options: BackgroundTasksThreadsOptions = {},
+  drainTimeout: `${number}ms` | '10s' = '10s',
+) {
+  @Module({
+    imports: [BackgroundTasksModule.forRoot({ drainTimeout }), threads(options)],
+  })
+  class AppModule {}
+
+  const log = new LogBook();
+  const nest = await NestFactory.createApplicationContext(AppModule, {
+    logger: log,
+    abortOnError: false,
+  });
+  return { nest, log, runner: nest.get(TaskRunner) };
+}
+
+describe('threads', () => {
+  it(
+    'run a task under the name of its function, and fail it with a clear error when they exit',
+    async () => {
+      const { nest, runner, log } = await contextOf();
+      const sum = runner.addTask(add, 1, 2);
+      expect(sum.name).toBe('add');
+      expect(await sum.whenSettled()).toMatchObject({ status: 'completed' });
+      const failed = await runner
+        .addTask({ retry: { attempts: 2, delay: 1 } }, exit, 1)
+        .whenSettled();
+      expect(failed).toMatchObject({
+        status: 'failed',
+        attempts: 2,
+        error: { code: 'BGT_THREAD_EXITED' },
+      });
+      expect(await runner.addTask(add, 3, 4).whenSettled()).toMatchObject({ status: 'completed' });
+      expect(log.ofTasks('error')[0]?.message).toContain('something called process.exit(1)');
+      await nest.close();
+    },
+    PATIENCE_MS,
+  );
+
+  it.each(['timeout', 'cancel'] as const)(
+    'stop for real on %s, and the log knows of no body that goes on',
+    async (how) => {
+      const { nest, runner, log } = await contextOf();
+      const counter = new SharedArrayBuffer(4);
+      const view = new Int32Array(counter);
+      const task = runner.addTask(
+        how === 'timeout' ? { timeout: '3s' } : {},
+        burnForEver,
+        counter,
+        undefined,
+      );
+      await untilAtLeast(view, 0, 1);
+      if (how === 'cancel') {
+        await task.cancel();
+      }
+      const outcome = await task.whenSettled();
+      expect(outcome.status).toBe(how === 'timeout' ? 'failed' : 'cancelled');
+      // Whoever is next needs the thread, and gets one.
+      await runner.addTask(add, 1, 1).whenSettled();
+      const counted = Atomics.load(view, 0);
+      await runner.addTask(add, 1, 1).whenSettled();
+      expect(Atomics.load(view, 0)).toBe(counted);
+      expect(log.ofTasks('warn').filter(({ message }) => message.includes('goes on'))).toEqual([]);
+      await nest.close();
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'are there until the drain is over',
+    async () => {
+      const { nest, runner } = await contextOf();
+      const gate = new SharedGate();
+      const first = runner.addTask(waitFor, gate.buffer);
+      const second = runner.addTask(add, 1, 2);
+      await gate.untilArrived(1);
+      const closing = nest.close();
+      gate.open();
+      await closing;
+      expect(await first.whenSettled()).toMatchObject({ status: 'completed' });
+      expect(await second.whenSettled()).toMatchObject({ status: 'completed' });
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'are ended when the drain has taken too long',
+    async () => {
+      const { nest, runner } = await contextOf({}, '50ms');
+      const counter = new SharedArrayBuffer(4);
+      const view = new Int32Array(counter);
+      const task = runner.addTask(burnForEver, counter, undefined);
+      await untilAtLeast(view, 0, 1);
+      await nest.close();
+      expect(await task.whenSettled()).toMatchObject({ status: 'abandoned' });
+      const counted = Atomics.load(view, 0);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(Atomics.load(view, 0)).toBe(counted);
+    },
+    PATIENCE_MS,
+  );
+
+  it('are not found without the module, and the error says what to import', async () => {
+    @Module({ imports: [BackgroundTasksModule.forRoot()] })
+    class AppModule {}
+
+    const nest = await NestFactory.createApplicationContext(AppModule, { logger: false });
+    expect(await nest.get(TaskRunner).addTask(add, 1, 2).whenSettled()).toMatchObject({
+      status: 'failed',
+      error: {
+        code: 'BGT_THREAD_NO_POOL',
+        message: expect.stringContaining('BackgroundTasksThreadsModule.forRoot()'),
+      },
+    });
+    await nest.close();
+    await expect(add(1, 2)).rejects.toMatchObject({
+      code: 'BGT_THREAD_NO_POOL',
+      message: expect.stringContaining('unit test'),
+    });
+  });
+
+  it(
+    'of two applications are two pools; outside of tasks it must be clear whose is meant',
+    async () => {
+      const one = await contextOf();
+      expect(await add(1, 2)).toBe(3);
+      const two = await contextOf();
+      await expect(add(1, 2)).rejects.toMatchObject({ code: 'BGT_THREAD_NO_POOL' });
+      expect(await two.runner.addTask(add, 1, 2).whenSettled()).toMatchObject({
+        status: 'completed',
+      });
+      await two.nest.close();
+      expect(await one.runner.addTask(add, 1, 2).whenSettled()).toMatchObject({
+        status: 'completed',
+      });
+      expect(await add(1, 2)).toBe(3);
+      await one.nest.close();
+    },
+    PATIENCE_MS,
+  );
+
+  it('are refused twice in one application, and with options that do not exist', async () => {
+    @Module({ imports: [BackgroundTasksModule.forRoot(), threads(), threads({ threads: 2 })] })
+    class Twice {}
+
+    await expect(
+      NestFactory.createApplicationContext(Twice, { logger: false, abortOnError: false }),
+    ).rejects.toMatchObject({ code: 'BGT_THREAD_DUPLICATE_MODULE' });
+    await expect(contextOf({ thread: 1 } as object)).rejects.toMatchObject({
+      message: 'Unknown option "thread". Did you mean "threads"?',
+    });
+    await expect(contextOf({ threads: 0 })).rejects.toMatchObject({ path: 'threads' });
+  });
+
+  it('take the URL of a file and nothing else', () => {
+    expect(() => threadFunction('./resize.js' as never, 'resize')).toThrow(
+      /expects the URL of a file, got '\.\/resize\.js'\. Write new URL/,
+    );
+    expect(() => threadFunction(new URL('https://example.com/resize.js'))).toThrow(
+      'got https://example.com/resize.js',
+    );
+    expect(threadFunction(new URL('file:///somewhere/resize.js')).name).toBe('resize');
+  });
+
+  onEachPlatform((platform) => {
+    it(
+      "run inside a @Background() method and inside a handler, in their application's threads",
+      async () => {
+        @Injectable()
+        class Sums {
+          readonly results: number[] = [];
+
+          @Background()
+          async compute(a: number, b: number): Promise<void> {
+            this.results.push(await add(a, b));
+          }
+        }
+
+        @Controller('sums')
+        class SumsController {
+          constructor(readonly sums: Sums) {}
+
+          @Get()
+          async now(): Promise<{ sum: number }> {
+            return { sum: await add(20, 22) };
+          }
+
+          @Post()
+          later(@Tasks() tasks: BackgroundTasks): void {
+            tasks.addTask(this.sums.compute, 1, 2);
+          }
+        }
+
+        const app = await startApp(platform, {
+          imports: [threads()],
+          controllers: [SumsController],
+          providers: [Sums],
+        });
+        expect(JSON.parse((await app.request('/sums')).body)).toEqual({ sum: 42 });
+        expect((await app.request('/sums', { method: 'POST' })).status).toBe(201);
+        await app.untilSettled(1);
+        expect(app.names('completed')).toEqual(['Sums.compute']);
+        expect(app.nest.get(Sums).results).toEqual([3]);
+      },
+      PATIENCE_MS,
+    );
+  });
+});
