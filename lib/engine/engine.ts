@@ -23,8 +23,11 @@ export interface Engine {
    */
   commit(tasks: readonly Task[]): Promise<void> | void;
 
-  /** The task may start, and the line of its successors after it. */
-  release(task: Task): void;
+  /**
+   * The task may start, and the line of its successors after it. Where this returns something to
+   * wait for, the call of a `@Background()` method outside a request waits for it.
+   */
+  release(task: Task): PromiseLike<void> | void;
 
   /** The task may start when `predecessor`, already released, has settled. */
   follow(predecessor: Task, task: Task): void;

@@ -122,6 +122,11 @@ export class Task {
     return fn.apply(this.target, args);
   }
 
+  /** What it calls, as long as it has not settled: of a `@Background()` method, the method as written. */
+  get callee(): (...args: never[]) => unknown {
+    return this.fn;
+  }
+
   /** The same call once more, as a task of its own with the same id. */
   again(now: number): Task {
     const { home, name, settings, fn, target, args, definition, keys } = this;

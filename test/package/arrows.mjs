@@ -33,7 +33,7 @@ const ARROWS = {
   'engine/memory': 'engine task errors',
   'engine/journal': 'engine/memory engine task errors lmdb',
   'engine/bullmq': 'engine task errors bullmq',
-  testing: 'index clock @nestjs/testing',
+  testing: 'index task options run engine engine/memory @nestjs/testing',
   health: 'index @nestjs/terminus',
   metrics: 'index prom-client @opentelemetry/api',
   board: 'index @bull-board/api',

@@ -8,6 +8,7 @@ import { DedupeKeys } from './dedupe-keys.js';
 import { Idleness } from './idleness.js';
 import { MemoryQueue, type MemoryQueueSettings, type QueueHost } from './memory-queue.js';
 import { outsideRequests } from './outside-requests.js';
+import type { Pace } from './pace.js';
 import { Slice } from './slice.js';
 import { Timers } from './timers.js';
 
@@ -16,7 +17,7 @@ export class MemoryEngine implements Engine {
   private readonly queues: ReadonlyMap<string, MemoryQueue>;
   private readonly timers: Timers;
   private readonly batches: Batches;
-  private readonly slice: Slice;
+  private readonly pace: Pace;
   private readonly dedupeKeys = new DedupeKeys();
   private readonly idleness = new Idleness();
   private readonly clock: Clock;
@@ -29,14 +30,15 @@ export class MemoryEngine implements Engine {
     queues: Iterable<MemoryQueueSettings>,
     private readonly worker: Worker,
     clock: Clock,
+    pace?: Pace,
   ) {
     this.clock = outsideRequests(clock);
-    this.slice = new Slice(this.clock);
+    this.pace = pace ?? new Slice(this.clock);
     this.timers = new Timers(this.clock, (task) => this.enqueue(task));
     this.batches = new Batches(this.clock, (leader) => this.queueOf(leader).add(leader));
     const host: QueueHost = {
       clock: this.clock,
-      slice: this.slice,
+      pace: this.pace,
       attempt: (task) => this.attempt(task),
       overflow: (task) => {
         this.queueOf(task).withdraw(task);
@@ -65,7 +67,7 @@ export class MemoryEngine implements Engine {
     // Nothing to store: what the process holds is all there is.
   }
 
-  release(head: Task): void {
+  release(head: Task): PromiseLike<void> | void {
     const now = this.clock.now();
     for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
       task.status = 'queued';
@@ -82,7 +84,7 @@ export class MemoryEngine implements Engine {
     if (predecessor.outcome === undefined) {
       predecessor.successor = task;
     } else {
-      this.release(task);
+      void this.release(task);
     }
   }
 
@@ -132,7 +134,7 @@ export class MemoryEngine implements Engine {
   }
 
   start(): void {
-    this.slice.open();
+    this.pace.open();
   }
 
   whenIdle(): Promise<void> {
@@ -152,7 +154,7 @@ export class MemoryEngine implements Engine {
 
   async stop(graceMs: number): Promise<void> {
     this.state = 'stopping';
-    this.slice.close();
+    this.pace.close();
     const waiting = [...this.timers, ...this.batches];
     for (const queue of this.queues.values()) {
       waiting.push(...queue.waiting());

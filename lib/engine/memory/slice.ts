@@ -1,20 +1,16 @@
 import type { Clock } from '../../task/clock.js';
+import type { Pace, Pump } from './pace.js';
 
 /** How long tasks may be started in one go before the event loop gets its turn, in milliseconds. */
 const SLICE_MS = 2;
 
 const QUESTIONS_PER_READING = 8;
 
-/** Something that has tasks to start. */
-interface Pump {
-  pump(): void;
-}
-
 /**
  * Shares the event loop with everything else. Tasks that end at once would otherwise follow one
  * another in microtasks, and no request would be served before the last of them.
  */
-export class Slice {
+export class Slice implements Pace {
   private readonly requests = new Set<Pump>();
   private isOpen = false;
   private endsAt = 0;
@@ -23,7 +19,6 @@ export class Slice {
 
   constructor(private readonly clock: Clock) {}
 
-  /** Until then, requests are only kept. */
   open(): void {
     this.isOpen = true;
     if (this.requests.size > 0) {
@@ -36,7 +31,6 @@ export class Slice {
     this.isOver = true;
   }
 
-  /** Calls `pump.pump()` in the next turn of the event loop. */
   request(pump: Pump): void {
     if (!this.requests.has(pump)) {
       this.requests.add(pump);
