@@ -22,6 +22,7 @@ import { BackgroundExplorer } from './collect/background.explorer.js';
 import { findCollection } from './collect/find-collection.js';
 import { TaskIntake } from './collect/task-intake.js';
 import { MemoryEngine } from './engine/memory/memory.engine.js';
+import { EventLog } from './observe/event-log.js';
 import { Observer } from './observe/observer.js';
 import { TaskEvents } from './observe/task-events.js';
 import { TaskLog } from './observe/task-log.js';
@@ -71,6 +72,16 @@ const providers: Provider[] = [
     inject: [CLOCK, TaskLog],
     useFactory: (clock: Clock, log: TaskLog) =>
       new TaskEvents(clock, (error) => log.listenerFailed(error)),
+  },
+  {
+    provide: EventLog,
+    inject: [TaskEvents, ResolvedOptions],
+    useFactory: (events: TaskEvents, { logEvents }: ResolvedOptions) =>
+      new EventLog(
+        events,
+        new Logger('BackgroundTasks'),
+        () => logEvents && Logger.isLevelEnabled('debug'),
+      ),
   },
   TaskStats,
   {

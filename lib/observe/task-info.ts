@@ -19,6 +19,11 @@ export interface TaskInfo {
   readonly startedAt: number | undefined;
   /** What its body last passed to `currentTask().progress()`. */
   readonly progress: unknown;
+  /**
+   * What its body wrote by `currentTask().log()`, each line with its time: the latest 100 lines, the
+   * first 1,000 characters of each.
+   */
+  readonly logs: readonly string[];
   /** How it ended, once it has. */
   readonly outcome: Outcome | undefined;
 }
@@ -37,6 +42,7 @@ export function describeTask(task: Task): TaskInfo {
     addedAt,
     startedAt: task.attempt?.startedAt,
     progress: task.progress,
+    logs: task.logs?.all ?? [],
     outcome,
   });
 }

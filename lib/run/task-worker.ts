@@ -1,6 +1,7 @@
 import type { Worker } from '../engine/engine.js';
 import type { Observer } from '../observe/observer.js';
 import type { Clock } from '../task/clock.js';
+import { LogLines } from '../task/log-lines.js';
 import type { Task } from '../task/task.js';
 import type { Dropped, Verdict } from '../task/verdict.js';
 import { Attempt, type AttemptSetting } from './attempt.js';
@@ -56,6 +57,12 @@ export class TaskWorker implements Worker {
     return attempt === undefined ? 0 : this.clock.now() - attempt.startedAt;
   }
 
+  private log(task: Task, message: string): void {
+    task.logs ??= new LogLines();
+    task.logs.add(message, this.clock.now());
+    this.observer.log.line(task, message);
+  }
+
   private describe(attempt: Attempt): CurrentTask {
     const { task } = attempt;
     const { observer } = this;
@@ -74,7 +81,7 @@ export class TaskWorker implements Worker {
         task.progress = value;
         observer.progress(task, value);
       },
-      log: (message: string) => observer.log.line(task, message),
+      log: (message: string) => this.log(task, message),
     });
   }
 }

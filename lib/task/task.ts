@@ -1,6 +1,7 @@
 import type { AsyncResource } from 'node:async_hooks';
 import { captureContext } from './async-context.js';
 import type { MethodIntake } from './ambient.js';
+import type { LogLines } from './log-lines.js';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { TaskDefinition } from './task-registry.js';
 import type { TaskSettings } from './task-options.js';
@@ -54,6 +55,8 @@ export class Task {
   attempt: Interruptible | undefined = undefined;
   /** What its body last reported. */
   progress: unknown = undefined;
+  /** What its body wrote, if it did. */
+  logs: LogLines | undefined = undefined;
   /** Set once, when the task settles. */
   outcome: Outcome | undefined = undefined;
   /** Its handler has completed or failed, and it is to run: what happens later does not matter. */
