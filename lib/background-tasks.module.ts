@@ -33,6 +33,7 @@ import { ResolvedOptions } from './options/resolved-options.js';
 import { BackgroundTasksInterceptor } from './release/background-tasks.interceptor.js';
 import { Release } from './release/release.js';
 import { RequestHook } from './release/request-hook.js';
+import { AttemptHooks } from './run/attempt-hooks.js';
 import { Lifecycle, LifecycleModule } from './run/lifecycle.js';
 import { TaskRunner } from './run/task-runner.js';
 import { TaskWorker } from './run/task-worker.js';
@@ -95,9 +96,15 @@ const providers: Provider[] = [
     useFactory: (...parts: ConstructorParameters<typeof Observer>) => new Observer(...parts),
   },
   {
+    provide: AttemptHooks,
+    inject: [TaskLog],
+    useFactory: (log: TaskLog) => new AttemptHooks((error) => log.hookFailed(error)),
+  },
+  {
     provide: TaskWorker,
-    inject: [CLOCK, Observer],
-    useFactory: (clock: Clock, observer: Observer) => new TaskWorker(clock, Math.random, observer),
+    inject: [CLOCK, Observer, AttemptHooks],
+    useFactory: (clock: Clock, observer: Observer, hooks: AttemptHooks) =>
+      new TaskWorker(clock, Math.random, observer, hooks),
   },
   {
     provide: MemoryEngine,
@@ -163,7 +170,16 @@ const providers: Provider[] = [
   },
   {
     provide: TaskRunner,
-    inject: [TaskIntake, MemoryEngine, ResolvedOptions, TaskRecords, TaskStats, CLOCK, TaskEvents],
+    inject: [
+      TaskIntake,
+      MemoryEngine,
+      ResolvedOptions,
+      TaskRecords,
+      TaskStats,
+      CLOCK,
+      TaskEvents,
+      AttemptHooks,
+    ],
     useFactory: (...parts: ConstructorParameters<typeof TaskRunner>) => new TaskRunner(...parts),
   },
   {

@@ -46,6 +46,9 @@ export interface Engine {
   tasks(): Iterable<Task>;
   states(): Iterable<QueueState>;
 
+  /** Rejects where the store cannot be reached, within a bounded time. Without it there is none. */
+  ping?(): Promise<void>;
+
   /** From here on tasks are attempted. */
   start(): Promise<void> | void;
 

@@ -15,7 +15,7 @@ export interface TaskInfo {
   readonly attempts: number;
   readonly maxAttempts: number;
   readonly addedAt: number;
-  /** When the latest attempt started; `undefined` before the first, and once settled. */
+  /** When the latest attempt started; `undefined` before the first. */
   readonly startedAt: number | undefined;
   /** What its body last passed to `currentTask().progress()`. */
   readonly progress: unknown;
@@ -40,7 +40,7 @@ export function describeTask(task: Task): TaskInfo {
     attempts,
     maxAttempts: settings.retry.attempts,
     addedAt,
-    startedAt: task.attempt?.startedAt,
+    startedAt: task.attempt?.startedAt ?? task.startedAt,
     progress: task.progress,
     logs: task.logs?.all ?? [],
     outcome,

@@ -1,6 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import type { DropReason } from '../task/outcome.js';
 import type { Interruption, Task } from '../task/task.js';
+import { printable } from './printable.js';
 import { TaskLogLine, stackOf, summaryOf, type TaskLogFields } from './task-log-line.js';
 
 const WHY_DROPPED: Record<DropReason, string> = {
@@ -72,10 +73,19 @@ export class TaskLog {
     }
   }
 
+  hookFailed(error: unknown): void {
+    this.guard(() =>
+      this.logger.error(
+        `A function passed to TaskRunner.around() threw: ${printable(summaryOf(error))}`,
+        stackOf(error),
+      ),
+    );
+  }
+
   listenerFailed(error: unknown): void {
     this.guard(() =>
       this.logger.error(
-        `A listener of TaskRunner.events threw: ${summaryOf(error)}`,
+        `A listener of TaskRunner.events threw: ${printable(summaryOf(error))}`,
         stackOf(error),
       ),
     );

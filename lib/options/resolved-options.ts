@@ -155,6 +155,7 @@ export class ResolvedOptions {
         size: declared.batch.size,
         waitMs: milliseconds(declared.batch.wait),
       },
+      profile: declared.profile === true ? '.' : declared.profile || undefined,
     });
   }
 }

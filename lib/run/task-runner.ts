@@ -11,6 +11,7 @@ import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { Clock } from '../task/clock.js';
 import type { TaskHandle } from '../task/task-handle.js';
 import type { TaskOptions } from '../task/task-options.js';
+import type { AroundAttempt, AttemptHooks } from './attempt-hooks.js';
 import { listTasks, type TaskFilter } from './task-list.js';
 import { statisticsOf, type TaskStatistics } from './task-statistics.js';
 
@@ -28,6 +29,7 @@ export class TaskRunner {
     private readonly taskStats: TaskStats,
     private readonly clock: Clock,
     taskEvents: TaskEvents,
+    private readonly hooks: AttemptHooks,
   ) {
     this.events = taskEvents.stream;
   }
@@ -115,6 +117,21 @@ export class TaskRunner {
   async resume(queue?: string): Promise<void> {
     this.options.requireQueue(queue);
     this.engine.resume(queue);
+  }
+
+  /**
+   * Has `hook` called around the body of every attempt from now on, for a context of its own: a
+   * trace, a tenant. Where there is none this costs nothing; a hook that throws is logged.
+   *
+   * @returns a function that takes it away again
+   */
+  around(hook: AroundAttempt): () => void {
+    return this.hooks.add(hook);
+  }
+
+  /** Rejects where an engine cannot reach what keeps its tasks, with the reason it was given. */
+  async ping(): Promise<void> {
+    await this.engine.ping?.();
   }
 
   /** Resolves when every task has settled, those of requests under way included. */

@@ -1,11 +1,14 @@
 import type { Worker } from '../engine/engine.js';
 import type { Observer } from '../observe/observer.js';
 import type { Clock } from '../task/clock.js';
+import { readProcess } from '../task/process-usage.js';
 import { LogLines } from '../task/log-lines.js';
 import type { Task } from '../task/task.js';
 import type { Dropped, Verdict } from '../task/verdict.js';
 import { Attempt, type AttemptSetting } from './attempt.js';
+import { AttemptHooks } from './attempt-hooks.js';
 import type { CurrentTask } from './current-task.js';
+import { Profiler } from './profiler.js';
 
 /** Gives tasks their meaning: an attempt is made here, and told about once it is recorded. */
 export class TaskWorker implements Worker {
@@ -15,10 +18,13 @@ export class TaskWorker implements Worker {
     private readonly clock: Clock,
     random: () => number,
     private readonly observer: Observer,
+    hooks = new AttemptHooks((error) => observer.log.hookFailed(error)),
   ) {
     this.setting = {
       clock,
       random,
+      hooks,
+      profiler: new Profiler((...profile) => observer.log.profiled(...profile)),
       describe: (attempt) => this.describe(attempt),
       onOverrun: (task, reason) => observer.log.overrun(task, reason),
     };
@@ -26,8 +32,11 @@ export class TaskWorker implements Worker {
 
   attempt(task: Task, conclude: (task: Task, verdict: Verdict) => void): void {
     const attempt = new Attempt(task, this.clock.now(), this.setting, conclude);
-    this.begin(task);
-    task.followers?.forEach((follower) => this.begin(follower));
+    if (this.observer.isObserved) {
+      attempt.reading = readProcess();
+    }
+    this.begin(task, attempt);
+    task.followers?.forEach((follower) => this.begin(follower, attempt));
     attempt.start();
   }
 
@@ -36,7 +45,7 @@ export class TaskWorker implements Worker {
       case 'completed':
         return this.observer.completed(task, this.durationOf(task));
       case 'retry':
-        return this.observer.retrying(task, verdict.error, verdict.delayMs);
+        return this.observer.retrying(task, verdict.error, verdict.delayMs, this.durationOf(task));
       case 'failed':
         return this.observer.failed(task, verdict.error, this.durationOf(task));
       case 'cancelled':
@@ -48,7 +57,8 @@ export class TaskWorker implements Worker {
     }
   }
 
-  private begin(task: Task): void {
+  private begin(task: Task, attempt: Attempt): void {
+    task.attempt = attempt;
     task.attempts += 1;
     this.observer.started(task);
   }

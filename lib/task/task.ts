@@ -3,6 +3,7 @@ import { captureContext } from './async-context.js';
 import type { MethodIntake } from './ambient.js';
 import type { LogLines } from './log-lines.js';
 import type { Outcome, TaskStatus } from './outcome.js';
+import type { ProcessReading } from './process-usage.js';
 import type { TaskDefinition } from './task-registry.js';
 import type { TaskSettings } from './task-options.js';
 
@@ -21,6 +22,8 @@ export interface TaskHome extends MethodIntake {
 export interface Interruptible {
   /** When it started: milliseconds since the epoch. */
   readonly startedAt: number;
+  /** How the process stood then, where somebody wants to know. */
+  readonly reading: ProcessReading | undefined;
   interrupt(reason: Interruption): void;
 }
 
@@ -59,6 +62,10 @@ export class Task {
   logs: LogLines | undefined = undefined;
   /** Set once, when the task settles. */
   outcome: Outcome | undefined = undefined;
+  /** When it was released or due, where somebody wants to know: milliseconds since the epoch. */
+  dueAt: number | undefined = undefined;
+  /** When the latest attempt started, once settled: milliseconds since the epoch. */
+  startedAt: number | undefined = undefined;
   /** Its handler has completed or failed, and it is to run: what happens later does not matter. */
   isCommitted = false;
   /** The task that may start when this one has settled. */
@@ -159,6 +166,7 @@ export class Task {
     this.outcome = outcome;
     this.status = outcome.status;
     this.context = undefined;
+    this.startedAt = this.attempt?.startedAt;
     this.attempt = undefined;
     if (outcome.status !== 'failed') {
       this.forget();

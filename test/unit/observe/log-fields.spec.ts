@@ -75,7 +75,7 @@ describe('the log', () => {
     await withLogger(new ConsoleLogger({ json: true }), async (runner) => {
       ids = await runTasks(runner);
     });
-    const messages = lines().flatMap(({ level, message }) =>
+    const messages = lines().flatMap<Line>(({ level, message }) =>
       typeof message === 'object' ? [{ level, ...message }] : [],
     );
     const eventsOf = (index: number): Line[] => messages.filter((one) => one.taskId === ids[index]);
