@@ -21,6 +21,7 @@ export {
   UnknownQueueError,
   UnknownTaskError,
 } from './errors/misuse.errors.js';
+export { MissingPeerError } from './errors/missing-peer.error.js';
 export { QueueFullError } from './errors/queue-full.error.js';
 export type { TaskEvent } from './observe/task-event.js';
 export type { TaskInfo } from './observe/task-info.js';
