@@ -6,6 +6,7 @@ export default {
   moduleNameMapper: {
     '^nestjs-background-tasks$': '<rootDir>/lib/index.ts',
     '^nestjs-background-tasks/threads$': '<rootDir>/lib/run/threads/index.ts',
+    '^nestjs-background-tasks/(\\w+)$': '<rootDir>/lib/$1/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {

@@ -23,6 +23,7 @@ import { BackgroundExplorer } from './collect/background.explorer.js';
 import { findCollection } from './collect/find-collection.js';
 import { TaskIntake } from './collect/task-intake.js';
 import { MemoryEngine } from './engine/memory/memory.engine.js';
+import { EventLog } from './observe/event-log.js';
 import { Observer } from './observe/observer.js';
 import { TaskEvents } from './observe/task-events.js';
 import { TaskLog } from './observe/task-log.js';
@@ -34,6 +35,7 @@ import { BackgroundTasksInterceptor } from './release/background-tasks.intercept
 import { MessageHook } from './release/message-hook.js';
 import { Release } from './release/release.js';
 import { RequestHook } from './release/request-hook.js';
+import { AttemptHooks } from './run/attempt-hooks.js';
 import { Lifecycle, LifecycleModule } from './run/lifecycle.js';
 import { TaskRunner } from './run/task-runner.js';
 import { TaskWorker } from './run/task-worker.js';
@@ -74,6 +76,16 @@ const providers: Provider[] = [
     useFactory: (clock: Clock, log: TaskLog) =>
       new TaskEvents(clock, (error) => log.listenerFailed(error)),
   },
+  {
+    provide: EventLog,
+    inject: [TaskEvents, ResolvedOptions],
+    useFactory: (events: TaskEvents, { logEvents }: ResolvedOptions) =>
+      new EventLog(
+        events,
+        new Logger('BackgroundTasks'),
+        () => logEvents && Logger.isLevelEnabled('debug'),
+      ),
+  },
   TaskStats,
   {
     provide: TaskRecords,
@@ -86,9 +98,15 @@ const providers: Provider[] = [
     useFactory: (...parts: ConstructorParameters<typeof Observer>) => new Observer(...parts),
   },
   {
+    provide: AttemptHooks,
+    inject: [TaskLog],
+    useFactory: (log: TaskLog) => new AttemptHooks((error) => log.hookFailed(error)),
+  },
+  {
     provide: TaskWorker,
-    inject: [CLOCK, Observer],
-    useFactory: (clock: Clock, observer: Observer) => new TaskWorker(clock, Math.random, observer),
+    inject: [CLOCK, Observer, AttemptHooks],
+    useFactory: (clock: Clock, observer: Observer, hooks: AttemptHooks) =>
+      new TaskWorker(clock, Math.random, observer, hooks),
   },
   {
     provide: MemoryEngine,
@@ -154,7 +172,16 @@ const providers: Provider[] = [
   },
   {
     provide: TaskRunner,
-    inject: [TaskIntake, MemoryEngine, ResolvedOptions, TaskRecords, TaskStats, CLOCK, TaskEvents],
+    inject: [
+      TaskIntake,
+      MemoryEngine,
+      ResolvedOptions,
+      TaskRecords,
+      TaskStats,
+      CLOCK,
+      TaskEvents,
+      AttemptHooks,
+    ],
     useFactory: (...parts: ConstructorParameters<typeof TaskRunner>) => new TaskRunner(...parts),
   },
   {

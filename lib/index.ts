@@ -21,6 +21,7 @@ export {
   UnknownQueueError,
   UnknownTaskError,
 } from './errors/misuse.errors.js';
+export { MissingPeerError } from './errors/missing-peer.error.js';
 export { QueueFullError } from './errors/queue-full.error.js';
 export type { TaskEvent } from './observe/task-event.js';
 export type { TaskInfo } from './observe/task-info.js';
@@ -33,12 +34,14 @@ export type {
   TaskDefaults,
 } from './options/module-options.js';
 export { BackgroundTasksInterceptor } from './release/background-tasks.interceptor.js';
+export type { AroundAttempt } from './run/attempt-hooks.js';
 export { currentTask, type CurrentTask } from './run/current-task.js';
 export type { TaskFilter } from './run/task-list.js';
 export { TaskRunner } from './run/task-runner.js';
 export type { QueueFigures, TaskStatistics } from './run/task-statistics.js';
 export type { Duration } from './task/duration.js';
 export type { DropReason, Outcome, TaskStatus } from './task/outcome.js';
+export type { ProcessUsage } from './task/process-usage.js';
 export { TaskHandle } from './task/task-handle.js';
 export type {
   BackgroundOptions,

@@ -154,7 +154,7 @@ export class TaskIntake implements TaskHome {
     task: Task,
     collection: Collection | undefined,
     chain?: TaskChain,
-  ): Promise<void> | void {
+  ): PromiseLike<void> | void {
     const predecessor = chain?.link.last;
     if (chain !== undefined) {
       task.chain = chain.link.chain;
@@ -169,13 +169,11 @@ export class TaskIntake implements TaskHome {
       : stored.then(() => this.release(task, predecessor));
   }
 
-  private release(task: Task, predecessor: Task | undefined): void {
-    if (predecessor === undefined) {
-      this.engine.release(task);
-    } else {
-      this.engine.follow(predecessor, task);
-    }
+  private release(task: Task, predecessor: Task | undefined): PromiseLike<void> | void {
+    const handedOver =
+      predecessor === undefined ? this.engine.release(task) : this.engine.follow(predecessor, task);
     this.observer.queued(task);
+    return handedOver;
   }
 }
 

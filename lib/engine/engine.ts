@@ -23,8 +23,11 @@ export interface Engine {
    */
   commit(tasks: readonly Task[]): Promise<void> | void;
 
-  /** The task may start, and the line of its successors after it. */
-  release(task: Task): void;
+  /**
+   * The task may start, and the line of its successors after it. Where this returns something to
+   * wait for, the call of a `@Background()` method outside a request waits for it.
+   */
+  release(task: Task): PromiseLike<void> | void;
 
   /** The task may start when `predecessor`, already released, has settled. */
   follow(predecessor: Task, task: Task): void;
@@ -43,6 +46,9 @@ export interface Engine {
   tasks(): Iterable<Task>;
   states(): Iterable<QueueState>;
 
+  /** Rejects where the store cannot be reached, within a bounded time. Without it there is none. */
+  ping?(): Promise<void>;
+
   /** From here on tasks are attempted. */
   start(): Promise<void> | void;
 
@@ -53,7 +59,7 @@ export interface Engine {
    * Resolves when what is awaited has settled, except what cannot start before `deadline`
    * (milliseconds since the epoch). New tasks are still admitted.
    */
-  drain(deadline: number, awaited: Awaited): Promise<void>;
+  drain(deadline: number, awaited: DrainScope): Promise<void>;
 
   /**
    * Attempts nothing more, settles what waits as abandoned, aborts what runs and gives it `graceMs`
@@ -72,7 +78,7 @@ export interface Engine {
  * - `released`: that, and what is released until nothing is left
  * - `collected`: the tasks of requests in flight, too
  */
-export type Awaited = 'present' | 'released' | 'collected';
+export type DrainScope = 'present' | 'released' | 'collected';
 
 /** How a queue stands at this moment. */
 export interface QueueState {

@@ -1,4 +1,5 @@
 import type { DropReason } from '../task/outcome.js';
+import { usageSince, type ProcessUsage } from '../task/process-usage.js';
 import type { Task } from '../task/task.js';
 import type { TaskEvents } from './task-events.js';
 import type { TaskLog } from './task-log.js';
@@ -30,7 +31,13 @@ export class Observer {
     this.added(task);
   }
 
+  /** Whether anybody listens to the events. */
+  get isObserved(): boolean {
+    return this.events.isObserved;
+  }
+
   queued(task: Task): void {
+    this.due(task, task.settings.delayMs);
     // Released, and dropped in the same moment: a duplicate, or too late for the shutdown.
     if (task.outcome === undefined) {
       this.events.emit('queued', task, {});
@@ -39,7 +46,9 @@ export class Observer {
 
   started(task: Task): void {
     this.stats.started(task);
-    this.events.emit('started', task, {});
+    if (this.events.isObserved) {
+      this.events.emit('started', task, { waitedMs: waitedMsOf(task) });
+    }
   }
 
   progress(task: Task, value: unknown): void {
@@ -49,27 +58,31 @@ export class Observer {
     }
   }
 
-  retrying(task: Task, error: unknown, delayMs: number): void {
+  retrying(task: Task, error: unknown, delayMs: number, durationMs: number): void {
     this.stats.retrying(task);
+    this.due(task, delayMs);
     this.log.retrying(task, error, delayMs);
-    this.events.emit('retrying', task, { error, delayMs });
+    const usage = this.usageOf(task);
+    this.events.emit('retrying', task, { error, delayMs, durationMs, process: usage });
   }
 
   completed(task: Task, durationMs: number): void {
     const { attempts } = task;
+    const usage = this.usageOf(task);
     this.stats.settled(task, 'completed', durationMs);
     task.settle({ status: 'completed', attempts, durationMs });
     this.records.remember(task);
-    this.events.emit('completed', task, { durationMs });
+    this.events.emit('completed', task, { durationMs, process: usage });
   }
 
   failed(task: Task, error: unknown, durationMs: number): void {
     const { attempts } = task;
+    const usage = this.usageOf(task);
     this.stats.settled(task, 'failed', durationMs);
     task.settle({ status: 'failed', attempts, durationMs, error });
     this.records.remember(task);
     this.log.failed(task, error, durationMs);
-    this.events.emit('failed', task, { error, durationMs });
+    this.events.emit('failed', task, { error, durationMs, process: usage });
   }
 
   cancelled(task: Task): void {
@@ -96,4 +109,21 @@ export class Observer {
     this.log.dropped(task, reason);
     this.events.emit('dropped', task, { reason });
   }
+
+  /** From when on it waits, for those who want to know for how long. */
+  private due(task: Task, delayMs: number): void {
+    if (this.events.isObserved) {
+      task.dueAt = this.events.now() + delayMs;
+    }
+  }
+
+  private usageOf({ attempt }: Task): ProcessUsage | undefined {
+    return this.events.isObserved && attempt?.reading !== undefined
+      ? usageSince(attempt.reading)
+      : undefined;
+  }
+}
+
+function waitedMsOf({ attempt, addedAt, dueAt = addedAt }: Task): number {
+  return attempt === undefined ? 0 : Math.max(0, attempt.startedAt - dueAt);
 }

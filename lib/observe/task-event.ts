@@ -1,4 +1,5 @@
 import type { DropReason } from '../task/outcome.js';
+import type { ProcessUsage } from '../task/process-usage.js';
 
 interface OfTask {
   readonly id: string;
@@ -13,6 +14,13 @@ interface OfAttempt extends OfTask {
   readonly attempt: number;
 }
 
+interface OfEndedAttempt extends OfAttempt {
+  /** How long the attempt ran. */
+  readonly durationMs: number;
+  /** Of the process meanwhile; `undefined` where nobody listened when the attempt started. */
+  readonly process: ProcessUsage | undefined;
+}
+
 /** What happens to tasks, in the order it happens. Durations are in milliseconds. */
 export type TaskEvent =
   /** It was collected by a request, or queued at once outside of one. */
@@ -21,13 +29,18 @@ export type TaskEvent =
   | (OfTask & { readonly type: 'dropped'; readonly reason: DropReason })
   /** It was released: from here on only its queue, its delay and its predecessors hold it up. */
   | (OfTask & { readonly type: 'queued' })
-  | (OfAttempt & { readonly type: 'started' })
+  /** `waitedMs`: since it was released or, of a delay or a retry, since it was due. */
+  | (OfAttempt & { readonly type: 'started'; readonly waitedMs: number })
   /** Its body called `currentTask().progress(value)`. */
   | (OfAttempt & { readonly type: 'progress'; readonly value: unknown })
   /** An attempt failed, and another follows after `delayMs`. */
-  | (OfAttempt & { readonly type: 'retrying'; readonly error: unknown; readonly delayMs: number })
-  | (OfAttempt & { readonly type: 'completed'; readonly durationMs: number })
-  | (OfAttempt & { readonly type: 'failed'; readonly error: unknown; readonly durationMs: number })
+  | (OfEndedAttempt & {
+      readonly type: 'retrying';
+      readonly error: unknown;
+      readonly delayMs: number;
+    })
+  | (OfEndedAttempt & { readonly type: 'completed' })
+  | (OfEndedAttempt & { readonly type: 'failed'; readonly error: unknown })
   /** `attempt` is 0 where it had not started. */
   | (OfAttempt & { readonly type: 'cancelled' })
   /** The shutdown could not wait for it. `attempt` is 0 where it had not started. */

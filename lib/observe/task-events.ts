@@ -17,6 +17,15 @@ export class TaskEvents {
     this.stream = new IsolatedObservable(this.subject, onListenerError);
   }
 
+  now(): number {
+    return this.clock.now();
+  }
+
+  /** Whether anybody listens. */
+  get isObserved(): boolean {
+    return this.subject.observed;
+  }
+
   emit<Type extends TaskEvent['type']>(type: Type, task: Task, details: EventDetails<Type>): void {
     if (!this.subject.observed) {
       return;

@@ -15,10 +15,15 @@ export interface TaskInfo {
   readonly attempts: number;
   readonly maxAttempts: number;
   readonly addedAt: number;
-  /** When the latest attempt started; `undefined` before the first, and once settled. */
+  /** When the latest attempt started; `undefined` before the first. */
   readonly startedAt: number | undefined;
   /** What its body last passed to `currentTask().progress()`. */
   readonly progress: unknown;
+  /**
+   * What its body wrote by `currentTask().log()`, each line with its time: the latest 100 lines, the
+   * first 1,000 characters of each.
+   */
+  readonly logs: readonly string[];
   /** How it ended, once it has. */
   readonly outcome: Outcome | undefined;
 }
@@ -35,8 +40,9 @@ export function describeTask(task: Task): TaskInfo {
     attempts,
     maxAttempts: settings.retry.attempts,
     addedAt,
-    startedAt: task.attempt?.startedAt,
+    startedAt: task.attempt?.startedAt ?? task.startedAt,
     progress: task.progress,
+    logs: task.logs?.all ?? [],
     outcome,
   });
 }

@@ -1,6 +1,8 @@
 import type { LoggerService } from '@nestjs/common';
 import type { DropReason } from '../task/outcome.js';
 import type { Interruption, Task } from '../task/task.js';
+import { printable } from './printable.js';
+import { TaskLogLine, stackOf, summaryOf, type TaskLogFields } from './task-log-line.js';
 
 const WHY_DROPPED: Record<DropReason, string> = {
   'handler-failed': 'the handler of its request did not complete',
@@ -16,78 +18,110 @@ const WHAT_STOPPED: Record<Interruption, string> = {
   abandoned: 'was abandoned by the shutdown',
 };
 
+type Level = 'error' | 'warn' | 'log' | 'debug';
+
 /** What the log says about tasks. No last failure is left out of it. */
 export class TaskLog {
-  private readonly logger: Required<Pick<LoggerService, 'error' | 'warn' | 'log' | 'debug'>>;
-
-  constructor(logger: LoggerService) {
-    this.logger = {
-      error: (...line: [unknown]) => guard(() => logger.error(...line)),
-      warn: (...line: [unknown]) => guard(() => logger.warn(...line)),
-      log: (...line: [unknown]) => guard(() => logger.log(...line)),
-      debug: (...line: [unknown]) => guard(() => logger.debug?.(...line)),
-    };
-  }
+  constructor(private readonly logger: LoggerService) {}
 
   failed(task: Task, error: unknown, durationMs: number): void {
     const attempts = task.attempts === 1 ? '1 attempt' : `${task.attempts} attempts`;
-    this.logger.error(
-      `${title(task)} failed after ${attempts}, the last one of ${Math.round(durationMs)} ms: ${summary(error)}`,
-      stackOf(error),
-    );
+    const sentence = `failed after ${attempts}, the last one of ${Math.round(durationMs)} ms: ${summaryOf(error)}`;
+    this.write('error', task, { event: 'failed', durationMs }, sentence, error);
   }
 
   retrying(task: Task, error: unknown, delayMs: number): void {
-    this.logger.warn(
-      `${title(task)} failed in attempt ${task.attempts} of ${task.settings.retry.attempts}, ` +
-        `the next one follows in ${Math.round(delayMs)} ms: ${summary(error)}`,
-    );
+    const sentence =
+      `failed in attempt ${task.attempts} of ${task.settings.retry.attempts}, ` +
+      `the next one follows in ${Math.round(delayMs)} ms: ${summaryOf(error)}`;
+    this.write('warn', task, { event: 'retrying', delayMs }, sentence);
   }
 
   dropped(task: Task, reason: DropReason): void {
-    const line = `${title(task)} was dropped: ${WHY_DROPPED[reason]}`;
     // What waits for a failure is dropped by every success: that is no news.
-    if (reason === 'handler-completed') {
-      this.logger.debug(line);
-    } else {
-      this.logger.warn(line);
-    }
+    const level = reason === 'handler-completed' ? 'debug' : 'warn';
+    this.write(level, task, { event: 'dropped', reason }, `was dropped: ${WHY_DROPPED[reason]}`);
   }
 
   abandoned(task: Task): void {
-    this.logger.error(`${title(task)} was abandoned: the application shut down before it ended`);
+    const sentence = 'was abandoned: the application shut down before it ended';
+    this.write('error', task, { event: 'abandoned' }, sentence);
   }
 
   overrun(task: Task, reason: Interruption): void {
-    this.logger.warn(
-      `${title(task)} ${WHAT_STOPPED[reason]}, but its body goes on: it does not heed its signal. ` +
-        'Its slot is free again.',
+    const sentence =
+      `${WHAT_STOPPED[reason]}, but its body goes on: it does not heed its signal. ` +
+      'Its slot is free again.';
+    this.write('warn', task, { event: 'overrun', reason }, sentence);
+  }
+
+  /** A line that the task's body wrote. */
+  line(task: Task, message: string): void {
+    this.print(
+      'log',
+      new TaskLogLine(fieldsOf(task, { event: 'log' }), `${title(task)}: ${message}`),
     );
   }
 
   captured(name: string, what: string, position: number): void {
-    this.logger.warn(
-      `Task ${name} was given ${what} as argument ${position}: it may be closed when the task runs. ` +
-        'Pass what the task needs of it instead: ids, values, the path of a file ' +
-        '(docs/capturing.md; not checked in production).',
+    this.guard(() =>
+      this.logger.warn(
+        `Task ${printable(name)} was given ${what} as argument ${position}: it may be closed when the ` +
+          'task runs. Pass what the task needs of it instead: ids, values, the path of a file ' +
+          '(docs/capturing.md; not checked in production).',
+      ),
     );
   }
 
-  line(task: Task, message: string): void {
-    this.logger.log(`${title(task)}: ${message}`);
+  /** A profile of an attempt was written to `file`, or could not be. */
+  profiled(task: Task, file: string, error: unknown): void {
+    if (error === undefined) {
+      this.write('log', task, { event: 'profiled' }, `was profiled: ${file}`);
+    } else {
+      const sentence = `has no profile, ${file} could not be written: ${summaryOf(error)}`;
+      this.write('warn', task, { event: 'profiled' }, sentence);
+    }
+  }
+
+  hookFailed(error: unknown): void {
+    this.guard(() =>
+      this.logger.error(
+        `A function passed to TaskRunner.around() threw: ${printable(summaryOf(error))}`,
+        stackOf(error),
+      ),
+    );
   }
 
   listenerFailed(error: unknown): void {
-    this.logger.error(`A listener of TaskRunner.events threw: ${summary(error)}`, stackOf(error));
+    this.guard(() =>
+      this.logger.error(
+        `A listener of TaskRunner.events threw: ${printable(summaryOf(error))}`,
+        stackOf(error),
+      ),
+    );
   }
-}
 
-/** A logger that throws must not reach a task: there is nobody left to tell. */
-function guard(write: () => unknown): void {
-  try {
-    write();
-  } catch {
-    // See above.
+  private write(
+    level: Level,
+    task: Task,
+    own: Partial<TaskLogFields> & { event: string },
+    sentence: string,
+    error?: unknown,
+  ): void {
+    this.print(level, new TaskLogLine(fieldsOf(task, own), `${title(task)} ${sentence}`, error));
+  }
+
+  private print(level: Level, line: TaskLogLine): void {
+    this.guard(() => this.logger[level]?.(line));
+  }
+
+  /** A logger that throws must not cost a task its slot, nor others what they wait for. */
+  private guard(print: () => void): void {
+    try {
+      print();
+    } catch {
+      // There is nowhere left to say so.
+    }
   }
 }
 
@@ -95,20 +129,9 @@ function title({ name, id }: Task): string {
   return `Task ${name} (${id})`;
 }
 
-/** Any value can be thrown, and looking at it must not throw in turn. */
-function summary(error: unknown): string {
-  try {
-    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  } catch {
-    return 'a value that cannot be shown';
-  }
-}
-
-function stackOf(error: unknown): string | undefined {
-  try {
-    const stack = (error as { stack?: unknown } | null | undefined)?.stack;
-    return typeof stack === 'string' ? stack : undefined;
-  } catch {
-    return undefined;
-  }
+function fieldsOf(
+  { id, name, queue, attempts }: Task,
+  own: Partial<TaskLogFields> & { event: string },
+): TaskLogFields {
+  return { taskId: id, taskName: name, queue, attempt: attempts, ...own };
 }

@@ -38,6 +38,12 @@ export const checkString: Check = (value, path) => {
   }
 };
 
+export const checkBoolean: Check = (value, path) => {
+  if (typeof value !== 'boolean') {
+    throw new InvalidOptionError(path, `expected true or false, got ${describe(value)}.`);
+  }
+};
+
 export const checkFunction: Check = (value, path) => {
   if (typeof value !== 'function') {
     throw new InvalidOptionError(path, `expected a function, got ${describe(value)}.`);

@@ -62,6 +62,12 @@ export interface BackgroundTasksOptions extends TaskDefaults {
   drainTimeout?: Duration;
   /** How many settled tasks are remembered for each status. @default 1_000 */
   remember?: number;
+  /**
+   * Whether everything that happens to a task is logged at debug, in a line each. Failures, retries,
+   * drops and abandoned tasks are logged either way, at higher levels.
+   * @default true
+   */
+  logEvents?: boolean;
 }
 
 /** A queue's limits, filled in. */

@@ -9,6 +9,7 @@ import type {
   TaskSettings,
 } from '../task/task-options.js';
 import {
+  checkBoolean,
   checkCount,
   checkDuration,
   checkOneOf,
@@ -70,6 +71,7 @@ const MODULE_SHAPE: Shape<BackgroundTasksOptions> = {
   queues: checkQueues,
   drainTimeout: checkDuration,
   remember: checkCount,
+  logEvents: checkBoolean,
   request: (value, path) => checkShape<RequestOptions>(value, path, REQUEST_SHAPE),
 };
 
@@ -78,6 +80,7 @@ export class ResolvedOptions {
   readonly request: RequestSettings;
   readonly drainTimeoutMs: number;
   readonly remember: number;
+  readonly logEvents: boolean;
   readonly queues: ReadonlyMap<string, QueueSettings>;
   private readonly plain = new Map<string, TaskSettings>();
 
@@ -93,6 +96,7 @@ export class ResolvedOptions {
     }
     this.drainTimeoutMs = milliseconds(options.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT);
     this.remember = options.remember ?? DEFAULT_REMEMBER;
+    this.logEvents = options.logEvents ?? true;
     const queues: Record<string, QueueOptions | undefined> = {
       [DEFAULT_QUEUE]: {},
       ...options.queues,
@@ -154,6 +158,7 @@ export class ResolvedOptions {
         size: declared.batch.size,
         waitMs: milliseconds(declared.batch.wait),
       },
+      profile: declared.profile === true ? '.' : declared.profile || undefined,
     });
   }
 }

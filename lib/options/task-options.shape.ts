@@ -8,6 +8,7 @@ import type {
 } from '../task/task-options.js';
 import {
   checkAny,
+  checkBoolean,
   checkCount,
   checkDuration,
   checkFunction,
@@ -62,6 +63,7 @@ const METHOD_SHAPE: Shape<BackgroundOptions> = {
     checkShape<BatchOptions>(value, path, BATCH_SHAPE);
     requireKeys(value as object, path, 'size', 'wait');
   },
+  profile: checkAny(checkBoolean, checkString),
 };
 
 /**

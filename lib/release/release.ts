@@ -121,7 +121,7 @@ export class Release implements CollectionKeeper {
     const hasSucceeded = handler === 'completed' || (handler === 'none' && wasAnswered(response));
     const tasks = this.seal(collection).filter((task) => this.decide(task, hasSucceeded));
     for (const head of linesOf(tasks, this.settings)) {
-      this.engine.release(head);
+      void this.engine.release(head);
     }
     tasks.forEach((task) => this.observer.queued(task));
   }

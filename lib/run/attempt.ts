@@ -1,9 +1,12 @@
 import { ambient, type MethodIntake, type RunningTask } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
+import type { ProcessReading } from '../task/process-usage.js';
 import { TaskAbandonedError, TaskCancelledError, TaskTimeoutError } from '../task/task.errors.js';
 import type { Interruptible, Interruption, Task } from '../task/task.js';
 import { COMPLETED, type Verdict } from '../task/verdict.js';
+import type { AttemptHooks } from './attempt-hooks.js';
 import type { CurrentTask } from './current-task.js';
+import type { Profiler } from './profiler.js';
 import { decide } from './retry-policy.js';
 
 /** What an attempt needs from outside; the same for all of an application. */
@@ -11,6 +14,8 @@ export interface AttemptSetting {
   readonly clock: Clock;
   /** From 0 up to 1. */
   readonly random: () => number;
+  readonly hooks: AttemptHooks;
+  readonly profiler: Profiler;
   /** What the body sees of itself. */
   readonly describe: (attempt: Attempt) => CurrentTask;
   /** The slot was freed, and the body goes on. */
@@ -21,8 +26,10 @@ export interface AttemptSetting {
 export class Attempt implements RunningTask, Interruptible {
   readonly kind = 'task';
   isRunning = true;
+  reading: ProcessReading | undefined = undefined;
   private hasBodyEnded = false;
   private callOffTimeout: (() => void) | undefined = undefined;
+  private stopProfile: (() => void) | undefined = undefined;
   private controller: AbortController | undefined = undefined;
   private abortReason: Error | undefined = undefined;
   private description: CurrentTask | undefined = undefined;
@@ -37,6 +44,10 @@ export class Attempt implements RunningTask, Interruptible {
 
   get intake(): MethodIntake {
     return this.task.home;
+  }
+
+  get hooks(): AttemptHooks {
+    return this.setting.hooks;
   }
 
   /** Made when the body first asks: most never do. */
@@ -57,16 +68,16 @@ export class Attempt implements RunningTask, Interruptible {
 
   start(): void {
     const { task } = this;
-    const { timeoutMs } = task.settings;
+    const { timeoutMs, profile } = task.settings;
     if (!this.isRunning) {
       this.hasBodyEnded = true;
       return; // cancelled as it started
     }
-    task.followers?.forEach((follower) => {
-      follower.attempt = this;
-    });
     if (timeoutMs !== undefined) {
       this.callOffTimeout = this.setting.clock.after(timeoutMs, () => this.interrupt('timeout'));
+    }
+    if (profile !== undefined) {
+      this.stopProfile = this.setting.profiler.start(task, profile);
     }
     try {
       const result = task.inContext(enter, this);
@@ -125,6 +136,7 @@ export class Attempt implements RunningTask, Interruptible {
     if (this.isRunning) {
       this.isRunning = false;
       this.callOffTimeout?.();
+      this.stopProfile?.();
       this.conclude(this.task, verdict);
     }
   }
@@ -134,7 +146,9 @@ export class Attempt implements RunningTask, Interruptible {
 const { then } = Promise.prototype;
 
 function enter(attempt: Attempt): unknown {
-  return ambient.run(attempt, callOf, attempt.task);
+  return attempt.hooks.isEmpty
+    ? ambient.run(attempt, callOf, attempt.task)
+    : attempt.hooks.around(attempt.current, () => ambient.run(attempt, callOf, attempt.task));
 }
 
 function callOf(task: Task): unknown {

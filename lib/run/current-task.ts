@@ -13,7 +13,7 @@ export interface CurrentTask {
   readonly signal: AbortSignal;
   /** Tells listeners how far the task is: a number, or anything that they understand. */
   readonly progress: (value: unknown) => void;
-  /** Writes a line to the log, with the task's name and id. */
+  /** Writes a line to the log, with the task's name and id, and keeps it: see `TaskInfo.logs`. */
   readonly log: (message: string) => void;
 }
 

@@ -7,7 +7,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import type { Awaited, Engine } from '../engine/engine.js';
+import type { DrainScope, Engine } from '../engine/engine.js';
 import type { TaskEvents } from '../observe/task-events.js';
 import type { Clock } from '../task/clock.js';
 
@@ -87,14 +87,14 @@ export class Lifecycle
   }
 
   /** Past the deadline, which all drains of a shutdown share, what is left is given up. */
-  private async drain(awaited: Awaited): Promise<void> {
+  private async drain(awaited: DrainScope): Promise<void> {
     if (!(await this.drained(awaited, this.deadline))) {
       await this.parts?.engine.stop(GRACE_MS);
     }
   }
 
   /** @returns whether what is awaited has settled by `limit`, in milliseconds since the epoch */
-  private async drained(awaited: Awaited, limit: number): Promise<boolean> {
+  private async drained(awaited: DrainScope, limit: number): Promise<boolean> {
     if (this.parts === undefined || !this.isStarted) {
       return true; // what was never started is not waited for
     }

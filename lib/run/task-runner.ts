@@ -12,6 +12,7 @@ import type { MethodIntake } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
+import type { AroundAttempt, AttemptHooks } from './attempt-hooks.js';
 import { listTasks, type TaskFilter } from './task-list.js';
 import { statisticsOf, type TaskStatistics } from './task-statistics.js';
 
@@ -29,6 +30,7 @@ export class TaskRunner {
     private readonly taskStats: TaskStats,
     private readonly clock: Clock,
     taskEvents: TaskEvents,
+    private readonly hooks: AttemptHooks,
   ) {
     this.events = taskEvents.stream;
   }
@@ -121,6 +123,21 @@ export class TaskRunner {
   async resume(queue?: string): Promise<void> {
     this.options.requireQueue(queue);
     this.engine.resume(queue);
+  }
+
+  /**
+   * Has `hook` called around the body of every attempt from now on, for a context of its own: a
+   * trace, a tenant. Where there is none this costs nothing; a hook that throws is logged.
+   *
+   * @returns a function that takes it away again
+   */
+  around(hook: AroundAttempt): () => void {
+    return this.hooks.add(hook);
+  }
+
+  /** Rejects where an engine cannot reach what keeps its tasks, with the reason it was given. */
+  async ping(): Promise<void> {
+    await this.engine.ping?.();
   }
 
   /** Resolves when every task has settled, those of requests under way included. */

@@ -1,10 +1,14 @@
 import type { Worker } from '../engine/engine.js';
 import type { Observer } from '../observe/observer.js';
 import type { Clock } from '../task/clock.js';
+import { readProcess } from '../task/process-usage.js';
+import { LogLines } from '../task/log-lines.js';
 import type { Task } from '../task/task.js';
 import type { Dropped, Verdict } from '../task/verdict.js';
 import { Attempt, type AttemptSetting } from './attempt.js';
+import { AttemptHooks } from './attempt-hooks.js';
 import type { CurrentTask } from './current-task.js';
+import { Profiler } from './profiler.js';
 
 /** Gives tasks their meaning: an attempt is made here, and told about once it is recorded. */
 export class TaskWorker implements Worker {
@@ -14,10 +18,13 @@ export class TaskWorker implements Worker {
     private readonly clock: Clock,
     random: () => number,
     private readonly observer: Observer,
+    hooks = new AttemptHooks((error) => observer.log.hookFailed(error)),
   ) {
     this.setting = {
       clock,
       random,
+      hooks,
+      profiler: new Profiler((...profile) => observer.log.profiled(...profile)),
       describe: (attempt) => this.describe(attempt),
       onOverrun: (task, reason) => observer.log.overrun(task, reason),
     };
@@ -25,10 +32,11 @@ export class TaskWorker implements Worker {
 
   attempt(task: Task, conclude: (task: Task, verdict: Verdict) => void): void {
     const attempt = new Attempt(task, this.clock.now(), this.setting, conclude);
-    // Before anybody hears of it: a listener may cancel the task as it starts.
-    task.attempt = attempt;
-    this.begin(task);
-    task.followers?.forEach((follower) => this.begin(follower));
+    if (this.observer.isObserved) {
+      attempt.reading = readProcess();
+    }
+    this.begin(task, attempt);
+    task.followers?.forEach((follower) => this.begin(follower, attempt));
     attempt.start();
   }
 
@@ -37,7 +45,7 @@ export class TaskWorker implements Worker {
       case 'completed':
         return this.observer.completed(task, this.durationOf(task));
       case 'retry':
-        return this.observer.retrying(task, verdict.error, verdict.delayMs);
+        return this.observer.retrying(task, verdict.error, verdict.delayMs, this.durationOf(task));
       case 'failed':
         return this.observer.failed(task, verdict.error, this.durationOf(task));
       case 'cancelled':
@@ -49,13 +57,20 @@ export class TaskWorker implements Worker {
     }
   }
 
-  private begin(task: Task): void {
+  private begin(task: Task, attempt: Attempt): void {
+    task.attempt = attempt;
     task.attempts += 1;
     this.observer.started(task);
   }
 
   private durationOf({ attempt }: Task): number {
     return attempt === undefined ? 0 : this.clock.now() - attempt.startedAt;
+  }
+
+  private log(task: Task, message: string): void {
+    task.logs ??= new LogLines();
+    task.logs.add(message, this.clock.now());
+    this.observer.log.line(task, message);
   }
 
   private describe(attempt: Attempt): CurrentTask {
@@ -76,7 +91,7 @@ export class TaskWorker implements Worker {
         task.progress = value;
         observer.progress(task, value);
       },
-      log: (message: string) => observer.log.line(task, message),
+      log: (message: string) => this.log(task, message),
     });
   }
 }

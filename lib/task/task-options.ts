@@ -102,6 +102,13 @@ export interface BackgroundOptions extends TaskOptions {
    * @default none
    */
   batch?: BatchOptions;
+  /**
+   * Samples the process while each attempt runs, into a `.cpuprofile` in the working directory, or
+   * in the directory named here, which must exist. For finding out, not for everyday use: sampling
+   * slows the process down.
+   * @default false
+   */
+  profile?: boolean | string;
 }
 
 /**
@@ -137,4 +144,6 @@ export interface TaskSettings {
   readonly dedupe: { readonly key: KeyOf; readonly windowMs: number } | undefined;
   readonly concurrencyKey: KeyOf | undefined;
   readonly batch: { readonly size: number; readonly waitMs: number } | undefined;
+  /** The directory that profiles go to. */
+  readonly profile: string | undefined;
 }

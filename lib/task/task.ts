@@ -1,7 +1,9 @@
 import type { AsyncResource } from 'node:async_hooks';
 import { captureContext } from './async-context.js';
 import type { MethodIntake } from './ambient.js';
+import type { LogLines } from './log-lines.js';
 import type { Outcome, TaskStatus } from './outcome.js';
+import type { ProcessReading } from './process-usage.js';
 import type { TaskDefinition } from './task-registry.js';
 import type { TaskSettings } from './task-options.js';
 
@@ -20,6 +22,8 @@ export interface TaskHome extends MethodIntake {
 export interface Interruptible {
   /** When it started: milliseconds since the epoch. */
   readonly startedAt: number;
+  /** How the process stood then, where somebody wants to know. */
+  readonly reading: ProcessReading | undefined;
   interrupt(reason: Interruption): void;
 }
 
@@ -54,8 +58,14 @@ export class Task {
   attempt: Interruptible | undefined = undefined;
   /** What its body last reported. */
   progress: unknown = undefined;
+  /** What its body wrote, if it did. */
+  logs: LogLines | undefined = undefined;
   /** Set once, when the task settles. */
   outcome: Outcome | undefined = undefined;
+  /** When it was released or due, where somebody wants to know: milliseconds since the epoch. */
+  dueAt: number | undefined = undefined;
+  /** When the latest attempt started, once settled: milliseconds since the epoch. */
+  startedAt: number | undefined = undefined;
   /** Its handler has completed or failed, and it is to run: what happens later does not matter. */
   isCommitted = false;
   /** The task that may start when this one has settled. */
@@ -122,6 +132,11 @@ export class Task {
     return fn.apply(this.target, args);
   }
 
+  /** What it calls, as long as it has not settled: of a `@Background()` method, the method as written. */
+  get callee(): (...args: never[]) => unknown {
+    return this.fn;
+  }
+
   /** The same call once more, as a task of its own with the same id. */
   again(now: number): Task {
     const { home, name, settings, fn, target, args, definition, keys } = this;
@@ -151,6 +166,7 @@ export class Task {
     this.outcome = outcome;
     this.status = outcome.status;
     this.context = undefined;
+    this.startedAt = this.attempt?.startedAt;
     this.attempt = undefined;
     if (outcome.status !== 'failed') {
       this.forget();

@@ -33,13 +33,13 @@ const ARROWS = {
   'engine/memory': 'engine task errors',
   'engine/journal': 'engine/memory engine task errors lmdb',
   'engine/bullmq': 'engine task errors bullmq',
-  testing: 'index clock @nestjs/testing',
-  health: 'index @nestjs/terminus',
-  metrics: 'index prom-client @opentelemetry/api',
-  board: 'index @bull-board/api',
+  testing: 'index task options run engine engine/memory @nestjs/testing',
+  health: 'index duration @nestjs/terminus',
+  metrics: 'index errors prom-client @opentelemetry/api',
+  board: 'index errors @bull-board/api',
 };
 
-const SPECIAL_FILES = { index: 'index.js', clock: 'task/clock.js' };
+const SPECIAL_FILES = { index: 'index.js', duration: 'task/duration.js' };
 
 const OPTIONAL_PACKAGES = [
   'bullmq',

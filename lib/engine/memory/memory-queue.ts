@@ -3,8 +3,8 @@ import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
 import { KeyLimit } from './key-limit.js';
 import { Lanes, oldestOfLowest } from './lanes.js';
+import type { Pace } from './pace.js';
 import { RateLimit } from './rate-limit.js';
-import type { Slice } from './slice.js';
 
 /** The limits of one queue. */
 export interface MemoryQueueSettings {
@@ -19,7 +19,7 @@ export interface MemoryQueueSettings {
 /** What a queue asks of its engine. */
 export interface QueueHost {
   readonly clock: Clock;
-  readonly slice: Slice;
+  readonly pace: Pace;
   /** Runs the task; must call {@link MemoryQueue.free} and pump when its slot is free again. */
   attempt(task: Task): void;
   /** Makes room for another. */
@@ -84,7 +84,7 @@ export class MemoryQueue {
   add(task: Task): void {
     task.status = 'queued';
     this.lanes.push(task);
-    this.host.slice.request(this);
+    this.host.pace.request(this);
   }
 
   /** The attempt is over. */
@@ -112,8 +112,8 @@ export class MemoryQueue {
   private startWhatMay(): void {
     const { concurrency } = this.settings;
     while (!this.isPaused && this.inProgress.size < concurrency && !this.lanes.isEmpty) {
-      if (!this.host.slice.hasTime()) {
-        return this.host.slice.request(this);
+      if (!this.host.pace.hasTime()) {
+        return this.host.pace.request(this);
       }
       if (this.rate !== undefined && this.isRated(this.rate)) {
         return;
@@ -129,7 +129,7 @@ export class MemoryQueue {
 
   setPaused(isPaused: boolean): void {
     this.isPaused = isPaused;
-    this.host.slice.request(this);
+    this.host.pace.request(this);
   }
 
   interrupt(): void {
@@ -154,7 +154,7 @@ export class MemoryQueue {
   private resume(task: Task | undefined): void {
     if (task !== undefined) {
       this.lanes.resume(task);
-      this.host.slice.request(this);
+      this.host.pace.request(this);
     }
   }
 
@@ -164,7 +164,7 @@ export class MemoryQueue {
     if (waitMs > 0) {
       this.callOffWake?.();
       this.callOffWake = this.host.clock.after(Math.ceil(waitMs), () =>
-        this.host.slice.request(this),
+        this.host.pace.request(this),
       );
     }
     return waitMs > 0;

@@ -2,12 +2,13 @@ import { ShutDownError } from '../../errors/misuse.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
 import type { Dropped, Verdict } from '../../task/verdict.js';
-import type { Awaited, Engine, HeldStatus, QueueState, Worker } from '../engine.js';
+import type { DrainScope, Engine, HeldStatus, QueueState, Worker } from '../engine.js';
 import { Batches, lead } from './batches.js';
 import { DedupeKeys } from './dedupe-keys.js';
 import { Idleness } from './idleness.js';
 import { MemoryQueue, type MemoryQueueSettings, type QueueHost } from './memory-queue.js';
 import { OutsideRequests } from './outside-requests.js';
+import type { Pace } from './pace.js';
 import { Slice } from './slice.js';
 import { Timers } from './timers.js';
 
@@ -16,7 +17,7 @@ export class MemoryEngine implements Engine {
   private readonly queues: ReadonlyMap<string, MemoryQueue>;
   private readonly timers: Timers;
   private readonly batches: Batches;
-  private readonly slice: Slice;
+  private readonly pace: Pace;
   private readonly dedupeKeys = new DedupeKeys();
   private readonly idleness = new Idleness();
   private readonly outside = new OutsideRequests();
@@ -32,14 +33,15 @@ export class MemoryEngine implements Engine {
     queues: Iterable<MemoryQueueSettings>,
     private readonly worker: Worker,
     clock: Clock,
+    pace?: Pace,
   ) {
     this.clock = this.outside.clock(clock);
-    this.slice = new Slice(this.clock);
+    this.pace = pace ?? new Slice(this.clock);
     this.timers = new Timers(this.clock, (task) => this.enqueue(task));
     this.batches = new Batches(this.clock, (leader) => this.queueOf(leader).add(leader));
     const host: QueueHost = {
       clock: this.clock,
-      slice: this.slice,
+      pace: this.pace,
       attempt: (task) => this.attempt(task),
       overflow: (task) => this.takeOut(task, { kind: 'dropped', reason: 'overflow' }),
     };
@@ -64,7 +66,7 @@ export class MemoryEngine implements Engine {
     // Nothing to store: what the process holds is all there is.
   }
 
-  release(head: Task): void {
+  release(head: Task): PromiseLike<void> | void {
     for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
       this.hold(task);
     }
@@ -79,7 +81,7 @@ export class MemoryEngine implements Engine {
       // Released with a request, the predecessor may have others behind it already.
       lastInLine(predecessor).successor = task;
     } else if (outcome.status === 'completed') {
-      this.release(task);
+      void this.release(task);
     } else {
       this.end(task, { kind: 'dropped', reason: 'predecessor-failed' });
       this.idleness.check();
@@ -131,14 +133,14 @@ export class MemoryEngine implements Engine {
   }
 
   start(): void {
-    this.slice.open();
+    this.pace.open();
   }
 
   whenIdle(): Promise<void> {
     return this.idleness.when(() => this.live === 0);
   }
 
-  drain(deadline: number, awaited: Awaited): Promise<void> {
+  drain(deadline: number, awaited: DrainScope): Promise<void> {
     this.isDraining = true;
     this.batches.flushAll();
     const present = awaited === 'present' ? [...this.tasks(deadline)] : undefined;
@@ -153,7 +155,7 @@ export class MemoryEngine implements Engine {
 
   async stop(graceMs: number): Promise<void> {
     this.state = 'stopping';
-    this.slice.close();
+    this.pace.close();
     const waiting = [...this.timers, ...this.batches];
     for (const queue of this.queues.values()) {
       waiting.push(...queue.waiting());

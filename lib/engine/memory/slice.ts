@@ -1,18 +1,14 @@
 import type { Clock } from '../../task/clock.js';
+import type { Pace, Pump } from './pace.js';
 
 /** How long tasks may be started in one go before the event loop gets its turn, in milliseconds. */
 const SLICE_MS = 2;
-
-/** Something that has tasks to start. */
-interface Pump {
-  pump(): void;
-}
 
 /**
  * Shares the event loop with everything else. Tasks that end at once would otherwise follow one
  * another in microtasks, and no request would be served before the last of them.
  */
-export class Slice {
+export class Slice implements Pace {
   private readonly requests = new Set<Pump>();
   private isOpen = false;
   private isDue = false;
@@ -21,7 +17,6 @@ export class Slice {
 
   constructor(private readonly clock: Clock) {}
 
-  /** Until then, requests are only kept. */
   open(): void {
     this.isOpen = true;
     this.schedule();
@@ -32,7 +27,6 @@ export class Slice {
     this.isOver = true;
   }
 
-  /** Calls `pump.pump()` in the next turn of the event loop. */
   request(pump: Pump): void {
     this.requests.add(pump);
     this.schedule();

@@ -54,7 +54,7 @@ describe('sample: images', () => {
     it(
       'answers with the id of a task, and makes a thumbnail and a sepia picture in threads',
       async () => {
-        const { status, body } = await upload(app, '/images', await photo());
+        const { status, body } = await upload(app, '/images', new Uint8Array(await photo()));
         expect(status).toBe(202);
         expect(body).toEqual({ id: expect.any(String), status: expect.any(String) });
         await app.untilSettled(1);
@@ -77,7 +77,7 @@ describe('sample: images', () => {
     it(
       'fails the task of a broken image, and says why',
       async () => {
-        const whole = await photo();
+        const whole = new Uint8Array(await photo());
         const { status, body } = await upload(app, '/images', whole.subarray(0, whole.length / 2));
         expect(status).toBe(202);
         await app.untilSettled(1);

@@ -1,0 +1,118 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { InvalidOptionError, TaskRunner, type Duration, type QueueFigures } from '../index.js';
+import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
+import { FailureWindow } from './failure-window.js';
+import type {
+  BackgroundTasksHealth,
+  HealthBounds,
+  QueueBounds,
+  QueueHealth,
+} from './health-bounds.js';
+
+const DEFAULTS = { window: '5m', minRuns: 10, timeout: '2s' } satisfies HealthBounds;
+
+/**
+ * A health indicator for `@nestjs/terminus` 11 and 12. List it as a provider.
+ *
+ * ```ts
+ * @Get('health') @HealthCheck()
+ * check() {
+ *   return this.health.check([() => this.tasks.check('tasks', { maxPendingAge: '1m', maxFailureRate: 0.1 })]);
+ * }
+ * ```
+ */
+@Injectable()
+export class BackgroundTasksHealthIndicator {
+  private readonly windows = new Map<string, FailureWindow>();
+
+  /** @internal */
+  constructor(@Inject(TaskRunner) private readonly runner: TaskRunner) {}
+
+  /**
+   * Down where an engine cannot be reached, or a queue breaks one of its bounds. Never rejects for
+   * either: the result says so, with the figures of each queue.
+   *
+   * @param key what the result is called
+   * @throws InvalidOptionError where a bound is none, or of a queue that is not configured
+   */
+  async check<Key extends string>(
+    key: Key,
+    bounds: HealthBounds = {},
+  ): Promise<BackgroundTasksHealth<Key>> {
+    const { queues } = await this.runner.stats();
+    requireQueues(bounds, Object.keys(queues));
+    const problems = await this.reach(milliseconds(bounds.timeout ?? DEFAULTS.timeout, 'timeout'));
+    const health: Record<string, QueueHealth> = {};
+    for (const [name, figures] of Object.entries(queues)) {
+      health[name] = this.healthOf(name, figures, bounds, problems);
+    }
+    const status = problems.length === 0 ? 'up' : 'down';
+    const result = { status, ...(status === 'down' && { problems }), queues: health };
+    return { [key]: result } as BackgroundTasksHealth<Key>;
+  }
+
+  private async reach(timeoutMs: number): Promise<string[]> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
+    });
+    try {
+      await Promise.race([this.runner.ping(), late]);
+      return [];
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return [`the store of the tasks cannot be reached: ${reason}`];
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  private healthOf(
+    name: string,
+    figures: QueueFigures,
+    bounds: HealthBounds,
+    problems: string[],
+  ): QueueHealth {
+    const { pending, running, oldestPendingAgeMs, isPaused } = figures;
+    const { maxPendingAge, maxFailureRate }: QueueBounds = { ...bounds, ...bounds.queues?.[name] };
+    const window = this.windows.get(name) ?? new FailureWindow();
+    this.windows.set(name, window);
+    const { runs, failureRate } = window.look(
+      { at: Date.now(), completed: figures.completed, failed: figures.failed },
+      milliseconds(bounds.window ?? DEFAULTS.window, 'window'),
+    );
+    if (
+      maxPendingAge !== undefined &&
+      (oldestPendingAgeMs ?? 0) > milliseconds(maxPendingAge, 'maxPendingAge')
+    ) {
+      const age = Math.round(oldestPendingAgeMs ?? 0);
+      problems.push(`queue ${name}: a task has waited for ${age} ms, longer than ${maxPendingAge}`);
+    }
+    if (
+      maxFailureRate !== undefined &&
+      runs >= (bounds.minRuns ?? DEFAULTS.minRuns) &&
+      failureRate > maxFailureRate
+    ) {
+      const share = failureRate.toFixed(3);
+      problems.push(`queue ${name}: ${share} of ${runs} tasks failed, more than ${maxFailureRate}`);
+    }
+    return { pending, running, oldestPendingAgeMs, failureRate, isPaused };
+  }
+}
+
+function requireQueues({ queues = {} }: HealthBounds, known: readonly string[]): void {
+  for (const name of Object.keys(queues)) {
+    if (!known.includes(name)) {
+      const problem = `there is no such queue. Known queues: ${known.join(', ')}.`;
+      throw new InvalidOptionError(`queues.${name}`, problem);
+    }
+  }
+}
+
+function milliseconds(duration: Duration, path: string): number {
+  const found = toMilliseconds(duration);
+  if (found === undefined) {
+    throw new InvalidOptionError(path, `expected ${DURATION_FORMAT}, got ${String(duration)}.`);
+  }
+  return found;
+}

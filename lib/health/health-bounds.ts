@@ -1,0 +1,42 @@
+import type { Duration } from '../index.js';
+
+/** What a healthy queue keeps to. A bound that is not given is not looked at. */
+export interface QueueBounds {
+  /** No task waits for a slot longer than this. @default none */
+  maxPendingAge?: Duration;
+  /** Of the tasks that ended within `window` at most this share failed for good, from 0 to 1. @default none */
+  maxFailureRate?: number;
+}
+
+/** What `BackgroundTasksHealthIndicator.check()` takes. */
+export interface HealthBounds extends QueueBounds {
+  /** Bounds of single queues, over those of all. @default {} */
+  queues?: Record<string, QueueBounds>;
+  /** How far back the failure rate looks. @default '5m' */
+  window?: Duration;
+  /** So many tasks must have run within `window` before their failure rate counts. @default 10 */
+  minRuns?: number;
+  /** How long an engine may take to answer. @default '2s' */
+  timeout?: Duration;
+}
+
+/** How a queue stands. */
+export interface QueueHealth {
+  readonly pending: number;
+  readonly running: number;
+  readonly oldestPendingAgeMs: number | undefined;
+  /** Within the window, or for as long as the application has been watched. */
+  readonly failureRate: number;
+  readonly isPaused: boolean;
+}
+
+/** A result as Terminus takes it. */
+export type BackgroundTasksHealth<Key extends string = string> = Record<
+  Key,
+  {
+    status: 'up' | 'down';
+    /** Why it is down, a sentence for each bound that is broken. */
+    problems?: readonly string[];
+    queues: Record<string, QueueHealth>;
+  }
+>;

@@ -1,0 +1,70 @@
+import {
+  Inject,
+  Module,
+  type DynamicModule,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import type { Subscription } from 'rxjs';
+import { InvalidOptionError, TaskRunner } from '../index.js';
+import { BoundedNames } from './bounded-names.js';
+import type { MetricsOptions } from './metrics-options.js';
+import { OpenTelemetryMetrics } from './open-telemetry.js';
+import { PrometheusMetrics } from './prometheus-metrics.js';
+
+const DEFAULT_MAX_TASK_NAMES = 100;
+const OPTIONS = Symbol('nestjs-background-tasks:metrics-options');
+
+/**
+ * Counts and traces all tasks of the application, through `prom-client`, `@opentelemetry/api` or
+ * both. Import it beside `BackgroundTasksModule`; without it nothing of this costs anything.
+ */
+@Module({})
+export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplicationShutdown {
+  private prometheus: PrometheusMetrics | undefined;
+  private openTelemetry: OpenTelemetryMetrics | undefined;
+  private subscription: Subscription | undefined;
+  private takeAway: (() => void) | undefined;
+
+  /** @internal */
+  constructor(
+    @Inject(OPTIONS) private readonly options: MetricsOptions,
+    @Inject(TaskRunner) private readonly runner: TaskRunner,
+  ) {}
+
+  /** @throws InvalidOptionError, MissingPeerError at start-up */
+  static forRoot(options: MetricsOptions): DynamicModule {
+    if (!options.prometheus && !options.openTelemetry) {
+      throw new InvalidOptionError('prometheus', 'is missing, and so is "openTelemetry".');
+    }
+    return {
+      module: BackgroundTasksMetricsModule,
+      providers: [{ provide: OPTIONS, useValue: options }],
+    };
+  }
+
+  onModuleInit(): void {
+    const { prometheus, openTelemetry, maxTaskNames = DEFAULT_MAX_TASK_NAMES } = this.options;
+    const names = new BoundedNames(maxTaskNames);
+    if (prometheus) {
+      const own = prometheus === true ? {} : prometheus;
+      this.prometheus = new PrometheusMetrics(this.runner, names, own);
+    }
+    if (openTelemetry) {
+      const traces = new OpenTelemetryMetrics(names, openTelemetry === true ? {} : openTelemetry);
+      this.openTelemetry = traces;
+      this.takeAway = this.runner.around((task, run) => traces.around(task, run));
+    }
+    this.subscription = this.runner.events.subscribe((event) => {
+      this.prometheus?.on(event);
+      this.openTelemetry?.on(event);
+    });
+  }
+
+  onApplicationShutdown(): void {
+    this.takeAway?.();
+    this.subscription?.unsubscribe();
+    this.prometheus?.close();
+    this.openTelemetry?.close();
+  }
+}

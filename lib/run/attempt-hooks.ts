@@ -1,0 +1,69 @@
+import type { CurrentTask } from './current-task.js';
+
+/**
+ * Called around the body of each attempt, in the async context of the place where the task was
+ * added. Call `run` once, at once, in whatever context the body is to have. What the body returns or
+ * throws is none of its business: a listener of `TaskRunner.events` learns how the attempt ended.
+ */
+export type AroundAttempt = (task: CurrentTask, run: () => void) => void;
+
+/** Those who want to be around every attempt. They cannot change what it comes to. */
+export class AttemptHooks {
+  private hooks: readonly AroundAttempt[] = [];
+
+  constructor(private readonly onHookError: (error: unknown) => void) {}
+
+  get isEmpty(): boolean {
+    return this.hooks.length === 0;
+  }
+
+  /** @returns a function that takes it away again */
+  add(hook: AroundAttempt): () => void {
+    this.hooks = [...this.hooks, hook];
+    return () => {
+      this.hooks = this.hooks.filter((each) => each !== hook);
+    };
+  }
+
+  /** Calls `body` inside all hooks, the first one added outermost. @returns what `body` does */
+  around(task: CurrentTask, body: () => unknown): unknown {
+    let end: (() => unknown) | undefined;
+    const runBody = (): void => {
+      // Never twice, whatever a hook does.
+      end ??= attempted(body);
+    };
+    const run = this.hooks.reduceRight<() => void>(
+      (inner, hook) => () => this.call(hook, task, inner),
+      runBody,
+    );
+    run();
+    return end?.();
+  }
+
+  private call(hook: AroundAttempt, task: CurrentTask, inner: () => void): void {
+    let isInside = false;
+    try {
+      hook(task, () => {
+        isInside = true;
+        inner();
+      });
+    } catch (error) {
+      this.onHookError(error);
+    }
+    if (!isInside) {
+      inner();
+    }
+  }
+}
+
+/** Calls `body`. @returns a function that returns or throws what it did */
+function attempted(body: () => unknown): () => unknown {
+  try {
+    const result = body();
+    return () => result;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}

@@ -1,0 +1,44 @@
+import type { Outcome, Priority, TaskStatus } from '../index.js';
+import type { Task } from '../task/task.js';
+
+/** A task that was added while the test ran. */
+export class AddedTask {
+  readonly name: string;
+  readonly queue: string;
+  /** What it is called with; after the JSON round trip, where its queue makes one. */
+  readonly args: readonly unknown[];
+  readonly priority: Priority;
+  /** Its `delay`, in milliseconds. */
+  readonly delayMs: number;
+  /** @internal */
+  readonly callee: unknown;
+
+  /** @internal */
+  constructor(private readonly task: Task) {
+    const { name, queue, args, settings, callee } = task;
+    this.name = name;
+    this.queue = queue;
+    this.args = args;
+    this.priority = settings.priority;
+    this.delayMs = settings.delayMs;
+    this.callee = callee;
+  }
+
+  get id(): string {
+    return this.task.id;
+  }
+
+  get status(): TaskStatus {
+    return this.task.status;
+  }
+
+  /** How many attempts have started. */
+  get attempts(): number {
+    return this.task.attempts;
+  }
+
+  /** How it ended, once it has. */
+  get outcome(): Outcome | undefined {
+    return this.task.outcome;
+  }
+}

@@ -1,0 +1,335 @@
+import type { TestingModuleBuilder } from '@nestjs/testing';
+import type { Worker } from '../engine/engine.js';
+import { MemoryEngine } from '../engine/memory/memory.engine.js';
+import { InvalidOptionError, type Duration } from '../index.js';
+import { ResolvedOptions } from '../options/resolved-options.js';
+import { TaskWorker } from '../run/task-worker.js';
+import { CLOCK, systemClock } from '../task/clock.js';
+import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
+import type { Task } from '../task/task.js';
+import type { AddedTask } from './added-task.js';
+import { jsonCopy } from './json-copy.js';
+import { KitClock } from './kit-clock.js';
+import { KitEngine } from './kit.engine.js';
+import { Ledger, type AttemptRecord } from './ledger.js';
+import { ManualPace } from './manual-pace.js';
+import type { TestingMode, TestingOptions } from './testing-options.js';
+import { WantedTask, listOf, type Wanted } from './wanted-task.js';
+
+const DEFAULT_PATIENCE: Duration = '4s';
+
+/** How long a body that has begun may keep time from moving on, in real milliseconds. */
+const HOLD_UP_MS = 50;
+
+/**
+ * The tasks of an application under test: seen, and under the test's control. One for each
+ * application.
+ *
+ * ```ts
+ * const tasks = new BackgroundTasksTesting('manual');
+ * const module = await tasks.install(Test.createTestingModule({ imports: [AppModule] })).compile();
+ * const app = await module.createNestApplication().init();
+ *
+ * await request(app.getHttpServer()).post('/users').send({ name: 'Ada' }).expect(201);
+ * tasks.expectAdded(Mailer, 'sendWelcome', ['Ada']);
+ * await tasks.drain();
+ * ```
+ */
+export class BackgroundTasksTesting {
+  readonly mode: TestingMode;
+  private readonly clock: KitClock;
+  private readonly pace: ManualPace | undefined;
+  private readonly ledger = new Ledger(
+    () => this.changed(),
+    (task, error) => this.failed(task, error),
+  );
+  /** Their errors reach those who called them. */
+  private readonly awaited = new WeakSet<Task>();
+  private readonly patienceMs: number;
+  private readonly durableQueues: readonly string[] | true;
+  private failures: unknown[] = [];
+  private isHurrying = false;
+
+  /** @throws InvalidOptionError */
+  constructor(options: TestingMode | TestingOptions) {
+    const { mode, patience, durableQueues } =
+      typeof options === 'string'
+        ? ({ mode: options } satisfies TestingOptions as TestingOptions)
+        : options;
+    if (!['inline', 'manual', 'fake'].includes(mode)) {
+      throw new InvalidOptionError('mode', "expected one of 'inline', 'manual', 'fake'.");
+    }
+    this.mode = mode;
+    this.patienceMs = millisecondsOf(patience ?? DEFAULT_PATIENCE, 'patience');
+    this.durableQueues = durableQueues ?? [];
+    this.clock = new KitClock(mode === 'inline');
+    this.pace = mode === 'inline' ? undefined : new ManualPace(() => this.ledger.changed());
+  }
+
+  /** Puts the kit in the place of the application's engine and clock. @returns `builder` */
+  install(builder: TestingModuleBuilder): TestingModuleBuilder {
+    return builder
+      .overrideProvider(CLOCK)
+      .useValue(this.clock)
+      .overrideProvider(MemoryEngine)
+      .useFactory({
+        inject: [ResolvedOptions, TaskWorker],
+        factory: (...[{ queues }, worker]: [ResolvedOptions, Worker]) =>
+          new KitEngine(queues.values(), worker, this.clock, {
+            clock: this.clock,
+            ledger: this.ledger,
+            pace: this.pace,
+            awaited: this.awaited,
+            storeArgs: (task) => (this.isDurable(task) ? jsonCopy(task) : task.args),
+          }),
+      });
+  }
+
+  /** Every task that was added since the start or the last {@link clear}, in that order. */
+  get added(): readonly AddedTask[] {
+    return [...this.ledger.added];
+  }
+
+  /** Milliseconds since the epoch, on the kit's clock. */
+  now(): number {
+    return this.clock.now();
+  }
+
+  /**
+   * The task was added; `args` are compared deeply, and `expect.any(String)` and the like may stand
+   * in them. Named by its class and `@Background()` method, by its function, or by its task name.
+   *
+   * @returns the first such task
+   * @throws Error that lists what was added instead
+   */
+  expectAdded(type: { readonly prototype: object }, method: string, args?: unknown[]): AddedTask;
+  expectAdded(task: ((...args: never[]) => unknown) | string, args?: unknown[]): AddedTask;
+  expectAdded(...wanted: unknown[]): AddedTask {
+    const { added } = this.ledger;
+    const task = new WantedTask(wanted as unknown as Wanted);
+    const found = added.find((each) => task.fits(each));
+    if (found === undefined) {
+      const instead =
+        added.length === 0 ? 'No task was added.' : `Added instead:\n${listOf(added)}`;
+      throw new Error(`Expected the task ${task.toString()} to have been added. ${instead}`);
+    }
+    return found;
+  }
+
+  /**
+   * No task was added; or none such, where one is named as for {@link expectAdded}.
+   *
+   * @throws Error that lists those that were
+   */
+  expectNone(type: { readonly prototype: object }, method: string, args?: unknown[]): void;
+  expectNone(task?: ((...args: never[]) => unknown) | string, args?: unknown[]): void;
+  expectNone(...wanted: unknown[]): void {
+    const task = wanted.length === 0 ? undefined : new WantedTask(wanted as unknown as Wanted);
+    const found = this.ledger.added.filter((each) => task?.fits(each) ?? true);
+    if (found.length > 0) {
+      const what = task === undefined ? 'no task' : `no task ${task.toString()}`;
+      throw new Error(`Expected ${what} to have been added. Added:\n${listOf(found)}`);
+    }
+  }
+
+  /** Forgets what was added so far. What waits or runs goes on. */
+  clear(): void {
+    this.ledger.added = [];
+    this.failures = [];
+  }
+
+  /**
+   * Resolves when the responses of all requests that added tasks have closed and, in mode `'inline'`,
+   * every task has settled.
+   *
+   * @throws the error of a task that failed in mode `'inline'` (an AggregateError of several),
+   * unless it reached the caller of its method
+   */
+  async whenIdle(): Promise<void> {
+    await this.until(() => this.isIdle);
+    const failures = this.failures;
+    this.failures = [];
+    if (failures.length > 1) {
+      throw new AggregateError(failures, `${failures.length} background tasks failed.`);
+    }
+    if (failures.length === 1) {
+      throw failures[0];
+    }
+  }
+
+  /**
+   * Mode `'manual'`: runs everything that is due, and what it adds, until nothing is. What is delayed
+   * or waits for a retry stays: see {@link advance}. A task that fails does not make it throw.
+   *
+   * @returns the attempts that were made
+   */
+  async drain(): Promise<readonly AttemptRecord[]> {
+    const pace = this.requirePace('drain()');
+    const begun = this.ledger.attempts.length;
+    await this.released();
+    pace.allow(Number.POSITIVE_INFINITY);
+    try {
+      do {
+        await this.until(() => this.isAtRest);
+        await nextTurn();
+      } while (!this.isAtRest);
+    } finally {
+      pace.stop();
+    }
+    return this.ledger.attempts.slice(begun);
+  }
+
+  /**
+   * Mode `'manual'`: makes one attempt of the task whose turn it is.
+   *
+   * @returns what it came to, or `undefined` where no task is due
+   */
+  async runNext(): Promise<AttemptRecord | undefined> {
+    const pace = this.requirePace('runNext()');
+    await this.released();
+    const { ledger } = this;
+    const { starts } = ledger;
+    const before = new Set(ledger.attempts);
+    const underWay = new Set(ledger.running);
+    pace.allow(1);
+    pace.stop();
+    if (ledger.starts === starts) {
+      return undefined;
+    }
+    const started = [...ledger.running].find((task) => !underWay.has(task));
+    await this.until(() => started === undefined || !ledger.running.has(started));
+    return ledger.attempts.find(
+      (each) => !before.has(each) && (started === undefined || each.id === started.id),
+    );
+  }
+
+  /**
+   * Lets time pass on the kit's clock, and what is due by then happen: delays, retries, timeouts,
+   * windows. In mode `'manual'` tasks that are due run, as they would; in mode `'fake'` none does.
+   *
+   * @param duration milliseconds or a string such as `'30s'`
+   */
+  async advance(duration: Duration): Promise<void> {
+    const end = this.clock.now() + millisecondsOf(duration, 'advance(duration)');
+    if (this.mode !== 'manual') {
+      this.clock.moveTo(end);
+      return this.mode === 'inline' ? this.whenIdle() : undefined;
+    }
+    const pace = this.requirePace('advance()');
+    await this.released();
+    const before = new Set(this.ledger.running);
+    pace.allow(Number.POSITIVE_INFINITY);
+    try {
+      for (;;) {
+        await this.rested(before);
+        const { next } = this.clock;
+        if (next === undefined || next > end) {
+          break;
+        }
+        this.clock.moveTo(next);
+      }
+      this.clock.moveTo(end);
+      await this.rested(before);
+    } finally {
+      pace.stop();
+    }
+  }
+
+  private get isIdle(): boolean {
+    const { collected, released } = this.ledger;
+    return collected.size === 0 && (this.mode !== 'inline' || released.size === 0);
+  }
+
+  private get isAtRest(): boolean {
+    const { running, collected } = this.ledger;
+    return running.size === 0 && collected.size === 0 && this.pace?.isBlocked !== true;
+  }
+
+  /**
+   * What is due has run. A body that may be waiting for the clock, because it has a timeout or began
+   * `before`, holds it up for a moment only.
+   */
+  private async rested(before: ReadonlySet<Task>): Promise<void> {
+    const { running } = this.ledger;
+    const isStuck = (task: Task): boolean =>
+      task.settings.timeoutMs !== undefined || before.has(task);
+    await nextTurn();
+    do {
+      await this.until(() => [...running].every(isStuck) && this.pace?.isBlocked !== true);
+      const held = this.until(() => running.size === 0, HOLD_UP_MS);
+      await held.catch(() => undefined);
+      await nextTurn();
+    } while (![...running].every(isStuck) || this.pace?.isBlocked === true);
+  }
+
+  private released(): Promise<void> {
+    return this.until(() => this.ledger.collected.size === 0);
+  }
+
+  private until(isMet: () => boolean, limitMs = this.patienceMs): Promise<void> {
+    return this.ledger.until(isMet, limitMs, () => {
+      const { added, collected, running } = this.ledger;
+      const unsettled = added.filter(({ outcome }) => outcome === undefined);
+      const hint =
+        running.size > 0
+          ? 'A running one does not end; if it waits for the clock, advance() it meanwhile.'
+          : collected.size > 0
+            ? 'A collected one waits for the response of its request to close.'
+            : 'Did the application start? Call app.init() or module.init().';
+      return `The background tasks are not idle after ${limitMs} ms. ${hint}\n${listOf(unsettled)}`;
+    });
+  }
+
+  private failed(task: Task, error: unknown): void {
+    if (this.mode === 'inline' && !this.awaited.has(task)) {
+      this.failures.push(error);
+    }
+  }
+
+  private changed(): void {
+    if (this.mode === 'inline' && !this.isHurrying) {
+      this.isHurrying = true;
+      void this.hurry();
+    }
+  }
+
+  /** Inline, nothing waits for time: as soon as nothing runs it is moved to the next timer. */
+  private async hurry(): Promise<void> {
+    const { ledger, clock } = this;
+    for (;;) {
+      // One turn for what was just released to start, another for what it leaves behind.
+      await nextTurn();
+      await nextTurn();
+      if (ledger.running.size > 0 || ledger.released.size === 0 || clock.next === undefined) {
+        break;
+      }
+      clock.moveTo(clock.next);
+    }
+    this.isHurrying = false;
+  }
+
+  private isDurable({ queue }: Task): boolean {
+    return this.durableQueues === true || this.durableQueues.includes(queue);
+  }
+
+  private requirePace(call: string): ManualPace {
+    if (this.pace === undefined || this.mode !== 'manual') {
+      const why =
+        this.mode === 'fake' ? 'no task ever runs' : 'tasks run by themselves: await whenIdle()';
+      throw new Error(`${call} needs mode 'manual'. In mode '${this.mode}' ${why}.`);
+    }
+    return this.pace;
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => systemClock.soon(resolve));
+}
+
+function millisecondsOf(duration: Duration, path: string): number {
+  const found = toMilliseconds(duration);
+  if (found === undefined) {
+    throw new InvalidOptionError(path, `expected ${DURATION_FORMAT}, got ${String(duration)}.`);
+  }
+  return found;
+}

@@ -1,0 +1,72 @@
+import { systemClock, type Clock } from '../task/clock.js';
+
+interface Timer {
+  readonly at: number;
+  readonly callback: () => void;
+  /** Calls off the timer of the machine, where the clock runs. */
+  readonly callOff: () => void;
+}
+
+/** Time in a test: it stands still, or it runs with the machine's and can be hurried. */
+export class KitClock implements Clock {
+  private readonly timers = new Set<Timer>();
+  private readonly startedAt = systemClock.now();
+  private skewMs = 0;
+
+  constructor(private readonly isRunning: boolean) {}
+
+  now(): number {
+    return (this.isRunning ? systemClock.now() : this.startedAt) + this.skewMs;
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    const timer: Timer = {
+      at: this.now() + delayMs,
+      callback,
+      callOff: this.isRunning
+        ? systemClock.after(delayMs, () => this.fire(timer))
+        : (): void => undefined,
+    };
+    this.timers.add(timer);
+    return () => this.forget(timer);
+  }
+
+  /** Never held back: what starts a task has a pace of its own. */
+  soon(callback: () => void): void {
+    systemClock.soon(callback);
+  }
+
+  /** When the earliest timer is due: milliseconds since the epoch. */
+  get next(): number | undefined {
+    return this.earliest?.at;
+  }
+
+  /** Moves on to `at`, if that is not over yet, and calls what is due by then. */
+  moveTo(at: number): void {
+    this.skewMs += Math.max(0, at - this.now());
+    const due = [...this.timers].filter((timer) => timer.at <= at).toSorted(byTime);
+    // One may call off another that is due at the same time.
+    due.filter((timer) => this.timers.has(timer)).forEach((timer) => this.fire(timer));
+  }
+
+  private get earliest(): Timer | undefined {
+    return [...this.timers].toSorted(byTime)[0];
+  }
+
+  private fire(timer: Timer): void {
+    if (this.timers.has(timer)) {
+      this.forget(timer);
+      timer.callback();
+    }
+  }
+
+  private forget(timer: Timer): void {
+    timer.callOff();
+    this.timers.delete(timer);
+  }
+}
+
+/** Stable: of those due at the same time the first one set comes first. */
+function byTime(one: Timer, other: Timer): number {
+  return one.at - other.at;
+}

@@ -1,0 +1,107 @@
+import { MemoryEngine } from '../engine/memory/memory.engine.js';
+import type { MemoryQueueSettings } from '../engine/memory/memory-queue.js';
+import type { DrainScope, Worker } from '../engine/engine.js';
+import { ambient } from '../task/ambient.js';
+import type { Clock } from '../task/clock.js';
+import type { Task } from '../task/task.js';
+import { AwaitedTask } from './awaited-task.js';
+import type { KitClock } from './kit-clock.js';
+import type { Ledger } from './ledger.js';
+import type { ManualPace } from './manual-pace.js';
+
+/** What the engine of a test keeps to. */
+export interface KitEngineSetting {
+  readonly clock: KitClock;
+  readonly ledger: Ledger;
+  /** `undefined` where tasks run by themselves. */
+  readonly pace: ManualPace | undefined;
+  /** Takes what a task of the queue is called with. @returns what it will be called with */
+  readonly storeArgs: (task: Task) => readonly unknown[];
+  /** Tasks whose failure their callers hear of. */
+  readonly awaited: WeakSet<Task>;
+}
+
+/** The memory engine with all its rules, under the eyes and the hand of a test. */
+export class KitEngine extends MemoryEngine {
+  constructor(
+    queues: Iterable<MemoryQueueSettings>,
+    worker: Worker,
+    clock: Clock,
+    private readonly kit: KitEngineSetting,
+  ) {
+    super(queues, watched(worker, kit), clock, kit.pace);
+  }
+
+  override admit(task: Task): void {
+    const args = this.kit.storeArgs(task);
+    super.admit(task);
+    task.args = args;
+    this.kit.ledger.admitted(task);
+  }
+
+  override release(task: Task): PromiseLike<void> | void {
+    const { ledger, pace, awaited } = this.kit;
+    ledger.handedOver(task);
+    super.release(task);
+    // Not where the caller has to go on for the task to start.
+    const isInsideTask = ambient.getStore()?.kind === 'task';
+    return pace === undefined && !isInsideTask && !this.isPausedFor(task)
+      ? new AwaitedTask(task, () => void awaited.add(task))
+      : undefined;
+  }
+
+  override follow(predecessor: Task, task: Task): void {
+    this.kit.ledger.handedOver(task);
+    super.follow(predecessor, task);
+  }
+
+  override discard(task: Task): void {
+    super.discard(task);
+    this.kit.ledger.left(task);
+  }
+
+  /** What was not told to run does not run because the test is over. */
+  override async drain(deadline: number, scope: DrainScope): Promise<void> {
+    if (this.kit.pace === undefined) {
+      await super.drain(deadline, scope);
+    }
+  }
+
+  override async stop(graceMs: number): Promise<void> {
+    const { pace, clock, ledger } = this.kit;
+    if (pace === undefined) {
+      return super.stop(graceMs);
+    }
+    pace.close();
+    for (const task of [...ledger.collected, ...ledger.released]) {
+      if (task.status !== 'running') {
+        this.cancel(task);
+      }
+    }
+    const stopped = super.stop(0);
+    clock.moveTo(clock.now());
+    await stopped;
+  }
+
+  private isPausedFor({ queue }: Task): boolean {
+    return [...this.states()].some((state) => state.queue === queue && state.isPaused);
+  }
+}
+
+function watched(worker: Worker, { ledger, pace }: KitEngineSetting): Worker {
+  return {
+    attempt(task, conclude) {
+      pace?.started();
+      ledger.started(task);
+      worker.attempt(task, (attempted, verdict) => {
+        ledger.concluded(attempted, verdict);
+        conclude(attempted, verdict);
+        ledger.changed();
+      });
+    },
+    announce(task, verdict) {
+      worker.announce(task, verdict);
+      ledger.announced(task, verdict);
+    },
+  };
+}

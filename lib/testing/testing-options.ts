@@ -1,0 +1,28 @@
+import type { Duration } from '../index.js';
+
+/**
+ * What becomes of the tasks of a test.
+ *
+ * - `'inline'`: each runs when it would have been released; delays, retries and rate limits wait for
+ *   nothing, and an error reaches the test
+ * - `'manual'`: none runs until the test says so, and time is the kit's clock
+ * - `'fake'`: none ever runs
+ */
+export type TestingMode = 'inline' | 'manual' | 'fake';
+
+/** What `BackgroundTasksTesting` takes. */
+export interface TestingOptions {
+  mode: TestingMode;
+  /**
+   * How long, in real time, anything is waited for before it is called stuck, with a message that
+   * lists what is not over. Shorter than the test runner's own limit, which would say nothing.
+   * @default '4s'
+   */
+  patience?: Duration;
+  /**
+   * The queues that a durable engine serves in production; `true` for all. Arguments of their tasks
+   * make a JSON round trip: a Date that arrives as a string there does so here.
+   * @default []
+   */
+  durableQueues?: readonly string[] | true;
+}

@@ -1,0 +1,131 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import {
+  BadRequestException,
+  Controller,
+  Injectable,
+  Module,
+  Param,
+  Post,
+  type INestApplication,
+} from '@nestjs/common';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import { Background, BackgroundTasks, BackgroundTasksModule, Tasks } from 'nestjs-background-tasks';
+import { BackgroundTasksTesting, type TestingMode } from 'nestjs-background-tasks/testing';
+import request from 'supertest';
+
+const ran: string[] = [];
+
+@Injectable()
+class Mailer {
+  @Background({ retry: { attempts: 2, delay: '1m', jitter: 'none' } })
+  async sendWelcome(name: string): Promise<void> {
+    if (name === 'nobody') {
+      throw new Error('no such user');
+    }
+    ran.push(`welcome ${name}`);
+  }
+}
+
+function audit(name: string): void {
+  ran.push(`audit ${name}`);
+}
+
+@Controller('users')
+class UsersController {
+  constructor(private readonly mailer: Mailer) {}
+
+  @Post(':name')
+  async create(@Param('name') name: string, @Tasks() tasks: BackgroundTasks): Promise<object> {
+    tasks.addTask({ when: 'always' }, audit, name);
+    await this.mailer.sendWelcome(name);
+    if (name === 'eve') {
+      throw new BadRequestException();
+    }
+    return { name };
+  }
+}
+
+@Module({
+  imports: [BackgroundTasksModule.forRoot()],
+  controllers: [UsersController],
+  providers: [Mailer],
+})
+class AppModule {}
+
+const ADAPTERS = {
+  Express: () => new ExpressAdapter(),
+  Fastify: () => new FastifyAdapter(),
+} as const;
+
+describe.each(Object.keys(ADAPTERS) as (keyof typeof ADAPTERS)[])(
+  'the testing kit and supertest, on %s',
+  (platform) => {
+    let app: INestApplication;
+
+    async function start(mode: TestingMode): Promise<BackgroundTasksTesting> {
+      ran.length = 0;
+      const tasks = new BackgroundTasksTesting(mode);
+      const module = await tasks
+        .install(Test.createTestingModule({ imports: [AppModule] }))
+        .setLogger({ log: () => undefined, warn: () => undefined, error: () => undefined })
+        .compile();
+      app = module.createNestApplication(ADAPTERS[platform]());
+      await app.listen(0, '127.0.0.1');
+      return tasks;
+    }
+
+    const post = (name: string): request.Test =>
+      request(app.getHttpServer() as never).post(`/users/${name}`);
+
+    afterEach(() => app.close());
+
+    it('has run the tasks of a request when the kit is idle, inline', async () => {
+      const tasks = await start('inline');
+      await post('ada').expect(201);
+      await tasks.whenIdle();
+      expect(ran).toEqual(['audit ada', 'welcome ada']);
+    });
+
+    it('passes on the error of a task that the request left behind', async () => {
+      const tasks = await start('inline');
+      await post('nobody').expect(201);
+      await expect(tasks.whenIdle()).rejects.toThrow('no such user');
+    });
+
+    it('holds the tasks of a request until they are drained', async () => {
+      const tasks = await start('manual');
+      await post('ada').expect(201);
+      await tasks.whenIdle();
+      expect(tasks.added.map(({ status }) => status)).toEqual(['queued', 'queued']);
+      expect(await tasks.runNext()).toMatchObject({ name: 'audit', args: ['ada'] });
+      expect(ran).toEqual(['audit ada']);
+      await tasks.drain();
+      expect(ran).toEqual(['audit ada', 'welcome ada']);
+    });
+
+    it('retries on the clock of the kit', async () => {
+      const tasks = await start('manual');
+      await post('nobody').expect(201);
+      await tasks.drain();
+      await tasks.advance('1m');
+      expect(tasks.expectAdded(Mailer, 'sendWelcome', ['nobody'])).toMatchObject({
+        attempts: 2,
+        status: 'failed',
+      });
+    });
+
+    it('sees what a failed handler drops, without running anything', async () => {
+      const tasks = await start('fake');
+      await post('eve').expect(400);
+      await tasks.whenIdle();
+      expect(tasks.expectAdded(audit, ['eve']).status).toBe('queued');
+      expect(tasks.expectAdded(Mailer, 'sendWelcome').outcome).toEqual({
+        status: 'dropped',
+        reason: 'handler-failed',
+      });
+      expect(ran).toEqual([]);
+    });
+  },
+);

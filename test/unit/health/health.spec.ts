@@ -1,0 +1,144 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { Controller, Get, Inject, Module, type INestApplication } from '@nestjs/common';
+import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
+import { Test } from '@nestjs/testing';
+import { BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
+import { BackgroundTasksHealthIndicator, type HealthBounds } from 'nestjs-background-tasks/health';
+import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
+import request from 'supertest';
+
+const silence = (): void => undefined;
+
+describe('GET /health', () => {
+  let app: INestApplication;
+  let tasks: BackgroundTasksTesting;
+
+  async function start(bounds: HealthBounds): Promise<TaskRunner> {
+    @Controller('health')
+    class HealthController {
+      constructor(
+        @Inject(HealthCheckService) private readonly health: HealthCheckService,
+        @Inject(BackgroundTasksHealthIndicator)
+        private readonly indicator: BackgroundTasksHealthIndicator,
+      ) {}
+
+      @Get()
+      @HealthCheck()
+      check(): ReturnType<HealthCheckService['check']> {
+        return this.health.check([() => this.indicator.check('tasks', bounds)]);
+      }
+    }
+
+    @Module({
+      imports: [BackgroundTasksModule.forRoot({ queues: { emails: {} } }), TerminusModule],
+      controllers: [HealthController],
+      providers: [BackgroundTasksHealthIndicator],
+    })
+    class AppModule {}
+
+    tasks = new BackgroundTasksTesting('manual');
+    const module = await tasks
+      .install(Test.createTestingModule({ imports: [AppModule] }))
+      .setLogger({ log: silence, warn: silence, error: silence })
+      .compile();
+    app = module.createNestApplication();
+    await app.listen(0, '127.0.0.1');
+    return app.get(TaskRunner);
+  }
+
+  const get = (): request.Test => request(app.getHttpServer() as never).get('/health');
+
+  afterEach(() => {
+    jest.useRealTimers();
+    return app.close();
+  });
+
+  it('is up with the figures of each queue', async () => {
+    const runner = await start({ maxPendingAge: '1m', maxFailureRate: 0 });
+    runner.addTask({ queue: 'emails' }, () => undefined);
+    const { body } = await get().expect(200);
+    expect(body).toMatchObject({
+      status: 'ok',
+      details: {
+        tasks: {
+          status: 'up',
+          queues: {
+            default: { pending: 0, running: 0, failureRate: 0, isPaused: false },
+            emails: { pending: 1, oldestPendingAgeMs: 0 },
+          },
+        },
+      },
+    });
+  });
+
+  it('is down while a task has waited for too long', async () => {
+    const runner = await start({ queues: { emails: { maxPendingAge: '30s' } } });
+    await runner.pause();
+    runner.addTask({ queue: 'emails' }, () => undefined);
+    runner.addTask(() => undefined);
+    await tasks.advance('30s');
+    await get().expect(200);
+    await tasks.advance('1s');
+    const { body } = await get().expect(503);
+    expect(body).toMatchObject({
+      status: 'error',
+      error: {
+        tasks: {
+          status: 'down',
+          problems: ['queue emails: a task has waited for 31000 ms, longer than 30s'],
+          queues: { emails: { isPaused: true, oldestPendingAgeMs: 31_000 } },
+        },
+      },
+    });
+    await runner.resume();
+    await tasks.drain();
+    await get().expect(200);
+  });
+
+  it('is down while too many tasks fail, and up again when that is over', async () => {
+    const runner = await start({ maxFailureRate: 0.2, window: '1m', minRuns: 5 });
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'setTimeout', 'nextTick', 'performance'] });
+    const run = async (count: number, fails: boolean): Promise<void> => {
+      for (let index = 0; index < count; index += 1) {
+        runner.addTask(() => (fails ? Promise.reject(new Error('no')) : Promise.resolve()));
+      }
+      await tasks.drain();
+    };
+    await run(3, true);
+    await get().expect(200); // three runs are too few to tell
+    await run(7, false);
+    const { body } = await get().expect(503);
+    expect(body).toMatchObject({
+      error: { tasks: { problems: ['queue default: 0.300 of 10 tasks failed, more than 0.2'] } },
+    });
+    jest.setSystemTime(Date.now() + 61_000);
+    await run(10, false);
+    const later = await get().expect(200);
+    expect(later.body).toMatchObject({
+      details: { tasks: { queues: { default: { failureRate: 0 } } } },
+    });
+  });
+
+  it.each([
+    ['refuses', () => Promise.reject(new Error('ECONNREFUSED')), 'ECONNREFUSED'],
+    ['never answers', () => new Promise<void>(() => undefined), 'no answer in 50 ms'],
+  ])('is down where the store of an engine %s', async (_, ping, reason) => {
+    const runner = await start({ timeout: 50 });
+    jest.spyOn(runner, 'ping').mockImplementation(ping);
+    const { body } = await get().expect(503);
+    expect(body).toMatchObject({
+      error: { tasks: { problems: [`the store of the tasks cannot be reached: ${reason}`] } },
+    });
+  });
+
+  it('refuses bounds that are none, and queues that do not exist', async () => {
+    await start({});
+    const indicator = app.get(BackgroundTasksHealthIndicator);
+    await expect(indicator.check('tasks', { queues: { email: {} } })).rejects.toThrow(
+      'Option "queues.email": there is no such queue. Known queues: default, emails.',
+    );
+    await expect(indicator.check('tasks', { maxPendingAge: 'soon' as '1s' })).rejects.toThrow(
+      'maxPendingAge',
+    );
+  });
+});

@@ -1,0 +1,205 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Controller, Injectable, Module, Post, type INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { SpanKind, SpanStatusCode, context, trace } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics';
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  SimpleSpanProcessor,
+  type ReadableSpan,
+} from '@opentelemetry/sdk-trace-base';
+import {
+  Background,
+  BackgroundTasks,
+  BackgroundTasksModule,
+  TaskRunner,
+  Tasks,
+} from 'nestjs-background-tasks';
+import {
+  BackgroundTasksMetricsModule,
+  type OpenTelemetryOptions,
+} from 'nestjs-background-tasks/metrics';
+import request from 'supertest';
+
+const exporter = new InMemorySpanExporter();
+const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+const tracer = provider.getTracer('test');
+const metricExporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+const reader = new PeriodicExportingMetricReader({
+  exporter: metricExporter,
+  exportIntervalMillis: 1_000_000,
+});
+const meterProvider = new MeterProvider({ readers: [reader] });
+
+let failures = 0;
+
+@Injectable()
+class Mailer {
+  @Background({ queue: 'emails', retry: { attempts: 2, delay: 0 } })
+  async sendWelcome(): Promise<void> {
+    await Promise.resolve();
+    tracer.startSpan('inside the body').end();
+    if (failures-- > 0) {
+      throw new TypeError('no connection');
+    }
+  }
+}
+
+@Controller()
+class UsersController {
+  constructor(private readonly mailer: Mailer) {}
+
+  @Post('users')
+  async create(@Tasks() tasks: BackgroundTasks): Promise<void> {
+    await this.mailer.sendWelcome();
+    tasks.addTask({ name: 'audit' }, () => undefined);
+  }
+}
+
+let app: INestApplication;
+
+async function start(options: Partial<OpenTelemetryOptions> = {}): Promise<TaskRunner> {
+  @Module({
+    imports: [
+      BackgroundTasksModule.forRoot({ queues: { emails: {} } }),
+      BackgroundTasksMetricsModule.forRoot({
+        openTelemetry: { tracer, meter: meterProvider.getMeter('test'), ...options },
+      }),
+    ],
+    controllers: [UsersController],
+    providers: [Mailer],
+  })
+  class AppModule {}
+
+  app = await NestFactory.create(AppModule, { logger: false });
+  // What an instrumentation of HTTP does: the request is handled inside its span.
+  app.use((_: unknown, response: NodeJS.EventEmitter, next: () => void) => {
+    const span = tracer.startSpan('POST /users', { kind: SpanKind.SERVER });
+    response.once('close', () => span.end());
+    context.with(trace.setSpan(context.active(), span), next);
+  });
+  await app.listen(0, '127.0.0.1');
+  return app.get(TaskRunner);
+}
+
+const spansOf = (name: string): ReadableSpan[] =>
+  exporter.getFinishedSpans().filter((span) => span.name === name);
+
+describe('the OpenTelemetry spans', () => {
+  beforeAll(() => {
+    context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  });
+  beforeEach(() => {
+    exporter.reset();
+    failures = 0;
+  });
+  afterEach(() => app.close());
+  afterAll(async () => {
+    context.disable();
+    await meterProvider.shutdown();
+  });
+
+  it("are one an attempt, children of the request's and linked to it", async () => {
+    const runner = await start();
+    failures = 1;
+    await request(app.getHttpServer() as never)
+      .post('/users')
+      .expect(201);
+    await runner.whenIdle();
+    const [server] = spansOf('POST /users');
+    const attempts = spansOf('process emails');
+    expect(attempts).toHaveLength(2);
+    for (const [index, span] of attempts.entries()) {
+      expect(span.kind).toBe(SpanKind.CONSUMER);
+      expect(span.spanContext().traceId).toBe(server?.spanContext().traceId);
+      expect(span.parentSpanContext?.spanId).toBe(server?.spanContext().spanId);
+      expect(span.links.map((link) => link.context.spanId)).toEqual([server?.spanContext().spanId]);
+      expect(span.attributes).toMatchObject({
+        'messaging.system': 'nestjs_background_tasks',
+        'messaging.operation.name': 'process',
+        'messaging.operation.type': 'process',
+        'messaging.destination.name': 'emails',
+        'messaging.message.id': expect.any(String),
+        'background_task.name': 'Mailer.sendWelcome',
+        'background_task.attempt': index + 1,
+      });
+    }
+    expect(attempts[0]?.status).toEqual({ code: SpanStatusCode.ERROR, message: 'no connection' });
+    expect(attempts[0]?.attributes['error.type']).toBe('TypeError');
+    expect(attempts[0]?.events[0]?.name).toBe('exception');
+    expect(attempts[1]?.status.code).toBe(SpanStatusCode.UNSET);
+    const inside = spansOf('inside the body').map((span) => span.parentSpanContext?.spanId);
+    expect(inside).toEqual(attempts.map((span) => span.spanContext().spanId));
+    expect(spansOf('process default')[0]?.parentSpanContext?.spanId).toBe(
+      server?.spanContext().spanId,
+    );
+  });
+
+  it('have a trace of their own where they are to be linked only', async () => {
+    const runner = await start({ relation: 'link' });
+    await request(app.getHttpServer() as never).post('/users');
+    await runner.whenIdle();
+    const [server] = spansOf('POST /users');
+    const [span] = spansOf('process emails');
+    expect(span?.parentSpanContext).toBeUndefined();
+    expect(span?.spanContext().traceId).not.toBe(server?.spanContext().traceId);
+    expect(span?.links[0]?.context.spanId).toBe(server?.spanContext().spanId);
+  });
+
+  it('are roots without a link outside of requests', async () => {
+    const runner = await start();
+    runner.addTask({ name: 'cron' }, () => undefined);
+    await runner.whenIdle();
+    const [span] = spansOf('process default');
+    expect([span?.parentSpanContext, span?.links]).toEqual([undefined, []]);
+  });
+
+  it('end with a timeout, though the body does not', async () => {
+    const runner = await start();
+    runner.addTask({ timeout: 1 }, () => new Promise(() => undefined));
+    await runner.whenIdle();
+    const [span] = spansOf('process default');
+    expect(span?.attributes['error.type']).toBe('TaskTimeoutError');
+  });
+
+  it('come with metrics by the conventions', async () => {
+    const runner = await start();
+    failures = 1;
+    await request(app.getHttpServer() as never).post('/users');
+    await runner.whenIdle();
+    await reader.forceFlush();
+    const metrics = metricExporter
+      .getMetrics()
+      .at(-1)
+      ?.scopeMetrics.flatMap((scope) => scope.metrics);
+    const of = (name: string): unknown[] =>
+      metrics
+        ?.filter(({ descriptor }) => descriptor.name === name)
+        .flatMap(({ dataPoints }): readonly { attributes: unknown }[] => dataPoints)
+        .filter(
+          ({ attributes }) =>
+            (attributes as Record<string, unknown>)['messaging.destination.name'] === 'emails',
+        ) ?? [];
+    expect(of('messaging.client.sent.messages')).toMatchObject([
+      {
+        attributes: {
+          'background_task.name': 'Mailer.sendWelcome',
+          'messaging.operation.name': 'send',
+        },
+        value: expect.any(Number),
+      },
+    ]);
+    expect(of('messaging.client.consumed.messages')).toHaveLength(1);
+    expect(of('messaging.process.duration')).toMatchObject([
+      { attributes: { 'error.type': 'TypeError' } },
+      { attributes: { 'messaging.system': 'nestjs_background_tasks' } },
+    ]);
+  });
+});

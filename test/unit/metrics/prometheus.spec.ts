@@ -1,0 +1,127 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { Module, type INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
+import { BackgroundTasksMetricsModule, type MetricsOptions } from 'nestjs-background-tasks/metrics';
+import { Registry, register as defaultRegister } from 'prom-client';
+import { keyOf, parseExposition, type Family } from './exposition.js';
+
+let app: INestApplicationContext;
+
+async function start(options: MetricsOptions): Promise<TaskRunner> {
+  @Module({
+    imports: [
+      BackgroundTasksModule.forRoot({ queues: { emails: {} } }),
+      BackgroundTasksMetricsModule.forRoot(options),
+    ],
+  })
+  class AppModule {}
+
+  app = await NestFactory.createApplicationContext(AppModule, { logger: false });
+  return app.get(TaskRunner);
+}
+
+const scrape = async (register: Registry): Promise<Map<string, Family>> =>
+  parseExposition(await register.metrics());
+
+/** The value of one sample. */
+function valueOf(
+  families: Map<string, Family>,
+  name: string,
+  labels: Record<string, string>,
+  suffix = '',
+): number | undefined {
+  const wanted = keyOf(labels);
+  return families
+    .get(`background_tasks_${name}`)
+    ?.samples.find(
+      (sample) =>
+        sample.name === `background_tasks_${name}${suffix}` && keyOf(sample.labels) === wanted,
+    )?.value;
+}
+
+describe('the Prometheus metrics', () => {
+  afterEach(() => app.close());
+
+  it('count, measure and time tasks by queue and name', async () => {
+    const register = new Registry();
+    const runner = await start({ prometheus: { register } });
+    let failures = 1;
+    runner.addTask({ name: 'mail', queue: 'emails' }, () => undefined);
+    runner.addTask({ name: 'mail', queue: 'emails', retry: { attempts: 2, delay: 0 } }, () => {
+      if (failures-- > 0) {
+        throw new Error('once');
+      }
+    });
+    runner.addTask({ name: 'broken' }, () => {
+      throw new Error('no');
+    });
+    await runner.whenIdle();
+    await runner.pause('emails');
+    const waiting = runner.addTask({ name: 'mail', queue: 'emails' }, () => undefined);
+
+    const families = await scrape(register);
+    const mail = { queue: 'emails', task: 'mail' };
+    expect(valueOf(families, 'added_total', mail)).toBe(3);
+    expect(valueOf(families, 'settled_total', { ...mail, status: 'completed' })).toBe(2);
+    expect(valueOf(families, 'retries_total', mail)).toBe(1);
+    const broken = { queue: 'default', task: 'broken' };
+    expect(valueOf(families, 'settled_total', { ...broken, status: 'failed' })).toBe(1);
+    expect(valueOf(families, 'duration_seconds', { ...mail, outcome: 'completed' }, '_count')).toBe(
+      2,
+    );
+    expect(valueOf(families, 'duration_seconds', { ...mail, outcome: 'retrying' }, '_count')).toBe(
+      1,
+    );
+    expect(
+      valueOf(
+        families,
+        'duration_seconds',
+        { ...mail, outcome: 'completed', le: '+Inf' },
+        '_bucket',
+      ),
+    ).toBe(2);
+    expect(valueOf(families, 'waiting_seconds', mail, '_count')).toBe(3);
+    expect(valueOf(families, 'process_event_loop_utilization', mail, '_count')).toBe(3);
+    expect(valueOf(families, 'process_heap_growth_bytes', mail, '_count')).toBe(3);
+    expect(valueOf(families, 'pending', { queue: 'emails' })).toBe(1);
+    expect(valueOf(families, 'pending', { queue: 'default' })).toBe(0);
+    expect(valueOf(families, 'paused', { queue: 'emails' })).toBe(1);
+    expect(valueOf(families, 'oldest_pending_age_seconds', { queue: 'emails' })).toBeGreaterThan(0);
+    expect(families.get('background_tasks_pending')?.type).toBe('gauge');
+    expect(families.get('background_tasks_waiting_seconds')?.type).toBe('histogram');
+    expect([...families.values()].every(({ help }) => help.length > 0)).toBe(true);
+    await waiting.cancel();
+    await runner.resume();
+  });
+
+  it('bound the task names, and write whatever is in one as a label', async () => {
+    const register = new Registry();
+    const runner = await start({ prometheus: { register }, maxTaskNames: 2 });
+    const hostile = 'a"b\\c\nd}{ e=1';
+    for (const name of [hostile, 'second', 'third', 'fourth', 'second']) {
+      runner.addTask({ name }, () => undefined);
+    }
+    await runner.whenIdle();
+    const families = await scrape(register);
+    const of = (task: string): number | undefined =>
+      valueOf(families, 'added_total', { queue: 'default', task });
+    expect([of(hostile), of('second'), of('(other)'), of('third')]).toEqual([1, 2, 2, undefined]);
+  });
+
+  it('go to the default registry, and leave it with the application', async () => {
+    const runner = await start({ prometheus: true });
+    runner.addTask({ name: 'mail' }, () => undefined);
+    await runner.whenIdle();
+    expect((await scrape(defaultRegister)).size).toBe(11);
+    await app.close();
+    expect(await defaultRegister.metrics()).toBe('\n');
+    await start({ prometheus: true });
+  });
+
+  it('are asked for, or nothing is', () => {
+    expect(() => BackgroundTasksMetricsModule.forRoot({})).toThrow(
+      'Option "prometheus": is missing, and so is "openTelemetry".',
+    );
+  });
+});

@@ -1,0 +1,128 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { TaskEvent } from 'nestjs-background-tasks';
+import { startApp, type TestApp } from '../testing/support.js';
+
+describe('TaskRunner.around()', () => {
+  let app: TestApp;
+
+  afterEach(() => app.module.close());
+
+  it('gives the bodies of attempts a context, the first hook outermost, until taken away', async () => {
+    app = await startApp('manual');
+    const { runner, tasks } = app;
+    const context = new AsyncLocalStorage<string>();
+    const seen: (string | undefined)[] = [];
+    const takeAway = [
+      runner.around(({ name, attempt }, run) => context.run(`${name} ${attempt}`, run)),
+      runner.around((_, run) => context.run(`${context.getStore()} inner`, run)),
+    ];
+    const body = async (): Promise<void> => {
+      await Promise.resolve();
+      seen.push(context.getStore());
+    };
+    runner.addTask({ name: 'mail' }, body);
+    await tasks.drain();
+    takeAway.forEach((call) => call());
+    runner.addTask({ name: 'mail' }, body);
+    await tasks.drain();
+    expect(seen).toEqual(['mail 1 inner', undefined]);
+  });
+
+  it.each<[string, (run: () => void) => void]>([
+    [
+      'throws before the body',
+      () => {
+        throw new Error('hook');
+      },
+    ],
+    [
+      'throws after the body',
+      (run) => {
+        run();
+        throw new Error('hook');
+      },
+    ],
+    ['never calls the body', () => undefined],
+    [
+      'calls the body twice',
+      (run) => {
+        run();
+        run();
+      },
+    ],
+  ])('runs the body once, and lets it end as it does, where a hook %s', async (_, hook) => {
+    app = await startApp('manual');
+    const { runner, tasks } = app;
+    runner.around((__, run) => hook(run));
+    let runs = 0;
+    const error = new Error('body');
+    runner.addTask(() => void (runs += 1));
+    runner.addTask(() => {
+      throw error;
+    });
+    expect(await tasks.drain()).toMatchObject([
+      { verdict: 'completed' },
+      { verdict: 'failed', error },
+    ]);
+    expect(runs).toBe(1);
+  });
+});
+
+describe('the figures of an attempt', () => {
+  let app: TestApp;
+
+  afterEach(() => app.module.close());
+
+  it('are how long it waited and ran, and how the process fared meanwhile', async () => {
+    app = await startApp('manual');
+    const { runner, tasks } = app;
+    const events: TaskEvent[] = [];
+    runner.events.subscribe((event) => events.push(event));
+    let kept: unknown;
+    runner.addTask({ delay: '10s', retry: { attempts: 2, delay: '5s', jitter: 'none' } }, () => {
+      const until = performance.now() + 20;
+      while (performance.now() < until) {
+        // Busy on purpose.
+      }
+      if (kept === undefined) {
+        kept = Array.from({ length: 300_000 }, (_, index) => ({ index }));
+        throw new Error('once');
+      }
+    });
+    await runner.pause();
+    await tasks.advance('12s');
+    await runner.resume();
+    await tasks.advance('1m');
+    expect(events.map(({ type }) => type)).toEqual([
+      'added',
+      'queued',
+      'started',
+      'retrying',
+      'started',
+      'completed',
+    ]);
+    const [, , first, retrying, second, completed] = events;
+    expect(first).toMatchObject({ waitedMs: 2_000 });
+    expect(second).toMatchObject({ waitedMs: 0 });
+    expect(retrying).toMatchObject({
+      durationMs: 0,
+      process: { eventLoopUtilization: expect.any(Number), heapGrowthBytes: expect.any(Number) },
+    });
+    const usage = 'process' in retrying ? retrying.process : undefined;
+    expect(usage?.eventLoopUtilization).toBeGreaterThan(0.5);
+    expect(usage?.heapGrowthBytes).toBeGreaterThan(1_000_000);
+    expect(completed).toHaveProperty('process.heapGrowthBytes');
+  });
+
+  it('are not taken where nobody listens', async () => {
+    app = await startApp('manual', { logEvents: false });
+    const { runner, tasks } = app;
+    const events: TaskEvent[] = [];
+    runner.addTask(async () => {
+      runner.events.subscribe((event) => events.push(event));
+    });
+    await tasks.drain();
+    expect(events).toMatchObject([{ type: 'completed', process: undefined }]);
+  });
+});

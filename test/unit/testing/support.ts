@@ -1,0 +1,71 @@
+import { Injectable, Module, type LoggerService } from '@nestjs/common';
+import { Test, type TestingModule } from '@nestjs/testing';
+import {
+  Background,
+  BackgroundTasksModule,
+  TaskRunner,
+  type BackgroundTasksOptions,
+} from 'nestjs-background-tasks';
+import {
+  BackgroundTasksTesting,
+  type TestingMode,
+  type TestingOptions,
+} from 'nestjs-background-tasks/testing';
+
+@Injectable()
+export class Mailer {
+  readonly sent: unknown[] = [];
+  failures = 0;
+  /** What the next deliveries wait for. */
+  gate: Promise<void> | undefined;
+
+  @Background({ queue: 'emails', retry: { attempts: 3, delay: '10s', jitter: 'none' } })
+  async sendWelcome(userId: unknown): Promise<void> {
+    await this.gate;
+    if (this.failures-- > 0) {
+      throw new Error(`no connection for ${String(userId)}`);
+    }
+    this.sent.push(userId);
+  }
+
+  @Background({ batch: { size: 10, wait: '5s' } })
+  async sendAll(userIds: string[]): Promise<void> {
+    this.sent.push(userIds);
+  }
+
+  plain(): void {
+    this.sent.push('plain');
+  }
+}
+
+const silence = (): void => undefined;
+const SILENT: LoggerService = { log: silence, warn: silence, error: silence };
+
+export interface TestApp {
+  readonly tasks: BackgroundTasksTesting;
+  readonly module: TestingModule;
+  readonly mailer: Mailer;
+  readonly runner: TaskRunner;
+}
+
+/** An initialized application with a {@link Mailer}, under the kit. */
+export async function startApp(
+  mode: TestingMode | TestingOptions,
+  options: BackgroundTasksOptions = {},
+): Promise<TestApp> {
+  @Module({
+    imports: [
+      BackgroundTasksModule.forRoot({ ...options, queues: { emails: {}, ...options.queues } }),
+    ],
+    providers: [Mailer],
+  })
+  class AppModule {}
+
+  const tasks = new BackgroundTasksTesting(mode);
+  const module = await tasks
+    .install(Test.createTestingModule({ imports: [AppModule] }))
+    .setLogger(SILENT)
+    .compile();
+  await module.init();
+  return { tasks, module, mailer: module.get(Mailer), runner: module.get(TaskRunner) };
+}
