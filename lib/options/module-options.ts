@@ -63,9 +63,10 @@ export interface BackgroundTasksOptions extends TaskDefaults {
   /** How many settled tasks are remembered for each status. @default 1_000 */
   remember?: number;
   /**
-   * Whether everything that happens to a task is logged at debug, in a line each. Failures, retries,
-   * drops and abandoned tasks are logged either way, at higher levels.
-   * @default true
+   * Whether everything that happens to a task is logged at debug, in a line each: four lines for a
+   * task that completes, which Nest's own logger prints unless debug is off. Failures, retries, drops
+   * and abandoned tasks are logged either way, at higher levels.
+   * @default false
    */
   logEvents?: boolean;
 }

@@ -96,7 +96,7 @@ export class ResolvedOptions {
     }
     this.drainTimeoutMs = milliseconds(options.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT);
     this.remember = options.remember ?? DEFAULT_REMEMBER;
-    this.logEvents = options.logEvents ?? true;
+    this.logEvents = options.logEvents ?? false;
     const queues: Record<string, QueueOptions | undefined> = {
       [DEFAULT_QUEUE]: {},
       ...options.queues,

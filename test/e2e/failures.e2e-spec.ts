@@ -75,7 +75,7 @@ onEachPlatform((platform) => {
     expect(line?.message).toMatch(/3 attempts/);
     expect(line?.message).toMatch(/\d+ ms/);
     expect(line?.message).toContain('no mailbox for 42');
-    expect(line?.rest[0]).toMatch(/^Error: no mailbox for 42\n\s+at .*failures\.e2e-spec/);
+    expect(line?.message).toMatch(/\nError: no mailbox for 42\n\s+at .*failures\.e2e-spec/);
     // The attempts before it are worth a warning each.
     expect(app.log.ofTasks('warn').map(({ message }) => message)).toEqual([
       expect.stringMatching(/Mailer\.sendWelcome .*attempt 1 of 3/),
@@ -84,10 +84,10 @@ onEachPlatform((platform) => {
   });
 
   it.each([
-    { name: 'throws', says: 'TypeError: out of order', stack: expect.stringContaining('at ') },
-    { name: 'rejects', says: 'TypeError: out of order', stack: expect.stringContaining('at ') },
-    { name: 'throwsText', says: 'out of order', stack: 'BackgroundTasks' },
-    { name: 'throwsNothing', says: 'undefined', stack: 'BackgroundTasks' },
+    { name: 'throws', says: 'TypeError: out of order', stack: /\n\s+at / },
+    { name: 'rejects', says: 'TypeError: out of order', stack: /\n\s+at / },
+    { name: 'throwsText', says: 'out of order', stack: /^.*$/ },
+    { name: 'throwsNothing', says: 'undefined', stack: /^.*$/ },
   ])('P11: a body that fails ($name) hurts no other task', async ({ name, says, stack }) => {
     const { app, handles } = await startFailing(platform);
     const unhandled: unknown[] = [];
@@ -106,7 +106,7 @@ onEachPlatform((platform) => {
     expect(others).toEqual([]);
     expect(line?.message).toContain(`${name} (${handles[0]?.id ?? ''}) failed after 1 attempt`);
     expect(line?.message).toContain(says);
-    expect(line?.rest.find((part) => part !== undefined)).toEqual(stack);
+    expect(line?.message).toMatch(stack);
     // And the application goes on.
     expect((await app.request('/bodies/none')).body).toBe('fine');
     expect(await app.untilSettled(4)).toMatchObject([{}, {}, { name: 'none' }, { name: 'next' }]);

@@ -7,7 +7,7 @@ import { ThreadFunctionError } from './thread.errors.js';
 /** What {@link threadFunction} makes of `F`: the same arguments, and a promise of the same result. */
 export type ThreadFunction<F extends (...args: never[]) => unknown> = (
   ...args: Parameters<F>
-) => Promise<DrainScope<ReturnType<F>>>;
+) => Promise<Awaited<ReturnType<F>>>;
 
 /**
  * A function that runs in a worker thread, where a long calculation keeps no request waiting. Pass it
@@ -37,11 +37,11 @@ export function threadFunction<F extends (...args: never[]) => unknown>(
 ): ThreadFunction<F> {
   const href = hrefOf(file);
   const name = exportName === 'default' ? baseNameOf(href) : exportName;
-  const run = async (...args: Parameters<F>): Promise<DrainScope<ReturnType<F>>> => {
+  const run = async (...args: Parameters<F>): Promise<Awaited<ReturnType<F>>> => {
     const isInTask = ambient.getStore()?.kind === 'task';
     const signal = isInTask ? currentTask().signal : undefined;
     const result = await poolHere(name).run(name, { href, exportName, args }, signal);
-    return result as DrainScope<ReturnType<F>>;
+    return result as Awaited<ReturnType<F>>;
   };
   return Object.defineProperty(run, 'name', { value: name });
 }

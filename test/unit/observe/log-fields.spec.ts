@@ -37,7 +37,7 @@ async function withLogger(
   work: (runner: TaskRunner) => Promise<void>,
   options: BackgroundTasksOptions = {},
 ): Promise<void> {
-  @Module({ imports: [BackgroundTasksModule.forRoot(options)] })
+  @Module({ imports: [BackgroundTasksModule.forRoot({ logEvents: true, ...options })] })
   class AppModule {}
 
   const app = await NestFactory.createApplicationContext(AppModule, { logger });
@@ -195,7 +195,7 @@ describe('the log', () => {
   it.each([
     ['the level is off', new ConsoleLogger({ logLevels: ['warn'] }), {}],
     ['there is no logger', false as const, {}],
-    ['the option says so', new ConsoleLogger({ json: true }), { logEvents: false }],
+    ['nobody asked for it', new ConsoleLogger({ json: true }), { logEvents: undefined }],
   ])('puts no event together where %s', async (_, logger, options) => {
     await withLogger(
       logger,

@@ -130,15 +130,15 @@ describe('events that nobody listens to', () => {
     const events = new TaskEvents(clock, () => undefined);
     const task = bareTask('quiet', { ...NOBODY, mintId });
 
-    events.emit('started', task, {});
+    events.emit('started', task, { waitedMs: 0 });
     const subscription = events.stream.subscribe();
     subscription.unsubscribe();
-    events.emit('completed', task, { durationMs: 1 });
+    events.emit('completed', task, { durationMs: 1, process: undefined });
     expect(now).not.toHaveBeenCalled();
     expect(mintId).not.toHaveBeenCalled();
 
     events.stream.subscribe();
-    events.emit('completed', task, { durationMs: 1 });
+    events.emit('completed', task, { durationMs: 1, process: undefined });
     expect(now).toHaveBeenCalled();
     expect(mintId).toHaveBeenCalledTimes(1);
   });

@@ -16,8 +16,8 @@ describe('the log', () => {
         level: 'error',
         message:
           `Task mail (${handle.id}) failed after 1 attempt, the last one of 1234 ms: ` +
-          'TypeError: no connection',
-        rest: [error.stack],
+          `TypeError: no connection\n${error.stack}`,
+        rest: [],
       },
     ]);
   });
@@ -33,7 +33,11 @@ describe('the log', () => {
       `Task mail (${id}) failed in attempt 2 of 3, the next one follows in 2000 ms: Error: no`,
     ]);
     expect(logger.of('error')).toEqual([
-      `Task mail (${id}) failed after 3 attempts, the last one of 0 ms: Error: no`,
+      expect.stringMatching(
+        new RegExp(
+          `^Task mail \\(${id}\\) failed after 3 attempts, the last one of 0 ms: Error: no\nError`,
+        ),
+      ),
     ]);
   });
 

@@ -10,6 +10,7 @@ import { TaskStats } from '../../../lib/observe/task-stats.js';
 import type { BackgroundTasksOptions } from '../../../lib/options/module-options.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import { Release } from '../../../lib/release/release.js';
+import { AttemptHooks } from '../../../lib/run/attempt-hooks.js';
 import { TaskRunner } from '../../../lib/run/task-runner.js';
 import { TaskWorker } from '../../../lib/run/task-worker.js';
 import { ambient } from '../../../lib/task/ambient.js';
@@ -44,7 +45,8 @@ export function createKit(
   const registry = new TaskRegistry();
   const intake = new TaskIntake(resolved, registry, engine, observer, clock);
   const release = new Release(intake, engine, observer, resolved.request, clock);
-  const runner = new TaskRunner(intake, engine, resolved, records, stats, clock, events);
+  const hooks = new AttemptHooks((error) => log.hookFailed(error));
+  const runner = new TaskRunner(intake, engine, resolved, records, stats, clock, events, hooks);
   if (isStarted) {
     engine.start();
   }
