@@ -211,8 +211,7 @@ describe('concurrencyKey', () => {
 
   it('passes over one that is cancelled while it waits, and one that was just called back', async () => {
     const { clock, runner, probe } = await createLimited({ concurrency: 2 });
-    const add = (name: string) =>
-      runner.addTask({ concurrencyKey: 'k' }, probe.body(name, 10));
+    const add = (name: string) => runner.addTask({ concurrencyKey: 'k' }, probe.body(name, 10));
     const [, second, third] = ['1', '2', '3', '4'].map(add);
     const other = runner.addTask(probe.body('other', 30));
     await clock.advance(5);

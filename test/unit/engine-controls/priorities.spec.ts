@@ -48,6 +48,7 @@ describe('P9: tasks of a queue', () => {
     const { clock, runner } = await createApp({}, ONE_AT_A_TIME);
     const probe = new Probe(clock);
     runner.addTask({ priority: 'low' }, probe.body('running', 10));
+    await clock.settle();
     runner.addTask(probe.body('waiting'));
     await clock.advance(5);
     runner.addTask({ priority: 'high' }, probe.body('late'));
@@ -86,11 +87,7 @@ describe('a lower lane that starves', () => {
   });
 
   it('gets its turn under two busy lanes, too', async () => {
-    const order = await orderOf([
-      ...many('low', 3),
-      ...many('normal', 40),
-      ...many('high', 40),
-    ]);
+    const order = await orderOf([...many('low', 3), ...many('normal', 40), ...many('high', 40)]);
     for (const priority of ['normal', 'low']) {
       const starts = order.flatMap((name, index) => (name.startsWith(priority) ? [index] : []));
       const gaps = starts.slice(0, 3).map((start, index) => start - (starts[index - 1] ?? -1));

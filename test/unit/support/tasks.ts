@@ -19,11 +19,7 @@ interface TaskSetting {
 }
 
 /** A task by itself, of no application. */
-export function bareTask(
-  name: string,
-  home: TaskHome = NOBODY,
-  setting: TaskSetting = {},
-): Task {
+export function bareTask(name: string, home: TaskHome = NOBODY, setting: TaskSetting = {}): Task {
   const { options, keys, args = [], definition, addedAt = 0 } = setting;
   const settings = new ResolvedOptions({}).forTask(undefined, options);
   const allKeys = keys && { dedupe: undefined, concurrency: undefined, ...keys };
