@@ -76,6 +76,13 @@ export class Release implements CollectionKeeper {
     this.handled(collection);
   }
 
+  /** Resolves when the tasks of the responses that closed in this turn are released. */
+  whenClosedReleased(): Promise<void> | void {
+    if (this.closing.length > 0) {
+      return new Promise((resolve) => this.clock.soon(resolve));
+    }
+  }
+
   /** The engine has stopped: what requests under way have collected is lost, and is to be told. */
   abandon(): void {
     for (const collection of this.collecting) {

@@ -11,11 +11,18 @@ import type { DrainScope, Engine } from '../engine/engine.js';
 import type { TaskEvents } from '../observe/task-events.js';
 import type { Clock } from '../task/clock.js';
 
+/** Who holds the tasks of requests that are not over. */
+export interface OpenRequests {
+  /** Resolves when the tasks of responses that have closed are released. */
+  whenClosedReleased(): Promise<void> | void;
+  /** Gives up the tasks of the others. The engine has stopped. */
+  abandon(): void;
+}
+
 /** What starts and stops with the application. */
 export interface LifecycleParts {
   readonly engine: Engine;
-  /** Who holds the tasks of requests that are not over. */
-  readonly requests: { abandon(): void };
+  readonly requests: OpenRequests;
   readonly events: TaskEvents;
   readonly clock: Clock;
   readonly drainTimeoutMs: number;
@@ -63,11 +70,10 @@ export class Lifecycle
    * be another task. Half of the time is for that to end; then only what is there is waited for.
    */
   async onModuleDestroy(): Promise<void> {
-    const { clock, drainTimeoutMs } = this.parts ?? {};
-    if (clock !== undefined && drainTimeoutMs !== undefined) {
+    if (this.parts !== undefined) {
+      const { clock, drainTimeoutMs, requests } = this.parts;
       this.deadline = clock.now() + drainTimeoutMs;
-      // What a response that closed in this turn has collected is released in the next.
-      await new Promise<void>((resolve) => clock.soon(resolve));
+      await requests.whenClosedReleased();
       if (!(await this.drained('released', this.deadline - drainTimeoutMs / 2))) {
         await this.drain('present');
       }

@@ -60,9 +60,9 @@ export class MemoryQueue {
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
-  /** Nothing runs, and nothing could without being added first. */
+  /** Nothing runs, and nothing could without being added or resumed first. */
   get isIdle(): boolean {
-    return this.lanes.isEmpty && this.inProgress.size === 0;
+    return (this.isPaused || this.lanes.isEmpty) && this.inProgress.size === 0;
   }
 
   /** @throws QueueFullError */

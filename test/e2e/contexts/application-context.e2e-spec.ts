@@ -43,11 +43,15 @@ it('P6: a script queues tasks at once and can wait for them', async () => {
 
   importer.end.open();
   await importer.load('one.csv');
-  const handle = runner.addTask(importer.load, 'two.csv');
-  expect(handle).toMatchObject({ name: 'Importer.load', queue: 'imports', status: 'queued' });
+  const handle = runner.addTask(
+    { name: 'report', queue: 'imports' },
+    (title: string) => void importer.imported.push(title),
+    'all loaded',
+  );
+  expect(handle).toMatchObject({ name: 'report', queue: 'imports', status: 'queued' });
   await runner.whenIdle();
 
-  expect(importer.imported).toEqual(['one.csv', 'two.csv']);
+  expect(importer.imported).toEqual(['one.csv', 'all loaded']);
 });
 
 it('P13: a script that closes its context waits for its tasks', async () => {

@@ -48,6 +48,7 @@ describe('P9: tasks of a queue', () => {
     const { clock, runner } = await createApp({}, ONE_AT_A_TIME);
     const probe = new Probe(clock);
     runner.addTask({ priority: 'low' }, probe.body('running', 10));
+    await clock.settle();
     runner.addTask(probe.body('waiting'));
     await clock.advance(5);
     runner.addTask({ priority: 'high' }, probe.body('late'));

@@ -1,0 +1,394 @@
+import { describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
+import {
+  Background,
+  BackgroundMethodError,
+  type BackgroundTasksOptions,
+  type TaskHandle,
+  type TaskOptions,
+} from '../../../lib/index.js';
+import { createApp } from '../support/app.js';
+import { Probe } from '../support/probe.js';
+
+@Injectable()
+class Mailer {
+  readonly runs: unknown[][] = [];
+  readonly errors: (Error | undefined)[] = [];
+  work = (): Promise<void> => Promise.resolve();
+
+  @Background({ batch: { size: 4, wait: '100ms' } })
+  async send(ids: unknown[]): Promise<void> {
+    this.runs.push(ids);
+    await this.work();
+    const error = this.errors.shift();
+    if (error !== undefined) {
+      throw error;
+    }
+  }
+
+  @Background({ batch: { size: 4, wait: 100 }, concurrencyKey: ([id]: string[]) => id[0] })
+  async sendByTenant(ids: string[]): Promise<void> {
+    this.runs.push(ids);
+    await this.work();
+  }
+}
+
+async function createMailer(options: BackgroundTasksOptions = {}) {
+  const app = await createApp({ providers: [Mailer] }, options);
+  const mailer = app.module.get(Mailer);
+  return {
+    ...app,
+    mailer,
+    probe: new Probe(app.clock),
+    /** One call for each array. */
+    send: (...calls: unknown[][]): TaskHandle[] =>
+      calls.map((ids) => app.runner.addTask(mailer.send, ids)),
+    sendWith: (options_: TaskOptions, ...ids: unknown[]): TaskHandle =>
+      app.runner.addTask(options_, mailer.send, ids),
+  };
+}
+
+const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
+
+describe('batched calls', () => {
+  it('are merged into one run, their arrays joined in the order of the calls', async () => {
+    const { clock, mailer, send } = await createMailer();
+    send([1], [2, 3], [], [4]);
+    await clock.settle();
+    expect(mailer.runs).toEqual([[1, 2, 3, 4]]);
+  });
+
+  it('go off without a wait when there are enough items', async () => {
+    const { clock, mailer, send } = await createMailer();
+    send([1], [2], [3], [4], [5], [6]);
+    await clock.settle();
+    expect(mailer.runs).toEqual([[1, 2, 3, 4]]);
+    await clock.advance(100);
+    expect(mailer.runs).toEqual([
+      [1, 2, 3, 4],
+      [5, 6],
+    ]);
+  });
+
+  it('wait for others no longer than the first has waited enough', async () => {
+    const { clock, mailer, send } = await createMailer();
+    send([1]);
+    await clock.advance(60);
+    send([2]);
+    await clock.advance(39);
+    expect(mailer.runs).toEqual([]);
+    await clock.advance(1);
+    expect(mailer.runs).toEqual([[1, 2]]);
+    await clock.advance(1_000);
+    expect(mailer.runs).toHaveLength(1);
+  });
+
+  it('are passed as they are where one call has more items than fit', async () => {
+    const { clock, mailer, send } = await createMailer();
+    send([1, 2, 3, 4, 5, 6]);
+    await clock.settle();
+    expect(mailer.runs).toEqual([[1, 2, 3, 4, 5, 6]]);
+  });
+
+  it('are never split: one that does not fit any more begins the next run', async () => {
+    const { clock, mailer, send } = await createMailer();
+    send([1, 2, 3], [4, 5]);
+    await clock.settle();
+    expect(mailer.runs).toEqual([[1, 2, 3]]);
+    await clock.advance(100);
+    expect(mailer.runs).toEqual([
+      [1, 2, 3],
+      [4, 5],
+    ]);
+  });
+
+  it('may be made in any way: of the provider, by addTask, bound', async () => {
+    const { clock, mailer, runner } = await createMailer();
+    await mailer.send([1]);
+    runner.addTask(mailer.send, [2]);
+    runner.addTask({ timeout: undefined }, mailer.send, [3]);
+    await clock.advance(100);
+    expect(mailer.runs).toEqual([[1, 2, 3]]);
+  });
+
+  it('settle each with the run, and are each told of', async () => {
+    const { clock, mailer, send, record, runner } = await createMailer();
+    const events = record();
+    mailer.work = () => clock.sleep(10);
+    const handles = send([1], [2]);
+    await clock.advance(105);
+    expect(statuses(handles)).toEqual(['running', 'running']);
+    await clock.advance(5);
+    const outcome = { status: 'completed', attempts: 1, durationMs: 10 };
+    expect(await Promise.all(handles.map((each) => each.whenSettled()))).toEqual([
+      outcome,
+      outcome,
+    ]);
+    for (const { id } of handles) {
+      expect(events.filter((event) => event.id === id).map(({ type }) => type)).toEqual([
+        'added',
+        'queued',
+        'started',
+        'completed',
+      ]);
+    }
+    expect((await runner.stats()).tasks['Mailer.send']).toMatchObject({ added: 2, completed: 2 });
+  });
+
+  it('take one slot together', async () => {
+    const { clock, mailer, send } = await createMailer({
+      queues: { default: { concurrency: 1 } },
+    });
+    mailer.work = () => clock.sleep(10);
+    send([1], [2], [3], [4], [5]);
+    await clock.advance(100);
+    expect(mailer.runs).toHaveLength(2);
+  });
+
+  it('keep their delay, and are gathered when it is over', async () => {
+    const { clock, mailer, send, sendWith } = await createMailer();
+    sendWith({ delay: 500 }, 1);
+    await clock.advance(450);
+    send([2]);
+    await clock.advance(99);
+    expect(mailer.runs).toEqual([]);
+    await clock.advance(1);
+    expect(mailer.runs).toEqual([[2, 1]]);
+  });
+
+  it('wait together while their queue is paused', async () => {
+    const { clock, mailer, send, runner } = await createMailer();
+    await runner.pause();
+    const handles = send([1], [2]);
+    await clock.advance(1_000);
+    expect([mailer.runs, statuses(handles)]).toEqual([[], ['queued', 'queued']]);
+    await runner.resume();
+    await clock.settle();
+    expect(mailer.runs).toEqual([[1, 2]]);
+  });
+
+  it('are listed one by one, wherever they wait', async () => {
+    const { clock, mailer, send, runner } = await createMailer();
+    mailer.work = () => clock.sleep(10);
+    send([1], [2], [3], [4], [5]);
+    await clock.settle();
+    const listed = await runner.list();
+    expect(listed.map(({ args, status }) => [args, status])).toEqual([
+      [[[1]], 'running'],
+      [[[2]], 'running'],
+      [[[3]], 'running'],
+      [[[4]], 'running'],
+      [[[5]], 'queued'],
+    ]);
+  });
+
+  it('do not wait for others any longer when the application shuts down', async () => {
+    const { clock, mailer, send, module } = await createMailer();
+    const handles = send([1], [2]);
+    const closing = module.close();
+    await clock.settle();
+    expect(mailer.runs).toEqual([[1, 2]]);
+    await clock.advance(20_000);
+    await closing;
+    expect(statuses(handles)).toEqual(['completed', 'completed']);
+  });
+});
+
+describe('calls are merged only with those that can share a run:', () => {
+  it.each<[string, TaskOptions]>([
+    ['another priority', { priority: 'high' }],
+    ['another queue', { queue: 'other' }],
+    ['another timeout', { timeout: '1m' }],
+    ['another retry policy', { retry: { attempts: 7 } }],
+    ['another concurrencyKey', { concurrencyKey: 'k' }],
+  ])('%s makes a run of its own', async (_, options) => {
+    const { clock, mailer, send, sendWith } = await createMailer({ queues: { other: {} } });
+    send([1]);
+    sendWith(options, 2);
+    sendWith(options, 3);
+    send([4]);
+    await clock.advance(100);
+    expect(mailer.runs).toHaveLength(2);
+    expect(mailer.runs).toEqual(
+      expect.arrayContaining([
+        [1, 4],
+        [2, 3],
+      ]),
+    );
+  });
+
+  it('calls of different tenants never share the slot of one', async () => {
+    const { clock, mailer, runner } = await createMailer();
+    mailer.work = () => clock.sleep(1_000);
+    ['a1', 'b1', 'a2', 'b2'].forEach((id) => runner.addTask(mailer.sendByTenant, [id]));
+    await clock.advance(100);
+    ['a3', 'b3'].forEach((id) => runner.addTask(mailer.sendByTenant, [id]));
+    await clock.advance(100);
+    expect(mailer.runs).toEqual([
+      ['a1', 'a2'],
+      ['b1', 'b2'],
+    ]);
+    await clock.advance(1_000);
+    expect(mailer.runs.slice(2)).toEqual([['a3'], ['b3']]);
+  });
+});
+
+describe('a batch that fails', () => {
+  const retry = { attempts: 3, delay: 50, jitter: 'none', backoff: 'fixed' } as const;
+
+  it('is tried again as it was, without a wait for others', async () => {
+    const { clock, mailer, send } = await createMailer({ retry });
+    mailer.errors.push(new Error('1'), new Error('2'));
+    const handles = send([1], [2]);
+    await clock.advance(100);
+    expect(statuses(handles)).toEqual(['retrying', 'retrying']);
+    await clock.advance(10);
+    send([3]);
+    await clock.advance(1_000);
+    expect(mailer.runs).toEqual([[1, 2], [1, 2], [1, 2], [3]]);
+    expect(await handles[1].whenSettled()).toMatchObject({ status: 'completed', attempts: 3 });
+  });
+
+  it('fails each of its calls with what the last attempt threw', async () => {
+    const { clock, mailer, send, logger } = await createMailer();
+    const error = new Error('no');
+    mailer.errors.push(error);
+    const handles = send([1], [2]);
+    await clock.advance(100);
+    const outcomes = await Promise.all(handles.map((each) => each.whenSettled()));
+    for (const outcome of outcomes) {
+      expect(outcome).toMatchObject({ status: 'failed', attempts: 1 });
+      expect((outcome as { error: unknown }).error).toBe(error);
+    }
+    expect(logger.of('error')).toHaveLength(2);
+  });
+
+  it('lets each of its calls be run again by itself', async () => {
+    const { clock, mailer, send, runner } = await createMailer();
+    mailer.errors.push(new Error('no'));
+    const handles = send([1], [2], [3]);
+    await clock.advance(100);
+    await runner.retry(handles[0].id);
+    await runner.retry(handles[2].id);
+    await clock.advance(100);
+    expect(mailer.runs).toEqual([
+      [1, 2, 3],
+      [1, 3],
+    ]);
+    expect(await runner.get(handles[0].id)).toMatchObject({ status: 'completed' });
+    expect(await runner.get(handles[1].id)).toMatchObject({ status: 'failed' });
+  });
+});
+
+describe('batched calls of requests', () => {
+  it('are merged across requests, and with those of no request', async () => {
+    const { clock, mailer, handle, send } = await createMailer();
+    send([1]);
+    await handle(() => mailer.send([2]));
+    await handle(() => mailer.send([3]));
+    await clock.advance(100);
+    expect(mailer.runs).toEqual([[1, 2, 3]]);
+  });
+
+  it('are merged within one, as many as fit, and the line goes on behind them', async () => {
+    const { clock, mailer, handle, probe } = await createMailer();
+    mailer.work = probe.body('batch', 10);
+    await handle(async (tasks) => {
+      for (const id of [1, 2, 3, 4, 5]) {
+        await mailer.send([id]);
+      }
+      tasks.addTask(probe.body('behind'));
+      await mailer.send([6]);
+    });
+    await clock.advance(10);
+    expect(mailer.runs).toEqual([[1, 2, 3, 4]]);
+    await clock.advance(1_000);
+    expect(mailer.runs).toEqual([[1, 2, 3, 4], [5], [6]]);
+    expect(probe.log).toEqual([
+      'batch begins',
+      'batch ends',
+      'batch begins',
+      'batch ends',
+      'behind begins',
+      'behind ends',
+      'batch begins',
+      'batch ends',
+    ]);
+  });
+
+  it.each([0, 1, 2])(
+    'leave the line as it is when number %i of those gathered is cancelled',
+    async (index) => {
+      const { clock, mailer, handle, probe } = await createMailer();
+      mailer.work = probe.body('batch', 10);
+      const handles = await handle((tasks) => {
+        const added = [1, 2, 3].map((id) => tasks.addTask(mailer.send, [id]));
+        tasks.addTask(probe.body('behind'));
+        return added;
+      });
+      await clock.advance(50);
+      expect(await handles[index].cancel()).toBe(true);
+      await clock.advance(49);
+      expect(probe.log).toEqual([]);
+      await clock.advance(100);
+      expect(mailer.runs).toEqual([[1, 2, 3].filter((id) => id !== index + 1)]);
+      expect(probe.log).toEqual(['batch begins', 'batch ends', 'behind begins', 'behind ends']);
+    },
+  );
+
+  it('let the line go on when all of those gathered are cancelled', async () => {
+    const { clock, mailer, handle, probe } = await createMailer();
+    const handles = await handle((tasks) => {
+      const added = [1, 2, 3].map((id) => tasks.addTask(mailer.send, [id]));
+      tasks.addTask(probe.body('behind'));
+      return added;
+    });
+    await Promise.all([1, 2, 0].map((index) => handles[index].cancel()));
+    await clock.settle();
+    expect(probe.begun).toEqual(['behind']);
+  });
+
+  it('are listed once each', async () => {
+    const { clock, mailer, handle, runner } = await createMailer();
+    mailer.work = () => clock.sleep(10);
+    await handle(async (tasks) => {
+      await mailer.send([1]);
+      await mailer.send([2]);
+      tasks.addTask({ name: 'behind' }, () => undefined);
+    });
+    const names = async () => (await runner.list()).map(({ name }) => name);
+    expect(await names()).toEqual(['Mailer.send', 'Mailer.send', 'behind']);
+    await clock.advance(105);
+    expect((await names()).toSorted()).toEqual(['Mailer.send', 'Mailer.send', 'behind']);
+  });
+
+  it('of a chain are not merged with each other: each needs the one before', async () => {
+    const { clock, mailer, handle } = await createMailer();
+    mailer.errors.push(undefined, new Error('no'));
+    const handles = await handle((tasks) => {
+      const chain = tasks.chain();
+      return [1, 2, 3].map((id) => chain.addTask(mailer.send, [id]));
+    });
+    await clock.advance(1_000);
+    expect(mailer.runs).toEqual([[1], [2]]);
+    expect(statuses(handles)).toEqual(['completed', 'failed', 'dropped']);
+  });
+});
+
+describe('a batched method', () => {
+  it.each<[string, unknown[]]>([
+    ['no argument', []],
+    ['something that is no array', ['one']],
+    ['two arguments', [[1], [2]]],
+    ['an object like an array', [{ length: 1, 0: 'one' }]],
+  ])('refuses %s', async (_, args) => {
+    const { clock, mailer, runner } = await createMailer();
+    const send = mailer.send as (...all: unknown[]) => Promise<void>;
+    const message = '@Background() on Mailer.send: with `batch` it takes exactly one array.';
+    expect(() => runner.addTask(send, ...args)).toThrow(BackgroundMethodError);
+    expect(() => runner.addTask(send, ...args)).toThrow(message);
+    await expect(async () => send.apply(mailer, args)).rejects.toThrow(message);
+    await clock.advance(1_000);
+    expect([mailer.runs, await runner.list()]).toEqual([[], []]);
+  });
+});

@@ -1,0 +1,339 @@
+import { describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
+import {
+  Background,
+  currentTask,
+  type QueueOptions,
+  type TaskEvent,
+  type TaskHandle,
+} from '../../../lib/index.js';
+import { createApp } from '../support/app.js';
+import { Probe } from '../support/probe.js';
+
+async function createCancelling(queue: QueueOptions = {}) {
+  const app = await createApp({}, { queues: { default: { concurrency: 1, ...queue } } });
+  return { ...app, probe: new Probe(app.clock), events: app.record() };
+}
+
+/** What was announced of a task, in order. */
+function announcedOf(handle: TaskHandle, events: readonly TaskEvent[]): string[] {
+  return events.filter(({ id }) => id === handle.id).map(({ type }) => type);
+}
+
+const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
+
+describe('cancel()', () => {
+  it('of a collected task takes it out of its request', async () => {
+    const { clock, handle, probe, events } = await createCancelling();
+    const cancelled = await handle(async (tasks) => {
+      tasks.addTask(probe.body('1'));
+      const second = tasks.addTask(probe.body('2'));
+      tasks.addTask(probe.body('3'));
+      expect(await second.cancel()).toBe(true);
+      return second;
+    });
+    await clock.settle();
+    expect(probe.begun).toEqual(['1', '3']);
+    expect(await cancelled.whenSettled()).toEqual({ status: 'cancelled', attempts: 0 });
+    expect(announcedOf(cancelled, events)).toEqual(['added', 'cancelled']);
+  });
+
+  it('of a queued task keeps it from starting', async () => {
+    const { clock, runner, probe, events } = await createCancelling();
+    const [, second] = ['1', '2', '3'].map((name) => runner.addTask(probe.body(name, 10)));
+    await clock.advance(5);
+    expect(await second.cancel()).toBe(true);
+    await clock.advance(100);
+    expect(probe.begun).toEqual(['1', '3']);
+    expect(announcedOf(second, events)).toEqual(['added', 'queued', 'cancelled']);
+  });
+
+  it('of a delayed task calls its timer off', async () => {
+    const { clock, runner, probe } = await createCancelling();
+    const delayed = runner.addTask({ delay: 100 }, probe.body('delayed'));
+    expect(await delayed.cancel()).toBe(true);
+    expect(clock.pendingTimers).toBe(0);
+    await clock.advance(1_000);
+    expect([probe.begun, delayed.status]).toEqual([[], 'cancelled']);
+  });
+
+  it('of a running task aborts its signal and frees its slot, for good', async () => {
+    const { clock, runner, probe, events } = await createCancelling({ retry: { attempts: 3 } });
+    const reasons: unknown[] = [];
+    const running = runner.addTask(() => {
+      const { signal } = currentTask();
+      return new Promise((_, reject) => {
+        signal.addEventListener('abort', () => {
+          reasons.push(signal.reason);
+          reject(signal.reason as Error);
+        });
+      });
+    });
+    runner.addTask(probe.body('next'));
+    await clock.advance(10);
+    expect(await running.cancel()).toBe(true);
+    await clock.advance(100_000);
+    expect(reasons).toEqual([expect.objectContaining({ code: 'BGT_CANCELLED' })]);
+    expect(await running.whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
+    expect(announcedOf(running, events)).toEqual(['added', 'queued', 'started', 'cancelled']);
+    expect(probe.begun).toEqual(['next']);
+  });
+
+  it('of a task between its attempts settles it with those it had', async () => {
+    const { clock, runner, probe, events } = await createCancelling({
+      retry: { attempts: 5, delay: 100, jitter: 'none' },
+    });
+    const failing = runner.addTask(probe.body('fails', 0, new Error('no')));
+    await clock.advance(100);
+    expect([failing.status, probe.begun.length]).toEqual(['retrying', 2]);
+    expect(await failing.cancel()).toBe(true);
+    expect(clock.pendingTimers).toBe(0);
+    await clock.advance(10_000);
+    expect(await failing.whenSettled()).toEqual({ status: 'cancelled', attempts: 2 });
+    expect(announcedOf(failing, events).slice(-3)).toEqual(['started', 'retrying', 'cancelled']);
+    expect(probe.begun).toHaveLength(2);
+  });
+
+  it('of a task that a rate limit holds up keeps it from starting', async () => {
+    const { clock, runner, probe } = await createCancelling({ rateLimit: { max: 1, per: 100 } });
+    const [, second] = ['1', '2', '3'].map((name) => runner.addTask(probe.body(name)));
+    await clock.advance(50);
+    await second.cancel();
+    await clock.advance(1_000);
+    expect(probe.begun).toEqual(['1', '3']);
+    expect(probe.begunAt).toEqual([0, 100]);
+  });
+
+  it('of a settled task finds nothing to cancel, and changes nothing', async () => {
+    const { clock, runner, probe, events } = await createCancelling();
+    const handle = runner.addTask(probe.body('1'));
+    await clock.settle();
+    expect([await handle.cancel(), await runner.cancel(handle.id)]).toEqual([false, false]);
+    expect(handle.status).toBe('completed');
+    expect(announcedOf(handle, events).at(-1)).toBe('completed');
+  });
+
+  it('a second time finds nothing to cancel', async () => {
+    const { runner, probe, events } = await createCancelling();
+    const handle = runner.addTask(probe.body('1'));
+    expect(await Promise.all([handle.cancel(), handle.cancel()])).toEqual([true, false]);
+    expect(announcedOf(handle, events)).toEqual(['added', 'queued', 'cancelled']);
+  });
+
+  it('is there by id, too, and knows of no stranger', async () => {
+    const { clock, runner, probe } = await createCancelling();
+    const handle = runner.addTask(probe.body('1'));
+    expect(await runner.cancel(handle.id)).toBe(true);
+    expect(await runner.cancel('of nobody')).toBe(false);
+    await clock.settle();
+    expect(probe.begun).toEqual([]);
+  });
+
+  it('by a listener of another task’s end finds the slot free', async () => {
+    const { clock, runner, probe } = await createCancelling();
+    const handles = ['1', '2', '3'].map((name) => runner.addTask(probe.body(name, 10)));
+    runner.events.subscribe(({ type, id }) => {
+      if (type === 'completed' && id === handles[0].id) {
+        void handles[1].cancel();
+      }
+    });
+    await clock.advance(100);
+    expect(statuses(handles)).toEqual(['completed', 'cancelled', 'completed']);
+  });
+
+  it('of many tasks in the middle of a queue leaves the order of the others', async () => {
+    const { clock, runner, probe } = await createCancelling();
+    await runner.pause();
+    const handles = Array.from({ length: 5_000 }, (_, index) =>
+      runner.addTask(probe.body(`${index}`)),
+    );
+    await Promise.all(handles.filter((_, index) => index % 7 !== 3).map((each) => each.cancel()));
+    await runner.resume();
+    await clock.settle();
+    expect(probe.begun).toEqual(
+      handles.flatMap((_, index) => (index % 7 === 3 ? [`${index}`] : [])),
+    );
+  });
+});
+
+describe('cancel() of a task that stands in the line of its request', () => {
+  it('lets those behind it wait for those before it', async () => {
+    const { clock, handle, probe } = await createCancelling({ concurrency: 10 });
+    const handles = await handle((tasks) =>
+      ['1', '2', '3', '4'].map((name) => tasks.addTask(probe.body(name, 10))),
+    );
+    await clock.advance(5);
+    expect(await handles[1].cancel()).toBe(true);
+    await clock.advance(100);
+    expect(probe.log).toEqual(['1 begins', '1 ends', '3 begins', '3 ends', '4 begins', '4 ends']);
+    expect(statuses(handles)).toEqual(['completed', 'cancelled', 'completed', 'completed']);
+  });
+
+  it('is the same for all of them, in any order', async () => {
+    const { clock, handle, probe, runner } = await createCancelling({ concurrency: 10 });
+    const handles = await handle((tasks) =>
+      ['1', '2', '3', '4', '5'].map((name) => tasks.addTask(probe.body(name, 10))),
+    );
+    await clock.advance(5);
+    for (const index of [2, 1, 4, 3]) {
+      expect(await handles[index].cancel()).toBe(true);
+    }
+    await clock.advance(100);
+    expect(probe.begun).toEqual(['1']);
+    await runner.whenIdle();
+  });
+
+  it('at its head lets the next one start', async () => {
+    const { clock, handle, probe, runner } = await createCancelling();
+    await runner.pause();
+    const handles = await handle((tasks) =>
+      ['1', '2'].map((name) => tasks.addTask(probe.body(name))),
+    );
+    await handles[0].cancel();
+    await runner.resume();
+    await clock.settle();
+    expect(probe.begun).toEqual(['2']);
+  });
+
+  it('drops those behind it with onFailure: stop, and none before it', async () => {
+    const { clock, handle } = await createApp({}, { request: { onFailure: 'stop' } });
+    const handles = await handle((tasks) =>
+      ['1', '2', '3', '4'].map((name) => tasks.addTask({ name }, () => clock.sleep(10))),
+    );
+    await clock.advance(5);
+    await handles[2].cancel();
+    await clock.advance(100);
+    expect(statuses(handles)).toEqual(['completed', 'completed', 'cancelled', 'dropped']);
+  });
+
+  it('shows it once in what is listed', async () => {
+    const { clock, handle, probe, runner } = await createCancelling();
+    const handles = await handle((tasks) =>
+      ['1', '2', '3'].map((name) => tasks.addTask({ name }, probe.body(name, 10))),
+    );
+    await clock.advance(5);
+    await handles[1].cancel();
+    expect((await runner.list()).map(({ name, status }) => `${name} ${status}`)).toEqual([
+      '1 running',
+      '3 queued',
+      '2 cancelled',
+    ]);
+  });
+});
+
+describe('cancel() of a batched call', () => {
+  @Injectable()
+  class Mailer {
+    readonly runs: number[][] = [];
+    failures = 0;
+    work = (): Promise<void> => Promise.resolve();
+
+    @Background({
+      batch: { size: 3, wait: 10 },
+      retry: { attempts: 3, delay: 100, jitter: 'none' },
+    })
+    async send(ids: number[]): Promise<void> {
+      this.runs.push(ids);
+      await this.work();
+      if (this.failures-- > 0) {
+        throw new Error('no');
+      }
+    }
+  }
+
+  async function createMailer() {
+    const app = await createApp({ providers: [Mailer] });
+    const mailer = app.module.get(Mailer);
+    const add = (...ids: number[]) => ids.map((id) => app.runner.addTask(mailer.send, [id]));
+    return { ...app, mailer, add, events: app.record() };
+  }
+
+  it.each([0, 1])('takes number %i out of what is gathered', async (index) => {
+    const { clock, mailer, add } = await createMailer();
+    const handles = add(0, 1);
+    expect(await handles[index].cancel()).toBe(true);
+    await clock.advance(10);
+    expect(mailer.runs).toEqual([[1 - index]]);
+    expect(handles[index].status).toBe('cancelled');
+    expect(handles[1 - index].status).toBe('completed');
+  });
+
+  it('calls the wait off when none is left', async () => {
+    const { clock, mailer, add } = await createMailer();
+    await add(0)[0].cancel();
+    expect(clock.pendingTimers).toBe(0);
+    await clock.advance(100);
+    expect(mailer.runs).toEqual([]);
+  });
+
+  it.each([0, 1, 2])('takes number %i out of a batch that waits for a slot', async (index) => {
+    const { clock, runner, mailer, add } = await createMailer();
+    await runner.pause();
+    const handles = add(0, 1, 2);
+    await clock.advance(10);
+    expect(await handles[index].cancel()).toBe(true);
+    await runner.resume();
+    await clock.settle();
+    expect(mailer.runs).toEqual([[0, 1, 2].filter((id) => id !== index)]);
+    expect(statuses(handles)).toEqual(
+      handles.map((_, id) => (id === index ? 'cancelled' : 'completed')),
+    );
+  });
+
+  it.each([0, 1, 2])('takes number %i out of one that waits for its retry', async (index) => {
+    const { clock, mailer, add } = await createMailer();
+    mailer.failures = 1;
+    const handles = add(0, 1, 2);
+    await clock.advance(50);
+    expect(statuses(handles)).toEqual(['retrying', 'retrying', 'retrying']);
+    expect(await handles[index].cancel()).toBe(true);
+    await clock.advance(49);
+    expect(mailer.runs).toHaveLength(1);
+    await clock.advance(1);
+    expect(mailer.runs).toEqual([[0, 1, 2], [0, 1, 2].filter((id) => id !== index)]);
+    expect(await handles[index].whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
+    expect(await handles[(index + 1) % 3].whenSettled()).toMatchObject({
+      status: 'completed',
+      attempts: 2,
+    });
+  });
+
+  it('does not stop a run that others share', async () => {
+    const { clock, mailer, add } = await createMailer();
+    mailer.work = () => clock.sleep(10);
+    const handles = add(0, 1, 2);
+    await clock.advance(5);
+    const answers = await Promise.all(handles.map((each) => each.cancel()));
+    expect(answers).toEqual([false, false, false]);
+    expect(statuses(handles)).toEqual(['running', 'running', 'running']);
+    await clock.advance(100);
+    expect(statuses(handles)).toEqual(['completed', 'completed', 'completed']);
+  });
+
+  it('stops a run that it has for itself', async () => {
+    const { clock, mailer, add } = await createMailer();
+    mailer.work = () => clock.sleep(1_000);
+    const [alone] = add(0);
+    await clock.advance(20);
+    expect([alone.status, await alone.cancel(), alone.status]).toEqual([
+      'running',
+      true,
+      'cancelled',
+    ]);
+  });
+
+  it('by a listener of the end of one that it ran with is too late', async () => {
+    const { clock, runner, add, events } = await createMailer();
+    const handles = add(0, 1, 2);
+    const answers: Promise<boolean>[] = [];
+    runner.events.subscribe(({ type, id }) => {
+      if (type === 'completed' && id === handles[0].id) {
+        answers.push(...handles.map((each) => each.cancel()));
+      }
+    });
+    await clock.advance(10);
+    expect(await Promise.all(answers)).toEqual([false, false, false]);
+    expect(events.filter(({ type }) => type === 'completed')).toHaveLength(3);
+    expect(events.filter(({ type }) => type === 'cancelled')).toHaveLength(0);
+  });
+});

@@ -1,0 +1,394 @@
+import { describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
+import { Background, type BackgroundTasksOptions, type TaskHandle } from '../../../lib/index.js';
+import { createApp } from '../support/app.js';
+import { Probe } from '../support/probe.js';
+
+async function createChaining(options: BackgroundTasksOptions = {}) {
+  const app = await createApp({}, options);
+  return { ...app, probe: new Probe(app.clock) };
+}
+
+const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
+
+const oneAfterTheOther = (...names: string[]) =>
+  names.flatMap((name) => [`${name} begins`, `${name} ends`]);
+
+describe('a chain of the TaskRunner', () => {
+  it('runs its tasks one after the other in the order added', async () => {
+    const { clock, runner, probe } = await createChaining();
+    const chain = runner.chain();
+    ['1', '2', '3'].forEach((name) => chain.addTask(probe.body(name, 10)));
+    await clock.advance(100);
+    expect(probe.log).toEqual(oneAfterTheOther('1', '2', '3'));
+  });
+
+  it('keeps the order whatever the queues and priorities of its tasks', async () => {
+    const { clock, runner, probe } = await createChaining({ queues: { other: {} } });
+    const chain = runner.chain();
+    chain.addTask({ priority: 'low' }, probe.body('1', 10));
+    chain.addTask({ queue: 'other' }, probe.body('2', 10));
+    chain.addTask({ priority: 'high' }, probe.body('3', 10));
+    await clock.advance(100);
+    expect(probe.log).toEqual(oneAfterTheOther('1', '2', '3'));
+  });
+
+  it('holds up nobody else, and no other chain', async () => {
+    const { clock, runner, probe } = await createChaining();
+    const [one, other] = [runner.chain(), runner.chain()];
+    one.addTask(probe.body('a1', 10));
+    other.addTask(probe.body('b1', 15));
+    one.addTask(probe.body('a2', 10));
+    other.addTask(probe.body('b2', 10));
+    runner.addTask(probe.body('free', 1));
+    await clock.advance(100);
+    expect(probe.log).toEqual([
+      'a1 begins',
+      'b1 begins',
+      'free begins',
+      'free ends',
+      'a1 ends',
+      'a2 begins',
+      'b1 ends',
+      'b2 begins',
+      'a2 ends',
+      'b2 ends',
+    ]);
+  });
+
+  it('goes on at once with a task that is added when all before it have completed', async () => {
+    const { clock, runner, probe } = await createChaining();
+    const chain = runner.chain();
+    chain.addTask(probe.body('1'));
+    await clock.settle();
+    chain.addTask(probe.body('2'));
+    await clock.settle();
+    expect(probe.begun).toEqual(['1', '2']);
+  });
+
+  it('shows a task that waits for its turn as queued, and lists it', async () => {
+    const { clock, runner, probe } = await createChaining();
+    const chain = runner.chain();
+    const handles = ['1', '2'].map((name) => chain.addTask({ name }, probe.body(name, 10)));
+    await clock.settle();
+    expect(statuses(handles)).toEqual(['running', 'queued']);
+    expect((await runner.list({ status: 'queued' })).map(({ name }) => name)).toEqual(['2']);
+  });
+
+  it('waits until a task has had its last attempt', async () => {
+    const { clock, runner, probe } = await createChaining();
+    const chain = runner.chain();
+    const errors: (Error | undefined)[] = [new Error('1'), new Error('2'), undefined];
+    const retry = { attempts: 3, delay: 100, jitter: 'none', backoff: 'fixed' } as const;
+    chain.addTask({ retry }, () => probe.body('tried', 0, errors.shift())());
+    const next = chain.addTask(probe.body('next'));
+    await clock.advance(199);
+    expect([probe.begun, next.status]).toEqual([['tried', 'tried'], 'queued']);
+    await clock.advance(1);
+    expect(probe.begun).toEqual(['tried', 'tried', 'tried', 'next']);
+  });
+
+  it('waits for the delay of a task when its turn has come', async () => {
+    const { clock, runner, probe } = await createChaining();
+    const chain = runner.chain();
+    chain.addTask(probe.body('1', 10));
+    chain.addTask({ delay: 100 }, probe.body('2'));
+    chain.addTask(probe.body('3'));
+    await clock.advance(1_000);
+    expect(probe.begunAt).toEqual([0, 110, 110]);
+  });
+
+  it('drops the rest when a task has failed for good, audibly', async () => {
+    const { clock, runner, probe, record, logger } = await createChaining();
+    const events = record();
+    const chain = runner.chain();
+    chain.addTask(probe.body('1'));
+    chain.addTask(probe.body('2', 0, new Error('no')));
+    const rest = ['3', '4'].map((name) => chain.addTask({ name }, probe.body(name)));
+    await clock.settle();
+    expect(probe.begun).toEqual(['1', '2']);
+    const outcome = { status: 'dropped', reason: 'predecessor-failed' };
+    expect(await Promise.all(rest.map((each) => each.whenSettled()))).toEqual([outcome, outcome]);
+    expect(events.filter(({ type }) => type === 'dropped').map(({ name }) => name)).toEqual([
+      '3',
+      '4',
+    ]);
+    expect(
+      logger.of('warn').filter((line) => /^Task [34] .* did not complete$/.test(line)),
+    ).toHaveLength(2);
+  });
+
+  it('drops what is added to it after that', async () => {
+    const { clock, runner, probe } = await createChaining();
+    const chain = runner.chain();
+    chain.addTask(probe.body('1', 0, new Error('no')));
+    await clock.settle();
+    const handles = ['2', '3'].map((name) => chain.addTask(probe.body(name)));
+    expect(statuses(handles)).toEqual(['dropped', 'dropped']);
+    await clock.settle();
+    expect(probe.begun).toEqual(['1']);
+  });
+
+  it('drops what is behind a cancelled task, and nothing before it', async () => {
+    const { clock, runner, probe } = await createChaining();
+    const chain = runner.chain();
+    const handles = ['1', '2', '3', '4'].map((name) => chain.addTask(probe.body(name, 10)));
+    await clock.advance(5);
+    await handles[2].cancel();
+    const late = chain.addTask(probe.body('5'));
+    await clock.advance(100);
+    expect(statuses([...handles, late])).toEqual([
+      'completed',
+      'completed',
+      'cancelled',
+      'dropped',
+      'dropped',
+    ]);
+    expect(probe.begun).toEqual(['1', '2']);
+  });
+
+  it('drops what is added behind a cancelled task while those before it still run', async () => {
+    const { clock, runner, probe } = await createChaining();
+    const chain = runner.chain();
+    chain.addTask(probe.body('1', 10));
+    await chain.addTask(probe.body('2')).cancel();
+    expect(chain.addTask(probe.body('3')).status).toBe('dropped');
+    await clock.advance(100);
+    expect(probe.begun).toEqual(['1']);
+  });
+
+  it('drops what is behind a task that was cancelled while it ran', async () => {
+    const { clock, runner, probe } = await createChaining();
+    const chain = runner.chain();
+    const handles = ['1', '2'].map((name) => chain.addTask(probe.body(name, 10)));
+    await clock.advance(5);
+    await handles[0].cancel();
+    await clock.advance(100);
+    expect(statuses(handles)).toEqual(['cancelled', 'dropped']);
+  });
+
+  it('is over for a failed task that is run again: it runs alone', async () => {
+    const { clock, runner, probe } = await createChaining();
+    const chain = runner.chain();
+    const errors: (Error | undefined)[] = [new Error('no'), undefined];
+    const failed = chain.addTask(() => probe.body('1', 0, errors.shift())());
+    const dropped = chain.addTask(probe.body('2'));
+    await clock.settle();
+    const again = await runner.retry(failed.id);
+    await clock.settle();
+    expect([again?.status, dropped.status]).toEqual(['completed', 'dropped']);
+    expect(probe.begun).toEqual(['1', '1']);
+  });
+
+  it('may be of decorated methods', async () => {
+    const ran: string[] = [];
+    @Injectable()
+    class Steps {
+      @Background()
+      async first(order: number): Promise<void> {
+        ran.push(`first ${order}`);
+      }
+
+      @Background({ priority: 'high' })
+      async second(order: number): Promise<void> {
+        ran.push(`second ${order}`);
+      }
+    }
+    const { clock, runner, module } = await createApp({ providers: [Steps] });
+    const steps = module.get(Steps);
+    const chain = runner.chain();
+    chain.addTask(steps.first, 7);
+    expect(chain.addTask(steps.second, 7).name).toBe('Steps.second');
+    await clock.settle();
+    expect(ran).toEqual(['first 7', 'second 7']);
+  });
+});
+
+describe('a chain in a request', () => {
+  it('keeps the place of each of its tasks among the others of the request', async () => {
+    const { clock, handle, probe } = await createChaining();
+    await handle((tasks) => {
+      const chain = tasks.chain();
+      chain.addTask(probe.body('a1', 10));
+      tasks.addTask(probe.body('x', 10));
+      chain.addTask(probe.body('a2', 10));
+      tasks.addTask(probe.body('y', 10));
+    });
+    await clock.advance(100);
+    expect(probe.log).toEqual(oneAfterTheOther('a1', 'x', 'a2', 'y'));
+  });
+
+  it('stops without the others', async () => {
+    const { clock, handle, probe } = await createChaining();
+    const handles = await handle((tasks) => {
+      const chain = tasks.chain();
+      return [
+        chain.addTask(probe.body('a1', 10, new Error('no'))),
+        tasks.addTask(probe.body('x', 10)),
+        chain.addTask(probe.body('a2', 10)),
+        tasks.addTask(probe.body('y', 10)),
+      ];
+    });
+    await clock.advance(100);
+    expect(statuses(handles)).toEqual(['failed', 'completed', 'dropped', 'completed']);
+    expect(probe.log).toEqual(oneAfterTheOther('a1', 'x', 'y'));
+  });
+
+  it('does not start before the handler has ended, and is dropped where that fails', async () => {
+    const { clock, handle, probe } = await createChaining();
+    const request = handle(async (tasks) => {
+      const chain = tasks.chain();
+      chain.addTask(probe.body('1'));
+      chain.addTask(probe.body('2'));
+      await clock.sleep(10);
+      throw new Error('the handler fails');
+    });
+    const failed = expect(request).rejects.toThrow('the handler fails');
+    await clock.advance(100);
+    await failed;
+    expect(probe.begun).toEqual([]);
+  });
+
+  it('stops at one that was cancelled before the handler ended', async () => {
+    const { clock, handle, probe } = await createChaining();
+    const handles = await handle(async (tasks) => {
+      const chain = tasks.chain();
+      const added = ['1', '2', '3'].map((name) => chain.addTask(probe.body(name)));
+      await added[0].cancel();
+      return added;
+    });
+    await clock.settle();
+    expect(statuses(handles)).toEqual(['cancelled', 'dropped', 'dropped']);
+    expect(probe.begun).toEqual([]);
+  });
+
+  it('goes on after the handler has ended: behind what stands in line by then', async () => {
+    const { clock, handle, probe } = await createChaining();
+    const { chain } = await handle((tasks) => {
+      const begun = tasks.chain();
+      begun.addTask(probe.body('a1', 10));
+      tasks.addTask(probe.body('x', 10));
+      return { chain: begun };
+    });
+    await clock.advance(5);
+    chain.addTask(probe.body('a2', 10));
+    chain.addTask(probe.body('a3', 10));
+    await clock.advance(100);
+    expect(probe.log).toEqual(oneAfterTheOther('a1', 'x', 'a2', 'a3'));
+  });
+});
+
+describe("a chain under order: 'concurrent'", () => {
+  it('is strict in itself, and starts together with everything else', async () => {
+    const { clock, handle, probe } = await createChaining({ request: { order: 'concurrent' } });
+    await handle((tasks) => {
+      const [one, other] = [tasks.chain(), tasks.chain()];
+      one.addTask(probe.body('a1', 10));
+      tasks.addTask(probe.body('x', 5));
+      other.addTask(probe.body('b1', 15));
+      one.addTask(probe.body('a2', 10));
+      other.addTask(probe.body('b2', 10));
+    });
+    await clock.advance(100);
+    expect(probe.log).toEqual([
+      'a1 begins',
+      'x begins',
+      'b1 begins',
+      'x ends',
+      'a1 ends',
+      'a2 begins',
+      'b1 ends',
+      'b2 begins',
+      'a2 ends',
+      'b2 ends',
+    ]);
+  });
+
+  it('stops without the others', async () => {
+    const { clock, handle, probe } = await createChaining({ request: { order: 'concurrent' } });
+    const handles = await handle((tasks) => {
+      const [one, other] = [tasks.chain(), tasks.chain()];
+      return [
+        one.addTask(probe.body('a1', 10, new Error('no'))),
+        other.addTask(probe.body('b1', 10)),
+        one.addTask(probe.body('a2', 10)),
+        other.addTask(probe.body('b2', 10)),
+      ];
+    });
+    await clock.advance(100);
+    expect(statuses(handles)).toEqual(['failed', 'completed', 'dropped', 'completed']);
+  });
+});
+
+describe('a chain of 10,000 tasks', () => {
+  const LONG = 10_000;
+  const unlimited = { queues: { default: { maxPending: Infinity } }, remember: LONG };
+
+  it('of the TaskRunner runs through, bodies that end at once included', async () => {
+    const { clock, runner } = await createChaining(unlimited);
+    const chain = runner.chain();
+    const ran: number[] = [];
+    for (let index = 0; index < LONG; index += 1) {
+      chain.addTask(() => void ran.push(index));
+    }
+    await clock.settle();
+    expect(ran).toEqual(Array.from({ length: LONG }, (_, index) => index));
+  });
+
+  it('of a request runs through', async () => {
+    const { clock, handle } = await createChaining(unlimited);
+    let ran = 0;
+    await handle((tasks) => {
+      const chain = tasks.chain();
+      for (let index = 0; index < LONG; index += 1) {
+        chain.addTask(async () => {
+          ran += 1;
+        });
+      }
+    });
+    await clock.settle();
+    expect(ran).toBe(LONG);
+  });
+
+  it.each<[string, (handles: readonly TaskHandle[]) => Promise<unknown> | unknown]>([
+    ['a failure at its head', () => undefined],
+    ['a cancellation at its head', (handles) => handles[0].cancel()],
+  ])('is dropped whole by %s', async (_, end) => {
+    const { clock, runner } = await createChaining(unlimited);
+    await runner.pause();
+    const chain = runner.chain();
+    const handles = [chain.addTask(() => Promise.reject(new Error('no')))];
+    for (let index = 1; index < LONG; index += 1) {
+      handles.push(chain.addTask(() => undefined));
+    }
+    await end(handles);
+    await runner.resume();
+    await clock.settle();
+    expect(handles.filter(({ status }) => status === 'dropped')).toHaveLength(LONG - 1);
+  });
+
+  it('is listed whole, and abandoned whole by a shutdown', async () => {
+    const { clock, runner, module } = await createChaining({ ...unlimited, drainTimeout: 0 });
+    await runner.pause();
+    const chain = runner.chain();
+    const handles = Array.from({ length: LONG }, () => chain.addTask(() => undefined));
+    expect(await runner.list({ status: 'queued', limit: Infinity })).toHaveLength(LONG);
+    const closing = module.close();
+    await clock.advance(10_000);
+    await closing;
+    expect(handles.filter(({ status }) => status === 'abandoned')).toHaveLength(LONG);
+  });
+
+  it('can be cancelled from its end to its head', async () => {
+    const { clock, runner } = await createChaining(unlimited);
+    const chain = runner.chain();
+    let ran = 0;
+    const handles = Array.from({ length: LONG }, () => chain.addTask(() => void (ran += 1)));
+    for (const handle of handles.toReversed()) {
+      await handle.cancel();
+    }
+    await clock.settle();
+    await runner.whenIdle();
+    expect([ran, new Set(statuses(handles))]).toEqual([0, new Set(['cancelled'])]);
+  });
+});

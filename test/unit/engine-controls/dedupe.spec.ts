@@ -1,0 +1,305 @@
+import { describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
+import { Background, type TaskOptions } from '../../../lib/index.js';
+import { createApp } from '../support/app.js';
+import { Probe } from '../support/probe.js';
+
+async function createDeduping() {
+  const app = await createApp({}, { queues: { other: {} } });
+  return { ...app, probe: new Probe(app.clock) };
+}
+
+/** A task named `sync`, one of its key. */
+const SYNC: TaskOptions = { name: 'sync', dedupe: { key: 'k' } };
+const SYNC_A_SECOND: TaskOptions = { name: 'sync', dedupe: { key: 'k', window: '1s' } };
+
+describe('dedupe', () => {
+  it.each<[string, TaskOptions]>([
+    ['queued', {}],
+    ['delayed', { delay: 1_000 }],
+    ['running', {}],
+    ['retrying', { retry: { attempts: 2, delay: 1_000, jitter: 'none' } }],
+  ])('returns the handle of the first while that is %s', async (status, options) => {
+    const { clock, runner, probe, record } = await createDeduping();
+    const events = record();
+    const fails = status === 'retrying';
+    const body = probe.body('one', fails ? 0 : 10, fails ? new Error('no') : undefined);
+    const first = runner.addTask({ ...SYNC, ...options }, body);
+    if (status === 'running' || status === 'retrying') {
+      await clock.settle();
+    }
+    expect(first.status).toBe(status);
+    const second = runner.addTask({ ...SYNC, ...options }, probe.body('two'));
+    expect(second.id).toBe(first.id);
+    await clock.advance(10_000);
+    expect(new Set(probe.begun)).toEqual(new Set(['one']));
+    expect(events.filter(({ type }) => type === 'added')).toHaveLength(1);
+    expect(await second.whenSettled()).toBe(await first.whenSettled());
+  });
+
+  it('runs anew what is added after the first has settled', async () => {
+    const { clock, runner, probe } = await createDeduping();
+    const first = runner.addTask(SYNC, probe.body('one'));
+    await clock.settle();
+    const second = runner.addTask(SYNC, probe.body('two'));
+    await clock.settle();
+    expect(second.id).not.toBe(first.id);
+    expect(probe.begun).toEqual(['one', 'two']);
+  });
+
+  it('runs anew what a listener adds when it hears that the first has settled', async () => {
+    const { clock, runner, probe } = await createDeduping();
+    const first = runner.addTask(SYNC, probe.body('one'));
+    runner.events.subscribe(({ type, id }) => {
+      if (type === 'completed' && id === first.id) {
+        runner.addTask(SYNC, probe.body('two'));
+      }
+    });
+    await clock.settle();
+    expect(probe.begun).toEqual(['one', 'two']);
+  });
+
+  it.each<[string, TaskOptions, TaskOptions]>([
+    ['key', SYNC, { ...SYNC, dedupe: { key: 'other' } }],
+    ['name', SYNC, { ...SYNC, name: 'other' }],
+    ['queue', SYNC, { ...SYNC, queue: 'other' }],
+    [
+      'name and key that look the same side by side',
+      { name: 'send', dedupe: { key: 'mail 1' } },
+      { name: 'send mail', dedupe: { key: '1' } },
+    ],
+  ])('tells tasks apart by %s', async (_, one, other) => {
+    const { clock, runner, probe } = await createDeduping();
+    runner.addTask(one, probe.body('one'));
+    runner.addTask(other, probe.body('two'));
+    await clock.settle();
+    expect(probe.begun).toEqual(['one', 'two']);
+  });
+
+  it('leaves tasks without it alone', async () => {
+    const { clock, runner, probe } = await createDeduping();
+    runner.addTask(SYNC, probe.body('one'));
+    runner.addTask({ name: 'sync' }, probe.body('two'));
+    await clock.settle();
+    expect(probe.begun).toEqual(['one', 'two']);
+  });
+
+  it('computes the key from the arguments', async () => {
+    const { clock, runner } = await createDeduping();
+    const synced: string[] = [];
+    const sync = (user: string, reason: string) => void synced.push(`${user} ${reason}`);
+    const options = { dedupe: { key: (user: string) => user } };
+    runner.addTask(options, sync, 'ann', '1');
+    runner.addTask(options, sync, 'ann', '2');
+    runner.addTask(options, sync, 'bob', '1');
+    await clock.settle();
+    expect(synced).toEqual(['ann 1', 'bob 1']);
+  });
+
+  it('gives a place in the queue to the first only', async () => {
+    const { runner } = await createApp({}, { queues: { default: { maxPending: 1 } } });
+    const first = runner.addTask(SYNC, () => undefined);
+    expect(runner.addTask(SYNC, () => undefined).id).toBe(first.id);
+  });
+
+  it('of a decorated method holds for its calls', async () => {
+    const synced: string[] = [];
+    @Injectable()
+    class Search {
+      @Background({ dedupe: { key: (user: string) => user } })
+      async index(user: string): Promise<void> {
+        synced.push(user);
+      }
+    }
+    const { clock, handle, module, runner } = await createApp({ providers: [Search] });
+    const search = module.get(Search);
+    await search.index('ann');
+    await search.index('ann');
+    runner.addTask(search.index, 'ann');
+    await handle(async () => {
+      await search.index('ann');
+      await search.index('bob');
+      await search.index('bob');
+    });
+    await clock.settle();
+    expect(synced).toEqual(['ann', 'bob']);
+  });
+});
+
+describe('dedupe with a window', () => {
+  it('stands for later calls until the window has passed, counted from the adding', async () => {
+    const { clock, runner, probe } = await createDeduping();
+    const first = runner.addTask(SYNC_A_SECOND, probe.body('one', 500));
+    await clock.advance(999);
+    expect(first.status).toBe('completed');
+    const second = runner.addTask(SYNC_A_SECOND, probe.body('two'));
+    expect([second.id, second.status]).toEqual([first.id, 'completed']);
+    await clock.advance(1);
+    const third = runner.addTask(SYNC_A_SECOND, probe.body('three'));
+    expect(third.id).not.toBe(first.id);
+    await clock.settle();
+    expect(probe.begun).toEqual(['one', 'three']);
+  });
+
+  it('stands as long as the task is unsettled where that is longer', async () => {
+    const { clock, runner, probe } = await createDeduping();
+    const first = runner.addTask(SYNC_A_SECOND, probe.body('one', 5_000));
+    await clock.advance(4_999);
+    expect(runner.addTask(SYNC_A_SECOND, probe.body('two')).id).toBe(first.id);
+    await clock.advance(1);
+    expect(runner.addTask(SYNC_A_SECOND, probe.body('three')).id).not.toBe(first.id);
+  });
+
+  it('stands for one that failed, too, unless that one itself is run again', async () => {
+    const { clock, runner, probe, record } = await createDeduping();
+    const errors: (Error | undefined)[] = [new Error('no'), undefined];
+    const first = runner.addTask(SYNC_A_SECOND, () => probe.body('run', 0, errors.shift())());
+    await clock.settle();
+    expect(runner.addTask(SYNC_A_SECOND, probe.body('two')).id).toBe(first.id);
+    const events = record();
+    const again = await runner.retry(first.id);
+    await clock.settle();
+    expect(again?.status).toBe('completed');
+    expect(events.map(({ type }) => type)).toEqual(['added', 'queued', 'started', 'completed']);
+    expect(probe.begun).toEqual(['run', 'run']);
+  });
+});
+
+describe('a failed task that is run again', () => {
+  it('is dropped as a duplicate where another stands for its key by now', async () => {
+    const { clock, runner, probe } = await createDeduping();
+    const failed = runner.addTask(SYNC, probe.body('one', 0, new Error('no')));
+    await clock.settle();
+    runner.addTask(SYNC, probe.body('two', 10));
+    const again = await runner.retry(failed.id);
+    await clock.advance(100);
+    expect(await again?.whenSettled()).toEqual({ status: 'dropped', reason: 'duplicate' });
+    expect(probe.begun).toEqual(['one', 'two']);
+  });
+});
+
+describe('dedupe in requests', () => {
+  it('returns the handle of the first in one request', async () => {
+    const { clock, handle, probe } = await createDeduping();
+    const [first, second] = await handle((tasks) => [
+      tasks.addTask(SYNC, probe.body('one')),
+      tasks.addTask(SYNC, probe.body('two')),
+    ]);
+    expect(second.id).toBe(first.id);
+    await clock.settle();
+    expect(probe.begun).toEqual(['one']);
+  });
+
+  it('returns the handle of one that another request has released', async () => {
+    const { clock, handle, probe } = await createDeduping();
+    const first = await handle((tasks) => tasks.addTask(SYNC, probe.body('one', 10)));
+    await clock.settle();
+    const second = await handle((tasks) => tasks.addTask(SYNC, probe.body('two')));
+    expect(second.id).toBe(first.id);
+    await clock.advance(100);
+    expect(probe.begun).toEqual(['one']);
+  });
+
+  it('drops the later one of two that were collected at the same time', async () => {
+    const { clock, handle, probe, record, logger } = await createDeduping();
+    const events = record();
+    const request = (name: string, takesMs: number) =>
+      handle(async (tasks) => {
+        const added = tasks.addTask(SYNC, probe.body(name, 50));
+        await clock.sleep(takesMs);
+        return added;
+      });
+    const requests = Promise.all([request('late', 20), request('early', 10)]);
+    await clock.advance(1_000);
+    const [late, early] = await requests;
+    expect(probe.begun).toEqual(['early']);
+    expect(early.status).toBe('completed');
+    expect(await late.whenSettled()).toEqual({ status: 'dropped', reason: 'duplicate' });
+    expect(events.filter(({ id }) => id === late.id).map(({ type }) => type)).toEqual([
+      'added',
+      'dropped',
+    ]);
+    expect(logger.of('warn')).toContainEqual(
+      expect.stringMatching(/was dropped: another one with its dedupe key got ahead of it$/),
+    );
+  });
+
+  it('lets the tasks behind a dropped duplicate run', async () => {
+    const { clock, handle, runner, probe } = await createDeduping();
+    const request = handle(async (tasks) => {
+      tasks.addTask(probe.body('before'));
+      tasks.addTask(SYNC, probe.body('duplicate'));
+      tasks.addTask(probe.body('after'));
+      await clock.sleep(10);
+    });
+    await clock.advance(5);
+    runner.addTask(SYNC, probe.body('first', 100));
+    await clock.advance(1_000);
+    await request;
+    expect(probe.begun).toEqual(['first', 'before', 'after']);
+  });
+
+  it('lets whoever waits for all to be idle go on when a duplicate was the last', async () => {
+    const { clock, handle, runner, probe } = await createDeduping();
+    const request = handle(async (tasks) => {
+      tasks.addTask(SYNC_A_SECOND, probe.body('duplicate'));
+      await clock.sleep(10);
+    });
+    await clock.settle();
+    runner.addTask(SYNC_A_SECOND, probe.body('first'));
+    let isIdle = false;
+    void runner.whenIdle().then(() => {
+      isIdle = true;
+    });
+    await clock.advance(9);
+    expect(isIdle).toBe(false);
+    await clock.advance(1);
+    await request;
+    await clock.settle();
+    expect([isIdle, probe.begun]).toEqual([true, ['first']]);
+  });
+});
+
+describe('a key', () => {
+  it('is free again when its task was cancelled before it ran', async () => {
+    const { clock, runner, probe } = await createDeduping();
+    await runner.pause();
+    await runner.addTask(SYNC, probe.body('one')).cancel();
+    runner.addTask(SYNC, probe.body('two'));
+    await runner.resume();
+    await clock.settle();
+    expect(probe.begun).toEqual(['two']);
+  });
+
+  it('is free again in a request where the first was cancelled', async () => {
+    const { clock, handle, probe } = await createDeduping();
+    await handle(async (tasks) => {
+      await tasks.addTask(SYNC, probe.body('one')).cancel();
+      tasks.addTask(SYNC, probe.body('two'));
+    });
+    await clock.settle();
+    expect(probe.begun).toEqual(['two']);
+  });
+
+  it('is not taken by a task that its request drops', async () => {
+    const { clock, handle, runner, probe } = await createDeduping();
+    const request = handle((tasks) => {
+      tasks.addTask(SYNC, probe.body('one'));
+      throw new Error('the handler fails');
+    });
+    await expect(request).rejects.toThrow('the handler fails');
+    runner.addTask(SYNC, probe.body('two'));
+    await clock.settle();
+    expect(probe.begun).toEqual(['two']);
+  });
+
+  it('is held by a task of a chain from the moment it is added', async () => {
+    const { clock, runner, probe } = await createDeduping();
+    const chain = runner.chain();
+    chain.addTask(probe.body('before', 10));
+    const second = chain.addTask(SYNC, probe.body('one'));
+    expect(runner.addTask(SYNC, probe.body('two')).id).toBe(second.id);
+    await clock.advance(100);
+    expect(probe.begun).toEqual(['before', 'one']);
+  });
+});

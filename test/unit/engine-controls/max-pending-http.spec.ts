@@ -1,0 +1,174 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import {
+  Controller,
+  Injectable,
+  Post,
+  UseGuards,
+  type CanActivate,
+  type INestApplication,
+} from '@nestjs/common';
+import type { AbstractHttpAdapter } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import { filter, firstValueFrom, take, toArray } from 'rxjs';
+import {
+  Background,
+  BackgroundTasks,
+  BackgroundTasksModule,
+  TaskRunner,
+  Tasks,
+  type QueueOptions,
+  type TaskEvent,
+} from '../../../lib/index.js';
+import { RecordingLogger } from '../support/recording-logger.js';
+
+const ran: string[] = [];
+
+@Injectable()
+class Mailer {
+  @Background()
+  async send(): Promise<void> {
+    ran.push('send');
+  }
+}
+
+@Injectable()
+class FullGuard implements CanActivate {
+  constructor(private readonly runner: TaskRunner) {}
+
+  canActivate(): boolean {
+    this.runner.addTask(() => undefined);
+    return true;
+  }
+}
+
+@Controller()
+class Orders {
+  constructor(private readonly mailer: Mailer) {}
+
+  @Post('orders')
+  add(@Tasks() tasks: BackgroundTasks): string {
+    tasks.addTask({ name: 'first' }, () => ran.push('first'));
+    tasks.addTask({ name: 'second' }, () => ran.push('second'));
+    return 'added';
+  }
+
+  @Post('mails')
+  async mail(): Promise<string> {
+    await this.mailer.send();
+    await this.mailer.send();
+    return 'added';
+  }
+
+  @UseGuards(FullGuard)
+  @Post('guarded')
+  guarded(): string {
+    return 'let in';
+  }
+}
+
+const running: INestApplication[] = [];
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((app) => app.close()));
+  ran.length = 0;
+});
+
+async function start(createAdapter: () => AbstractHttpAdapter, queue: QueueOptions) {
+  const module = await Test.createTestingModule({
+    imports: [BackgroundTasksModule.forRoot({ queues: { default: queue } })],
+    controllers: [Orders],
+    providers: [Mailer],
+  }).compile();
+  const app = module.createNestApplication(createAdapter(), { logger: new RecordingLogger() });
+  running.push(app);
+  await app.listen(0, '127.0.0.1');
+  const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
+  const runner = app.get(TaskRunner);
+  const events: TaskEvent[] = [];
+  runner.events.subscribe((event) => events.push(event));
+  return {
+    runner,
+    events,
+    post: async (path: string) => {
+      const headers = { connection: 'close' };
+      const reply = await fetch(`http://127.0.0.1:${port}/${path}`, { method: 'POST', headers });
+      return {
+        status: reply.status,
+        retryAfter: reply.headers.get('retry-after'),
+        body: await reply.text(),
+      };
+    },
+  };
+}
+
+describe.each<[string, () => AbstractHttpAdapter]>([
+  ['Express', () => new ExpressAdapter()],
+  ['Fastify', () => new FastifyAdapter()],
+])('P12: a request that fills a queue, on %s', (_, createAdapter) => {
+  it.each(['orders', 'mails'])(
+    'is answered 503 with Retry-After, and nothing of what the queue holds (POST /%s)',
+    async (path) => {
+      const { runner, post } = await start(createAdapter, { maxPending: 1 });
+      const reply = await post(path);
+      expect(reply).toMatchObject({ status: 503, retryAfter: '1' });
+      expect(reply.body).not.toContain('pending');
+      await runner.whenIdle();
+      expect(ran).toEqual([]);
+    },
+  );
+
+  it('drops what it had added before', async () => {
+    const { runner, post, events } = await start(createAdapter, { maxPending: 1 });
+    await post('orders');
+    await runner.whenIdle();
+    expect(events.map(({ type, name }) => `${name} ${type}`)).toEqual([
+      'first added',
+      'first dropped',
+    ]);
+  });
+
+  it('is served again once there is room', async () => {
+    const { runner, post } = await start(createAdapter, { maxPending: 2 });
+    await runner.pause();
+    expect((await post('orders')).status).toBe(201);
+    expect((await post('orders')).status).toBe(503);
+    await runner.resume();
+    await runner.whenIdle();
+    expect(await post('orders')).toMatchObject({ status: 201, retryAfter: null });
+    await runner.whenIdle();
+    expect(ran).toEqual(['first', 'second', 'first', 'second']);
+  });
+
+  it('is served where the oldest makes room', async () => {
+    const { runner, post } = await start(createAdapter, {
+      maxPending: 2,
+      overflow: 'drop-oldest',
+    });
+    await runner.pause();
+    // The tasks of a request are released a moment after the client has its answer.
+    const released = firstValueFrom(
+      runner.events.pipe(
+        filter(({ type }) => type === 'queued'),
+        take(2),
+        toArray(),
+      ),
+    );
+    expect((await post('orders')).status).toBe(201);
+    const [oldest] = await released;
+    expect((await post('mails')).status).toBe(201);
+    expect(await runner.get(oldest.id)).toMatchObject({ status: 'dropped' });
+    await runner.resume();
+  });
+
+  it('is answered 503 from a guard, too', async () => {
+    const { runner, post } = await start(createAdapter, { maxPending: 1 });
+    await runner.pause();
+    expect(await post('guarded')).toMatchObject({ status: 201 });
+    expect(await post('guarded')).toMatchObject({ status: 503 });
+    await runner.resume();
+  });
+});

@@ -1,0 +1,292 @@
+import { describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
+import {
+  Background,
+  BackgroundTasksError,
+  QueueFullError,
+  type QueueOptions,
+  type TaskHandle,
+} from '../../../lib/index.js';
+import { createApp } from '../support/app.js';
+import { Probe } from '../support/probe.js';
+
+async function createFull(queue: QueueOptions) {
+  const app = await createApp({}, { queues: { default: { concurrency: 1, ...queue } } });
+  return { ...app, probe: new Probe(app.clock) };
+}
+
+const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
+
+function refusalOf(call: () => unknown): unknown {
+  try {
+    call();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('It was not refused.');
+}
+
+describe('P12: a full queue', () => {
+  it('refuses at addTask with what Nest answers as 503', async () => {
+    const { runner, probe } = await createFull({ maxPending: 2 });
+    runner.addTask(probe.body('1'));
+    runner.addTask(probe.body('2'));
+    const error = refusalOf(() => runner.addTask(probe.body('3')));
+    expect(error).toBeInstanceOf(QueueFullError);
+    expect(error).toBeInstanceOf(BackgroundTasksError);
+    expect(error).toMatchObject({
+      code: 'BGT_QUEUE_FULL',
+      queue: 'default',
+      maxPending: 2,
+      statusCode: 503,
+      retryAfterSeconds: 1,
+      message:
+        'Queue "default" is full: 2 tasks are pending. Try again later, raise its maxPending, or ' +
+        "set overflow: 'drop-oldest'.",
+    });
+  });
+
+  it('runs what it has, and nothing of what it refused; that was never added', async () => {
+    const { clock, runner, probe, record } = await createFull({ maxPending: 2 });
+    const events = record();
+    const handles = ['1', '2'].map((name) => runner.addTask(probe.body(name)));
+    refusalOf(() => runner.addTask(probe.body('3')));
+    await clock.settle();
+    expect(probe.begun).toEqual(['1', '2']);
+    expect(statuses(handles)).toEqual(['completed', 'completed']);
+    expect(events.filter(({ type }) => type === 'added')).toHaveLength(2);
+    expect((await runner.stats()).queues['default']).toMatchObject({ added: 2, completed: 2 });
+  });
+
+  it('does not count what runs', async () => {
+    const { clock, runner, probe } = await createFull({ concurrency: 2, maxPending: 1 });
+    for (const name of ['1', '2', '3']) {
+      runner.addTask(probe.body(name, 10));
+      await clock.settle();
+    }
+    expect(probe.begun).toEqual(['1', '2']);
+    refusalOf(() => runner.addTask(probe.body('4')));
+  });
+
+  it('takes one more as soon as one has started, or was cancelled', async () => {
+    const { clock, runner, probe } = await createFull({ maxPending: 1 });
+    runner.addTask(probe.body('1', 10));
+    await clock.settle();
+    const second = runner.addTask(probe.body('2', 10));
+    refusalOf(() => runner.addTask(probe.body('refused')));
+    await second.cancel();
+    runner.addTask(probe.body('3', 10));
+    refusalOf(() => runner.addTask(probe.body('refused')));
+    await clock.advance(10);
+    runner.addTask(probe.body('4'));
+    await clock.advance(100);
+    expect(probe.begun).toEqual(['1', '3', '4']);
+  });
+
+  it.each<[string, (app: Awaited<ReturnType<typeof createFull>>) => Promise<unknown> | unknown]>([
+    ['a delayed one', ({ runner }) => runner.addTask({ delay: 1_000 }, () => undefined)],
+    [
+      'one between its attempts',
+      ({ runner, clock, probe }) => {
+        const retry = { attempts: 2, delay: 1_000, jitter: 'none' } as const;
+        runner.addTask({ retry }, probe.body('fails', 0, new Error('no')));
+        return clock.settle();
+      },
+    ],
+    [
+      'one that waits for its key',
+      ({ runner, clock, probe }) => {
+        runner.addTask({ concurrencyKey: 'k' }, probe.body('1', 1_000));
+        return clock.settle().then(() => {
+          runner.addTask({ concurrencyKey: 'k' }, probe.body('2', 1_000));
+          return clock.settle();
+        });
+      },
+    ],
+    [
+      'one that a paused queue holds',
+      ({ runner, probe }) => {
+        void runner.pause();
+        runner.addTask(probe.body('1'));
+      },
+    ],
+  ])('counts %s', async (_, fill) => {
+    const app = await createFull({ maxPending: 1, concurrency: 2 });
+    await fill(app);
+    refusalOf(() => app.runner.addTask(() => undefined));
+  });
+
+  it('counts what requests have collected, and gives the places of what they drop back', async () => {
+    const { clock, runner, probe, handle } = await createFull({ maxPending: 2 });
+    const failing = handle((tasks) => {
+      tasks.addTask(probe.body('1'));
+      tasks.addTask(probe.body('2'));
+      return refusalOf(() => tasks.addTask(probe.body('3')));
+    });
+    expect(await failing).toBeInstanceOf(QueueFullError);
+    await clock.settle();
+    expect(probe.begun).toEqual(['1', '2']);
+    const handler = handle((tasks) => {
+      tasks.addTask(probe.body('dropped'));
+      tasks.addTask(probe.body('dropped'));
+      throw new Error('the handler fails');
+    });
+    await expect(handler).rejects.toThrow('the handler fails');
+    runner.addTask(probe.body('3'));
+    runner.addTask(probe.body('4'));
+    refusalOf(() => runner.addTask(probe.body('5')));
+    await clock.settle();
+    expect(probe.begun).toEqual(['1', '2', '3', '4']);
+  });
+
+  it('refuses to a listener of an end what it would refuse to anybody', async () => {
+    const { clock, runner, probe } = await createFull({ maxPending: 1 });
+    const first = runner.addTask(probe.body('1', 10));
+    await clock.settle();
+    runner.addTask(probe.body('2', 10));
+    const refusals: unknown[] = [];
+    runner.events.subscribe(({ type, id }) => {
+      if (type === 'completed' && id === first.id) {
+        refusals.push(refusalOf(() => runner.addTask(probe.body('3'))));
+      }
+    });
+    await clock.advance(10);
+    expect(refusals).toEqual([expect.any(QueueFullError)]);
+  });
+
+  it('refuses to run a failed task again, which stays as it was', async () => {
+    const { clock, runner, probe } = await createFull({ maxPending: 1 });
+    const failed = runner.addTask(probe.body('failed', 0, new Error('no')));
+    await clock.settle();
+    await runner.pause();
+    runner.addTask(probe.body('other'));
+    await expect(runner.retry(failed.id)).rejects.toBeInstanceOf(QueueFullError);
+    expect(await runner.get(failed.id)).toMatchObject({ status: 'failed' });
+    await runner.resume();
+    await clock.settle();
+    expect((await runner.retry(failed.id))?.id).toBe(failed.id);
+  });
+
+  it('refuses the call of a decorated method', async () => {
+    @Injectable()
+    class Mailer {
+      @Background()
+      async send(): Promise<void> {}
+    }
+    const { runner, module } = await createApp(
+      { providers: [Mailer] },
+      { queues: { default: { maxPending: 1 } } },
+    );
+    const mailer = module.get(Mailer);
+    await mailer.send();
+    await expect(async () => mailer.send()).rejects.toBeInstanceOf(QueueFullError);
+    expect((await runner.list()).map(({ name }) => name)).toEqual(['Mailer.send']);
+  });
+
+  it('holds 100,000 unless it says otherwise', async () => {
+    const { runner } = await createFull({});
+    const body = () => undefined;
+    for (let index = 0; index < 100_000; index += 1) {
+      runner.addTask(body);
+    }
+    refusalOf(() => runner.addTask(body));
+  });
+});
+
+describe("overflow: 'drop-oldest'", () => {
+  const DROPPING = { maxPending: 3, overflow: 'drop-oldest' } as const;
+
+  it('makes room by dropping the one that has waited longest in the lowest lane', async () => {
+    const { clock, runner, probe } = await createFull(DROPPING);
+    await runner.pause();
+    const add = (priority: 'high' | 'normal' | 'low', name: string) =>
+      runner.addTask({ priority }, probe.body(name));
+    const low = ['low 1', 'low 2'].map((name) => add('low', name));
+    const high = ['high 1', 'high 2', 'high 3', 'high 4'].map((name) => add('high', name));
+    expect(statuses([...low, ...high])).toEqual([
+      'dropped',
+      'dropped',
+      'dropped',
+      'queued',
+      'queued',
+      'queued',
+    ]);
+    await runner.resume();
+    await clock.settle();
+    expect(probe.begun).toEqual(['high 2', 'high 3', 'high 4']);
+  });
+
+  it('drops audibly: outcome, event, log', async () => {
+    const { runner, probe, record, logger } = await createFull({ ...DROPPING, maxPending: 1 });
+    const events = record();
+    await runner.pause();
+    const first = runner.addTask(probe.body('first'));
+    runner.addTask(probe.body('second'));
+    expect(await first.whenSettled()).toEqual({ status: 'dropped', reason: 'overflow' });
+    expect(events.map(({ type }) => type)).toEqual([
+      'added',
+      'queued',
+      'dropped',
+      'added',
+      'queued',
+    ]);
+    expect(logger.of('warn')).toContainEqual(
+      expect.stringMatching(/was dropped: its queue was full, and it made room for a newer one$/),
+    );
+    expect((await runner.stats()).queues['default']).toMatchObject({ dropped: 1, pending: 1 });
+  });
+
+  it('drops those that wait for their key, too', async () => {
+    const { clock, runner, probe } = await createFull({ ...DROPPING, maxPending: 2 });
+    const handles: TaskHandle[] = [];
+    for (const name of ['1', '2', '3', '4', '5']) {
+      handles.push(runner.addTask({ concurrencyKey: 'k' }, probe.body(name, 10)));
+      await clock.settle();
+    }
+    expect(statuses(handles)).toEqual(['running', 'dropped', 'dropped', 'queued', 'queued']);
+    await clock.advance(100);
+    expect(probe.begun).toEqual(['1', '4', '5']);
+  });
+
+  it('drops one call of a batch, not the batch', async () => {
+    const runs: unknown[] = [];
+    @Injectable()
+    class Mailer {
+      @Background({ batch: { size: 3, wait: 10 } })
+      async send(ids: number[]): Promise<void> {
+        runs.push(ids);
+      }
+    }
+    const { clock, runner, module } = await createApp(
+      { providers: [Mailer] },
+      { queues: { default: DROPPING } },
+    );
+    await runner.pause();
+    const { send } = module.get(Mailer);
+    const handles = [1, 2, 3, 4].map((id) => runner.addTask(send, [id]));
+    expect(statuses(handles)).toEqual(['dropped', 'queued', 'queued', 'queued']);
+    await runner.resume();
+    await clock.advance(10);
+    expect(runs).toEqual([[2, 3], [4]]);
+  });
+
+  it('lets the line behind the dropped one go on', async () => {
+    const { clock, runner, probe, handle } = await createFull({ ...DROPPING, maxPending: 2 });
+    await runner.pause();
+    const [first, second] = await handle((tasks) =>
+      ['1', '2'].map((name) => tasks.addTask(probe.body(name))),
+    );
+    runner.addTask(probe.body('3'));
+    expect(statuses([first, second])).toEqual(['dropped', 'queued']);
+    await runner.resume();
+    await clock.settle();
+    expect(probe.begun.toSorted()).toEqual(['2', '3']);
+  });
+
+  it('refuses where nothing waits that could be dropped', async () => {
+    const { runner } = await createFull({ ...DROPPING, maxPending: 1 });
+    const delayed = runner.addTask({ delay: 1_000 }, () => undefined);
+    expect(refusalOf(() => runner.addTask(() => undefined))).toBeInstanceOf(QueueFullError);
+    expect(delayed.status).toBe('delayed');
+  });
+});

@@ -1,0 +1,278 @@
+import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+import { QueueFullError, currentTask, type TaskHandle } from '../../../lib/index.js';
+import { createApp } from '../support/app.js';
+import { Watch, type WatchedLimits, type WatchedTask } from '../support/watch.js';
+
+const QUEUES = ['default', 'other'] as const;
+type Queue = (typeof QUEUES)[number];
+
+/** How one attempt goes. */
+interface Go {
+  readonly takes: number;
+  readonly ends: 'returns' | 'throws' | 'rejects' | 'never';
+}
+
+interface Spec {
+  readonly queue: Queue;
+  readonly priority: 'high' | 'normal' | 'low';
+  readonly key: string | undefined;
+  readonly dedupe: string | undefined;
+  readonly window: number | undefined;
+  readonly delay: number;
+  readonly timeout: number;
+  readonly attempts: number;
+  readonly goes: readonly Go[];
+}
+
+type Action =
+  | { readonly kind: 'add'; readonly spec: Spec }
+  | {
+      readonly kind: 'request';
+      readonly specs: readonly Spec[];
+      readonly isChained: boolean;
+      readonly isCancelled: boolean;
+      readonly takes: number;
+      readonly fails: boolean;
+    }
+  | { readonly kind: 'cancel' | 'retry'; readonly nth: number }
+  | { readonly kind: 'pause' | 'resume'; readonly queue: Queue }
+  | { readonly kind: 'advance'; readonly by: number };
+
+const go: fc.Arbitrary<Go> = fc.record({
+  takes: fc.constantFrom(0, 0, 3, 10),
+  ends: fc.oneof(
+    { weight: 5, arbitrary: fc.constant('returns' as const) },
+    { weight: 2, arbitrary: fc.constantFrom('throws' as const, 'rejects' as const) },
+    { weight: 1, arbitrary: fc.constant('never' as const) },
+  ),
+});
+
+const spec: fc.Arbitrary<Spec> = fc.record({
+  queue: fc.constantFrom(...QUEUES),
+  priority: fc.constantFrom('high' as const, 'normal' as const, 'low' as const),
+  key: fc.constantFrom(undefined, undefined, 'a', 'b'),
+  dedupe: fc.constantFrom(undefined, undefined, undefined, 'x', 'y'),
+  window: fc.constantFrom(undefined, 20),
+  delay: fc.constantFrom(0, 0, 0, 5, 20),
+  timeout: fc.constantFrom(8, 50),
+  attempts: fc.constantFrom(1, 1, 3),
+  goes: fc.array(go, { minLength: 1, maxLength: 3 }),
+});
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant('add' as const), spec }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('request' as const),
+      specs: fc.array(spec, { minLength: 1, maxLength: 4 }),
+      isChained: fc.boolean(),
+      isCancelled: fc.boolean(),
+      takes: fc.constantFrom(0, 4),
+      fails: fc.constantFrom(false, false, false, true),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('cancel' as const, 'retry' as const),
+      nth: fc.nat(),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constantFrom('pause' as const, 'resume' as const, 'resume' as const),
+      queue: fc.constantFrom(...QUEUES),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('advance' as const),
+      by: fc.constantFrom(0, 1, 5, 30),
+    }),
+  },
+);
+
+const limits: fc.Arbitrary<WatchedLimits> = fc.record({
+  concurrency: fc.integer({ min: 1, max: 4 }),
+  concurrencyPerKey: fc.integer({ min: 1, max: 2 }),
+  rateLimit: fc.option(
+    fc.record({ max: fc.integer({ min: 1, max: 3 }), per: fc.integer({ min: 1, max: 30 }) }),
+    { nil: undefined, freq: 1 },
+  ),
+  maxPending: fc.constantFrom(4, 12, 1_000),
+  overflow: fc.constantFrom('reject' as const, 'drop-oldest' as const),
+});
+
+const RETRY = { delay: 5, backoff: 'fixed', jitter: 'none' } as const;
+
+async function play(
+  allLimits: Readonly<Record<Queue, WatchedLimits>>,
+  actions: readonly Action[],
+): Promise<void> {
+  const app = await createApp({}, { queues: allLimits, remember: 10_000 });
+  const { clock, runner } = app;
+  const watch = new Watch(app, allLimits);
+  const handles: TaskHandle[] = [];
+  const requests: Promise<unknown>[] = [];
+
+  const bodyOf = ({ goes }: Spec) => {
+    let round = 0;
+    return (): Promise<void> | void => {
+      const { id, attempt } = currentTask();
+      watch.enter(id, attempt);
+      const { takes, ends } = goes[round++ % goes.length];
+      const end = (): void => {
+        if (ends === 'throws' || ends === 'rejects') {
+          throw new Error(ends);
+        }
+      };
+      if (ends === 'never') {
+        return new Promise(() => undefined);
+      }
+      return takes === 0 && ends !== 'rejects' ? end() : clock.sleep(takes).then(end);
+    };
+  };
+
+  const optionsOf = ({ queue, priority, key, dedupe, window, timeout, attempts }: Spec) => ({
+    name: dedupe === undefined ? 'task' : 'deduped',
+    queue,
+    priority,
+    concurrencyKey: key,
+    dedupe: dedupe === undefined ? undefined : { key: dedupe, window },
+    timeout,
+    retry: { ...RETRY, attempts },
+  });
+
+  const knownOf = ({ queue, priority, key, dedupe, delay }: Spec): WatchedTask => ({
+    queue,
+    priority,
+    key,
+    dedupeKey: dedupe,
+    delay,
+  });
+
+  /** Adds a task where there is room, and expects to be refused where there is none. */
+  const addWith = (each: Spec, add: () => TaskHandle): TaskHandle | undefined => {
+    const { maxPending, overflow } = allLimits[each.queue];
+    const isFull = watch.pendingIn(each.queue) >= maxPending;
+    const { overflowed } = watch;
+    const known = watch.lives.size;
+    try {
+      const handle = add();
+      const isNew = watch.lives.size > known;
+      expect(watch.overflowed - overflowed).toBe(isNew && isFull ? 1 : 0);
+      expect(isNew && isFull && overflow === 'reject').toBe(false);
+      return isNew ? handle : undefined;
+    } catch (error) {
+      expect(error).toBeInstanceOf(QueueFullError);
+      expect(isFull).toBe(true);
+      return undefined;
+    }
+  };
+
+  const add = (each: Spec): void => {
+    const handle = addWith(each, () =>
+      runner.addTask({ ...optionsOf(each), delay: each.delay }, bodyOf(each)),
+    );
+    if (handle !== undefined) {
+      watch.know(handle, knownOf(each));
+      handles.push(handle);
+    }
+  };
+
+  const request = ({ specs, isChained, isCancelled, takes, fails }: Action & { kind: 'request' }) =>
+    app.handle(async (tasks) => {
+      const chain = tasks.chain();
+      const behind: string[] = [];
+      for (const each of specs) {
+        const handle = addWith(each, () =>
+          isChained
+            ? chain.addTask(optionsOf(each), bodyOf(each))
+            : tasks.addTask(optionsOf(each), bodyOf(each)),
+        );
+        if (handle !== undefined) {
+          watch.know(handle, { ...knownOf(each), delay: 0, behind: [...behind], isChained });
+          behind.push(handle.id);
+          handles.push(handle);
+        }
+      }
+      if (isCancelled) {
+        await handles.at(-1)?.cancel();
+      }
+      if (takes > 0) {
+        await clock.sleep(takes);
+      }
+      if (fails) {
+        throw new Error('the handler fails');
+      }
+    });
+
+  const act = async (each: Action): Promise<void> => {
+    switch (each.kind) {
+      case 'add':
+        return add(each.spec);
+      case 'request':
+        requests.push(request(each).catch((error: unknown) => error));
+        return;
+      case 'cancel':
+        await handles[each.nth % Math.max(1, handles.length)]?.cancel();
+        return;
+      case 'retry': {
+        const failed = await runner.list({ status: 'failed' });
+        const { id, queue } = failed[each.nth % Math.max(1, failed.length)] ?? {};
+        if (
+          id !== undefined &&
+          watch.pendingIn(queue as Queue) < allLimits[queue as Queue].maxPending
+        ) {
+          const again = await runner.retry(id);
+          watch.again(again as TaskHandle);
+        }
+        return;
+      }
+      case 'pause':
+        await runner.pause(each.queue);
+        return watch.setPaused(each.queue, true);
+      case 'resume':
+        watch.setPaused(each.queue, false);
+        return runner.resume(each.queue);
+      case 'advance':
+        await clock.advance(each.by);
+        return watch.expectKept();
+    }
+  };
+
+  for (const each of actions) {
+    await act(each);
+  }
+  for (const queue of QUEUES) {
+    watch.setPaused(queue, false);
+  }
+  await runner.resume();
+  let isIdle = false;
+  void runner.whenIdle().then(() => {
+    isIdle = true;
+  });
+  await clock.advance(1e6);
+  await Promise.all(requests);
+  await clock.advance(1e6);
+  expect(isIdle).toBe(true);
+  await watch.expectAllOver();
+  expect(clock.pendingTimers).toBe(0);
+}
+
+describe('whatever is added, delayed, cancelled, failed, retried, paused and limited', () => {
+  it('P8, P9, P11: no limit is passed, nothing runs twice, each settles once, counters are exact', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({ default: limits, other: limits }),
+        fc.array(action, { minLength: 1, maxLength: 60, size: 'max' }),
+        play,
+      ),
+      { numRuns: 150 },
+    );
+  }, 60_000);
+});

@@ -1,0 +1,305 @@
+import { describe, expect, it } from '@jest/globals';
+import type { BackgroundTasksOptions, TaskCounts, TaskFigures } from '../../../lib/index.js';
+import { createApp } from '../support/app.js';
+import { Probe } from '../support/probe.js';
+
+async function createCounting(options: BackgroundTasksOptions = {}) {
+  const app = await createApp({}, options);
+  return {
+    ...app,
+    probe: new Probe(app.clock),
+    figures: async (queue = 'default') => (await app.runner.stats()).queues[queue],
+    figuresOf: async (name: string) => (await app.runner.stats()).tasks[name],
+  };
+}
+
+const NOTHING: TaskCounts = {
+  added: 0,
+  completed: 0,
+  failed: 0,
+  cancelled: 0,
+  dropped: 0,
+  abandoned: 0,
+  retried: 0,
+};
+
+const fail = () => Promise.reject(new Error('no'));
+
+/** Of what has come in, what has gone out. */
+function settledOf({ completed, failed, cancelled, dropped, abandoned }: TaskFigures): number {
+  return completed + failed + cancelled + dropped + abandoned;
+}
+
+describe('TaskRunner.stats()', () => {
+  it('has every queue from the beginning, and task names as they come', async () => {
+    const { runner, clock } = await createCounting({ queues: { mails: {} } });
+    const untouched = {
+      ...NOTHING,
+      running: 0,
+      pending: 0,
+      failureRate: 0,
+      durations: undefined,
+      oldestPendingAgeMs: undefined,
+      isPaused: false,
+    };
+    expect(await runner.stats()).toEqual({
+      queues: { default: untouched, mails: untouched },
+      tasks: {},
+    });
+    runner.addTask({ name: 'a' }, () => undefined);
+    runner.addTask({ name: 'b', queue: 'mails' }, fail);
+    await clock.settle();
+    const { queues, tasks } = await runner.stats();
+    expect(queues['default']).toMatchObject({ ...NOTHING, added: 1, completed: 1 });
+    expect(queues['mails']).toMatchObject({ ...NOTHING, added: 1, failed: 1 });
+    expect(tasks['a']).toMatchObject({ ...NOTHING, added: 1, completed: 1 });
+    expect(tasks['b']).toMatchObject({ ...NOTHING, added: 1, failed: 1 });
+  });
+
+  it('counts a name across queues, and a queue across names', async () => {
+    const { runner, clock, figures, figuresOf } = await createCounting({ queues: { mails: {} } });
+    for (const [name, queue] of [
+      ['a', 'default'],
+      ['a', 'mails'],
+      ['b', 'mails'],
+      ['a', 'default'],
+    ]) {
+      runner.addTask({ name, queue }, () => undefined);
+    }
+    await clock.settle();
+    expect((await figures('default')).completed).toBe(2);
+    expect((await figures('mails')).completed).toBe(2);
+    expect((await figuresOf('a')).completed).toBe(3);
+    expect((await figuresOf('b')).completed).toBe(1);
+  });
+
+  it('counts each end once, and each retry', async () => {
+    const { runner, clock, handle, figures } = await createCounting({
+      queues: { default: { concurrency: 2 } },
+      retry: { attempts: 3, delay: 10, jitter: 'none' },
+    });
+    runner.addTask(() => undefined);
+    runner.addTask(fail);
+    await runner.addTask(() => undefined).cancel();
+    await clock.advance(100);
+    const running = runner.addTask(() => clock.sleep(1_000));
+    await clock.settle();
+    await running.cancel();
+    const request = handle((tasks) => {
+      tasks.addTask(() => undefined);
+      tasks.addTask({ when: 'always' }, () => undefined);
+      throw new Error('the handler fails');
+    });
+    await expect(request).rejects.toThrow('the handler fails');
+    await clock.settle();
+    expect(await figures()).toMatchObject({
+      added: 6,
+      completed: 2,
+      failed: 1,
+      cancelled: 2,
+      dropped: 1,
+      abandoned: 0,
+      retried: 2,
+      running: 0,
+      pending: 0,
+    });
+  });
+
+  it('knows what runs and what is pending: collected, queued, delayed, between attempts', async () => {
+    const { runner, clock, handle, figures } = await createCounting({
+      queues: { default: { concurrency: 1 } },
+    });
+    const retry = { attempts: 2, delay: 1_000, jitter: 'none' } as const;
+    runner.addTask({ retry }, fail);
+    await clock.settle();
+    expect(await figures()).toMatchObject({ running: 0, pending: 1, retried: 1 });
+    runner.addTask(() => clock.sleep(100));
+    runner.addTask(() => undefined);
+    runner.addTask({ delay: 10_000 }, () => undefined);
+    await clock.settle();
+    expect(await figures()).toMatchObject({ running: 1, pending: 3 });
+    await handle(async (tasks) => {
+      tasks.addTask(() => undefined);
+      expect(await figures()).toMatchObject({ added: 5, running: 1, pending: 4 });
+    });
+    await clock.advance(10_000);
+    expect(await figures()).toMatchObject({ added: 5, running: 0, pending: 0 });
+  });
+
+  it('agrees with the events, whenever one is heard', async () => {
+    const { runner, clock, figures } = await createCounting({
+      queues: { default: { concurrency: 2 } },
+      retry: { attempts: 2, delay: 10, jitter: 'none' },
+    });
+    const states: Promise<string>[] = [];
+    runner.events.subscribe(({ type }) => {
+      states.push(figures().then(({ running, pending }) => `${type} ${running} ${pending}`));
+    });
+    runner.addTask(() => clock.sleep(5));
+    runner.addTask(fail);
+    await clock.advance(100);
+    expect(await Promise.all(states)).toEqual([
+      'added 0 1',
+      'queued 0 1',
+      'added 0 2',
+      'queued 0 2',
+      'started 1 1',
+      'started 2 0',
+      'retrying 1 1',
+      'completed 0 1',
+      'started 1 0',
+      'failed 0 0',
+    ]);
+  });
+
+  it('counts a failed task that is run again as added again', async () => {
+    const { runner, clock, figures } = await createCounting();
+    const errors: (Error | undefined)[] = [new Error('no'), undefined];
+    const failed = runner.addTask(() => {
+      const error = errors.shift();
+      return error === undefined ? Promise.resolve() : Promise.reject(error);
+    });
+    await clock.settle();
+    await runner.retry(failed.id);
+    await clock.settle();
+    expect(await figures()).toMatchObject({ added: 2, failed: 1, completed: 1 });
+  });
+
+  it('counts what a shutdown abandons, and nothing is left over', async () => {
+    const { runner, clock, module, figures } = await createCounting({ drainTimeout: 100 });
+    runner.addTask(() => new Promise(() => undefined));
+    runner.addTask({ delay: 100_000 }, () => undefined);
+    const chain = runner.chain();
+    chain.addTask(() => clock.sleep(100_000));
+    chain.addTask(() => undefined);
+    runner.addTask(() => clock.sleep(50));
+    const closing = module.close();
+    await clock.advance(10_000);
+    await closing;
+    const all = await figures();
+    expect(all).toMatchObject({ added: 5, completed: 1, abandoned: 4, running: 0, pending: 0 });
+    expect(settledOf(all)).toBe(all.added);
+  });
+
+  it('does not count what was refused', async () => {
+    const { runner, figures } = await createCounting({ queues: { default: { maxPending: 1 } } });
+    runner.addTask(() => undefined);
+    expect(() => runner.addTask(() => undefined)).toThrow();
+    expect(() => runner.addTask({ queue: 'nowhere' }, () => undefined)).toThrow();
+    expect(await figures()).toMatchObject({ added: 1, pending: 1 });
+  });
+});
+
+describe('durations', () => {
+  it('are those of the last attempts, within a percent', async () => {
+    const { runner, clock, figures } = await createCounting({
+      queues: { default: { concurrency: 1 } },
+    });
+    for (let takesMs = 1; takesMs <= 100; takesMs += 1) {
+      runner.addTask(() => clock.sleep(takesMs));
+    }
+    await clock.advance(10_000);
+    const { durations } = await figures();
+    const exact = { mean: 50.5, p50: 50, p95: 95, p99: 99, max: 100 };
+    for (const [key, value] of Object.entries(exact)) {
+      const measured = durations?.[key as keyof typeof exact] ?? Number.NaN;
+      expect(Math.abs(measured - value) / value).toBeLessThanOrEqual(0.01);
+    }
+  });
+
+  it('are of queues and of names each by themselves', async () => {
+    const { runner, clock, figures, figuresOf } = await createCounting({ queues: { other: {} } });
+    runner.addTask({ name: 'short' }, () => clock.sleep(10));
+    runner.addTask({ name: 'long', queue: 'other' }, () => clock.sleep(1_000));
+    await clock.advance(1_000);
+    expect((await figures('default')).durations?.max).toBeCloseTo(10, 0);
+    expect((await figuresOf('long')).durations?.p50).toBeGreaterThan(990);
+    expect((await figuresOf('short')).durations?.p50).toBeLessThan(10.1);
+  });
+
+  it('count failures, and neither retries nor what was never run to its end', async () => {
+    const { runner, clock, figures } = await createCounting();
+    const cancelled = runner.addTask(() => clock.sleep(1_000));
+    await clock.advance(500);
+    await cancelled.cancel();
+    await runner.addTask({ delay: 10 }, () => undefined).cancel();
+    expect((await figures()).durations).toBeUndefined();
+    let takesMs = 400;
+    const retry = { attempts: 2, delay: 10, jitter: 'none' } as const;
+    runner.addTask({ retry }, async () => {
+      await clock.sleep(takesMs);
+      takesMs = 20;
+      throw new Error('no');
+    });
+    await clock.advance(10_000);
+    const { durations } = await figures();
+    expect(durations?.max).toBeLessThan(21);
+    expect(durations?.p50).toBeGreaterThan(19);
+  });
+
+  it('take one that ended at once and one of days', async () => {
+    const { runner, clock, figures } = await createCounting();
+    runner.addTask(() => undefined);
+    runner.addTask(() => clock.sleep(3 * 86_400_000));
+    await clock.advance(4 * 86_400_000);
+    const { durations } = await figures();
+    expect(durations?.p50).toBeLessThan(1);
+    expect(durations?.max).toBeGreaterThan(86_000_000);
+  });
+});
+
+describe('the failure rate', () => {
+  it('is the share of those failed for good among those that ran to an end', async () => {
+    const { runner, clock, figures } = await createCounting();
+    expect((await figures()).failureRate).toBe(0);
+    for (let index = 0; index < 3; index += 1) {
+      runner.addTask(() => undefined);
+    }
+    runner.addTask(fail);
+    await runner.addTask({ delay: 10 }, () => undefined).cancel();
+    await clock.settle();
+    expect((await figures()).failureRate).toBe(0.25);
+  });
+});
+
+describe('the age of the oldest pending task', () => {
+  it('is that of the longest waiting for a slot, in any lane', async () => {
+    const { runner, clock, probe, figures } = await createCounting({
+      queues: { default: { concurrency: 1 } },
+    });
+    runner.addTask(probe.body('running', 100));
+    await clock.settle();
+    expect((await figures()).oldestPendingAgeMs).toBeUndefined();
+    runner.addTask({ priority: 'low' }, probe.body('low'));
+    await clock.advance(10);
+    runner.addTask({ priority: 'high' }, probe.body('high'));
+    await clock.advance(30);
+    expect((await figures()).oldestPendingAgeMs).toBe(40);
+    await clock.advance(100);
+    expect((await figures()).oldestPendingAgeMs).toBeUndefined();
+  });
+
+  it('is that of one which waits for its key, too', async () => {
+    const { runner, clock, probe, figures } = await createCounting();
+    runner.addTask({ concurrencyKey: 'k' }, probe.body('1', 100));
+    runner.addTask({ concurrencyKey: 'k' }, probe.body('2', 100));
+    await clock.advance(40);
+    expect((await figures()).oldestPendingAgeMs).toBe(40);
+  });
+});
+
+describe('task names that users make of their data', () => {
+  it('are counted by themselves up to 200, and together past them: exactly, in all', async () => {
+    const { runner, clock } = await createCounting();
+    for (let index = 0; index < 300; index += 1) {
+      runner.addTask({ name: `task ${index}` }, index % 2 === 0 ? () => undefined : fail);
+      runner.addTask({ name: 'task 0' }, () => undefined);
+    }
+    await clock.settle();
+    const { tasks, queues } = await runner.stats();
+    expect(Object.keys(tasks)).toHaveLength(201);
+    expect(tasks['task 0']).toMatchObject({ added: 301, completed: 301 });
+    expect(tasks['(other)']).toMatchObject({ added: 100, completed: 50, failed: 50, pending: 0 });
+    expect(queues['default']).toMatchObject({ added: 600, completed: 450, failed: 150 });
+  });
+});

@@ -1,0 +1,143 @@
+import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+import { Lanes, oldestOfLowest } from '../../../lib/engine/memory/lanes.js';
+import type { Priority } from '../../../lib/task/task-options.js';
+import type { Task } from '../../../lib/task/task.js';
+import { bareTask } from '../support/tasks.js';
+
+const PRIORITIES = ['high', 'normal', 'low'] as const;
+
+const taskOf = (name: string, priority: Priority = 'normal', addedAt = 0): Task =>
+  bareTask(name, undefined, { options: { priority }, addedAt });
+
+function lanesOf(...tasks: Task[]): Lanes {
+  const lanes = new Lanes();
+  tasks.forEach((task) => lanes.push(task));
+  return lanes;
+}
+
+function takeAll(lanes: Lanes): string[] {
+  const names: string[] = [];
+  for (let task = lanes.take(); task !== undefined; task = lanes.take()) {
+    names.push(task.name);
+  }
+  return names;
+}
+
+describe('lanes', () => {
+  it('give what waits in them by priority', () => {
+    const lanes = lanesOf(taskOf('l', 'low'), taskOf('n', 'normal'), taskOf('h', 'high'));
+    expect(lanes.isEmpty).toBe(false);
+    expect(takeAll(lanes)).toEqual(['h', 'n', 'l']);
+    expect(lanes.isEmpty).toBe(true);
+    expect(lanes.take()).toBeUndefined();
+  });
+
+  it('give those that are back from waiting for their key before what waits in their lane', () => {
+    const lanes = lanesOf(taskOf('1'), taskOf('2'));
+    lanes.resume(taskOf('back'));
+    lanes.push(taskOf('high', 'high'));
+    expect(takeAll(lanes)).toEqual(['high', 'back', '1', '2']);
+  });
+
+  it('show all that is in them', () => {
+    const lanes = lanesOf(taskOf('l', 'low'), taskOf('h', 'high'));
+    lanes.resume(taskOf('n'));
+    expect([...lanes].map(({ name }) => name)).toEqual(['h', 'n', 'l']);
+  });
+
+  it('know since when the longest waiting does', () => {
+    const lanes = lanesOf(taskOf('1', 'high', 30), taskOf('2', 'low', 20));
+    expect(lanes.oldestAddedAt).toBe(20);
+    lanes.resume(taskOf('3', 'normal', 10));
+    expect(lanes.oldestAddedAt).toBe(10);
+    takeAll(lanes);
+    expect(lanes.oldestAddedAt).toBeUndefined();
+  });
+
+  it('pass a lane over ten times at most while the one above it is served', () => {
+    const lanes = new Lanes();
+    for (let index = 0; index < 50; index += 1) {
+      lanes.push(taskOf('n', 'normal'));
+    }
+    lanes.push(taskOf('l', 'low'));
+    lanes.push(taskOf('l', 'low'));
+    expect(takeAll(lanes).join('')).toMatch(/^n{10}ln{10}ln{30}$/);
+  });
+
+  it('lose nothing, keep the order of each lane, and let none starve', () => {
+    const step = fc.oneof(
+      { weight: 3, arbitrary: fc.constantFrom(...PRIORITIES) },
+      { weight: 2, arbitrary: fc.constant('take' as const) },
+      { weight: 1, arbitrary: fc.nat().map((at) => ({ remove: at })) },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+        const lanes = new Lanes();
+        const waiting: Record<Priority, Task[]> = { high: [], normal: [], low: [] };
+        const passedOver: Record<Priority, number> = { high: 0, normal: 0, low: 0 };
+        const all = () => PRIORITIES.flatMap((priority) => waiting[priority]);
+        const take = () => {
+          const taken = lanes.take();
+          if (taken === undefined) {
+            expect(all()).toEqual([]);
+            return;
+          }
+          const { priority } = taken.settings;
+          expect(waiting[priority].shift()).toBe(taken);
+          for (const each of PRIORITIES) {
+            passedOver[each] =
+              each === priority || waiting[each].length === 0 ? 0 : passedOver[each] + 1;
+          }
+          // One more where both lower lanes have waited enough.
+          expect(Math.max(passedOver.normal, passedOver.low)).toBeLessThanOrEqual(11);
+        };
+        for (const each of steps) {
+          if (each === 'take') {
+            take();
+          } else if (typeof each === 'string') {
+            const task = taskOf(each, each);
+            lanes.push(task);
+            waiting[each].push(task);
+          } else if (all().length > 0) {
+            const task = all()[each.remove % all().length];
+            task.place?.remove(task);
+            waiting[task.settings.priority] = waiting[task.settings.priority].filter(
+              (other) => other !== task,
+            );
+          }
+        }
+        const rest = all().length;
+        for (let index = 0; index <= rest; index += 1) {
+          take();
+        }
+        expect(lanes.isEmpty).toBe(true);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('what an overflowing queue can best miss', () => {
+  it('is the longest waiting of the lowest priority, wherever it waits', () => {
+    const lanes = lanesOf(
+      taskOf('n', 'normal', 1),
+      taskOf('l 2', 'low', 5),
+      taskOf('h', 'high', 0),
+    );
+    const parked = lanesOf(taskOf('l 1', 'low', 3), taskOf('n', 'normal', 2));
+    const missable: (string | undefined)[] = [];
+    for (let index = 0; index < 6; index += 1) {
+      const task = oldestOfLowest([parked, lanes]);
+      missable.push(task?.name);
+      task?.place?.remove(task);
+    }
+    expect(missable).toEqual(['l 1', 'l 2', 'n', 'n', 'h', undefined]);
+  });
+
+  it('is none that a slot is kept for', () => {
+    const lanes = new Lanes();
+    lanes.resume(taskOf('called', 'low'));
+    expect(oldestOfLowest([lanes])).toBeUndefined();
+  });
+});

@@ -1,0 +1,125 @@
+import { describe, expect, it } from '@jest/globals';
+import { Slice } from '../../../lib/engine/memory/slice.js';
+import { FakeClock } from '../support/fake-clock.js';
+
+/** Work for so many units, each of which blocks for so long. */
+class Work {
+  readonly startedInTurn: number[] = [];
+
+  constructor(
+    private readonly slice: Slice,
+    private readonly clock: FakeClock,
+    private units: number,
+    private readonly unitMs: number,
+  ) {}
+
+  pump(): void {
+    while (this.units > 0) {
+      if (!this.slice.hasTime()) {
+        return this.slice.request(this);
+      }
+      this.units -= 1;
+      this.startedInTurn.push(this.clock.turns);
+      this.clock.block(this.unitMs);
+    }
+  }
+}
+
+function createSlice() {
+  const clock = new FakeClock(0);
+  const slice = new Slice(clock);
+  slice.open();
+  return {
+    clock,
+    slice,
+    work: (units: number, unitMs: number) => {
+      const work = new Work(slice, clock, units, unitMs);
+      slice.request(work);
+      return work;
+    },
+  };
+}
+
+describe('a slice of the event loop', () => {
+  it('begins in the next turn, not where it is asked for', async () => {
+    const { clock, work } = createSlice();
+    const { startedInTurn } = work(1, 0);
+    expect(startedInTurn).toEqual([]);
+    await clock.settle();
+    expect(startedInTurn).toEqual([1]);
+  });
+
+  it('gives the loop its turn between units that block', async () => {
+    const { clock, work } = createSlice();
+    const { startedInTurn } = work(100, 1);
+    await clock.settle();
+    const turns = new Set(startedInTurn);
+    expect(startedInTurn).toHaveLength(100);
+    // The clock is read for every eighth unit only.
+    for (const turn of turns) {
+      expect(startedInTurn.filter((each) => each === turn).length).toBeLessThanOrEqual(10);
+    }
+    expect(turns.size).toBeGreaterThanOrEqual(10);
+  });
+
+  it('lasts as long as units take no time', async () => {
+    const { clock, work } = createSlice();
+    const { startedInTurn } = work(10_000, 0);
+    await clock.settle();
+    expect(new Set(startedInTurn)).toEqual(new Set([1]));
+  });
+
+  it('is shared: whoever got no time comes first in the next one', async () => {
+    const { clock, work } = createSlice();
+    const busy = work(1_000, 1);
+    const quiet = work(1, 1);
+    const other = work(1, 1);
+    await clock.settle();
+    expect(quiet.startedInTurn[0]).toBeLessThanOrEqual(2);
+    expect(other.startedInTurn[0]).toBeLessThanOrEqual(3);
+    expect(busy.startedInTurn).toHaveLength(1_000);
+  });
+
+  it('is shared by several that are all busy', async () => {
+    const { clock, work } = createSlice();
+    const all = [work(200, 1), work(200, 1), work(200, 1)];
+    await clock.settle();
+    const ends = all.map(({ startedInTurn }) => startedInTurn.at(-1) ?? 0);
+    expect(Math.max(...ends) - Math.min(...ends)).toBeLessThanOrEqual(3);
+  });
+
+  it('begins once however often it is asked for', async () => {
+    const { clock, slice } = createSlice();
+    let pumped = 0;
+    const pump = { pump: () => void (pumped += 1) };
+    [1, 2, 3].forEach(() => slice.request(pump));
+    await clock.settle();
+    expect([pumped, clock.turns]).toEqual([1, 1]);
+  });
+
+  it('keeps what is asked for until it is open, and gives no time when it is closed', async () => {
+    const clock = new FakeClock(0);
+    const slice = new Slice(clock);
+    const work = new Work(slice, clock, 1, 0);
+    slice.request(work);
+    await clock.settle();
+    expect([work.startedInTurn, slice.hasTime()]).toEqual([[], false]);
+    slice.open();
+    slice.open();
+    await clock.settle();
+    expect(work.startedInTurn).toHaveLength(1);
+    slice.close();
+    expect(slice.hasTime()).toBe(false);
+    slice.request(new Work(slice, clock, 1, 0));
+    await clock.settle();
+    expect([work.startedInTurn.length, slice.hasTime()]).toEqual([1, false]);
+  });
+
+  it('does not begin where it is closed after it was asked for', async () => {
+    const { clock, slice, work } = createSlice();
+    const { startedInTurn } = work(1, 0);
+    slice.close();
+    await clock.settle();
+    expect(startedInTurn).toEqual([]);
+  });
+});

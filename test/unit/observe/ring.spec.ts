@@ -1,0 +1,62 @@
+import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+import { Ring } from '../../../lib/observe/ring.js';
+
+describe('a ring', () => {
+  it('has the latest entries, the latest first, and gives back what had to go', () => {
+    const ring = new Ring<string>(3);
+    expect(['1', '2', '3', '4', '5'].map((each) => ring.push(each))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      '1',
+      '2',
+    ]);
+    expect([...ring]).toEqual(['5', '4', '3']);
+    expect(['2', '3'].map((each) => ring.has(each))).toEqual([false, true]);
+  });
+
+  it('does not mind the removal of what is not there', () => {
+    const ring = new Ring<string>(2);
+    ring.push('1');
+    ring.remove('2');
+    expect([...ring]).toEqual(['1']);
+  });
+
+  it('never has more than its limit, nor anything removed, nor anything out of order', () => {
+    const step = fc.oneof(fc.constant('push' as const), fc.record({ remove: fc.nat(20) }));
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 6 }),
+        fc.array(step, { maxLength: 60 }),
+        (limit, list) => {
+          const ring = new Ring<number>(limit);
+          const removed = new Set<number>();
+          let next = 0;
+          for (const each of list) {
+            if (each === 'push') {
+              const gone = ring.push(next);
+              // A place that was freed by a removal is taken before anything has to go.
+              expect(gone === undefined || gone === next - limit).toBe(true);
+              next += 1;
+            } else {
+              ring.remove(each.remove);
+              removed.add(each.remove);
+            }
+            const latest = Array.from(
+              { length: Math.min(limit, next) },
+              (_, age) => next - 1 - age,
+            );
+            const kept = [...ring];
+            expect(kept.filter((entry) => !latest.includes(entry))).toEqual([]);
+            expect(kept).toEqual(kept.toSorted((one, other) => other - one));
+            if (removed.size === 0) {
+              expect(kept).toEqual(latest);
+            }
+          }
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});

@@ -1,0 +1,104 @@
+import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+import { TaskStats } from '../../../lib/observe/task-stats.js';
+import type { Task } from '../../../lib/task/task.js';
+import { bareTask } from '../support/tasks.js';
+
+const STATUSES = ['completed', 'failed', 'cancelled', 'dropped', 'abandoned'] as const;
+
+/** Adds a task, runs it if it is to run, and settles it. */
+function live(stats: TaskStats, name: string, status: (typeof STATUSES)[number], ms: number): Task {
+  const task = bareTask(name);
+  stats.added(task);
+  const hasRun = status === 'completed' || status === 'failed';
+  if (hasRun) {
+    task.status = 'running';
+    stats.started(task);
+  }
+  stats.settled(task, status, hasRun ? ms : undefined);
+  return task;
+}
+
+describe('the statistics of tasks', () => {
+  it('are nothing where nothing was added', () => {
+    const stats = new TaskStats();
+    expect(stats.ofNames()).toEqual({});
+    expect(stats.ofQueue('default')).toMatchObject({
+      added: 0,
+      running: 0,
+      pending: 0,
+      failureRate: 0,
+      durations: undefined,
+    });
+  });
+
+  it('count one that was settled while it ran as running no longer', () => {
+    const stats = new TaskStats();
+    const task = bareTask('a');
+    stats.added(task);
+    task.status = 'running';
+    stats.started(task);
+    expect(stats.ofQueue('default')).toMatchObject({ running: 1, pending: 0 });
+    stats.settled(task, 'cancelled');
+    expect(stats.ofQueue('default')).toMatchObject({ running: 0, pending: 0, cancelled: 1 });
+  });
+
+  it('count one between its attempts as pending', () => {
+    const stats = new TaskStats();
+    const task = bareTask('a');
+    stats.added(task);
+    task.status = 'running';
+    stats.started(task);
+    task.status = 'retrying';
+    stats.retrying(task);
+    expect(stats.ofQueue('default')).toMatchObject({ running: 0, pending: 1, retried: 1 });
+    stats.settled(task, 'cancelled');
+    expect(stats.ofQueue('default')).toMatchObject({ running: 0, pending: 0, cancelled: 1 });
+  });
+
+  it('add up, and tell percentiles within a percent, whatever has happened', () => {
+    const ends = fc.array(
+      fc.record({
+        name: fc.constantFrom('a', 'b', 'c', '__proto__'),
+        status: fc.constantFrom(...STATUSES),
+        ms: fc.double({ min: 0.5, max: 1e6, noNaN: true }),
+      }),
+      { minLength: 1, maxLength: 60 },
+    );
+    fc.assert(
+      fc.property(ends, (list) => {
+        const stats = new TaskStats();
+        list.forEach(({ name, status, ms }) => live(stats, name, status, ms));
+        const all = stats.ofQueue('default');
+        for (const status of STATUSES) {
+          const count = list.filter((each) => each.status === status).length;
+          expect(all[status]).toBe(count);
+          const ofNames = Object.values(stats.ofNames());
+          expect(ofNames.reduce((sum, figures) => sum + figures[status], 0)).toBe(count);
+        }
+        expect([all.added, all.running, all.pending]).toEqual([list.length, 0, 0]);
+        const times = list
+          .flatMap(({ status, ms }) => (status === 'completed' || status === 'failed' ? [ms] : []))
+          .toSorted((one, other) => one - other);
+        if (times.length === 0) {
+          expect(all.durations).toBeUndefined();
+          return;
+        }
+        const exact = (share: number) => times[Math.ceil((share / 100) * times.length) - 1];
+        const expected = {
+          p50: exact(50),
+          p95: exact(95),
+          p99: exact(99),
+          max: times.at(-1) as number,
+          mean: times.reduce((sum, ms) => sum + ms, 0) / times.length,
+        };
+        for (const [key, value] of Object.entries(expected)) {
+          const measured = all.durations?.[key as keyof typeof expected] ?? Number.NaN;
+          expect(Math.abs(measured - value) / value).toBeLessThanOrEqual(0.01);
+        }
+        expect(all.failureRate).toBe(all.failed / (all.failed + all.completed));
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
