@@ -12,8 +12,10 @@ import { isResponseClosed, onceResponseClosed } from './response-closed.js';
 
 /** Sees a request's tasks from the handler's end to the engine: commit, wait, hand over or drop. */
 export class Release implements CollectionKeeper {
-  /** Closed in this turn of the event loop. */
-  private closing: Collection[] = [];
+  /** Those whose response has closed in this turn of the event loop. */
+  private closed: Collection[] = [];
+  /** How many such turns' collections are about to be released. */
+  private batches = 0;
   /** Those with tasks that have not been released yet. */
   private readonly collecting = new Set<Collection>();
 
@@ -44,7 +46,7 @@ export class Release implements CollectionKeeper {
   watch(collection: Collection): void {
     this.collecting.add(collection);
     if (collection.response !== undefined) {
-      onceResponseClosed(collection.response, () => this.closed(collection));
+      onceResponseClosed(collection.response, () => this.close(collection));
     }
   }
 
@@ -76,10 +78,10 @@ export class Release implements CollectionKeeper {
     this.handled(collection);
   }
 
-  /** Resolves when the tasks of the responses that closed in this turn are released. */
+  /** Resolves when the tasks of the responses that have closed are released. */
   whenClosedReleased(): Promise<void> | void {
-    if (this.closing.length > 0) {
-      return new Promise((resolve) => this.clock.soon(resolve));
+    if (this.closed.length > 0 || this.batches > 0) {
+      return new Promise((resolve) => this.clock.soon(() => this.clock.soon(resolve)));
     }
   }
 
@@ -101,7 +103,7 @@ export class Release implements CollectionKeeper {
     }
   }
 
-  private closed(collection: Collection): void {
+  private close(collection: Collection): void {
     collection.isClosed = true;
     // A client that left does not stop the handler: its end is still to come, and decides.
     if (collection.handler === 'running') {
@@ -109,11 +111,15 @@ export class Release implements CollectionKeeper {
     }
     // A whole turn of the loop lies between the last write and the first task, so that a body
     // which blocks does not hold up what the client has yet to read.
-    if (this.closing.push(collection) === 1) {
+    if (this.closed.push(collection) === 1) {
       this.clock.soon(() => {
-        const collections = this.closing;
-        this.closing = [];
-        this.clock.soon(() => collections.forEach((each) => this.release(each)));
+        const collections = this.closed;
+        this.closed = [];
+        this.batches += 1;
+        this.clock.soon(() => {
+          this.batches -= 1;
+          collections.forEach((each) => this.release(each));
+        });
       });
     }
   }
