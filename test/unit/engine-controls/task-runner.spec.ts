@@ -44,6 +44,7 @@ describe('TaskRunner.get()', () => {
       addedAt,
       startedAt: undefined,
       progress: undefined,
+      logs: [],
       outcome: undefined,
     };
     expect(await runner.get(id)).toEqual(whileQueued);
@@ -55,7 +56,6 @@ describe('TaskRunner.get()', () => {
       ...whileRunning,
       status: 'completed',
       args: [],
-      startedAt: undefined,
       outcome: { status: 'completed', attempts: 1, durationMs: 10 },
     });
   });

@@ -20,6 +20,7 @@ function createEngine() {
         attempted.push(`${task.name} of ${requests.getStore() ?? 'nobody'}`);
         task.attempt = {
           startedAt: clock.now(),
+          reading: undefined,
           interrupt: () => conclude(task, { kind: 'cancelled' }),
         };
       },

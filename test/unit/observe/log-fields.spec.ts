@@ -111,7 +111,7 @@ describe('the log', () => {
     @Module({
       imports: [
         LoggerModule.forRoot({ pinoHttp: [{ level: 'debug' }, stream] }),
-        BackgroundTasksModule.forRoot(),
+        BackgroundTasksModule.forRoot({ logEvents: true }),
       ],
     })
     class AppModule {}
