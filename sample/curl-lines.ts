@@ -18,5 +18,7 @@ Try, in another terminal in the same directory:
   ${signUp('', { email: 'ada@example.com', name: 'Ada' })}
   ${signUp('?failures=2', { email: 'grace@example.com', name: 'Grace' })}
   curl '${url}/mails'
+
+More (images, users, webhooks, analytics, mail, reports, process): sample/README.md
 `;
 }

@@ -22,11 +22,10 @@ interface ImageStatus {
   readonly reason?: string;
 }
 
-function photo(): Promise<Buffer> {
+async function photo(): Promise<Uint8Array<ArrayBuffer>> {
   const background = { r: 30, g: 120, b: 200 };
-  return sharp({ create: { width: 800, height: 500, channels: 3, background } })
-    .jpeg()
-    .toBuffer();
+  const image = sharp({ create: { width: 800, height: 500, channels: 3, background } });
+  return new Uint8Array(await image.jpeg().toBuffer());
 }
 
 describe('sample: images', () => {

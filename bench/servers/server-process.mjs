@@ -1,0 +1,111 @@
+// A server in a process of its own: started on a free local port, asked what it prints, ended by its id.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+export const SERVERS = dirname(fileURLToPath(import.meta.url));
+export const ROOT = join(SERVERS, '../..');
+
+const START_MS = 60_000;
+const PRINT_MS = 60_000;
+
+export class ServerProcess {
+  #child;
+  #waiting = [];
+  output = '';
+
+  constructor(command, args, { cwd, env } = {}) {
+    this.#child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        this.output += text;
+        this.#lookAgain();
+      });
+    }
+    this.#child.once('close', () => this.#lookAgain());
+    this.#child.once('error', () => this.#lookAgain());
+  }
+
+  /** Resolves when `pattern`, a global one, has been printed so often. */
+  async untilPrinted(pattern, count = 1) {
+    const deadline = AbortSignal.timeout(PRINT_MS);
+    deadline.addEventListener('abort', () => this.#lookAgain());
+    while ((this.output.match(pattern) ?? []).length < count) {
+      if (deadline.aborted) throw new Error(`Too little was printed:\n${this.output}`);
+      if (this.#child.exitCode !== null || this.#child.pid === undefined) {
+        throw new Error(`The server ended:\n${this.output}`);
+      }
+      await new Promise((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  async untilAnswering(url) {
+    for (const deadline = Date.now() + START_MS; Date.now() < deadline;) {
+      try {
+        await (await fetch(url)).arrayBuffer();
+        return;
+      } catch {
+        if (this.#child.exitCode !== null) throw new Error(`The server ended:\n${this.output}`);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+    throw new Error(`Nobody answers at ${url}:\n${this.output}`);
+  }
+
+  async end() {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const closed = once(this.#child, 'close');
+    this.#child.kill('SIGKILL');
+    await closed;
+  }
+
+  #lookAgain() {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+export function hasUvicorn() {
+  return spawnSync('uvicorn', ['--version']).status === 0;
+}
+
+export function startUvicorn(app, port) {
+  return new ServerProcess(
+    'uvicorn',
+    `--app-dir ${SERVERS} --host 127.0.0.1 --port ${port} --log-level warning --no-access-log ${app}`.split(
+      ' ',
+    ),
+  );
+}
+
+export function startNode(args, options) {
+  return new ServerProcess(process.execPath, args, options);
+}
+
+/** The sample as `npm start` starts it, in a directory of its own. */
+export function startSample(port, adapter, cwd) {
+  const register = pathToFileURL(join(ROOT, 'node_modules/@oxc-node/core/register.mjs')).href;
+  return startNode(['--import', register, join(ROOT, 'sample/main.ts')], {
+    cwd,
+    env: {
+      PORT: String(port),
+      ADAPTER: adapter,
+      NO_COLOR: '1',
+      OXC_TSCONFIG_PATH: join(ROOT, 'tsconfig.json'),
+    },
+  });
+}

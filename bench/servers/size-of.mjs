@@ -1,0 +1,4 @@
+/** How much has arrived. */
+export function sizeOf(buffer) {
+  return buffer.byteLength;
+}
