@@ -9,6 +9,7 @@ const PUBLIC_NAMES = [
   'BackgroundTasksInterceptor',
   'BackgroundTasksModule',
   'RetryLaterError',
+  'TaskChain',
   'TaskHandle',
   'TaskRunner',
   'Tasks',
