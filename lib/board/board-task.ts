@@ -78,7 +78,7 @@ function stateOf(status: TaskStatus): JobState {
 }
 
 function progressOf(progress: unknown): QueueJobJson['progress'] {
-  return (excerptOf(progress ?? 0) ?? 0) as QueueJobJson['progress'];
+  return excerptOf(progress ?? 0) ?? 0;
 }
 
 function reasonOf(outcome: Outcome | undefined): string {

@@ -50,20 +50,25 @@ function mountOnExpress(
   };
   const board = new ExpressAdapter().setBasePath(route);
   fill(board);
-  const pass = async (
-    request: object,
-    response: ExpressResponse,
-    next: () => void,
-  ): Promise<void> => {
-    const refusal = await gate.refuse(request, response);
-    if (refusal === undefined) {
-      next();
-    } else {
-      response.status(refusal.status).json(refusal.body);
-    }
+  const pass = (request: object, response: ExpressResponse, next: () => void): void => {
+    void letPass(gate, request, response, next);
   };
   server.use(route, pass as never);
   server.use(route, board.getRouter() as never);
+}
+
+async function letPass(
+  gate: BoardGate,
+  request: object,
+  response: ExpressResponse,
+  next: () => void,
+): Promise<void> {
+  const refusal = await gate.refuse(request, response);
+  if (refusal === undefined) {
+    next();
+  } else {
+    response.status(refusal.status).json(refusal.body);
+  }
 }
 
 function mountOnFastify(

@@ -46,12 +46,6 @@ describeWithBrowser('the board in a real browser', () => {
     await rm(profile, { recursive: true, force: true });
   });
 
-  const shoot = async (page: Page, name: string): Promise<void> => {
-    if (SCREENSHOTS !== undefined) {
-      await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
-    }
-  };
-
   it.each(Object.keys(PLATFORMS) as Platform[])(
     'shows a task fail, its stack, and completes it once retried, on %s',
     async (platform) => {
@@ -125,4 +119,10 @@ async function expectEventually(isTrue: () => Promise<boolean>): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
   }
   expect(await isTrue()).toBe(true);
+}
+
+async function shoot(page: Page, name: string): Promise<void> {
+  if (SCREENSHOTS !== undefined) {
+    await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+  }
 }

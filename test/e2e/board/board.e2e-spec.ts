@@ -37,6 +37,10 @@ class HeaderGuard implements CanActivate {
   }
 }
 
+function broken(): never {
+  throw new Error('secret');
+}
+
 describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform) => {
   let board: BoardApp;
   const { NODE_ENV } = process.env;
@@ -68,6 +72,16 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform
       throw new Error(`no queue ${name} in ${JSON.stringify(queues)}`);
     }
     return found;
+  }
+
+  /** What the board shows of a failed task's arguments. */
+  async function shown(args?: BoardOptions['args']): Promise<unknown> {
+    const { runner, mailer, app } = await start({ guard: () => true, args });
+    await mailer.sendWelcome({ password: 'secret' });
+    await runner.whenIdle();
+    const { jobs } = await queue('emails', '&status=failed');
+    await app.close();
+    return jobs[0]?.data;
   }
 
   it('serves the page, its files, and the counts of every queue', async () => {
@@ -222,20 +236,9 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform
 
     it('hides arguments in production, or by an option, and takes its word for them', async () => {
       process.env.NODE_ENV = 'production';
-      const shown = async (args?: BoardOptions['args']): Promise<unknown> => {
-        const { runner, mailer, app } = await start({ guard: () => true, args });
-        await mailer.sendWelcome({ password: 'secret' });
-        await runner.whenIdle();
-        const { jobs } = await queue('emails', '&status=failed');
-        await app.close();
-        return jobs[0]?.data;
-      };
       expect(await shown()).toBe('hidden');
       expect(await shown('show')).toEqual([{ password: 'secret' }]);
       expect(await shown(([user]) => Object.keys(user as object))).toEqual(['password']);
-      const broken = (): never => {
-        throw new Error('secret');
-      };
       expect(await shown(broken)).toBe('hidden');
       process.env.NODE_ENV = 'test';
       expect(await shown()).toEqual([{ password: 'secret' }]);

@@ -15,7 +15,9 @@ const { Module } = await import('@nestjs/common');
 
 const lines = [];
 for (const options of [{ prometheus: true }, { openTelemetry: true }]) {
-  class AppModule {}
+  class AppModule {
+    options = options;
+  }
   Module({
     imports: [BackgroundTasksModule.forRoot(), BackgroundTasksMetricsModule.forRoot(options)],
   })(AppModule);
