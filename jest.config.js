@@ -9,7 +9,10 @@ export default {
     '^nestjs-background-tasks/(\\w+)$': '<rootDir>/lib/$1/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
+  // An ES module that @fastify/static requires, which jest cannot do before Node.js 24.9.
+  transformIgnorePatterns: ['/node_modules/(?!content-disposition/)'],
   transform: {
+    'content-disposition/.+\\.js$': ['@swc/jest', { swcrc: false, module: { type: 'commonjs' } }],
     '^.+\\.ts$': [
       '@swc/jest',
       {

@@ -23,6 +23,7 @@ export {
 } from './errors/misuse.errors.js';
 export { MissingPeerError } from './errors/missing-peer.error.js';
 export { QueueFullError } from './errors/queue-full.error.js';
+export { UnguardedBoardError } from './errors/unguarded-board.error.js';
 export type { TaskEvent } from './observe/task-event.js';
 export type { TaskInfo } from './observe/task-info.js';
 export type { DurationStats, TaskCounts, TaskFigures } from './observe/task-stats.js';

@@ -25,7 +25,7 @@ export class OpenTelemetryMetrics {
     private readonly tasks: BoundedNames,
     options: OpenTelemetryOptions,
   ) {
-    this.api = requirePeer('@opentelemetry/api', 'openTelemetry metrics') as Api;
+    this.api = requirePeer('@opentelemetry/api', 'nestjs-background-tasks/metrics') as Api;
     this.tracer = options.tracer ?? this.api.trace.getTracer(NAME);
     this.relation = options.relation ?? 'child';
     const meter: Meter = options.meter ?? this.api.metrics.getMeter(NAME);

@@ -31,7 +31,10 @@ export class PrometheusMetrics {
     private readonly tasks: BoundedNames,
     private readonly options: PrometheusOptions,
   ) {
-    const client = requirePeer('prom-client', 'prometheus metrics') as typeof import('prom-client');
+    const client = requirePeer(
+      'prom-client',
+      'nestjs-background-tasks/metrics',
+    ) as typeof import('prom-client');
     const { buckets = DEFAULT_BUCKETS } = options;
     this.register = options.register ?? client.register;
     const histogram = (name: string, help: string, bounds: readonly number[]): Histogram<ByTask> =>

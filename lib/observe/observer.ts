@@ -8,6 +8,9 @@ import type { TaskStats } from './task-stats.js';
 
 /** Told what has happened to a task, and passes it on: counted, remembered, logged, announced. */
 export class Observer {
+  /** When tasks were released or due. Not on the task: most are never looked at. */
+  private readonly dueAt = new WeakMap<Task, number>();
+
   constructor(
     private readonly stats: TaskStats,
     private readonly records: TaskRecords,
@@ -47,7 +50,7 @@ export class Observer {
   started(task: Task): void {
     this.stats.started(task);
     if (this.events.isObserved) {
-      this.events.emit('started', task, { waitedMs: waitedMsOf(task) });
+      this.events.emit('started', task, { waitedMs: this.waitedMsOf(task) });
     }
   }
 
@@ -113,8 +116,13 @@ export class Observer {
   /** From when on it waits, for those who want to know for how long. */
   private due(task: Task, delayMs: number): void {
     if (this.events.isObserved) {
-      task.dueAt = this.events.now() + delayMs;
+      this.dueAt.set(task, this.events.now() + delayMs);
     }
+  }
+
+  private waitedMsOf(task: Task): number {
+    const dueAt = this.dueAt.get(task) ?? task.addedAt;
+    return task.attempt === undefined ? 0 : Math.max(0, task.attempt.startedAt - dueAt);
   }
 
   private usageOf({ attempt }: Task): ProcessUsage | undefined {
@@ -122,8 +130,4 @@ export class Observer {
       ? usageSince(attempt.reading)
       : undefined;
   }
-}
-
-function waitedMsOf({ attempt, addedAt, dueAt = addedAt }: Task): number {
-  return attempt === undefined ? 0 : Math.max(0, attempt.startedAt - dueAt);
 }

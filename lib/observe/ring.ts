@@ -22,11 +22,13 @@ export class Ring<T> {
     return this.entries.includes(entry);
   }
 
-  remove(entry: T): void {
+  /** @returns whether it was there */
+  remove(entry: T): boolean {
     const index = this.entries.indexOf(entry);
     if (index >= 0) {
       this.entries[index] = undefined;
     }
+    return index >= 0;
   }
 
   /** The latest first. */

@@ -40,6 +40,15 @@ export class TaskRecords {
     return this.settled[status];
   }
 
+  /** @returns whether it was remembered */
+  remove(task: Task): boolean {
+    if (task.outcome === undefined || !this.settled[task.outcome.status].remove(task)) {
+      return false;
+    }
+    this.forget(task);
+    return true;
+  }
+
   /** A failed task that runs again is a new one with the same id; the old one is no longer listed. */
   replace(old: Task, task: Task): void {
     this.settled.failed.remove(old);

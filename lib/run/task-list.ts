@@ -51,6 +51,21 @@ export function listTasks(
   return found;
 }
 
+export function countTasks(
+  queue: string | undefined,
+  engine: Engine,
+  records: TaskRecords,
+): Record<TaskStatus, number> {
+  const none = [...HELD, ...SETTLED].map((status) => [status, 0] as const);
+  const counts = Object.fromEntries(none) as Record<TaskStatus, number>;
+  for (const task of candidates(undefined, engine, records)) {
+    if (queue === undefined || task.queue === queue) {
+      counts[task.status] += 1;
+    }
+  }
+  return counts;
+}
+
 function* candidates(
   status: TaskStatus | undefined,
   engine: Engine,

@@ -10,10 +10,11 @@ import type { TaskStats } from '../observe/task-stats.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { MethodIntake } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
+import type { TaskStatus } from '../task/outcome.js';
 import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import type { AroundAttempt, AttemptHooks } from './attempt-hooks.js';
-import { listTasks, type TaskFilter } from './task-list.js';
+import { countTasks, listTasks, type TaskFilter } from './task-list.js';
 import { statisticsOf, type TaskStatistics } from './task-statistics.js';
 
 /**
@@ -90,6 +91,22 @@ export class TaskRunner {
    */
   async list(filter: TaskFilter = {}): Promise<TaskInfo[]> {
     return listTasks(filter, this.engine, this.records, this.options);
+  }
+
+  /**
+   * How many tasks there are of each status, as {@link list} would return them without a limit.
+   *
+   * @throws UnknownQueueError
+   */
+  async counts(queue?: string): Promise<Record<TaskStatus, number>> {
+    this.options.requireQueue(queue);
+    return countTasks(queue, this.engine, this.records);
+  }
+
+  /** No longer remembers a task that has settled. @returns whether there was one with this id */
+  async forget(id: string): Promise<boolean> {
+    const task = this.records.get(id);
+    return task?.outcome !== undefined && this.records.remove(task);
   }
 
   /** @returns whether there was such a task, and anything left to cancel */

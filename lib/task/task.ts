@@ -62,8 +62,6 @@ export class Task {
   logs: LogLines | undefined = undefined;
   /** Set once, when the task settles. */
   outcome: Outcome | undefined = undefined;
-  /** When it was released or due, where somebody wants to know: milliseconds since the epoch. */
-  dueAt: number | undefined = undefined;
   /** When the latest attempt started, once settled: milliseconds since the epoch. */
   startedAt: number | undefined = undefined;
   /** Its handler has completed or failed, and it is to run: what happens later does not matter. */

@@ -117,6 +117,7 @@ try {
   for (const name of readdirSync(CONSUMERS)) copyFileSync(join(CONSUMERS, name), join(home, name));
 
   console.log(`ESM: ${run(process.execPath, ['consumer.mjs'], home)}`);
+  console.log(`ESM: ${run(process.execPath, ['subpaths.mjs'], home)}`);
   console.log(`CommonJS: ${run(process.execPath, ['consumer.cjs'], home)}`);
   console.log(`threads: ${checkThreads(home)}`);
   run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', home], home);

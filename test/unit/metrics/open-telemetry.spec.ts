@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Controller, Injectable, Module, Post, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { SpanKind, SpanStatusCode, context, trace } from '@opentelemetry/api';
+import { SpanKind, SpanStatusCode, context, trace, type Attributes } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import {
   AggregationTemporality,
@@ -180,13 +180,10 @@ describe('the OpenTelemetry spans', () => {
       .at(-1)
       ?.scopeMetrics.flatMap((scope) => scope.metrics);
     const of = (name: string): unknown[] =>
-      metrics
-        ?.filter(({ descriptor }) => descriptor.name === name)
-        .flatMap(({ dataPoints }): readonly { attributes: unknown }[] => dataPoints)
-        .filter(
-          ({ attributes }) =>
-            (attributes as Record<string, unknown>)['messaging.destination.name'] === 'emails',
-        ) ?? [];
+      (metrics ?? [])
+        .filter(({ descriptor }) => descriptor.name === name)
+        .flatMap(({ dataPoints }) => dataPoints as { attributes: Attributes }[])
+        .filter(({ attributes }) => attributes['messaging.destination.name'] === 'emails');
     expect(of('messaging.client.sent.messages')).toMatchObject([
       {
         attributes: {

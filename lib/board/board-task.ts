@@ -1,0 +1,117 @@
+import type { JobState, QueueJob, QueueJobJson } from '@bull-board/api/typings/app';
+import type { Outcome, TaskInfo, TaskRunner, TaskStatus } from '../index.js';
+import { excerptOf, excerptOfText } from './excerpt.js';
+
+/** What bull-board calls a status, and which of ours it stands for. */
+export const STATUSES = {
+  active: ['running'],
+  waiting: ['queued', 'collected'],
+  delayed: ['delayed', 'retrying'],
+  completed: ['completed'],
+  // It knows one bad end only; the reason on the card says which one it was.
+  failed: ['failed', 'abandoned', 'cancelled', 'dropped'],
+} as const satisfies Record<string, readonly TaskStatus[]>;
+
+export type BoardStatus = keyof typeof STATUSES;
+
+/** What is shown of a task's arguments. */
+export type ShowArgs = (task: TaskInfo) => unknown;
+
+/** A task as bull-board takes a job. */
+export class BoardTask implements QueueJob {
+  readonly opts = {};
+
+  constructor(
+    private readonly task: TaskInfo,
+    private readonly runner: TaskRunner,
+    private readonly showArgs: ShowArgs,
+  ) {}
+
+  promote(): Promise<void> {
+    return Promise.reject(new Error('A delayed task starts when it is due.'));
+  }
+
+  /** Of one that has not settled: cancels it. */
+  async remove(): Promise<void> {
+    const { id } = this.task;
+    if (!(await this.runner.forget(id)) && !(await this.runner.cancel(id))) {
+      throw new Error('The task runs with others in one batch and cannot be stopped alone.');
+    }
+  }
+
+  async retry(): Promise<void> {
+    if ((await this.runner.retry(this.task.id)) === undefined) {
+      throw new Error(`Only a failed task can be retried; this one was ${this.task.status}.`);
+    }
+  }
+
+  async getState(): Promise<JobState> {
+    return stateOf(this.task.status);
+  }
+
+  toJSON(): QueueJobJson {
+    const { id, name, attempts, maxAttempts, addedAt, startedAt, outcome, priority } = this.task;
+    const durationMs = outcome !== undefined && 'durationMs' in outcome ? outcome.durationMs : 0;
+    return {
+      id,
+      name: excerptOfText(name, 200),
+      progress: progressOf(this.task.progress),
+      attemptsMade: attempts,
+      timestamp: Math.round(addedAt),
+      processedOn: startedAt === undefined ? null : Math.round(startedAt),
+      finishedOn:
+        startedAt === undefined || outcome === undefined
+          ? null
+          : Math.round(startedAt + durationMs),
+      failedReason: excerptOfText(reasonOf(outcome)),
+      stacktrace: stacksOf(outcome).map((stack) => excerptOfText(stack)),
+      data: this.showArgs(this.task),
+      returnvalue: null,
+      opts: { attempts: maxAttempts, priority },
+    };
+  }
+}
+
+function stateOf(status: TaskStatus): JobState {
+  const entries = Object.entries(STATUSES) as [BoardStatus, readonly TaskStatus[]][];
+  return entries.find(([, statuses]) => statuses.includes(status))?.[0] ?? 'unknown';
+}
+
+function progressOf(progress: unknown): QueueJobJson['progress'] {
+  return excerptOf(progress ?? 0) ?? 0;
+}
+
+function reasonOf(outcome: Outcome | undefined): string {
+  switch (outcome?.status) {
+    case undefined:
+    case 'completed':
+      return '';
+    case 'failed':
+      return textOf(outcome.error) || 'It failed.';
+    case 'cancelled':
+      return 'It was cancelled.';
+    case 'abandoned':
+      return 'It was abandoned: the application shut down before it ended.';
+    case 'dropped':
+      return `It was dropped: ${outcome.reason}.`;
+  }
+}
+
+/** Any value can be thrown, and looking at it must not throw in turn. */
+function textOf(error: unknown): string {
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  } catch {
+    return 'It threw a value that cannot be shown.';
+  }
+}
+
+function stacksOf(outcome: Outcome | undefined): string[] {
+  try {
+    const stack: unknown =
+      outcome?.status === 'failed' && outcome.error instanceof Error && outcome.error.stack;
+    return typeof stack === 'string' ? [stack] : [];
+  } catch {
+    return [];
+  }
+}

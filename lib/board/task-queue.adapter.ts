@@ -1,0 +1,189 @@
+import type { BaseAdapter } from '@bull-board/api/baseAdapter';
+import type {
+  AppJobScheduler,
+  JobCleanStatus,
+  JobCounts,
+  JobStatus,
+  QueueJob,
+  QueueMetrics,
+  Status,
+} from '@bull-board/api/typings/app';
+import { requirePeer } from '../errors/require-peer.js';
+import type { TaskRunner } from '../index.js';
+import { BoardTask, STATUSES, type BoardStatus, type ShowArgs } from './board-task.js';
+
+// Loaded here, so that an import of the board without its peer says at once what is missing.
+const { BaseAdapter: Base } = requirePeer(
+  '@bull-board/api/dist/queueAdapters/base.js',
+  'nestjs-background-tasks/board',
+) as { BaseAdapter: typeof BaseAdapter };
+
+const NO_METRICS: QueueMetrics = {
+  meta: { count: 0, prevTS: 0, prevCount: 0 },
+  data: [],
+  count: 0,
+};
+
+/** One of the application's queues, whatever keeps its tasks, as bull-board takes a queue. */
+export class TaskQueueAdapter extends Base {
+  constructor(
+    private readonly queue: string,
+    private readonly runner: TaskRunner,
+    private readonly showArgs: ShowArgs,
+    readOnlyMode: boolean,
+  ) {
+    // Of its two kinds the one about which it assumes less.
+    super('bull', { readOnlyMode, allowCompletedRetries: false });
+  }
+
+  getName(): string {
+    return this.queue;
+  }
+
+  getStatuses(): Status[] {
+    return ['latest', 'active', 'waiting', 'delayed', 'completed', 'failed'];
+  }
+
+  getJobStatuses(): JobStatus[] {
+    return ['active', 'waiting', 'delayed', 'completed', 'failed'];
+  }
+
+  async getJob(id: string): Promise<QueueJob | undefined> {
+    const task = await this.runner.get(id);
+    return task?.queue === this.queue ? this.jobOf(task) : undefined;
+  }
+
+  /** From `start` to `end`, both included, of each status. */
+  async getJobs(statuses: JobStatus[], start = 0, end = 9): Promise<QueueJob[]> {
+    const pages = await Promise.all(
+      statuses.map(async (status) => (await this.first(status, end + 1)).slice(start)),
+    );
+    return pages.flat().map((task) => this.jobOf(task));
+  }
+
+  async getJobCounts(): Promise<JobCounts> {
+    const counts = await this.runner.counts(this.queue);
+    const shown = Object.entries(STATUSES).map(([status, ours]) => [
+      status,
+      ours.reduce((sum, each) => sum + counts[each], 0),
+    ]);
+    return { ...NO_COUNTS, ...(Object.fromEntries(shown) as Record<BoardStatus, number>) };
+  }
+
+  async getJobLogs(id: string): Promise<string[]> {
+    const task = await this.runner.get(id);
+    return task?.queue === this.queue ? [...task.logs] : [];
+  }
+
+  async isPaused(): Promise<boolean> {
+    const { queues } = await this.runner.stats();
+    return queues[this.queue]?.isPaused ?? false;
+  }
+
+  pause(): Promise<void> {
+    return this.runner.pause(this.queue);
+  }
+
+  resume(): Promise<void> {
+    return this.runner.resume(this.queue);
+  }
+
+  /** Settled tasks are forgotten, waiting ones cancelled. */
+  async clean(status: JobCleanStatus): Promise<void> {
+    await this.removeAll(status === 'wait' ? 'waiting' : status);
+  }
+
+  /** Cancels what waits; what is delayed or between attempts stays. */
+  async empty(): Promise<void> {
+    await this.removeAll('waiting');
+  }
+
+  async obliterate(): Promise<void> {
+    for (const status of Object.keys(STATUSES) as BoardStatus[]) {
+      await this.removeAll(status);
+    }
+  }
+
+  async getMetrics(): Promise<QueueMetrics> {
+    return NO_METRICS;
+  }
+
+  async getRedisInfo(): Promise<null> {
+    return null;
+  }
+
+  async getGlobalConcurrency(): Promise<null> {
+    return null;
+  }
+
+  async getJobSchedulers(): Promise<Omit<AppJobScheduler, 'queueName'>[]> {
+    return [];
+  }
+
+  async getJobSchedulersCount(): Promise<number> {
+    return 0;
+  }
+
+  addJob(): Promise<QueueJob> {
+    return refuse('Tasks are added by the application.');
+  }
+
+  promoteAll(): Promise<void> {
+    return refuse('Delayed tasks start when they are due.');
+  }
+
+  setGlobalConcurrency(): Promise<void> {
+    return refuse('The concurrency of a queue is an option of the module.');
+  }
+
+  removeJobScheduler(): Promise<boolean> {
+    return refuse('There are no schedulers.');
+  }
+
+  updateJobScheduler(): Promise<never> {
+    return refuse('There are no schedulers.');
+  }
+
+  runJobSchedulerNow(): Promise<never> {
+    return refuse('There are no schedulers.');
+  }
+
+  private jobOf(task: Awaited<ReturnType<TaskRunner['list']>>[number]): QueueJob {
+    return new BoardTask(task, this.runner, this.showArgs);
+  }
+
+  private async first(status: JobStatus, limit: number): ReturnType<TaskRunner['list']> {
+    const found: Awaited<ReturnType<TaskRunner['list']>> = [];
+    for (const each of STATUSES[status as BoardStatus] ?? []) {
+      if (found.length < limit) {
+        const filter = { status: each, queue: this.queue, limit: limit - found.length };
+        found.push(...(await this.runner.list(filter)));
+      }
+    }
+    return found;
+  }
+
+  private async removeAll(status: JobStatus): Promise<void> {
+    for (const { id } of await this.first(status, Number.POSITIVE_INFINITY)) {
+      if (!(await this.runner.forget(id))) {
+        await this.runner.cancel(id);
+      }
+    }
+  }
+}
+
+const NO_COUNTS: JobCounts = {
+  latest: 0,
+  active: 0,
+  waiting: 0,
+  'waiting-children': 0,
+  prioritized: 0,
+  completed: 0,
+  failed: 0,
+  delayed: 0,
+  paused: 0,
+};
+
+function refuse(reason: string): Promise<never> {
+  return Promise.reject(new Error(reason));
+}
