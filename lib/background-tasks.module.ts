@@ -1,5 +1,6 @@
 import {
   ConfigurableModuleBuilder,
+  Inject,
   Logger,
   Module,
   Scope,
@@ -21,7 +22,8 @@ import { BackgroundTasks } from './collect/background-tasks.js';
 import { BackgroundExplorer } from './collect/background.explorer.js';
 import { findCollection } from './collect/find-collection.js';
 import { TaskIntake } from './collect/task-intake.js';
-import { MemoryEngine } from './engine/memory/memory.engine.js';
+import { createEngine } from './create-engine.js';
+import { ENGINE, type Engine } from './engine/engine.js';
 import { Observer } from './observe/observer.js';
 import { TaskEvents } from './observe/task-events.js';
 import { TaskLog } from './observe/task-log.js';
@@ -85,26 +87,27 @@ const providers: Provider[] = [
   },
   {
     provide: TaskWorker,
-    inject: [CLOCK, Observer],
-    useFactory: (clock: Clock, observer: Observer) => new TaskWorker(clock, Math.random, observer),
+    inject: [CLOCK, Observer, ResolvedOptions],
+    useFactory: (clock: Clock, observer: Observer, { carry }: ResolvedOptions) =>
+      new TaskWorker(clock, Math.random, observer, carry),
   },
   {
-    provide: MemoryEngine,
+    provide: ENGINE,
     inject: [ResolvedOptions, TaskWorker, CLOCK],
-    useFactory: (options: ResolvedOptions, worker: TaskWorker, clock: Clock) =>
-      new MemoryEngine(options.queues.values(), worker, clock),
+    useFactory: ({ queues }: ResolvedOptions, worker: TaskWorker, clock: Clock) =>
+      createEngine([...queues.values()], worker, clock, new Logger('BackgroundTasks')),
   },
   {
     provide: TaskIntake,
-    inject: [ResolvedOptions, TaskRegistry, MemoryEngine, Observer, CLOCK],
+    inject: [ResolvedOptions, TaskRegistry, ENGINE, Observer, CLOCK],
     useFactory: (...parts: ConstructorParameters<typeof TaskIntake>) => new TaskIntake(...parts),
   },
   {
     provide: Release,
-    inject: [TaskIntake, MemoryEngine, Observer, ResolvedOptions, CLOCK],
+    inject: [TaskIntake, ENGINE, Observer, ResolvedOptions, CLOCK],
     useFactory: (
       intake: TaskIntake,
-      engine: MemoryEngine,
+      engine: Engine,
       observer: Observer,
       { request }: ResolvedOptions,
       clock: Clock,
@@ -141,18 +144,19 @@ const providers: Provider[] = [
   {
     // What starts and stops is handed over once there is something to start.
     provide: LIFECYCLE_PARTS,
-    inject: [Lifecycle, MemoryEngine, TaskEvents, CLOCK, ResolvedOptions],
+    inject: [Lifecycle, ENGINE, Release, TaskEvents, CLOCK, ResolvedOptions],
     useFactory: (
       lifecycle: Lifecycle,
-      engine: MemoryEngine,
+      engine: Engine,
+      restorer: Release,
       events: TaskEvents,
       clock: Clock,
       { drainTimeoutMs }: ResolvedOptions,
-    ) => lifecycle.take({ engine, events, clock, drainTimeoutMs }),
+    ) => lifecycle.take({ engine, restorer, events, clock, drainTimeoutMs }),
   },
   {
     provide: TaskRunner,
-    inject: [TaskIntake, MemoryEngine, ResolvedOptions, TaskRecords, TaskStats, CLOCK, TaskEvents],
+    inject: [TaskIntake, ENGINE, ResolvedOptions, TaskRecords, TaskStats, CLOCK, TaskEvents],
     useFactory: (...parts: ConstructorParameters<typeof TaskRunner>) => new TaskRunner(...parts),
   },
   {
@@ -182,6 +186,7 @@ export class BackgroundTasksModule
     private readonly explorer: BackgroundExplorer,
     private readonly hook: RequestHook,
     private readonly adapterHost: HttpAdapterHost,
+    @Inject(ENGINE) private readonly engine: Engine,
   ) {
     super();
   }
@@ -209,7 +214,8 @@ export class BackgroundTasksModule
   }
 
   /** Nest calls it when every provider is there. */
-  onModuleInit(): void {
+  async onModuleInit(): Promise<void> {
     this.explorer.explore();
+    await this.engine.open();
   }
 }

@@ -71,6 +71,7 @@ export class BackgroundExplorer {
       type,
       member,
       method: background.method,
+      declared: background.options,
       settings: this.options.forTask(undefined, background.options),
       resolveTarget: () => this.resolve(provider),
     });

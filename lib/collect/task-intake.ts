@@ -1,17 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import type { Engine } from '../engine/engine.js';
 import { BackgroundMethodError, NotAFunctionError } from '../errors/misuse.errors.js';
+import { NotStorableError } from '../errors/storage.errors.js';
 import type { Observer } from '../observe/observer.js';
 import { describe, isPlainObject } from '../options/checks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import { ambient } from '../task/ambient.js';
 import { backgroundMethodOf, type BackgroundMethod } from '../task/background-method.js';
 import type { Clock } from '../task/clock.js';
+import type { StoredCall, StoredTask, TaskStorage } from '../task/stored-call.js';
 import { TaskHandle } from '../task/task-handle.js';
 import type { KeyOf, TaskOptions, TaskSettings } from '../task/task-options.js';
 import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
 import { NO_ARGS, Task, type TaskHome, type TaskKeys } from '../task/task.js';
 import { Collection } from './collection.js';
+import { storeCall } from './stored-call.js';
 import type { TaskChain } from './task-chain.js';
 
 /** Makes tasks of calls, and sends each where it belongs: into the request's collection, or off. */
@@ -38,7 +41,8 @@ export class TaskIntake implements TaskHome {
       return new TaskHandle(duplicate);
     }
     this.admit(task);
-    void this.send(task, collection, chain);
+    // Whether it could be stored is the handle's to tell; here only nothing may go unhandled.
+    this.send(task, collection, chain)?.catch(() => undefined);
     return new TaskHandle(task);
   }
 
@@ -58,7 +62,10 @@ export class TaskIntake implements TaskHome {
       return Promise.resolve();
     }
     this.admit(task);
-    return Promise.resolve(this.send(task, collection));
+    const accepted = Promise.resolve(this.send(task, collection));
+    // A caller that does not await it must not bring the process down: the failure is logged.
+    accepted.catch(() => undefined);
+    return accepted;
   }
 
   /** The same call as a failed task's, queued at once as a new task with the same id. */
@@ -66,7 +73,7 @@ export class TaskIntake implements TaskHome {
     const task = failed.again(this.clock.now());
     this.engine.admit(task);
     this.observer.restarted(failed, task);
-    void this.send(task, undefined);
+    this.send(task, undefined)?.catch(() => undefined);
     return new TaskHandle(task);
   }
 
@@ -117,7 +124,7 @@ export class TaskIntake implements TaskHome {
         ? definition.settings
         : this.options.forTask(options, background.options);
     const name = options?.name ?? definition.name;
-    return this.taskOf(settings, name, background.method, undefined, args, definition);
+    return this.taskOf(settings, name, background.method, undefined, args, definition, options);
   }
 
   private taskOf(
@@ -127,9 +134,85 @@ export class TaskIntake implements TaskHome {
     target: object | undefined,
     args: readonly unknown[],
     definition: TaskDefinition | undefined,
+    options?: TaskOptions,
   ): Task {
     const keys = keysOf(settings, name, args);
+    const storage = this.engine.storageOf(settings.queue);
+    if (storage !== undefined) {
+      return this.storableTaskOf(storage, settings, name, target, args, definition, options, keys);
+    }
     return new Task(this, name, settings, fn, target, args, definition, this.clock.now(), keys);
+  }
+
+  /** What will run is what was written down, here as after a crash: later changes do not count. */
+  private storableTaskOf(
+    storage: TaskStorage,
+    settings: TaskSettings,
+    name: string,
+    target: object | undefined,
+    args: readonly unknown[],
+    definition: TaskDefinition | undefined,
+    options: TaskOptions | undefined,
+    keys: TaskKeys | undefined,
+  ): Task {
+    const { queue } = settings;
+    if (definition === undefined || definition.name !== name) {
+      throw new NotStorableError(
+        name,
+        queue,
+        definition === undefined
+          ? 'it is a plain function, which no other process could find again.'
+          : 'its name was changed for this call, and no other process could find it again.',
+      );
+    }
+    const carried = this.options.carry?.capture();
+    const stored = storeCall(storage, name, queue, args, options, carried);
+    const copy = readArgs(stored, storage);
+    const now = this.clock.now();
+    const task = new Task(
+      this,
+      name,
+      settings,
+      definition.method,
+      target,
+      copy,
+      definition,
+      now,
+      keys,
+    );
+    task.stored = stored;
+    return task;
+  }
+
+  /** A task that comes back from a store, or `undefined` if no method here has its name. */
+  restore({ id, name, call, addedAt, attempts }: StoredTask): Task | undefined {
+    const definition = this.registry.get(name);
+    if (definition === undefined) {
+      return undefined;
+    }
+    const settings =
+      call.options === undefined
+        ? definition.settings
+        : this.options.forTask(call.options, definition.declared);
+    const storage = this.engine.storageOf(settings.queue);
+    const args = readArgs(call, storage);
+    const keys = keysOf(settings, definition.name, args);
+    const { method, name: taskName } = definition;
+    const task = new Task(
+      this,
+      taskName,
+      settings,
+      method,
+      undefined,
+      args,
+      definition,
+      addedAt,
+      keys,
+    );
+    task.comeBack(id, attempts, call);
+    this.observer.minted(id, task);
+    this.observer.added(task);
+    return task;
   }
 
   private duplicateOf({ keys }: Task, collection: Collection | undefined): Task | undefined {
@@ -148,19 +231,30 @@ export class TaskIntake implements TaskHome {
     task: Task,
     collection: Collection | undefined,
     chain?: TaskChain,
-  ): Promise<void> | void {
+  ): Promise<void> | undefined {
     const predecessor = chain?.link.last;
     if (chain !== undefined) {
       task.chain = chain.link.chain;
       chain.link.last = task;
     }
     if (collection?.isOpen) {
-      return collection.add(task);
+      collection.add(task);
+      return undefined;
     }
+    task.isCommitted = true;
     const stored = this.engine.commit([task]);
-    return stored === undefined
-      ? this.release(task, predecessor)
-      : stored.then(() => this.release(task, predecessor));
+    if (stored === undefined) {
+      this.release(task, predecessor);
+      return undefined;
+    }
+    return stored.then(
+      () => this.release(task, predecessor),
+      (error: unknown) => {
+        this.engine.discard(task);
+        this.observer.dropped(task, 'not-stored');
+        throw error;
+      },
+    );
   }
 
   private release(task: Task, predecessor: Task | undefined): void {
@@ -171,6 +265,11 @@ export class TaskIntake implements TaskHome {
     }
     this.observer.queued(task);
   }
+}
+
+function readArgs({ args }: StoredCall, storage: TaskStorage | undefined): unknown[] {
+  const { serializer } = storage ?? {};
+  return serializer === undefined ? (JSON.parse(args) as unknown[]) : serializer.deserialize(args);
 }
 
 /** @throws BackgroundMethodError where a batched method was not called with one array */

@@ -74,12 +74,12 @@ export class Observer {
     this.events.emit('cancelled', task, {});
   }
 
-  abandoned(task: Task): void {
+  abandoned(task: Task, isKept: boolean): void {
     const { attempts } = task;
     this.stats.settled(task, 'abandoned');
     task.settle({ status: 'abandoned', attempts });
     this.records.remember(task);
-    this.log.abandoned(task);
+    this.log.abandoned(task, isKept);
     this.events.emit('abandoned', task, {});
   }
 

@@ -7,6 +7,7 @@ const WHY_DROPPED: Record<DropReason, string> = {
   'handler-completed': 'the handler of its request completed',
   'predecessor-failed': 'a task before it did not complete',
   duplicate: 'another one with its dedupe key got ahead of it',
+  'not-stored': 'the store did not take it',
   overflow: 'its queue was full, and it made room for a newer one',
 };
 
@@ -45,7 +46,12 @@ export class TaskLog {
     }
   }
 
-  abandoned(task: Task): void {
+  abandoned(task: Task, isKept: boolean): void {
+    if (isKept) {
+      return this.logger.warn(
+        `${title(task)} had not ended at the shutdown: it is stored and runs after the next start`,
+      );
+    }
     this.logger.error(`${title(task)} was abandoned: the application shut down before it ended`);
   }
 

@@ -1,17 +1,18 @@
 import { Collection, type CollectionKeeper } from '../collect/collection.js';
 import type { TaskIntake } from '../collect/task-intake.js';
-import type { Engine } from '../engine/engine.js';
+import type { Engine, Restorer } from '../engine/engine.js';
 import type { Observer } from '../observe/observer.js';
 import type { RequestSettings } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
 import type { DropReason } from '../task/outcome.js';
+import type { StoredTask } from '../task/stored-call.js';
 import type { Task } from '../task/task.js';
 import { linesOf } from './lines.js';
 import { wasAnswered } from './response-answered.js';
 import { onceResponseClosed } from './response-closed.js';
 
 /** Sees a request's tasks from the handler's end to the engine: commit, wait, hand over or drop. */
-export class Release implements CollectionKeeper {
+export class Release implements CollectionKeeper, Restorer {
   /** Closed in this turn of the event loop, released in the next. */
   private closing: Collection[] = [];
 
@@ -62,9 +63,25 @@ export class Release implements CollectionKeeper {
     const committed = collection.take().filter((task) => this.decide(task, hasSucceeded));
     committed.forEach((task) => collection.add(task));
     const stored = this.engine.commit(committed);
-    return stored === undefined
-      ? this.handled(collection)
-      : stored.then(() => this.handled(collection));
+    if (stored === undefined) {
+      return this.handled(collection);
+    }
+    return stored.then(
+      () => this.handled(collection),
+      (error: unknown) => {
+        collection.take().forEach((task) => this.drop(task, 'not-stored'));
+        this.handled(collection);
+        throw error;
+      },
+    );
+  }
+
+  line(tasks: readonly Task[]): readonly Task[] {
+    return linesOf(tasks, this.settings);
+  }
+
+  restore(group: readonly StoredTask[]): readonly Task[] {
+    return group.flatMap((stored) => this.intake.restore(stored) ?? []);
   }
 
   /** Nobody waits for the handler's end any more: a client left its stream, or it was timed out. */
@@ -102,26 +119,60 @@ export class Release implements CollectionKeeper {
   private release(collection: Collection): void {
     const { handler, response } = collection;
     const hasSucceeded = handler === 'completed' || (handler === 'none' && wasAnswered(response));
-    const tasks = collection.seal().filter((task) => this.decide(task, hasSucceeded));
-    for (const head of linesOf(tasks, this.settings)) {
+    const early: Task[] = [];
+    const late: Task[] = [];
+    for (const task of collection.seal()) {
+      (task.isCommitted ? early : late).push(task);
+    }
+    this.releaseAll([...early, ...late.filter((task) => this.decide(task, hasSucceeded))], late);
+  }
+
+  /** What was added after the handler's end is stored only now; a durable engine takes its time. */
+  private releaseAll(tasks: readonly Task[], late: readonly Task[]): void {
+    const stored = late.length === 0 ? undefined : this.engine.commit(late.filter(isCommitted));
+    if (stored === undefined) {
+      return this.handOver(tasks);
+    }
+    stored.then(
+      () => this.handOver(tasks),
+      () => {
+        late.forEach((task) => this.drop(task, 'not-stored'));
+        this.handOver(tasks.filter((task) => !late.includes(task)));
+      },
+    );
+  }
+
+  private handOver(tasks: readonly Task[]): void {
+    const unsettled = tasks.filter((task) => !task.isOver);
+    for (const head of linesOf(unsettled, this.settings)) {
       this.engine.release(head);
     }
-    tasks.forEach((task) => this.observer.queued(task));
+    unsettled.forEach((task) => this.observer.queued(task));
+  }
+
+  private drop(task: Task, reason: DropReason): void {
+    if (!task.isOver) {
+      this.engine.discard(task);
+      this.observer.dropped(task, reason);
+    }
   }
 
   /** @returns whether the task is to run; else it is dropped, or was cancelled meanwhile */
   private decide(task: Task, hasSucceeded: boolean): boolean {
-    if (task.isCommitted || task.outcome !== undefined) {
-      return task.outcome === undefined;
+    if (task.isCommitted || task.isOver) {
+      return !task.isOver;
     }
     const reason = reasonToDrop(task, hasSucceeded);
     task.isCommitted = reason === undefined;
     if (reason !== undefined) {
-      this.engine.discard(task);
-      this.observer.dropped(task, reason);
+      this.drop(task, reason);
     }
     return reason === undefined;
   }
+}
+
+function isCommitted(task: Task): boolean {
+  return task.isCommitted && !task.isOver;
 }
 
 /** Why a task does not run, given how its handler ended; `undefined` where it does. */

@@ -1,3 +1,4 @@
+import type { CarryOptions } from '../options/module-options.js';
 import { ambient, type MethodIntake, type RunningTask } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import { TaskAbandonedError, TaskCancelledError, TaskTimeoutError } from '../task/task.errors.js';
@@ -11,6 +12,8 @@ export interface AttemptSetting {
   readonly clock: Clock;
   /** From 0 up to 1. */
   readonly random: () => number;
+  /** Brings back the context of tasks that were added by another process. */
+  readonly carry: Pick<CarryOptions, 'restore'> | undefined;
   /** What the body sees of itself. */
   readonly describe: (attempt: Attempt) => CurrentTask;
   /** The slot was freed, and the body goes on. */
@@ -30,7 +33,7 @@ export class Attempt implements RunningTask, Interruptible {
   constructor(
     readonly task: Task,
     readonly startedAt: number,
-    private readonly setting: AttemptSetting,
+    readonly setting: AttemptSetting,
     /** Called exactly once. */
     private readonly conclude: (task: Task, verdict: Verdict) => void,
   ) {}
@@ -69,7 +72,7 @@ export class Attempt implements RunningTask, Interruptible {
       const result = task.inContext(enter, this);
       if (isThenable(result)) {
         // Resolved anew: a thenable may settle twice, and a promise's own `then` may be anything.
-        then.call(Promise.resolve(result), this.returned, this.threw);
+        void Reflect.apply(then, Promise.resolve(result), [this.returned, this.threw]);
       } else {
         this.returned();
       }
@@ -127,10 +130,15 @@ export class Attempt implements RunningTask, Interruptible {
   }
 }
 
+// oxlint-disable-next-line typescript/unbound-method -- applied to each promise below
 const { then } = Promise.prototype;
 
 function enter(attempt: Attempt): unknown {
-  return ambient.run(attempt, callOf, attempt.task);
+  const { task } = attempt;
+  const { carry } = attempt.setting;
+  return carry !== undefined && task.isFromStore
+    ? carry.restore(task.stored?.carried, () => ambient.run(attempt, callOf, task))
+    : ambient.run(attempt, callOf, task);
 }
 
 function callOf(task: Task): unknown {

@@ -7,13 +7,14 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import type { Engine } from '../engine/engine.js';
+import type { Engine, Restorer } from '../engine/engine.js';
 import type { TaskEvents } from '../observe/task-events.js';
 import type { Clock } from '../task/clock.js';
 
 /** What starts and stops with the application. */
 export interface LifecycleParts {
   readonly engine: Engine;
+  readonly restorer: Restorer;
   readonly events: TaskEvents;
   readonly clock: Clock;
   readonly drainTimeoutMs: number;
@@ -51,7 +52,7 @@ export class Lifecycle
           'Call app.enableShutdownHooks() before app.listen().',
       );
     }
-    await this.parts?.engine.start();
+    await this.parts?.engine.start(this.parts.restorer);
   }
 
   onModuleDestroy(): Promise<void> {

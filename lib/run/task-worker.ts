@@ -1,5 +1,6 @@
 import type { Worker } from '../engine/engine.js';
 import type { Observer } from '../observe/observer.js';
+import type { CarryOptions } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
 import type { Task } from '../task/task.js';
 import type { Dropped, Verdict } from '../task/verdict.js';
@@ -14,10 +15,12 @@ export class TaskWorker implements Worker {
     private readonly clock: Clock,
     random: () => number,
     private readonly observer: Observer,
+    carry: CarryOptions | undefined,
   ) {
     this.setting = {
       clock,
       random,
+      carry,
       describe: (attempt) => this.describe(attempt),
       onOverrun: (task, reason) => observer.log.overrun(task, reason),
     };
@@ -41,7 +44,7 @@ export class TaskWorker implements Worker {
       case 'cancelled':
         return this.observer.cancelled(task);
       case 'abandoned':
-        return this.observer.abandoned(task);
+        return this.observer.abandoned(task, verdict.isKept ?? false);
       case 'dropped':
         return this.observer.dropped(task, verdict.reason);
     }

@@ -102,6 +102,8 @@ export interface BackgroundOptions extends TaskOptions {
    * @default none
    */
   batch?: BatchOptions;
+  /** Names that the task used to have: calls stored under them are still found. @default [] */
+  aliases?: readonly string[];
 }
 
 /** A retry policy with everything filled in; `attempts: 1` means none. */

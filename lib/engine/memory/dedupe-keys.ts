@@ -50,5 +50,5 @@ export class DedupeKeys {
 }
 
 function isHeld({ task, until }: Holder, now: number): boolean {
-  return task.outcome === undefined || now < until;
+  return !task.isOver || now < until;
 }

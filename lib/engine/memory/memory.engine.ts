@@ -1,12 +1,14 @@
 import { ShutDownError } from '../../errors/misuse.errors.js';
 import type { Clock } from '../../task/clock.js';
+import type { TaskStorage } from '../../task/stored-call.js';
 import type { Task } from '../../task/task.js';
 import type { Dropped, Verdict } from '../../task/verdict.js';
-import type { Engine, HeldStatus, QueueState, Worker } from '../engine.js';
+import type { Engine, EngineSetting, HeldStatus, QueueState, Restorer, Worker } from '../engine.js';
 import { Batches, lead } from './batches.js';
 import { DedupeKeys } from './dedupe-keys.js';
 import { Idleness } from './idleness.js';
-import { MemoryQueue, type MemoryQueueSettings, type QueueHost } from './memory-queue.js';
+import type { Ledger } from './ledger.js';
+import { MemoryQueue, type QueueHost } from './memory-queue.js';
 import { outsideRequests } from './outside-requests.js';
 import { Slice } from './slice.js';
 import { Timers } from './timers.js';
@@ -24,12 +26,18 @@ export class MemoryEngine implements Engine {
   private isDraining = false;
   /** Admitted and not settled. */
   private live = 0;
+  /** Settled, and not yet recorded as such. */
+  private recording = 0;
+
+  private readonly worker: Worker;
+  private readonly elsewhere: (task: Task) => void;
 
   constructor(
-    queues: Iterable<MemoryQueueSettings>,
-    private readonly worker: Worker,
-    clock: Clock,
+    { queues, worker, clock, elsewhere }: EngineSetting,
+    private readonly ledger?: Ledger,
   ) {
+    this.worker = worker;
+    this.elsewhere = elsewhere;
     this.clock = outsideRequests(clock);
     this.slice = new Slice(this.clock);
     this.timers = new Timers(this.clock, (task) => this.enqueue(task));
@@ -45,8 +53,12 @@ export class MemoryEngine implements Engine {
       },
     };
     this.queues = new Map(
-      [...queues].map((settings) => [settings.name, new MemoryQueue(settings, host)]),
+      queues.map((settings) => [settings.name, new MemoryQueue(settings, host)]),
     );
+  }
+
+  storageOf(_queue: string): TaskStorage | undefined {
+    return undefined;
   }
 
   duplicateOf(dedupeKey: string): Task | undefined {
@@ -61,25 +73,23 @@ export class MemoryEngine implements Engine {
     this.live += 1;
   }
 
-  commit(): void {
+  commit(_tasks: readonly Task[]): Promise<void> | void {
     // Nothing to store: what the process holds is all there is.
   }
 
   release(head: Task): void {
-    const now = this.clock.now();
     for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
       task.status = 'queued';
-      const key = task.keys?.dedupe;
-      if (key !== undefined && this.dedupeKeys.holder(key, now) === undefined) {
-        this.dedupeKeys.hold(key, task, now);
-      }
+      this.holdKey(task);
     }
     this.enter(head);
   }
 
   follow(predecessor: Task, task: Task): void {
     task.status = 'queued';
-    if (predecessor.outcome === undefined) {
+    this.holdKey(task);
+    if (!predecessor.isOver) {
+      task.successor = predecessor.successor;
       predecessor.successor = task;
     } else {
       this.release(task);
@@ -87,12 +97,13 @@ export class MemoryEngine implements Engine {
   }
 
   discard(task: Task): void {
+    task.isOver = true;
     this.leave(task);
     this.idleness.check();
   }
 
   cancel(task: Task): boolean {
-    if (task.outcome !== undefined || isSharingItsRun(task)) {
+    if (task.isOver || isSharingItsRun(task)) {
       return false;
     }
     if (task.status === 'running') {
@@ -131,7 +142,11 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  start(): void {
+  open(): Promise<void> | void {
+    // Nothing to make ready.
+  }
+
+  start(_restorer: Restorer): Promise<void> | void {
     this.slice.open();
   }
 
@@ -145,6 +160,7 @@ export class MemoryEngine implements Engine {
     return this.idleness.when(
       () =>
         this.isEmpty &&
+        this.recording === 0 &&
         this.timers.earliest >= deadline &&
         !(withCollected && this.live > [...this.tasks()].length),
     );
@@ -159,16 +175,16 @@ export class MemoryEngine implements Engine {
     }
     for (const task of waiting) {
       this.queueOf(task).withdraw(task);
-      this.settle(task, { kind: 'abandoned' });
+      this.settle(task, this.abandoned);
     }
     this.interrupt();
     // Those that heed their signal end in the grace time; the others are interrupted for good.
     const callOff = this.clock.after(graceMs, () => this.interrupt());
-    await this.idleness.when(() => this.isEmpty);
+    await this.idleness.when(() => this.isEmpty && this.recording === 0);
     callOff();
   }
 
-  close(): void {
+  close(): Promise<void> | void {
     this.state = 'closed';
   }
 
@@ -176,6 +192,9 @@ export class MemoryEngine implements Engine {
   private enter(first: Task | undefined): void {
     let task = first;
     while (task !== undefined) {
+      if (!this.queues.has(task.queue)) {
+        return this.elsewhere(task);
+      }
       const end = this.endOf(task);
       if (end === undefined) {
         return this.wait(task);
@@ -187,14 +206,16 @@ export class MemoryEngine implements Engine {
   /** Why a task whose turn has come will not run. */
   private endOf(task: Task): End | undefined {
     if (this.state !== 'open') {
-      return { kind: 'abandoned' };
+      return this.abandoned;
     }
     if (task.chain?.isBroken) {
       return { kind: 'dropped', reason: 'predecessor-failed' };
     }
     const key = task.keys?.dedupe;
     const holder = key === undefined ? task : this.duplicateOf(key);
-    return holder === task ? undefined : { kind: 'dropped', reason: 'duplicate' };
+    return holder === task || holder === undefined
+      ? undefined
+      : { kind: 'dropped', reason: 'duplicate' };
   }
 
   private wait(task: Task): void {
@@ -221,7 +242,25 @@ export class MemoryEngine implements Engine {
 
   private attempt(task: Task): void {
     setStatus(task, 'running');
-    this.worker.attempt(task, this.conclude);
+    if (this.ledger === undefined) {
+      this.worker.attempt(task, this.conclude);
+    } else {
+      void this.attemptOnceRecorded(task, this.ledger);
+    }
+  }
+
+  private async attemptOnceRecorded(task: Task, ledger: Ledger): Promise<void> {
+    try {
+      await ledger.starting(task);
+    } catch (error) {
+      // What the disk does not take now, it may take later; until then the task is not lost.
+      return this.conclude(task, { kind: 'retry', delayMs: RECORD_AGAIN_MS, error });
+    }
+    if (this.state === 'open') {
+      this.worker.attempt(task, this.conclude);
+    } else {
+      this.conclude(task, this.abandoned);
+    }
   }
 
   private readonly conclude = (task: Task, verdict: Verdict): void => {
@@ -231,14 +270,18 @@ export class MemoryEngine implements Engine {
   };
 
   private record(task: Task, verdict: Verdict): void {
-    if (verdict.kind !== 'retry') {
+    if (verdict.kind === 'abandoned' || (verdict.kind === 'retry' && this.state !== 'open')) {
+      this.settle(task, this.abandoned);
+    } else if (verdict.kind !== 'retry') {
       this.settle(task, verdict);
-    } else if (this.state !== 'open') {
-      this.settle(task, { kind: 'abandoned' });
     } else {
+      const dueAt = this.clock.now() + verdict.delayMs;
       setStatus(task, 'retrying');
-      this.timers.add(task, this.clock.now() + verdict.delayMs);
-      membersOf(task).forEach((member) => this.worker.announce(member, verdict));
+      this.timers.add(task, dueAt);
+      for (const member of membersOf(task)) {
+        void this.ledger?.retrying(member, dueAt).catch(ignore);
+        this.worker.announce(member, verdict);
+      }
     }
   }
 
@@ -253,18 +296,75 @@ export class MemoryEngine implements Engine {
   private end(task: Task, end: End): Task | undefined {
     const { successor } = task;
     task.successor = undefined;
-    if (task.outcome !== undefined) {
+    if (task.isOver) {
       return successor; // cancelled while it stood in line
     }
+    task.isOver = true;
     if (task.chain !== undefined && end.kind !== 'completed') {
       task.chain.isBroken = true;
     }
+    const isKept = end.kind === 'abandoned' && end.isKept;
+    const recorded = isKept ? this.ledger?.kept(task) : this.ledger?.settled(task);
+    if (recorded === undefined) {
+      this.tell(task, end);
+    } else {
+      // A record that could not be removed means one more run after the next start: at least once.
+      void this.tellOnceRecorded(task, end, recorded);
+    }
+    return successor;
+  }
+
+  private async tellOnceRecorded(task: Task, end: End, recorded: Promise<void>): Promise<void> {
+    this.recording += 1;
+    await recorded.catch(ignore);
+    this.recording -= 1;
+    this.tell(task, end);
+  }
+
+  /** Recorded: now it is announced. */
+  private tell(task: Task, end: End): void {
     this.leave(task);
     this.worker.announce(task, end);
     if (task.keys?.dedupe !== undefined) {
       this.dedupeKeys.settled(task, task.keys.dedupe, this.clock.now());
     }
-    return successor;
+    this.idleness.check();
+  }
+
+  /** A task that has been taken back and will not be attempted any more. */
+  protected giveUp(task: Task, error: unknown): void {
+    this.leaveBatch(task);
+    this.queueOf(task).withdraw(task);
+    this.settle(task, { kind: 'failed', error });
+  }
+
+  private get abandoned(): Abandoned {
+    return { kind: 'abandoned', isKept: this.ledger !== undefined };
+  }
+
+  /** A task that a former process has left: admitted without asking, due when it was. */
+  protected takeBack(head: Task, dueAtOf: (task: Task) => number): void {
+    for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
+      this.queueOf(task).live += 1;
+      this.live += 1;
+      this.holdKey(task);
+      task.status = 'queued';
+    }
+    const dueAt = dueAtOf(head);
+    if (dueAt > this.clock.now()) {
+      head.status = head.attempts > 0 ? 'retrying' : 'delayed';
+      this.timers.add(head, dueAt);
+    } else {
+      this.enqueue(head);
+    }
+  }
+
+  private holdKey(task: Task): void {
+    const now = this.clock.now();
+    const key = task.keys?.dedupe;
+    if (key !== undefined && this.dedupeKeys.holder(key, now) === undefined) {
+      this.dedupeKeys.hold(key, task, now);
+    }
   }
 
   /** A call that leaves its batch; another leads the batch if this one did. */
@@ -317,6 +417,15 @@ export class MemoryEngine implements Engine {
     }
   }
 }
+
+/** How long a task waits whose start could not be recorded, in milliseconds. */
+const RECORD_AGAIN_MS = 1_000;
+
+function ignore(): void {
+  // Reported by the ledger itself.
+}
+
+type Abandoned = Extract<Verdict, { kind: 'abandoned' }>;
 
 /** How a task settles. */
 type End = Exclude<Verdict, { kind: 'retry' }> | Dropped;
