@@ -19,14 +19,15 @@ export function storeCall(
   const refuse = (problem: string): never => {
     throw new NotStorableError(name, queue, problem);
   };
+  const given = args.slice(0, args.findLastIndex((arg) => arg !== undefined) + 1);
   const problem =
     problemOf(options ?? {}, 'options') ??
     problemOf(carried, 'carry.capture()') ??
-    (serializer === undefined ? problemOf(args, 'args') : undefined);
+    (serializer === undefined ? problemOf(given, 'args') : undefined);
   if (problem !== undefined) {
     return refuse(`${problem}.`);
   }
-  const text = serializer === undefined ? JSON.stringify(args) : serializer.serialize(args);
+  const text = serializer === undefined ? JSON.stringify(given) : serializer.serialize(given);
   const bytes = Buffer.byteLength(text);
   if (bytes > maxArgsBytes) {
     return refuse(
@@ -50,7 +51,7 @@ function problemOf(
     case 'number':
       return Number.isFinite(value) ? undefined : `${path} is ${value}`;
     case 'undefined':
-      return above.length <= 1 ? undefined : `${path} is undefined`;
+      return above.length === 0 ? undefined : `${path} is undefined`;
     case 'object':
       return value === null ? undefined : problemOfObject(value, path, above);
     default:

@@ -5,11 +5,12 @@ import type { Clock } from '../../task/clock.js';
 import type { TaskStorage } from '../../task/stored-call.js';
 import type { Task } from '../../task/task.js';
 import type { EngineSetting, Restorer } from '../engine.js';
-import { MemoryEngine } from '../memory/memory.engine.js';
+import { MemoryEngine, type End } from '../memory/memory.engine.js';
 import { JournalLedger } from './journal-ledger.js';
 import type { JournalSettings } from './journal-options.js';
-import type { JournalRecord } from './journal-record.js';
 import { JournalStore } from './journal-store.js';
+import { Leftovers } from './leftovers.js';
+import { within } from './within.js';
 
 /** The memory engine with a journal: what has not settled is on disk, and comes back. */
 export class JournalEngine extends MemoryEngine {
@@ -18,16 +19,22 @@ export class JournalEngine extends MemoryEngine {
   private readonly settings: JournalSettings;
   private readonly logger: LoggerService;
   private readonly time: Clock;
+  /** Found running too often when their process died. */
+  private readonly crashed = new Map<Task, TaskCrashedError>();
 
-  constructor(setting: EngineSetting, settings: JournalSettings) {
-    const store = new JournalStore(settings.path);
-    const ledger = new JournalLedger(store, setting.clock, setting.logger);
+  constructor(
+    setting: EngineSetting,
+    settings: JournalSettings,
+    store = new JournalStore(settings.path),
+  ) {
+    const { clock, logger } = setting;
+    const ledger = new JournalLedger(store, settings.commitTimeoutMs, clock, logger);
     super(setting, ledger);
     this.store = store;
     this.journal = ledger;
     this.settings = settings;
-    this.logger = setting.logger;
-    this.time = setting.clock;
+    this.logger = logger;
+    this.time = clock;
   }
 
   override storageOf(): TaskStorage {
@@ -39,92 +46,63 @@ export class JournalEngine extends MemoryEngine {
   }
 
   /** The tasks of a request in one flush, shared with all other requests that wait for one. */
-  override async commit(tasks: readonly Task[]): Promise<void> {
-    if (tasks.length === 0) {
-      return;
-    }
-    const group = tasks.length === 1 ? undefined : randomUUID();
-    const records = tasks.map((task) => this.journal.recordOf(task, group));
-    let callOff: (() => void) | undefined;
-    const timeout = new Promise<never>((_resolve, reject) => {
-      callOff = this.time.after(this.settings.commitTimeoutMs, () =>
-        reject(new Error(`No answer within ${this.settings.commitTimeoutMs} ms.`)),
-      );
-    });
-    try {
-      await Promise.race([this.store.writeThrough(records), timeout]);
-    } catch (cause) {
-      // What may have been written all the same must not run: the client was told that it failed.
-      records.forEach(({ id }) => this.journal.forget(id));
-      throw new StoreUnavailableError(`The journal ${this.settings.path}`, { cause });
-    } finally {
-      callOff?.();
+  override commit(tasks: readonly Task[]): Promise<void> | void {
+    return tasks.length === 0 ? undefined : this.write(tasks);
+  }
+
+  override discard(task: Task): void {
+    super.discard(task);
+    const { knownId } = task;
+    if (knownId !== undefined) {
+      // Another engine's share of the request could not be stored, and this one's was.
+      this.journal.forget(knownId);
     }
   }
 
   override async start(restorer: Restorer): Promise<void> {
-    const unknown = new Map<string, number>();
-    for (const group of groupsOf(this.store.all())) {
-      const restored = restorer.restore(group);
-      group
-        .filter(({ id }) => !restored.some((task) => task.id === id))
-        .forEach(({ name }) => unknown.set(name, (unknown.get(name) ?? 0) + 1));
-      this.takeBackGroup(restored, new Map(group.map((record) => [record.id, record])), restorer);
+    const leftovers = new Leftovers(this.store.all());
+    for (const { tasks, recordOf } of leftovers.restore(restorer)) {
+      for (const task of tasks) {
+        const record = recordOf(task);
+        this.journal.adopt(task, record);
+        if (record.isDead || record.starts >= this.settings.maxStarts) {
+          this.journal.bury(task);
+          this.crashed.set(task, new TaskCrashedError(task.name, record.starts));
+        }
+      }
+      for (const head of restorer.line(tasks)) {
+        this.takeBack(head, (task) => recordOf(task).dueAt);
+      }
     }
-    unknown.forEach((count, name) => {
-      this.logger.error(
-        `The journal ${this.settings.path} has ${count} tasks named "${name}", and no ` +
-          '@Background() method here has that name. They are kept: start a version that has it, or ' +
-          'give the method { aliases }.',
-      );
-    });
+    for (const line of leftovers.problems(this.settings.path)) {
+      this.logger.error(line);
+    }
     await super.start(restorer);
   }
 
   override async close(): Promise<void> {
     await super.close();
-    await this.store.close();
+    const { commitTimeoutMs, path } = this.settings;
+    try {
+      await within(this.time, commitTimeoutMs, this.store.flush());
+      await within(this.time, commitTimeoutMs, this.store.close());
+    } catch (error) {
+      this.logger.error(`The journal ${path} could not be closed: ${String(error)}`);
+    }
   }
 
-  private takeBackGroup(
-    tasks: readonly Task[],
-    records: ReadonlyMap<string, JournalRecord>,
-    restorer: Restorer,
-  ): void {
-    const chains = new Map<string, { id: string; isBroken: boolean }>();
-    const recordOf = (task: Task): JournalRecord => records.get(task.id) as JournalRecord;
-    for (const task of tasks) {
-      const record = recordOf(task);
-      this.journal.adopt(task, record);
-      if (record.chain !== undefined) {
-        const chain = chains.get(record.chain) ?? { id: record.chain, isBroken: false };
-        chains.set(record.chain, chain);
-        task.chain = chain;
-      }
-    }
-    for (const head of restorer.line(tasks)) {
-      this.takeBack(head, (task) => recordOf(task).dueAt);
-    }
-    for (const task of tasks) {
-      const { starts, isDead } = recordOf(task);
-      if (isDead || starts >= this.settings.maxStarts) {
-        this.journal.bury(task);
-        this.giveUp(task, new TaskCrashedError(task.name, starts));
-      }
+  private async write(tasks: readonly Task[]): Promise<void> {
+    try {
+      await this.journal.commit(tasks, tasks.length === 1 ? undefined : randomUUID());
+    } catch (cause) {
+      throw new StoreUnavailableError(`The journal ${this.settings.path}`, { cause });
     }
   }
-}
 
-/** Tasks that were committed together, in the order in which they were added. */
-function groupsOf(records: readonly JournalRecord[]): JournalRecord[][] {
-  const groups = new Map<string, JournalRecord[]>();
-  for (const record of records.toSorted((one, other) => one.order - other.order)) {
-    const group = groups.get(record.group);
-    if (group === undefined) {
-      groups.set(record.group, [record]);
-    } else {
-      group.push(record);
-    }
+  protected override endOf(task: Task): End | undefined {
+    const end = super.endOf(task);
+    const error = end === undefined ? this.crashed.get(task) : undefined;
+    this.crashed.delete(task);
+    return error === undefined ? end : { kind: 'failed', error };
   }
-  return [...groups.values()];
 }

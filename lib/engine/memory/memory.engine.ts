@@ -189,7 +189,10 @@ export class MemoryEngine implements Engine {
   }
 
   /** The turn of the first in a line has come; those that are not to run any more end here. */
-  private enter(first: Task | undefined): void {
+  private enter(
+    first: Task | undefined,
+    wait: (task: Task) => void = (task) => this.wait(task),
+  ): void {
     let task = first;
     while (task !== undefined) {
       if (!this.queues.has(task.queue)) {
@@ -197,14 +200,14 @@ export class MemoryEngine implements Engine {
       }
       const end = this.endOf(task);
       if (end === undefined) {
-        return this.wait(task);
+        return wait(task);
       }
       task = this.end(task, end);
     }
   }
 
   /** Why a task whose turn has come will not run. */
-  private endOf(task: Task): End | undefined {
+  protected endOf(task: Task): End | undefined {
     if (this.state !== 'open') {
       return this.abandoned;
     }
@@ -251,7 +254,7 @@ export class MemoryEngine implements Engine {
 
   private async attemptOnceRecorded(task: Task, ledger: Ledger): Promise<void> {
     try {
-      await ledger.starting(task);
+      await Promise.all(membersOf(task).map((member) => ledger.starting(member)));
     } catch (error) {
       // What the disk does not take now, it may take later; until then the task is not lost.
       return this.conclude(task, { kind: 'retry', delayMs: RECORD_AGAIN_MS, error });
@@ -270,19 +273,27 @@ export class MemoryEngine implements Engine {
   };
 
   private record(task: Task, verdict: Verdict): void {
-    if (verdict.kind === 'abandoned' || (verdict.kind === 'retry' && this.state !== 'open')) {
+    if (verdict.kind === 'abandoned') {
+      this.settle(task, this.abandoned);
+    } else if (verdict.kind === 'retry' && this.state !== 'open') {
+      this.recordRetry(task, verdict.delayMs);
       this.settle(task, this.abandoned);
     } else if (verdict.kind !== 'retry') {
       this.settle(task, verdict);
     } else {
-      const dueAt = this.clock.now() + verdict.delayMs;
       setStatus(task, 'retrying');
-      this.timers.add(task, dueAt);
-      for (const member of membersOf(task)) {
-        void this.ledger?.retrying(member, dueAt).catch(ignore);
-        this.worker.announce(member, verdict);
-      }
+      this.timers.add(task, this.recordRetry(task, verdict.delayMs));
+      membersOf(task).forEach((member) => this.worker.announce(member, verdict));
     }
+  }
+
+  /** @returns when the next attempt is due */
+  private recordRetry(task: Task, delayMs: number): number {
+    const dueAt = this.clock.now() + delayMs;
+    for (const member of membersOf(task)) {
+      void this.ledger?.retrying(member, dueAt).catch(ignore);
+    }
+    return dueAt;
   }
 
   /** Ends a task and those that ran with it, and lets the lines behind them go on. */
@@ -331,13 +342,6 @@ export class MemoryEngine implements Engine {
     this.idleness.check();
   }
 
-  /** A task that has been taken back and will not be attempted any more. */
-  protected giveUp(task: Task, error: unknown): void {
-    this.leaveBatch(task);
-    this.queueOf(task).withdraw(task);
-    this.settle(task, { kind: 'failed', error });
-  }
-
   private get abandoned(): Abandoned {
     return { kind: 'abandoned', isKept: this.ledger !== undefined };
   }
@@ -350,13 +354,15 @@ export class MemoryEngine implements Engine {
       this.holdKey(task);
       task.status = 'queued';
     }
-    const dueAt = dueAtOf(head);
-    if (dueAt > this.clock.now()) {
-      head.status = head.attempts > 0 ? 'retrying' : 'delayed';
-      this.timers.add(head, dueAt);
-    } else {
-      this.enqueue(head);
-    }
+    this.enter(head, (task) => {
+      const dueAt = dueAtOf(task);
+      if (dueAt > this.clock.now()) {
+        task.status = task.attempts > 0 ? 'retrying' : 'delayed';
+        this.timers.add(task, dueAt);
+      } else {
+        this.enqueue(task);
+      }
+    });
   }
 
   private holdKey(task: Task): void {
@@ -428,7 +434,7 @@ function ignore(): void {
 type Abandoned = Extract<Verdict, { kind: 'abandoned' }>;
 
 /** How a task settles. */
-type End = Exclude<Verdict, { kind: 'retry' }> | Dropped;
+export type End = Exclude<Verdict, { kind: 'retry' }> | Dropped;
 
 /** The task and those that run with it. */
 function membersOf(task: Task): Task[] {
