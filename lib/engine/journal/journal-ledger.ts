@@ -79,10 +79,11 @@ export class JournalLedger implements Ledger {
 
   async settled({ id, name }: Task): Promise<void> {
     const dead = this.dead.get(id);
-    const isKnown = this.records.delete(id);
+    const record = this.records.get(id);
+    this.records.delete(id);
     if (dead !== undefined) {
-      await this.attend(name, this.store.write(dead));
-    } else if (isKnown) {
+      await (record?.isDead ? undefined : this.attend(name, this.store.write(dead)));
+    } else if (record !== undefined) {
       await this.attend(name, this.store.remove(id));
     }
   }

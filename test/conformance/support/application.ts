@@ -1,7 +1,14 @@
 import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Module, type DynamicModule, type INestApplication } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import {
+  Module,
+  type DynamicModule,
+  type INestApplication,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
+import { NestFactory, type AbstractHttpAdapter } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
 import {
   BackgroundTasksModule,
   TaskRunner,
@@ -11,6 +18,7 @@ import {
 import { Api } from './api.js';
 import { Book } from './book.js';
 import { Jobs } from './jobs.js';
+import { Log } from './log.js';
 
 @Module({})
 class RootModule {}
@@ -24,17 +32,31 @@ export class Application {
     readonly runner: TaskRunner,
     readonly jobs: Jobs,
     readonly book: Book,
+    readonly log: Log,
   ) {
     runner.events.subscribe((event) => void this.events.push(event));
   }
 
-  static async start(options: BackgroundTasksOptions): Promise<Application> {
-    const nest = await NestFactory.create(rootModule(options), {
-      logger: false,
+  /**
+   * @param providers besides, or in place of, the ones of the conformance suite
+   * @param adapter Express where there is none
+   */
+  static async start(
+    options: BackgroundTasksOptions,
+    providers: Provider[] = [],
+    adapter: AbstractHttpAdapter = new ExpressAdapter(),
+  ): Promise<Application> {
+    const log = new Log();
+    const nest = await NestFactory.create(rootModule(options, providers), adapter, {
+      logger: log,
       abortOnError: false,
     });
     await nest.listen(0, '127.0.0.1');
-    return new Application(nest, nest.get(TaskRunner), nest.get(Jobs), nest.get(Book));
+    return new Application(nest, nest.get(TaskRunner), nest.get(Jobs), nest.get(Book), log);
+  }
+
+  get<T>(type: Type<T>): T {
+    return this.nest.get(type);
   }
 
   /** @returns the status of the answer, once its body has been read */
@@ -59,7 +81,7 @@ export class Application {
   }
 }
 
-function rootModule(options: BackgroundTasksOptions): DynamicModule {
+function rootModule(options: BackgroundTasksOptions, providers: Provider[]): DynamicModule {
   return {
     module: RootModule,
     imports: [
@@ -75,6 +97,6 @@ function rootModule(options: BackgroundTasksOptions): DynamicModule {
       }),
     ],
     controllers: [Api],
-    providers: [Jobs, Book],
+    providers: [Jobs, Book, ...providers],
   };
 }
