@@ -139,7 +139,12 @@ describe('after a crash', () => {
     await before.get(Batched).all([2, 3]);
     const after = await start(await crashImage(path), { providers: [Batched] });
     await after.runner.whenIdle();
-    expect(after.get(Batched).runs.flat().toSorted()).toEqual([1, 2, 3]);
+    expect(
+      after
+        .get(Batched)
+        .runs.flat()
+        .toSorted((a, b) => a - b),
+    ).toEqual([1, 2, 3]);
   });
 });
 
