@@ -68,6 +68,7 @@ export class BackgroundExplorer {
       type,
       member,
       method,
+      declared: options,
       settings: this.options.forTask(undefined, options),
       resolveTarget: () => this.resolve(provider),
     });

@@ -1,4 +1,7 @@
+import type { LoggerService } from '@nestjs/common';
+import type { Clock } from '../task/clock.js';
 import type { TaskStatus } from '../task/outcome.js';
+import type { StoredTask, TaskStorage } from '../task/stored-call.js';
 import type { Task } from '../task/task.js';
 import type { Dropped, Verdict } from '../task/verdict.js';
 
@@ -7,6 +10,9 @@ import type { Dropped, Verdict } from '../task/verdict.js';
  * its failure means, is the {@link Worker}'s.
  */
 export interface Engine {
+  /** How a queue's calls are written down; `undefined` where they stay in memory. */
+  storageOf(queue: string): TaskStorage | undefined;
+
   /** The task that stands for the task's `dedupe` key now, if another does. */
   duplicateOf(dedupeKey: string): Task | undefined;
 
@@ -49,8 +55,11 @@ export interface Engine {
   /** Rejects where the store cannot be reached, within a bounded time. Without it there is none. */
   ping?(): Promise<void>;
 
-  /** From here on tasks are attempted. */
-  start(): Promise<void> | void;
+  /** Makes the store ready to take tasks; before any provider's start-up hook. */
+  open(): Promise<void> | void;
+
+  /** From here on tasks are attempted; those that a former process has left come back. */
+  start(restorer: Restorer): Promise<void> | void;
 
   /** Resolves when every admitted task has settled. */
   whenIdle(): Promise<void>;
@@ -94,6 +103,43 @@ export interface QueueState {
 /** The statuses in which an engine holds a task. */
 export type HeldStatus = Extract<TaskStatus, 'queued' | 'delayed' | 'running' | 'retrying'>;
 
+/** Makes tasks again of what was stored. */
+export interface Restorer {
+  /**
+   * @param group tasks that were committed together, in the order added
+   * @returns those whose name is known here, in the same order
+   */
+  restore(group: readonly StoredTask[]): readonly Task[];
+  /** Links tasks that were committed together to the lines that they run in, and gives the heads. */
+  line(tasks: readonly Task[]): readonly Task[];
+}
+
+/** What an engine is made with. */
+export interface EngineSetting {
+  readonly queues: readonly QueueLimits[];
+  readonly worker: Worker;
+  readonly clock: Clock;
+  readonly logger: LoggerService;
+  /** Takes a task whose turn has come, with its line, and whose queue is another engine's. */
+  readonly elsewhere: (task: Task) => void;
+}
+
+/** What `engine` in the module's or a queue's options is: `journal(…)`, `bullmq(…)`. */
+export interface EngineFactory {
+  /** @internal */
+  create(setting: EngineSetting): Engine;
+}
+
+/** The limits of one queue. */
+export interface QueueLimits {
+  readonly name: string;
+  readonly concurrency: number;
+  readonly concurrencyPerKey: number;
+  readonly rateLimit: { readonly max: number; readonly perMs: number } | undefined;
+  readonly maxPending: number;
+  readonly overflow: 'reject' | 'drop-oldest';
+}
+
 /** What an engine calls: the meaning of a task. */
 export interface Worker {
   /** Runs the body once. Never throws; calls `conclude` exactly once, maybe before it returns. */
@@ -101,3 +147,6 @@ export interface Worker {
   /** The engine has recorded this verdict: tell everyone. Never throws. */
   announce(task: Task, verdict: Verdict | Dropped): void;
 }
+
+/** Injection token of the {@link Engine}. */
+export const ENGINE = Symbol('nestjs-background-tasks:engine');

@@ -42,7 +42,7 @@ export class Observer {
   queued(task: Task): void {
     this.due(task, task.settings.delayMs);
     // Released, and dropped in the same moment: a duplicate, or too late for the shutdown.
-    if (task.outcome === undefined) {
+    if (!task.isOver) {
       this.events.emit('queued', task, {});
     }
   }
@@ -96,12 +96,12 @@ export class Observer {
     this.events.emit('cancelled', task, {});
   }
 
-  abandoned(task: Task): void {
+  abandoned(task: Task, isKept: boolean): void {
     const { attempts } = task;
     this.stats.settled(task, 'abandoned');
     task.settle({ status: 'abandoned', attempts });
     this.records.remember(task);
-    this.log.abandoned(task);
+    this.log.abandoned(task, isKept);
     this.events.emit('abandoned', task, {});
   }
 

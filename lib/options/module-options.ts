@@ -1,4 +1,5 @@
 import type { Duration } from '../task/duration.js';
+import type { EngineFactory, QueueLimits } from '../engine/engine.js';
 import type { TaskOptions } from '../task/task-options.js';
 
 /** What a queue or the module may set for all of its tasks. */
@@ -23,6 +24,8 @@ export interface QueueOptions extends TaskDefaults {
    * @default 'reject'
    */
   overflow?: 'reject' | 'drop-oldest';
+  /** Who keeps the tasks of this queue. @default the module's */
+  engine?: EngineFactory;
 }
 
 /** See `QueueOptions.rateLimit`. */
@@ -31,6 +34,17 @@ export interface RateLimitOptions {
   max: number;
   /** Within any span of this length. */
   per: Duration;
+}
+
+/**
+ * Context for tasks that run in another process than the one which added them; in the same one the
+ * async context itself is there.
+ */
+export interface CarryOptions {
+  /** Called where a task is added; returns what JSON can hold. */
+  capture(): unknown;
+  /** Called around each attempt of a task that came from the store: must return `run()`. */
+  restore<T>(carried: unknown, run: () => T): T;
 }
 
 /** How the tasks of one request relate to each other. */
@@ -60,6 +74,10 @@ export interface BackgroundTasksOptions extends TaskDefaults {
    * @default '10s'
    */
   drainTimeout?: Duration;
+  /** Who keeps the tasks: `journal(…)` for a store on this machine. @default the memory of the process */
+  engine?: EngineFactory;
+  /** What goes with a stored task besides its arguments, a trace or a tenant. @default nothing */
+  carry?: CarryOptions;
   /** How many settled tasks are remembered for each status. @default 1_000 */
   remember?: number;
   /**
@@ -72,13 +90,8 @@ export interface BackgroundTasksOptions extends TaskDefaults {
 }
 
 /** A queue's limits, filled in. */
-export interface QueueSettings {
-  readonly name: string;
-  readonly concurrency: number;
-  readonly concurrencyPerKey: number;
-  readonly rateLimit: { readonly max: number; readonly perMs: number } | undefined;
-  readonly maxPending: number;
-  readonly overflow: 'reject' | 'drop-oldest';
+export interface QueueSettings extends QueueLimits {
+  readonly engine: EngineFactory | undefined;
 }
 
 /** {@link RequestOptions}, filled in. */

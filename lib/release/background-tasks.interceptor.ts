@@ -11,6 +11,7 @@ import { Observable, type Subscriber, type Subscription } from 'rxjs';
 import type { Collection } from '../collect/collection.js';
 import { attachCollection, findCollection } from '../collect/find-collection.js';
 import { QueueFullError } from '../errors/queue-full.error.js';
+import { StoreUnavailableError } from '../errors/storage.errors.js';
 import { ambient } from '../task/ambient.js';
 import { Release } from './release.js';
 
@@ -71,13 +72,21 @@ function followHandler(
       isOver = true;
       askToRetryLater(error, collection.response);
       const stored = release.end(collection, false);
-      after(stored, () => subscriber.error(error), subscriber);
+      const fail = (): void => subscriber.error(error);
+      after(stored, fail, fail);
     },
     complete: () => {
       isOver = true;
       // The response is sent on completion: it waits for the tasks to be stored.
       const stored = release.end(collection, true);
-      after(stored, () => subscriber.complete(), subscriber);
+      after(
+        stored,
+        () => subscriber.complete(),
+        (reason) => {
+          askToRetryLater(reason, collection.response);
+          subscriber.error(reason);
+        },
+      );
     },
   });
   subscription.add(() => {
@@ -92,18 +101,19 @@ function followHandler(
 function after(
   stored: Promise<void> | void,
   goOn: () => void,
-  subscriber: Subscriber<unknown>,
+  giveUp: (error: unknown) => void,
 ): void {
   if (stored === undefined) {
     goOn();
   } else {
-    stored.then(goOn, (error: unknown) => subscriber.error(error));
+    stored.then(goOn, giveUp);
   }
 }
 
 /** Nest answers a full queue with 503; when to come back is for the header to say. */
 function askToRetryLater(error: unknown, response: object | undefined): void {
-  if (error instanceof QueueFullError && response !== undefined) {
+  const isTemporary = error instanceof QueueFullError || error instanceof StoreUnavailableError;
+  if (isTemporary && response !== undefined) {
     const { raw = response } = response as { raw?: object };
     const { headersSent, setHeader } = raw as Partial<ServerResponse>;
     if (!headersSent) {

@@ -4,6 +4,7 @@ import type { MethodIntake } from './ambient.js';
 import type { LogLines } from './log-lines.js';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { ProcessReading } from './process-usage.js';
+import type { StoredCall } from './stored-call.js';
 import type { TaskDefinition } from './task-registry.js';
 import type { TaskSettings } from './task-options.js';
 
@@ -29,6 +30,8 @@ export interface Interruptible {
 
 /** Tasks of which each needs the ones before it. */
 export interface Chain {
+  /** Set where the chain has to be found again in a store. */
+  id?: string;
   isBroken: boolean;
 }
 
@@ -74,6 +77,14 @@ export class Task {
   followers: Task[] | undefined = undefined;
   /** The one that it follows. */
   leader: Task | undefined = undefined;
+  /** How the call is written down, where it is. */
+  stored: StoredCall | undefined = undefined;
+  /** It was added by another process, or an earlier one: its async context is gone. */
+  isFromStore = false;
+  /** It has settled as far as its engine is concerned; `outcome` follows once that is recorded. */
+  isOver = false;
+  /** That it has settled by completing. */
+  hasCompleted = false;
   /** Where it waits, if it does: a lane, or for its time. Owned by the engine. */
   place: Place | undefined = undefined;
   private mintedId: string | undefined = undefined;
@@ -140,7 +151,17 @@ export class Task {
     const { home, name, settings, fn, target, args, definition, keys } = this;
     const task = new Task(home, name, settings, fn, target, args, definition, now, keys);
     task.mintedId = this.id;
+    task.stored = this.stored;
     return task;
+  }
+
+  /** Takes over the id of a task that comes back from a store, and how far it had come. */
+  comeBack(id: string, attempts: number, stored: StoredCall): void {
+    this.mintedId = id;
+    this.attempts = attempts;
+    this.stored = stored;
+    this.isCommitted = true;
+    this.isFromStore = true;
   }
 
   /**
@@ -161,6 +182,7 @@ export class Task {
 
   /** Records the end: the outcome first, then whoever waits for it. */
   settle(outcome: Outcome): void {
+    this.isOver = true;
     this.outcome = outcome;
     this.status = outcome.status;
     this.context = undefined;

@@ -19,7 +19,7 @@ describe('the memory engine', () => {
     await clock.advance(1e6);
     expect(body).not.toHaveBeenCalled();
     expect(handle.status).toBe('queued');
-    engine.start();
+    engine.start(kit.release);
     await clock.settle();
     expect(handle.status).toBe('completed');
   });

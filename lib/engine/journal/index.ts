@@ -1,0 +1,1 @@
+export { journal, type JournalOptions } from './journal.js';
