@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { JournalError, MissingPeerError } from '../../errors/storage.errors.js';
+import { GroupCommit } from './group-commit.js';
 import { problemOfFile } from './journal-file.js';
 import { JournalLock, type OwnerEntry } from './journal-lock.js';
 import { FORMAT, type JournalRecord } from './journal-record.js';
@@ -12,11 +13,16 @@ interface Meta {
   readonly owner: string;
 }
 
+interface OpenedJournal {
+  readonly records: Database<JournalRecord, string>;
+  readonly group: GroupCommit;
+}
+
 /** The journal on disk: records by task id, in an LMDB environment that this process owns. */
 export class JournalStore {
   private lock: JournalLock | undefined;
   private root: RootDatabase<unknown, string> | undefined;
-  private records: Database<JournalRecord, string> | undefined;
+  private journal: OpenedJournal | undefined;
 
   constructor(private readonly folder: string) {}
 
@@ -45,7 +51,8 @@ export class JournalStore {
       if (meta.get('format') === undefined) {
         meta.putSync('format', FORMAT);
       }
-      this.records = this.root.openDB<JournalRecord, string>({ name: 'tasks' });
+      const records = this.root.openDB<JournalRecord, string>({ name: 'tasks' });
+      this.journal = { records, group: new GroupCommit(records) };
     } catch (error) {
       await this.lock?.free();
       await this.root?.close();
@@ -56,7 +63,7 @@ export class JournalStore {
   /** @throws JournalError where it is damaged */
   all(): JournalRecord[] {
     try {
-      return [...this.opened.getRange()].map(({ value }) => value);
+      return [...this.opened.records.getRange()].map(({ value }) => value);
     } catch (error) {
       throw error instanceof JournalError ? error : this.unusable(error);
     }
@@ -64,53 +71,40 @@ export class JournalStore {
 
   /** Resolves when the records are on disk: the flush is shared by all who wait for one. */
   async writeThrough(records: readonly JournalRecord[]): Promise<void> {
-    const { opened } = this;
-    const [only, ...others] = records;
-    if (only === undefined) {
-      return;
-    }
-    const written =
-      others.length === 0
-        ? opened.put(only.id, only)
-        : opened.batch(() => {
-            for (const record of records) {
-              void opened.put(record.id, record);
-            }
-          });
-    // Asked for now: later there may be another flush to wait for.
-    await Promise.all([handled(written), opened.flushed]);
+    await this.opened.group.add(
+      records.map((record) => [record.id, record]),
+      true,
+    );
   }
 
   /** Resolves when a crash of the process would not lose it; one of the machine might. */
   async write(record: JournalRecord): Promise<void> {
-    await handled(this.opened.put(record.id, record));
+    await this.opened.group.add([[record.id, record]], false);
   }
 
   async remove(id: string): Promise<void> {
-    await handled(this.opened.remove(id));
+    await this.opened.group.add([[id, undefined]], false);
   }
 
-  /** Resolves when what was written before is on disk: never, where the disk did not take it. */
-  async flush(): Promise<void> {
-    await this.root?.flushed;
-  }
-
+  /** What was written before is on disk then. */
   async close(): Promise<void> {
+    await this.journal?.group.settled();
+    await this.root?.flushed;
     await this.lock?.free();
     await this.root?.close();
     this.root = undefined;
-    this.records = undefined;
+    this.journal = undefined;
   }
 
   private get file(): string {
     return join(this.folder, 'tasks.mdb');
   }
 
-  private get opened(): Database<JournalRecord, string> {
-    if (this.records === undefined) {
+  private get opened(): OpenedJournal {
+    if (this.journal === undefined) {
       throw new JournalError(this.folder, 'is not open.');
     }
-    return this.records;
+    return this.journal;
   }
 
   private checkFormat(format: number | string | undefined): void {
@@ -156,15 +150,4 @@ function ownerEntry(meta: Database<Meta[keyof Meta], keyof Meta>): OwnerEntry {
         return true;
       }),
   };
-}
-
-/** A failed commit has its cause in a promise of its own, which nobody must leave unhandled. */
-async function handled(written: Promise<boolean>): Promise<void> {
-  try {
-    await written;
-  } catch (error) {
-    const { commitError } = error as { commitError?: Promise<never> };
-    const cause = await commitError?.catch((reason: unknown) => reason);
-    throw new Error(`the disk did not take it: ${String(cause ?? error)}`, { cause: error });
-  }
 }

@@ -84,7 +84,6 @@ export class JournalEngine extends MemoryEngine {
     await super.close();
     const { commitTimeoutMs, path } = this.settings;
     try {
-      await within(this.time, commitTimeoutMs, this.store.flush());
       await within(this.time, commitTimeoutMs, this.store.close());
     } catch (error) {
       this.logger.error(`The journal ${path} could not be closed: ${String(error)}`);

@@ -1,0 +1,130 @@
+// One measurement of one variant, in a process of its own:
+//   measure.mjs requests|tasks|process bare|memory|journal|bullmq <folder> <redis port> <seconds> <count>
+// Prints a number: how many a second.
+import { randomUUID } from 'node:crypto';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import autocannon from 'autocannon';
+import { Queue, Worker } from 'bullmq';
+import { TaskRunner } from '../../dist/index.js';
+import { CONCURRENCY, Jobs, moduleOf, QUEUE_NAME } from './application.mjs';
+
+const [what, variant, folder, redisPort, seconds, count] = process.argv.slice(2);
+const IN_FLIGHT = 50;
+const KEEP = { removeOnComplete: true, removeOnFail: 1_000 };
+const connection = { host: '127.0.0.1', port: Number(redisPort) };
+
+const measurements = { requests, tasks, process: processing };
+const perSecond = await measurements[what]();
+process.stdout.write(`${Math.round(perSecond)}\n`, () => process.exit());
+
+/** Requests that add one task each, answered when it is stored. */
+async function requests() {
+  const add = variant === 'bare' ? () => undefined : await adder();
+  const app = await NestFactory.create(moduleOf(variant, folder, add), new FastifyAdapter(), {
+    logger: ['error'],
+  });
+  await app.listen(0, '127.0.0.1');
+  const url = `http://127.0.0.1:${app.getHttpServer().address().port}`;
+  const fire = (duration) =>
+    autocannon({ url, method: 'POST', connections: IN_FLIGHT, duration, workers: 1 });
+  await fire(2);
+  const { non2xx, errors, requests: done } = await fire(Number(seconds));
+  if (non2xx + errors > 0) {
+    throw new Error(`${non2xx} answers were not 2xx, ${errors} failed.`);
+  }
+  return done.average;
+}
+
+/** The same without HTTP: 50 callers, each adds the next when its last is stored. */
+async function tasks() {
+  const app = await NestFactory.createApplicationContext(
+    moduleOf(variant, folder, () => undefined),
+    { logger: ['error'] },
+  );
+  const jobs = app.get(Jobs);
+  const add = await adder();
+  const run = async (total) => {
+    let left = total;
+    const startedAt = performance.now();
+    await Promise.all(
+      Array.from({ length: IN_FLIGHT }, async () => {
+        while (left > 0) {
+          left -= 1;
+          await add(jobs);
+        }
+      }),
+    );
+    return (total / (performance.now() - startedAt)) * 1_000;
+  };
+  await run(2_000);
+  return run(Number(count));
+}
+
+/** From a full queue to an empty one. */
+async function processing() {
+  return variant === 'bullmq' ? processBullMq() : processOurs();
+}
+
+async function processOurs() {
+  const app = await NestFactory.createApplicationContext(
+    moduleOf(variant, folder, () => undefined),
+    { logger: ['error'] },
+  );
+  const jobs = app.get(Jobs);
+  const runner = app.get(TaskRunner);
+  const burst = async (total) => {
+    await runner.pause();
+    for (let added = 0; added < total; added += 1_000) {
+      await Promise.all(Array.from({ length: 1_000 }, () => jobs.noop(randomUUID())));
+    }
+    const startedAt = performance.now();
+    await runner.resume();
+    await runner.whenIdle();
+    return (total / (performance.now() - startedAt)) * 1_000;
+  };
+  await burst(1_000);
+  return burst(Number(count));
+}
+
+async function processBullMq() {
+  const queue = new Queue(QUEUE_NAME, { connection });
+  await queue.obliterate({ force: true });
+  const total = Number(count);
+  for (let added = 0; added < total; added += 1_000) {
+    await queue.addBulk(
+      Array.from({ length: 1_000 }, () => ({ name: 'noop', data: [randomUUID()], opts: KEEP })),
+    );
+  }
+  let done = 0;
+  const worker = new Worker(QUEUE_NAME, async () => undefined, {
+    connection,
+    concurrency: CONCURRENCY,
+    autorun: false,
+  });
+  const finished = new Promise((resolve) => {
+    worker.on('completed', () => {
+      done += 1;
+      if (done === total) {
+        resolve();
+      }
+    });
+  });
+  await worker.waitUntilReady();
+  const startedAt = performance.now();
+  void worker.run();
+  await finished;
+  return (total / (performance.now() - startedAt)) * 1_000;
+}
+
+/** Adds one task and resolves when it is stored. */
+async function adder() {
+  if (variant !== 'bullmq') {
+    return (jobs) => jobs.noop(randomUUID());
+  }
+  const queue = new Queue(QUEUE_NAME, { connection });
+  await queue.waitUntilReady();
+  return async () => {
+    await queue.add('noop', [randomUUID()], KEEP);
+  };
+}
