@@ -56,8 +56,9 @@ try {
         ];
         const { stdout } = await run(process.execPath, args, { timeout: 300_000 });
         const key = `${what} ${variant}`;
-        results.set(key, [...(results.get(key) ?? []), Number(stdout)]);
-        process.stderr.write(`round ${round} of ${rounds}: ${key} ${stdout.trim()}/s\n`);
+        const result = JSON.parse(stdout);
+        results.set(key, [...(results.get(key) ?? []), result]);
+        process.stderr.write(`round ${round} of ${rounds}: ${key} ${figure(result.perSecond)}/s\n`);
       }
     }
   }
@@ -71,20 +72,33 @@ const load = loadavg()[0]?.toFixed(1);
 console.log(
   `\nNode.js ${process.version}, ${cpus().length} cores, load ${load} at the end, ${rounds} rounds, medians\n`,
 );
-console.log('| what | variant | a second | ratio to raw BullMQ on Redis |');
-console.log('| --- | --- | --: | --: |');
+console.log(
+  '| what | variant | a second | ratio to raw BullMQ | CPU µs each, without the server |',
+);
+console.log('| --- | --- | --: | --: | --: |');
 for (const [what, variants] of Object.entries(VARIANTS)) {
   for (const variant of variants) {
     const all = results.get(`${what} ${variant}`);
     if (all !== undefined) {
       const peers = results.get(`${what} bullmq`);
-      const ratio = peers && median(all.map((perSecond, round) => perSecond / peers[round]));
+      const ratios = all.map(({ perSecond }, round) => perSecond / peers?.[round].perSecond);
       const name = variant === 'bullmq' ? 'raw BullMQ on Redis' : variant;
-      console.log(
-        `| ${TITLES[what]} | ${name} | ${median(all).toLocaleString('en')} | ${ratio?.toFixed(2) ?? '–'} |`,
-      );
+      const cells = [
+        TITLES[what],
+        name,
+        figure(median(all.map(({ perSecond }) => perSecond))),
+        figure(median(ratios), 2),
+        figure(median(all.map(({ cpuMicros }) => cpuMicros))),
+      ];
+      console.log(`| ${cells.join(' | ')} |`);
     }
   }
+}
+
+function figure(number, digits = 0) {
+  return Number.isFinite(number)
+    ? number.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits })
+    : '–';
 }
 
 function median(numbers) {

@@ -11,15 +11,17 @@ export const QUEUE_NAME = 'bench';
 /** For tasks of ours: what the no-op has to do is to be counted. */
 export class Jobs {
   done = 0;
-  onDone = () => undefined;
 
-  noop(_id) {
+  async noop(_id) {
     this.done += 1;
-    this.onDone(this.done);
   }
 }
 decorate(Jobs.prototype, 'noop', Background());
 Injectable()(Jobs);
+
+// oxlint-disable-next-line typescript/no-extraneous-class -- what it is made of differs by variant
+class AppModule {}
+Module({})(AppModule);
 
 /** @returns what a variant's module imports */
 export function importsOf(variant, folder) {
@@ -48,9 +50,12 @@ export function moduleOf(variant, folder, add) {
   Inject(Jobs)(Api, undefined, 0);
   decorate(Api.prototype, 'post', Post());
   Controller()(Api);
-  class AppModule {}
-  Module({ imports: importsOf(variant, folder), controllers: [Api], providers: [Jobs] })(AppModule);
-  return AppModule;
+  return {
+    module: AppModule,
+    imports: importsOf(variant, folder),
+    controllers: [Api],
+    providers: [Jobs],
+  };
 }
 
 function decorate(prototype, key, decorator) {

@@ -1,11 +1,16 @@
 import type { Database } from 'lmdb';
 import type { JournalRecord } from './journal-record.js';
 
-interface Entry {
-  /** By id, in order; `undefined` removes. */
-  readonly changes: readonly (readonly [id: string, record: JournalRecord | undefined])[];
+/** All of it happens or nothing. */
+interface Change {
+  readonly put?: readonly JournalRecord[];
+  readonly remove?: JournalRecord;
   /** It waits for the disk; else a crash of the process alone must not lose it. */
   readonly isFlushed: boolean;
+}
+
+interface Entry {
+  readonly change: Change;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -19,16 +24,16 @@ export class GroupCommit {
   private waiting: Entry[] = [];
   private underWay: Promise<void> | undefined;
 
-  constructor(private readonly records: Database<JournalRecord, string>) {}
+  constructor(private readonly records: Database<JournalRecord, number>) {}
 
   /**
-   * Makes all the changes or none.
+   * Resolves when it is written.
    *
    * @throws Error where the disk does not take them
    */
-  add(changes: Entry['changes'], isFlushed: boolean): Promise<void> {
+  add(change: Change): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ changes, isFlushed, resolve, reject });
+      this.waiting.push({ change, resolve, reject });
       this.underWay ??= this.writeAll();
     });
   }
@@ -51,34 +56,44 @@ export class GroupCommit {
 
   /** Resolves with the commit; its flush is not waited for here, so that the next may go on. */
   private async write(entries: readonly Entry[]): Promise<void> {
-    const rejectAll = (error: unknown): void => entries.forEach(({ reject }) => reject(error));
     try {
-      const committed = this.records.batch(() => {
-        for (const { changes } of entries) {
-          for (const [id, record] of changes) {
-            void (record === undefined ? this.records.remove(id) : this.records.put(id, record));
-          }
-        }
-      });
-      // Asked for now: later there may be another flush to wait for.
-      const flushed = entries.some(({ isFlushed }) => isFlushed)
-        ? Promise.all([committed, this.records.flushed])
-        : undefined;
-      flushed?.then(
-        () => entries.forEach(({ isFlushed, resolve }) => void (isFlushed && resolve())),
-        () => undefined,
+      const committed = this.records.batch(() =>
+        entries.forEach(({ change }) => this.apply(change)),
       );
+      const unflushed = entries.filter(({ change }) => !change.isFlushed);
+      if (unflushed.length < entries.length) {
+        // Asked for now: later there may be another flush to wait for.
+        Promise.all([committed, this.records.flushed]).then(
+          () => entries.forEach(({ change, resolve }) => void (change.isFlushed && resolve())),
+          () => undefined,
+        );
+      }
       await committed;
-      entries.forEach(({ isFlushed, resolve }) => void (isFlushed || resolve()));
-    } catch (error) {
-      rejectAll(await causeOf(error));
+      unflushed.forEach(({ resolve }) => resolve());
+    } catch (failure) {
+      const error = await causeOf(failure);
+      entries.forEach(({ reject }) => reject(error));
+    }
+  }
+
+  private apply({ put = [], remove }: Change): void {
+    for (const record of put) {
+      void this.records.put(record.order, record);
+    }
+    if (remove !== undefined) {
+      void this.records.remove(remove.order);
     }
   }
 }
 
 /** A failed commit has its cause in a promise of its own, which nobody must leave unhandled. */
-async function causeOf(error: unknown): Promise<Error> {
-  const { commitError } = error as { commitError?: Promise<never> };
-  const cause = await commitError?.catch((reason: unknown) => reason);
-  return new Error(`the disk did not take it: ${String(cause ?? error)}`, { cause: error });
+async function causeOf(failure: unknown): Promise<Error> {
+  const { commitError } = failure as { commitError?: Promise<never> };
+  let cause = failure;
+  try {
+    await commitError;
+  } catch (reason) {
+    cause = reason;
+  }
+  return new Error(`the disk did not take it: ${String(cause)}`, { cause });
 }

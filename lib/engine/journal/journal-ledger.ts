@@ -4,9 +4,9 @@ import type { Task } from '../../task/task.js';
 import type { Ledger } from '../memory/ledger.js';
 import type { JournalRecord } from './journal-record.js';
 import type { JournalStore } from './journal-store.js';
-import { within } from './within.js';
+import type { Patience } from './patience.js';
 
-/** Keeps the journal in step with its tasks. No write is waited for longer than `timeoutMs`. */
+/** Keeps the journal in step with its tasks. */
 export class JournalLedger implements Ledger {
   private readonly records = new Map<string, JournalRecord>();
   /** Given up: their records stay, until somebody retries them. */
@@ -15,7 +15,7 @@ export class JournalLedger implements Ledger {
 
   constructor(
     private readonly store: JournalStore,
-    private readonly timeoutMs: number,
+    private readonly patience: Patience,
     private readonly clock: Clock,
     private readonly logger: LoggerService,
   ) {}
@@ -28,7 +28,7 @@ export class JournalLedger implements Ledger {
   async commit(tasks: readonly Task[], group: string | undefined): Promise<void> {
     const records = tasks.map((task) => this.recordOf(task, group));
     try {
-      await within(this.clock, this.timeoutMs, this.store.writeThrough(records));
+      await this.patience.wait(this.store.writeThrough(records));
       records.forEach(({ id }) => this.dead.delete(id));
     } catch (error) {
       // What may have been written all the same must not run: the client was told that it failed.
@@ -52,10 +52,12 @@ export class JournalLedger implements Ledger {
 
   /** The task will not be released. One that was retried is again what it was before. */
   forget(id: string): void {
-    if (this.records.delete(id)) {
+    const record = this.records.get(id);
+    if (record !== undefined) {
+      this.records.delete(id);
       const dead = this.dead.get(id);
-      const written = dead === undefined ? this.store.remove(id) : this.store.write(dead);
-      void this.attend(id, written).catch(() => undefined);
+      const written = dead === undefined ? this.store.remove(record) : this.store.write(dead);
+      this.attend(id, written).catch(() => undefined);
     }
   }
 
@@ -69,23 +71,22 @@ export class JournalLedger implements Ledger {
   }
 
   /** It did not die: this start does not count. */
-  async kept({ id, name }: Task): Promise<void> {
+  kept({ id, name }: Task): Promise<void> {
     const record = this.records.get(id);
     this.records.delete(id);
-    if (record !== undefined && record.starts > 0) {
-      await this.attend(name, this.store.write({ ...record, starts: 0 }));
-    }
+    return record !== undefined && record.starts > 0
+      ? this.attend(name, this.store.write({ ...record, starts: 0 }))
+      : WRITTEN;
   }
 
-  async settled({ id, name }: Task): Promise<void> {
+  settled({ id, name }: Task): Promise<void> {
     const dead = this.dead.get(id);
     const record = this.records.get(id);
     this.records.delete(id);
     if (dead !== undefined) {
-      await (record?.isDead ? undefined : this.attend(name, this.store.write(dead)));
-    } else if (record !== undefined) {
-      await this.attend(name, this.store.remove(id));
+      return record?.isDead ? WRITTEN : this.attend(name, this.store.write(dead));
     }
+    return record === undefined ? WRITTEN : this.attend(name, this.store.remove(record));
   }
 
   private recordOf(task: Task, group: string | undefined): JournalRecord {
@@ -94,8 +95,6 @@ export class JournalLedger implements Ledger {
       throw new Error(`Task "${name}" was not written down when it was added.`);
     }
     const now = this.clock.now();
-    // Over restarts too, as long as the clock of the machine does not go back.
-    this.lastOrder = Math.max(this.lastOrder + 1, Math.floor(now) * 1_000);
     if (chain !== undefined) {
       chain.id ??= id;
     }
@@ -107,7 +106,8 @@ export class JournalLedger implements Ledger {
       addedAt,
       attempts,
       group: group ?? chain?.id ?? id,
-      order: this.lastOrder,
+      // A dead task that is retried takes the place of its old record.
+      order: this.dead.get(id)?.order ?? this.nextOrder(now),
       chain: chain?.id,
       dueAt: now + settings.delayMs,
       starts: 0,
@@ -117,25 +117,32 @@ export class JournalLedger implements Ledger {
     return record;
   }
 
-  private async rewrite(
-    task: Task,
+  /** Grows over restarts too, as long as the clock of the machine does not go back. */
+  private nextOrder(now: number): number {
+    this.lastOrder = Math.max(this.lastOrder + 1, Math.floor(now) * 1_000);
+    return this.lastOrder;
+  }
+
+  private rewrite(
+    { id, name }: Task,
     change: (record: JournalRecord) => Partial<JournalRecord>,
   ): Promise<void> {
-    const record = this.records.get(task.id);
-    if (record !== undefined) {
-      const changed = { ...record, ...change(record) };
-      this.records.set(task.id, changed);
-      await this.attend(task.name, this.store.write(changed));
+    const record = this.records.get(id);
+    if (record === undefined) {
+      return WRITTEN;
     }
+    const changed = { ...record, ...change(record) };
+    this.records.set(id, changed);
+    return this.attend(name, this.store.write(changed));
   }
 
   /** @throws what the store did, once it is in the log */
-  private async attend(subject: string, written: Promise<void>): Promise<void> {
-    try {
-      await within(this.clock, this.timeoutMs, written);
-    } catch (error) {
+  private attend(subject: string, written: Promise<void>): Promise<void> {
+    return this.patience.wait(written).catch((error: unknown) => {
       this.logger.error(`The journal could not be written for ${subject}: ${String(error)}`);
       throw error;
-    }
+    });
   }
 }
+
+const WRITTEN = Promise.resolve();

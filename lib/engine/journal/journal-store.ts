@@ -14,11 +14,11 @@ interface Meta {
 }
 
 interface OpenedJournal {
-  readonly records: Database<JournalRecord, string>;
+  readonly records: Database<JournalRecord, number>;
   readonly group: GroupCommit;
 }
 
-/** The journal on disk: records by task id, in an LMDB environment that this process owns. */
+/** The journal on disk: records by their order, in an LMDB environment that this process owns. */
 export class JournalStore {
   private lock: JournalLock | undefined;
   private root: RootDatabase<unknown, string> | undefined;
@@ -51,7 +51,7 @@ export class JournalStore {
       if (meta.get('format') === undefined) {
         meta.putSync('format', FORMAT);
       }
-      const records = this.root.openDB<JournalRecord, string>({ name: 'tasks' });
+      const records = this.root.openDB<JournalRecord, number>({ name: 'tasks' });
       this.journal = { records, group: new GroupCommit(records) };
     } catch (error) {
       await this.lock?.free();
@@ -60,7 +60,7 @@ export class JournalStore {
     }
   }
 
-  /** @throws JournalError where it is damaged */
+  /** In the order in which they were added. @throws JournalError where it is damaged */
   all(): JournalRecord[] {
     try {
       return [...this.opened.records.getRange()].map(({ value }) => value);
@@ -71,19 +71,16 @@ export class JournalStore {
 
   /** Resolves when the records are on disk: the flush is shared by all who wait for one. */
   async writeThrough(records: readonly JournalRecord[]): Promise<void> {
-    await this.opened.group.add(
-      records.map((record) => [record.id, record]),
-      true,
-    );
+    await this.opened.group.add({ put: records, isFlushed: true });
   }
 
   /** Resolves when a crash of the process would not lose it; one of the machine might. */
   async write(record: JournalRecord): Promise<void> {
-    await this.opened.group.add([[record.id, record]], false);
+    await this.opened.group.add({ put: [record], isFlushed: false });
   }
 
-  async remove(id: string): Promise<void> {
-    await this.opened.group.add([[id, undefined]], false);
+  async remove(record: JournalRecord): Promise<void> {
+    await this.opened.group.add({ remove: record, isFlushed: false });
   }
 
   /** What was written before is on disk then. */

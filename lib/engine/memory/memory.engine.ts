@@ -248,22 +248,23 @@ export class MemoryEngine implements Engine {
     if (this.ledger === undefined) {
       this.worker.attempt(task, this.conclude);
     } else {
-      void this.attemptOnceRecorded(task, this.ledger);
+      this.attemptOnceRecorded(task, this.ledger);
     }
   }
 
-  private async attemptOnceRecorded(task: Task, ledger: Ledger): Promise<void> {
-    try {
-      await Promise.all(membersOf(task).map((member) => ledger.starting(member)));
-    } catch (error) {
+  private attemptOnceRecorded(task: Task, ledger: Ledger): void {
+    const recorded =
+      task.followers === undefined
+        ? ledger.starting(task)
+        : Promise.all(membersOf(task).map((member) => ledger.starting(member)));
+    recorded.then(
+      () =>
+        this.state === 'open'
+          ? this.worker.attempt(task, this.conclude)
+          : this.conclude(task, this.abandoned),
       // What the disk does not take now, it may take later; until then the task is not lost.
-      return this.conclude(task, { kind: 'retry', delayMs: RECORD_AGAIN_MS, error });
-    }
-    if (this.state === 'open') {
-      this.worker.attempt(task, this.conclude);
-    } else {
-      this.conclude(task, this.abandoned);
-    }
+      (error: unknown) => this.conclude(task, { kind: 'retry', delayMs: RECORD_AGAIN_MS, error }),
+    );
   }
 
   private readonly conclude = (task: Task, verdict: Verdict): void => {
@@ -320,16 +321,18 @@ export class MemoryEngine implements Engine {
       this.tell(task, end);
     } else {
       // A record that could not be removed means one more run after the next start: at least once.
-      void this.tellOnceRecorded(task, end, recorded);
+      this.tellOnceRecorded(task, end, recorded);
     }
     return successor;
   }
 
-  private async tellOnceRecorded(task: Task, end: End, recorded: Promise<void>): Promise<void> {
+  private tellOnceRecorded(task: Task, end: End, recorded: Promise<void>): void {
     this.recording += 1;
-    await recorded.catch(ignore);
-    this.recording -= 1;
-    this.tell(task, end);
+    const tell = (): void => {
+      this.recording -= 1;
+      this.tell(task, end);
+    };
+    recorded.then(tell, tell);
   }
 
   /** Recorded: now it is announced. */
