@@ -22,11 +22,19 @@ export {
   UnknownTaskError,
 } from './errors/misuse.errors.js';
 export { QueueFullError } from './errors/queue-full.error.js';
+export {
+  JournalError,
+  MissingPeerError,
+  NotStorableError,
+  StoreUnavailableError,
+  TaskCrashedError,
+} from './errors/storage.errors.js';
 export type { TaskEvent } from './observe/task-event.js';
 export type { TaskInfo } from './observe/task-info.js';
 export type { DurationStats, TaskCounts, TaskFigures } from './observe/task-stats.js';
 export type {
   BackgroundTasksOptions,
+  CarryOptions,
   QueueOptions,
   RateLimitOptions,
   RequestOptions,
