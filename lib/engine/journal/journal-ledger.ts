@@ -11,11 +11,14 @@ export class JournalLedger implements Ledger {
   private readonly records = new Map<string, JournalRecord>();
   /** Given up: their records stay, until somebody retries them. */
   private readonly dead = new Map<string, JournalRecord>();
+  /** Their next start is in their record. */
+  private readonly counted = new Set<string>();
   private lastOrder = 0;
 
   constructor(
     private readonly store: JournalStore,
     private readonly patience: Patience,
+    private readonly maxStarts: number,
     private readonly clock: Clock,
     private readonly logger: LoggerService,
   ) {}
@@ -54,26 +57,32 @@ export class JournalLedger implements Ledger {
   forget(id: string): void {
     const record = this.records.get(id);
     if (record !== undefined) {
-      this.records.delete(id);
+      this.letGo(id);
       const dead = this.dead.get(id);
       const written = dead === undefined ? this.store.remove(record) : this.store.write(dead);
       this.attend(id, written).catch(() => undefined);
     }
   }
 
-  starting(task: Task): Promise<void> {
-    return this.rewrite(task, ({ starts }) => ({ starts: starts + 1 }));
+  /**
+   * What this process has written last says already that it starts: see {@link firstStart}. Only what
+   * a former one has left is written anew.
+   */
+  starting(task: Task): Promise<void> | void {
+    const { id } = task;
+    const isCounted = this.counted.delete(id);
+    return isCounted ? undefined : this.rewrite(task, ({ starts }) => ({ starts: starts + 1 }));
   }
 
   retrying(task: Task, dueAt: number): Promise<void> {
     const { attempts } = task;
-    return this.rewrite(task, () => ({ attempts, dueAt, starts: 0 }));
+    return this.rewrite(task, () => ({ attempts, dueAt, starts: this.firstStart(task.id) }));
   }
 
   /** It did not die: this start does not count. */
   kept({ id, name }: Task): Promise<void> {
     const record = this.records.get(id);
-    this.records.delete(id);
+    this.letGo(id);
     return record !== undefined && record.starts > 0
       ? this.attend(name, this.store.write({ ...record, starts: 0 }))
       : WRITTEN;
@@ -82,11 +91,16 @@ export class JournalLedger implements Ledger {
   settled({ id, name }: Task): Promise<void> {
     const dead = this.dead.get(id);
     const record = this.records.get(id);
-    this.records.delete(id);
+    this.letGo(id);
     if (dead !== undefined) {
       return record?.isDead ? WRITTEN : this.attend(name, this.store.write(dead));
     }
     return record === undefined ? WRITTEN : this.attend(name, this.store.remove(record));
+  }
+
+  private letGo(id: string): void {
+    this.records.delete(id);
+    this.counted.delete(id);
   }
 
   private recordOf(task: Task, group: string | undefined): JournalRecord {
@@ -110,11 +124,24 @@ export class JournalLedger implements Ledger {
       order: this.dead.get(id)?.order ?? this.nextOrder(now),
       chain: chain?.id,
       dueAt: now + settings.delayMs,
-      starts: 0,
+      starts: this.firstStart(id),
       isDead: false,
     };
     this.records.set(id, record);
     return record;
+  }
+
+  /**
+   * The start of the attempt that follows is counted ahead, in a record that is written anyway: a write
+   * of its own would hold up every attempt. A task that was still waiting when its process died has
+   * one start too many then, which it must be able to afford.
+   */
+  private firstStart(id: string): number {
+    if (this.maxStarts === 1) {
+      return 0;
+    }
+    this.counted.add(id);
+    return 1;
   }
 
   /** Grows over restarts too, as long as the clock of the machine does not go back. */

@@ -28,7 +28,7 @@ export class JournalEngine extends MemoryEngine {
   ) {
     const { clock, logger } = setting;
     const patience = new Patience(clock, settings.commitTimeoutMs);
-    const ledger = new JournalLedger(store, patience, clock, logger);
+    const ledger = new JournalLedger(store, patience, settings.maxStarts, clock, logger);
     super(setting, ledger);
     this.store = store;
     this.journal = ledger;

@@ -245,18 +245,10 @@ export class MemoryEngine implements Engine {
 
   private attempt(task: Task): void {
     setStatus(task, 'running');
-    if (this.ledger === undefined) {
-      this.worker.attempt(task, this.conclude);
-    } else {
-      this.attemptOnceRecorded(task, this.ledger);
+    const recorded = this.recordStart(task);
+    if (recorded === undefined) {
+      return this.worker.attempt(task, this.conclude);
     }
-  }
-
-  private attemptOnceRecorded(task: Task, ledger: Ledger): void {
-    const recorded =
-      task.followers === undefined
-        ? ledger.starting(task)
-        : Promise.all(membersOf(task).map((member) => ledger.starting(member)));
     recorded.then(
       () =>
         this.state === 'open'
@@ -265,6 +257,15 @@ export class MemoryEngine implements Engine {
       // What the disk does not take now, it may take later; until then the task is not lost.
       (error: unknown) => this.conclude(task, { kind: 'retry', delayMs: RECORD_AGAIN_MS, error }),
     );
+  }
+
+  private recordStart(task: Task): Promise<unknown> | void {
+    const { ledger } = this;
+    if (ledger === undefined || task.followers === undefined) {
+      return ledger?.starting(task);
+    }
+    const recorded = membersOf(task).flatMap((member) => ledger.starting(member) ?? []);
+    return recorded.length === 0 ? undefined : Promise.all(recorded);
   }
 
   private readonly conclude = (task: Task, verdict: Verdict): void => {
