@@ -4,6 +4,7 @@ export default {
   testMatch: ['<rootDir>/test/**/*.{spec,e2e-spec}.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
+    '^nestjs-background-tasks/bullmq$': '<rootDir>/lib/engine/bullmq/index.ts',
     '^nestjs-background-tasks$': '<rootDir>/lib/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

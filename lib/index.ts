@@ -22,6 +22,12 @@ export {
   UnknownTaskError,
 } from './errors/misuse.errors.js';
 export { QueueFullError } from './errors/queue-full.error.js';
+export {
+  NotStorableError,
+  StoreUnavailableError,
+  TaskCrashedError,
+  UnsupportedOptionError,
+} from './errors/storage.errors.js';
 export type { TaskEvent } from './observe/task-event.js';
 export type { TaskInfo } from './observe/task-info.js';
 export type { DurationStats, TaskCounts, TaskFigures } from './observe/task-stats.js';

@@ -1,7 +1,6 @@
 import type { DiscoveryService, MetadataScanner, ModuleRef } from '@nestjs/core';
 import { DuplicateModuleError } from '../errors/misuse.errors.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
-import type { MethodIntake } from '../task/ambient.js';
 import { backgroundMethodOf } from '../task/background-method.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { bindToIntake, refuseRoute } from './background.decorator.js';
@@ -17,12 +16,12 @@ export class BackgroundExplorer {
     private readonly moduleRef: ModuleRef,
     private readonly options: ResolvedOptions,
     private readonly registry: TaskRegistry,
-    private readonly intake: MethodIntake,
+    private readonly intake: TaskIntake,
   ) {}
 
   /**
    * @throws DuplicateTaskNameError, BackgroundMethodError (a route), UnknownQueueError,
-   * InvalidOptionError, DuplicateModuleError
+   * InvalidOptionError, UnsupportedOptionError, DuplicateModuleError
    */
   explore(): void {
     const providers = this.discovery.getProviders();
@@ -66,13 +65,15 @@ export class BackgroundExplorer {
     const type = prototype.constructor;
     const member = `${type.name}.${key}`;
     refuseRoute(method as object, member);
+    const settings = this.options.forTask(undefined, background.options);
+    this.intake.checkSupport(settings, `@Background() on ${member}`);
     this.registry.register({
       name: background.options?.name ?? member,
       type,
       member,
       method: background.method,
       declared: background.options,
-      settings: this.options.forTask(undefined, background.options),
+      settings,
       resolveTarget: () => this.resolve(provider),
     });
     return true;

@@ -21,6 +21,8 @@ export type TaskEvent =
   | (OfTask & { readonly type: 'dropped'; readonly reason: DropReason })
   /** It was released: from here on only its queue, its delay and its predecessors hold it up. */
   | (OfTask & { readonly type: 'queued' })
+  /** Its store did not take it, and it is kept in the memory of this process instead. */
+  | (OfTask & { readonly type: 'fell-back' })
   | (OfAttempt & { readonly type: 'started' })
   /** Its body called `currentTask().progress(value)`. */
   | (OfAttempt & { readonly type: 'progress'; readonly value: unknown })

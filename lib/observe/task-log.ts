@@ -55,6 +55,12 @@ export class TaskLog {
     this.logger.error(`${title(task)} was abandoned: the application shut down before it ended`);
   }
 
+  fellBack(task: Task): void {
+    this.logger.warn(
+      `${title(task)} is kept in memory: its store did not take it. It does not survive the process`,
+    );
+  }
+
   overrun(task: Task, reason: Interruption): void {
     this.logger.warn(
       `${title(task)} ${WHAT_STOPPED[reason]}, but its body goes on: it does not heed its signal. ` +

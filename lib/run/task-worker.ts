@@ -50,6 +50,14 @@ export class TaskWorker implements Worker {
     }
   }
 
+  leave(task: Task): void {
+    this.observer.left(task);
+  }
+
+  fallBack(task: Task): void {
+    this.observer.fellBack(task);
+  }
+
   private begin(task: Task): void {
     task.attempts += 1;
     this.observer.started(task);
@@ -76,6 +84,7 @@ export class TaskWorker implements Worker {
       progress: (value: unknown) => {
         task.progress = value;
         observer.progress(task, value);
+        task.home.progressed?.(task);
       },
       log: (message: string) => observer.log.line(task, message),
     });

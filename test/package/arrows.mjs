@@ -32,7 +32,7 @@ const ARROWS = {
   engine: 'task',
   'engine/memory': 'engine task errors',
   'engine/journal': 'engine/memory engine task errors options lmdb',
-  'engine/bullmq': 'engine task errors options bullmq ioredis pg',
+  'engine/bullmq': 'engine/memory engine task errors options bullmq ioredis pg',
   testing: 'index clock @nestjs/testing',
   health: 'index @nestjs/terminus',
   metrics: 'index prom-client @opentelemetry/api',

@@ -1,0 +1,1 @@
+export { bullmq, type BullMQConnection, type BullMQOptions, type PostgresOptions } from './bullmq.js';

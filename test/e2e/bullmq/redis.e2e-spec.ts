@@ -1,0 +1,4 @@
+import { describeWith, redisServer } from '../../support/servers.js';
+import { bullmqSuite } from './engine.suite.js';
+
+describeWith('redis-server', 'BullMQ on Redis', () => bullmqSuite(redisServer));
