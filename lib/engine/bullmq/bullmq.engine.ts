@@ -19,6 +19,7 @@ import { MemoryEngine } from '../memory/memory.engine.js';
 import type { BullMQSettings } from './bullmq-options.js';
 import { Consumer, type ConsumerHost } from './consumer.js';
 import { Idleness } from '../memory/idleness.js';
+import { atMost } from './deadline.js';
 import type { JobStore } from './job-store.js';
 import { openStore } from './open-store.js';
 import { Producer } from './producer.js';
@@ -260,7 +261,10 @@ export class BullMQEngine implements Engine {
         consumer.start();
       }
     }
-    store.listen((id) => this.consumers.forEach((consumer) => consumer.cancel(id)));
+    store.listen(
+      (id) => this.consumers.forEach((consumer) => consumer.cancel(id)),
+      () => this.consumers.forEach((consumer) => void consumer.cancelMarked()),
+    );
   }
 
   async whenIdle(): Promise<void> {
@@ -292,8 +296,8 @@ export class BullMQEngine implements Engine {
     this.interrupt();
     const callOff = this.clock.after(graceMs, () => this.interrupt());
     // A store that is down would be waited for: it finds out by itself that nobody runs them here.
-    const tooLong = new Promise<void>((done) => void this.clock.after(graceMs + RECORD_MS, done));
-    await Promise.race([this.idleness.when(() => this.isIdle), tooLong]);
+    const idle = this.idleness.when(() => this.isIdle);
+    await atMost(this.clock, graceMs + RECORD_MS, idle);
     callOff();
     await memory;
   }
@@ -308,11 +312,8 @@ export class BullMQEngine implements Engine {
       ...[...this.consumers.values()].map((consumer) => consumer.close()),
       this.outside.close(),
     ]);
-    await Promise.race([
-      closing,
-      new Promise<void>((done) => void this.clock.after(RECORD_MS, done)),
-    ]);
-    await this.store.close();
+    await atMost(this.clock, RECORD_MS, closing);
+    await atMost(this.clock, RECORD_MS, this.store.close());
     await this.memory?.close();
     for (const task of this.outside.tasks) {
       // Somebody waits for it, and this process will not know.

@@ -115,8 +115,17 @@ export class Consumer {
     return held !== undefined;
   }
 
-  task(id: string): Task | undefined {
-    return this.held.get(id)?.task;
+  /** Cancels what was marked while nobody here could hear of it. */
+  async cancelMarked(): Promise<void> {
+    for (const { task } of this.held.values()) {
+      const job = await this.host.store
+        .queue(task.queue)
+        .getJob(task.id)
+        .catch(() => undefined);
+      if (job?.data.isCancelled) {
+        this.cancel(task.id);
+      }
+    }
   }
 
   interrupt(): void {

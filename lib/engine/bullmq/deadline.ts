@@ -28,3 +28,15 @@ export class Deadline {
     this.callOff();
   }
 }
+
+/** Resolves when `promise` has, and no later than after `timeoutMs`. */
+export function atMost(clock: Clock, timeoutMs: number, promise: Promise<unknown>): Promise<void> {
+  return new Promise((resolve) => {
+    const callOff = clock.after(timeoutMs, resolve);
+    const done = (): void => {
+      callOff();
+      resolve();
+    };
+    promise.then(done, done);
+  });
+}

@@ -29,8 +29,11 @@ export interface JobStore {
   /** Not running yet. Its commands wait for the store to come back. */
   worker(name: string, process: Process, limits: WorkerLimits): JobWorker;
   events(name: string): QueueEvents;
-  /** Calls `onCancel` with the id of each task that any process cancels while it runs. */
-  listen(onCancel: (id: string) => void): void;
+  /**
+   * @param onCancel is told the id of each task that any process cancels while it runs
+   * @param onGap is called when that begins, and whenever some may have been missed
+   */
+  listen(onCancel: (id: string) => void, onGap: () => void): void;
   tellCancel(id: string): Promise<void>;
   /** Keeps a dedupe key after its job has ended. */
   holdKey(queue: string, dedupeId: string, jobId: string, forMs: number): Promise<void>;

@@ -103,11 +103,13 @@ export class RedisStore implements JobStore {
     return events;
   }
 
-  listen(onCancel: (id: string) => void): void {
-    this.subscriber = this.connect({ maxRetriesPerRequest: null });
-    this.subscriber.on('message', (_channel, id: string) => onCancel(id));
-    // Made again by ioredis whenever the connection is.
-    this.subscriber.subscribe(this.channel).catch(this.errors.report);
+  listen(onCancel: (id: string) => void, onGap: () => void): void {
+    const subscriber = this.connect({ maxRetriesPerRequest: null, autoResubscribe: false });
+    this.subscriber = subscriber;
+    subscriber.on('message', (_channel, id: string) => onCancel(id));
+    subscriber.on('ready', () => {
+      subscriber.subscribe(this.channel).then(onGap, this.errors.report);
+    });
   }
 
   async tellCancel(id: string): Promise<void> {
@@ -120,10 +122,11 @@ export class RedisStore implements JobStore {
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled([...this.made.values()].map((queue) => queue.close()));
+    // What is still waiting to be sent goes with the connections; a store that is down is not waited for.
     for (const connection of [this.client, this.subscriber, ...this.owned]) {
       connection?.disconnect();
     }
+    await Promise.allSettled([...this.made.values()].map((queue) => queue.close()));
   }
 
   private readonly owned: Redis[] = [];

@@ -6,7 +6,9 @@ import type { JobStore } from './job-store.js';
 import { outcomeOf, type StoredEnd, type TaskJob } from './stored-job.js';
 
 /** How often the store is asked about tasks whose events may have been missed, in milliseconds. */
-const ASK_MS = 5_000;
+const ASK_MS = 1_000;
+/** About so many at a time, in turn. */
+const MOST_A_TIME = 100;
 
 /**
  * Waits for tasks that other processes may settle. BullMQ's events tell when to look; they are read
@@ -17,6 +19,7 @@ export class SettledElsewhere {
   private readonly watched = new Map<string, Task>();
   private readonly events = new Map<string, QueueEvents>();
   private callOff: (() => void) | undefined;
+  private isClosed = false;
 
   constructor(
     private readonly store: JobStore,
@@ -41,6 +44,7 @@ export class SettledElsewhere {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
     this.callOff?.();
     await Promise.allSettled([...this.events.values()].map((events) => events.close()));
   }
@@ -65,10 +69,15 @@ export class SettledElsewhere {
   }
 
   private async askForAll(): Promise<void> {
-    for (const task of this.watched.values()) {
+    for (const task of [...this.watched.values()].slice(0, MOST_A_TIME)) {
+      this.watched.delete(task.id);
+      this.watched.set(task.id, task);
       await this.ask(task, undefined);
     }
-    this.callOff = this.clock.after(ASK_MS, () => void this.askForAll());
+    this.callOff =
+      this.watched.size > 0 && !this.isClosed
+        ? this.clock.after(ASK_MS, () => void this.askForAll())
+        : undefined;
   }
 
   /** @param hint what an event said, for a job that the store has let go of already */
