@@ -68,10 +68,9 @@ export async function postgresServer(): Promise<TestServer> {
   }
   run(...command('initdb', '-D', data, '-A', 'trust', '-U', 'postgres', '-N', '-E', 'UTF8'));
   return new Server(`postgres://postgres@127.0.0.1:${port}/postgres`, port, folder, () =>
-    spawn(
-      ...command('postgres', '-D', data, '-p', `${port}`, '-h', '127.0.0.1', '-k', folder),
-      { stdio: 'ignore' },
-    ),
+    spawn(...command('postgres', '-D', data, '-p', `${port}`, '-h', '127.0.0.1', '-k', folder), {
+      stdio: 'ignore',
+    }),
   );
 }
 

@@ -54,7 +54,8 @@ export class BullMQEngine implements Engine {
   private restorer: Restorer | undefined;
   /** Admitted, and neither released nor discarded. */
   private readonly collected = new Map<string, Set<Task>>();
-  private state: 'open' | 'draining' | 'stopping' | 'closed' = 'open';
+  private isClosed = false;
+  private stopped: Promise<void> | undefined;
 
   constructor(
     setting: EngineSetting,
@@ -113,7 +114,7 @@ export class BullMQEngine implements Engine {
   }
 
   admit(task: Task): void {
-    if (this.state === 'closed') {
+    if (this.isClosed) {
       throw new ShutDownError(task.name);
     }
     this.collectedOf(task).add(task);
@@ -170,7 +171,9 @@ export class BullMQEngine implements Engine {
     this.handOver(task);
     this.idleness.check();
     // A hint only: its job knows whom it follows, and looks for itself should this process die.
-    void predecessor.whenSettled().then(() => this.producer.start(linkOf(task), task.settings.delayMs));
+    void predecessor
+      .whenSettled()
+      .then(() => this.producer.start(linkOf(task), task.settings.delayMs));
   }
 
   discard(task: Task): void {
@@ -281,17 +284,17 @@ export class BullMQEngine implements Engine {
 
   /** What has not been started stays in the store, for other processes or the next start. */
   async drain(deadline: number, withCollected: boolean): Promise<void> {
-    this.state = this.state === 'open' ? 'draining' : this.state;
     this.consumers.forEach((consumer) => void consumer.pause());
     const own = this.idleness.when(() => this.isIdle && !(withCollected && this.hasCollected));
     await Promise.all([own, this.memory?.drain(deadline, withCollected)]);
   }
 
-  async stop(graceMs: number): Promise<void> {
-    if (this.state === 'closed') {
-      return;
-    }
-    this.state = 'stopping';
+  /** Once: a shutdown asks several times, and what did not end the first time will not the next. */
+  stop(graceMs: number): Promise<void> {
+    return (this.stopped ??= this.giveUp(graceMs));
+  }
+
+  private async giveUp(graceMs: number): Promise<void> {
     const memory = this.memory?.stop(graceMs);
     this.interrupt();
     const callOff = this.clock.after(graceMs, () => this.interrupt());
@@ -303,10 +306,10 @@ export class BullMQEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    if (this.state === 'closed') {
+    if (this.isClosed) {
       return;
     }
-    this.state = 'closed';
+    this.isClosed = true;
     this.producer.close();
     const closing = Promise.allSettled([
       ...[...this.consumers.values()].map((consumer) => consumer.close()),

@@ -7,7 +7,7 @@ import type { QueueLimits, Restorer, Worker } from '../engine.js';
 import type { BullMQSettings } from './bullmq-options.js';
 import type { JobStore, JobWorker, WorkerLimits } from './job-store.js';
 import { PutBack, TaskFailed, TaskRetries } from './job-signals.js';
-import type { Producer } from './producer.js';
+import { isAnswer, type Producer } from './producer.js';
 import {
   dedupeIdOf,
   FORMAT,
@@ -163,7 +163,10 @@ export class Consumer {
     }
     const starts = job.stalledCounter - (data.forgivenStarts ?? 0);
     if (starts >= this.host.settings.maxStarts) {
-      return this.end(job, held, { kind: 'failed', error: new TaskCrashedError(task.name, starts) });
+      return this.end(job, held, {
+        kind: 'failed',
+        error: new TaskCrashedError(task.name, starts),
+      });
     }
     if (data.isCancelled) {
       return this.end(job, held, { kind: 'cancelled' });
@@ -222,12 +225,7 @@ export class Consumer {
    * Written down first, then the next of the line is released, then the job is finished: a worker
    * that dies in between leaves a job which is not run again, but finished from here by another.
    */
-  private async finish(
-    job: TaskJob,
-    held: Held,
-    verdict: End,
-    end: StoredEnd,
-  ): Promise<StoredEnd> {
+  private async finish(job: TaskJob, held: Held, verdict: End, end: StoredEnd): Promise<StoredEnd> {
     const { data } = job;
     held.verdict = verdict;
     if (data.next !== undefined) {
@@ -260,7 +258,7 @@ export class Consumer {
         await (job.data.delayMs === undefined ? job.promote() : job.changeDelay(job.data.delayMs));
         return true;
       } catch (error) {
-        if (typeof (error as { code?: unknown }).code === 'number' || this.isClosed) {
+        if (isAnswer(error) || this.isClosed) {
           return true; // it was released before
         }
         await new Promise<void>((done) => void clock.after(AGAIN_MS, done));
@@ -298,7 +296,7 @@ export class Consumer {
     if (end?.status === 'completed') {
       return 'completed';
     }
-    return end !== undefined && end !== null || job.finishedOn !== undefined ? 'failed' : 'open';
+    return (end !== undefined && end !== null) || job.finishedOn !== undefined ? 'failed' : 'open';
   }
 
   private async untilDone<T>(read: () => Promise<T>): Promise<T> {

@@ -23,6 +23,8 @@ export class Producer {
   private callOffProlong: (() => void) | undefined;
   private readonly unwanted = new Map<string, { readonly link: JobLink; readonly until: number }>();
   private callOffRetract: (() => void) | undefined;
+  private readonly late = new Map<string, () => Promise<void>>();
+  private callOffLate: (() => void) | undefined;
   private isClosed = false;
 
   constructor(
@@ -84,9 +86,25 @@ export class Producer {
       await (delayMs > 0
         ? queue.backend.changeDelay(link.id, delayMs)
         : queue.backend.promote(link.id));
-    } catch {
-      // Nothing is lost: it has started already, was cancelled, or starts when its hold ends.
+    } catch (error) {
+      // Else it has started already, or was cancelled.
+      if (!isAnswer(error)) {
+        this.startLater(link, delayMs);
+      }
     }
+  }
+
+  /** It would start at the end of its hold, at the latest; sooner is as soon as the store is back. */
+  private startLater(link: JobLink, delayMs: number): void {
+    this.late.set(link.id, () => this.start(link, delayMs));
+    this.callOffLate ??= this.clock.after(AGAIN_MS, () => {
+      const late = [...this.late.values()];
+      this.late.clear();
+      this.callOffLate = undefined;
+      if (!this.isClosed) {
+        late.forEach((start) => void start());
+      }
+    });
   }
 
   /** Removes a job, now or as soon as the store can be reached again. */
@@ -100,6 +118,7 @@ export class Producer {
     this.isClosed = true;
     this.callOffProlong?.();
     this.callOffRetract?.();
+    this.callOffLate?.();
   }
 
   private async insert(jobs: readonly NewJob[]): Promise<string[]> {
@@ -165,6 +184,11 @@ export class Producer {
   }
 }
 
+/** Whether it was the store that refused, by a code of BullMQ's: not the way to it. */
+export function isAnswer(error: unknown): boolean {
+  return typeof (error as { code?: unknown } | null)?.code === 'number';
+}
+
 type JobClass = new (
   queue: JobQueue,
   name: string,
@@ -174,7 +198,12 @@ type JobClass = new (
 ) => Job;
 
 /** BullMQ makes jobs while it adds them, one queue at a time: ours go into one transaction. */
-function jobOf(queue: JobQueue, name: string, data: NewJob['data'], options: NewJob['options']): Job {
+function jobOf(
+  queue: JobQueue,
+  name: string,
+  data: NewJob['data'],
+  options: NewJob['options'],
+): Job {
   const { Job: Class } = queue as unknown as { readonly Job: JobClass };
   return new Class(queue, name, data, options, options.jobId);
 }

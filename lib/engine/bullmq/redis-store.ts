@@ -36,7 +36,8 @@ export class RedisStore implements JobStore {
     logger: LoggerService,
   ) {
     const { url, options } = address;
-    const place = url === undefined ? `${options.host ?? '127.0.0.1'}:${options.port ?? 6379}` : placeOf(url);
+    const place =
+      url === undefined ? `${options.host ?? '127.0.0.1'}:${options.port ?? 6379}` : placeOf(url);
     this.label = `Redis at ${place}`;
     this.errors = new ErrorLog(this.label, logger);
   }

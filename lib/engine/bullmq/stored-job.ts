@@ -89,7 +89,8 @@ export function jobsOf(
     const latest = new Map<Chain, Task>();
     return line.map((task, index) => {
       const prior = line[index - 1] ?? after;
-      const needs = task.chain && (latest.get(task.chain) ?? (after?.chain === task.chain ? after : undefined));
+      const needs =
+        task.chain && (latest.get(task.chain) ?? (after?.chain === task.chain ? after : undefined));
       if (task.chain !== undefined) {
         latest.set(task.chain, task);
       }

@@ -46,7 +46,9 @@ export class StoredTasks {
   }
 
   async list({ status, name, queue, limit }: TaskQuery): Promise<TaskView[]> {
-    const queues = [...this.store.queues()].filter((each) => queue === undefined || each.name === queue);
+    const queues = [...this.store.queues()].filter(
+      (each) => queue === undefined || each.name === queue,
+    );
     const found: TaskView[] = [];
     for (const each of queues) {
       for (const type of status === undefined ? ALL : TYPES[status]) {

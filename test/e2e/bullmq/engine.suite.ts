@@ -69,7 +69,9 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       for (const priority of ['low', 'normal', 'high'] as const) {
         for (const number of [1, 2]) {
           const text = `${priority} ${number}`;
-          await stored(producer, () => producer.tasks.addTask({ priority }, producer.work.note, text));
+          await stored(producer, () =>
+            producer.tasks.addTask({ priority }, producer.work.note, text),
+          );
         }
       }
       const { work } = await start({}, { queues: { default: { concurrency: 1 } } });
@@ -241,9 +243,9 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
   });
 }
 
-/** Resolves once `check` no longer throws; with its error where it still does after five seconds. */
-export async function eventually(check: () => Promise<unknown>): Promise<void> {
-  const giveUpAt = Date.now() + 5_000;
+/** Resolves once `check` no longer throws; rejects with its error where it still does after `withinMs`. */
+export async function eventually(check: () => Promise<unknown>, withinMs = 5_000): Promise<void> {
+  const giveUpAt = Date.now() + withinMs;
   for (;;) {
     try {
       await check();
@@ -259,10 +261,7 @@ export async function eventually(check: () => Promise<unknown>): Promise<void> {
   }
 }
 
-async function stored(
-  { tasks }: TestApp,
-  add: () => { readonly id: string },
-): Promise<void> {
+async function stored({ tasks }: TestApp, add: () => { readonly id: string }): Promise<void> {
   const { id } = add();
   await eventually(async () => expect((await tasks.get(id))?.status).not.toBe('collected'));
 }

@@ -1,0 +1,6 @@
+import { describeWith, redisServer } from '../../support/servers.js';
+import { processesSuite } from './processes.suite.js';
+
+describeWith('redis-server', 'processes with BullMQ on Redis', () =>
+  processesSuite(redisServer, 10_000),
+);

@@ -1,0 +1,4 @@
+import { describeWith, redisServer } from '../../support/servers.js';
+import { requestsSuite } from './requests.suite.js';
+
+describeWith('redis-server', 'requests with BullMQ on Redis', () => requestsSuite(redisServer));
