@@ -54,6 +54,7 @@ export class BullMQEngine implements Engine {
   private restorer: Restorer | undefined;
   /** Admitted, and neither released nor discarded. */
   private readonly collected = new Map<string, Set<Task>>();
+  private isDraining = false;
   private isClosed = false;
   private stopped: Promise<void> | undefined;
 
@@ -243,6 +244,14 @@ export class BullMQEngine implements Engine {
     if (!this.settings.isConsumer) {
       return;
     }
+    // BullMQ's workers on PostgreSQL stay dead if the store is not there when they are made.
+    void this.store.ready().then(() => this.consume(restorer));
+  }
+
+  private consume(restorer: Restorer): void {
+    if (this.isClosed) {
+      return;
+    }
     const { store, producer, settings, worker, clock, logger } = this;
     const host: ConsumerHost = {
       store,
@@ -260,9 +269,10 @@ export class BullMQEngine implements Engine {
     for (const limits of this.queues) {
       const consumer = new Consumer(host, limits);
       this.consumers.set(limits.name, consumer);
-      if (!this.paused.has(limits.name)) {
-        consumer.start();
+      if (this.isDraining || this.paused.has(limits.name)) {
+        void consumer.pause();
       }
+      consumer.start();
     }
     store.listen(
       (id) => this.consumers.forEach((consumer) => consumer.cancel(id)),
@@ -284,6 +294,7 @@ export class BullMQEngine implements Engine {
 
   /** What has not been started stays in the store, for other processes or the next start. */
   async drain(deadline: number, withCollected: boolean): Promise<void> {
+    this.isDraining = true;
     this.consumers.forEach((consumer) => void consumer.pause());
     const own = this.idleness.when(() => this.isIdle && !(withCollected && this.hasCollected));
     await Promise.all([own, this.memory?.drain(deadline, withCollected)]);

@@ -49,12 +49,15 @@ export interface ConsumerHost {
 const AGAIN_MS = 500;
 /** How long a task whose predecessor is not over waits before it looks again. */
 const LOOK_AGAIN_MS = 5_000;
+/** How often settled jobs are counted where the store keeps too many, in milliseconds. */
+const CLEAN_MS = 30_000;
 const MOST_AT_ONCE = 100_000;
 
 /** Takes one queue's tasks from the store, has them attempted, and records what became of them. */
 export class Consumer {
   private readonly held = new Map<string, Held>();
   private readonly worker: JobWorker;
+  private callOffClean: (() => void) | undefined;
   private isStopping = false;
   private isClosed = false;
 
@@ -71,8 +74,8 @@ export class Consumer {
       // How often is enough is decided here: a task that BullMQ fails by itself would strand its line.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       runRetryDelay: AGAIN_MS,
-      removeOnComplete: { count: settings.keepCompleted },
-      removeOnFail: { count: settings.keepFailed },
+      removeOnComplete: store.retention(settings.keepCompleted),
+      removeOnFail: store.retention(settings.keepFailed),
       settings: {
         backoffStrategy: (_attempts, _type, error) =>
           error instanceof TaskRetries ? error.delayMs : -1,
@@ -92,6 +95,7 @@ export class Consumer {
   }
 
   start(): void {
+    this.clean();
     // Rejects only where it could not begin at all; what goes wrong later is the error listener's.
     this.worker.run().catch(() => undefined);
   }
@@ -135,9 +139,33 @@ export class Consumer {
     }
   }
 
+  /** For a store that does not let go of settled jobs by itself. */
+  private clean(): void {
+    const { store, settings, clock } = this.host;
+    if (store.retention(0) !== undefined) {
+      return;
+    }
+    this.callOffClean = clock.after(CLEAN_MS, () => {
+      const queue = store.queue(this.worker.name);
+      const kinds = [
+        ['completed', settings.keepCompleted],
+        ['failed', settings.keepFailed],
+      ] as const;
+      for (const [kind, keep] of kinds) {
+        // Several workers may clean at once: what one counts the other may have removed already.
+        void queue
+          .getJobCountByTypes(kind)
+          .then((count) => (count > keep ? queue.clean(0, count - keep, kind) : []))
+          .catch(() => undefined);
+      }
+      this.clean();
+    });
+  }
+
   /** Whatever is still under way is left to the store, which gives it to another worker. */
   async close(): Promise<void> {
     this.isClosed = true;
+    this.callOffClean?.();
     // Without force it would wait for ever where the store is down.
     await this.worker.close(true);
   }

@@ -1,4 +1,4 @@
-import type { Job, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
+import type { Job, KeepJobs, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
 import type { EngineSupport } from '../engine.js';
 import type { JobData, StoredEnd } from './stored-job.js';
 
@@ -37,5 +37,7 @@ export interface JobStore {
   tellCancel(id: string): Promise<void>;
   /** Keeps a dedupe key after its job has ended. */
   holdKey(queue: string, dedupeId: string, jobId: string, forMs: number): Promise<void>;
+  /** How settled jobs are let go of as others settle; `undefined` where {@link clean} has to be called. */
+  retention(keep: number): KeepJobs | undefined;
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import type { BullMQSettings } from './bullmq-options.js';
 import type { JobStore } from './job-store.js';
+import { PostgresStore } from './postgres-store.js';
 import { RedisStore } from './redis-store.js';
 
 /** The store that the options name; nothing is connected yet. */
@@ -10,6 +11,6 @@ export function openStore(settings: BullMQSettings, logger: LoggerService): JobS
     case 'redis':
       return new RedisStore(address, prefix ?? 'background-tasks', commitTimeoutMs, logger);
     case 'postgres':
-      throw new Error('BullMQ on PostgreSQL is not there yet.');
+      return new PostgresStore(address, prefix ?? 'bullmq', commitTimeoutMs, logger);
   }
 }

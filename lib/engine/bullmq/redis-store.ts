@@ -1,11 +1,11 @@
 import type { LoggerService } from '@nestjs/common';
-import type { QueueEvents } from 'bullmq';
+import type { KeepJobs, QueueEvents } from 'bullmq';
 import type { Redis, RedisOptions } from 'ioredis';
-import { MissingPeerError } from '../../errors/storage.errors.js';
 import type { EngineSupport } from '../engine.js';
 import type { StoreAddress } from './bullmq-options.js';
 import type { JobQueue, JobStore, JobWorker, Process, WorkerLimits } from './job-store.js';
 import { ErrorLog } from './error-log.js';
+import { missing } from './missing-peer.js';
 
 type BullMQ = typeof import('bullmq');
 type RedisAddress = Extract<StoreAddress, { kind: 'redis' }>;
@@ -122,6 +122,10 @@ export class RedisStore implements JobStore {
     await this.client?.set(key, jobId, 'PX', Math.ceil(forMs), 'NX');
   }
 
+  retention(count: number): KeepJobs {
+    return { count };
+  }
+
   async close(): Promise<void> {
     // What is still waiting to be sent goes with the connections; a store that is down is not waited for.
     for (const connection of [this.client, this.subscriber, ...this.owned]) {
@@ -165,10 +169,4 @@ export class RedisStore implements JobStore {
 /** Never the password. */
 function placeOf(url: string): string {
   return URL.canParse(url) ? new URL(url).host : 'the given address';
-}
-
-export function missing(peer: string): (error: unknown) => never {
-  return (error) => {
-    throw new MissingPeerError('bullmq', peer, { cause: error });
-  };
 }
