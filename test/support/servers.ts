@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -107,11 +107,27 @@ class Server implements TestServer {
   }
 
   freeze(): void {
-    this.child?.kill('SIGSTOP');
+    this.signal('SIGSTOP');
   }
 
   thaw(): void {
-    this.child?.kill('SIGCONT');
+    this.signal('SIGCONT');
+  }
+
+  /** PostgreSQL answers from its children. */
+  private signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    const { pid } = this.child ?? {};
+    if (pid !== undefined) {
+      const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+      const pids = [pid, ...children.split(' ').filter(Boolean).map(Number)];
+      for (const each of pids) {
+        try {
+          process.kill(each, signal);
+        } catch {
+          // A short-lived child of PostgreSQL that has ended since.
+        }
+      }
+    }
   }
 
   async remove(): Promise<void> {
@@ -120,14 +136,21 @@ class Server implements TestServer {
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  /** Both take connections while they still read their data, and serve nobody. */
   private answers(): Promise<boolean> {
+    if (this.url.startsWith('postgres')) {
+      const program = join(postgresFolder() ?? '', 'pg_isready');
+      const { status } = spawnSync(program, ['-q', '-h', '127.0.0.1', '-p', `${this.port}`]);
+      return Promise.resolve(status === 0);
+    }
     return new Promise((resolve) => {
-      const socket = connect(this.port, '127.0.0.1');
-      const answer = (isThere: boolean) => () => {
+      const socket = connect(this.port, '127.0.0.1', () => socket.write('PING\r\n'));
+      const answer = (isThere: boolean): void => {
         socket.destroy();
         resolve(isThere);
       };
-      socket.once('connect', answer(true)).once('error', answer(false));
+      socket.once('data', (data) => answer(data.toString().startsWith('+PONG')));
+      socket.once('error', () => answer(false));
     });
   }
 }

@@ -81,6 +81,8 @@ export class BullMQEngine implements Engine {
     this.producer = new Producer(this.store, settings, clock, logger);
     this.stored = new StoredTasks(
       this.store,
+      clock,
+      settings.commitTimeoutMs,
       () => this.restored,
       (args) => (settings.storage.serializer?.deserialize(args) ?? JSON.parse(args)) as unknown[],
     );
@@ -245,7 +247,10 @@ export class BullMQEngine implements Engine {
       return;
     }
     // BullMQ's workers on PostgreSQL stay dead if the store is not there when they are made.
-    void this.store.ready().then(() => this.consume(restorer));
+    this.store.ready().then(
+      () => this.consume(restorer),
+      () => undefined, // closed before it could be reached
+    );
   }
 
   private consume(restorer: Restorer): void {
@@ -284,8 +289,8 @@ export class BullMQEngine implements Engine {
     for (;;) {
       await this.idleness.when(() => this.isIdle && !this.hasCollected);
       await this.memory?.whenIdle();
-      const states = await this.stored.states(() => false);
-      if (states.every(({ running, pending }) => running + pending === 0)) {
+      const states = await this.stored.states(() => false).catch(() => undefined);
+      if (states?.every(({ running, pending }) => running + pending === 0)) {
         return;
       }
       await new Promise<void>((done) => void this.clock.after(ASK_IDLE_MS, done));

@@ -51,6 +51,8 @@ const AGAIN_MS = 500;
 const LOOK_AGAIN_MS = 5_000;
 /** How often settled jobs are counted where the store keeps too many, in milliseconds. */
 const CLEAN_MS = 30_000;
+/** PostgreSQL counts in 32 bits. */
+const NO_LIMIT = 2 ** 31 - 1;
 const MOST_AT_ONCE = 100_000;
 
 /** Takes one queue's tasks from the store, has them attempted, and records what became of them. */
@@ -72,7 +74,7 @@ export class Consumer {
       lockDuration: settings.lockDurationMs,
       stalledInterval: settings.lockDurationMs,
       // How often is enough is decided here: a task that BullMQ fails by itself would strand its line.
-      maxStalledCount: Number.MAX_SAFE_INTEGER,
+      maxStalledCount: NO_LIMIT,
       runRetryDelay: AGAIN_MS,
       removeOnComplete: store.retention(settings.keepCompleted),
       removeOnFail: store.retention(settings.keepFailed),
@@ -240,7 +242,13 @@ export class Consumer {
 
   /** The next worker that has a slot goes on with it; the attempt does not count. */
   private async abandon(job: TaskJob, token: string, held: Held): Promise<never> {
-    await job.moveToWait(token).catch(() => undefined);
+    const { task } = held;
+    await job.moveToWait(token).catch((error: unknown) => {
+      const { logger, store } = this.host;
+      logger.warn(
+        `${store.label}: ${task.name} (${task.id}) waits until its lock ends: ${String(error)}`,
+      );
+    });
     this.announce(held, { kind: 'abandoned', isKept: true });
     throw new PutBack('WaitingError');
   }

@@ -7,7 +7,7 @@ export class Deadline {
   private readonly callOff: () => void;
 
   constructor(clock: Clock, timeoutMs: number) {
-    let callOff = (): void => undefined;
+    let callOff: (() => void) | undefined;
     this.expired = new Promise<never>((_resolve, reject) => {
       callOff = clock.after(timeoutMs, () => {
         this.isOver = true;
@@ -16,7 +16,7 @@ export class Deadline {
     });
     // Nobody may be waiting when it expires.
     this.expired.catch(() => undefined);
-    this.callOff = callOff;
+    this.callOff = () => callOff?.();
   }
 
   /** @throws Error when the time is up first */
@@ -29,14 +29,18 @@ export class Deadline {
   }
 }
 
-/** Resolves when `promise` has, and no later than after `timeoutMs`. */
-export function atMost(clock: Clock, timeoutMs: number, promise: Promise<unknown>): Promise<void> {
-  return new Promise((resolve) => {
-    const callOff = clock.after(timeoutMs, resolve);
-    const done = (): void => {
-      callOff();
-      resolve();
-    };
-    promise.then(done, done);
-  });
+/** Resolves when `promise` has settled, and no later than after `timeoutMs`. */
+export async function atMost(
+  clock: Clock,
+  timeoutMs: number,
+  promise: Promise<unknown>,
+): Promise<void> {
+  const deadline = new Deadline(clock, timeoutMs);
+  try {
+    await deadline.within(promise);
+  } catch {
+    // Nobody waits any longer, or there is nothing to wait for.
+  } finally {
+    deadline.met();
+  }
 }

@@ -2,12 +2,12 @@ import type { Job, KeepJobs, Queue, QueueEvents, Worker, WorkerOptions } from 'b
 import type { EngineSupport } from '../engine.js';
 import type { JobData, StoredEnd } from './stored-job.js';
 
-export type JobQueue = Queue<JobData, StoredEnd, string>;
-export type JobWorker = Worker<JobData, StoredEnd, string>;
+export type JobQueue = Queue<JobData, StoredEnd>;
+export type JobWorker = Worker<JobData, StoredEnd>;
 
 /** Runs one job; what it throws decides between a retry, a failure and going back to wait. */
 export type Process = (
-  job: Job<JobData, StoredEnd, string>,
+  job: Job<JobData, StoredEnd>,
   token: string | undefined,
 ) => Promise<StoredEnd>;
 

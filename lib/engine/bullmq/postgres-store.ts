@@ -82,7 +82,7 @@ export class PostgresStore implements JobStore {
   worker(name: string, process: Process, limits: WorkerLimits): JobWorker {
     const { Worker, createPostgresBackend } = this.opened;
     const options = { ...limits, connection: this.config(), autorun: false };
-    const worker = new Worker(name, process, options as never, createPostgresBackend as never);
+    const worker = new Worker(name, process, options, createPostgresBackend as never);
     worker.on('error', this.errors.report);
     return worker;
   }
@@ -90,9 +90,9 @@ export class PostgresStore implements JobStore {
   events(name: string): QueueEvents {
     const { QueueEvents: Events, createPostgresBackend } = this.opened;
     const options = { connection: { ...this.config(), max: 1 } };
-    const events = new Events(name, options as never, createPostgresBackend as never);
+    const events = new Events(name, options, createPostgresBackend as never);
     events.on('error', this.errors.report);
-    return events as QueueEvents;
+    return events;
   }
 
   listen(onCancel: (id: string) => void, onGap: () => void): void {
@@ -134,7 +134,7 @@ export class PostgresStore implements JobStore {
     if (this.isClosed) {
       throw new Error('The store is closed.');
     }
-    const connection = new Connection(this.config() as never);
+    const connection = new Connection(this.config());
     connection.on('error', this.errors.report);
     await connection.waitUntilReady();
     this.connection = connection;
@@ -142,7 +142,7 @@ export class PostgresStore implements JobStore {
       new PostgresQueueBackend(connection, name, options as never, false);
     for (const name of queues) {
       const options = { connection: this.config() };
-      const queue = new Queue(name, options as never, factory as never) as unknown as JobQueue;
+      const queue = new Queue(name, options, factory as never) as unknown as JobQueue;
       queue.on('error', this.errors.report);
       this.made.set(name, queue);
     }
@@ -160,7 +160,8 @@ export class PostgresStore implements JobStore {
       this.errors.report(error);
       return false;
     } finally {
-      await client.end().catch(() => undefined);
+      // Not waited for: one that never was connected does not end.
+      client.end().catch(() => undefined);
     }
   }
 

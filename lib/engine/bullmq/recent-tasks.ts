@@ -13,8 +13,8 @@ export class RecentTasks {
   add(task: Task): void {
     this.tasks.set(task.id, task);
     if (this.tasks.size > MOST) {
-      const [oldest] = this.tasks.keys();
-      this.tasks.delete(oldest as string);
+      const [oldest = ''] = this.tasks.keys();
+      this.tasks.delete(oldest);
     }
   }
 

@@ -1,7 +1,10 @@
 import type { JobType } from 'bullmq';
+import { StoreUnavailableError } from '../../errors/storage.errors.js';
+import type { Clock } from '../../task/clock.js';
 import type { TaskStatus } from '../../task/outcome.js';
 import type { Task } from '../../task/task.js';
 import type { QueueState, Restorer, TaskQuery, TaskView } from '../engine.js';
+import { Deadline } from './deadline.js';
 import type { JobQueue, JobStore } from './job-store.js';
 import { endOfJob } from './settled-elsewhere.js';
 import { callOf, outcomeOf, priorityOf, storedTaskOf, type TaskJob } from './stored-job.js';
@@ -31,21 +34,25 @@ const ALL: readonly JobType[] = [
 export class StoredTasks {
   constructor(
     private readonly store: JobStore,
+    private readonly clock: Clock,
+    private readonly timeoutMs: number,
     private readonly restorer: () => Restorer,
     private readonly argsOf: (call: string) => readonly unknown[],
   ) {}
 
   async job(id: string): Promise<TaskJob | undefined> {
+    await this.reach();
     const found = await Promise.all([...this.store.queues()].map((queue) => queue.getJob(id)));
     return found.find((job) => job !== undefined);
   }
 
   async find(id: string): Promise<TaskView | undefined> {
     const job = await this.job(id);
-    return job && this.viewOf(job, (await job.getState()) as JobType);
+    return job && this.viewOf(job, await job.getState());
   }
 
   async list({ status, name, queue, limit }: TaskQuery): Promise<TaskView[]> {
+    await this.reach();
     const queues = [...this.store.queues()].filter(
       (each) => queue === undefined || each.name === queue,
     );
@@ -67,7 +74,20 @@ export class StoredTasks {
   }
 
   async states(isPaused: (queue: string) => boolean): Promise<QueueState[]> {
+    await this.reach();
     return Promise.all([...this.store.queues()].map((queue) => this.stateOf(queue, isPaused)));
+  }
+
+  /** @throws StoreUnavailableError within the commit timeout */
+  private async reach(): Promise<void> {
+    const deadline = new Deadline(this.clock, this.timeoutMs);
+    try {
+      await deadline.within(this.store.ready());
+    } catch (cause) {
+      throw new StoreUnavailableError(this.store.label, { cause });
+    } finally {
+      deadline.met();
+    }
   }
 
   /** Queues a failed task again, its attempts counted anew. */

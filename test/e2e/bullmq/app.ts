@@ -133,15 +133,24 @@ export function rootModule(
 export async function startApp(
   bull: BullMQOptions,
   options: BackgroundTasksOptions = {},
+  providers: (new (...args: never[]) => unknown)[] = [Work],
 ): Promise<TestApp> {
   const log = new TestLog();
-  const app = await NestFactory.createApplicationContext(rootModule(bull, options), {
+  const root = rootModule(bull, options, providers);
+  const app = await NestFactory.createApplicationContext(root, {
     logger: log,
   });
   const tasks = app.get(TaskRunner);
   const events: TaskEvent[] = [];
   tasks.events.subscribe((event) => events.push(event));
-  return { app, tasks, work: app.get(Work), events, log, close: () => app.close() };
+  return {
+    app,
+    tasks,
+    work: providers.includes(Work) ? app.get(Work) : new Work(),
+    events,
+    log,
+    close: () => app.close(),
+  };
 }
 
 /** Every test has keys of its own. */

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
 import type { BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
+import { ENGINE } from '../../../lib/engine/engine.js';
 import type { TestServer } from '../../support/servers.js';
 import { freshPrefix, startApp, type TestApp } from './app.js';
 
@@ -222,6 +224,26 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
   });
 
   describe('two processes', () => {
+    it('keeps a task whose name it does not know, says so once, and offers it again', async () => {
+      const producer = await start({ role: 'producer' });
+      await producer.work.note('for a newer version');
+      await producer.work.note('for it, too');
+      const older = await startApp({ connection: server.url, prefix, role: 'worker' }, {}, []);
+      apps.push(older);
+      const complaints = (): string[] =>
+        older.log.lines.filter((line) => line.includes('tasks named "note"'));
+      const store = producer.app.get<BullMQEngine>(ENGINE, { strict: false })['store'];
+      const putOff = async (): Promise<unknown[]> => store.queue('default').getDelayed();
+      await eventually(async () => expect(await putOff()).toHaveLength(2));
+      expect(complaints()).toEqual([expect.stringContaining('They are kept')]);
+      await older.close();
+      const newer = await start({ role: 'worker' });
+      // What would happen by itself in half a minute.
+      await store.queue('default').promoteJobs();
+      await newer.work.until('for a newer version');
+      await newer.work.until('for it, too');
+    });
+
     it('settles the handle of a task that another process runs', async () => {
       const producer = await start({ role: 'producer' });
       const done = producer.tasks.addTask(producer.work.note, 'over there').whenSettled();

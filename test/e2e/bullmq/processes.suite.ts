@@ -58,12 +58,6 @@ export function processesSuite(makeServer: () => Promise<TestServer>, manyTasks:
     return worker;
   }
 
-  async function ready(worker: ChildProcess): Promise<void> {
-    if (worker.stdout !== null) {
-      await once(worker.stdout, 'data');
-    }
-  }
-
   it(`two workers share ${manyTasks} tasks: each runs once, and neither under 30% of them`, async () => {
     await Promise.all([spawnWorker(), spawnWorker()].map(ready));
     const { work } = producer;
@@ -111,4 +105,10 @@ export function processesSuite(makeServer: () => Promise<TestServer>, manyTasks:
     spawnWorker();
     await eventually(async () => expect(await lines()).toHaveLength(2), 20_000);
   }, 60_000);
+}
+
+async function ready(worker: ChildProcess): Promise<void> {
+  if (worker.stdout !== null) {
+    await once(worker.stdout, 'data');
+  }
 }

@@ -99,6 +99,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
   async function start(
     bull: Partial<BullMQOptions> = {},
     options: BackgroundTasksOptions = {},
+    isUp = true,
   ): Promise<{ url: string; work: Work; tasks: TaskRunner }> {
     log = new TestLog();
     const root = rootModule(
@@ -110,7 +111,12 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     app = await NestFactory.create(root, { logger: log });
     await app.listen(0, '127.0.0.1');
     const { port } = app.getHttpServer().address() as AddressInfo;
-    return { url: `http://127.0.0.1:${port}`, work: app.get(Work), tasks: app.get(TaskRunner) };
+    const tasks = app.get(TaskRunner);
+    if (isUp) {
+      // PostgreSQL gets its schema first.
+      await eventually(() => tasks.stats());
+    }
+    return { url: `http://127.0.0.1:${port}`, work: app.get(Work), tasks };
   }
 
   it('P17: has stored the tasks of a request when it is answered', async () => {
@@ -164,7 +170,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
 
     it('P17: answers 503 in time at start, and works once it is there', async () => {
       await server.kill();
-      const { url, work } = await start();
+      const { url, work } = await start({}, {}, false);
       const answer = await post(`${url}/note/early`);
       expect(answer.status).toBe(503);
       expect(answer.headers.get('retry-after')).toBe('1');
@@ -199,8 +205,9 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
       server.thaw();
       await untilStored(`${url}/note/second`);
       await eventually(async () => {
-        const args = (await tasks.list()).map((task) => task.args[0]);
-        expect(args.toSorted()).toEqual(['first', 'second']);
+        const stored = await tasks.list({ status: 'queued' });
+        const args = stored.map((task) => task.args[0]);
+        expect(new Set(args)).toEqual(new Set(['first', 'second']));
       });
       expect(work.done).toEqual([]);
     }, 20_000);
@@ -217,7 +224,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
 
     it('falls back to memory where that is wanted, and says so', async () => {
       await server.kill();
-      const { url, work, tasks } = await start({ fallback: 'memory' });
+      const { url, work, tasks } = await start({ fallback: 'memory' }, {}, false);
       const types: string[] = [];
       tasks.events.subscribe(({ type }) => types.push(type));
       expect((await post(`${url}/note/anyway`)).status).toBe(201);
@@ -227,12 +234,13 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     }, 20_000);
 
     it('P17: loses nothing that it has acknowledged, stopped and started under load', async () => {
-      const { url, work } = await start();
+      // What a worker was given by a dying store, and never heard of, comes back when its lock ends.
+      const { url, work } = await start({ lockDuration: '1s' });
       const acknowledged: string[] = [];
-      let isOver = false;
+      const load = { isOver: false };
       let slowestMs = 0;
       const client = async (name: number): Promise<void> => {
-        for (let count = 0; !isOver; count += 1) {
+        for (let count = 0; !load.isOver; count += 1) {
           const text = `${name}-${count}`;
           const { status, elapsedMs } = await post(`${url}/note/${text}`);
           slowestMs = Math.max(slowestMs, elapsedMs);
@@ -250,19 +258,13 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
       }
       const enough = acknowledged.length + 100;
       await eventually(async () => expect(acknowledged.length).toBeGreaterThan(enough));
-      isOver = true;
+      load.isOver = true;
       await Promise.all(clients);
-      const done = (): Set<string> => new Set(work.done);
-      await eventually(async () =>
-        expect(acknowledged.filter((text) => !done().has(text))).toEqual([]),
-      );
+      const lost = (): string[] => acknowledged.filter((text) => !work.done.includes(text));
+      await eventually(async () => expect(lost()).toEqual([]), 20_000);
       expect(slowestMs).toBeLessThan(2_000);
     }, 60_000);
   });
-
-  async function untilStored(url: string): Promise<void> {
-    await eventually(async () => expect((await post(url)).status).toBe(201));
-  }
 }
 
 async function post(url: string): Promise<{ status: number; headers: Headers; elapsedMs: number }> {
@@ -274,4 +276,8 @@ async function post(url: string): Promise<{ status: number; headers: Headers; el
     headers: response.headers,
     elapsedMs: performance.now() - from,
   };
+}
+
+async function untilStored(url: string): Promise<void> {
+  await eventually(async () => expect((await post(url)).status).toBe(201));
 }
