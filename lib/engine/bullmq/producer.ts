@@ -127,11 +127,16 @@ export class Producer {
       const name = task.definition?.name ?? task.name;
       return jobOf(queue, name, data, options).toFlowEntry();
     });
-    const [first] = jobs;
+    const [first, ...others] = entries;
     if (first === undefined) {
       return [];
     }
-    const results = await this.store.queue(first.task.queue).backend.addFlow(entries);
+    const { backend } = this.store.queue(first.queueName);
+    if (others.length === 0) {
+      // One command is a transaction of its own, and costs less than to open one.
+      return [await backend.addJob(first.jobData, first.jobId, first.parentKeyOpts)];
+    }
+    const results = await backend.addFlow(entries);
     return results.map(([error, id]) => {
       if (error !== null) {
         throw error;

@@ -24,6 +24,8 @@ export class RedisStore implements JobStore {
   readonly label: string;
   private readonly errors: ErrorLog;
   private readonly made = new Map<string, JobQueue>();
+  /** Once is enough: afterwards only the connection comes and goes. */
+  private areQueuesReady = false;
   private bull: BullMQ | undefined;
   private redis: typeof Redis | undefined;
   private client: Redis | undefined;
@@ -66,7 +68,10 @@ export class RedisStore implements JobStore {
         client.once('ready', () => done());
       });
     }
-    await Promise.all([...this.made.values()].map((queue) => queue.waitUntilReady()));
+    if (!this.areQueuesReady) {
+      await Promise.all([...this.made.values()].map((queue) => queue.waitUntilReady()));
+      this.areQueuesReady = true;
+    }
   }
 
   queue(name: string): JobQueue {

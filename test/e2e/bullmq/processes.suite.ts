@@ -87,7 +87,7 @@ export function processesSuite(makeServer: () => Promise<TestServer>, manyTasks:
       worker.kill('SIGKILL');
       await once(worker, 'exit');
     }
-    spawnWorker();
+    spawnWorker('alert');
     expect(await outcome).toMatchObject({ status: 'failed' });
     expect(await lines()).toHaveLength(2);
   }, 60_000);

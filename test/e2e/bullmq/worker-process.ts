@@ -22,7 +22,14 @@ class Work {
 @Module({
   imports: [
     BackgroundTasksModule.forRoot({
-      engine: bullmq({ connection, prefix, role: 'worker', lockDuration: '1s', maxStarts: 2 }),
+      engine: bullmq({
+        connection,
+        prefix,
+        role: 'worker',
+        // Short where a dead worker is to be noticed; a busy machine would lose such a lock.
+        lockDuration: mode === '' ? '30s' : '1s',
+        maxStarts: 2,
+      }),
     }),
   ],
   providers: [Work],
