@@ -5,15 +5,20 @@ import { BackgroundTasksError } from './background-tasks.error.js';
  */
 export class QueueFullError extends BackgroundTasksError {
   readonly code = 'BGT_QUEUE_FULL';
-  // The shape of an http-errors error, which is what Nest looks for; the message is not for clients.
+  // The shape of an http-errors error, which is what Nest looks for.
+  /** The status of the answer. */
   readonly status = 503;
+  /** The same, by the name that Fastify looks for. */
   readonly statusCode = 503;
+  /** The message names a queue and its limit, which are none of the client's business. */
   readonly expose = false;
   /** What the `Retry-After` header of the answer says. */
   readonly retryAfterSeconds = 1;
 
   constructor(
+    /** The queue that is full. */
     readonly queue: string,
+    /** How many tasks may be pending in it. */
     readonly maxPending: number,
   ) {
     super(

@@ -5,6 +5,7 @@ export class MissingPeerError extends BackgroundTasksError {
   readonly code = 'BGT_MISSING_PEER';
 
   constructor(
+    /** The package that is missing. */
     readonly peer: string,
     subpath: string,
     options?: ErrorOptions,
@@ -23,6 +24,7 @@ export class NoThreadPoolError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_NO_POOL';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     why: string,
   ) {
@@ -33,13 +35,18 @@ export class NoThreadPoolError extends BackgroundTasksError {
 /** All threads are busy and as many calls wait as may. Nest answers a request that it fails with 503. */
 export class ThreadQueueFullError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_QUEUE_FULL';
-  // The shape of an http-errors error, which is what Nest looks for; the message is not for clients.
+  // The shape of an http-errors error, which is what Nest looks for.
+  /** The status of the answer. */
   readonly status = 503;
+  /** The same, by the name that Fastify looks for. */
   readonly statusCode = 503;
+  /** The message is none of the client's business. */
   readonly expose = false;
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
+    /** How many calls may wait for a thread. */
     readonly maxQueue: number,
   ) {
     super(
@@ -53,7 +60,10 @@ export class ThreadQueueFullError extends BackgroundTasksError {
 export class ThreadPoolClosedError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_POOL_CLOSED';
 
-  constructor(readonly functionName: string) {
+  constructor(
+    /** The name of the thread function. */
+    readonly functionName: string,
+  ) {
     super(`${functionName}() has no thread: the application has shut down.`);
   }
 }
@@ -63,6 +73,7 @@ export class ThreadArgumentError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_ARGUMENT';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     /** Which one, from 0; `undefined` where it is only the lot of them that cannot. */
     readonly index: number | undefined,
@@ -83,6 +94,7 @@ export class ThreadResultError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_RESULT';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     problem: string,
   ) {
@@ -98,6 +110,7 @@ export class ThreadExitedError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_EXITED';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     how: string,
     options?: ErrorOptions,
@@ -111,6 +124,7 @@ export class ThreadOutOfMemoryError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_OUT_OF_MEMORY';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     options?: ErrorOptions,
   ) {
