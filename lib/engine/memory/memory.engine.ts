@@ -116,12 +116,19 @@ export class MemoryEngine implements Engine {
 
   *tasks(dueBefore = Number.POSITIVE_INFINITY): Generator<Task> {
     for (const queue of this.queues.values()) {
-      for (const task of [...queue.started(), ...queue.waiting()]) {
+      // One by one: who wants a hundred of a million does not wait for the rest.
+      for (const place of [queue.started(), queue.waiting()]) {
+        for (const task of place) {
+          yield* this.withLine(task);
+        }
+      }
+    }
+    for (const task of this.timers) {
+      if (this.timers.dueAt(task) < dueBefore) {
         yield* this.withLine(task);
       }
     }
-    const due = [...this.timers].filter((task) => this.timers.dueAt(task) < dueBefore);
-    for (const task of [...due, ...this.batches]) {
+    for (const task of this.batches) {
       yield* this.withLine(task);
     }
   }
