@@ -64,8 +64,9 @@ export class Release implements CollectionKeeper {
     if (collection.size === 0) {
       return this.handled(collection);
     }
-    const committed = collection.take().filter((task) => this.decide(task, hasSucceeded));
-    committed.forEach((task) => collection.add(task));
+    const tasks = collection.take();
+    const committed = tasks.filter((task) => this.decide(task, hasSucceeded));
+    tasks.filter(hasPlaceInLine).forEach((task) => collection.add(task));
     const stored = this.engine.commit(committed);
     return stored === undefined
       ? this.handled(collection)
@@ -132,11 +133,12 @@ export class Release implements CollectionKeeper {
   private release(collection: Collection): void {
     const { handler, response } = collection;
     const hasSucceeded = handler === 'completed' || (handler === 'none' && wasAnswered(response));
-    const tasks = this.seal(collection).filter((task) => this.decide(task, hasSucceeded));
-    for (const head of linesOf(tasks, this.settings)) {
+    const tasks = this.seal(collection);
+    const released = tasks.filter((task) => this.decide(task, hasSucceeded));
+    for (const head of linesOf(tasks.filter(hasPlaceInLine), this.settings)) {
       void this.engine.release(head);
     }
-    tasks.forEach((task) => this.observer.queued(task));
+    released.forEach((task) => this.observer.queued(task));
   }
 
   private seal(collection: Collection): readonly Task[] {
@@ -157,6 +159,11 @@ export class Release implements CollectionKeeper {
     }
     return reason === undefined;
   }
+}
+
+/** What was cancelled or dropped out of a chain shows those behind it what they must do without. */
+function hasPlaceInLine({ outcome, chain }: Task): boolean {
+  return outcome === undefined || chain !== undefined;
 }
 
 /** Why a task does not run, given how its handler ended; `undefined` where it does. */
