@@ -9,6 +9,7 @@ import type { Task } from '../task/task.js';
 import { linesOf } from './lines.js';
 import { wasAnswered } from './response-answered.js';
 import { isResponseClosed, onceResponseClosed } from './response-closed.js';
+import { askToRetryLater } from './retry-later.js';
 
 /** Sees a request's tasks from the handler's end to the engine: commit, wait, hand over or drop. */
 export class Release implements CollectionKeeper {
@@ -48,6 +49,10 @@ export class Release implements CollectionKeeper {
     if (collection.response !== undefined) {
       onceResponseClosed(collection.response, () => this.close(collection));
     }
+  }
+
+  refused({ response }: Collection, error: unknown): void {
+    askToRetryLater(error, response);
   }
 
   /** The handler has begun: from now on its end decides, not the response's status. */
