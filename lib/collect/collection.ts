@@ -7,6 +7,8 @@ export interface CollectionKeeper {
   watch(collection: Collection): void;
   /** Whether its handler has ended and its response has closed, with nobody there to notice. */
   isOver(collection: Collection): boolean;
+  /** A call of its request has failed with `error`, and the request may fail with it. */
+  refused(collection: Collection, error: unknown): void;
 }
 
 /** How the handler of the request has fared so far. `none`: it has not begun, or has not been let. */
@@ -56,6 +58,11 @@ export class Collection implements OpenRequest {
     } else {
       this.tasks.push(task);
     }
+  }
+
+  refused(error: unknown): void {
+    this.keeper.refused(this, error);
+    this.parent?.refused(error);
   }
 
   /** The task that stands for `dedupeKey` within the request. */

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import {
   Inject,
   Injectable,
@@ -10,9 +9,9 @@ import {
 import { Observable, type Subscriber, type Subscription } from 'rxjs';
 import type { Collection } from '../collect/collection.js';
 import { attachCollection, findCollection } from '../collect/find-collection.js';
-import { QueueFullError } from '../errors/queue-full.error.js';
 import { ambient } from '../task/ambient.js';
 import { Release } from './release.js';
+import { askToRetryLater } from './retry-later.js';
 
 /**
  * Commits a handler's tasks when it has completed, before its response leaves; the tasks start when
@@ -98,16 +97,5 @@ function after(
     goOn();
   } else {
     stored.then(goOn, (error: unknown) => subscriber.error(error));
-  }
-}
-
-/** Nest answers a full queue with 503; when to come back is for the header to say. */
-function askToRetryLater(error: unknown, response: object | undefined): void {
-  if (error instanceof QueueFullError && response !== undefined) {
-    const { raw = response } = response as { raw?: object };
-    const { headersSent, setHeader } = raw as Partial<ServerResponse>;
-    if (!headersSent) {
-      setHeader?.call(raw as ServerResponse, 'Retry-After', String(error.retryAfterSeconds));
-    }
   }
 }

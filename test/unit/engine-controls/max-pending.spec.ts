@@ -238,7 +238,11 @@ describe("overflow: 'drop-oldest'", () => {
   });
 
   it('drops those that wait for their key, too', async () => {
-    const { clock, runner, probe } = await createFull({ ...DROPPING, maxPending: 2 });
+    const { clock, runner, probe } = await createFull({
+      ...DROPPING,
+      maxPending: 2,
+      concurrency: 2,
+    });
     const handles: TaskHandle[] = [];
     for (const name of ['1', '2', '3', '4', '5']) {
       handles.push(runner.addTask({ concurrencyKey: 'k' }, probe.body(name, 10)));
