@@ -176,6 +176,7 @@ const providers: Provider[] = [
       CLOCK,
       TaskEvents,
       AttemptHooks,
+      Release,
     ],
     useFactory: (...parts: ConstructorParameters<typeof TaskRunner>) => new TaskRunner(...parts),
   },

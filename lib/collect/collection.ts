@@ -57,6 +57,11 @@ export class Collection implements OpenRequest {
     return this.tasks?.length ?? 0;
   }
 
+  /** What it holds so far. */
+  get collected(): readonly Task[] {
+    return this.tasks ?? [];
+  }
+
   add(task: Task): void {
     if (this.tasks === undefined) {
       this.tasks = [task];

@@ -84,6 +84,13 @@ export class Release implements CollectionKeeper {
     this.handled(collection);
   }
 
+  /** What has been added and not released. */
+  *collected(): Generator<Task> {
+    for (const { collected } of this.collecting) {
+      yield* collected.filter(({ outcome }) => outcome === undefined);
+    }
+  }
+
   /** Resolves when the tasks of the responses that have closed are released. */
   whenClosedReleased(): Promise<void> | void {
     if (this.closed.length > 0 || this.batches > 0) {

@@ -43,6 +43,7 @@ export class MemoryEngine implements Engine {
       clock: this.clock,
       pace: this.pace,
       attempt: (task) => this.attempt(task),
+      longestPostponed: (queue) => this.timers.firstOf(queue),
       overflow: (task) => this.takeOut(task, { kind: 'dropped', reason: 'overflow' }),
     };
     this.queues = new Map(
