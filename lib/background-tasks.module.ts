@@ -3,6 +3,7 @@ import {
   Logger,
   Module,
   Scope,
+  type ConfigurableModuleAsyncOptions,
   type DynamicModule,
   type NestModule,
   type OnModuleInit,
@@ -42,17 +43,21 @@ import { TaskWorker } from './run/task-worker.js';
 import { CLOCK, systemClock, type Clock } from './task/clock.js';
 import { TaskRegistry } from './task/task-registry.js';
 
-const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
   new ConfigurableModuleBuilder<BackgroundTasksOptions>({ moduleName: 'BackgroundTasks' })
     .setClassMethodName('forRoot')
     .setFactoryMethodName('createBackgroundTasksOptions')
     .build();
 
 /** What `forRootAsync()` takes: one of `useFactory`, `useClass` and `useExisting`. */
-export type BackgroundTasksAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
+export type BackgroundTasksAsyncOptions = ConfigurableModuleAsyncOptions<
+  BackgroundTasksOptions,
+  'createBackgroundTasksOptions'
+>;
 
 /** For `useClass` and `useExisting`. */
 export interface BackgroundTasksOptionsFactory {
+  /** Called once, at start-up. */
   createBackgroundTasksOptions(): BackgroundTasksOptions | Promise<BackgroundTasksOptions>;
 }
 
@@ -224,6 +229,7 @@ export class BackgroundTasksModule
   /**
    * Options from other providers, a configuration service for example.
    *
+   * @param options one of `useFactory`, `useClass` and `useExisting`, and `imports` and `inject` for it
    * @throws UnknownOptionError, InvalidOptionError at start-up
    */
   static override forRootAsync(options: BackgroundTasksAsyncOptions): DynamicModule {

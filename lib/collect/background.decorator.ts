@@ -13,6 +13,7 @@ import type { BackgroundOptions } from '../task/task-options.js';
 /**
  * Only what returns nothing can run later: its caller goes on before it has run. The error that a
  * method returning a value gives is the type of this decorator not accepting it.
+ * @inline
  */
 export type BackgroundMethodDecorator = <Method extends (...args: never[]) => void | Promise<void>>(
   target: object,
@@ -28,6 +29,7 @@ export type BackgroundMethodDecorator = <Method extends (...args: never[]) => vo
  * Inside its own running body the method is plain, and so it is on an object that Nest did not make
  * (`new Mailer()` in a unit test).
  *
+ * @param options of all its tasks; a call through `addTask()` can have some of its own
  * @throws BackgroundMethodError on a getter, a static method, a property or a route
  * @throws UnknownOptionError, InvalidOptionError
  */

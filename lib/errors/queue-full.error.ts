@@ -5,7 +5,9 @@ export class QueueFullError extends TemporaryError {
   readonly code = 'BGT_QUEUE_FULL';
 
   constructor(
+    /** The queue that is full. */
     readonly queue: string,
+    /** How many tasks may be pending in it. */
     readonly maxPending: number,
   ) {
     super(

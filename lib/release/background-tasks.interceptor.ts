@@ -22,6 +22,12 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
   /** @internal */
   constructor(@Optional() @Inject(Release) private readonly release: Release | undefined) {}
 
+  /**
+   * Nest calls it for each request.
+   *
+   * @param context the request and its handler
+   * @param next the handler, or the interceptors before it
+   */
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const { release } = this;
     if (release === undefined) {

@@ -8,8 +8,11 @@ import type { Task } from '../task/task.js';
 
 /** Which tasks `TaskRunner.list()` returns: those that fit everything given. */
 export interface TaskFilter {
+  /** Where they stand. @default any */
   status?: TaskStatus;
+  /** What they are called, in full. @default any */
   name?: string;
+  /** Which queue they are in. @default any */
   queue?: string;
   /** How many at most. @default 100 */
   limit?: number;

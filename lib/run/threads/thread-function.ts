@@ -4,7 +4,11 @@ import { currentTask } from '../current-task.js';
 import { poolHere } from './open-pools.js';
 import { ThreadFunctionError } from './thread.errors.js';
 
-/** What {@link threadFunction} makes of `F`: the same arguments, and a promise of the same result. */
+/**
+ * What {@link threadFunction} makes of `F`: the same arguments, and a promise of the same result.
+ *
+ * @typeParam F the function that runs in the thread
+ */
 export type ThreadFunction<F extends (...args: never[]) => unknown> = (
   ...args: Parameters<F>
 ) => Promise<Awaited<ReturnType<F>>>;
@@ -27,6 +31,7 @@ export type ThreadFunction<F extends (...args: never[]) => unknown> = (
  * ThreadFunctionError, ThreadArgumentError, ThreadResultError, ThreadExitedError or
  * ThreadOutOfMemoryError, or with what the function throws.
  *
+ * @typeParam F the type of the function, imported as a type
  * @param file a `file:` URL; in CommonJS `new URL('./resize.js', pathToFileURL(__filename))`
  * @param exportName which of its exports it is; also what the task is called
  * @throws ThreadFunctionError where `file` is not such a URL

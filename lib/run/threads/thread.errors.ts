@@ -6,6 +6,7 @@ export class MissingPeerError extends BackgroundTasksError {
   readonly code = 'BGT_MISSING_PEER';
 
   constructor(
+    /** The package that is missing. */
     readonly peer: string,
     subpath: string,
     options?: ErrorOptions,
@@ -24,6 +25,7 @@ export class NoThreadPoolError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_NO_POOL';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     why: string,
   ) {
@@ -36,7 +38,9 @@ export class ThreadQueueFullError extends TemporaryError {
   readonly code = 'BGT_THREAD_QUEUE_FULL';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
+    /** How many calls may wait for a thread. */
     readonly maxQueue: number,
   ) {
     super(
@@ -50,7 +54,10 @@ export class ThreadQueueFullError extends TemporaryError {
 export class ThreadPoolClosedError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_POOL_CLOSED';
 
-  constructor(readonly functionName: string) {
+  constructor(
+    /** The name of the thread function. */
+    readonly functionName: string,
+  ) {
     super(`${functionName}() has no thread: the application has shut down.`);
   }
 }
@@ -60,6 +67,7 @@ export class ThreadArgumentError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_ARGUMENT';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     /** Which one, from 0; `undefined` where it is only the lot of them that cannot. */
     readonly index: number | undefined,
@@ -80,6 +88,7 @@ export class ThreadResultError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_RESULT';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     problem: string,
   ) {
@@ -95,6 +104,7 @@ export class ThreadExitedError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_EXITED';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     how: string,
     options?: ErrorOptions,
@@ -108,6 +118,7 @@ export class ThreadOutOfMemoryError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_OUT_OF_MEMORY';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     options?: ErrorOptions,
   ) {
