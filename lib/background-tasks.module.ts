@@ -10,7 +10,7 @@ import {
   type Provider,
 } from '@nestjs/common';
 import {
-  APP_INTERCEPTOR,
+  ApplicationConfig,
   DiscoveryModule,
   DiscoveryService,
   HttpAdapterHost,
@@ -33,7 +33,7 @@ import { TaskStats } from './observe/task-stats.js';
 import type { BackgroundTasksOptions } from './options/module-options.js';
 import { ResolvedOptions } from './options/resolved-options.js';
 import { BackgroundTasksInterceptor } from './release/background-tasks.interceptor.js';
-import { MessageHook } from './release/message-hook.js';
+import { HandlerHook } from './release/handler-hook.js';
 import { Release } from './release/release.js';
 import { RequestHook } from './release/request-hook.js';
 import { AttemptHooks } from './run/attempt-hooks.js';
@@ -142,13 +142,12 @@ const providers: Provider[] = [
     },
   },
   BackgroundTasksInterceptor,
-  { provide: APP_INTERCEPTOR, useExisting: BackgroundTasksInterceptor },
   {
-    provide: MessageHook,
-    inject: [ModulesContainer, MetadataScanner],
-    useFactory: (modules: ModulesContainer, scanner: MetadataScanner) => {
-      const hook = new MessageHook(modules, scanner);
-      hook.install();
+    provide: HandlerHook,
+    inject: [ModulesContainer, MetadataScanner, ApplicationConfig, BackgroundTasksInterceptor],
+    useFactory: (...parts: ConstructorParameters<typeof HandlerHook>) => {
+      const hook = new HandlerHook(...parts);
+      hook.interceptMessages();
       return hook;
     },
   },
@@ -182,6 +181,7 @@ const providers: Provider[] = [
       CLOCK,
       TaskEvents,
       AttemptHooks,
+      Release,
     ],
     useFactory: (...parts: ConstructorParameters<typeof TaskRunner>) => new TaskRunner(...parts),
   },
@@ -212,6 +212,7 @@ export class BackgroundTasksModule
   constructor(
     private readonly explorer: BackgroundExplorer,
     private readonly hook: RequestHook,
+    private readonly handlers: HandlerHook,
     private readonly adapterHost: HttpAdapterHost,
   ) {
     super();
@@ -238,6 +239,7 @@ export class BackgroundTasksModule
   /** Nest calls it before it registers routes: under a test module there was no adapter until now. */
   configure(): void {
     this.hook.install(this.adapterHost.httpAdapter);
+    this.handlers.followRoutes();
   }
 
   /** Nest calls it when every provider is there. */

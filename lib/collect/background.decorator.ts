@@ -7,6 +7,7 @@ import {
   markBackgroundMethod,
   type BackgroundMethod,
 } from '../task/background-method.js';
+import { takeOver } from '../task/take-over.js';
 import type { BackgroundOptions } from '../task/task-options.js';
 
 /**
@@ -88,16 +89,7 @@ function wrap(background: BackgroundMethod): (...args: unknown[]) => unknown {
     const accepted = isOwnBody ? undefined : intake?.addCall(background, this, args);
     return accepted ?? (method as (...all: unknown[]) => unknown).apply(this, args);
   };
-  // Whatever other decorators have left on the method, below this one, must be found on it still.
-  for (const property of Reflect.ownKeys(method)) {
-    const descriptor = Object.getOwnPropertyDescriptor(method, property);
-    if (descriptor !== undefined && property !== 'prototype') {
-      Object.defineProperty(wrapper, property, descriptor);
-    }
-  }
-  for (const key of Reflect.getOwnMetadataKeys(method)) {
-    Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, method), wrapper);
-  }
+  takeOver(method, wrapper);
   markBackgroundMethod(wrapper, background);
   return wrapper;
 }

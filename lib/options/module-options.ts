@@ -19,7 +19,9 @@ export interface QueueOptions extends TaskDefaults {
   maxPending?: number;
   /**
    * What happens to one more: `'reject'` makes `addTask()` throw a QueueFullError, which Nest
-   * answers with 503; `'drop-oldest'` drops the one that has waited longest in the lowest lane.
+   * answers with 503; `'drop-oldest'` drops the one that has waited longest in the lowest lane, or
+   * where none waits for a slot, the one that has been delayed or between attempts for longest. It
+   * rejects, too, where all are collected, or stand in line behind others of their request.
    * @default 'reject'
    */
   overflow?: 'reject' | 'drop-oldest';

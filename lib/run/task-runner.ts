@@ -14,7 +14,7 @@ import type { TaskStatus } from '../task/outcome.js';
 import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import type { AroundAttempt, AttemptHooks } from './attempt-hooks.js';
-import { countTasks, listTasks, type TaskFilter } from './task-list.js';
+import { countTasks, listTasks, type TaskFilter, type TaskSources } from './task-list.js';
 import { statisticsOf, type TaskStatistics } from './task-statistics.js';
 
 /**
@@ -32,6 +32,7 @@ export class TaskRunner {
     private readonly clock: Clock,
     taskEvents: TaskEvents,
     private readonly hooks: AttemptHooks,
+    private readonly requests: TaskSources['requests'],
   ) {
     this.events = taskEvents.stream;
   }
@@ -95,14 +96,14 @@ export class TaskRunner {
   }
 
   /**
-   * Tasks that have been released: unsettled ones in no particular order, then the remembered ones
-   * of each status, the latest first.
+   * Unsettled tasks in no particular order, those that wait for their response included, then the
+   * remembered ones of each status, the latest first.
    *
    * @param filter what they all have in common, and how many at most: 100 unless given
    * @throws InvalidOptionError, UnknownQueueError
    */
   async list(filter: TaskFilter = {}): Promise<TaskInfo[]> {
-    return listTasks(filter, this.engine, this.records, this.options);
+    return listTasks(filter, this.sources, this.options);
   }
 
   /**
@@ -113,7 +114,7 @@ export class TaskRunner {
    */
   async counts(queue?: string): Promise<Record<TaskStatus, number>> {
     this.options.requireQueue(queue);
-    return countTasks(queue, this.engine, this.records);
+    return countTasks(queue, this.sources);
   }
 
   /**
@@ -196,5 +197,10 @@ export class TaskRunner {
   /** The figures since the application started, of each queue and of each task name. */
   async stats(): Promise<TaskStatistics> {
     return statisticsOf(this.taskStats, this.engine.states(), this.clock.now());
+  }
+
+  private get sources(): TaskSources {
+    const { engine, requests, records } = this;
+    return { engine, requests, records };
   }
 }

@@ -27,7 +27,10 @@ export interface RetryOptions {
   delay?: Duration;
   /** What an exponential wait is multiplied by after each attempt. 1 or more. @default 2 */
   factor?: number;
-  /** No wait is longer. @default '30s' */
+  /**
+   * No wait is longer. A `delay` that is set and longer than this is refused.
+   * @default '30s', or `delay` where that is longer
+   */
   maxDelay?: Duration;
   /**
    * `'full'` waits a random time between 0 and the computed wait, so that tasks which failed

@@ -43,10 +43,17 @@ export function threadFunction<F extends (...args: never[]) => unknown>(
   const href = hrefOf(file);
   const name = exportName === 'default' ? baseNameOf(href) : exportName;
   const run = async (...args: Parameters<F>): Promise<Awaited<ReturnType<F>>> => {
-    const isInTask = ambient.getStore()?.kind === 'task';
-    const signal = isInTask ? currentTask().signal : undefined;
-    const result = await poolHere(name).run(name, { href, exportName, args }, signal);
-    return result as Awaited<ReturnType<F>>;
+    const here = ambient.getStore();
+    const signal = here?.kind === 'task' ? currentTask().signal : undefined;
+    try {
+      const result = await poolHere(name).run(name, { href, exportName, args }, signal);
+      return result as Awaited<ReturnType<F>>;
+    } catch (error) {
+      if (here?.kind === 'request') {
+        here.refused(error);
+      }
+      throw error;
+    }
   };
   return Object.defineProperty(run, 'name', { value: name });
 }

@@ -1,4 +1,5 @@
 import { BackgroundTasksError } from '../../errors/background-tasks.error.js';
+import { TemporaryError } from '../../errors/temporary.error.js';
 
 /** The package that this subpath is built on is not installed. */
 export class MissingPeerError extends BackgroundTasksError {
@@ -32,16 +33,9 @@ export class NoThreadPoolError extends BackgroundTasksError {
   }
 }
 
-/** All threads are busy and as many calls wait as may. Nest answers a request that it fails with 503. */
-export class ThreadQueueFullError extends BackgroundTasksError {
+/** All threads are busy and as many calls wait as may. */
+export class ThreadQueueFullError extends TemporaryError {
   readonly code = 'BGT_THREAD_QUEUE_FULL';
-  // The shape of an http-errors error, which is what Nest looks for.
-  /** The status of the answer. */
-  readonly status = 503;
-  /** The same, by the name that Fastify looks for. */
-  readonly statusCode = 503;
-  /** The message is none of the client's business. */
-  readonly expose = false;
 
   constructor(
     /** The name of the thread function. */
