@@ -66,7 +66,7 @@ export class EngineRouter implements Engine {
   }
 
   async ping(): Promise<void> {
-    await Promise.all(this.engines.map((engine) => engine.ping?.()));
+    await Promise.all(this.engines.map(async (engine) => engine.ping?.()));
   }
 
   async open(): Promise<void> {
