@@ -1,6 +1,8 @@
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
+  // A limit against hanging, not a measure: machines are shared.
+  testTimeout: 30_000,
   testMatch: ['<rootDir>/test/**/*.{spec,e2e-spec}.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {

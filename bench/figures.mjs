@@ -7,7 +7,9 @@ export function percentile(values, share) {
 }
 
 export function median(values) {
-  return percentile(values, 0.5);
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
 }
 
 /** One line that is written anew, where there is a terminal. */

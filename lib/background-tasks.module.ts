@@ -82,11 +82,7 @@ const providers: Provider[] = [
     provide: EventLog,
     inject: [TaskEvents, ResolvedOptions],
     useFactory: (events: TaskEvents, { logEvents }: ResolvedOptions) =>
-      new EventLog(
-        events,
-        new Logger('BackgroundTasks'),
-        () => logEvents && Logger.isLevelEnabled('debug'),
-      ),
+      new EventLog(events, new Logger('BackgroundTasks'), logEvents),
   },
   TaskStats,
   {

@@ -27,11 +27,25 @@ function manifestIn(folder) {
   return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
 }
 
-/** Nest's own packages share one major; its integrations (`@nestjs/schedule` and others) count their own and stay. */
-function nestTwelve(manifest) {
-  return Object.entries(manifest.devDependencies)
-    .filter(([name, version]) => name.startsWith('@nestjs/') && version.startsWith('12.'))
-    .map(([name]) => name);
+/** Nest's own packages share one major; its integrations count their own: these belong to Nest 11. */
+const INTEGRATIONS = {
+  '@nestjs/apollo': '^13.0.0',
+  '@nestjs/event-emitter': '^3.0.0',
+  '@nestjs/graphql': '^13.0.0',
+  '@nestjs/schedule': '^6.0.0',
+};
+
+/** Of no use to the tests, and its Nest 11 version wants an older BullMQ. */
+const LEFT_OUT = ['@nestjs/bullmq', '@nestjs/cli'];
+
+/** What is asked for in place of each of Nest's packages. */
+function nestEleven({ devDependencies }) {
+  const names = Object.keys(devDependencies).filter((name) => name.startsWith('@nestjs/'));
+  return Object.fromEntries(
+    names
+      .filter((name) => !LEFT_OUT.includes(name))
+      .map((name) => [name, INTEGRATIONS[name] ?? '^11.0.0']),
+  );
 }
 
 const jestArguments = process.argv.slice(2);
@@ -41,15 +55,18 @@ try {
   cpSync(ROOT, home, { recursive: true, filter: (path) => !LEFT_BEHIND.has(basename(path)) });
 
   const manifest = manifestIn(home);
-  const names = nestTwelve(manifest);
-  for (const name of names) manifest.devDependencies[name] = '^11.0.0';
+  const wanted = nestEleven(manifest);
+  for (const name of LEFT_OUT) delete manifest.devDependencies[name];
+  Object.assign(manifest.devDependencies, wanted);
   writeFileSync(join(home, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   // The lock file stays: everything but Nest and what it brings along is what `npm ci` installs.
   run('npm', ['install', '--no-audit', '--no-fund'], home);
 
-  for (const name of names) {
+  for (const [name, range] of Object.entries(wanted)) {
     const { version } = manifestIn(join(home, 'node_modules', name));
-    if (!version.startsWith('11.')) throw new Error(`${name} is ${version}, not 11`);
+    if (version.split('.')[0] !== range.slice(1).split('.')[0]) {
+      throw new Error(`${name} is ${version}, not ${range}`);
+    }
     console.log(`${name} ${version}`);
   }
 

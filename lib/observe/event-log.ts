@@ -10,17 +10,17 @@ interface DebugLog {
 
 /**
  * One line at debug for each thing that happens to a task, but for those that the TaskLog has at a
- * higher level. Where debug is off, nobody listens and no event is put together.
+ * higher level. Where nobody asked for them, no event is put together.
  */
 export class EventLog implements OnApplicationBootstrap {
   constructor(
     private readonly events: TaskEvents,
     private readonly logger: DebugLog,
-    private readonly isEnabled: () => boolean,
+    private readonly isEnabled: boolean,
   ) {}
 
   onApplicationBootstrap(): void {
-    if (this.isEnabled()) {
+    if (this.isEnabled) {
       this.events.stream.subscribe((event) => this.write(event));
     }
   }

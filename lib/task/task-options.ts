@@ -113,11 +113,7 @@ export interface BackgroundOptions extends TaskOptions {
   profile?: boolean | string;
 }
 
-/**
- * Makes TypeScript look for options first: a function has a `name`, and would pass for them.
- *
- * @internal
- */
+/** Makes TypeScript look for options first: a function has a `name`, and would pass for them. */
 export interface NotAFunction {
   apply?: never;
 }

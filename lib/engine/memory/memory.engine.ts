@@ -465,14 +465,14 @@ export class MemoryEngine implements Engine {
   private *withLine(head: Task): Generator<Task> {
     for (const member of membersOf(head)) {
       yield member;
-      for (
-        let task = member.successor;
-        task !== undefined && !this.joined.has(task);
-        task = task.successor
-      ) {
-        if (!task.isOver) {
-          yield task;
+      for (let task = member.successor; task !== undefined; task = task.successor) {
+        if (task.isOver) {
+          continue; // cancelled while it stood in line
         }
+        if (this.joined.has(task)) {
+          break; // those behind it are in the line of its own
+        }
+        yield task;
       }
     }
   }

@@ -261,7 +261,7 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform
       const { text } = response;
       expect(text.length).toBeLessThan(100_000);
       expect(text).toContain('more characters');
-      expect(performance.now() - begun).toBeLessThan(500);
+      expect(performance.now() - begun).toBeLessThan(2_000);
     });
 
     it('changes nothing where it is read-only', async () => {

@@ -220,10 +220,15 @@ it('P13: what was never started is not waited for', async () => {
   app = module;
   await expect(module.init()).rejects.toThrow('cannot start');
 
-  expect(await durationOf(module.close())).toBeLessThan(AT_ONCE_MS);
-  expect(log.ofTasks('error').map(({ message }) => message)).toEqual([
-    expect.stringMatching(/^Task early \(.+\) was abandoned/),
-  ]);
+  // Nest 11 tells once more, from close(), why it could not start, and calls no hooks.
+  let hasClosed = true;
+  const closed = module.close().catch(() => {
+    hasClosed = false;
+  });
+  expect(await durationOf(closed)).toBeLessThan(AT_ONCE_MS);
+  const lines = log.ofTasks('error').map(({ message }) => message);
+  expect(lines).toHaveLength(hasClosed ? 1 : 0);
+  expect(lines.join()).toMatch(hasClosed ? /^Task early \(.+\) was abandoned/ : /^$/);
 });
 
 it('P13: what a message handler that never ends has collected is listed', async () => {

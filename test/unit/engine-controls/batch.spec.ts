@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import {

@@ -1,8 +1,10 @@
+/* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { Background, type TaskOptions } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { Probe } from '../support/probe.js';
+import { resolutionOf } from '../support/resolution.js';
 
 async function createDeduping() {
   const app = await createApp({}, { queues: { other: {} } });
@@ -247,16 +249,13 @@ describe('dedupe in requests', () => {
     });
     await clock.settle();
     runner.addTask(SYNC_A_SECOND, probe.body('first'));
-    let isIdle = false;
-    void runner.whenIdle().then(() => {
-      isIdle = true;
-    });
+    const idleness = resolutionOf(runner.whenIdle());
     await clock.advance(9);
-    expect(isIdle).toBe(false);
+    expect(idleness.isThere).toBe(false);
     await clock.advance(1);
     await request;
     await clock.settle();
-    expect([isIdle, probe.begun]).toEqual([true, ['first']]);
+    expect([idleness.isThere, probe.begun]).toEqual([true, ['first']]);
   });
 });
 

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import {
@@ -47,7 +48,7 @@ describe('TaskRunner.events', () => {
     await runner.addTask({ name: 'cancelled' }, () => undefined).cancel();
     await handle((tasks) => tasks.addTask({ name: 'dropped', when: 'failure' }, () => undefined));
     await clock.advance(100);
-    const endOf = (name: string) => events.filter((event) => event.name === name).at(-1);
+    const endOf = (name: string) => events.findLast((event) => event.name === name);
     expect(endOf('completed')).toMatchObject({ type: 'completed', attempt: 1, durationMs: 5 });
     expect(endOf('cancelled')).toMatchObject({ type: 'cancelled', attempt: 0 });
     expect(endOf('dropped')).toMatchObject({ type: 'dropped', reason: 'handler-completed' });
@@ -215,7 +216,7 @@ describe('P11: a listener that throws', () => {
     const { clock, runner, probe, logger, events } = await createTelling({
       queues: { default: { concurrency: 1 } },
     });
-    runner.events.subscribe(listen as () => void);
+    runner.events.subscribe(listen);
     const after: TaskEvent[] = [];
     runner.events.subscribe((event) => after.push(event));
     const chain = runner.chain();

@@ -76,9 +76,9 @@ describe('P9: tasks of a queue', () => {
   });
 });
 
-describe('a lower lane that starves', () => {
-  const many = (priority: Priority, count: number): Priority[] => Array(count).fill(priority);
+const many = (priority: Priority, count: number) => Array.from({ length: count }, () => priority);
 
+describe('a lower lane that starves', () => {
   it('gets one start in eleven', async () => {
     const order = await orderOf([...many('low', 3), ...many('high', 40)]);
     const starts = order.flatMap((name, index) => (name.startsWith('low') ? [index] : []));

@@ -1,5 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import type { BackgroundTasksOptions, TaskCounts, TaskFigures } from '../../../lib/index.js';
+import {
+  QueueFullError,
+  UnknownQueueError,
+  type BackgroundTasksOptions,
+  type TaskCounts,
+  type TaskFigures,
+} from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { Probe } from '../support/probe.js';
 
@@ -184,8 +190,8 @@ describe('TaskRunner.stats()', () => {
   it('does not count what was refused', async () => {
     const { runner, figures } = await createCounting({ queues: { default: { maxPending: 1 } } });
     runner.addTask(() => undefined);
-    expect(() => runner.addTask(() => undefined)).toThrow();
-    expect(() => runner.addTask({ queue: 'nowhere' }, () => undefined)).toThrow();
+    expect(() => runner.addTask(() => undefined)).toThrow(QueueFullError);
+    expect(() => runner.addTask({ queue: 'nowhere' }, () => undefined)).toThrow(UnknownQueueError);
     expect(await figures()).toMatchObject({ added: 1, pending: 1 });
   });
 });

@@ -12,11 +12,14 @@ import {
 } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { Probe } from '../support/probe.js';
+import { resolutionOf } from '../support/resolution.js';
 
 async function createRunner(options: BackgroundTasksOptions = {}) {
   const app = await createApp({}, options);
   return { ...app, probe: new Probe(app.clock) };
 }
+
+const fail = () => Promise.reject(new Error('no'));
 
 const ONE_AT_A_TIME = { queues: { default: { concurrency: 1 }, other: { concurrency: 1 } } };
 
@@ -71,9 +74,9 @@ describe('TaskRunner.get()', () => {
 
   it('keeps the arguments of a failed task, which can be run again, and of no other', async () => {
     const { clock, runner } = await createRunner();
-    const failed = runner.addTask((_: number) => Promise.reject(new Error('no')), 1);
-    const completed = runner.addTask((_: number) => undefined, 2);
-    const cancelled = runner.addTask((_: number) => undefined, 3);
+    const failed = runner.addTask((_id: number) => Promise.reject(new Error('no')), 1);
+    const completed = runner.addTask((_id: number) => undefined, 2);
+    const cancelled = runner.addTask((_id: number) => undefined, 3);
     await cancelled.cancel();
     await clock.settle();
     const args = async ({ id }: TaskHandle) => (await runner.get(id))?.args;
@@ -232,7 +235,7 @@ describe('TaskRunner.retry()', () => {
     expect(again?.id).toBe(failed.id);
     expect(await runner.get(failed.id)).toMatchObject({ status: 'queued', attempts: 0 });
     await clock.advance(100);
-    expect(calls).toEqual(Array(4).fill([1, 'two']));
+    expect(calls).toEqual(Array.from({ length: 4 }, () => [1, 'two']));
     expect(await again?.whenSettled()).toMatchObject({ status: 'completed', attempts: 2 });
     expect(events.map(({ type }) => type)).toEqual([
       'added',
@@ -369,24 +372,22 @@ describe('TaskRunner.pause() and resume()', () => {
   });
 });
 
-describe('TaskRunner.whenIdle()', () => {
-  async function idleAfter(
-    { clock, runner }: Awaited<ReturnType<typeof createRunner>>,
-    ms: number,
-  ): Promise<[before: boolean, after: boolean]> {
-    let isIdle = false;
-    void runner.whenIdle().then(() => {
-      isIdle = true;
-    });
-    await clock.advance(ms - 1);
-    const before = isIdle;
-    await clock.advance(1);
-    return [before, isIdle];
-  }
+/** Whether all is idle a moment before so much time has passed, and when it has. */
+async function idleAfter(
+  { clock, runner }: Awaited<ReturnType<typeof createRunner>>,
+  ms: number,
+): Promise<[before: boolean, after: boolean]> {
+  const idleness = resolutionOf(runner.whenIdle());
+  await clock.advance(ms - 1);
+  const before = idleness.isThere;
+  await clock.advance(1);
+  return [before, idleness.isThere];
+}
 
+describe('TaskRunner.whenIdle()', () => {
   it('resolves at once where there is nothing to do', async () => {
     const { runner } = await createRunner();
-    await runner.whenIdle();
+    expect(await runner.whenIdle()).toBeUndefined();
   });
 
   it('waits for running, delayed and retrying tasks', async () => {
@@ -494,7 +495,6 @@ describe('what is remembered', () => {
 
   it('goes on when a failed one among it is run again', async () => {
     const { clock, runner } = await createRunner({ remember: 3 });
-    const fail = () => Promise.reject(new Error('no'));
     const handles = [1, 2, 3].map((index) => runner.addTask({ name: `${index}` }, fail));
     await clock.settle();
     await runner.retry(handles[1].id);

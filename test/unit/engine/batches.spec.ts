@@ -10,7 +10,7 @@ const SIZE = 4;
 const WAIT_MS = 100;
 
 const callOf = (items: readonly unknown[], options: BackgroundOptions = {}): Task =>
-  bareTask(`${items.join()}`, undefined, { args: [items], options });
+  bareTask(items.join(), undefined, { args: [items], options });
 
 function createBatches() {
   const clock = new FakeClock(0);

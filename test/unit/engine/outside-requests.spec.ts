@@ -36,7 +36,7 @@ function createEngine() {
     clock,
     engine,
     attempted,
-    add(task: Task): Task {
+    add: (task: Task): Task => {
       engine.admit(task);
       engine.release(task);
       return task;

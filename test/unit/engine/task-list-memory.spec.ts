@@ -4,13 +4,16 @@ import type { Task } from '../../../lib/task/task.js';
 import { collectGarbage } from '../support/garbage.js';
 import { bareTask } from '../support/tasks.js';
 
+/** Whole stretches, longer than what is allocated at once, and single ones. */
+const isRemoved = (index: number) => (index > 900 && index < 4_000) || index % 3 === 0;
+
+const isAlive = (task: WeakRef<Task>) => task.deref() !== undefined;
+
 describe('a list of many tasks', () => {
   it('gives them in order, whichever were removed, and shows what is left', () => {
     const list = new TaskList();
     const tasks = Array.from({ length: 10_000 }, (_, index) => bareTask(`${index}`));
     tasks.forEach((task) => list.push(task));
-    // Whole stretches, longer than what is allocated at once, and single ones.
-    const isRemoved = (index: number) => (index > 900 && index < 4_000) || index % 3 === 0;
     tasks.forEach((task, index) => isRemoved(index) && list.remove(task));
     const left = tasks.filter((_, index) => !isRemoved(index));
     expect([...list].every((task, index) => task === left[index])).toBe(true);
@@ -44,7 +47,6 @@ describe('a list of many tasks', () => {
       list.shift();
     }
     await collectGarbage();
-    const isAlive = (task: WeakRef<Task>) => task.deref() !== undefined;
     expect(tasks.slice(0, 4_000).some(isAlive)).toBe(false);
     expect(tasks.slice(4_000).every(isAlive)).toBe(true);
     expect(list.isEmpty).toBe(false);

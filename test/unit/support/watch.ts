@@ -1,4 +1,3 @@
-import { expect } from '@jest/globals';
 import type { Priority, TaskEvent, TaskHandle } from '../../../lib/index.js';
 import type { App } from './app.js';
 
@@ -102,9 +101,9 @@ export class Watch {
   /** Called by each body, of itself. */
   enter(id: string, attempt: number): void {
     const life = this.lives.get(id);
-    if (life === undefined || !life.isRunning || life.attempts !== attempt || life.hasEntered) {
-      this.broken.push('a body ran that was not started, or twice');
-    } else {
+    const isDue = life?.isRunning === true && life.attempts === attempt && !life.hasEntered;
+    this.expect(isDue, 'a body that was not started, or twice');
+    if (life !== undefined) {
       life.hasEntered = true;
     }
   }
@@ -117,36 +116,45 @@ export class Watch {
     return this.of(queue).filter(({ isRunning, isSettled }) => !isRunning && !isSettled).length;
   }
 
-  /** What must hold whenever the application has come to rest for the moment. */
-  async expectKept(): Promise<void> {
-    expect(this.broken).toEqual([]);
+  /** Which promises are broken, now that nothing more happens by itself for the moment. */
+  async brokenNow(): Promise<readonly string[]> {
     const { queues } = await this.app.runner.stats();
     for (const [queue, counts] of this.counts) {
       const lives = this.of(queue);
       const running = lives.filter(({ isRunning }) => isRunning).length;
-      expect(queues[queue]).toMatchObject({
-        ...counts,
-        running,
-        pending: this.pendingIn(queue),
-      });
+      const expected = { ...counts, running, pending: this.pendingIn(queue) };
+      for (const [figure, value] of Object.entries(expected)) {
+        this.expect(queues[queue][figure as keyof typeof expected] === value, `wrong: ${figure}`);
+      }
       this.expectBusy(queue, lives, running);
     }
+    return this.broken;
   }
 
-  /** What must hold when all is over. */
-  async expectAllOver(): Promise<void> {
-    await this.expectKept();
+  /** Which promises are broken, now that all is over. */
+  async brokenInAll(): Promise<readonly string[]> {
+    await this.brokenNow();
     const { queues, tasks } = await this.app.runner.stats();
     for (const figures of [...Object.values(queues), ...Object.values(tasks)]) {
       const settled = SETTLED.reduce((sum, status) => sum + figures[status], 0);
-      expect([figures.added, figures.running, figures.pending]).toEqual([settled, 0, 0]);
+      this.expect(figures.added === settled, 'counters that do not add up');
     }
-    for (const life of this.lives.values()) {
-      const outcome = await life.handle.whenSettled();
-      expect([life.isSettled, life.handle.status]).toEqual([true, outcome.status]);
+    for (const { handle, isSettled, attempts } of this.lives.values()) {
+      const { outcome } = (await this.app.runner.get(handle.id)) ?? {};
+      this.expect(isSettled && outcome !== undefined, 'a task that never ends');
+      this.expect(outcome === (await handle.whenSettled()), 'a handle with an end of its own');
+      const counted = outcome !== undefined && 'attempts' in outcome ? outcome.attempts : attempts;
+      this.expect(counted === attempts, 'attempts that do not add up');
     }
     this.expectInOrder();
     this.expectRates();
+    return this.broken;
+  }
+
+  private expect(isKept: boolean, promise: string): void {
+    if (!isKept) {
+      this.broken.push(promise);
+    }
   }
 
   private hear(event: TaskEvent): void {
@@ -180,9 +188,7 @@ export class Watch {
 
   private begin(id: string, queue: string, at: number): void {
     const known = this.lives.get(id);
-    if (known?.isSettled === false) {
-      this.broken.push('added twice');
-    }
+    this.expect(known?.isSettled !== false, 'added twice');
     this.count(queue).added += 1;
     this.lives.set(id, {
       queue,
@@ -203,7 +209,7 @@ export class Watch {
     const { queue, key, dedupeKey, isChained, behind = [] } = life;
     const { concurrency, concurrencyPerKey } = this.limits[queue];
     const running = this.of(queue).filter(({ isRunning }) => isRunning);
-    const breaks: [string, boolean][] = [
+    const breaks: [promise: string, isBroken: boolean][] = [
       ['started while it ran', life.isRunning],
       ['started after its end', life.isSettled],
       ['an attempt out of order', attempt !== life.attempts + 1],
@@ -228,7 +234,7 @@ export class Watch {
       ],
       ['started before its time', at < life.ready.at],
     ];
-    this.broken.push(...breaks.flatMap(([what, isBroken]) => (isBroken ? [what] : [])));
+    breaks.forEach(([promise, isBroken]) => this.expect(!isBroken, promise));
     life.isRunning = true;
     life.hasEntered = false;
     life.attempts = attempt;
@@ -239,13 +245,9 @@ export class Watch {
   }
 
   private settled(life: Life, status: (typeof SETTLED)[number]): void {
-    if (life.isSettled) {
-      this.broken.push(`settled twice, then ${status}`);
-    }
     const mustRun = status === 'completed' || status === 'failed';
-    if (mustRun && !life.isRunning) {
-      this.broken.push(`${status} without running`);
-    }
+    this.expect(!life.isSettled, `settled twice, then ${status}`);
+    this.expect(life.isRunning || !mustRun, `${status} without running`);
     life.isRunning = false;
     life.isSettled = true;
     life.firstEnd ??= status;
@@ -253,9 +255,7 @@ export class Watch {
   }
 
   private stop(life: Life, status: string): void {
-    if (!life.isRunning) {
-      this.broken.push(`${status} without running`);
-    }
+    this.expect(life.isRunning, `${status} without running`);
     life.isRunning = false;
   }
 
@@ -271,9 +271,8 @@ export class Watch {
       ({ key, behind, handle }) =>
         key === undefined && behind === undefined && handle.status === 'queued',
     );
-    if (!isRated && !this.paused.has(queue) && waiting.length > 0) {
-      expect(running).toBe(concurrency);
-    }
+    const isHeldUp = isRated || this.paused.has(queue) || running === concurrency;
+    this.expect(waiting.length === 0 || isHeldUp, 'a slot that nobody uses');
   }
 
   /** First in, first out within a lane and key: by when each attempt was ready. */
@@ -281,9 +280,8 @@ export class Watch {
     const latest = new Map<string, Life['ready']>();
     for (const { group, ready } of this.starts) {
       const before = latest.get(group);
-      if (before !== undefined) {
-        expect(ready.at).toBeGreaterThanOrEqual(before.at);
-      }
+      const isAhead = before !== undefined && before.at > ready.at;
+      this.expect(!isAhead, 'out of order');
       latest.set(group, ready);
     }
   }
@@ -294,7 +292,7 @@ export class Watch {
       if (rateLimit !== undefined) {
         for (const [index, at] of startsAt.entries()) {
           const next = startsAt[index + rateLimit.max] ?? Number.POSITIVE_INFINITY;
-          expect(next - at).toBeGreaterThanOrEqual(rateLimit.per);
+          this.expect(next - at >= rateLimit.per, 'above the rate');
         }
       }
     }
