@@ -23,12 +23,19 @@ export {
 } from './errors/misuse.errors.js';
 export { MissingPeerError } from './errors/missing-peer.error.js';
 export { QueueFullError } from './errors/queue-full.error.js';
+export {
+  JournalError,
+  NotStorableError,
+  StoreUnavailableError,
+  TaskCrashedError,
+} from './errors/storage.errors.js';
 export { UnguardedBoardError } from './errors/unguarded-board.error.js';
 export type { TaskEvent } from './observe/task-event.js';
 export type { TaskInfo } from './observe/task-info.js';
 export type { DurationStats, TaskCounts, TaskFigures } from './observe/task-stats.js';
 export type {
   BackgroundTasksOptions,
+  CarryOptions,
   QueueOptions,
   RateLimitOptions,
   RequestOptions,

@@ -11,7 +11,7 @@ export interface JournalRecord extends StoredTask {
   readonly chain: string | undefined;
   /** When it may start next: milliseconds since the epoch. */
   readonly dueAt: number;
-  /** How often it was started since an attempt of it last ended. */
+  /** How often it was started since an attempt of it last ended, the start that is next included. */
   readonly starts: number;
   /** It was given up, and stays until it is retried. */
   readonly isDead: boolean;

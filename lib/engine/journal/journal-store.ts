@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { MissingPeerError } from '../../errors/missing-peer.error.js';
 import { JournalError } from '../../errors/storage.errors.js';
+import { GroupCommit } from './group-commit.js';
 import { problemOfFile } from './journal-file.js';
 import { JournalLock, type OwnerEntry } from './journal-lock.js';
 import { FORMAT, type JournalRecord } from './journal-record.js';
@@ -13,11 +14,16 @@ interface Meta {
   readonly owner: string;
 }
 
-/** The journal on disk: records by task id, in an LMDB environment that this process owns. */
+interface OpenedJournal {
+  readonly records: Database<JournalRecord, number>;
+  readonly group: GroupCommit;
+}
+
+/** The journal on disk: records by their order, in an LMDB environment that this process owns. */
 export class JournalStore {
   private lock: JournalLock | undefined;
   private root: RootDatabase<unknown, string> | undefined;
-  private records: Database<JournalRecord, string> | undefined;
+  private journal: OpenedJournal | undefined;
 
   constructor(private readonly folder: string) {}
 
@@ -46,7 +52,8 @@ export class JournalStore {
       if (meta.get('format') === undefined) {
         meta.putSync('format', FORMAT);
       }
-      this.records = this.root.openDB<JournalRecord, string>({ name: 'tasks' });
+      const records = this.root.openDB<JournalRecord, number>({ name: 'tasks' });
+      this.journal = { records, group: new GroupCommit(records) };
     } catch (error) {
       await this.lock?.free();
       await this.root?.close();
@@ -54,10 +61,10 @@ export class JournalStore {
     }
   }
 
-  /** @throws JournalError where it is damaged */
+  /** In the order in which they were added. @throws JournalError where it is damaged */
   all(): JournalRecord[] {
     try {
-      return [...this.opened.getRange()].map(({ value }) => value);
+      return [...this.opened.records.getRange()].map(({ value }) => value);
     } catch (error) {
       throw error instanceof JournalError ? error : this.unusable(error);
     }
@@ -65,53 +72,37 @@ export class JournalStore {
 
   /** Resolves when the records are on disk: the flush is shared by all who wait for one. */
   async writeThrough(records: readonly JournalRecord[]): Promise<void> {
-    const { opened } = this;
-    const [only, ...others] = records;
-    if (only === undefined) {
-      return;
-    }
-    const written =
-      others.length === 0
-        ? opened.put(only.id, only)
-        : opened.batch(() => {
-            for (const record of records) {
-              void opened.put(record.id, record);
-            }
-          });
-    // Asked for now: later there may be another flush to wait for.
-    await Promise.all([handled(written), opened.flushed]);
+    await this.opened.group.add({ put: records, isFlushed: true });
   }
 
   /** Resolves when a crash of the process would not lose it; one of the machine might. */
   async write(record: JournalRecord): Promise<void> {
-    await handled(this.opened.put(record.id, record));
+    await this.opened.group.add({ put: [record], isFlushed: false });
   }
 
-  async remove(id: string): Promise<void> {
-    await handled(this.opened.remove(id));
+  async remove(record: JournalRecord): Promise<void> {
+    await this.opened.group.add({ remove: record, isFlushed: false });
   }
 
-  /** Resolves when what was written before is on disk: never, where the disk did not take it. */
-  async flush(): Promise<void> {
-    await this.root?.flushed;
-  }
-
+  /** What was written before is on disk then. */
   async close(): Promise<void> {
+    await this.journal?.group.settled();
+    await this.root?.flushed;
     await this.lock?.free();
     await this.root?.close();
     this.root = undefined;
-    this.records = undefined;
+    this.journal = undefined;
   }
 
   private get file(): string {
     return join(this.folder, 'tasks.mdb');
   }
 
-  private get opened(): Database<JournalRecord, string> {
-    if (this.records === undefined) {
+  private get opened(): OpenedJournal {
+    if (this.journal === undefined) {
       throw new JournalError(this.folder, 'is not open.');
     }
-    return this.records;
+    return this.journal;
   }
 
   private checkFormat(format: number | string | undefined): void {
@@ -157,15 +148,4 @@ function ownerEntry(meta: Database<Meta[keyof Meta], keyof Meta>): OwnerEntry {
         return true;
       }),
   };
-}
-
-/** A failed commit has its cause in a promise of its own, which nobody must leave unhandled. */
-async function handled(written: Promise<boolean>): Promise<void> {
-  try {
-    await written;
-  } catch (error) {
-    const { commitError } = error as { commitError?: Promise<never> };
-    const cause = await commitError?.catch((reason: unknown) => reason);
-    throw new Error(`the disk did not take it: ${String(cause ?? error)}`, { cause: error });
-  }
 }

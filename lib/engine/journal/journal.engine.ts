@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { LoggerService } from '@nestjs/common';
 import { StoreUnavailableError, TaskCrashedError } from '../../errors/storage.errors.js';
-import type { Clock } from '../../task/clock.js';
 import type { TaskStorage } from '../../task/stored-call.js';
 import type { Task } from '../../task/task.js';
 import type { EngineSetting, Restorer } from '../engine.js';
@@ -10,7 +9,7 @@ import { JournalLedger } from './journal-ledger.js';
 import type { JournalSettings } from './journal-options.js';
 import { JournalStore } from './journal-store.js';
 import { Leftovers } from './leftovers.js';
-import { within } from './within.js';
+import { Patience } from './patience.js';
 
 /** The memory engine with a journal: what has not settled is on disk, and comes back. */
 export class JournalEngine extends MemoryEngine {
@@ -18,7 +17,7 @@ export class JournalEngine extends MemoryEngine {
   private readonly journal: JournalLedger;
   private readonly settings: JournalSettings;
   private readonly logger: LoggerService;
-  private readonly time: Clock;
+  private readonly patience: Patience;
   /** Found running too often when their process died. */
   private readonly crashed = new Map<Task, TaskCrashedError>();
 
@@ -28,13 +27,14 @@ export class JournalEngine extends MemoryEngine {
     store = new JournalStore(settings.path),
   ) {
     const { clock, logger } = setting;
-    const ledger = new JournalLedger(store, settings.commitTimeoutMs, clock, logger);
+    const patience = new Patience(clock, settings.commitTimeoutMs);
+    const ledger = new JournalLedger(store, patience, settings.maxStarts, clock, logger);
     super(setting, ledger);
     this.store = store;
     this.journal = ledger;
     this.settings = settings;
     this.logger = logger;
-    this.time = clock;
+    this.patience = patience;
   }
 
   override storageOf(): TaskStorage {
@@ -82,21 +82,19 @@ export class JournalEngine extends MemoryEngine {
 
   override async close(): Promise<void> {
     await super.close();
-    const { commitTimeoutMs, path } = this.settings;
+    const { path } = this.settings;
     try {
-      await within(this.time, commitTimeoutMs, this.store.flush());
-      await within(this.time, commitTimeoutMs, this.store.close());
+      await this.patience.wait(this.store.close());
     } catch (error) {
       this.logger.error(`The journal ${path} could not be closed: ${String(error)}`);
     }
   }
 
-  private async write(tasks: readonly Task[]): Promise<void> {
-    try {
-      await this.journal.commit(tasks, tasks.length === 1 ? undefined : randomUUID());
-    } catch (cause) {
+  private write(tasks: readonly Task[]): Promise<void> {
+    const group = tasks.length === 1 ? undefined : randomUUID();
+    return this.journal.commit(tasks, group).catch((cause: unknown) => {
       throw new StoreUnavailableError(`The journal ${this.settings.path}`, { cause });
-    }
+    });
   }
 
   protected override endOf(task: Task): End | undefined {

@@ -15,6 +15,7 @@ export class Leftovers {
   private readonly unreadable: { readonly record: JournalRecord; readonly error: unknown }[] = [];
   private waiting = 0;
 
+  /** @param records in the order in which they were added */
   constructor(private readonly records: readonly JournalRecord[]) {}
 
   *restore(restorer: Restorer): Generator<RestoredGroup> {
@@ -92,7 +93,7 @@ export class Leftovers {
 /** Tasks that were committed together, in the order in which they were added. */
 function groupsOf(records: readonly JournalRecord[]): JournalRecord[][] {
   const groups = new Map<string, JournalRecord[]>();
-  for (const record of records.toSorted((one, other) => one.order - other.order)) {
+  for (const record of records) {
     const group = groups.get(record.group);
     if (group === undefined) {
       groups.set(record.group, [record]);

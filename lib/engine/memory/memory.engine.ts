@@ -142,12 +142,19 @@ export class MemoryEngine implements Engine {
 
   *tasks(dueBefore = Number.POSITIVE_INFINITY): Generator<Task> {
     for (const queue of this.queues.values()) {
-      for (const task of [...queue.started(), ...queue.waiting()]) {
+      // One by one: who wants a hundred of a million does not wait for the rest.
+      for (const place of [queue.started(), queue.waiting()]) {
+        for (const task of place) {
+          yield* this.withLine(task);
+        }
+      }
+    }
+    for (const task of this.timers) {
+      if (this.timers.dueAt(task) < dueBefore) {
         yield* this.withLine(task);
       }
     }
-    const due = [...this.timers].filter((task) => this.timers.dueAt(task) < dueBefore);
-    for (const task of [...due, ...this.batches]) {
+    for (const task of this.batches) {
       yield* this.withLine(task);
     }
   }
@@ -317,18 +324,28 @@ export class MemoryEngine implements Engine {
 
   private attempt(task: Task): void {
     setStatus(task, 'running');
-    if (this.ledger === undefined) {
+    const recorded = this.recordStart(task);
+    if (recorded === undefined) {
       this.worker.attempt(task, this.conclude);
     } else {
-      void this.attemptOnceRecorded(task, this.ledger);
+      void this.attemptOnceRecorded(task, recorded);
     }
   }
 
-  private async attemptOnceRecorded(task: Task, ledger: Ledger): Promise<void> {
+  private recordStart(task: Task): Promise<unknown> | void {
+    const { ledger } = this;
+    if (ledger === undefined || task.followers === undefined) {
+      return ledger?.starting(task);
+    }
+    const recorded = membersOf(task).flatMap((member) => ledger.starting(member) ?? []);
+    return recorded.length === 0 ? undefined : Promise.all(recorded);
+  }
+
+  private async attemptOnceRecorded(task: Task, recorded: Promise<unknown>): Promise<void> {
     this.starting.add(task);
     let problem: Verdict | undefined;
     try {
-      await Promise.all(membersOf(task).map((member) => ledger.starting(member)));
+      await recorded;
     } catch (error) {
       // What the disk does not take now, it may take later; until then the task is not lost.
       problem = { kind: 'retry', delayMs: RECORD_AGAIN_MS, error };
@@ -414,18 +431,20 @@ export class MemoryEngine implements Engine {
     if (this.ledger === undefined) {
       this.tell(task, end);
     } else {
-      void this.tellOnceRecorded(task, end, this.ledger);
+      const isKept = end.kind === 'abandoned' && end.isKept === true;
+      // A record that could not be removed means one more run after the next start: at least once.
+      this.tellOnceRecorded(task, end, isKept ? this.ledger.kept(task) : this.ledger.settled(task));
     }
   }
 
-  private async tellOnceRecorded(task: Task, end: End, ledger: Ledger): Promise<void> {
-    const isKept = end.kind === 'abandoned' && end.isKept === true;
+  private tellOnceRecorded(task: Task, end: End, recorded: Promise<void>): void {
     this.recording += 1;
-    // A record that could not be removed means one more run after the next start: at least once.
-    await (isKept ? ledger.kept(task) : ledger.settled(task)).catch(ignore);
-    this.recording -= 1;
-    this.tell(task, end);
-    this.idleness.check();
+    const tell = (): void => {
+      this.recording -= 1;
+      this.tell(task, end);
+      this.idleness.check();
+    };
+    recorded.then(tell, tell);
   }
 
   private abandonmentOf({ isCommitted }: Task): Abandoned {

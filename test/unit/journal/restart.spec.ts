@@ -200,6 +200,33 @@ describe('a task that takes its process down', () => {
     expect(await third.runner.list({ status: 'dropped' })).toHaveLength(1);
   });
 
+  it('is told from one that was waiting, with maxStarts: 1', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path, { maxStarts: 1 });
+    before.runner.addTask({ queue: 'single' }, before.jobs.hold, 'deadly');
+    before.runner.addTask(before.jobs.single, 'waiting');
+    await before.book.until('deadly');
+    const after = await start(await crashImage(path), { maxStarts: 1 });
+    await after.runner.whenIdle();
+    expect(after.book.started).toEqual(['waiting']);
+    expect(await after.runner.list({ status: 'failed' })).toHaveLength(1);
+  });
+
+  it('is not taken for one that always waits', async () => {
+    let path = await temporaryFolder();
+    for (const round of [1, 2, 3, 4]) {
+      const app = await start(path, { maxStarts: 2 });
+      await app.runner.pause();
+      if (round === 1) {
+        await app.jobs.note('waiting');
+      }
+      path = await crashImage(path);
+    }
+    const last = await start(path, { maxStarts: 2 });
+    await last.runner.whenIdle();
+    expect(last.book.started).toEqual(['waiting']);
+  });
+
   it('is not counted by a shutdown, nor by an attempt that ended', async () => {
     const path = await temporaryFolder();
     for (let round = 1; round <= 4; round += 1) {

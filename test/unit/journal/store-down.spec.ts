@@ -2,11 +2,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { ExpressAdapter } from '@nestjs/platform-express';
+import type { JournalRecord } from '../../../lib/engine/journal/journal-record.js';
 import { Application } from '../../conformance/support/application.js';
 import { recordsIn, temporaryFolder } from './support/machine.js';
 import { engineOn, FragileStore } from './support/stores.js';
 
 const COMMIT_TIMEOUT_MS = 150;
+const ID = '5ad6b1e7-3f0c-4a68-9d4e-000000000000';
 
 let app: Application;
 
@@ -74,20 +76,19 @@ describe('outside a request', () => {
 });
 
 describe('a task', () => {
-  it('waits with its start until that can be written down', async () => {
+  it('that is to run again waits with its start until that can be written down', async () => {
     const path = await temporaryFolder();
     const store = new FragileStore(path);
-    await start(store, path);
-    await app.runner.pause();
-    const handle = app.runner.addTask(app.jobs.note, 'patient');
-    await app.jobs.note('stored after it');
+    await store.open();
+    await store.writeThrough([record({ starts: 1, call: callWith('patient') })]);
+    await store.close();
     store.mood = 'refuses';
-    const refused = untilSeen('retrying');
-    await app.runner.resume();
-    await refused;
+    await start(store, path);
+    await untilSeen('retrying');
     expect(app.book.started).toEqual([]);
     store.mood = 'well';
-    expect(await handle.whenSettled()).toMatchObject({ status: 'completed', attempts: 1 });
+    await app.runner.whenIdle();
+    expect(app.book.of('patient').map(({ attempt }) => attempt)).toEqual([1]);
   });
 
   it('settles also while its record cannot be removed', async () => {
@@ -106,27 +107,12 @@ describe('a task', () => {
     const path = await temporaryFolder();
     const store = new FragileStore(path);
     await store.open();
-    await store.writeThrough([
-      {
-        id: '5ad6b1e7-3f0c-4a68-9d4e-000000000000',
-        name: 'Jobs.note',
-        queue: 'default',
-        call: { args: '["dead"]', options: undefined, carried: undefined },
-        addedAt: 1,
-        attempts: 0,
-        group: 'alone',
-        order: 1,
-        chain: undefined,
-        dueAt: 1,
-        starts: 3,
-        isDead: false,
-      },
-    ]);
+    await store.writeThrough([record({ starts: 3 })]);
     await store.close();
     await start(store, path);
     await app.runner.whenIdle();
     store.mood = 'refuses commits';
-    const again = await app.runner.retry('5ad6b1e7-3f0c-4a68-9d4e-000000000000');
+    const again = await app.runner.retry(ID);
     expect(await again?.whenSettled()).toMatchObject({ reason: 'not-stored' });
     await app.close();
     expect(await recordsIn(path)).toMatchObject([{ isDead: true }]);
@@ -146,6 +132,29 @@ describe('a shutdown', () => {
     expect(performance.now() - startedAt).toBeLessThan(50 + 1_000 + 2 * COMMIT_TIMEOUT_MS + 500);
   });
 });
+
+function callWith(tag: string): JournalRecord['call'] {
+  return { args: JSON.stringify([tag]), options: undefined, carried: undefined };
+}
+
+/** What a former process has left. */
+function record(differences: Partial<JournalRecord>): JournalRecord {
+  return {
+    id: ID,
+    name: 'Jobs.note',
+    queue: 'default',
+    call: callWith('left'),
+    addedAt: 1,
+    attempts: 0,
+    group: 'alone',
+    order: 1,
+    chain: undefined,
+    dueAt: 1,
+    starts: 0,
+    isDead: false,
+    ...differences,
+  };
+}
 
 function untilSeen(type: string): Promise<void> {
   return new Promise((resolve) => {

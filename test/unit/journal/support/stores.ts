@@ -19,8 +19,8 @@ export class FragileStore extends JournalStore {
     return this.answer('write', () => super.write(record));
   }
 
-  override remove(id: string): Promise<void> {
-    return this.answer('remove', () => super.remove(id));
+  override remove(record: JournalRecord): Promise<void> {
+    return this.answer('remove', () => super.remove(record));
   }
 
   private answer(what: string, act: () => Promise<void>): Promise<void> {
