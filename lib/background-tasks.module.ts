@@ -223,6 +223,7 @@ export class BackgroundTasksModule
     private readonly hook: RequestHook,
     private readonly adapterHost: HttpAdapterHost,
     @Inject(ENGINE) private readonly engine: Engine,
+    private readonly release: Release,
   ) {
     super();
   }
@@ -252,6 +253,6 @@ export class BackgroundTasksModule
   /** Nest calls it when every provider is there. */
   async onModuleInit(): Promise<void> {
     this.explorer.explore();
-    await this.engine.open();
+    await this.engine.open(this.release);
   }
 }

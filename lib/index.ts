@@ -28,6 +28,7 @@ export {
   NotStorableError,
   StoreUnavailableError,
   TaskCrashedError,
+  UnsupportedOptionError,
 } from './errors/storage.errors.js';
 export { UnguardedBoardError } from './errors/unguarded-board.error.js';
 export type { TaskEvent } from './observe/task-event.js';

@@ -16,12 +16,12 @@ export class BackgroundExplorer {
     private readonly moduleRef: ModuleRef,
     private readonly options: ResolvedOptions,
     private readonly registry: TaskRegistry,
-    private readonly intake: MethodIntake,
+    private readonly intake: TaskIntake,
   ) {}
 
   /**
    * @throws DuplicateTaskNameError, BackgroundMethodError (a route), UnknownQueueError,
-   * InvalidOptionError, DuplicateModuleError
+   * InvalidOptionError, UnsupportedOptionError, DuplicateModuleError
    */
   explore(): void {
     const providers = this.discovery.getProviders();
@@ -63,13 +63,15 @@ export class BackgroundExplorer {
     const type = prototype.constructor;
     const member = `${type.name}.${typeof key === 'symbol' ? (key.description ?? 'symbol') : key}`;
     refuseRoute((prototype as Record<string | symbol, object>)[key] ?? method, member);
+    const settings = this.options.forTask(undefined, options);
+    this.intake.checkSupport(settings, `@Background() on ${member}`);
     this.registry.register({
       name: options?.name ?? member,
       type,
       member,
       method,
       declared: options,
-      settings: this.options.forTask(undefined, options),
+      settings,
       resolveTarget: () => this.resolve(provider),
     });
   }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import type { Engine } from '../engine/engine.js';
+import { unsupportedOption, type Engine } from '../engine/engine.js';
 import { BackgroundMethodError, NotAFunctionError } from '../errors/misuse.errors.js';
-import { NotStorableError } from '../errors/storage.errors.js';
+import { NotStorableError, UnsupportedOptionError } from '../errors/storage.errors.js';
 import type { Observer } from '../observe/observer.js';
 import { describe, isPlainObject } from '../options/checks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
@@ -84,8 +84,25 @@ export class TaskIntake implements TaskHome {
     return id;
   }
 
-  cancel(task: Task): boolean {
+  cancel(task: Task): boolean | Promise<boolean> {
     return this.engine.cancel(task);
+  }
+
+  watch(task: Task): void {
+    this.engine.shared?.watch(task);
+  }
+
+  progressed(task: Task): void {
+    this.engine.shared?.progressed(task);
+  }
+
+  /** @throws UnsupportedOptionError where the queue's engine cannot do what the settings ask for */
+  checkSupport(settings: TaskSettings, subject: string): void {
+    const support = this.engine.supportOf?.(settings.queue);
+    const option = support && unsupportedOption(support, settings);
+    if (support !== undefined && option !== undefined) {
+      throw new UnsupportedOptionError(subject, option, settings.queue, support.engine);
+    }
   }
 
   /** The open collection of the request that the calling code handles, if it handles one. */
@@ -167,6 +184,9 @@ export class TaskIntake implements TaskHome {
           : 'its name was changed for this call, and no other process could find it again.',
       );
     }
+    if (options !== undefined) {
+      this.checkSupport(settings, `Task "${name}"`);
+    }
     const carried = this.options.carry?.capture();
     const stored = storeCall(storage, name, queue, args, options, carried);
     const copy = readArgs(stored, storage);
@@ -187,7 +207,10 @@ export class TaskIntake implements TaskHome {
   }
 
   /** A task that comes back from a store, or `undefined` if no method here has its name. */
-  restore({ id, name, call, addedAt, attempts }: StoredTask): Task | undefined {
+  restore(
+    { id, name, call, addedAt, attempts }: StoredTask,
+    isReturning: boolean,
+  ): Task | undefined {
     const definition = this.registry.get(name);
     if (definition === undefined) {
       return undefined;
@@ -213,7 +236,11 @@ export class TaskIntake implements TaskHome {
     );
     task.comeBack(id, attempts, call);
     this.observer.minted(id, task);
-    this.observer.added(task);
+    if (isReturning) {
+      this.observer.returned(task);
+    } else {
+      this.observer.added(task);
+    }
     return task;
   }
 
@@ -243,7 +270,7 @@ export class TaskIntake implements TaskHome {
       return collection.add(task);
     }
     task.isCommitted = true;
-    const stored = this.engine.commit([task]);
+    const stored = this.engine.commit([task], false, predecessor);
     if (stored === undefined) {
       return this.release(task, predecessor);
     }
@@ -263,6 +290,9 @@ export class TaskIntake implements TaskHome {
   }
 
   private release(task: Task, predecessor: Task | undefined): PromiseLike<void> | void {
+    if (task.isOver) {
+      return undefined; // the store knew another one with its dedupe key, or it was cancelled meanwhile
+    }
     const handedOver =
       predecessor === undefined ? this.engine.release(task) : this.engine.follow(predecessor, task);
     this.observer.queued(task);

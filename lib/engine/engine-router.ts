@@ -1,6 +1,14 @@
 import type { Task } from '../task/task.js';
 import type { TaskStorage } from '../task/stored-call.js';
-import type { DrainScope, Engine, QueueState, Restorer } from './engine.js';
+import type {
+  DrainScope,
+  Engine,
+  EngineSupport,
+  QueueState,
+  Restorer,
+  SharedStore,
+} from './engine.js';
+import { SharedStores } from './shared-stores.js';
 
 /** Several engines as one: each task goes to the engine of its queue. */
 export class EngineRouter implements Engine {
@@ -14,6 +22,17 @@ export class EngineRouter implements Engine {
     return this.of(queue).storageOf(queue);
   }
 
+  supportOf(queue: string): EngineSupport | undefined {
+    return this.of(queue).supportOf?.(queue);
+  }
+
+  get shared(): SharedStore | undefined {
+    const engines = this.engines.filter(({ shared }) => shared !== undefined);
+    return engines.length === 0
+      ? undefined
+      : new SharedStores(this.engines, (queue) => this.of(queue));
+  }
+
   duplicateOf(dedupeKey: string): Task | undefined {
     return firstOf(this.engines, (engine) => engine.duplicateOf(dedupeKey));
   }
@@ -22,9 +41,12 @@ export class EngineRouter implements Engine {
     this.of(task.queue).admit(task);
   }
 
-  commit(tasks: readonly Task[]): Promise<void> | void {
+  commit(tasks: readonly Task[], isHeld?: boolean, after?: Task): Promise<void> | void {
     const commits = this.engines
-      .map((engine) => engine.commit(tasks.filter(({ queue }) => this.of(queue) === engine)))
+      .map((engine) => {
+        const own = tasks.filter(({ queue }) => this.of(queue) === engine);
+        return own.length === 0 ? undefined : engine.commit(own, isHeld, after);
+      })
       .filter((commit) => commit !== undefined);
     return commits.length === 0 ? undefined : Promise.all(commits).then(() => undefined);
   }
@@ -34,14 +56,20 @@ export class EngineRouter implements Engine {
   }
 
   follow(predecessor: Task, task: Task): void {
-    this.of(task.queue).follow(predecessor, task);
+    const engine = this.of(task.queue);
+    if (this.of(predecessor.queue) === engine || engine.shared !== undefined) {
+      engine.follow(predecessor, task);
+    } else {
+      // Settled in another engine, maybe in another process: only its outcome tells.
+      void predecessor.whenSettled().then(() => engine.release(task));
+    }
   }
 
   discard(task: Task): void {
     this.of(task.queue).discard(task);
   }
 
-  cancel(task: Task): boolean {
+  cancel(task: Task): boolean | Promise<boolean> {
     return this.of(task.queue).cancel(task);
   }
 
@@ -69,8 +97,8 @@ export class EngineRouter implements Engine {
     await Promise.all(this.engines.map(async (engine) => engine.ping?.()));
   }
 
-  async open(): Promise<void> {
-    await Promise.all(this.engines.map(async (engine) => engine.open()));
+  async open(restorer: Restorer): Promise<void> {
+    await Promise.all(this.engines.map(async (engine) => engine.open(restorer)));
   }
 
   async start(restorer: Restorer): Promise<void> {

@@ -1,7 +1,8 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Clock } from '../task/clock.js';
-import type { TaskStatus } from '../task/outcome.js';
+import type { Outcome, TaskStatus } from '../task/outcome.js';
 import type { StoredTask, TaskStorage } from '../task/stored-call.js';
+import type { Priority, TaskSettings } from '../task/task-options.js';
 import type { Task } from '../task/task.js';
 import type { Dropped, Verdict } from '../task/verdict.js';
 
@@ -12,6 +13,12 @@ import type { Dropped, Verdict } from '../task/verdict.js';
 export interface Engine {
   /** How a queue's calls are written down; `undefined` where they stay in memory. */
   storageOf(queue: string): TaskStorage | undefined;
+
+  /** What the engine of a queue can do; `undefined` for everything. */
+  supportOf?(queue: string): EngineSupport | undefined;
+
+  /** Set where other processes see the tasks, too, and make some of the attempts. */
+  readonly shared?: SharedStore | undefined;
 
   /** The task that stands for the task's `dedupe` key now, if another does. */
   duplicateOf(dedupeKey: string): Task | undefined;
@@ -26,8 +33,11 @@ export interface Engine {
   /**
    * The handler completed: from here on the tasks count. A durable engine stores them all in one
    * operation, and the response waits for it.
+   *
+   * @param isHeld whether a response has to close before they are released
+   * @param after what they will {@link follow}, committed before
    */
-  commit(tasks: readonly Task[]): Promise<void> | void;
+  commit(tasks: readonly Task[], isHeld?: boolean, after?: Task): Promise<void> | void;
 
   /**
    * The task may start, and the line of its successors after it. Where this returns something to
@@ -42,7 +52,7 @@ export interface Engine {
   discard(task: Task): void;
 
   /** @returns whether there was anything left to cancel */
-  cancel(task: Task): boolean;
+  cancel(task: Task): boolean | Promise<boolean>;
 
   /** Attempts nothing more of a queue, or of all, until resumed. What runs goes on. */
   pause(queue?: string): void;
@@ -56,7 +66,7 @@ export interface Engine {
   ping?(): Promise<void>;
 
   /** Makes the store ready to take tasks; before any provider's start-up hook. */
-  open(): Promise<void> | void;
+  open(restorer: Restorer): Promise<void> | void;
 
   /** From here on tasks are attempted; those that a former process has left come back. */
   start(restorer: Restorer): Promise<void> | void;
@@ -89,6 +99,70 @@ export interface Engine {
  */
 export type DrainScope = 'present' | 'released' | 'collected';
 
+/** What an engine can do besides what every engine can. What it cannot is refused, not ignored. */
+export interface EngineSupport {
+  /** For the message of a refusal: `BullMQ on PostgreSQL`. */
+  readonly engine: string;
+  readonly batch: boolean;
+  readonly concurrencyKey: boolean;
+  readonly dedupeWindow: boolean;
+}
+
+/** The option in `settings` that an engine cannot honour, if there is one. */
+export function unsupportedOption(
+  support: EngineSupport,
+  { batch, concurrencyKey, dedupe }: TaskSettings,
+): string | undefined {
+  if (batch !== undefined && !support.batch) {
+    return 'batch';
+  }
+  if (concurrencyKey !== undefined && !support.concurrencyKey) {
+    return 'concurrencyKey';
+  }
+  return dedupe !== undefined && dedupe.windowMs > 0 && !support.dedupeWindow
+    ? 'dedupe.window'
+    : undefined;
+}
+
+/** What there is to know and to do about tasks that this process may never have seen. */
+export interface SharedStore {
+  find(id: string): Promise<TaskView | undefined>;
+  list(query: TaskQuery): Promise<TaskView[]>;
+  /** @returns whether there was such a task, and anything left to cancel */
+  cancel(id: string): Promise<boolean>;
+  /** Queues a failed task again. @returns it, or `undefined` where the store has no such task */
+  retry(id: string): Promise<Task | undefined>;
+  states(): Promise<QueueState[]>;
+  /** Somebody waits for the task to settle, wherever that happens. */
+  watch(task: Task): void;
+  /** The body of a running task has reported `task.progress`. */
+  progressed(task: Task): void;
+}
+
+/** Which tasks of a store are asked for. */
+export interface TaskQuery {
+  readonly status: TaskStatus | undefined;
+  readonly name: string | undefined;
+  readonly queue: string | undefined;
+  readonly limit: number;
+}
+
+/** A task as a store has it. Times are milliseconds since the epoch. */
+export interface TaskView {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly status: TaskStatus;
+  readonly priority: Priority;
+  readonly args: readonly unknown[];
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly addedAt: number;
+  readonly startedAt: number | undefined;
+  readonly progress: unknown;
+  readonly outcome: Outcome | undefined;
+}
+
 /** How a queue stands at this moment. */
 export interface QueueState {
   readonly queue: string;
@@ -98,6 +172,8 @@ export interface QueueState {
   /** Since when the longest waiting of those that only wait for a slot was added. */
   readonly oldestAddedAt: number | undefined;
   readonly isPaused: boolean;
+  /** `running` and `pending` are those of all processes. */
+  readonly isShared?: boolean;
 }
 
 /** The statuses in which an engine holds a task. */
@@ -107,9 +183,10 @@ export type HeldStatus = Extract<TaskStatus, 'queued' | 'delayed' | 'running' | 
 export interface Restorer {
   /**
    * @param group tasks that were committed together, in the order added
+   * @param isReturning whether this process has counted them when they came the first time
    * @returns those whose name is known here, in the same order
    */
-  restore(group: readonly StoredTask[]): readonly Task[];
+  restore(group: readonly StoredTask[], isReturning?: boolean): readonly Task[];
   /** Links tasks that were committed together to the lines that they run in, and gives the heads. */
   line(tasks: readonly Task[]): readonly Task[];
 }
@@ -146,6 +223,10 @@ export interface Worker {
   attempt(task: Task, conclude: (task: Task, verdict: Verdict) => void): void;
   /** The engine has recorded this verdict: tell everyone. Never throws. */
   announce(task: Task, verdict: Verdict | Dropped): void;
+  /** The store has the task now, and any process may go on with it: it is no longer counted here. */
+  leave(task: Task): void;
+  /** The store did not take the task, and it is kept in memory instead. */
+  fallBack(task: Task): void;
 }
 
 /** Injection token of the {@link Engine}. */

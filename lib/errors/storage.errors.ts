@@ -64,3 +64,20 @@ export class JournalError extends BackgroundTasksError {
     super(`The journal ${path} ${problem}`, options);
   }
 }
+
+/** An option that the engine of the task's queue cannot honour. */
+export class UnsupportedOptionError extends BackgroundTasksError {
+  readonly code = 'BGT_UNSUPPORTED_OPTION';
+
+  constructor(
+    subject: string,
+    readonly option: string,
+    readonly queue: string,
+    engine: string,
+  ) {
+    super(
+      `${subject} has the option "${option}", which the engine of queue "${queue}" (${engine}) cannot ` +
+        'honour. Leave it out, or choose a queue with another engine.',
+    );
+  }
+}

@@ -39,6 +39,22 @@ export class Observer {
     return this.events.isObserved;
   }
 
+  /** Another process may go on with it. */
+  left(task: Task): void {
+    this.stats.left(task);
+    this.records.drop(task);
+  }
+
+  /** It comes back from the store, and was counted when it came the first time. */
+  returned(task: Task): void {
+    this.stats.returned(task);
+  }
+
+  fellBack(task: Task): void {
+    this.log.fellBack(task);
+    this.events.emit('fell-back', task, {});
+  }
+
   queued(task: Task): void {
     this.due(task, task.settings.delayMs);
     // Released, and dropped in the same moment: a duplicate, or too late for the shutdown.

@@ -29,6 +29,8 @@ export type TaskEvent =
   | (OfTask & { readonly type: 'dropped'; readonly reason: DropReason })
   /** It was released: from here on only its queue, its delay and its predecessors hold it up. */
   | (OfTask & { readonly type: 'queued' })
+  /** Its store did not take it, and it is kept in the memory of this process instead. */
+  | (OfTask & { readonly type: 'fell-back' })
   /** `waitedMs`: since it was released or, of a delay or a retry, since it was due. */
   | (OfAttempt & { readonly type: 'started'; readonly waitedMs: number })
   /** Its body called `currentTask().progress(value)`. */

@@ -53,6 +53,12 @@ export class TaskLog {
     this.write('error', task, { event: 'abandoned' }, sentence);
   }
 
+  fellBack(task: Task): void {
+    this.logger.warn(
+      `${title(task)} is kept in memory: its store did not take it. It does not survive the process`,
+    );
+  }
+
   overrun(task: Task, reason: Interruption): void {
     const sentence =
       `${WHAT_STOPPED[reason]}, but its body goes on: it does not heed its signal. ` +

@@ -67,7 +67,7 @@ export class Release implements CollectionKeeper, Restorer {
     }
     const committed = collection.take().filter((task) => this.decide(task, hasSucceeded));
     committed.forEach((task) => collection.add(task));
-    const stored = this.engine.commit(committed);
+    const stored = this.engine.commit(committed, collection.response !== undefined);
     if (stored === undefined) {
       return this.handled(collection);
     }
@@ -85,8 +85,8 @@ export class Release implements CollectionKeeper, Restorer {
     return linesOf(tasks, this.settings);
   }
 
-  restore(group: readonly StoredTask[]): readonly Task[] {
-    return group.flatMap((stored) => this.intake.restore(stored) ?? []);
+  restore(group: readonly StoredTask[], isReturning = false): readonly Task[] {
+    return group.flatMap((stored) => this.intake.restore(stored, isReturning) ?? []);
   }
 
   /** Nobody waits for the handler's end any more: a client left its stream, or it was timed out. */

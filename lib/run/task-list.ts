@@ -26,16 +26,18 @@ const FILTER_SHAPE: Shape<TaskFilter> = {
   limit: checkCount,
 };
 
-export function listTasks(
+export async function listTasks(
   filter: TaskFilter,
   engine: Engine,
   records: TaskRecords,
   options: ResolvedOptions,
-): TaskInfo[] {
+): Promise<TaskInfo[]> {
   checkShape<TaskFilter>(filter, '', FILTER_SHAPE);
   options.requireQueue(filter.queue);
   const { status, name, queue, limit = DEFAULT_LIMIT } = filter;
-  const found: TaskInfo[] = [];
+  const stored = await engine.shared?.list({ status, name, queue, limit });
+  const found: TaskInfo[] = stored ?? [];
+  const known = new Set(found.map(({ id }) => id));
   for (const task of candidates(status, engine, records)) {
     if (found.length >= limit) {
       break;
@@ -44,7 +46,7 @@ export function listTasks(
       (status === undefined || task.status === status) &&
       (name === undefined || task.name === name) &&
       (queue === undefined || task.queue === queue);
-    if (fits) {
+    if (fits && (known.size === 0 || !known.has(task.id))) {
       found.push(describeTask(task));
     }
   }

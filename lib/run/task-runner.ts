@@ -11,7 +11,7 @@ import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { MethodIntake } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import type { TaskStatus } from '../task/outcome.js';
-import type { TaskHandle } from '../task/task-handle.js';
+import { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import type { AroundAttempt, AttemptHooks } from './attempt-hooks.js';
 import { countTasks, listTasks, type TaskFilter } from './task-list.js';
@@ -80,7 +80,9 @@ export class TaskRunner {
   /** The task with this id, if it is unsettled or still remembered. */
   async get(id: string): Promise<TaskInfo | undefined> {
     const task = this.records.get(id);
-    return task && describeTask(task);
+    const isHere = task !== undefined && !task.isOver;
+    const stored = isHere ? undefined : await this.engine.shared?.find(id);
+    return stored ?? (task && describeTask(task));
   }
 
   /**
@@ -112,7 +114,8 @@ export class TaskRunner {
   /** @returns whether there was such a task, and anything left to cancel */
   async cancel(id: string): Promise<boolean> {
     const task = this.records.get(id);
-    return task !== undefined && this.engine.cancel(task);
+    const isHere = task !== undefined && !task.isOver;
+    return isHere ? this.engine.cancel(task) : ((await this.engine.shared?.cancel(id)) ?? false);
   }
 
   /**
@@ -122,6 +125,10 @@ export class TaskRunner {
    * @returns `undefined` where no failed task with this id is remembered
    */
   async retry(id: string): Promise<TaskHandle | undefined> {
+    const stored = await this.engine.shared?.retry(id);
+    if (stored !== undefined) {
+      return new TaskHandle(stored);
+    }
     const task = this.records.get(id);
     return task?.status === 'failed' ? this.intake.again(task) : undefined;
   }
@@ -164,6 +171,7 @@ export class TaskRunner {
 
   /** The figures since the application started, of each queue and of each task name. */
   async stats(): Promise<TaskStatistics> {
-    return statisticsOf(this.taskStats, this.engine.states(), this.clock.now());
+    const states = (await this.engine.shared?.states()) ?? this.engine.states();
+    return statisticsOf(this.taskStats, states, this.clock.now());
   }
 }

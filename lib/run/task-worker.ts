@@ -60,6 +60,14 @@ export class TaskWorker implements Worker {
     }
   }
 
+  leave(task: Task): void {
+    this.observer.left(task);
+  }
+
+  fallBack(task: Task): void {
+    this.observer.fellBack(task);
+  }
+
   private begin(task: Task, attempt: Attempt): void {
     task.attempt = attempt;
     task.attempts += 1;
@@ -93,6 +101,7 @@ export class TaskWorker implements Worker {
       progress: (value: unknown) => {
         task.progress = value;
         observer.progress(task, value);
+        task.home.progressed?.(task);
       },
       log: (message: string) => this.log(task, message),
     });

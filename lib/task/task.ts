@@ -16,7 +16,11 @@ export interface TaskHome extends MethodIntake {
   /** Called at most once for each task: see {@link Task.id}. */
   mintId(task: Task): string;
   /** @returns whether there was anything left to cancel */
-  cancel(task: Task): boolean;
+  cancel(task: Task): boolean | Promise<boolean>;
+  /** Somebody waits for the task to settle: where that may happen elsewhere, it is to be found out. */
+  watch?(task: Task): void;
+  /** The body has reported how far it is. */
+  progressed?(task: Task): void;
 }
 
 /** An attempt that can be stopped from outside. */
@@ -180,6 +184,12 @@ export class Task {
     return [this, ...(this.followers ?? [])].flatMap(({ args }) => args[0] as unknown[]);
   }
 
+  /** Its call is in a store now, and is made from there: what it holds is not needed here. */
+  letGo(): void {
+    this.context = undefined;
+    this.forget();
+  }
+
   /** Records the end: the outcome first, then whoever waits for it. */
   settle(outcome: Outcome): void {
     this.isOver = true;
@@ -199,9 +209,11 @@ export class Task {
   /** Resolves when the task has settled. Never rejects. */
   whenSettled(): Promise<Outcome> {
     const { outcome } = this;
-    return outcome === undefined
-      ? new Promise((resolve) => void (this.waiters ??= []).push(resolve))
-      : Promise.resolve(outcome);
+    if (outcome !== undefined) {
+      return Promise.resolve(outcome);
+    }
+    this.home.watch?.(this);
+    return new Promise((resolve) => void (this.waiters ??= []).push(resolve));
   }
 }
 

@@ -32,7 +32,7 @@ const ARROWS = {
   engine: 'task',
   'engine/memory': 'engine task errors',
   'engine/journal': 'engine/memory engine task errors options lmdb',
-  'engine/bullmq': 'engine task errors options bullmq ioredis pg',
+  'engine/bullmq': 'engine/memory engine task errors options bullmq ioredis pg',
   testing: 'index task options run engine engine/memory @nestjs/testing',
   health: 'index duration @nestjs/terminus',
   metrics: 'index errors prom-client @opentelemetry/api',

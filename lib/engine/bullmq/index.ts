@@ -1,0 +1,6 @@
+export {
+  bullmq,
+  type BullMQConnection,
+  type BullMQOptions,
+  type PostgresOptions,
+} from './bullmq.js';

@@ -1,0 +1,172 @@
+import type { JobType } from 'bullmq';
+import { StoreUnavailableError } from '../../errors/storage.errors.js';
+import type { Clock } from '../../task/clock.js';
+import type { TaskStatus } from '../../task/outcome.js';
+import type { Task } from '../../task/task.js';
+import type { QueueState, Restorer, TaskQuery, TaskView } from '../engine.js';
+import { Deadline } from './deadline.js';
+import type { JobQueue, JobStore } from './job-store.js';
+import { endOfJob } from './settled-elsewhere.js';
+import { callOf, outcomeOf, priorityOf, storedTaskOf, type TaskJob } from './stored-job.js';
+
+const TYPES: Record<TaskStatus, readonly JobType[]> = {
+  collected: [],
+  queued: ['waiting', 'prioritized', 'delayed'],
+  delayed: ['delayed'],
+  running: ['active'],
+  retrying: ['delayed', 'waiting', 'prioritized'],
+  completed: ['completed'],
+  failed: ['failed'],
+  cancelled: ['completed'],
+  dropped: ['completed'],
+  abandoned: [],
+};
+const ALL: readonly JobType[] = [
+  'active',
+  'waiting',
+  'prioritized',
+  'delayed',
+  'failed',
+  'completed',
+];
+
+/** What the store knows of tasks, whoever added or ran them. */
+export class StoredTasks {
+  constructor(
+    private readonly store: JobStore,
+    private readonly clock: Clock,
+    private readonly timeoutMs: number,
+    private readonly restorer: () => Restorer,
+    private readonly argsOf: (call: string) => readonly unknown[],
+  ) {}
+
+  async job(id: string): Promise<TaskJob | undefined> {
+    await this.reach();
+    const found = await Promise.all([...this.store.queues()].map((queue) => queue.getJob(id)));
+    return found.find((job) => job !== undefined);
+  }
+
+  async find(id: string): Promise<TaskView | undefined> {
+    const job = await this.job(id);
+    return job && this.viewOf(job, await job.getState());
+  }
+
+  async list({ status, name, queue, limit }: TaskQuery): Promise<TaskView[]> {
+    await this.reach();
+    const queues = [...this.store.queues()].filter(
+      (each) => queue === undefined || each.name === queue,
+    );
+    const found: TaskView[] = [];
+    for (const each of queues) {
+      for (const type of status === undefined ? ALL : TYPES[status]) {
+        const jobs = found.length < limit ? await each.getJobs([type], 0, limit * 2) : [];
+        const views = jobs.filter((job) => job !== undefined).map((job) => this.viewOf(job, type));
+        found.push(
+          ...views.filter(
+            (view) =>
+              (status === undefined || view.status === status) &&
+              (name === undefined || view.name === name),
+          ),
+        );
+      }
+    }
+    return found.slice(0, limit);
+  }
+
+  async states(isPaused: (queue: string) => boolean): Promise<QueueState[]> {
+    await this.reach();
+    return Promise.all([...this.store.queues()].map((queue) => this.stateOf(queue, isPaused)));
+  }
+
+  /** @throws StoreUnavailableError within the commit timeout */
+  private async reach(): Promise<void> {
+    const deadline = new Deadline(this.clock, this.timeoutMs);
+    try {
+      await deadline.within(this.store.ready());
+    } catch (cause) {
+      throw new StoreUnavailableError(this.store.label, { cause });
+    } finally {
+      deadline.met();
+    }
+  }
+
+  /** Queues a failed task again, its attempts counted anew. */
+  async retry(id: string): Promise<Task | undefined> {
+    const job = await this.job(id);
+    if (job === undefined || endOfJob(job)?.status !== 'failed') {
+      return undefined;
+    }
+    const { end: _end, next: _next, prior: _prior, needs: _needs, ...data } = job.data;
+    // Its line has gone on without it: it runs on its own now.
+    await job.updateData({ ...data, forgivenStarts: job.stalledCounter });
+    await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+    job.attemptsMade = 0;
+    const [task] = this.restorer().restore([storedTaskOf(job)]);
+    if (task !== undefined) {
+      task.status = 'queued';
+    }
+    return task;
+  }
+
+  private async stateOf(
+    queue: JobQueue,
+    isPaused: (queue: string) => boolean,
+  ): Promise<QueueState> {
+    const { name } = queue;
+    const counts = await queue.getJobCounts('active', 'waiting', 'prioritized', 'delayed');
+    const { active = 0, waiting = 0, prioritized = 0, delayed = 0 } = counts;
+    // The first of each kind; which of the prioritized ones is the oldest would take all of them.
+    const oldest = await queue.getJobs(['waiting', 'prioritized'], 0, 0, true);
+    const times = oldest.filter((job) => job !== undefined).map(({ data }) => data.addedAt);
+    return {
+      queue: name,
+      running: active,
+      pending: waiting + prioritized + delayed,
+      oldestAddedAt: times.length === 0 ? undefined : Math.min(...times),
+      isPaused: isPaused(name),
+      isShared: true,
+    };
+  }
+
+  private viewOf(job: TaskJob, type: JobType | 'unknown'): TaskView {
+    const { id = '', name, queueName, data, attemptsMade, progress, processedOn } = job;
+    const end = endOfJob(job);
+    const status = end?.status ?? unsettledStatus(job, type);
+    return Object.freeze({
+      id,
+      name,
+      queue: queueName,
+      status,
+      priority: priorityOf(job),
+      args: this.argsOf(callOf(job).args),
+      attempts: end?.attempts ?? (status === 'running' ? attemptsMade + 1 : attemptsMade),
+      maxAttempts: data.maxAttempts ?? 1,
+      addedAt: data.addedAt,
+      startedAt: status === 'running' ? processedOn : undefined,
+      progress: progressIn(progress),
+      outcome: end && outcomeOf(end),
+    });
+  }
+}
+
+function unsettledStatus(job: TaskJob, type: JobType | 'unknown'): TaskStatus {
+  switch (type) {
+    case 'active':
+      return 'running';
+    case 'delayed':
+      // One that waits for its line, or for its response to close, waits for no time of its own.
+      return job.attemptsMade > 0
+        ? 'retrying'
+        : job.data.delayMs !== undefined && job.data.prior === undefined
+          ? 'delayed'
+          : 'queued';
+    default:
+      return 'queued';
+  }
+}
+
+/** Wrapped as text, so that any value can be told from BullMQ's own 0 and no store has to like it. */
+function progressIn(progress: unknown): unknown {
+  const { json } = (progress ?? {}) as { json?: string };
+  return json === undefined ? undefined : JSON.parse(json);
+}

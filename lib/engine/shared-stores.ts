@@ -1,0 +1,51 @@
+import type { Task } from '../task/task.js';
+import type { Engine, QueueState, SharedStore, TaskQuery, TaskView } from './engine.js';
+
+/** The stores of several engines as one. */
+export class SharedStores implements SharedStore {
+  constructor(
+    private readonly engines: readonly Engine[],
+    private readonly engineOf: (queue: string) => Engine,
+  ) {}
+
+  async find(id: string): Promise<TaskView | undefined> {
+    const found = await Promise.all(this.stores.map((store) => store.find(id)));
+    return found.find((view) => view !== undefined);
+  }
+
+  async list(query: TaskQuery): Promise<TaskView[]> {
+    const { queue } = query;
+    const stores = queue === undefined ? this.stores : [this.engineOf(queue).shared];
+    const lists = await Promise.all(stores.map(async (store) => store?.list(query) ?? []));
+    return lists.flat().slice(0, query.limit);
+  }
+
+  async cancel(id: string): Promise<boolean> {
+    const cancelled = await Promise.all(this.stores.map((store) => store.cancel(id)));
+    return cancelled.includes(true);
+  }
+
+  async retry(id: string): Promise<Task | undefined> {
+    const tasks = await Promise.all(this.stores.map((store) => store.retry(id)));
+    return tasks.find((task) => task !== undefined);
+  }
+
+  async states(): Promise<QueueState[]> {
+    const states = await Promise.all(
+      this.engines.map(async (engine) => engine.shared?.states() ?? [...engine.states()]),
+    );
+    return states.flat();
+  }
+
+  watch(task: Task): void {
+    this.engineOf(task.queue).shared?.watch(task);
+  }
+
+  progressed(task: Task): void {
+    this.engineOf(task.queue).shared?.progressed(task);
+  }
+
+  private get stores(): readonly SharedStore[] {
+    return this.engines.flatMap(({ shared }) => shared ?? []);
+  }
+}
