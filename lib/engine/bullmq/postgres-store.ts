@@ -84,6 +84,8 @@ export class PostgresStore implements JobStore {
     const options = { ...limits, connection: this.config(), autorun: false };
     const worker = new Worker(name, process, options, createPostgresBackend as never);
     worker.on('error', this.errors.report);
+    // Closed by force it would wait on, and keep the process, until its next delayed job is due.
+    worker.on('closing', () => void worker.backend.disconnectBlocking(false));
     return worker;
   }
 
