@@ -1,3 +1,4 @@
+export { MissingPeerError } from '../../errors/missing-peer.error.js';
 export {
   BackgroundTasksThreadsModule,
   type BackgroundTasksThreadsAsyncOptions,
@@ -6,7 +7,6 @@ export { threadFunction, type ThreadFunction } from './thread-function.js';
 export type { BackgroundTasksThreadsOptions } from './thread-options.js';
 export {
   DuplicateThreadsModuleError,
-  MissingPeerError,
   NoThreadPoolError,
   ThreadArgumentError,
   ThreadExitedError,
