@@ -1,7 +1,6 @@
 import type { DiscoveryService, ModuleRef } from '@nestjs/core';
 import { DuplicateModuleError } from '../errors/misuse.errors.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
-import type { MethodIntake } from '../task/ambient.js';
 import { backgroundMethodsOf, type BackgroundMethod } from '../task/background-method.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { bindToIntake, refuseRoute } from './background.decorator.js';

@@ -96,6 +96,10 @@ export class TaskIntake implements TaskHome {
     this.engine.shared?.progressed(task);
   }
 
+  logged(task: Task, line: string): void {
+    this.engine.shared?.logged(task, line);
+  }
+
   /** @throws UnsupportedOptionError where the queue's engine cannot do what the settings ask for */
   checkSupport(settings: TaskSettings, subject: string): void {
     const support = this.engine.supportOf?.(settings.queue);

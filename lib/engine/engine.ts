@@ -128,8 +128,12 @@ export function unsupportedOption(
 export interface SharedStore {
   find(id: string): Promise<TaskView | undefined>;
   list(query: TaskQuery): Promise<TaskView[]>;
+  /** How many tasks of each status it has, by queue: only of `queue`, or of all that it keeps. */
+  counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>>;
   /** @returns whether there was such a task, and anything left to cancel */
   cancel(id: string): Promise<boolean>;
+  /** Removes a task that has settled. @returns whether there was one */
+  forget(id: string): Promise<boolean>;
   /** Queues a failed task again. @returns it, or `undefined` where the store has no such task */
   retry(id: string): Promise<Task | undefined>;
   states(): Promise<QueueState[]>;
@@ -137,7 +141,12 @@ export interface SharedStore {
   watch(task: Task): void;
   /** The body of a running task has reported `task.progress`. */
   progressed(task: Task): void;
+  /** The body of a running task has written this line, its time included. */
+  logged(task: Task, line: string): void;
 }
+
+/** As exact as the store can tell without looking at every task. */
+export type StoredCounts = Readonly<Partial<Record<TaskStatus, number>>>;
 
 /** Which tasks of a store are asked for. */
 export interface TaskQuery {
@@ -160,6 +169,8 @@ export interface TaskView {
   readonly addedAt: number;
   readonly startedAt: number | undefined;
   readonly progress: unknown;
+  /** Read for a single task only: empty in a list. */
+  readonly logs: readonly string[];
   readonly outcome: Outcome | undefined;
 }
 

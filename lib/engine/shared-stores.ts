@@ -1,5 +1,12 @@
 import type { Task } from '../task/task.js';
-import type { Engine, QueueState, SharedStore, TaskQuery, TaskView } from './engine.js';
+import type {
+  Engine,
+  QueueState,
+  SharedStore,
+  StoredCounts,
+  TaskQuery,
+  TaskView,
+} from './engine.js';
 
 /** The stores of several engines as one. */
 export class SharedStores implements SharedStore {
@@ -14,15 +21,23 @@ export class SharedStores implements SharedStore {
   }
 
   async list(query: TaskQuery): Promise<TaskView[]> {
-    const { queue } = query;
-    const stores = queue === undefined ? this.stores : [this.engineOf(queue).shared];
-    const lists = await Promise.all(stores.map(async (store) => store?.list(query) ?? []));
+    const lists = await Promise.all(this.of(query.queue).map((store) => store.list(query)));
     return lists.flat().slice(0, query.limit);
+  }
+
+  async counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>> {
+    const counts = await Promise.all(this.of(queue).map((store) => store.counts(queue)));
+    return new Map(counts.flatMap((each) => Array.from(each)));
   }
 
   async cancel(id: string): Promise<boolean> {
     const cancelled = await Promise.all(this.stores.map((store) => store.cancel(id)));
     return cancelled.includes(true);
+  }
+
+  async forget(id: string): Promise<boolean> {
+    const forgotten = await Promise.all(this.stores.map((store) => store.forget(id)));
+    return forgotten.includes(true);
   }
 
   async retry(id: string): Promise<Task | undefined> {
@@ -43,6 +58,16 @@ export class SharedStores implements SharedStore {
 
   progressed(task: Task): void {
     this.engineOf(task.queue).shared?.progressed(task);
+  }
+
+  logged(task: Task, line: string): void {
+    this.engineOf(task.queue).shared?.logged(task, line);
+  }
+
+  private of(queue: string | undefined): readonly SharedStore[] {
+    return queue === undefined
+      ? this.stores
+      : [this.engineOf(queue).shared].filter((store) => store !== undefined);
   }
 
   private get stores(): readonly SharedStore[] {

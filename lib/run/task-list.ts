@@ -35,8 +35,9 @@ export async function listTasks(
   checkShape<TaskFilter>(filter, '', FILTER_SHAPE);
   options.requireQueue(filter.queue);
   const { status, name, queue, limit = DEFAULT_LIMIT } = filter;
-  const stored = await engine.shared?.list({ status, name, queue, limit });
-  const found: TaskInfo[] = stored ?? [];
+  // Where no store has to be asked, the answer is how things stand at this moment.
+  const found: TaskInfo[] =
+    engine.shared === undefined ? [] : await engine.shared.list({ status, name, queue, limit });
   const known = new Set(found.map(({ id }) => id));
   for (const task of candidates(status, engine, records)) {
     if (found.length >= limit) {
@@ -53,15 +54,22 @@ export async function listTasks(
   return found;
 }
 
-export function countTasks(
+export async function countTasks(
   queue: string | undefined,
   engine: Engine,
   records: TaskRecords,
-): Record<TaskStatus, number> {
+): Promise<Record<TaskStatus, number>> {
   const none = [...HELD, ...SETTLED].map((status) => [status, 0] as const);
   const counts = Object.fromEntries(none) as Record<TaskStatus, number>;
+  const stored = engine.shared === undefined ? undefined : await engine.shared.counts(queue);
+  for (const ofQueue of stored?.values() ?? []) {
+    for (const [status, count = 0] of Object.entries(ofQueue)) {
+      counts[status as TaskStatus] += count;
+    }
+  }
   for (const task of candidates(undefined, engine, records)) {
-    if (queue === undefined || task.queue === queue) {
+    const isStored = task.isFromStore && stored?.has(task.queue) === true;
+    if (!isStored && (queue === undefined || task.queue === queue)) {
       counts[task.status] += 1;
     }
   }

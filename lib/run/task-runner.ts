@@ -80,8 +80,9 @@ export class TaskRunner {
   /** The task with this id, if it is unsettled or still remembered. */
   async get(id: string): Promise<TaskInfo | undefined> {
     const task = this.records.get(id);
+    const { shared } = this.engine;
     const isHere = task !== undefined && !task.isOver;
-    const stored = isHere ? undefined : await this.engine.shared?.find(id);
+    const stored = isHere || shared === undefined ? undefined : await shared.find(id);
     return stored ?? (task && describeTask(task));
   }
 
@@ -96,7 +97,9 @@ export class TaskRunner {
   }
 
   /**
-   * How many tasks there are of each status, as {@link list} would return them without a limit.
+   * How many tasks there are of each status, as {@link list} would return them without a limit. Of
+   * those in BullMQ its own counts: `delayed` includes what waits for a retry, its line or its
+   * response, and `completed` what was cancelled or dropped.
    *
    * @throws UnknownQueueError
    */
@@ -108,7 +111,9 @@ export class TaskRunner {
   /** No longer remembers a task that has settled. @returns whether there was one with this id */
   async forget(id: string): Promise<boolean> {
     const task = this.records.get(id);
-    return task?.outcome !== undefined && this.records.remove(task);
+    const { shared } = this.engine;
+    const isForgotten = task?.outcome !== undefined && this.records.remove(task);
+    return shared === undefined ? isForgotten : (await shared.forget(id)) || isForgotten;
   }
 
   /** @returns whether there was such a task, and anything left to cancel */
@@ -125,7 +130,8 @@ export class TaskRunner {
    * @returns `undefined` where no failed task with this id is remembered
    */
   async retry(id: string): Promise<TaskHandle | undefined> {
-    const stored = await this.engine.shared?.retry(id);
+    const { shared } = this.engine;
+    const stored = shared === undefined ? undefined : await shared.retry(id);
     if (stored !== undefined) {
       return new TaskHandle(stored);
     }
@@ -171,7 +177,8 @@ export class TaskRunner {
 
   /** The figures since the application started, of each queue and of each task name. */
   async stats(): Promise<TaskStatistics> {
-    const states = (await this.engine.shared?.states()) ?? this.engine.states();
+    const { shared } = this.engine;
+    const states = shared === undefined ? this.engine.states() : await shared.states();
     return statisticsOf(this.taskStats, states, this.clock.now());
   }
 }

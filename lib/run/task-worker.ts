@@ -80,8 +80,9 @@ export class TaskWorker implements Worker {
 
   private log(task: Task, message: string): void {
     task.logs ??= new LogLines();
-    task.logs.add(message, this.clock.now());
+    const line = task.logs.add(message, this.clock.now());
     this.observer.log.line(task, message);
+    task.home.logged?.(task, line);
   }
 
   private describe(attempt: Attempt): CurrentTask {

@@ -21,6 +21,8 @@ export interface TaskHome extends MethodIntake {
   watch?(task: Task): void;
   /** The body has reported how far it is. */
   progressed?(task: Task): void;
+  /** The body has written a line, kept as it is given here. */
+  logged?(task: Task, line: string): void;
 }
 
 /** An attempt that can be stopped from outside. */

@@ -3,9 +3,11 @@ import { InvalidOptionError, ShutDownError } from '../../errors/misuse.errors.js
 import { StoreUnavailableError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { Outcome } from '../../task/outcome.js';
+import { MAX_LINES } from '../../task/log-lines.js';
 import type { TaskStorage } from '../../task/stored-call.js';
 import type { Task } from '../../task/task.js';
 import type {
+  DrainScope,
   Engine,
   EngineSetting,
   EngineSupport,
@@ -20,6 +22,7 @@ import type { BullMQSettings } from './bullmq-options.js';
 import { Consumer, type ConsumerHost } from './consumer.js';
 import { Idleness } from '../memory/idleness.js';
 import { atMost } from './deadline.js';
+import { storable } from './job-signals.js';
 import type { JobStore } from './job-store.js';
 import { openStore } from './open-store.js';
 import { Producer } from './producer.js';
@@ -92,11 +95,14 @@ export class BullMQEngine implements Engine {
     this.shared = {
       find: (id) => this.stored.find(id),
       list: (query) => this.stored.list(query),
+      counts: (queue) => this.stored.counts(queue),
       cancel: (id) => this.cancelStored(id),
+      forget: (id) => this.stored.forget(id),
       retry: (id) => this.retry(id),
       states: () => this.stored.states((queue) => this.paused.has(queue)),
       watch: (task) => this.watch(task),
       progressed: (task) => this.progressed(task),
+      logged: (task, line) => this.logged(task, line),
     };
     this.memory = settings.hasFallback ? new MemoryEngine(setting) : undefined;
   }
@@ -148,7 +154,7 @@ export class BullMQEngine implements Engine {
     }
   }
 
-  release(head: Task): void {
+  release(head: Task): PromiseLike<void> | void {
     if (this.memory !== undefined && this.fallen.has(head)) {
       return this.memory.release(head);
     }
@@ -298,11 +304,13 @@ export class BullMQEngine implements Engine {
   }
 
   /** What has not been started stays in the store, for other processes or the next start. */
-  async drain(deadline: number, withCollected: boolean): Promise<void> {
+  async drain(deadline: number, awaited: DrainScope): Promise<void> {
     this.isDraining = true;
     this.consumers.forEach((consumer) => void consumer.pause());
-    const own = this.idleness.when(() => this.isIdle && !(withCollected && this.hasCollected));
-    await Promise.all([own, this.memory?.drain(deadline, withCollected)]);
+    const own = this.idleness.when(
+      () => this.isIdle && !(awaited === 'collected' && this.hasCollected),
+    );
+    await Promise.all([own, this.memory?.drain(deadline, awaited)]);
   }
 
   /** Once: a shutdown asks several times, and what did not end the first time will not the next. */
@@ -359,6 +367,12 @@ export class BullMQEngine implements Engine {
   private progressed({ id, queue, progress }: Task): void {
     const json = JSON.stringify(progress);
     const told = this.store.queue(queue).backend.updateProgress(id, { json });
+    told.catch(() => undefined);
+  }
+
+  /** As {@link progressed}. */
+  private logged({ id, queue }: Task, line: string): void {
+    const told = this.store.queue(queue).backend.addLog(id, storable(line), MAX_LINES);
     told.catch(() => undefined);
   }
 

@@ -26,11 +26,11 @@ export class PutBack extends Error {
   }
 }
 
-/** PostgreSQL takes no NUL in a text, nor half a surrogate pair. Looking at an error may throw. */
+/** Looking at an error may throw. */
 function textOf(error: unknown): string {
   try {
     const text = error instanceof Error ? error.message || error.name : String(error);
-    return clean(text);
+    return storable(text);
   } catch {
     return 'a value that cannot be shown';
   }
@@ -39,12 +39,13 @@ function textOf(error: unknown): string {
 function stackOf(error: unknown): string | undefined {
   try {
     const stack = (error as { stack?: unknown } | null | undefined)?.stack;
-    return typeof stack === 'string' ? clean(stack) : undefined;
+    return typeof stack === 'string' ? storable(stack) : undefined;
   } catch {
     return undefined;
   }
 }
 
-function clean(text: string): string {
+/** PostgreSQL takes no NUL in a text, nor half a surrogate pair. */
+export function storable(text: string): string {
   return text.replaceAll(/\p{Surrogate}|\0/gu, '\uFFFD');
 }

@@ -3,7 +3,7 @@ import { StoreUnavailableError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { TaskStatus } from '../../task/outcome.js';
 import type { Task } from '../../task/task.js';
-import type { QueueState, Restorer, TaskQuery, TaskView } from '../engine.js';
+import type { QueueState, Restorer, StoredCounts, TaskQuery, TaskView } from '../engine.js';
 import { Deadline } from './deadline.js';
 import type { JobQueue, JobStore } from './job-store.js';
 import { endOfJob } from './settled-elsewhere.js';
@@ -30,6 +30,9 @@ const ALL: readonly JobType[] = [
   'completed',
 ];
 
+/** So many jobs are read at once. */
+const PAGE = 100;
+
 /** What the store knows of tasks, whoever added or ran them. */
 export class StoredTasks {
   constructor(
@@ -48,29 +51,61 @@ export class StoredTasks {
 
   async find(id: string): Promise<TaskView | undefined> {
     const job = await this.job(id);
-    return job && this.viewOf(job, await job.getState());
+    if (job === undefined) {
+      return undefined;
+    }
+    const [state, { logs }] = await Promise.all([
+      job.getState(),
+      this.store.queue(job.queueName).getJobLogs(id),
+    ]);
+    return this.viewOf(job, state, logs);
   }
 
   async list({ status, name, queue, limit }: TaskQuery): Promise<TaskView[]> {
     await this.reach();
-    const queues = [...this.store.queues()].filter(
-      (each) => queue === undefined || each.name === queue,
-    );
-    const found: TaskView[] = [];
-    for (const each of queues) {
+    const found = new Map<string, TaskView>();
+    for (const each of this.queuesOf(queue)) {
       for (const type of status === undefined ? ALL : TYPES[status]) {
-        const jobs = found.length < limit ? await each.getJobs([type], 0, limit * 2) : [];
-        const views = jobs.filter((job) => job !== undefined).map((job) => this.viewOf(job, type));
-        found.push(
-          ...views.filter(
-            (view) =>
-              (status === undefined || view.status === status) &&
-              (name === undefined || view.name === name),
-          ),
-        );
+        for (let start = 0; found.size < limit; start += PAGE) {
+          const jobs = await each.getJobs([type], start, start + PAGE - 1);
+          for (const job of jobs) {
+            const view = this.viewOf(job, type, []);
+            const fits =
+              (status ?? view.status) === view.status && (name ?? view.name) === view.name;
+            // Jobs move on while the pages are turned: one may be seen twice.
+            if (fits && found.size < limit) {
+              found.set(view.id, view);
+            }
+          }
+          if (jobs.length === 0) {
+            break;
+          }
+        }
       }
     }
-    return found.slice(0, limit);
+    return [...found.values()];
+  }
+
+  /** By BullMQ's own kinds: what each job of a kind stands for would take reading all of them. */
+  async counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>> {
+    await this.reach();
+    const counted = this.queuesOf(queue).map(async (each) => {
+      const counts = await each.getJobCounts(...ALL);
+      const { active, waiting = 0, prioritized = 0, delayed, completed, failed } = counts;
+      const ours = { running: active, queued: waiting + prioritized, delayed, completed, failed };
+      return [each.name, ours] as const;
+    });
+    return new Map(await Promise.all(counted));
+  }
+
+  /** Removes a task that has settled. @returns whether there was one */
+  async forget(id: string): Promise<boolean> {
+    const job = await this.job(id);
+    if (job === undefined || endOfJob(job) === undefined) {
+      return false;
+    }
+    await job.remove();
+    return true;
   }
 
   async states(isPaused: (queue: string) => boolean): Promise<QueueState[]> {
@@ -108,6 +143,10 @@ export class StoredTasks {
     return task;
   }
 
+  private queuesOf(name: string | undefined): JobQueue[] {
+    return [...this.store.queues()].filter((queue) => name === undefined || queue.name === name);
+  }
+
   private async stateOf(
     queue: JobQueue,
     isPaused: (queue: string) => boolean,
@@ -128,7 +167,7 @@ export class StoredTasks {
     };
   }
 
-  private viewOf(job: TaskJob, type: JobType | 'unknown'): TaskView {
+  private viewOf(job: TaskJob, type: JobType | 'unknown', logs: readonly string[]): TaskView {
     const { id = '', name, queueName, data, attemptsMade, progress, processedOn } = job;
     const end = endOfJob(job);
     const status = end?.status ?? unsettledStatus(job, type);
@@ -144,6 +183,7 @@ export class StoredTasks {
       addedAt: data.addedAt,
       startedAt: status === 'running' ? processedOn : undefined,
       progress: progressIn(progress),
+      logs,
       outcome: end && outcomeOf(end),
     });
   }
