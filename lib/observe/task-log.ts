@@ -54,9 +54,9 @@ export class TaskLog {
   }
 
   fellBack(task: Task): void {
-    this.logger.warn(
-      `${title(task)} is kept in memory: its store did not take it. It does not survive the process`,
-    );
+    const sentence =
+      'is kept in memory: its store did not take it. It does not survive the process';
+    this.write('warn', task, { event: 'fell-back' }, sentence);
   }
 
   overrun(task: Task, reason: Interruption): void {

@@ -99,5 +99,7 @@ function watched(worker: Worker, { ledger, pace }: KitEngineSetting): Worker {
       worker.announce(task, verdict);
       ledger.announced(task, verdict);
     },
+    leave: (task) => worker.leave(task),
+    fallBack: (task) => worker.fallBack(task),
   };
 }

@@ -26,6 +26,8 @@ function createEngine() {
         };
       },
       announce: (task) => task.settle({ status: 'cancelled', attempts: 1 }),
+      leave: () => undefined,
+      fallBack: () => undefined,
     },
     clock,
     logger: new RecordingLogger(),
