@@ -6,7 +6,7 @@ export default {
   testMatch: ['<rootDir>/test/**/*.{spec,e2e-spec}.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
-    '^nestjs-background-tasks/bullmq$': '<rootDir>/lib/engine/bullmq/index.ts',
+    '^nestjs-background-tasks/(bullmq|journal)$': '<rootDir>/lib/engine/$1/index.ts',
     '^nestjs-background-tasks$': '<rootDir>/lib/index.ts',
     '^nestjs-background-tasks/threads$': '<rootDir>/lib/run/threads/index.ts',
     '^nestjs-background-tasks/(\\w+)$': '<rootDir>/lib/$1/index.ts',
