@@ -1,3 +1,9 @@
+/**
+ * The package itself: `import { … } from 'nestjs-background-tasks'`.
+ *
+ * @module main
+ */
+
 export {
   BackgroundTasksModule,
   type BackgroundTasksAsyncOptions,

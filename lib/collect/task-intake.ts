@@ -42,7 +42,7 @@ export class TaskIntake implements TaskHome {
     if (duplicate !== undefined) {
       return new TaskHandle(duplicate);
     }
-    this.admit(task);
+    this.admit(task, collection);
     void this.send(task, collection, chain);
     return new TaskHandle(task);
   }
@@ -62,7 +62,7 @@ export class TaskIntake implements TaskHome {
     if (this.duplicateOf(task, collection) !== undefined) {
       return Promise.resolve();
     }
-    this.admit(task);
+    this.admit(task, collection);
     return Promise.resolve(this.send(task, collection));
   }
 
@@ -145,8 +145,13 @@ export class TaskIntake implements TaskHome {
       : (collection?.duplicateOf(key) ?? this.engine.duplicateOf(key));
   }
 
-  private admit(task: Task): void {
-    this.engine.admit(task);
+  private admit(task: Task, collection: Collection | undefined): void {
+    try {
+      this.engine.admit(task);
+    } catch (error) {
+      (collection ?? this.collectionHere())?.refused(error);
+      throw error;
+    }
     this.observer.added(task);
   }
 

@@ -19,7 +19,9 @@ export interface QueueOptions extends TaskDefaults {
   maxPending?: number;
   /**
    * What happens to one more: `'reject'` makes `addTask()` throw a QueueFullError, which Nest
-   * answers with 503; `'drop-oldest'` drops the one that has waited longest in the lowest lane.
+   * answers with 503; `'drop-oldest'` drops the one that has waited longest in the lowest lane, or
+   * where none waits for a slot, the one that has been delayed or between attempts for longest. It
+   * rejects, too, where all are collected, or stand in line behind others of their request.
    * @default 'reject'
    */
   overflow?: 'reject' | 'drop-oldest';
@@ -27,9 +29,9 @@ export interface QueueOptions extends TaskDefaults {
 
 /** See `QueueOptions.rateLimit`. */
 export interface RateLimitOptions {
-  /** How many attempts. */
+  /** How many attempts, those of retries included. A whole number, 1 or more. */
   max: number;
-  /** Within any span of this length. */
+  /** Within any span of this length: the window slides. */
   per: Duration;
 }
 
@@ -53,6 +55,7 @@ export interface RequestOptions {
 export interface BackgroundTasksOptions extends TaskDefaults {
   /** The queues, by name. `default` always exists and may be configured here. @default {} */
   queues?: Record<string, QueueOptions>;
+  /** How the tasks of one request relate to each other. @default one after the other, whatever becomes of them */
   request?: RequestOptions;
   /**
    * How long a shutdown waits for released tasks before it aborts the running ones and reports the

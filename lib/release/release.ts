@@ -9,6 +9,7 @@ import type { Task } from '../task/task.js';
 import { linesOf } from './lines.js';
 import { wasAnswered } from './response-answered.js';
 import { isResponseClosed, onceResponseClosed } from './response-closed.js';
+import { askToRetryLater } from './retry-later.js';
 
 /** Sees a request's tasks from the handler's end to the engine: commit, wait, hand over or drop. */
 export class Release implements CollectionKeeper {
@@ -50,6 +51,10 @@ export class Release implements CollectionKeeper {
     }
   }
 
+  refused({ response }: Collection, error: unknown): void {
+    askToRetryLater(error, response);
+  }
+
   /** The handler has begun: from now on its end decides, not the response's status. */
   begin(collection: Collection): void {
     collection.handler = 'running';
@@ -64,8 +69,9 @@ export class Release implements CollectionKeeper {
     if (collection.size === 0) {
       return this.handled(collection);
     }
-    const committed = collection.take().filter((task) => this.decide(task, hasSucceeded));
-    committed.forEach((task) => collection.add(task));
+    const tasks = collection.take();
+    const committed = tasks.filter((task) => this.decide(task, hasSucceeded));
+    tasks.filter(hasPlaceInLine).forEach((task) => collection.add(task));
     const stored = this.engine.commit(committed);
     return stored === undefined
       ? this.handled(collection)
@@ -76,6 +82,13 @@ export class Release implements CollectionKeeper {
   leave(collection: Collection): void {
     collection.handler = collection.response === undefined ? 'completed' : 'none';
     this.handled(collection);
+  }
+
+  /** What has been added and not released. */
+  *collected(): Generator<Task> {
+    for (const { collected } of this.collecting) {
+      yield* collected.filter(({ outcome }) => outcome === undefined);
+    }
   }
 
   /** Resolves when the tasks of the responses that have closed are released. */
@@ -132,11 +145,12 @@ export class Release implements CollectionKeeper {
   private release(collection: Collection): void {
     const { handler, response } = collection;
     const hasSucceeded = handler === 'completed' || (handler === 'none' && wasAnswered(response));
-    const tasks = this.seal(collection).filter((task) => this.decide(task, hasSucceeded));
-    for (const head of linesOf(tasks, this.settings)) {
+    const tasks = this.seal(collection);
+    const released = tasks.filter((task) => this.decide(task, hasSucceeded));
+    for (const head of linesOf(tasks.filter(hasPlaceInLine), this.settings)) {
       void this.engine.release(head);
     }
-    tasks.forEach((task) => this.observer.queued(task));
+    released.forEach((task) => this.observer.queued(task));
   }
 
   private seal(collection: Collection): readonly Task[] {
@@ -157,6 +171,11 @@ export class Release implements CollectionKeeper {
     }
     return reason === undefined;
   }
+}
+
+/** What was cancelled or dropped out of a chain shows those behind it what they must do without. */
+function hasPlaceInLine({ outcome, chain }: Task): boolean {
+  return outcome === undefined || chain !== undefined;
 }
 
 /** Why a task does not run, given how its handler ended; `undefined` where it does. */

@@ -8,11 +8,24 @@ import type { Task } from '../task/task.js';
 
 /** Which tasks `TaskRunner.list()` returns: those that fit everything given. */
 export interface TaskFilter {
+  /** Where they stand. @default any */
   status?: TaskStatus;
+  /** What they are called, in full. @default any */
   name?: string;
+  /** Which queue they are in. @default any */
   queue?: string;
   /** How many at most. @default 100 */
   limit?: number;
+}
+
+/** Who knows of which tasks: together, of all that there are. */
+export interface TaskSources {
+  /** What has been released and not settled. */
+  readonly engine: Engine;
+  /** What waits for a response. */
+  readonly requests: { collected(): Iterable<Task> };
+  /** What has settled. */
+  readonly records: TaskRecords;
 }
 
 const DEFAULT_LIMIT = 100;
@@ -28,15 +41,14 @@ const FILTER_SHAPE: Shape<TaskFilter> = {
 
 export function listTasks(
   filter: TaskFilter,
-  engine: Engine,
-  records: TaskRecords,
+  sources: TaskSources,
   options: ResolvedOptions,
 ): TaskInfo[] {
   checkShape<TaskFilter>(filter, '', FILTER_SHAPE);
   options.requireQueue(filter.queue);
   const { status, name, queue, limit = DEFAULT_LIMIT } = filter;
   const found: TaskInfo[] = [];
-  for (const task of candidates(status, engine, records)) {
+  for (const task of candidates(status, sources)) {
     if (found.length >= limit) {
       break;
     }
@@ -53,12 +65,11 @@ export function listTasks(
 
 export function countTasks(
   queue: string | undefined,
-  engine: Engine,
-  records: TaskRecords,
+  sources: TaskSources,
 ): Record<TaskStatus, number> {
   const none = [...HELD, ...SETTLED].map((status) => [status, 0] as const);
   const counts = Object.fromEntries(none) as Record<TaskStatus, number>;
-  for (const task of candidates(undefined, engine, records)) {
+  for (const task of candidates(undefined, sources)) {
     if (queue === undefined || task.queue === queue) {
       counts[task.status] += 1;
     }
@@ -68,11 +79,11 @@ export function countTasks(
 
 function* candidates(
   status: TaskStatus | undefined,
-  engine: Engine,
-  records: TaskRecords,
+  { engine, requests, records }: TaskSources,
 ): Generator<Task> {
   if (status === undefined || !isSettled(status)) {
     yield* engine.tasks();
+    yield* requests.collected();
   }
   for (const each of SETTLED) {
     if (status === undefined || status === each) {

@@ -88,8 +88,11 @@ export class TaskWorker implements Worker {
         return attempt.signal;
       },
       progress: (value: unknown) => {
-        task.progress = value;
-        observer.progress(task, value);
+        // A body that goes on after its attempt is over says nothing any more.
+        if (attempt.isRunning) {
+          task.progress = value;
+          observer.progress(task, value);
+        }
       },
       log: (message: string) => this.log(task, message),
     });

@@ -43,6 +43,7 @@ export class MemoryEngine implements Engine {
       clock: this.clock,
       pace: this.pace,
       attempt: (task) => this.attempt(task),
+      longestPostponed: (queue) => this.timers.firstOf(queue),
       overflow: (task) => this.takeOut(task, { kind: 'dropped', reason: 'overflow' }),
     };
     this.queues = new Map(
@@ -68,7 +69,9 @@ export class MemoryEngine implements Engine {
 
   release(head: Task): PromiseLike<void> | void {
     for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
-      this.hold(task);
+      if (task.outcome === undefined) {
+        this.hold(task);
+      }
     }
     this.enter(head);
     this.idleness.check();
@@ -116,12 +119,19 @@ export class MemoryEngine implements Engine {
 
   *tasks(dueBefore = Number.POSITIVE_INFINITY): Generator<Task> {
     for (const queue of this.queues.values()) {
-      for (const task of [...queue.started(), ...queue.waiting()]) {
+      // One by one: who wants a hundred of a million does not wait for the rest.
+      for (const place of [queue.started(), queue.waiting()]) {
+        for (const task of place) {
+          yield* this.withLine(task);
+        }
+      }
+    }
+    for (const task of this.timers) {
+      if (this.timers.dueAt(task) < dueBefore) {
         yield* this.withLine(task);
       }
     }
-    const due = [...this.timers].filter((task) => this.timers.dueAt(task) < dueBefore);
-    for (const task of [...due, ...this.batches]) {
+    for (const task of this.batches) {
       yield* this.withLine(task);
     }
   }
@@ -291,9 +301,6 @@ export class MemoryEngine implements Engine {
   /** Ends a task that waits, alone. */
   private takeOut(task: Task, end: End): void {
     const isWaiting = task.place !== undefined || task.leader !== undefined;
-    if (task.status === 'collected' && task.chain !== undefined) {
-      task.chain.isBroken = true; // it will not be in the line that shows its place
-    }
     this.leaveBatch(task);
     this.queueOf(task).withdraw(task);
     this.end(task, end);

@@ -1,10 +1,12 @@
 import { BackgroundTasksError } from '../../errors/background-tasks.error.js';
+import { TemporaryError } from '../../errors/temporary.error.js';
 
 /** The package that this subpath is built on is not installed. */
 export class MissingPeerError extends BackgroundTasksError {
   readonly code = 'BGT_MISSING_PEER';
 
   constructor(
+    /** The package that is missing. */
     readonly peer: string,
     subpath: string,
     options?: ErrorOptions,
@@ -23,6 +25,7 @@ export class NoThreadPoolError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_NO_POOL';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     why: string,
   ) {
@@ -30,16 +33,14 @@ export class NoThreadPoolError extends BackgroundTasksError {
   }
 }
 
-/** All threads are busy and as many calls wait as may. Nest answers a request that it fails with 503. */
-export class ThreadQueueFullError extends BackgroundTasksError {
+/** All threads are busy and as many calls wait as may. */
+export class ThreadQueueFullError extends TemporaryError {
   readonly code = 'BGT_THREAD_QUEUE_FULL';
-  // The shape of an http-errors error, which is what Nest looks for; the message is not for clients.
-  readonly status = 503;
-  readonly statusCode = 503;
-  readonly expose = false;
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
+    /** How many calls may wait for a thread. */
     readonly maxQueue: number,
   ) {
     super(
@@ -53,7 +54,10 @@ export class ThreadQueueFullError extends BackgroundTasksError {
 export class ThreadPoolClosedError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_POOL_CLOSED';
 
-  constructor(readonly functionName: string) {
+  constructor(
+    /** The name of the thread function. */
+    readonly functionName: string,
+  ) {
     super(`${functionName}() has no thread: the application has shut down.`);
   }
 }
@@ -63,6 +67,7 @@ export class ThreadArgumentError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_ARGUMENT';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     /** Which one, from 0; `undefined` where it is only the lot of them that cannot. */
     readonly index: number | undefined,
@@ -83,6 +88,7 @@ export class ThreadResultError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_RESULT';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     problem: string,
   ) {
@@ -98,6 +104,7 @@ export class ThreadExitedError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_EXITED';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     how: string,
     options?: ErrorOptions,
@@ -111,6 +118,7 @@ export class ThreadOutOfMemoryError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_OUT_OF_MEMORY';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     options?: ErrorOptions,
   ) {
