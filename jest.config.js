@@ -4,6 +4,8 @@ export default {
   // A limit against hanging, not a measure: machines are shared.
   testTimeout: 30_000,
   testMatch: ['<rootDir>/test/**/*.{spec,e2e-spec}.ts'],
+  // Copies of the repository that the mutation tests make.
+  modulePathIgnorePatterns: ['<rootDir>/.cache/'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^nestjs-background-tasks/(bullmq|journal)$': '<rootDir>/lib/engine/$1/index.ts',

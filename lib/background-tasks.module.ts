@@ -4,13 +4,14 @@ import {
   Logger,
   Module,
   Scope,
+  type ConfigurableModuleAsyncOptions,
   type DynamicModule,
   type NestModule,
   type OnModuleInit,
   type Provider,
 } from '@nestjs/common';
 import {
-  APP_INTERCEPTOR,
+  ApplicationConfig,
   DiscoveryModule,
   DiscoveryService,
   HttpAdapterHost,
@@ -34,7 +35,7 @@ import { TaskStats } from './observe/task-stats.js';
 import type { BackgroundTasksOptions } from './options/module-options.js';
 import { ResolvedOptions } from './options/resolved-options.js';
 import { BackgroundTasksInterceptor } from './release/background-tasks.interceptor.js';
-import { MessageHook } from './release/message-hook.js';
+import { HandlerHook } from './release/handler-hook.js';
 import { Release } from './release/release.js';
 import { RequestHook } from './release/request-hook.js';
 import { AttemptHooks } from './run/attempt-hooks.js';
@@ -44,17 +45,21 @@ import { TaskWorker } from './run/task-worker.js';
 import { CLOCK, systemClock, type Clock } from './task/clock.js';
 import { TaskRegistry } from './task/task-registry.js';
 
-const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
   new ConfigurableModuleBuilder<BackgroundTasksOptions>({ moduleName: 'BackgroundTasks' })
     .setClassMethodName('forRoot')
     .setFactoryMethodName('createBackgroundTasksOptions')
     .build();
 
 /** What `forRootAsync()` takes: one of `useFactory`, `useClass` and `useExisting`. */
-export type BackgroundTasksAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
+export type BackgroundTasksAsyncOptions = ConfigurableModuleAsyncOptions<
+  BackgroundTasksOptions,
+  'createBackgroundTasksOptions'
+>;
 
 /** For `useClass` and `useExisting`. */
 export interface BackgroundTasksOptionsFactory {
+  /** Called once, at start-up. */
   createBackgroundTasksOptions(): BackgroundTasksOptions | Promise<BackgroundTasksOptions>;
 }
 
@@ -143,13 +148,12 @@ const providers: Provider[] = [
     },
   },
   BackgroundTasksInterceptor,
-  { provide: APP_INTERCEPTOR, useExisting: BackgroundTasksInterceptor },
   {
-    provide: MessageHook,
-    inject: [ModulesContainer, MetadataScanner],
-    useFactory: (modules: ModulesContainer, scanner: MetadataScanner) => {
-      const hook = new MessageHook(modules, scanner);
-      hook.install();
+    provide: HandlerHook,
+    inject: [ModulesContainer, MetadataScanner, ApplicationConfig, BackgroundTasksInterceptor],
+    useFactory: (...parts: ConstructorParameters<typeof HandlerHook>) => {
+      const hook = new HandlerHook(...parts);
+      hook.interceptMessages();
       return hook;
     },
   },
@@ -191,6 +195,7 @@ const providers: Provider[] = [
       CLOCK,
       TaskEvents,
       AttemptHooks,
+      Release,
     ],
     useFactory: (...parts: ConstructorParameters<typeof TaskRunner>) => new TaskRunner(...parts),
   },
@@ -221,6 +226,7 @@ export class BackgroundTasksModule
   constructor(
     private readonly explorer: BackgroundExplorer,
     private readonly hook: RequestHook,
+    private readonly handlers: HandlerHook,
     private readonly adapterHost: HttpAdapterHost,
     @Inject(ENGINE) private readonly engine: Engine,
     private readonly release: Release,
@@ -239,6 +245,7 @@ export class BackgroundTasksModule
   /**
    * Options from other providers, a configuration service for example.
    *
+   * @param options one of `useFactory`, `useClass` and `useExisting`, and `imports` and `inject` for it
    * @throws UnknownOptionError, InvalidOptionError at start-up
    */
   static override forRootAsync(options: BackgroundTasksAsyncOptions): DynamicModule {
@@ -248,6 +255,7 @@ export class BackgroundTasksModule
   /** Nest calls it before it registers routes: under a test module there was no adapter until now. */
   configure(): void {
     this.hook.install(this.adapterHost.httpAdapter);
+    this.handlers.followRoutes();
   }
 
   /** Nest calls it when every provider is there. */

@@ -1,8 +1,15 @@
+/**
+ * The package itself: `import { … } from 'nestjs-background-tasks'`.
+ *
+ * @module main
+ */
+
 export {
   BackgroundTasksModule,
   type BackgroundTasksAsyncOptions,
   type BackgroundTasksOptionsFactory,
 } from './background-tasks.module.js';
+export type { EngineFactory } from './engine/engine.js';
 export { Background } from './collect/background.decorator.js';
 export { BackgroundTasks } from './collect/background-tasks.js';
 export { TaskChain } from './collect/task-chain.js';

@@ -32,6 +32,10 @@ export class ServerProcess {
     this.#child.once('error', () => this.#lookAgain());
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   /** Resolves when `pattern`, a global one, has been printed so often. */
   async untilPrinted(pattern, count = 1) {
     const deadline = AbortSignal.timeout(PRINT_MS);

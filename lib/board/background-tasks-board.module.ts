@@ -35,6 +35,7 @@ export class BackgroundTasksBoardModule implements NestModule {
   ) {}
 
   /**
+   * @param options where the board is, who may see it, and what of the tasks
    * @throws InvalidOptionError
    * @throws UnguardedBoardError at start-up, without a guard in production
    * @throws MissingPeerError at start-up, without the package for the HTTP adapter in use

@@ -14,7 +14,10 @@ export const STATUSES = {
 
 export type BoardStatus = keyof typeof STATUSES;
 
-/** What is shown of a task's arguments. */
+/**
+ * What is shown of a task's arguments.
+ * @inline
+ */
 export type ShowArgs = (task: TaskInfo) => unknown;
 
 /** A task as bull-board takes a job. */

@@ -26,6 +26,13 @@ const NO_METRICS: QueueMetrics = {
 
 /** One of the application's queues, whatever keeps its tasks, as bull-board takes a queue. */
 export class TaskQueueAdapter extends Base {
+  /**
+   * @param queue the name of a queue of the application
+   * @param runner the application's
+   * @param showArgs what is shown of a task's arguments
+   * @param readOnlyMode nothing can be retried, cancelled, paused or cleaned
+   * @throws MissingPeerError at the import, without `@bull-board/api`
+   */
   constructor(
     private readonly queue: string,
     private readonly runner: TaskRunner,
@@ -36,24 +43,34 @@ export class TaskQueueAdapter extends Base {
     super('bull', { readOnlyMode, allowCompletedRetries: false });
   }
 
+  /** The name of the queue. */
   getName(): string {
     return this.queue;
   }
 
+  /** The tabs of the queue's page. */
   getStatuses(): Status[] {
     return ['latest', 'active', 'waiting', 'delayed', 'completed', 'failed'];
   }
 
+  /** Those of the tabs that are a status of a task. */
   getJobStatuses(): JobStatus[] {
     return ['active', 'waiting', 'delayed', 'completed', 'failed'];
   }
 
+  /** The task with this id, if it is one of this queue. @param id as `TaskHandle.id` */
   async getJob(id: string): Promise<QueueJob | undefined> {
     const task = await this.runner.get(id);
     return task?.queue === this.queue ? this.jobOf(task) : undefined;
   }
 
-  /** From `start` to `end`, both included, of each status. */
+  /**
+   * A page of tasks of each status, the latest first.
+   *
+   * @param statuses which, in bull-board's words
+   * @param start the first of each, from 0
+   * @param end the last of each, included
+   */
   async getJobs(statuses: JobStatus[], start = 0, end = 9): Promise<QueueJob[]> {
     const pages = await Promise.all(
       statuses.map(async (status) => (await this.first(status, end + 1)).slice(start)),
@@ -61,6 +78,7 @@ export class TaskQueueAdapter extends Base {
     return pages.flat().map((task) => this.jobOf(task));
   }
 
+  /** How many tasks there are of each status. */
   async getJobCounts(): Promise<JobCounts> {
     const counts = await this.runner.counts(this.queue);
     const shown = Object.entries(STATUSES).map(([status, ours]) => [
@@ -70,25 +88,29 @@ export class TaskQueueAdapter extends Base {
     return { ...NO_COUNTS, ...(Object.fromEntries(shown) as Record<BoardStatus, number>) };
   }
 
+  /** What the task wrote by `currentTask().log()`. @param id as `TaskHandle.id` */
   async getJobLogs(id: string): Promise<string[]> {
     const task = await this.runner.get(id);
     return task?.queue === this.queue ? [...task.logs] : [];
   }
 
+  /** Whether tasks of the queue are kept from starting. */
   async isPaused(): Promise<boolean> {
     const { queues } = await this.runner.stats();
     return queues[this.queue]?.isPaused ?? false;
   }
 
+  /** Starts no more tasks of the queue. */
   pause(): Promise<void> {
     return this.runner.pause(this.queue);
   }
 
+  /** Takes back a {@link pause}. */
   resume(): Promise<void> {
     return this.runner.resume(this.queue);
   }
 
-  /** Settled tasks are forgotten, waiting ones cancelled. */
+  /** Settled tasks are forgotten, waiting ones cancelled. @param status which, in bull-board's words */
   async clean(status: JobCleanStatus): Promise<void> {
     await this.removeAll(status === 'wait' ? 'waiting' : status);
   }
@@ -98,52 +120,64 @@ export class TaskQueueAdapter extends Base {
     await this.removeAll('waiting');
   }
 
+  /** Forgets what has settled and cancels the rest. */
   async obliterate(): Promise<void> {
     for (const status of Object.keys(STATUSES) as BoardStatus[]) {
       await this.removeAll(status);
     }
   }
 
+  /** None: see `nestjs-background-tasks/metrics`. */
   async getMetrics(): Promise<QueueMetrics> {
     return NO_METRICS;
   }
 
+  /** None: a queue need not have a Redis. */
   async getRedisInfo(): Promise<null> {
     return null;
   }
 
+  /** None: the concurrency of a queue is an option of the module. */
   async getGlobalConcurrency(): Promise<null> {
     return null;
   }
 
+  /** None: for schedules there is `@nestjs/schedule`. */
   async getJobSchedulers(): Promise<Omit<AppJobScheduler, 'queueName'>[]> {
     return [];
   }
 
+  /** See {@link getJobSchedulers}. */
   async getJobSchedulersCount(): Promise<number> {
     return 0;
   }
 
+  /** Rejects: tasks are added by the application. */
   addJob(): Promise<QueueJob> {
     return refuse('Tasks are added by the application.');
   }
 
+  /** Rejects: delayed tasks start when they are due. */
   promoteAll(): Promise<void> {
     return refuse('Delayed tasks start when they are due.');
   }
 
+  /** Rejects: the concurrency of a queue is an option of the module. */
   setGlobalConcurrency(): Promise<void> {
     return refuse('The concurrency of a queue is an option of the module.');
   }
 
+  /** Rejects: there are no schedulers. */
   removeJobScheduler(): Promise<boolean> {
     return refuse('There are no schedulers.');
   }
 
+  /** Rejects: there are no schedulers. */
   updateJobScheduler(): Promise<never> {
     return refuse('There are no schedulers.');
   }
 
+  /** Rejects: there are no schedulers. */
   runJobSchedulerNow(): Promise<never> {
     return refuse('There are no schedulers.');
   }

@@ -24,6 +24,10 @@ export class BackgroundTasks {
   /**
    * Adds a task with options of its own, which win over all wider ones.
    *
+   * @param options what differs for this call; the rest is as its method, queue and module have it
+   * @param fn any function, or a `@Background()` method
+   * @param args what it is called with
+   * @returns the task, to look at and to cancel
    * @throws NotAFunctionError, NoRequestError, QueueFullError, ShutDownError, UnknownOptionError,
    * InvalidOptionError, UnknownQueueError
    */
@@ -36,6 +40,9 @@ export class BackgroundTasks {
    * Adds a task: `fn(...args)` will be called after the response has closed, on the options of the
    * module and, for a `@Background()` method, its own.
    *
+   * @param fn any function, or a `@Background()` method
+   * @param args what it is called with
+   * @returns the task, to look at and to cancel
    * @throws NotAFunctionError, QueueFullError, ShutDownError
    * @throws NoRequestError outside a request, where {@link TaskRunner} is what to inject
    */

@@ -7,11 +7,13 @@ import {
   markBackgroundMethod,
   type BackgroundMethod,
 } from '../task/background-method.js';
+import { takeOver } from '../task/take-over.js';
 import type { BackgroundOptions } from '../task/task-options.js';
 
 /**
  * Only what returns nothing can run later: its caller goes on before it has run. The error that a
  * method returning a value gives is the type of this decorator not accepting it.
+ * @inline
  */
 export type BackgroundMethodDecorator = <Method extends (...args: never[]) => void | Promise<void>>(
   target: object,
@@ -27,6 +29,7 @@ export type BackgroundMethodDecorator = <Method extends (...args: never[]) => vo
  * Inside its own running body the method is plain, and so it is on an object that Nest did not make
  * (`new Mailer()` in a unit test).
  *
+ * @param options of all its tasks; a call through `addTask()` can have some of its own
  * @throws BackgroundMethodError on a getter, a static method, a property or a route
  * @throws UnknownOptionError, InvalidOptionError
  */
@@ -86,16 +89,7 @@ function wrap(background: BackgroundMethod): (...args: unknown[]) => unknown {
     const accepted = isOwnBody ? undefined : intake?.addCall(background, this, args);
     return accepted ?? (method as (...all: unknown[]) => unknown).apply(this, args);
   };
-  // Whatever other decorators have left on the method, below this one, must be found on it still.
-  for (const property of Reflect.ownKeys(method)) {
-    const descriptor = Object.getOwnPropertyDescriptor(method, property);
-    if (descriptor !== undefined && property !== 'prototype') {
-      Object.defineProperty(wrapper, property, descriptor);
-    }
-  }
-  for (const key of Reflect.getOwnMetadataKeys(method)) {
-    Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, method), wrapper);
-  }
+  takeOver(method, wrapper);
   markBackgroundMethod(wrapper, background);
   return wrapper;
 }

@@ -7,6 +7,14 @@ export interface CollectionKeeper {
   watch(collection: Collection): void;
   /** Whether its handler has ended and its response has closed, with nobody there to notice. */
   isOver(collection: Collection): boolean;
+  /** Its handler has begun: from now on the handler's end decides, not the response's status. */
+  begin(collection: Collection): void;
+  /** Its handler has ended; what is to run is stored when this resolves. */
+  end(collection: Collection, hasSucceeded: boolean): Promise<void> | void;
+  /** Nobody waits for its handler's end any more: a client left its stream, or it was timed out. */
+  leave(collection: Collection): void;
+  /** A call of its request has failed with `error`, and the request may fail with it. */
+  refused(collection: Collection, error: unknown): void;
 }
 
 /** How the handler of the request has fared so far. `none`: it has not begun, or has not been let. */
@@ -23,7 +31,7 @@ export class Collection implements OpenRequest {
 
   constructor(
     readonly intake: MethodIntake,
-    private readonly keeper: CollectionKeeper,
+    readonly keeper: CollectionKeeper,
     /** The response to wait for; `undefined` where there is none (RPC, WebSocket). */
     public response: object | undefined,
     /** Where the tasks go when this handler has ended: several answer one GraphQL request. */
@@ -49,6 +57,11 @@ export class Collection implements OpenRequest {
     return this.tasks?.length ?? 0;
   }
 
+  /** What it holds so far. */
+  get collected(): readonly Task[] {
+    return this.tasks ?? [];
+  }
+
   add(task: Task): void {
     if (this.tasks === undefined) {
       this.tasks = [task];
@@ -56,6 +69,11 @@ export class Collection implements OpenRequest {
     } else {
       this.tasks.push(task);
     }
+  }
+
+  refused(error: unknown): void {
+    this.keeper.refused(this, error);
+    this.parent?.refused(error);
   }
 
   /** The task that stands for `dedupeKey` within the request. */

@@ -24,6 +24,10 @@ export class TaskChain {
   /**
    * Adds the next task of the chain, with options of its own.
    *
+   * @param options what differs for this call; the rest is as its method, queue and module have it
+   * @param fn any function, or a `@Background()` method
+   * @param args what it is called with
+   * @returns the task, to look at and to cancel
    * @throws NotAFunctionError, QueueFullError, UnknownOptionError, InvalidOptionError,
    * UnknownQueueError
    */
@@ -32,7 +36,14 @@ export class TaskChain {
     fn: (...args: Args) => unknown,
     ...args: NoInfer<Args>
   ): TaskHandle;
-  /** Adds the next task of the chain. @throws NotAFunctionError, QueueFullError */
+  /**
+   * Adds the next task of the chain.
+   *
+   * @param fn any function, or a `@Background()` method
+   * @param args what it is called with
+   * @returns the task, to look at and to cancel
+   * @throws NotAFunctionError, QueueFullError
+   */
   addTask<Args extends unknown[]>(
     fn: (...args: Args) => unknown,
     ...args: NoInfer<Args>

@@ -45,7 +45,7 @@ export class TaskIntake implements TaskHome {
     if (duplicate !== undefined) {
       return new TaskHandle(duplicate);
     }
-    this.admit(task);
+    this.admit(task, collection);
     void this.send(task, collection, chain);
     return new TaskHandle(task);
   }
@@ -65,7 +65,7 @@ export class TaskIntake implements TaskHome {
     if (this.duplicateOf(task, collection) !== undefined) {
       return Promise.resolve();
     }
-    this.admit(task);
+    this.admit(task, collection);
     return Promise.resolve(this.send(task, collection));
   }
 
@@ -255,8 +255,13 @@ export class TaskIntake implements TaskHome {
       : (collection?.duplicateOf(key) ?? this.engine.duplicateOf(key));
   }
 
-  private admit(task: Task): void {
-    this.engine.admit(task);
+  private admit(task: Task, collection: Collection | undefined): void {
+    try {
+      this.engine.admit(task);
+    } catch (error) {
+      (collection ?? this.collectionHere())?.refused(error);
+      throw error;
+    }
     this.observer.added(task);
   }
 

@@ -3,8 +3,10 @@
  * switch on; the message says what was wrong, where, and what to do about it.
  */
 export abstract class BackgroundTasksError extends Error {
+  /** What went wrong, for programs: stable across releases. Meanings and remedies: docs/errors.md. */
   abstract readonly code: `BGT_${string}`;
 
+  /** The name of the error's class. @hidden */
   override get name(): string {
     return this.constructor.name;
   }

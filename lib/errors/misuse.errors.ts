@@ -37,8 +37,10 @@ export class UnknownQueueError extends BackgroundTasksError {
   readonly code = 'BGT_UNKNOWN_QUEUE';
 
   constructor(
+    /** The name that no queue has. */
     readonly queue: string,
     known: readonly string[],
+    /** The name of the queue nearest to it, if any is near. */
     readonly suggestion?: string,
   ) {
     super(
@@ -79,6 +81,7 @@ export class DuplicateTaskNameError extends BackgroundTasksError {
   readonly code = 'BGT_DUPLICATE_TASK_NAME';
 
   constructor(
+    /** The name that both have. */
     readonly taskName: string,
     first: string,
     second: string,
@@ -94,7 +97,10 @@ export class DuplicateTaskNameError extends BackgroundTasksError {
 export class UnknownTaskError extends BackgroundTasksError {
   readonly code = 'BGT_UNKNOWN_TASK';
 
-  constructor(readonly taskName: string) {
+  constructor(
+    /** The name of the task that nothing provides. */
+    readonly taskName: string,
+  ) {
     super(
       `No @Background() method named "${taskName}" is known to this application. ` +
         'Is its class listed as a provider?',
@@ -107,6 +113,7 @@ export class AmbiguousTaskError extends BackgroundTasksError {
   readonly code = 'BGT_AMBIGUOUS_TASK';
 
   constructor(
+    /** The name of the task that several providers share. */
     readonly taskName: string,
     candidates: readonly string[],
   ) {
@@ -145,7 +152,10 @@ export class DuplicateModuleError extends BackgroundTasksError {
 export class ShutDownError extends BackgroundTasksError {
   readonly code = 'BGT_SHUT_DOWN';
 
-  constructor(readonly taskName: string) {
+  constructor(
+    /** The name of the task that came too late. */
+    readonly taskName: string,
+  ) {
     super(
       `Task "${taskName}" cannot be added: the application has shut down. ` +
         'Add tasks before app.close() completes.',

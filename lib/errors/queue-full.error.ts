@@ -1,19 +1,13 @@
-import { BackgroundTasksError } from './background-tasks.error.js';
+import { TemporaryError } from './temporary.error.js';
 
-/**
- * A queue holds as many pending tasks as it may. Nest answers a request that it fails with 503.
- */
-export class QueueFullError extends BackgroundTasksError {
+/** A queue holds as many pending tasks as it may. */
+export class QueueFullError extends TemporaryError {
   readonly code = 'BGT_QUEUE_FULL';
-  // The shape of an http-errors error, which is what Nest looks for; the message is not for clients.
-  readonly status = 503;
-  readonly statusCode = 503;
-  readonly expose = false;
-  /** What the `Retry-After` header of the answer says. */
-  readonly retryAfterSeconds = 1;
 
   constructor(
+    /** The queue that is full. */
     readonly queue: string,
+    /** How many tasks may be pending in it. */
     readonly maxPending: number,
   ) {
     super(

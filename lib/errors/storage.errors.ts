@@ -1,11 +1,14 @@
 import { BackgroundTasksError } from './background-tasks.error.js';
+import { TemporaryError } from './temporary.error.js';
 
 /** A task was addressed to a queue of a durable engine, and cannot be written down. */
 export class NotStorableError extends BackgroundTasksError {
   readonly code = 'BGT_NOT_STORABLE';
 
   constructor(
+    /** The name of the task. */
     readonly taskName: string,
+    /** The queue it was addressed to. */
     readonly queue: string,
     problem: string,
   ) {
@@ -17,16 +20,11 @@ export class NotStorableError extends BackgroundTasksError {
 }
 
 /** The store of a durable engine did not take a task in time. Nest answers it with 503. */
-export class StoreUnavailableError extends BackgroundTasksError {
+export class StoreUnavailableError extends TemporaryError {
   readonly code = 'BGT_STORE_UNAVAILABLE';
-  // The shape of an http-errors error, which is what Nest looks for; the message is not for clients.
-  readonly status = 503;
-  readonly statusCode = 503;
-  readonly expose = false;
-  /** What the `Retry-After` header of the answer says. */
-  readonly retryAfterSeconds = 1;
 
   constructor(
+    /** What and where the store is. */
     readonly store: string,
     options?: ErrorOptions,
   ) {
@@ -42,7 +40,9 @@ export class TaskCrashedError extends BackgroundTasksError {
   readonly code = 'BGT_TASK_CRASHED';
 
   constructor(
+    /** The name of the task. */
     readonly taskName: string,
+    /** How often it was running when its process died. */
     readonly starts: number,
   ) {
     super(
@@ -57,6 +57,7 @@ export class JournalError extends BackgroundTasksError {
   readonly code = 'BGT_JOURNAL';
 
   constructor(
+    /** Where the journal is. */
     readonly path: string,
     problem: string,
     options?: ErrorOptions,
@@ -71,7 +72,9 @@ export class UnsupportedOptionError extends BackgroundTasksError {
 
   constructor(
     subject: string,
+    /** The option. */
     readonly option: string,
+    /** The queue whose engine refuses it. */
     readonly queue: string,
     engine: string,
   ) {

@@ -32,7 +32,9 @@ export class BackgroundTasksHealthIndicator {
    * Down where an engine cannot be reached, or a queue breaks one of its bounds. Never rejects for
    * either: the result says so, with the figures of each queue.
    *
+   * @typeParam Key what the result is called
    * @param key what the result is called
+   * @param bounds what a healthy queue keeps to; without them only that the engine can be reached
    * @throws InvalidOptionError where a bound is none, or of a queue that is not configured
    */
   async check<Key extends string>(

@@ -22,21 +22,31 @@ export interface HealthBounds extends QueueBounds {
 
 /** How a queue stands. */
 export interface QueueHealth {
+  /** Added and neither running nor settled. */
   readonly pending: number;
+  /** Tasks with an attempt under way. */
   readonly running: number;
+  /** How long the longest waiting of those that only wait for a slot has done so, in milliseconds. */
   readonly oldestPendingAgeMs: number | undefined;
-  /** Within the window, or for as long as the application has been watched. */
+  /** From 0 to 1: within the window, or for as long as the application has been watched. */
   readonly failureRate: number;
+  /** Whether `TaskRunner.pause()` keeps its tasks from starting. */
   readonly isPaused: boolean;
 }
 
-/** A result as Terminus takes it. */
+/**
+ * A result as Terminus takes it.
+ *
+ * @typeParam Key what it is called
+ */
 export type BackgroundTasksHealth<Key extends string = string> = Record<
   Key,
   {
+    /** Whether all bounds are kept and the store of the tasks can be reached. */
     status: 'up' | 'down';
     /** Why it is down, a sentence for each bound that is broken. */
     problems?: readonly string[];
+    /** How each queue stands, by its name. */
     queues: Record<string, QueueHealth>;
   }
 >;

@@ -1,3 +1,9 @@
+/**
+ * `import { … } from 'nestjs-background-tasks/health'`: a health indicator. Needs `@nestjs/terminus`.
+ *
+ * @module health
+ */
+
 export { BackgroundTasksHealthIndicator } from './background-tasks.health.js';
 export type {
   BackgroundTasksHealth,

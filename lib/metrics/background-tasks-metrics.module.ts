@@ -32,7 +32,10 @@ export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplication
     @Inject(TaskRunner) private readonly runner: TaskRunner,
   ) {}
 
-  /** @throws InvalidOptionError, MissingPeerError at start-up */
+  /**
+   * @param options which of the two, and how
+   * @throws InvalidOptionError, MissingPeerError at start-up
+   */
   static forRoot(options: MetricsOptions): DynamicModule {
     if (!options.prometheus && !options.openTelemetry) {
       throw new InvalidOptionError('prometheus', 'is missing, and so is "openTelemetry".');
@@ -43,6 +46,7 @@ export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplication
     };
   }
 
+  /** Nest calls it when every provider is there. */
   onModuleInit(): void {
     const { prometheus, openTelemetry, maxTaskNames = DEFAULT_MAX_TASK_NAMES } = this.options;
     const names = new BoundedNames(maxTaskNames);
@@ -61,6 +65,7 @@ export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplication
     });
   }
 
+  /** Nest calls it after the drain: the last tasks are counted. */
   onApplicationShutdown(): void {
     this.takeAway?.();
     this.subscription?.unsubscribe();

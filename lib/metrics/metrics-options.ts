@@ -26,9 +26,9 @@ export interface PrometheusOptions {
 
 /** See `MetricsOptions.openTelemetry`. */
 export interface OpenTelemetryOptions {
-  /** @default a tracer of the global provider */
+  /** What makes the spans. @default a tracer of the global provider */
   tracer?: Tracer;
-  /** @default a meter of the global provider */
+  /** What makes the instruments. @default a meter of the global provider */
   meter?: Meter;
   /**
    * How an attempt's span belongs to the request that added the task: `'child'` puts it into the

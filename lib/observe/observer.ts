@@ -71,10 +71,7 @@ export class Observer {
   }
 
   progress(task: Task, value: unknown): void {
-    // A body that goes on after its attempt is over says nothing any more.
-    if (task.status === 'running') {
-      this.events.emit('progress', task, { value });
-    }
+    this.events.emit('progress', task, { value });
   }
 
   retrying(task: Task, error: unknown, delayMs: number, durationMs: number): void {

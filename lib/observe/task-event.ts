@@ -1,19 +1,25 @@
 import type { DropReason } from '../task/outcome.js';
 import type { ProcessUsage } from '../task/process-usage.js';
 
+/** @inline */
 interface OfTask {
+  /** As `TaskHandle.id`. */
   readonly id: string;
+  /** The name of the task. */
   readonly name: string;
+  /** The queue that it is in. */
   readonly queue: string;
   /** When it happened: milliseconds since the epoch. */
   readonly at: number;
 }
 
+/** @inline */
 interface OfAttempt extends OfTask {
   /** 1 for the first. */
   readonly attempt: number;
 }
 
+/** @inline */
 interface OfEndedAttempt extends OfAttempt {
   /** How long the attempt ran. */
   readonly durationMs: number;
@@ -23,30 +29,62 @@ interface OfEndedAttempt extends OfAttempt {
 
 /** What happens to tasks, in the order it happens. Durations are in milliseconds. */
 export type TaskEvent =
-  /** It was collected by a request, or queued at once outside of one. */
-  | (OfTask & { readonly type: 'added' })
-  /** It will never run. */
-  | (OfTask & { readonly type: 'dropped'; readonly reason: DropReason })
-  /** It was released: from here on only its queue, its delay and its predecessors hold it up. */
-  | (OfTask & { readonly type: 'queued' })
-  /** Its store did not take it, and it is kept in the memory of this process instead. */
-  | (OfTask & { readonly type: 'fell-back' })
-  /** `waitedMs`: since it was released or, of a delay or a retry, since it was due. */
-  | (OfAttempt & { readonly type: 'started'; readonly waitedMs: number })
-  /** Its body called `currentTask().progress(value)`. */
-  | (OfAttempt & { readonly type: 'progress'; readonly value: unknown })
-  /** An attempt failed, and another follows after `delayMs`. */
+  | (OfTask & {
+      /** It was collected by a request, or queued at once outside of one. */
+      readonly type: 'added';
+    })
+  | (OfTask & {
+      /** It will never run. */
+      readonly type: 'dropped';
+      /** Why not. */
+      readonly reason: DropReason;
+    })
+  | (OfTask & {
+      /** It was released: from here on only its queue, its delay and its predecessors hold it up. */
+      readonly type: 'queued';
+    })
+  | (OfTask & {
+      /** Its store did not take it, and it is kept in the memory of this process instead. */
+      readonly type: 'fell-back';
+    })
+  | (OfAttempt & {
+      /** An attempt began. */
+      readonly type: 'started';
+      /** How long it had waited: since it was released or, of a delay or a retry, since it was due. */
+      readonly waitedMs: number;
+    })
+  | (OfAttempt & {
+      /** Its body called `currentTask().progress(value)`. */
+      readonly type: 'progress';
+      /** What it called it with. */
+      readonly value: unknown;
+    })
   | (OfEndedAttempt & {
+      /** An attempt failed, and another follows. */
       readonly type: 'retrying';
+      /** What the attempt threw. */
       readonly error: unknown;
+      /** After how long the next one follows. */
       readonly delayMs: number;
     })
-  | (OfEndedAttempt & { readonly type: 'completed' })
-  | (OfEndedAttempt & { readonly type: 'failed'; readonly error: unknown })
-  /** `attempt` is 0 where it had not started. */
-  | (OfAttempt & { readonly type: 'cancelled' })
-  /** The shutdown could not wait for it. `attempt` is 0 where it had not started. */
-  | (OfAttempt & { readonly type: 'abandoned' });
+  | (OfEndedAttempt & {
+      /** Its last attempt returned. */
+      readonly type: 'completed';
+    })
+  | (OfEndedAttempt & {
+      /** Its last attempt threw, and there will be no other. */
+      readonly type: 'failed';
+      /** What it threw, as it was thrown. */
+      readonly error: unknown;
+    })
+  | (OfAttempt & {
+      /** It was cancelled. `attempt` is 0 where it had not started. */
+      readonly type: 'cancelled';
+    })
+  | (OfAttempt & {
+      /** The shutdown could not wait for it. `attempt` is 0 where it had not started. */
+      readonly type: 'abandoned';
+    });
 
 /** What a kind of event has beyond every event's fields. */
 export type EventDetails<Type extends TaskEvent['type']> = Omit<

@@ -4,16 +4,23 @@ import type { Task } from '../task/task.js';
 
 /** A task as it stood when it was asked for. Times are milliseconds since the epoch. */
 export interface TaskInfo {
+  /** As `TaskHandle.id`. */
   readonly id: string;
+  /** The `name` option, `Class.method` of a `@Background()` method, or the function's name. */
   readonly name: string;
+  /** The queue it waits in, or waited in. */
   readonly queue: string;
+  /** Where it stood. */
   readonly status: TaskStatus;
+  /** Its priority within the queue. */
   readonly priority: Priority;
   /** What it is called with; let go with the task itself unless it failed. */
   readonly args: readonly unknown[];
   /** How many attempts have started. */
   readonly attempts: number;
+  /** How many attempts its retry policy allows, the first included. */
   readonly maxAttempts: number;
+  /** When it was added. */
   readonly addedAt: number;
   /** When the latest attempt started; `undefined` before the first. */
   readonly startedAt: number | undefined;

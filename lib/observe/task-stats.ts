@@ -4,11 +4,17 @@ import type { Task } from '../task/task.js';
 
 /** How often each thing has happened since the application started. */
 export interface TaskCounts {
+  /** Tasks that were accepted. */
   readonly added: number;
+  /** Tasks whose last attempt returned. */
   readonly completed: number;
+  /** Tasks that failed for good. */
   readonly failed: number;
+  /** Tasks that were cancelled. */
   readonly cancelled: number;
+  /** Tasks that were never attempted. */
   readonly dropped: number;
+  /** Tasks that the shutdown could not wait for. */
   readonly abandoned: number;
   /** Attempts that were followed by another. */
   readonly retried: number;
@@ -16,15 +22,21 @@ export interface TaskCounts {
 
 /** How long attempts that ended a task ran, in milliseconds, within one percent. */
 export interface DurationStats {
+  /** The arithmetic mean. */
   readonly mean: number;
+  /** Half of them took no longer. */
   readonly p50: number;
+  /** 95 of 100 took no longer. */
   readonly p95: number;
+  /** 99 of 100 took no longer. */
   readonly p99: number;
+  /** The longest. */
   readonly max: number;
 }
 
 /** The figures of one queue, or of one task name. */
 export interface TaskFigures extends TaskCounts {
+  /** Tasks with an attempt under way. */
   readonly running: number;
   /** Added and neither running nor settled. */
   readonly pending: number;

@@ -20,7 +20,9 @@ export interface QueueOptions extends TaskDefaults {
   maxPending?: number;
   /**
    * What happens to one more: `'reject'` makes `addTask()` throw a QueueFullError, which Nest
-   * answers with 503; `'drop-oldest'` drops the one that has waited longest in the lowest lane.
+   * answers with 503; `'drop-oldest'` drops the one that has waited longest in the lowest lane, or
+   * where none waits for a slot, the one that has been delayed or between attempts for longest. It
+   * rejects, too, where all are collected, or stand in line behind others of their request.
    * @default 'reject'
    */
   overflow?: 'reject' | 'drop-oldest';
@@ -30,9 +32,9 @@ export interface QueueOptions extends TaskDefaults {
 
 /** See `QueueOptions.rateLimit`. */
 export interface RateLimitOptions {
-  /** How many attempts. */
+  /** How many attempts, those of retries included. A whole number, 1 or more. */
   max: number;
-  /** Within any span of this length. */
+  /** Within any span of this length: the window slides. */
   per: Duration;
 }
 
@@ -43,7 +45,13 @@ export interface RateLimitOptions {
 export interface CarryOptions {
   /** Called where a task is added; returns what JSON can hold. */
   capture(): unknown;
-  /** Called around each attempt of a task that came from the store: must return `run()`. */
+  /**
+   * Called around each attempt of a task that came from the store.
+   *
+   * @param carried what `capture()` returned where the task was added
+   * @param run the attempt
+   * @returns what `run()` returned
+   */
   restore<T>(carried: unknown, run: () => T): T;
 }
 
@@ -67,6 +75,7 @@ export interface RequestOptions {
 export interface BackgroundTasksOptions extends TaskDefaults {
   /** The queues, by name. `default` always exists and may be configured here. @default {} */
   queues?: Record<string, QueueOptions>;
+  /** How the tasks of one request relate to each other. @default one after the other, whatever becomes of them */
   request?: RequestOptions;
   /**
    * How long a shutdown waits for released tasks before it aborts the running ones and reports the

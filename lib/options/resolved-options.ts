@@ -185,7 +185,7 @@ function mergeRetry(levels: readonly (false | RetryOptions | undefined)[]): Retr
   if (given.length === 0) {
     return NO_RETRY;
   }
-  const merged: RetryOptions = Object.assign({ ...DEFAULT_RETRY }, ...given.map(defined));
+  const merged: RetryOptions = Object.assign({}, ...given.map(defined));
   if (merged.attempts === undefined) {
     throw new InvalidOptionError(
       'retry.attempts',
@@ -218,12 +218,22 @@ function toQueueSettings(name: string, options: QueueOptions): QueueSettings {
 
 function toPolicy(options: RetryOptions & { attempts: number }): RetryPolicy {
   const filled = { ...DEFAULT_RETRY, ...options };
+  const delayMs = milliseconds(filled.delay);
+  const maxDelayMs = milliseconds(filled.maxDelay);
+  const areGiven = options.delay !== undefined && options.maxDelay !== undefined;
+  if (areGiven && delayMs > maxDelayMs && typeof filled.backoff !== 'function') {
+    throw new InvalidOptionError(
+      'retry.delay',
+      `${describe(options.delay)} is longer than maxDelay, ${describe(options.maxDelay)}, and no ` +
+        'wait may be. Each is set here or at a wider level: raise maxDelay, or shorten delay.',
+    );
+  }
   return {
     attempts: filled.attempts,
     backoff: filled.backoff,
-    delayMs: milliseconds(filled.delay),
+    delayMs,
     factor: filled.factor,
-    maxDelayMs: milliseconds(filled.maxDelay),
+    maxDelayMs: options.maxDelay === undefined ? Math.max(delayMs, maxDelayMs) : maxDelayMs,
     jitter: filled.jitter,
     retryIf: filled.retryIf,
   };

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import {
   Inject,
   Injectable,
@@ -7,37 +6,44 @@ import {
   type ExecutionContext,
   type NestInterceptor,
 } from '@nestjs/common';
-import { Observable, type Subscriber, type Subscription } from 'rxjs';
+import { Observable, type Subscription } from 'rxjs';
 import type { Collection } from '../collect/collection.js';
 import { attachCollection, findCollection } from '../collect/find-collection.js';
-import { QueueFullError } from '../errors/queue-full.error.js';
-import { StoreUnavailableError } from '../errors/storage.errors.js';
 import { ambient } from '../task/ambient.js';
+import { followStream } from './follow-handler.js';
 import { Release } from './release.js';
 
 /**
  * Commits a handler's tasks when it has completed, before its response leaves; the tasks start when
- * the response has closed. Registered globally by the module: there is nothing to do to use it.
+ * the response has closed. The module puts it wherever it is needed: there is nothing to do to use it.
  */
 @Injectable()
 export class BackgroundTasksInterceptor implements NestInterceptor {
   /** @internal */
   constructor(@Optional() @Inject(Release) private readonly release: Release | undefined) {}
 
+  /**
+   * Nest calls it for each request.
+   *
+   * @param context the request and its handler
+   * @param next the handler, or the interceptors before it
+   */
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const { release } = this;
     if (release === undefined) {
       return next.handle(); // on a class that serves an application without the module, too
     }
     const collection = collectionOf(context, release);
+    if (collection.handler !== 'none') {
+      return next.handle(); // one around this one sees to it
+    }
     return new Observable((subscriber) => {
       release.begin(collection);
-      const handle = (): Subscription => followHandler(next, release, collection, subscriber);
+      const handle = (): Subscription =>
+        followStream(collection, next.handle()).subscribe(subscriber);
       // The context is entered again where something between the request's first hook and here has
       // lost it; for RPC and WebSocket there was no such hook.
-      const subscription =
-        ambient.getStore() === collection ? handle() : ambient.run(collection, handle);
-      return () => subscription.unsubscribe();
+      return ambient.getStore() === collection ? handle() : ambient.run(collection, handle);
     });
   }
 }
@@ -57,67 +63,4 @@ function collectionOf(context: ExecutionContext, release: Release): Collection {
   const opened = release.open(response);
   attachCollection(request, opened);
   return opened;
-}
-
-function followHandler(
-  next: CallHandler,
-  release: Release,
-  collection: Collection,
-  subscriber: Subscriber<unknown>,
-): Subscription {
-  let isOver = false;
-  const subscription = next.handle().subscribe({
-    next: (value) => subscriber.next(value),
-    error: (error: unknown) => {
-      isOver = true;
-      askToRetryLater(error, collection.response);
-      const stored = release.end(collection, false);
-      const fail = (): void => subscriber.error(error);
-      after(stored, fail, fail);
-    },
-    complete: () => {
-      isOver = true;
-      // The response is sent on completion: it waits for the tasks to be stored.
-      const stored = release.end(collection, true);
-      after(
-        stored,
-        () => subscriber.complete(),
-        (reason) => {
-          askToRetryLater(reason, collection.response);
-          subscriber.error(reason);
-        },
-      );
-    },
-  });
-  subscription.add(() => {
-    if (!isOver) {
-      isOver = true;
-      release.leave(collection);
-    }
-  });
-  return subscription;
-}
-
-function after(
-  stored: Promise<void> | void,
-  goOn: () => void,
-  giveUp: (error: unknown) => void,
-): void {
-  if (stored === undefined) {
-    goOn();
-  } else {
-    stored.then(goOn, giveUp);
-  }
-}
-
-/** Nest answers a full queue with 503; when to come back is for the header to say. */
-function askToRetryLater(error: unknown, response: object | undefined): void {
-  const isTemporary = error instanceof QueueFullError || error instanceof StoreUnavailableError;
-  if (isTemporary && response !== undefined) {
-    const { raw = response } = response as { raw?: object };
-    const { headersSent, setHeader } = raw as Partial<ServerResponse>;
-    if (!headersSent) {
-      setHeader?.call(raw as ServerResponse, 'Retry-After', String(error.retryAfterSeconds));
-    }
-  }
 }

@@ -10,6 +10,7 @@ import type { Task } from '../task/task.js';
 import { linesOf } from './lines.js';
 import { wasAnswered } from './response-answered.js';
 import { isResponseClosed, onceResponseClosed } from './response-closed.js';
+import { askToRetryLater } from './retry-later.js';
 
 /** Sees a request's tasks from the handler's end to the engine: commit, wait, hand over or drop. */
 export class Release implements CollectionKeeper, Restorer {
@@ -51,6 +52,10 @@ export class Release implements CollectionKeeper, Restorer {
     }
   }
 
+  refused({ response }: Collection, error: unknown): void {
+    askToRetryLater(error, response);
+  }
+
   /** The handler has begun: from now on its end decides, not the response's status. */
   begin(collection: Collection): void {
     collection.handler = 'running';
@@ -65,8 +70,9 @@ export class Release implements CollectionKeeper, Restorer {
     if (collection.size === 0) {
       return this.handled(collection);
     }
-    const committed = collection.take().filter((task) => this.decide(task, hasSucceeded));
-    committed.forEach((task) => collection.add(task));
+    const tasks = collection.take();
+    const committed = tasks.filter((task) => this.decide(task, hasSucceeded));
+    tasks.filter(hasPlaceInLine).forEach((task) => collection.add(task));
     const stored = this.engine.commit(committed, collection.response !== undefined);
     if (stored === undefined) {
       return this.handled(collection);
@@ -93,6 +99,13 @@ export class Release implements CollectionKeeper, Restorer {
   leave(collection: Collection): void {
     collection.handler = collection.response === undefined ? 'completed' : 'none';
     this.handled(collection);
+  }
+
+  /** What has been added and not released. */
+  *collected(): Generator<Task> {
+    for (const { collected } of this.collecting) {
+      yield* collected.filter(({ outcome }) => outcome === undefined);
+    }
   }
 
   /** Resolves when the tasks of the responses that have closed are released. */
@@ -149,9 +162,9 @@ export class Release implements CollectionKeeper, Restorer {
   private release(collection: Collection): void {
     const { handler, response } = collection;
     const hasSucceeded = handler === 'completed' || (handler === 'none' && wasAnswered(response));
-    const collected = this.seal(collection);
-    const late = collected.filter(({ isCommitted }) => !isCommitted);
-    const tasks = collected.filter((task) => this.decide(task, hasSucceeded));
+    const tasks = this.seal(collection);
+    const late = tasks.filter(({ isCommitted }) => !isCommitted);
+    tasks.forEach((task) => this.decide(task, hasSucceeded));
     const stored = late.length === 0 ? undefined : this.engine.commit(late.filter(isToRun));
     if (stored === undefined) {
       this.handOver(tasks);
@@ -167,14 +180,15 @@ export class Release implements CollectionKeeper, Restorer {
     stored: Promise<void>,
   ): Promise<void> {
     await stored.catch(() => late.forEach((task) => this.drop(task, 'not-stored')));
-    this.handOver(tasks.filter(isToRun));
+    this.handOver(tasks);
   }
 
   private handOver(tasks: readonly Task[]): void {
-    for (const head of linesOf(tasks, this.settings)) {
+    const released = tasks.filter(isToRun);
+    for (const head of linesOf(tasks.filter(hasPlaceInLine), this.settings)) {
       void this.engine.release(head);
     }
-    tasks.forEach((task) => this.observer.queued(task));
+    released.forEach((task) => this.observer.queued(task));
   }
 
   private drop(task: Task, reason: DropReason): void {
@@ -205,6 +219,11 @@ export class Release implements CollectionKeeper, Restorer {
 
 function isToRun({ isCommitted, isOver }: Task): boolean {
   return isCommitted && !isOver;
+}
+
+/** What was cancelled or dropped out of a chain shows those behind it what they must do without. */
+function hasPlaceInLine({ isOver, chain }: Task): boolean {
+  return !isOver || chain !== undefined;
 }
 
 /** Why a task does not run, given how its handler ended; `undefined` where it does. */

@@ -3,11 +3,15 @@ import { Attempt } from './attempt.js';
 
 /** What a task's body can see of itself. */
 export interface CurrentTask {
+  /** The same in every attempt, and unique: an idempotency key. */
   readonly id: string;
+  /** The `name` option, `Class.method` of a `@Background()` method, or the function's name. */
   readonly name: string;
+  /** The queue it came from. */
   readonly queue: string;
   /** 1 for the first. */
   readonly attempt: number;
+  /** How many attempts its retry policy allows, the first included. */
   readonly maxAttempts: number;
   /** Aborts on timeout, cancellation and shutdown; pass it on to whatever takes one. */
   readonly signal: AbortSignal;

@@ -106,19 +106,12 @@ export class Lifecycle
       return true; // what was never started is not waited for
     }
     const { engine, clock } = this.parts;
-    let callOff = nothing;
-    const late = new Promise<boolean>((resolve) => {
-      callOff = clock.after(Math.max(0, limit - clock.now()), () => resolve(false));
+    const drained = engine.drain(this.deadline, awaited);
+    return new Promise((resolve, reject) => {
+      const callOff = clock.after(Math.max(0, limit - clock.now()), () => resolve(false));
+      drained.finally(callOff).then(() => resolve(true), reject);
     });
-    const drained = engine.drain(this.deadline, awaited).then(() => true);
-    const isDrained = await Promise.race([drained, late]);
-    callOff();
-    return isDrained;
   }
-}
-
-function nothing(): void {
-  // Until there is something to call off.
 }
 
 /**

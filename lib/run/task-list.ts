@@ -8,11 +8,24 @@ import type { Task } from '../task/task.js';
 
 /** Which tasks `TaskRunner.list()` returns: those that fit everything given. */
 export interface TaskFilter {
+  /** Where they stand. @default any */
   status?: TaskStatus;
+  /** What they are called, in full. @default any */
   name?: string;
+  /** Which queue they are in. @default any */
   queue?: string;
   /** How many at most. @default 100 */
   limit?: number;
+}
+
+/** Who knows of which tasks: together, of all that there are. */
+export interface TaskSources {
+  /** What has been released and not settled. */
+  readonly engine: Engine;
+  /** What waits for a response. */
+  readonly requests: { collected(): Iterable<Task> };
+  /** What has settled. */
+  readonly records: TaskRecords;
 }
 
 const DEFAULT_LIMIT = 100;
@@ -28,8 +41,7 @@ const FILTER_SHAPE: Shape<TaskFilter> = {
 
 export async function listTasks(
   filter: TaskFilter,
-  engine: Engine,
-  records: TaskRecords,
+  sources: TaskSources,
   options: ResolvedOptions,
 ): Promise<TaskInfo[]> {
   checkShape<TaskFilter>(filter, '', FILTER_SHAPE);
@@ -37,9 +49,11 @@ export async function listTasks(
   const { status, name, queue, limit = DEFAULT_LIMIT } = filter;
   // Where no store has to be asked, the answer is how things stand at this moment.
   const found: TaskInfo[] =
-    engine.shared === undefined ? [] : await engine.shared.list({ status, name, queue, limit });
+    sources.engine.shared === undefined
+      ? []
+      : await sources.engine.shared.list({ status, name, queue, limit });
   const known = new Set(found.map(({ id }) => id));
-  for (const task of candidates(status, engine, records)) {
+  for (const task of candidates(status, sources)) {
     if (found.length >= limit) {
       break;
     }
@@ -56,18 +70,18 @@ export async function listTasks(
 
 export async function countTasks(
   queue: string | undefined,
-  engine: Engine,
-  records: TaskRecords,
+  sources: TaskSources,
 ): Promise<Record<TaskStatus, number>> {
   const none = [...HELD, ...SETTLED].map((status) => [status, 0] as const);
   const counts = Object.fromEntries(none) as Record<TaskStatus, number>;
-  const stored = engine.shared === undefined ? undefined : await engine.shared.counts(queue);
+  const stored =
+    sources.engine.shared === undefined ? undefined : await sources.engine.shared.counts(queue);
   for (const ofQueue of stored?.values() ?? []) {
     for (const [status, count = 0] of Object.entries(ofQueue)) {
       counts[status as TaskStatus] += count;
     }
   }
-  for (const task of candidates(undefined, engine, records)) {
+  for (const task of candidates(undefined, sources)) {
     const isStored = task.isFromStore && stored?.has(task.queue) === true;
     if (!isStored && (queue === undefined || task.queue === queue)) {
       counts[task.status] += 1;
@@ -78,11 +92,11 @@ export async function countTasks(
 
 function* candidates(
   status: TaskStatus | undefined,
-  engine: Engine,
-  records: TaskRecords,
+  { engine, requests, records }: TaskSources,
 ): Generator<Task> {
   if (status === undefined || !isSettled(status)) {
     yield* engine.tasks();
+    yield* requests.collected();
   }
   for (const each of SETTLED) {
     if (status === undefined || status === each) {

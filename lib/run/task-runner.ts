@@ -14,7 +14,7 @@ import type { TaskStatus } from '../task/outcome.js';
 import { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import type { AroundAttempt, AttemptHooks } from './attempt-hooks.js';
-import { countTasks, listTasks, type TaskFilter } from './task-list.js';
+import { countTasks, listTasks, type TaskFilter, type TaskSources } from './task-list.js';
 import { statisticsOf, type TaskStatistics } from './task-statistics.js';
 
 /**
@@ -32,6 +32,7 @@ export class TaskRunner {
     private readonly clock: Clock,
     taskEvents: TaskEvents,
     private readonly hooks: AttemptHooks,
+    private readonly requests: TaskSources['requests'],
   ) {
     this.events = taskEvents.stream;
   }
@@ -50,6 +51,10 @@ export class TaskRunner {
   /**
    * Queues a task at once, with options of its own.
    *
+   * @param options what differs for this call; the rest is as its method, queue and module have it
+   * @param fn any function, or a `@Background()` method
+   * @param args what it is called with
+   * @returns the task, to look at and to cancel
    * @throws NotAFunctionError, QueueFullError, ShutDownError, UnknownOptionError,
    * InvalidOptionError, UnknownQueueError
    */
@@ -62,6 +67,9 @@ export class TaskRunner {
    * Queues a task at once, also while a request is handled: it is not the request's then, and does
    * not wait for its response.
    *
+   * @param fn any function, or a `@Background()` method
+   * @param args what it is called with
+   * @returns the task, to look at and to cancel
    * @throws NotAFunctionError, QueueFullError, ShutDownError
    */
   addTask<Args extends unknown[]>(
@@ -77,7 +85,11 @@ export class TaskRunner {
     return new TaskChain(this.intake, () => undefined);
   }
 
-  /** The task with this id, if it is unsettled or still remembered. */
+  /**
+   * The task with this id, if it is unsettled or still remembered.
+   *
+   * @param id as `TaskHandle.id`
+   */
   async get(id: string): Promise<TaskInfo | undefined> {
     const task = this.records.get(id);
     const { shared } = this.engine;
@@ -87,13 +99,14 @@ export class TaskRunner {
   }
 
   /**
-   * Tasks that have been released: unsettled ones in no particular order, then the remembered ones
-   * of each status, the latest first. `limit` is 100 unless given.
+   * Unsettled tasks in no particular order, those that wait for their response included, then the
+   * remembered ones of each status, the latest first.
    *
+   * @param filter what they all have in common, and how many at most: 100 unless given
    * @throws InvalidOptionError, UnknownQueueError
    */
   async list(filter: TaskFilter = {}): Promise<TaskInfo[]> {
-    return listTasks(filter, this.engine, this.records, this.options);
+    return listTasks(filter, this.sources, this.options);
   }
 
   /**
@@ -101,14 +114,20 @@ export class TaskRunner {
    * those in BullMQ its own counts: `delayed` includes what waits for a retry, its line or its
    * response, and `completed` what was cancelled or dropped.
    *
+   * @param queue its name; without it those of all queues
    * @throws UnknownQueueError
    */
   async counts(queue?: string): Promise<Record<TaskStatus, number>> {
     this.options.requireQueue(queue);
-    return countTasks(queue, this.engine, this.records);
+    return countTasks(queue, this.sources);
   }
 
-  /** No longer remembers a task that has settled. @returns whether there was one with this id */
+  /**
+   * No longer remembers a task that has settled.
+   *
+   * @param id as `TaskHandle.id`
+   * @returns whether there was one with this id
+   */
   async forget(id: string): Promise<boolean> {
     const task = this.records.get(id);
     const { shared } = this.engine;
@@ -116,7 +135,12 @@ export class TaskRunner {
     return shared === undefined ? isForgotten : (await shared.forget(id)) || isForgotten;
   }
 
-  /** @returns whether there was such a task, and anything left to cancel */
+  /**
+   * Keeps a task from starting, or aborts its `signal` if it runs; there is no further attempt.
+   *
+   * @param id as `TaskHandle.id`
+   * @returns whether there was such a task, and anything left to cancel
+   */
   async cancel(id: string): Promise<boolean> {
     const task = this.records.get(id);
     const isHere = task !== undefined && !task.isOver;
@@ -127,6 +151,7 @@ export class TaskRunner {
    * Queues a failed task again, as if it had just been added: the same call, the same id, its
    * attempts counted anew.
    *
+   * @param id as `TaskHandle.id`
    * @returns `undefined` where no failed task with this id is remembered
    */
   async retry(id: string): Promise<TaskHandle | undefined> {
@@ -142,6 +167,7 @@ export class TaskRunner {
   /**
    * Starts no more tasks of a queue, or of all; what runs goes on, and tasks can be added.
    *
+   * @param queue its name; without it all of them
    * @throws UnknownQueueError
    */
   async pause(queue?: string): Promise<void> {
@@ -149,7 +175,12 @@ export class TaskRunner {
     this.engine.pause(queue);
   }
 
-  /** Takes back a {@link pause}. @throws UnknownQueueError */
+  /**
+   * Takes back a {@link pause}.
+   *
+   * @param queue its name; without it all of them
+   * @throws UnknownQueueError
+   */
   async resume(queue?: string): Promise<void> {
     this.options.requireQueue(queue);
     this.engine.resume(queue);
@@ -159,6 +190,7 @@ export class TaskRunner {
    * Has `hook` called around the body of every attempt from now on, for a context of its own: a
    * trace, a tenant. Where there is none this costs nothing; a hook that throws is logged.
    *
+   * @param hook is given the task and its body, which it calls once
    * @returns a function that takes it away again
    */
   around(hook: AroundAttempt): () => void {
@@ -180,5 +212,10 @@ export class TaskRunner {
     const { shared } = this.engine;
     const states = shared === undefined ? this.engine.states() : await shared.states();
     return statisticsOf(this.taskStats, states, this.clock.now());
+  }
+
+  private get sources(): TaskSources {
+    const { engine, requests, records } = this;
+    return { engine, requests, records };
   }
 }

@@ -5,11 +5,13 @@ import type { TaskFigures, TaskStats } from '../observe/task-stats.js';
 export interface QueueFigures extends TaskFigures {
   /** How long the longest waiting of those that only wait for a slot has done so, in milliseconds. */
   readonly oldestPendingAgeMs: number | undefined;
+  /** Whether `TaskRunner.pause()` keeps its tasks from starting. */
   readonly isPaused: boolean;
 }
 
 /** What `TaskRunner.stats()` resolves to. */
 export interface TaskStatistics {
+  /** By queue; every configured queue is there. */
   readonly queues: Readonly<Record<string, QueueFigures>>;
   /** By task name; past 200 names the others are counted together as `(other)`. */
   readonly tasks: Readonly<Record<string, TaskFigures>>;

@@ -100,9 +100,12 @@ export class TaskWorker implements Worker {
         return attempt.signal;
       },
       progress: (value: unknown) => {
-        task.progress = value;
-        observer.progress(task, value);
-        task.home.progressed?.(task);
+        // A body that goes on after its attempt is over says nothing any more.
+        if (attempt.isRunning) {
+          task.progress = value;
+          observer.progress(task, value);
+          task.home.progressed?.(task);
+        }
       },
       log: (message: string) => this.log(task, message),
     });

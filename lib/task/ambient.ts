@@ -25,6 +25,8 @@ export interface RunningTask {
 export interface OpenRequest {
   readonly kind: 'request';
   readonly intake: MethodIntake;
+  /** Something of it was not to be had: a 503 that comes of `error` says when to come back. */
+  refused(error: unknown): void;
 }
 
 /**

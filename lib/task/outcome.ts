@@ -15,18 +15,42 @@ export type DropReason =
 
 /** How a task ended: what `TaskHandle.whenSettled()` resolves to. Durations are in milliseconds. */
 export type Outcome =
-  | { readonly status: 'completed'; readonly attempts: number; readonly durationMs: number }
   | {
+      /** Its last attempt returned. */
+      readonly status: 'completed';
+      /** How many attempts it took. */
+      readonly attempts: number;
+      /** How long the last attempt ran. */
+      readonly durationMs: number;
+    }
+  | {
+      /** Its last attempt threw, and there will be no other. */
       readonly status: 'failed';
+      /** How many attempts were made. */
       readonly attempts: number;
       /** How long the last attempt ran. */
       readonly durationMs: number;
       /** What the last attempt threw, as it was thrown. */
       readonly error: unknown;
     }
-  | { readonly status: 'cancelled'; readonly attempts: number }
-  | { readonly status: 'dropped'; readonly reason: DropReason }
-  | { readonly status: 'abandoned'; readonly attempts: number };
+  | {
+      /** Somebody called `cancel()`. */
+      readonly status: 'cancelled';
+      /** How many attempts had started. */
+      readonly attempts: number;
+    }
+  | {
+      /** It never ran, and never will. */
+      readonly status: 'dropped';
+      /** Why. */
+      readonly reason: DropReason;
+    }
+  | {
+      /** The shutdown could not wait for it. */
+      readonly status: 'abandoned';
+      /** How many attempts had started. */
+      readonly attempts: number;
+    };
 
 /**
  * Where a task stands.

@@ -12,7 +12,15 @@ export interface StoredCall {
 
 /** Turns arguments into a string and back: `JSON` unless an engine is given another. */
 export interface Serializer {
+  /**
+   * @param args the arguments of a call
+   * @returns them as text
+   */
   serialize(args: readonly unknown[]): string;
+  /**
+   * @param text what `serialize()` returned, maybe in another process
+   * @returns the arguments that the method is called with
+   */
   deserialize(text: string): unknown[];
 }
 

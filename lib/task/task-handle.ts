@@ -16,10 +16,12 @@ export class TaskHandle {
     return this.task.name;
   }
 
+  /** The queue it waits in. */
   get queue(): string {
     return this.task.queue;
   }
 
+  /** Where it stands now. */
   get status(): TaskStatus {
     return this.task.status;
   }

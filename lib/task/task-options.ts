@@ -11,7 +11,10 @@ export type BackoffFunction = (attempt: number, error: unknown) => Duration;
 
 /** When a failed attempt is followed by another, and after how long. */
 export interface RetryOptions {
-  /** How often the task is tried in all, the first attempt included. A whole number, 1 or more. */
+  /**
+   * How often the task is tried in all, the first attempt included. A whole number, 1 or more.
+   * @default that of the wider level; an InvalidOptionError where none has one
+   */
   attempts?: number;
   /**
    * How the wait grows: `'exponential'` (`delay × factor^(attempt − 1)`), `'fixed'` (`delay`), or a
@@ -24,7 +27,10 @@ export interface RetryOptions {
   delay?: Duration;
   /** What an exponential wait is multiplied by after each attempt. 1 or more. @default 2 */
   factor?: number;
-  /** No wait is longer. @default '30s' */
+  /**
+   * No wait is longer. A `delay` that is set and longer than this is refused.
+   * @default '30s', or `delay` where that is longer
+   */
   maxDelay?: Duration;
   /**
    * `'full'` waits a random time between 0 and the computed wait, so that tasks which failed
@@ -32,7 +38,10 @@ export interface RetryOptions {
    * @default 'full'
    */
   jitter?: 'full' | 'none';
-  /** Return `false` to fail at once: `error` is what attempt number `attempt` threw. */
+  /**
+   * Return `false` to fail at once: `error` is what attempt number `attempt` threw.
+   * @default retries after any error
+   */
   retryIf?: (error: unknown, attempt: number) => boolean;
 }
 
@@ -65,7 +74,7 @@ export interface TaskOptions {
   name?: string;
   /** The queue it waits in; it must be declared in the module. @default 'default' */
   queue?: string;
-  /** @default 'normal' */
+  /** Which waiting tasks of its queue it overtakes. @default 'normal' */
   priority?: Priority;
   /** Do not start before this much time has passed since the task was released. @default 0 */
   delay?: Duration;
@@ -113,7 +122,10 @@ export interface BackgroundOptions extends TaskOptions {
   profile?: boolean | string;
 }
 
-/** Makes TypeScript look for options first: a function has a `name`, and would pass for them. */
+/**
+ * Makes TypeScript look for options first: a function has a `name`, and would pass for them.
+ * @inline
+ */
 export interface NotAFunction {
   apply?: never;
 }

@@ -6,6 +6,10 @@ import { DURATION_FORMAT, toMilliseconds, type Duration } from './duration.js';
 export class UnrecoverableError extends BackgroundTasksError {
   readonly code = 'BGT_UNRECOVERABLE';
 
+  /**
+   * @param message why not, for the log and the events
+   * @param options `cause`: the error that told
+   */
   constructor(message = 'The task cannot succeed.', options?: ErrorOptions) {
     super(message, options);
   }
@@ -22,6 +26,8 @@ export class RetryLaterError extends BackgroundTasksError {
 
   /**
    * @param delay milliseconds or a string such as `'90s'`
+   * @param message what the log and the events say; without it that the task asked for `delay`
+   * @param options `cause`: the error that told
    * @throws InvalidOptionError where `delay` is not a duration
    */
   constructor(delay: Duration, message?: string, options?: ErrorOptions) {
@@ -42,7 +48,9 @@ export class TaskTimeoutError extends BackgroundTasksError {
   readonly code = 'BGT_TIMEOUT';
 
   constructor(
+    /** The name of the task. */
     readonly taskName: string,
+    /** What it was given, in milliseconds. */
     readonly timeoutMs: number,
   ) {
     super(`Task "${taskName}" was still running after its timeout of ${timeoutMs} ms.`);
@@ -53,7 +61,10 @@ export class TaskTimeoutError extends BackgroundTasksError {
 export class TaskCancelledError extends BackgroundTasksError {
   readonly code = 'BGT_CANCELLED';
 
-  constructor(readonly taskName: string) {
+  constructor(
+    /** The name of the task. */
+    readonly taskName: string,
+  ) {
     super(`Task "${taskName}" was cancelled.`);
   }
 }
@@ -62,7 +73,10 @@ export class TaskCancelledError extends BackgroundTasksError {
 export class TaskAbandonedError extends BackgroundTasksError {
   readonly code = 'BGT_ABANDONED';
 
-  constructor(readonly taskName: string) {
+  constructor(
+    /** The name of the task. */
+    readonly taskName: string,
+  ) {
     super(`Task "${taskName}" was abandoned: the application is shutting down.`);
   }
 }

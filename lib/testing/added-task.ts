@@ -3,10 +3,13 @@ import type { Task } from '../task/task.js';
 
 /** A task that was added while the test ran. */
 export class AddedTask {
+  /** The name of the task. */
   readonly name: string;
+  /** The queue it was added to. */
   readonly queue: string;
   /** What it is called with; after the JSON round trip, where its queue makes one. */
   readonly args: readonly unknown[];
+  /** Its priority within the queue. */
   readonly priority: Priority;
   /** Its `delay`, in milliseconds. */
   readonly delayMs: number;
@@ -24,10 +27,12 @@ export class AddedTask {
     this.callee = callee;
   }
 
+  /** As `TaskHandle.id`. */
   get id(): string {
     return this.task.id;
   }
 
+  /** Where it stands now. */
   get status(): TaskStatus {
     return this.task.status;
   }

@@ -36,6 +36,7 @@ const HOLD_UP_MS = 50;
  * ```
  */
 export class BackgroundTasksTesting {
+  /** What becomes of the tasks. */
   readonly mode: TestingMode;
   private readonly clock: KitClock;
   private readonly pace: ManualPace | undefined;
@@ -50,7 +51,10 @@ export class BackgroundTasksTesting {
   private failures: unknown[] = [];
   private isHurrying = false;
 
-  /** @throws InvalidOptionError */
+  /**
+   * @param options a mode, or a mode and more
+   * @throws InvalidOptionError
+   */
   constructor(options: TestingMode | TestingOptions) {
     const { mode, patience, durableQueues } =
       typeof options === 'string'
@@ -66,7 +70,12 @@ export class BackgroundTasksTesting {
     this.pace = mode === 'inline' ? undefined : new ManualPace(() => this.ledger.changed());
   }
 
-  /** Puts the kit in the place of the application's engine and clock. @returns `builder` */
+  /**
+   * Puts the kit in the place of the application's engine and clock.
+   *
+   * @param builder what `Test.createTestingModule()` returned, with `BackgroundTasksModule` among its imports
+   * @returns `builder`
+   */
   install(builder: TestingModuleBuilder): TestingModuleBuilder {
     return builder
       .overrideProvider(CLOCK)
@@ -106,12 +115,23 @@ export class BackgroundTasksTesting {
 
   /**
    * The task was added; `args` are compared deeply, and `expect.any(String)` and the like may stand
-   * in them. Named by its class and `@Background()` method, by its function, or by its task name.
+   * in them.
    *
+   * @param type the class of a `@Background()` method
+   * @param method the name of the method
+   * @param args what it is called with; without it whatever it is
    * @returns the first such task
    * @throws Error that lists what was added instead
    */
   expectAdded(type: { readonly prototype: object }, method: string, args?: unknown[]): AddedTask;
+  /**
+   * The task was added, named by its function or its task name.
+   *
+   * @param task the function, or the name of the task
+   * @param args what it is called with; without it whatever it is
+   * @returns the first such task
+   * @throws Error that lists what was added instead
+   */
   expectAdded(task: ((...args: never[]) => unknown) | string, args?: unknown[]): AddedTask;
   expectAdded(...wanted: unknown[]): AddedTask {
     const { added } = this.ledger;
@@ -126,11 +146,21 @@ export class BackgroundTasksTesting {
   }
 
   /**
-   * No task was added; or none such, where one is named as for {@link expectAdded}.
+   * No such task was added.
    *
+   * @param type the class of a `@Background()` method
+   * @param method the name of the method
+   * @param args what it is called with; without it whatever it is
    * @throws Error that lists those that were
    */
   expectNone(type: { readonly prototype: object }, method: string, args?: unknown[]): void;
+  /**
+   * No such task was added, or none at all.
+   *
+   * @param task the function, or the name of the task; without it any
+   * @param args what it is called with; without it whatever it is
+   * @throws Error that lists those that were
+   */
   expectNone(task?: ((...args: never[]) => unknown) | string, args?: unknown[]): void;
   expectNone(...wanted: unknown[]): void {
     const task = wanted.length === 0 ? undefined : new WantedTask(wanted as unknown as Wanted);

@@ -1,3 +1,10 @@
+/**
+ * `import { … } from 'nestjs-background-tasks/testing'`: the tasks of an application under test, seen and
+ * under the test's control. Needs `@nestjs/testing`.
+ *
+ * @module testing
+ */
+
 export type { AddedTask } from './added-task.js';
 export { BackgroundTasksTesting } from './background-tasks-testing.js';
 export type { AttemptRecord } from './ledger.js';

@@ -5,12 +5,17 @@ import { AddedTask } from './added-task.js';
 
 /** One attempt that was made, and what it came to. */
 export interface AttemptRecord {
+  /** Of the task, as `TaskHandle.id`. */
   readonly id: string;
+  /** The name of the task. */
   readonly name: string;
+  /** The queue it came from. */
   readonly queue: string;
+  /** What its body was called with. */
   readonly args: readonly unknown[];
   /** 1 for the first. */
   readonly attempt: number;
+  /** What it came to; `'retry'` where another attempt follows. */
   readonly verdict: Verdict['kind'];
   /** What it threw, where it failed. */
   readonly error: unknown;

@@ -12,6 +12,7 @@ export type TestingMode = 'inline' | 'manual' | 'fake';
 
 /** What `BackgroundTasksTesting` takes. */
 export interface TestingOptions {
+  /** What becomes of the tasks. */
   mode: TestingMode;
   /**
    * How long, in real time, anything is waited for before it is called stuck, with a message that

@@ -9,13 +9,20 @@ import { resolveBullMQOptions } from './bullmq-options.js';
  * Where the tasks are: a `redis://…`, `rediss://…` or `postgres://…` address, the options of
  * ioredis, or those of a pool of `pg`.
  */
-export type BullMQConnection = string | RedisOptions | { postgres: string | PostgresOptions };
+export type BullMQConnection =
+  | string
+  | RedisOptions
+  | {
+      /** The address of PostgreSQL, or the options of a pool of `pg`. */
+      postgres: string | PostgresOptions;
+    };
 
 /** What a pool of `pg` takes: `connectionString`, or `host`, `port`, `user`, `password`, `database`, … */
 export type PostgresOptions = Record<string, unknown>;
 
 /** What {@link bullmq} takes. */
 export interface BullMQOptions {
+  /** Where the store is. */
   connection: BullMQConnection;
   /**
    * `'producer'` adds tasks and runs none; `'worker'` and `'both'` run them, and may add some.
@@ -45,7 +52,12 @@ export interface BullMQOptions {
    */
   maxStarts?: number;
   /** How many settled tasks the store remembers of each queue. @default 1_000 and 10_000 */
-  keep?: { completed?: number; failed?: number };
+  keep?: {
+    /** How many that have completed. @default 1_000 */
+    completed?: number;
+    /** How many that have failed. @default 10_000 */
+    failed?: number;
+  };
   /**
    * What happens to tasks that the store does not take: without it the request fails with 503;
    * `'memory'` runs them in this process, with a warning and an event. They do not survive it.
@@ -62,6 +74,7 @@ export interface BullMQOptions {
  * An engine that shares its tasks with other processes, through BullMQ on Redis, Valkey or
  * PostgreSQL. Delivery is at least once. Needs the packages `bullmq`, and `ioredis` or `pg`.
  *
+ * @param options where the store is, and what this process does with it
  * @throws UnknownOptionError, InvalidOptionError
  */
 export function bullmq(options: BullMQOptions): EngineFactory {

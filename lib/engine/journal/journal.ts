@@ -26,6 +26,7 @@ export interface JournalOptions {
  * tasks of a request are on disk before its response leaves, and those that had not settled come
  * back at the next start. Delivery is at least once. Needs the package `lmdb`.
  *
+ * @param options where the journal is, and its limits
  * @throws UnknownOptionError, InvalidOptionError
  */
 export function journal(options: JournalOptions): EngineFactory {

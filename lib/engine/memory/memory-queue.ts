@@ -13,6 +13,8 @@ export interface QueueHost {
   readonly pace: Pace;
   /** Runs the task; must call {@link MemoryQueue.free} and pump when its slot is free again. */
   attempt(task: Task): void;
+  /** The one of a queue that has been delayed or between attempts for longest. */
+  longestPostponed(queue: string): Task | undefined;
   /** Makes room for another. */
   overflow(task: Task): void;
 }
@@ -60,10 +62,7 @@ export class MemoryQueue {
   admit(): void {
     const { name, maxPending, overflow } = this.settings;
     if (this.pending >= maxPending) {
-      const oldest =
-        overflow === 'drop-oldest'
-          ? oldestOfLowest([...this.keys.parked(), this.lanes])
-          : undefined;
+      const oldest = overflow === 'drop-oldest' ? this.leastMissed : undefined;
       if (oldest === undefined) {
         throw new QueueFullError(name, maxPending);
       }
@@ -147,6 +146,17 @@ export class MemoryQueue {
       this.lanes.resume(task);
       this.host.pace.request(this);
     }
+  }
+
+  /**
+   * What an overflowing queue can best do without. What a request has collected is not for others to
+   * drop, and what stands in line behind a task that runs is not looked for.
+   */
+  private get leastMissed(): Task | undefined {
+    return (
+      oldestOfLowest([...this.keys.parked(), this.lanes]) ??
+      this.host.longestPostponed(this.settings.name)
+    );
   }
 
   /** Whether the rate limit is reached; then the queue wakes when it no longer is. */

@@ -61,6 +61,7 @@ export class MemoryEngine implements Engine {
       clock: this.clock,
       pace: this.pace,
       attempt: (task) => this.attempt(task),
+      longestPostponed: (queue) => this.timers.firstOf(queue),
       overflow: (task) => this.takeOut(task, { kind: 'dropped', reason: 'overflow' }),
     };
     this.queues = new Map(
@@ -90,7 +91,9 @@ export class MemoryEngine implements Engine {
 
   release(head: Task): PromiseLike<void> | void {
     for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
-      this.hold(task);
+      if (task.outcome === undefined) {
+        this.hold(task);
+      }
     }
     this.enter(head);
     this.idleness.check();
@@ -408,9 +411,6 @@ export class MemoryEngine implements Engine {
   /** Ends a task that waits, alone. */
   private takeOut(task: Task, end: End): void {
     const isWaiting = task.place !== undefined || task.leader !== undefined;
-    if (task.status === 'collected' && task.chain !== undefined) {
-      task.chain.isBroken = true; // it will not be in the line that shows its place
-    }
     this.leaveBatch(task);
     this.queueOf(task).withdraw(task);
     this.end(task, end);

@@ -1,7 +1,8 @@
 import type { Clock } from '../../task/clock.js';
 import type { Place, Task } from '../../task/task.js';
+import { Arrivals, type Arrival } from './arrivals.js';
 
-interface Entry {
+interface Entry extends Arrival<Entry> {
   readonly task: Task;
   readonly at: number;
   /** Tells apart what is due at the same time: first in, first out. */
@@ -14,6 +15,8 @@ interface Entry {
 export class Timers implements Place {
   private readonly heap: Entry[] = [];
   private readonly entries = new Map<Task, Entry>();
+  /** Of each queue. */
+  private readonly arrivals = new Map<string, Arrivals<Entry>>();
   private turn = 0;
   private callOff: (() => void) | undefined = undefined;
   private armedFor = Number.POSITIVE_INFINITY;
@@ -29,9 +32,17 @@ export class Timers implements Place {
   }
 
   add(task: Task, at: number): void {
-    const entry: Entry = { task, at, turn: this.turn++, index: this.heap.length };
+    const entry: Entry = {
+      task,
+      at,
+      turn: this.turn++,
+      index: this.heap.length,
+      before: undefined,
+      after: undefined,
+    };
     task.place = this;
     this.entries.set(task, entry);
+    this.arrivalsOf(task).add(entry);
     this.heap.push(entry);
     this.rise(entry);
     this.arm();
@@ -50,8 +61,19 @@ export class Timers implements Place {
     return this.entries.get(task)?.at ?? this.clock.now();
   }
 
+  /** The one of a queue that has been waiting here for longest. */
+  firstOf(queue: string): Task | undefined {
+    return this.arrivals.get(queue)?.first?.task;
+  }
+
   [Symbol.iterator](): IterableIterator<Task> {
     return this.entries.keys();
+  }
+
+  private arrivalsOf({ queue }: Task): Arrivals<Entry> {
+    const arrivals = this.arrivals.get(queue) ?? new Arrivals();
+    this.arrivals.set(queue, arrivals);
+    return arrivals;
   }
 
   private arm(): void {
@@ -81,6 +103,7 @@ export class Timers implements Place {
 
   private take(entry: Entry): void {
     this.entries.delete(entry.task);
+    this.arrivalsOf(entry.task).remove(entry);
     entry.task.place = undefined;
     const last = this.heap.pop();
     if (last !== undefined && last !== entry) {

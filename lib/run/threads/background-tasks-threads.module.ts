@@ -3,6 +3,7 @@ import {
   Inject,
   Logger,
   Module,
+  type ConfigurableModuleAsyncOptions,
   type DynamicModule,
   type OnApplicationShutdown,
   type OnModuleInit,
@@ -13,7 +14,7 @@ import { DuplicateThreadsModuleError } from './thread.errors.js';
 import { toThreadPoolSettings, type BackgroundTasksThreadsOptions } from './thread-options.js';
 import { ThreadPool } from './thread-pool.js';
 
-const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } =
   new ConfigurableModuleBuilder<BackgroundTasksThreadsOptions>({
     moduleName: 'BackgroundTasksThreads',
   })
@@ -22,7 +23,10 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, ASYNC_OPTIONS_TYPE } =
     .build();
 
 /** What `forRootAsync()` takes: one of `useFactory`, `useClass` and `useExisting`. */
-export type BackgroundTasksThreadsAsyncOptions = typeof ASYNC_OPTIONS_TYPE;
+export type BackgroundTasksThreadsAsyncOptions = ConfigurableModuleAsyncOptions<
+  BackgroundTasksThreadsOptions,
+  'createBackgroundTasksThreadsOptions'
+>;
 
 /**
  * The threads of an application, for its thread functions: import it once, in the root module, next to
@@ -58,11 +62,17 @@ export class BackgroundTasksThreadsModule
     return super.forRoot(options);
   }
 
-  /** Options from other providers. @throws UnknownOptionError, InvalidOptionError at start-up */
+  /**
+   * Options from other providers, a configuration service for example.
+   *
+   * @param options one of `useFactory`, `useClass` and `useExisting`, and `imports` and `inject` for it
+   * @throws UnknownOptionError, InvalidOptionError at start-up
+   */
   static override forRootAsync(options: BackgroundTasksThreadsAsyncOptions): DynamicModule {
     return super.forRootAsync(options);
   }
 
+  /** Nest calls it when every provider is there. @throws DuplicateThreadsModuleError */
   onModuleInit(): void {
     if (!openPool(this.runner.home, this.pool)) {
       throw new DuplicateThreadsModuleError();

@@ -1,3 +1,10 @@
+/**
+ * `import { … } from 'nestjs-background-tasks/threads'`: functions that run in a worker thread. Needs
+ * `piscina`. See docs/threads.md.
+ *
+ * @module threads
+ */
+
 export { MissingPeerError } from '../../errors/missing-peer.error.js';
 export {
   BackgroundTasksThreadsModule,

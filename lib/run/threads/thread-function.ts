@@ -4,7 +4,11 @@ import { currentTask } from '../current-task.js';
 import { poolHere } from './open-pools.js';
 import { ThreadFunctionError } from './thread.errors.js';
 
-/** What {@link threadFunction} makes of `F`: the same arguments, and a promise of the same result. */
+/**
+ * What {@link threadFunction} makes of `F`: the same arguments, and a promise of the same result.
+ *
+ * @typeParam F the function that runs in the thread
+ */
 export type ThreadFunction<F extends (...args: never[]) => unknown> = (
   ...args: Parameters<F>
 ) => Promise<Awaited<ReturnType<F>>>;
@@ -27,6 +31,7 @@ export type ThreadFunction<F extends (...args: never[]) => unknown> = (
  * ThreadFunctionError, ThreadArgumentError, ThreadResultError, ThreadExitedError or
  * ThreadOutOfMemoryError, or with what the function throws.
  *
+ * @typeParam F the type of the function, imported as a type
  * @param file a `file:` URL; in CommonJS `new URL('./resize.js', pathToFileURL(__filename))`
  * @param exportName which of its exports it is; also what the task is called
  * @throws ThreadFunctionError where `file` is not such a URL
@@ -38,10 +43,17 @@ export function threadFunction<F extends (...args: never[]) => unknown>(
   const href = hrefOf(file);
   const name = exportName === 'default' ? baseNameOf(href) : exportName;
   const run = async (...args: Parameters<F>): Promise<Awaited<ReturnType<F>>> => {
-    const isInTask = ambient.getStore()?.kind === 'task';
-    const signal = isInTask ? currentTask().signal : undefined;
-    const result = await poolHere(name).run(name, { href, exportName, args }, signal);
-    return result as Awaited<ReturnType<F>>;
+    const here = ambient.getStore();
+    const signal = here?.kind === 'task' ? currentTask().signal : undefined;
+    try {
+      const result = await poolHere(name).run(name, { href, exportName, args }, signal);
+      return result as Awaited<ReturnType<F>>;
+    } catch (error) {
+      if (here?.kind === 'request') {
+        here.refused(error);
+      }
+      throw error;
+    }
   };
   return Object.defineProperty(run, 'name', { value: name });
 }

@@ -1,4 +1,5 @@
 import { BackgroundTasksError } from '../../errors/background-tasks.error.js';
+import { TemporaryError } from '../../errors/temporary.error.js';
 
 /** What was to run in a thread cannot be found there: a wrong URL, a file or an export that is not there. */
 export class ThreadFunctionError extends BackgroundTasksError {
@@ -10,6 +11,7 @@ export class NoThreadPoolError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_NO_POOL';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     why: string,
   ) {
@@ -17,16 +19,14 @@ export class NoThreadPoolError extends BackgroundTasksError {
   }
 }
 
-/** All threads are busy and as many calls wait as may. Nest answers a request that it fails with 503. */
-export class ThreadQueueFullError extends BackgroundTasksError {
+/** All threads are busy and as many calls wait as may. */
+export class ThreadQueueFullError extends TemporaryError {
   readonly code = 'BGT_THREAD_QUEUE_FULL';
-  // The shape of an http-errors error, which is what Nest looks for; the message is not for clients.
-  readonly status = 503;
-  readonly statusCode = 503;
-  readonly expose = false;
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
+    /** How many calls may wait for a thread. */
     readonly maxQueue: number,
   ) {
     super(
@@ -40,7 +40,10 @@ export class ThreadQueueFullError extends BackgroundTasksError {
 export class ThreadPoolClosedError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_POOL_CLOSED';
 
-  constructor(readonly functionName: string) {
+  constructor(
+    /** The name of the thread function. */
+    readonly functionName: string,
+  ) {
     super(`${functionName}() has no thread: the application has shut down.`);
   }
 }
@@ -50,6 +53,7 @@ export class ThreadArgumentError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_ARGUMENT';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     /** Which one, from 0; `undefined` where it is only the lot of them that cannot. */
     readonly index: number | undefined,
@@ -70,6 +74,7 @@ export class ThreadResultError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_RESULT';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     problem: string,
   ) {
@@ -85,6 +90,7 @@ export class ThreadExitedError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_EXITED';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     how: string,
     options?: ErrorOptions,
@@ -98,6 +104,7 @@ export class ThreadOutOfMemoryError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_OUT_OF_MEMORY';
 
   constructor(
+    /** The name of the thread function. */
     readonly functionName: string,
     options?: ErrorOptions,
   ) {

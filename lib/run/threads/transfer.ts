@@ -9,6 +9,8 @@ const TRANSFER = Symbol.for('nestjs-background-tasks:transfer');
  * Of a view of a part of a larger buffer (as small Node buffers are) a copy is sent, since the rest
  * would go with it.
  *
+ * @typeParam T the kind of buffer
+ * @param value what is handed over
  * @returns the same `value`
  */
 export function transfer<T extends ArrayBuffer | ArrayBufferView>(value: T): T {

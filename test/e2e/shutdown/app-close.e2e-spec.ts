@@ -217,7 +217,6 @@ it('P13: what was never started is not waited for', async () => {
   const module = await Test.createTestingModule({ imports: [rootModule({ providers: [Eager] })] })
     .setLogger(log)
     .compile();
-  app = module;
   await expect(module.init()).rejects.toThrow('cannot start');
 
   // Nest 11 tells once more, from close(), why it could not start, and calls no hooks.

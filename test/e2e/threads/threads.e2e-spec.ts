@@ -1,5 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import { Controller, Get, Injectable, Module, Post } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  Injectable,
+  Module,
+  Post,
+  UseGuards,
+  type CanActivate,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
   Background,
@@ -236,6 +244,49 @@ describe('threads', () => {
         await app.untilSettled(1);
         expect(app.names('completed')).toEqual(['Sums.compute']);
         expect(app.nest.get(Sums).results).toEqual([3]);
+      },
+      PATIENCE_MS,
+    );
+
+    it(
+      'are not to be had for a guard or a handler: the client is told when to come back',
+      async () => {
+        class AddingGuard implements CanActivate {
+          async canActivate(): Promise<boolean> {
+            return (await add(1, 2)) === 3;
+          }
+        }
+
+        @Controller()
+        class SumsController {
+          @Get('handled')
+          async handled(): Promise<number> {
+            return add(1, 2);
+          }
+
+          @UseGuards(AddingGuard)
+          @Get('guarded')
+          guarded(): string {
+            return 'let in';
+          }
+        }
+
+        const app = await startApp(platform, {
+          imports: [threads({ maxQueue: 1 })],
+          controllers: [SumsController],
+        });
+        const gate = new SharedGate();
+        const tasks = [1, 2].map(() => app.runner.addTask(waitFor, gate.buffer));
+        await gate.untilArrived(1);
+        for (const path of ['/handled', '/guarded']) {
+          expect(await app.request(path)).toMatchObject({
+            status: 503,
+            headers: { 'retry-after': '1' },
+          });
+        }
+        gate.open();
+        await Promise.all(tasks.map((task) => task.whenSettled()));
+        expect(await app.request('/guarded')).toMatchObject({ status: 200, body: 'let in' });
       },
       PATIENCE_MS,
     );

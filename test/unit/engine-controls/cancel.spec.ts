@@ -337,4 +337,26 @@ describe('cancel() of a batched call', () => {
     expect(events.filter(({ type }) => type === 'completed')).toHaveLength(3);
     expect(events.filter(({ type }) => type === 'cancelled')).toHaveLength(0);
   });
+
+  it('by a listener that hears of the shutdown of another one settles it once', async () => {
+    const { clock, runner, module, add, events } = await createMailer();
+    await runner.pause();
+    const handles = add(0, 1, 2);
+    runner.events.subscribe(({ type, id }) => {
+      if (type === 'abandoned' && id === handles[0].id) {
+        void handles[1].cancel();
+      }
+    });
+    const closing = module.close();
+    await clock.advance(60_000);
+    await closing;
+    expect(statuses(handles)).toEqual(['abandoned', 'cancelled', 'abandoned']);
+    expect(announcedOf(handles[1], events)).toEqual(['added', 'queued', 'cancelled']);
+    expect((await runner.stats()).queues['default']).toMatchObject({
+      added: 3,
+      abandoned: 2,
+      cancelled: 1,
+      pending: 0,
+    });
+  });
 });

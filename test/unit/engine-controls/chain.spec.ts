@@ -250,17 +250,39 @@ describe('a chain in a request', () => {
     expect(probe.begun).toEqual([]);
   });
 
-  it('stops at one that was cancelled before the handler ended', async () => {
+  it.each<[number, string[]]>([
+    [0, ['cancelled', 'dropped', 'dropped']],
+    [1, ['completed', 'cancelled', 'dropped']],
+    [2, ['completed', 'completed', 'cancelled']],
+  ])(
+    'stops at number %i where that was cancelled before the handler ended',
+    async (index, expected) => {
+      const { clock, handle, probe } = await createChaining();
+      const handles = await handle(async (tasks) => {
+        const chain = tasks.chain();
+        const added = ['0', '1', '2'].map((name) => chain.addTask(probe.body(name)));
+        tasks.addTask(probe.body('other'));
+        await added[index].cancel();
+        return added;
+      });
+      await clock.settle();
+      expect(statuses(handles)).toEqual(expected);
+      expect(probe.begun).toEqual([...['0', '1', '2'].slice(0, index), 'other']);
+    },
+  );
+
+  it('stops at one that the end of the handler drops, and not before', async () => {
     const { clock, handle, probe } = await createChaining();
-    const handles = await handle(async (tasks) => {
+    const handles = await handle((tasks) => {
       const chain = tasks.chain();
-      const added = ['1', '2', '3'].map((name) => chain.addTask(probe.body(name)));
-      await added[0].cancel();
-      return added;
+      return [
+        chain.addTask(probe.body('1')),
+        chain.addTask({ when: 'failure' }, probe.body('2')),
+        chain.addTask(probe.body('3')),
+      ];
     });
     await clock.settle();
-    expect(statuses(handles)).toEqual(['cancelled', 'dropped', 'dropped']);
-    expect(probe.begun).toEqual([]);
+    expect(statuses(handles)).toEqual(['completed', 'dropped', 'dropped']);
   });
 
   it('goes on after the handler has ended: behind what stands in line by then', async () => {

@@ -284,6 +284,24 @@ describe('currentTask().progress()', () => {
     expect(events.map(({ type }) => type)).toEqual(['added', 'queued', 'started', 'failed']);
   });
 
+  it('of an attempt that timed out is not taken for that of the next one', async () => {
+    const { clock, runner, events } = await createTelling({
+      timeout: 10,
+      retry: { ...RETRY, delay: 2 },
+    });
+    const { id } = runner.addTask(async () => {
+      const { progress, attempt } = currentTask();
+      progress(`begun ${attempt}`);
+      await clock.sleep(15);
+      progress(`done ${attempt}`);
+    });
+    await clock.advance(17); // the first body went on until 15, beside the second
+    expect(await runner.get(id)).toMatchObject({ attempts: 2, progress: 'begun 2' });
+    await clock.advance(100);
+    const values = events.flatMap((event) => (event.type === 'progress' ? [event.value] : []));
+    expect(values).toEqual(['begun 1', 'begun 2']);
+  });
+
   it('of a batch is told of its first call', async () => {
     @Injectable()
     class Mailer {

@@ -2,12 +2,22 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
+  Body,
+  Catch,
   Controller,
   Injectable,
+  Module,
   Post,
+  UseFilters,
   UseGuards,
+  type ArgumentsHost,
   type CanActivate,
+  type ExceptionFilter,
   type INestApplication,
+  type MiddlewareConsumer,
+  type NestMiddleware,
+  type NestModule,
+  type PipeTransform,
 } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
@@ -18,6 +28,7 @@ import {
   Background,
   BackgroundTasks,
   BackgroundTasksModule,
+  QueueFullError,
   TaskRunner,
   Tasks,
   type QueueOptions,
@@ -35,13 +46,61 @@ class Mailer {
   }
 }
 
+/** For whoever comes by: the tasks are those of a request, or not. */
 @Injectable()
-class FullGuard implements CanActivate {
+class AddingGuard implements CanActivate {
   constructor(private readonly runner: TaskRunner) {}
 
   canActivate(): boolean {
-    this.runner.addTask(() => undefined);
+    this.runner.addTask({ name: 'guard' }, () => undefined);
     return true;
+  }
+}
+
+@Injectable()
+class AddingPipe implements PipeTransform {
+  constructor(private readonly tasks: BackgroundTasks) {}
+
+  transform(value: unknown): unknown {
+    this.tasks.addTask({ name: 'pipe' }, () => undefined);
+    return value;
+  }
+}
+
+@Injectable()
+class AddingMiddleware implements NestMiddleware {
+  constructor(private readonly mailer: Mailer) {}
+
+  async use(_request: unknown, _response: unknown, next: () => void): Promise<void> {
+    await this.mailer.send();
+    next();
+  }
+}
+
+@Catch(QueueFullError)
+class TooMany implements ExceptionFilter {
+  catch(_error: unknown, host: ArgumentsHost): void {
+    const reply = host.switchToHttp().getResponse<{ status(code: number): { send(): void } }>();
+    reply.status(429).send();
+  }
+}
+
+@Controller()
+class Places {
+  @UseGuards(AddingGuard)
+  @Post('guarded')
+  guarded(): string {
+    return 'let in';
+  }
+
+  @Post('piped')
+  piped(@Body(AddingPipe) _body: unknown): string {
+    return 'let in';
+  }
+
+  @Post('passed')
+  passed(): string {
+    return 'let in';
   }
 }
 
@@ -63,10 +122,27 @@ class Orders {
     return 'added';
   }
 
-  @UseGuards(FullGuard)
-  @Post('guarded')
-  guarded(): string {
-    return 'let in';
+  @Post('orders-if-possible')
+  tryToAdd(@Tasks() tasks: BackgroundTasks): string {
+    try {
+      tasks.addTask(() => undefined);
+      return 'added';
+    } catch {
+      return 'not added';
+    }
+  }
+
+  @UseFilters(TooMany)
+  @Post('limited-orders')
+  limited(@Tasks() tasks: BackgroundTasks): void {
+    tasks.addTask(() => undefined);
+  }
+}
+
+@Module({ controllers: [Places], providers: [Mailer] })
+class PlacesModule implements NestModule {
+  configure(consumer: MiddlewareConsumer): void {
+    consumer.apply(AddingMiddleware).forRoutes('passed');
   }
 }
 
@@ -79,7 +155,7 @@ afterEach(async () => {
 
 async function start(createAdapter: () => AbstractHttpAdapter, queue: QueueOptions) {
   const module = await Test.createTestingModule({
-    imports: [BackgroundTasksModule.forRoot({ queues: { default: queue } })],
+    imports: [BackgroundTasksModule.forRoot({ queues: { default: queue } }), PlacesModule],
     controllers: [Orders],
     providers: [Mailer],
   }).compile();
@@ -164,11 +240,26 @@ describe.each<[string, () => AbstractHttpAdapter]>([
     await runner.resume();
   });
 
-  it('is answered 503 from a guard, too', async () => {
+  it.each([
+    ['a guard', 'guarded'],
+    ['a pipe', 'piped'],
+    ['a middleware', 'passed'],
+  ])('is answered so where %s fills it, too', async (_place, path) => {
     const { runner, post } = await start(createAdapter, { maxPending: 1 });
     await runner.pause();
-    expect(await post('guarded')).toMatchObject({ status: 201 });
-    expect(await post('guarded')).toMatchObject({ status: 503 });
+    expect(await post(path)).toMatchObject({ status: 201, retryAfter: null });
+    expect(await post(path)).toMatchObject({ status: 503, retryAfter: '1' });
+    await runner.resume();
+  });
+
+  it.each([
+    ['it does without', 'orders-if-possible', 201],
+    ['a filter finds another answer', 'limited-orders', 429],
+  ])('is not told to come back where %s', async (_what, path, status) => {
+    const { runner, post } = await start(createAdapter, { maxPending: 1 });
+    await runner.pause();
+    runner.addTask(() => undefined);
+    expect(await post(path)).toMatchObject({ status, retryAfter: null });
     await runner.resume();
   });
 });

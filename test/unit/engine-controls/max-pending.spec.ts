@@ -238,7 +238,11 @@ describe("overflow: 'drop-oldest'", () => {
   });
 
   it('drops those that wait for their key, too', async () => {
-    const { clock, runner, probe } = await createFull({ ...DROPPING, maxPending: 2 });
+    const { clock, runner, probe } = await createFull({
+      ...DROPPING,
+      maxPending: 2,
+      concurrency: 2,
+    });
     const handles: TaskHandle[] = [];
     for (const name of ['1', '2', '3', '4', '5']) {
       handles.push(runner.addTask({ concurrencyKey: 'k' }, probe.body(name, 10)));
@@ -284,10 +288,43 @@ describe("overflow: 'drop-oldest'", () => {
     expect(probe.begun.toSorted()).toEqual(['2', '3']);
   });
 
-  it('refuses where nothing waits that could be dropped', async () => {
-    const { runner } = await createFull({ ...DROPPING, maxPending: 1 });
-    const delayed = runner.addTask({ delay: 1_000 }, () => undefined);
-    expect(refusalOf(() => runner.addTask(() => undefined))).toBeInstanceOf(QueueFullError);
-    expect(delayed.status).toBe('delayed');
+  it('drops what has been delayed or between attempts for longest, where nothing else waits', async () => {
+    const { clock, runner, probe } = await createFull({ ...DROPPING, maxPending: 2 });
+    const retrying = runner.addTask({ retry: { attempts: 2, delay: 1_000 } }, () =>
+      Promise.reject(new Error('no')),
+    );
+    await clock.settle();
+    const delayed = runner.addTask({ delay: 2_000, priority: 'low' }, probe.body('delayed'));
+    await runner.pause();
+    const [first, second] = ['1', '2'].map((name) => runner.addTask(probe.body(name)));
+    expect(statuses([retrying, delayed, first])).toEqual(['dropped', 'delayed', 'dropped']);
+    const third = runner.addTask({ delay: 10 }, probe.body('3'));
+    expect(statuses([delayed, second, third])).toEqual(['delayed', 'dropped', 'delayed']);
+    runner.addTask({ delay: 5 }, probe.body('4'));
+    await runner.resume();
+    await clock.advance(10_000);
+    expect(statuses([delayed, third])).toEqual(['dropped', 'completed']);
+    expect(probe.begun).toEqual(['4', '3']);
+  });
+
+  it('drops nothing of another queue', async () => {
+    const { runner } = await createApp(
+      {},
+      { queues: { default: { ...DROPPING, maxPending: 1 }, other: {} } },
+    );
+    const handles = ['other', 'default', 'default'].map((queue) =>
+      runner.addTask({ queue, delay: 10 }, () => undefined),
+    );
+    expect(statuses(handles)).toEqual(['delayed', 'dropped', 'delayed']);
+  });
+
+  it('refuses where requests under way have all of it', async () => {
+    const { runner, handle } = await createFull({ ...DROPPING, maxPending: 1 });
+    const collected = await handle((tasks) => {
+      const handles = [tasks.addTask(() => undefined)];
+      expect(refusalOf(() => runner.addTask(() => undefined))).toBeInstanceOf(QueueFullError);
+      return handles;
+    });
+    expect(collected[0].status).toBe('queued');
   });
 });

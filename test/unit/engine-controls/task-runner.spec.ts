@@ -102,7 +102,7 @@ describe('TaskRunner.get()', () => {
 });
 
 describe('TaskRunner.list()', () => {
-  it('has what is released: unsettled ones, then the remembered ones, the latest first', async () => {
+  it('has unsettled ones, collected or released, then the remembered ones, the latest first', async () => {
     const { clock, runner, handle } = await createRunner(ONE_AT_A_TIME);
     const add = (name: string, body: () => unknown) => runner.addTask({ name }, body);
     add('completed 1', () => undefined);
@@ -118,19 +118,39 @@ describe('TaskRunner.list()', () => {
     await handle(async (tasks) => {
       tasks.addTask({ name: 'collected' }, () => undefined);
       const listed = (await runner.list()).map(({ name, status }) => `${name}: ${status}`);
-      expect(listed.slice(0, 4).toSorted()).toEqual([
+      expect(listed.slice(0, 5).toSorted()).toEqual([
+        'collected: collected',
         'delayed: delayed',
         'queued: queued',
         'retrying: retrying',
         'running: running',
       ]);
-      expect(listed.slice(4)).toEqual([
+      expect(listed.slice(5)).toEqual([
         'completed 2: completed',
         'completed 1: completed',
         'failed: failed',
         'cancelled: cancelled',
       ]);
     });
+  });
+
+  it('has those of requests under way, until they are released', async () => {
+    const { runner, handle } = await createRunner(ONE_AT_A_TIME);
+    const collected = async () =>
+      (await runner.list({ status: 'collected' })).map(({ name, queue }) => `${name} ${queue}`);
+    const counted = async (queue?: string) => (await runner.counts(queue)).collected;
+    await handle(async (tasks) => {
+      tasks.addTask({ name: 'a' }, () => undefined);
+      await tasks.addTask({ name: 'b' }, () => undefined).cancel();
+      await handle(async (others) => {
+        others.addTask({ name: 'c', queue: 'other' }, () => undefined);
+        expect(await collected()).toEqual(['a default', 'c other']);
+        expect([await counted(), await counted('other')]).toEqual([2, 1]);
+      });
+      expect(await collected()).toEqual(['a default']);
+    });
+    expect(await collected()).toEqual([]);
+    expect(await counted()).toBe(0);
   });
 
   it('has what fits everything that is given', async () => {

@@ -17,12 +17,8 @@ describe('a list of many tasks', () => {
     tasks.forEach((task, index) => isRemoved(index) && list.remove(task));
     const left = tasks.filter((_, index) => !isRemoved(index));
     expect([...list].every((task, index) => task === left[index])).toBe(true);
-    const taken: (Task | undefined)[] = [];
-    while (!list.isEmpty) {
-      expect(list.first).toBe(left[taken.length]);
-      taken.push(list.shift());
-    }
-    expect(taken.length).toBe(left.length);
+    const isInOrder = left.every((task) => list.first === task && list.shift() === task);
+    expect([isInOrder, list.isEmpty]).toEqual([true, true]);
   });
 
   it('takes tasks again and again after it has been empty', () => {
@@ -50,5 +46,19 @@ describe('a list of many tasks', () => {
     expect(tasks.slice(0, 4_000).some(isAlive)).toBe(false);
     expect(tasks.slice(4_000).every(isAlive)).toBe(true);
     expect(list.isEmpty).toBe(false);
+  });
+
+  it('lets go of what was removed, as soon as its turn would have come', async () => {
+    const list = new TaskList();
+    const tasks: WeakRef<Task>[] = [];
+    for (let index = 0; index < 500; index += 1) {
+      const task = bareTask(`${index}`);
+      list.push(task);
+      tasks.push(new WeakRef(task));
+    }
+    tasks.slice(0, 400).forEach((task) => list.remove(task.deref() as Task));
+    expect(list.first?.name).toBe('400');
+    await collectGarbage();
+    expect(tasks.slice(0, 400).some(isAlive)).toBe(false);
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
 import { Timers } from '../../../lib/engine/memory/timers.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
@@ -44,5 +45,46 @@ describe('the timers of tasks', () => {
     timers.add(second, 15);
     await clock.advance(10);
     expect(due).toEqual(['a', 'b', 'a']);
+  });
+
+  it('know who has waited for longest, whenever that is due', async () => {
+    const { clock, timers, first, second } = createTimers();
+    expect(timers.firstOf('default')).toBeUndefined();
+    timers.add(first, 30);
+    timers.add(second, 20);
+    expect(timers.firstOf('default')).toBe(first);
+    expect(timers.firstOf('other')).toBeUndefined();
+    timers.remove(first);
+    timers.add(first, 15);
+    expect(timers.firstOf('default')).toBe(second);
+    await clock.advance(17);
+    expect(timers.firstOf('default')).toBe(second);
+    await clock.advance(10);
+    expect(timers.firstOf('default')).toBeUndefined();
+    timers.add(second, 40);
+    expect(timers.firstOf('default')).toBe(second);
+  });
+
+  it('know who has waited for longest, whoever has left', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 9 }), { maxLength: 40 }), (numbers) => {
+        const { timers } = createTimers();
+        const tasks = Array.from({ length: 10 }, (_, index) => bareTask(`${index}`));
+        const waiting: Task[] = [];
+        for (const number of numbers) {
+          const task = tasks[number];
+          const place = waiting.indexOf(task);
+          if (place < 0) {
+            timers.add(task, 1_000 - number);
+            waiting.push(task);
+          } else {
+            timers.remove(task);
+            waiting.splice(place, 1);
+          }
+          expect(timers.firstOf('default')).toBe(waiting[0]);
+          expect([...timers]).toEqual(waiting);
+        }
+      }),
+    );
   });
 });

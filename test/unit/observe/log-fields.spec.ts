@@ -118,6 +118,7 @@ describe('the log', () => {
 
     const app = await NestFactory.create(AppModule, { bufferLogs: true });
     app.useLogger(app.get(PinoLogger));
+    app.flushLogs(); // Nest 11 does it when the application listens
     await app.init();
     const ids = await runTasks(app.get(TaskRunner));
     await app.close();

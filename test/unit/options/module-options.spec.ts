@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { BackgroundTasksOptions } from '../../../lib/index.js';
+import type { BackgroundTasksOptions, RetryOptions } from '../../../lib/index.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 
 /** What the options are refused with. */
@@ -266,5 +266,37 @@ describe('retry options without attempts', () => {
     const options = new ResolvedOptions({ retry: { attempts: 4 } });
     const read = (): unknown => options.forTask({ retry: { delay: 1 } }, { retry: false });
     expect(read).toThrow(message);
+  });
+});
+
+const tooLong = (delay: string, maxDelay: string) =>
+  `Option "retry.delay": ${delay} is longer than maxDelay, ${maxDelay}, and no wait may be. Each is ` +
+  'set here or at a wider level: raise maxDelay, or shorten delay.';
+
+const policyOf = (retry: RetryOptions) =>
+  new ResolvedOptions({}).forTask({ retry: { attempts: 3, ...retry } }, undefined).retry;
+
+describe('a retry delay that is longer than maxDelay', () => {
+  it('is refused at start-up where both are the module’s, or a queue’s', () => {
+    const retry = { attempts: 3, delay: '1m', maxDelay: '30s' } as const;
+    expect(refusalOf({ retry }).message).toBe(tooLong("'1m'", "'30s'"));
+    expect(refusalOf({ queues: { mails: { retry } } }).message).toBe(tooLong("'1m'", "'30s'"));
+  });
+
+  it('is refused where one of them is of a wider level', () => {
+    const options = new ResolvedOptions({ retry: { attempts: 3, maxDelay: 500 } });
+    const read = (): unknown => options.forTask({ retry: { delay: '1s' } }, undefined);
+    expect(read).toThrow(tooLong("'1s'", '500'));
+  });
+
+  it('is refused only where both are set', () => {
+    expect(policyOf({ delay: '1h' })).toMatchObject({ delayMs: 3.6e6, maxDelayMs: 3.6e6 });
+    expect(policyOf({ maxDelay: 500 })).toMatchObject({ delayMs: 1_000, maxDelayMs: 500 });
+    expect(policyOf({ delay: '1s', maxDelay: '1s' })).toMatchObject({ maxDelayMs: 1_000 });
+  });
+
+  it('is nothing to a backoff function, which heeds neither', () => {
+    const retry: RetryOptions = { attempts: 3, delay: '1h', maxDelay: 1, backoff: () => 5 };
+    expect(new ResolvedOptions({ retry }).forTask(undefined, undefined).retry.delayMs).toBe(3.6e6);
   });
 });

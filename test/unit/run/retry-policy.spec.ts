@@ -48,8 +48,15 @@ describe('the wait before the next attempt', () => {
 
   it('stays the same when fixed, within maxDelay', () => {
     expect(waits({ backoff: 'fixed', delay: '3s', jitter: 'none' }, 3)).toEqual([3000, 3000, 3000]);
-    expect(waits({ backoff: 'fixed', delay: '3m', jitter: 'none' }, 1)).toEqual([30_000]);
+    expect(waits({ backoff: 'fixed', maxDelay: '300ms', jitter: 'none' }, 1)).toEqual([300]);
   });
+
+  it.each(['fixed', 'exponential'] as const)(
+    'is a delay of more than thirty seconds where that is asked for (%s)',
+    (backoff) => {
+      expect(waits({ backoff, delay: '3m', jitter: 'none' }, 2)).toEqual([180_000, 180_000]);
+    },
+  );
 
   it.each<[string, () => number, number[]]>([
     ['nothing', () => 0, [0, 0, 0]],
@@ -61,7 +68,7 @@ describe('the wait before the next attempt', () => {
 
   it('is a random part of a fixed one, and of the bounded one, too', () => {
     expect(waits({ backoff: 'fixed', delay: '2s' }, 2, () => 0.25)).toEqual([500, 500]);
-    expect(waits({ delay: '1h', maxDelay: '10s' }, 1, () => 0.5)).toEqual([5000]);
+    expect(waits({ delay: '6s', maxDelay: '10s' }, 2, () => 0.5)).toEqual([3000, 5000]);
   });
 
   it('stays nothing where delay is 0, however many attempts there were', () => {
@@ -255,14 +262,16 @@ describe('a RetryLaterError', () => {
 });
 
 describe('any policy', () => {
-  const anyRetry = fc.record({
-    attempts: fc.oneof(fc.integer({ min: 1, max: 4000 }), fc.constant(Number.POSITIVE_INFINITY)),
-    backoff: fc.constantFrom('exponential', 'fixed'),
-    delay: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1e9, noNaN: true })),
-    factor: fc.double({ min: 1, max: 1e6, noNaN: true }),
-    maxDelay: fc.double({ min: 0, max: 1e12, noNaN: true }),
-    jitter: fc.constantFrom('full', 'none'),
-  });
+  const anyRetry = fc
+    .record({
+      attempts: fc.oneof(fc.integer({ min: 1, max: 4000 }), fc.constant(Number.POSITIVE_INFINITY)),
+      backoff: fc.constantFrom('exponential', 'fixed'),
+      delay: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1e9, noNaN: true })),
+      factor: fc.double({ min: 1, max: 1e6, noNaN: true }),
+      maxDelay: fc.double({ min: 0, max: 1e12, noNaN: true }),
+      jitter: fc.constantFrom('full', 'none'),
+    })
+    .filter(({ delay, maxDelay }) => delay <= maxDelay);
   const anyAttempt = fc.integer({ min: 1, max: 4000 });
   const anyRandom = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 

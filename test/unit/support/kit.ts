@@ -46,7 +46,17 @@ export function createKit(
   const intake = new TaskIntake(resolved, registry, engine, observer, clock);
   const release = new Release(intake, engine, observer, resolved.request, clock);
   const hooks = new AttemptHooks((error) => log.hookFailed(error));
-  const runner = new TaskRunner(intake, engine, resolved, records, stats, clock, events, hooks);
+  const runner = new TaskRunner(
+    intake,
+    engine,
+    resolved,
+    records,
+    stats,
+    clock,
+    events,
+    hooks,
+    release,
+  );
   if (isStarted) {
     void engine.start(release);
   }

@@ -1,0 +1,26 @@
+import type { ServerResponse } from 'node:http';
+import { TemporaryError } from '../errors/temporary.error.js';
+
+/**
+ * Has the response say when to come back, where `error` is why it will be a 503. Whether it will is
+ * for its head to tell: whoever asked for too much may yet do without.
+ *
+ * @param response the response of Node.js, or Fastify's reply around it
+ */
+export function askToRetryLater(error: unknown, response: object | undefined): void {
+  if (!(error instanceof TemporaryError) || response === undefined) {
+    return;
+  }
+  const { raw = response } = response as { raw?: object };
+  const server = raw as ServerResponse;
+  const writeHead: unknown = Reflect.get(server, 'writeHead');
+  if (typeof writeHead === 'function') {
+    // Node.js itself calls it where nobody else has, and nobody is told before it.
+    server.writeHead = (...head: unknown[]) => {
+      if (head[0] === 503 && !server.hasHeader('Retry-After')) {
+        server.setHeader('Retry-After', String(error.retryAfterSeconds));
+      }
+      return Reflect.apply(writeHead, server, head) as ServerResponse;
+    };
+  }
+}
