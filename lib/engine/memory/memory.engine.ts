@@ -115,7 +115,9 @@ export class MemoryEngine implements Engine {
   discard(task: Task): void {
     task.isOver = true;
     this.leave(task);
-    this.enter(next(task)); // what was added to its chain meanwhile
+    if (task.successor !== undefined) {
+      this.enter(next(task)); // what was added to its chain meanwhile
+    }
     this.idleness.check();
   }
 
