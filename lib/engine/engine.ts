@@ -214,7 +214,7 @@ export interface EngineSetting {
 
 /** What `engine` in the module's or a queue's options is: `journal(…)`, `bullmq(…)`. */
 export interface EngineFactory {
-  /** @internal */
+  /** Called by the module. Not marked as internal: without it anything would pass for an engine. */
   create(setting: EngineSetting): Engine;
 }
 

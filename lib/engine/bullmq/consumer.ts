@@ -5,6 +5,7 @@ import type { Task } from '../../task/task.js';
 import type { Dropped, Verdict } from '../../task/verdict.js';
 import type { QueueLimits, Restorer, Worker } from '../engine.js';
 import type { BullMQSettings } from './bullmq-options.js';
+import { gate } from './job-gate.js';
 import type { JobStore, JobWorker, WorkerLimits } from './job-store.js';
 import { PutBack, TaskFailed, TaskRetries } from './job-signals.js';
 import { isAnswer, type Producer } from './producer.js';
@@ -85,6 +86,7 @@ export class Consumer {
     };
     this.worker = store.worker(name, (job, token) => this.process(job, token ?? ''), limits);
     const { worker } = this;
+    gate(worker, () => !this.isClosed && !worker.isPaused());
     const processJob = worker.processJob.bind(worker);
     worker.processJob = (job, token, fetchNext) =>
       processJob(job, token, fetchNext).finally(() => this.over(job.id));

@@ -29,7 +29,10 @@ export class RedisStore implements JobStore {
   private bull: BullMQ | undefined;
   private redis: typeof Redis | undefined;
   private client: Redis | undefined;
-  private subscriber: Redis | undefined;
+  private readonly connections: Redis[] = [];
+  /** One for all who wait: through a long outage they may be many. */
+  private connected: Promise<void> | undefined;
+  private isClosed = false;
 
   constructor(
     private readonly address: RedisAddress,
@@ -64,9 +67,7 @@ export class RedisStore implements JobStore {
   async ready(): Promise<void> {
     const { client } = this;
     if (client !== undefined && client.status !== 'ready') {
-      await new Promise<void>((done) => {
-        client.once('ready', () => done());
-      });
+      await (this.connected ??= this.whenConnected(client));
     }
     if (!this.areQueuesReady) {
       await Promise.all([...this.made.values()].map((queue) => queue.waitUntilReady()));
@@ -89,7 +90,6 @@ export class RedisStore implements JobStore {
   worker(name: string, process: Process, limits: WorkerLimits): JobWorker {
     const { Worker } = this.opened;
     const connection = this.connect({ maxRetriesPerRequest: null });
-    this.owned.push(connection);
     const worker: JobWorker = new Worker(name, process, {
       ...limits,
       connection,
@@ -103,7 +103,6 @@ export class RedisStore implements JobStore {
   events(name: string): QueueEvents {
     const { QueueEvents: Events } = this.opened;
     const connection = this.connect({ maxRetriesPerRequest: null });
-    this.owned.push(connection);
     const events = new Events(name, { connection, prefix: this.prefix });
     events.on('error', this.errors.report);
     return events;
@@ -111,7 +110,6 @@ export class RedisStore implements JobStore {
 
   listen(onCancel: (id: string) => void, onGap: () => void): void {
     const subscriber = this.connect({ maxRetriesPerRequest: null, autoResubscribe: false });
-    this.subscriber = subscriber;
     subscriber.on('message', (_channel, id: string) => onCancel(id));
     subscriber.on('ready', () => {
       subscriber.subscribe(this.channel).then(onGap, this.errors.report);
@@ -133,13 +131,19 @@ export class RedisStore implements JobStore {
 
   async close(): Promise<void> {
     // What is still waiting to be sent goes with the connections; a store that is down is not waited for.
-    for (const connection of [this.client, this.subscriber, ...this.owned]) {
-      connection?.disconnect();
-    }
+    this.isClosed = true;
+    this.connections.forEach((connection) => connection.disconnect());
     await Promise.allSettled([...this.made.values()].map((queue) => queue.close()));
   }
 
-  private readonly owned: Redis[] = [];
+  private whenConnected(client: Redis): Promise<void> {
+    return new Promise((resolve) => {
+      client.once('ready', () => {
+        this.connected = undefined;
+        resolve();
+      });
+    });
+  }
 
   private connect(options: RedisOptions): Redis {
     if (this.redis === undefined) {
@@ -147,6 +151,8 @@ export class RedisStore implements JobStore {
     }
     const all: RedisOptions = {
       connectTimeout: 1_000,
+      // A server that is there closes at once; the process does not wait for another.
+      disconnectTimeout: 500,
       retryStrategy: (times) => Math.min(times * 100, LONGEST_RECONNECT_MS),
       ...this.address.options,
       ...options,
@@ -154,8 +160,20 @@ export class RedisStore implements JobStore {
     const { url } = this.address;
     const { redis: Client } = this;
     const client = url === undefined ? new Client(all) : new Client(url, all);
-    client.on('error', this.errors.report);
     client.on('ready', this.errors.recovered);
+    return this.own(client);
+  }
+
+  private own(client: Redis): Redis {
+    client.on('error', this.errors.report);
+    this.connections.push(client);
+    if (this.isClosed) {
+      client.disconnect();
+    }
+    // BullMQ blocks on copies, and does not end them where the store is down: they would go on
+    // looking for it, and keep the process.
+    const duplicate = client.duplicate.bind(client);
+    client.duplicate = (options) => this.own(duplicate(options));
     return client;
   }
 

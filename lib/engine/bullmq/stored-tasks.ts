@@ -9,9 +9,10 @@ import type { JobQueue, JobStore } from './job-store.js';
 import { endOfJob } from './settled-elsewhere.js';
 import { callOf, outcomeOf, priorityOf, storedTaskOf, type TaskJob } from './stored-job.js';
 
+/** In the order in which a job goes through them: one that moves on while they are read is not missed. */
 const TYPES: Record<TaskStatus, readonly JobType[]> = {
   collected: [],
-  queued: ['waiting', 'prioritized', 'delayed'],
+  queued: ['delayed', 'waiting', 'prioritized'],
   delayed: ['delayed'],
   running: ['active'],
   retrying: ['delayed', 'waiting', 'prioritized'],
@@ -22,10 +23,10 @@ const TYPES: Record<TaskStatus, readonly JobType[]> = {
   abandoned: [],
 };
 const ALL: readonly JobType[] = [
-  'active',
+  'delayed',
   'waiting',
   'prioritized',
-  'delayed',
+  'active',
   'failed',
   'completed',
 ];
@@ -72,8 +73,8 @@ export class StoredTasks {
             const view = this.viewOf(job, type, []);
             const fits =
               (status ?? view.status) === view.status && (name ?? view.name) === view.name;
-            // Jobs move on while the pages are turned: one may be seen twice.
-            if (fits && found.size < limit) {
+            // The same one again is one that has moved on.
+            if (fits && (found.size < limit || found.has(view.id))) {
               found.set(view.id, view);
             }
           }

@@ -32,7 +32,8 @@ export class Work {
 
   @Background({ name: 'fail', retry: { attempts: 3, delay: 20, jitter: 'none' } })
   async fail(text: string, times: number): Promise<void> {
-    const { attempt } = currentTask();
+    const { attempt, log } = currentTask();
+    log(`attempt ${attempt}`);
     this.attempts.push(attempt);
     this.did(`${text} ${attempt}`);
     if (attempt <= times) {

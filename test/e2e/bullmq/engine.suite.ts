@@ -187,6 +187,28 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       });
     });
 
+    it('counts once, and forgets, what it has run itself', async () => {
+      const { tasks, work } = await start();
+      const handle = tasks.addTask(work.note, 'done');
+      await handle.whenSettled();
+      expect(await tasks.counts('default')).toMatchObject({ completed: 1, running: 0, queued: 0 });
+      expect(await tasks.list()).toHaveLength(1);
+      expect(await tasks.forget(handle.id)).toBe(true);
+      expect(await tasks.get(handle.id)).toBeUndefined();
+      expect(await tasks.counts()).toMatchObject({ completed: 0 });
+    });
+
+    it('finds a task among many others by its name', async () => {
+      const { tasks, work } = await start({ role: 'producer' });
+      await Promise.all(Array.from({ length: 150 }, (_, index) => work.note(`${index}`)));
+      await work.fail('sought', 1);
+      await work.note('after it');
+      expect(await tasks.list({ name: 'fail', limit: 1 })).toMatchObject([{ name: 'fail' }]);
+      expect(await tasks.list({ limit: 200 })).toHaveLength(152);
+      expect(await tasks.list({ limit: 120 })).toHaveLength(120);
+      expect(await tasks.counts()).toMatchObject({ queued: 152 });
+    });
+
     it('starts nothing of a paused queue until it is resumed', async () => {
       const { tasks, work } = await start();
       await tasks.pause();
@@ -251,6 +273,34 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       await start({ role: 'worker' });
       expect(await done).toMatchObject({ status: 'completed', attempts: 1 });
       expect(await failed).toMatchObject({ status: 'failed', attempts: 3 });
+    });
+
+    it('leaves the tasks of a queue that is paused here to others', async () => {
+      const paused = await start();
+      await paused.tasks.addTask(paused.work.note, 'before').whenSettled();
+      await paused.tasks.pause();
+      const producer = await start({ role: 'producer' });
+      await producer.work.note('after');
+      const other = await start();
+      await other.work.until('after');
+      expect(paused.work.done).toEqual(['before']);
+    });
+
+    it('shows what another process has run, and lets go of it', async () => {
+      const { tasks, work } = await start({ role: 'producer' });
+      const failed = tasks.addTask(work.fail, 'there', 3);
+      await work.note('at once');
+      tasks.addTask({ delay: '1h' }, work.note, 'later');
+      await start({ role: 'worker' });
+      await failed.whenSettled();
+      await eventually(async () =>
+        expect(await tasks.counts()).toMatchObject({ completed: 1, failed: 1, delayed: 1 }),
+      );
+      const lines = [1, 2, 3].map((attempt) => expect.stringMatching(`Z attempt ${attempt}$`));
+      await eventually(async () => expect((await tasks.get(failed.id))?.logs).toEqual(lines));
+      expect(await tasks.forget(failed.id)).toBe(true);
+      expect(await tasks.forget(failed.id)).toBe(false);
+      expect(await tasks.counts()).toMatchObject({ completed: 1, failed: 0, delayed: 1 });
     });
 
     it('cancels a task that another process runs', async () => {

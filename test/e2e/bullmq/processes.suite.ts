@@ -92,6 +92,18 @@ export function processesSuite(makeServer: () => Promise<TestServer>, manyTasks:
     expect(await lines()).toHaveLength(2);
   }, 60_000);
 
+  it('P13: ends by itself once the application is closed, whatever waits in the store', async () => {
+    const { tasks, work } = producer;
+    tasks.addTask({ delay: '1h' }, work.note, 'later');
+    const worker = spawnWorker();
+    await ready(worker);
+    await work.note('now');
+    await eventually(async () => expect(await lines()).toHaveLength(1));
+    const exited = once(worker, 'exit');
+    worker.kill('SIGCONT');
+    expect(await exited).toEqual([0, null]);
+  });
+
   it('ends at SIGTERM, and leaves what it runs to others', async () => {
     const first = spawnWorker();
     await ready(first);

@@ -38,4 +38,6 @@ class WorkerModule {}
 
 const app = await NestFactory.createApplicationContext(WorkerModule, { logger: ['error'] });
 app.enableShutdownHooks();
+// None of the signals that Nest ends the process with: it is to end because nothing is left to do.
+process.once('SIGCONT', () => void app.close());
 process.stdout.write('ready\n');
