@@ -214,7 +214,9 @@ export interface EngineSetting {
 
 /** What `engine` in the module's or a queue's options is: `journal(…)`, `bullmq(…)`. */
 export interface EngineFactory {
-  /** Called by the module. Not marked as internal: without it anything would pass for an engine. */
+  /** What it makes: `journal` or `bullmq`. */
+  readonly engine: string;
+  /** @internal */
   create(setting: EngineSetting): Engine;
 }
 

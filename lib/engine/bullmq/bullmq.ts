@@ -79,5 +79,5 @@ export interface BullMQOptions {
  */
 export function bullmq(options: BullMQOptions): EngineFactory {
   const settings = resolveBullMQOptions(options);
-  return { create: (setting) => new BullMQEngine(setting, settings) };
+  return { engine: 'bullmq', create: (setting) => new BullMQEngine(setting, settings) };
 }

@@ -31,5 +31,5 @@ export interface JournalOptions {
  */
 export function journal(options: JournalOptions): EngineFactory {
   const settings = resolveJournalOptions(options);
-  return { create: (setting) => new JournalEngine(setting, settings) };
+  return { engine: 'journal', create: (setting) => new JournalEngine(setting, settings) };
 }
