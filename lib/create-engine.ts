@@ -5,7 +5,10 @@ import { MemoryEngine } from './engine/memory/memory.engine.js';
 import type { QueueSettings } from './options/module-options.js';
 import type { Clock } from './task/clock.js';
 
-const memory: EngineFactory = { create: (setting) => new MemoryEngine(setting) };
+const memory: EngineFactory = {
+  engine: 'memory',
+  create: (setting) => new MemoryEngine(setting),
+};
 
 /** One engine for all queues that name the same, and a router before them where there are several. */
 export function createEngine(

@@ -43,5 +43,5 @@ export function engineOn(
   options: JournalOptions,
 ): NonNullable<BackgroundTasksOptions['engine']> {
   const settings = resolveJournalOptions(options);
-  return { create: (setting) => new JournalEngine(setting, settings, store) };
+  return { engine: 'journal', create: (setting) => new JournalEngine(setting, settings, store) };
 }
