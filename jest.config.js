@@ -8,6 +8,7 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/.cache/'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
+    '^nestjs-background-tasks/(bullmq|journal)$': '<rootDir>/lib/engine/$1/index.ts',
     '^nestjs-background-tasks$': '<rootDir>/lib/index.ts',
     '^nestjs-background-tasks/threads$': '<rootDir>/lib/run/threads/index.ts',
     '^nestjs-background-tasks/(\\w+)$': '<rootDir>/lib/$1/index.ts',

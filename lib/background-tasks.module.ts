@@ -1,5 +1,6 @@
 import {
   ConfigurableModuleBuilder,
+  Inject,
   Logger,
   Module,
   Scope,
@@ -23,7 +24,8 @@ import { BackgroundTasks } from './collect/background-tasks.js';
 import { BackgroundExplorer } from './collect/background.explorer.js';
 import { findCollection } from './collect/find-collection.js';
 import { TaskIntake } from './collect/task-intake.js';
-import { MemoryEngine } from './engine/memory/memory.engine.js';
+import { createEngine } from './create-engine.js';
+import { ENGINE, type Engine } from './engine/engine.js';
 import { EventLog } from './observe/event-log.js';
 import { Observer } from './observe/observer.js';
 import { TaskEvents } from './observe/task-events.js';
@@ -105,27 +107,31 @@ const providers: Provider[] = [
   },
   {
     provide: TaskWorker,
-    inject: [CLOCK, Observer, AttemptHooks],
-    useFactory: (clock: Clock, observer: Observer, hooks: AttemptHooks) =>
-      new TaskWorker(clock, Math.random, observer, hooks),
+    inject: [CLOCK, Observer, AttemptHooks, ResolvedOptions],
+    useFactory: (
+      clock: Clock,
+      observer: Observer,
+      hooks: AttemptHooks,
+      { carry }: ResolvedOptions,
+    ) => new TaskWorker(clock, Math.random, observer, hooks, carry),
   },
   {
-    provide: MemoryEngine,
+    provide: ENGINE,
     inject: [ResolvedOptions, TaskWorker, CLOCK],
-    useFactory: (options: ResolvedOptions, worker: TaskWorker, clock: Clock) =>
-      new MemoryEngine(options.queues.values(), worker, clock),
+    useFactory: ({ queues }: ResolvedOptions, worker: TaskWorker, clock: Clock) =>
+      createEngine([...queues.values()], worker, clock, new Logger('BackgroundTasks')),
   },
   {
     provide: TaskIntake,
-    inject: [ResolvedOptions, TaskRegistry, MemoryEngine, Observer, CLOCK],
+    inject: [ResolvedOptions, TaskRegistry, ENGINE, Observer, CLOCK],
     useFactory: (...parts: ConstructorParameters<typeof TaskIntake>) => new TaskIntake(...parts),
   },
   {
     provide: Release,
-    inject: [TaskIntake, MemoryEngine, Observer, ResolvedOptions, CLOCK],
+    inject: [TaskIntake, ENGINE, Observer, ResolvedOptions, CLOCK],
     useFactory: (
       intake: TaskIntake,
-      engine: MemoryEngine,
+      engine: Engine,
       observer: Observer,
       { request }: ResolvedOptions,
       clock: Clock,
@@ -160,21 +166,29 @@ const providers: Provider[] = [
   {
     // What starts and stops is handed over once there is something to start.
     provide: LIFECYCLE_PARTS,
-    inject: [Lifecycle, MemoryEngine, Release, TaskEvents, CLOCK, ResolvedOptions],
+    inject: [Lifecycle, ENGINE, Release, TaskEvents, CLOCK, ResolvedOptions],
     useFactory: (
       lifecycle: Lifecycle,
-      engine: MemoryEngine,
-      requests: Release,
+      engine: Engine,
+      release: Release,
       events: TaskEvents,
       clock: Clock,
       { drainTimeoutMs }: ResolvedOptions,
-    ) => lifecycle.take({ engine, requests, events, clock, drainTimeoutMs }),
+    ) =>
+      lifecycle.take({
+        engine,
+        requests: release,
+        restorer: release,
+        events,
+        clock,
+        drainTimeoutMs,
+      }),
   },
   {
     provide: TaskRunner,
     inject: [
       TaskIntake,
-      MemoryEngine,
+      ENGINE,
       ResolvedOptions,
       TaskRecords,
       TaskStats,
@@ -214,6 +228,8 @@ export class BackgroundTasksModule
     private readonly hook: RequestHook,
     private readonly handlers: HandlerHook,
     private readonly adapterHost: HttpAdapterHost,
+    @Inject(ENGINE) private readonly engine: Engine,
+    private readonly release: Release,
   ) {
     super();
   }
@@ -243,7 +259,8 @@ export class BackgroundTasksModule
   }
 
   /** Nest calls it when every provider is there. */
-  onModuleInit(): void {
+  async onModuleInit(): Promise<void> {
     this.explorer.explore();
+    await this.engine.open(this.release);
   }
 }

@@ -9,6 +9,7 @@ export {
   type BackgroundTasksAsyncOptions,
   type BackgroundTasksOptionsFactory,
 } from './background-tasks.module.js';
+export type { EngineFactory } from './engine/engine.js';
 export { Background } from './collect/background.decorator.js';
 export { BackgroundTasks } from './collect/background-tasks.js';
 export { TaskChain } from './collect/task-chain.js';
@@ -29,12 +30,20 @@ export {
 } from './errors/misuse.errors.js';
 export { MissingPeerError } from './errors/missing-peer.error.js';
 export { QueueFullError } from './errors/queue-full.error.js';
+export {
+  JournalError,
+  NotStorableError,
+  StoreUnavailableError,
+  TaskCrashedError,
+  UnsupportedOptionError,
+} from './errors/storage.errors.js';
 export { UnguardedBoardError } from './errors/unguarded-board.error.js';
 export type { TaskEvent } from './observe/task-event.js';
 export type { TaskInfo } from './observe/task-info.js';
 export type { DurationStats, TaskCounts, TaskFigures } from './observe/task-stats.js';
 export type {
   BackgroundTasksOptions,
+  CarryOptions,
   QueueOptions,
   RateLimitOptions,
   RequestOptions,

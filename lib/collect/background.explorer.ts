@@ -1,7 +1,6 @@
 import type { DiscoveryService, ModuleRef } from '@nestjs/core';
 import { DuplicateModuleError } from '../errors/misuse.errors.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
-import type { MethodIntake } from '../task/ambient.js';
 import { backgroundMethodsOf, type BackgroundMethod } from '../task/background-method.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import { bindToIntake, refuseRoute } from './background.decorator.js';
@@ -16,12 +15,12 @@ export class BackgroundExplorer {
     private readonly moduleRef: ModuleRef,
     private readonly options: ResolvedOptions,
     private readonly registry: TaskRegistry,
-    private readonly intake: MethodIntake,
+    private readonly intake: TaskIntake,
   ) {}
 
   /**
    * @throws DuplicateTaskNameError, BackgroundMethodError (a route), UnknownQueueError,
-   * InvalidOptionError, DuplicateModuleError
+   * InvalidOptionError, UnsupportedOptionError, DuplicateModuleError
    */
   explore(): void {
     const providers = this.discovery.getProviders();
@@ -63,12 +62,15 @@ export class BackgroundExplorer {
     const type = prototype.constructor;
     const member = `${type.name}.${typeof key === 'symbol' ? (key.description ?? 'symbol') : key}`;
     refuseRoute((prototype as Record<string | symbol, object>)[key] ?? method, member);
+    const settings = this.options.forTask(undefined, options);
+    this.intake.checkSupport(settings, `@Background() on ${member}`);
     this.registry.register({
       name: options?.name ?? member,
       type,
       member,
       method,
-      settings: this.options.forTask(undefined, options),
+      declared: options,
+      settings,
       resolveTarget: () => this.resolve(provider),
     });
   }

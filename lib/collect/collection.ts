@@ -78,8 +78,7 @@ export class Collection implements OpenRequest {
 
   /** The task that stands for `dedupeKey` within the request. */
   duplicateOf(dedupeKey: string): Task | undefined {
-    const isSame = ({ keys, outcome }: Task): boolean =>
-      keys?.dedupe === dedupeKey && outcome === undefined;
+    const isSame = ({ keys, isOver }: Task): boolean => keys?.dedupe === dedupeKey && !isOver;
     return this.tasks?.find(isSame) ?? this.parent?.duplicateOf(dedupeKey);
   }
 

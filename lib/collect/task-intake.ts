@@ -1,18 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import type { Engine } from '../engine/engine.js';
+import { unsupportedOption, type Engine } from '../engine/engine.js';
 import { BackgroundMethodError, NotAFunctionError } from '../errors/misuse.errors.js';
+import { NotStorableError, UnsupportedOptionError } from '../errors/storage.errors.js';
 import type { Observer } from '../observe/observer.js';
 import { describe, isPlainObject } from '../options/checks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import { ambient } from '../task/ambient.js';
 import { backgroundMethodOf, type BackgroundMethod } from '../task/background-method.js';
 import type { Clock } from '../task/clock.js';
+import type { StoredCall, StoredTask, TaskStorage } from '../task/stored-call.js';
 import { TaskHandle } from '../task/task-handle.js';
 import type { KeyOf, TaskOptions, TaskSettings } from '../task/task-options.js';
 import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
 import { NO_ARGS, Task, type TaskHome, type TaskKeys } from '../task/task.js';
 import { CaptureWatch } from './captured-request.js';
 import { Collection } from './collection.js';
+import { storeCall } from './stored-call.js';
 import type { TaskChain } from './task-chain.js';
 
 /** Makes tasks of calls, and sends each where it belongs: into the request's collection, or off. */
@@ -81,8 +84,29 @@ export class TaskIntake implements TaskHome {
     return id;
   }
 
-  cancel(task: Task): boolean {
+  cancel(task: Task): boolean | Promise<boolean> {
     return this.engine.cancel(task);
+  }
+
+  watch(task: Task): void {
+    this.engine.shared?.watch(task);
+  }
+
+  progressed(task: Task): void {
+    this.engine.shared?.progressed(task);
+  }
+
+  logged(task: Task, line: string): void {
+    this.engine.shared?.logged(task, line);
+  }
+
+  /** @throws UnsupportedOptionError where the queue's engine cannot do what the settings ask for */
+  checkSupport(settings: TaskSettings, subject: string): void {
+    const support = this.engine.supportOf?.(settings.queue);
+    const option = support && unsupportedOption(support, settings);
+    if (support !== undefined && option !== undefined) {
+      throw new UnsupportedOptionError(subject, option, settings.queue, support.engine);
+    }
   }
 
   /** The open collection of the request that the calling code handles, if it handles one. */
@@ -122,7 +146,7 @@ export class TaskIntake implements TaskHome {
         ? definition.settings
         : this.options.forTask(options, background.options);
     const name = options?.name ?? definition.name;
-    return this.taskOf(settings, name, background.method, undefined, args, definition);
+    return this.taskOf(settings, name, background.method, undefined, args, definition, options);
   }
 
   private taskOf(
@@ -132,10 +156,96 @@ export class TaskIntake implements TaskHome {
     target: object | undefined,
     args: readonly unknown[],
     definition: TaskDefinition | undefined,
+    options?: TaskOptions,
   ): Task {
-    this.captures.look(name, args);
     const keys = keysOf(settings, name, args);
+    const storage = this.engine.storageOf(settings.queue);
+    if (storage !== undefined) {
+      return this.storableTaskOf(storage, settings, name, target, args, definition, options, keys);
+    }
+    this.captures.look(name, args);
     return new Task(this, name, settings, fn, target, args, definition, this.clock.now(), keys);
+  }
+
+  /** What will run is what was written down, here as after a crash: later changes do not count. */
+  private storableTaskOf(
+    storage: TaskStorage,
+    settings: TaskSettings,
+    name: string,
+    target: object | undefined,
+    args: readonly unknown[],
+    definition: TaskDefinition | undefined,
+    options: TaskOptions | undefined,
+    keys: TaskKeys | undefined,
+  ): Task {
+    const { queue } = settings;
+    if (definition === undefined || definition.name !== name) {
+      throw new NotStorableError(
+        name,
+        queue,
+        definition === undefined
+          ? 'it is a plain function, which no other process could find again.'
+          : 'its name was changed for this call, and no other process could find it again.',
+      );
+    }
+    if (options !== undefined) {
+      this.checkSupport(settings, `Task "${name}"`);
+    }
+    const carried = this.options.carry?.capture();
+    const stored = storeCall(storage, name, queue, args, options, carried);
+    const copy = readArgs(stored, storage);
+    const now = this.clock.now();
+    const task = new Task(
+      this,
+      name,
+      settings,
+      definition.method,
+      target,
+      copy,
+      definition,
+      now,
+      keys,
+    );
+    task.stored = stored;
+    return task;
+  }
+
+  /** A task that comes back from a store, or `undefined` if no method here has its name. */
+  restore(
+    { id, name, call, addedAt, attempts }: StoredTask,
+    isReturning: boolean,
+  ): Task | undefined {
+    const definition = this.registry.get(name);
+    if (definition === undefined) {
+      return undefined;
+    }
+    const settings =
+      call.options === undefined
+        ? definition.settings
+        : this.options.forTask(call.options, definition.declared);
+    const storage = this.engine.storageOf(settings.queue);
+    const args = readArgs(call, storage);
+    const keys = keysOf(settings, definition.name, args);
+    const { method, name: taskName } = definition;
+    const task = new Task(
+      this,
+      taskName,
+      settings,
+      method,
+      undefined,
+      args,
+      definition,
+      addedAt,
+      keys,
+    );
+    task.comeBack(id, attempts, call);
+    this.observer.minted(id, task);
+    if (isReturning) {
+      this.observer.returned(task);
+    } else {
+      this.observer.added(task);
+    }
+    return task;
   }
 
   private duplicateOf({ keys }: Task, collection: Collection | undefined): Task | undefined {
@@ -168,18 +278,40 @@ export class TaskIntake implements TaskHome {
     if (collection?.isOpen) {
       return collection.add(task);
     }
-    const stored = this.engine.commit([task]);
-    return stored === undefined
-      ? this.release(task, predecessor)
-      : stored.then(() => this.release(task, predecessor));
+    task.isCommitted = true;
+    const stored = this.engine.commit([task], false, predecessor);
+    if (stored === undefined) {
+      return this.release(task, predecessor);
+    }
+    const released = stored.then(
+      () => this.release(task, predecessor),
+      (error: unknown) => {
+        if (!task.isOver) {
+          this.engine.discard(task);
+          this.observer.dropped(task, 'not-stored');
+        }
+        throw error;
+      },
+    );
+    // The handle tells it, and the log: a caller who does not wait must not bring the process down.
+    released.catch(() => undefined);
+    return released;
   }
 
   private release(task: Task, predecessor: Task | undefined): PromiseLike<void> | void {
+    if (task.isOver) {
+      return undefined; // the store knew another one with its dedupe key, or it was cancelled meanwhile
+    }
     const handedOver =
       predecessor === undefined ? this.engine.release(task) : this.engine.follow(predecessor, task);
     this.observer.queued(task);
     return handedOver;
   }
+}
+
+function readArgs({ args }: StoredCall, storage: TaskStorage | undefined): unknown[] {
+  const { serializer } = storage ?? {};
+  return serializer === undefined ? (JSON.parse(args) as unknown[]) : serializer.deserialize(args);
 }
 
 /** @throws BackgroundMethodError where a batched method was not called with one array */

@@ -1,4 +1,8 @@
-import type { TaskStatus } from '../task/outcome.js';
+import type { LoggerService } from '@nestjs/common';
+import type { Clock } from '../task/clock.js';
+import type { Outcome, TaskStatus } from '../task/outcome.js';
+import type { StoredTask, TaskStorage } from '../task/stored-call.js';
+import type { Priority, TaskSettings } from '../task/task-options.js';
 import type { Task } from '../task/task.js';
 import type { Dropped, Verdict } from '../task/verdict.js';
 
@@ -7,6 +11,15 @@ import type { Dropped, Verdict } from '../task/verdict.js';
  * its failure means, is the {@link Worker}'s.
  */
 export interface Engine {
+  /** How a queue's calls are written down; `undefined` where they stay in memory. */
+  storageOf(queue: string): TaskStorage | undefined;
+
+  /** What the engine of a queue can do; `undefined` for everything. */
+  supportOf?(queue: string): EngineSupport | undefined;
+
+  /** Set where other processes see the tasks, too, and make some of the attempts. */
+  readonly shared?: SharedStore | undefined;
+
   /** The task that stands for the task's `dedupe` key now, if another does. */
   duplicateOf(dedupeKey: string): Task | undefined;
 
@@ -20,8 +33,11 @@ export interface Engine {
   /**
    * The handler completed: from here on the tasks count. A durable engine stores them all in one
    * operation, and the response waits for it.
+   *
+   * @param isHeld whether a response has to close before they are released
+   * @param after what they will {@link follow}, committed before
    */
-  commit(tasks: readonly Task[]): Promise<void> | void;
+  commit(tasks: readonly Task[], isHeld?: boolean, after?: Task): Promise<void> | void;
 
   /**
    * The task may start, and the line of its successors after it. Where this returns something to
@@ -36,7 +52,7 @@ export interface Engine {
   discard(task: Task): void;
 
   /** @returns whether there was anything left to cancel */
-  cancel(task: Task): boolean;
+  cancel(task: Task): boolean | Promise<boolean>;
 
   /** Attempts nothing more of a queue, or of all, until resumed. What runs goes on. */
   pause(queue?: string): void;
@@ -49,8 +65,11 @@ export interface Engine {
   /** Rejects where the store cannot be reached, within a bounded time. Without it there is none. */
   ping?(): Promise<void>;
 
-  /** From here on tasks are attempted. */
-  start(): Promise<void> | void;
+  /** Makes the store ready to take tasks; before any provider's start-up hook. */
+  open(restorer: Restorer): Promise<void> | void;
+
+  /** From here on tasks are attempted; those that a former process has left come back. */
+  start(restorer: Restorer): Promise<void> | void;
 
   /** Resolves when every admitted task has settled. */
   whenIdle(): Promise<void>;
@@ -80,6 +99,81 @@ export interface Engine {
  */
 export type DrainScope = 'present' | 'released' | 'collected';
 
+/** What an engine can do besides what every engine can. What it cannot is refused, not ignored. */
+export interface EngineSupport {
+  /** For the message of a refusal: `BullMQ on PostgreSQL`. */
+  readonly engine: string;
+  readonly batch: boolean;
+  readonly concurrencyKey: boolean;
+  readonly dedupeWindow: boolean;
+}
+
+/** The option in `settings` that an engine cannot honour, if there is one. */
+export function unsupportedOption(
+  support: EngineSupport,
+  { batch, concurrencyKey, dedupe }: TaskSettings,
+): string | undefined {
+  if (batch !== undefined && !support.batch) {
+    return 'batch';
+  }
+  if (concurrencyKey !== undefined && !support.concurrencyKey) {
+    return 'concurrencyKey';
+  }
+  return dedupe !== undefined && dedupe.windowMs > 0 && !support.dedupeWindow
+    ? 'dedupe.window'
+    : undefined;
+}
+
+/** What there is to know and to do about tasks that this process may never have seen. */
+export interface SharedStore {
+  find(id: string): Promise<TaskView | undefined>;
+  list(query: TaskQuery): Promise<TaskView[]>;
+  /** How many tasks of each status it has, by queue: only of `queue`, or of all that it keeps. */
+  counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>>;
+  /** @returns whether there was such a task, and anything left to cancel */
+  cancel(id: string): Promise<boolean>;
+  /** Removes a task that has settled. @returns whether there was one */
+  forget(id: string): Promise<boolean>;
+  /** Queues a failed task again. @returns it, or `undefined` where the store has no such task */
+  retry(id: string): Promise<Task | undefined>;
+  states(): Promise<QueueState[]>;
+  /** Somebody waits for the task to settle, wherever that happens. */
+  watch(task: Task): void;
+  /** The body of a running task has reported `task.progress`. */
+  progressed(task: Task): void;
+  /** The body of a running task has written this line, its time included. */
+  logged(task: Task, line: string): void;
+}
+
+/** As exact as the store can tell without looking at every task. */
+export type StoredCounts = Readonly<Partial<Record<TaskStatus, number>>>;
+
+/** Which tasks of a store are asked for. */
+export interface TaskQuery {
+  readonly status: TaskStatus | undefined;
+  readonly name: string | undefined;
+  readonly queue: string | undefined;
+  readonly limit: number;
+}
+
+/** A task as a store has it. Times are milliseconds since the epoch. */
+export interface TaskView {
+  readonly id: string;
+  readonly name: string;
+  readonly queue: string;
+  readonly status: TaskStatus;
+  readonly priority: Priority;
+  readonly args: readonly unknown[];
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly addedAt: number;
+  readonly startedAt: number | undefined;
+  readonly progress: unknown;
+  /** Read for a single task only: empty in a list. */
+  readonly logs: readonly string[];
+  readonly outcome: Outcome | undefined;
+}
+
 /** How a queue stands at this moment. */
 export interface QueueState {
   readonly queue: string;
@@ -89,10 +183,52 @@ export interface QueueState {
   /** Since when the longest waiting of those that only wait for a slot was added. */
   readonly oldestAddedAt: number | undefined;
   readonly isPaused: boolean;
+  /** `running` and `pending` are those of all processes. */
+  readonly isShared?: boolean;
 }
 
 /** The statuses in which an engine holds a task. */
 export type HeldStatus = Extract<TaskStatus, 'queued' | 'delayed' | 'running' | 'retrying'>;
+
+/** Makes tasks again of what was stored. */
+export interface Restorer {
+  /**
+   * @param group tasks that were committed together, in the order added
+   * @param isReturning whether this process has counted them when they came the first time
+   * @returns those whose name is known here, in the same order
+   */
+  restore(group: readonly StoredTask[], isReturning?: boolean): readonly Task[];
+  /** Links tasks that were committed together to the lines that they run in, and gives the heads. */
+  line(tasks: readonly Task[]): readonly Task[];
+}
+
+/** What an engine is made with. */
+export interface EngineSetting {
+  readonly queues: readonly QueueLimits[];
+  readonly worker: Worker;
+  readonly clock: Clock;
+  readonly logger: LoggerService;
+  /** Takes a task whose turn has come, with its line, and whose queue is another engine's. */
+  readonly elsewhere: (task: Task) => void;
+}
+
+/** What `engine` in the module's or a queue's options is: `journal(…)`, `bullmq(…)`. */
+export interface EngineFactory {
+  /** What it makes: `journal` or `bullmq`. */
+  readonly engine: string;
+  /** @internal */
+  create(setting: EngineSetting): Engine;
+}
+
+/** The limits of one queue. */
+export interface QueueLimits {
+  readonly name: string;
+  readonly concurrency: number;
+  readonly concurrencyPerKey: number;
+  readonly rateLimit: { readonly max: number; readonly perMs: number } | undefined;
+  readonly maxPending: number;
+  readonly overflow: 'reject' | 'drop-oldest';
+}
 
 /** What an engine calls: the meaning of a task. */
 export interface Worker {
@@ -100,4 +236,11 @@ export interface Worker {
   attempt(task: Task, conclude: (task: Task, verdict: Verdict) => void): void;
   /** The engine has recorded this verdict: tell everyone. Never throws. */
   announce(task: Task, verdict: Verdict | Dropped): void;
+  /** The store has the task now, and any process may go on with it: it is no longer counted here. */
+  leave(task: Task): void;
+  /** The store did not take the task, and it is kept in memory instead. */
+  fallBack(task: Task): void;
 }
+
+/** Injection token of the {@link Engine}. */
+export const ENGINE = Symbol('nestjs-background-tasks:engine');

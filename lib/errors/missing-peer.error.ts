@@ -12,5 +12,7 @@ export class MissingPeerError extends BackgroundTasksError {
     options?: ErrorOptions,
   ) {
     super(`${user} needs ${peers.join(' and ')}: npm install ${peers.join(' ')}`, options);
+    // Where it was thrown is of no interest: what helps stands in the one line.
+    this.stack = `${this.name}: ${this.message}`;
   }
 }

@@ -15,16 +15,8 @@ export function requirePeer(peer: string, user: string): unknown {
     return require(peer);
   } catch (error) {
     if (isNotFound(error, peer)) {
-      throw new MissingPeerError(
-        user,
-        [
-          peer
-            .split('/')
-            .slice(0, peer.startsWith('@') ? 2 : 1)
-            .join('/'),
-        ],
-        { cause: error },
-      );
+      const [first = '', second = ''] = peer.split('/');
+      throw new MissingPeerError(user, [first.startsWith('@') ? `${first}/${second}` : first]);
     }
     throw error;
   }

@@ -87,6 +87,7 @@ export class OpenTelemetryMetrics {
       case 'queued':
       case 'dropped':
       case 'progress':
+      case 'fell-back':
         return;
     }
   }

@@ -96,6 +96,7 @@ export class PrometheusMetrics {
         return this.settled.inc({ ...labels, status: event.type });
       case 'queued':
       case 'progress':
+      case 'fell-back':
         return;
     }
   }

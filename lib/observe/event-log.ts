@@ -62,6 +62,7 @@ function sentenceOf(event: TaskEvent): string | undefined {
     case 'retrying':
     case 'failed':
     case 'abandoned':
+    case 'fell-back':
       return undefined;
   }
 }

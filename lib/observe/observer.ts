@@ -39,10 +39,26 @@ export class Observer {
     return this.events.isObserved;
   }
 
+  /** Another process may go on with it. */
+  left(task: Task): void {
+    this.stats.left(task);
+    this.records.drop(task);
+  }
+
+  /** It comes back from the store, and was counted when it came the first time. */
+  returned(task: Task): void {
+    this.stats.returned(task);
+  }
+
+  fellBack(task: Task): void {
+    this.log.fellBack(task);
+    this.events.emit('fell-back', task, {});
+  }
+
   queued(task: Task): void {
     this.due(task, task.settings.delayMs);
     // Released, and dropped in the same moment: a duplicate, or too late for the shutdown.
-    if (task.outcome === undefined) {
+    if (!task.isOver) {
       this.events.emit('queued', task, {});
     }
   }
@@ -93,12 +109,12 @@ export class Observer {
     this.events.emit('cancelled', task, {});
   }
 
-  abandoned(task: Task): void {
+  abandoned(task: Task, isKept: boolean): void {
     const { attempts } = task;
     this.stats.settled(task, 'abandoned');
     task.settle({ status: 'abandoned', attempts });
     this.records.remember(task);
-    this.log.abandoned(task);
+    this.log.abandoned(task, isKept);
     this.events.emit('abandoned', task, {});
   }
 

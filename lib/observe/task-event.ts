@@ -43,6 +43,10 @@ export type TaskEvent =
       /** It was released: from here on only its queue, its delay and its predecessors hold it up. */
       readonly type: 'queued';
     })
+  | (OfTask & {
+      /** Its store did not take it, and it is kept in the memory of this process instead. */
+      readonly type: 'fell-back';
+    })
   | (OfAttempt & {
       /** An attempt began. */
       readonly type: 'started';

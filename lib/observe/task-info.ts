@@ -28,7 +28,8 @@ export interface TaskInfo {
   readonly progress: unknown;
   /**
    * What its body wrote by `currentTask().log()`, each line with its time: the latest 100 lines, the
-   * first 1,000 characters of each.
+   * first 1,000 characters of each. Of tasks that other processes may run, `TaskRunner.get()` has them,
+   * and a list has not.
    */
   readonly logs: readonly string[];
   /** How it ended, once it has. */

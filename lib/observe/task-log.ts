@@ -9,6 +9,7 @@ const WHY_DROPPED: Record<DropReason, string> = {
   'handler-completed': 'the handler of its request completed',
   'predecessor-failed': 'a task before it did not complete',
   duplicate: 'another one with its dedupe key got ahead of it',
+  'not-stored': 'the store did not take it',
   overflow: 'its queue was full, and it made room for a newer one',
 };
 
@@ -43,9 +44,19 @@ export class TaskLog {
     this.write(level, task, { event: 'dropped', reason }, `was dropped: ${WHY_DROPPED[reason]}`);
   }
 
-  abandoned(task: Task): void {
+  abandoned(task: Task, isKept: boolean): void {
+    if (isKept) {
+      const kept = 'had not ended at the shutdown: it is stored and runs after the next start';
+      return this.write('warn', task, { event: 'abandoned' }, kept);
+    }
     const sentence = 'was abandoned: the application shut down before it ended';
     this.write('error', task, { event: 'abandoned' }, sentence);
+  }
+
+  fellBack(task: Task): void {
+    const sentence =
+      'is kept in memory: its store did not take it. It does not survive the process';
+    this.write('warn', task, { event: 'fell-back' }, sentence);
   }
 
   overrun(task: Task, reason: Interruption): void {

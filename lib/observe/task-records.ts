@@ -55,6 +55,11 @@ export class TaskRecords {
     this.byId.set(task.id, task);
   }
 
+  /** For a task that goes on elsewhere: its store knows more about it than this process. */
+  drop(task: Task): void {
+    this.forget(task);
+  }
+
   private forget(task: Task | undefined): void {
     const id = task?.knownId;
     if (id !== undefined && this.byId.get(id) === task) {

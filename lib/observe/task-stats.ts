@@ -62,6 +62,15 @@ export class TaskStats {
     this.tallyOf(task).added += 1;
   }
 
+  /** It waits in a store, where another process may take it. */
+  left(task: Task): void {
+    this.tallyOf(task).left += 1;
+  }
+
+  returned(task: Task): void {
+    this.tallyOf(task).left -= 1;
+  }
+
   started(task: Task): void {
     this.tallyOf(task).running += 1;
   }
@@ -107,6 +116,8 @@ export class TaskStats {
 class Tally {
   added = 0;
   running = 0;
+  /** Neither settled nor waiting here. */
+  left = 0;
   private retried = 0;
   private readonly ended = { completed: 0, failed: 0, cancelled: 0, dropped: 0, abandoned: 0 };
   private histogram: RecordableHistogram | undefined = undefined;
@@ -130,6 +141,7 @@ class Tally {
   add(other: Tally): void {
     this.added += other.added;
     this.running += other.running;
+    this.left += other.left;
     this.retried += other.retried;
     for (const status of Object.keys(this.ended) as (keyof typeof this.ended)[]) {
       this.ended[status] += other.ended[status];
@@ -141,7 +153,7 @@ class Tally {
   }
 
   figures(): TaskFigures {
-    const { added, running, retried, ended } = this;
+    const { added, running, left, retried, ended } = this;
     const { completed, failed, cancelled, dropped, abandoned } = ended;
     const settled = completed + failed + cancelled + dropped + abandoned;
     const run = completed + failed;
@@ -150,7 +162,7 @@ class Tally {
       ...ended,
       retried,
       running,
-      pending: added - settled - running,
+      pending: added - left - settled - running,
       failureRate: run === 0 ? 0 : failed / run,
       durations: this.histogram && durationsOf(this.histogram),
     };

@@ -1,4 +1,5 @@
 import type { Duration } from '../task/duration.js';
+import type { EngineFactory, QueueLimits } from '../engine/engine.js';
 import type { TaskOptions } from '../task/task-options.js';
 
 /** What a queue or the module may set for all of its tasks. */
@@ -25,6 +26,8 @@ export interface QueueOptions extends TaskDefaults {
    * @default 'reject'
    */
   overflow?: 'reject' | 'drop-oldest';
+  /** Who keeps the tasks of this queue. @default the module's */
+  engine?: EngineFactory;
 }
 
 /** See `QueueOptions.rateLimit`. */
@@ -33,6 +36,23 @@ export interface RateLimitOptions {
   max: number;
   /** Within any span of this length: the window slides. */
   per: Duration;
+}
+
+/**
+ * Context for tasks that run in another process than the one which added them; in the same one the
+ * async context itself is there.
+ */
+export interface CarryOptions {
+  /** Called where a task is added; returns what JSON can hold. */
+  capture(): unknown;
+  /**
+   * Called around each attempt of a task that came from the store.
+   *
+   * @param carried what `capture()` returned where the task was added
+   * @param run the attempt
+   * @returns what `run()` returned
+   */
+  restore<T>(carried: unknown, run: () => T): T;
 }
 
 /** How the tasks of one request relate to each other. */
@@ -63,6 +83,10 @@ export interface BackgroundTasksOptions extends TaskDefaults {
    * @default '10s'
    */
   drainTimeout?: Duration;
+  /** Who keeps the tasks: `journal(…)` for a store on this machine. @default the memory of the process */
+  engine?: EngineFactory;
+  /** What goes with a stored task besides its arguments, a trace or a tenant. @default nothing */
+  carry?: CarryOptions;
   /** How many settled tasks are remembered for each status. @default 1_000 */
   remember?: number;
   /**
@@ -75,13 +99,8 @@ export interface BackgroundTasksOptions extends TaskDefaults {
 }
 
 /** A queue's limits, filled in. */
-export interface QueueSettings {
-  readonly name: string;
-  readonly concurrency: number;
-  readonly concurrencyPerKey: number;
-  readonly rateLimit: { readonly max: number; readonly perMs: number } | undefined;
-  readonly maxPending: number;
-  readonly overflow: 'reject' | 'drop-oldest';
+export interface QueueSettings extends QueueLimits {
+  readonly engine: EngineFactory | undefined;
 }
 
 /** {@link RequestOptions}, filled in. */

@@ -12,6 +12,7 @@ import {
   checkBoolean,
   checkCount,
   checkDuration,
+  checkFunction,
   checkOneOf,
   checkPositiveDuration,
   checkShape,
@@ -22,6 +23,7 @@ import {
 } from './checks.js';
 import type {
   BackgroundTasksOptions,
+  CarryOptions,
   QueueOptions,
   QueueSettings,
   RateLimitOptions,
@@ -62,7 +64,9 @@ const QUEUE_SHAPE: Shape<QueueOptions> = {
   },
   maxPending: checkCount,
   overflow: checkOneOf('reject', 'drop-oldest'),
+  engine: checkEngine,
 };
+const CARRY_SHAPE: Shape<CarryOptions> = { capture: checkFunction, restore: checkFunction };
 const REQUEST_SHAPE: Shape<RequestOptions> = {
   order: checkOneOf('sequential', 'concurrent'),
   onFailure: checkOneOf('continue', 'stop'),
@@ -73,6 +77,11 @@ const MODULE_SHAPE: Shape<BackgroundTasksOptions> = {
   drainTimeout: checkDuration,
   remember: checkCount,
   logEvents: checkBoolean,
+  engine: checkEngine,
+  carry: (value, path) => {
+    checkShape<CarryOptions>(value, path, CARRY_SHAPE);
+    requireKeys(value as object, path, 'capture', 'restore');
+  },
   request: (value, path) => checkShape<RequestOptions>(value, path, REQUEST_SHAPE),
 };
 
@@ -82,6 +91,7 @@ export class ResolvedOptions {
   readonly drainTimeoutMs: number;
   readonly remember: number;
   readonly logEvents: boolean;
+  readonly carry: CarryOptions | undefined;
   readonly queues: ReadonlyMap<string, QueueSettings>;
   private readonly plain = new Map<string, TaskSettings>();
 
@@ -98,12 +108,16 @@ export class ResolvedOptions {
     this.drainTimeoutMs = milliseconds(options.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT);
     this.remember = options.remember ?? DEFAULT_REMEMBER;
     this.logEvents = options.logEvents ?? false;
+    this.carry = options.carry;
     const queues: Record<string, QueueOptions | undefined> = {
       [DEFAULT_QUEUE]: {},
       ...options.queues,
     };
     this.queues = new Map(
-      Object.entries(queues).map(([name, queue]) => [name, toQueueSettings(name, queue ?? {})]),
+      Object.entries(queues).map(([name, queue]) => [
+        name,
+        toQueueSettings(name, { engine: options.engine, ...defined(queue ?? {}) }),
+      ]),
     );
     // Whatever each queue's defaults come to must be complete now, not at the first task.
     for (const name of this.queues.keys()) {
@@ -187,7 +201,7 @@ function toDedupe(options: DedupeOptions | undefined): TaskSettings['dedupe'] {
 }
 
 function toQueueSettings(name: string, options: QueueOptions): QueueSettings {
-  const { concurrency, concurrencyPerKey, maxPending, overflow, rateLimit } = {
+  const { concurrency, concurrencyPerKey, maxPending, overflow, rateLimit, engine } = {
     ...DEFAULT_QUEUE_OPTIONS,
     ...defined(options),
   };
@@ -197,6 +211,7 @@ function toQueueSettings(name: string, options: QueueOptions): QueueSettings {
     concurrencyPerKey,
     maxPending,
     overflow,
+    engine,
     rateLimit: rateLimit && { max: rateLimit.max, perMs: milliseconds(rateLimit.per) },
   });
 }
@@ -222,6 +237,15 @@ function toPolicy(options: RetryOptions & { attempts: number }): RetryPolicy {
     jitter: filled.jitter,
     retryIf: filled.retryIf,
   };
+}
+
+function checkEngine(value: unknown, path: string): void {
+  if (typeof (value as { create?: unknown } | null)?.create !== 'function') {
+    throw new InvalidOptionError(
+      path,
+      `expected an engine such as journal({ path }), got ${describe(value)}.`,
+    );
+  }
 }
 
 function checkQueues(value: unknown, path: string): void {

@@ -59,6 +59,12 @@ const TASK_SHAPE: Shape<TaskOptions> = {
 
 const METHOD_SHAPE: Shape<BackgroundOptions> = {
   ...TASK_SHAPE,
+  aliases: (value, path) => {
+    if (!Array.isArray(value)) {
+      throw new InvalidOptionError(path, `expected an array of names, got ${describe(value)}.`);
+    }
+    value.forEach((alias, index) => checkString(alias, `${path}[${index}]`));
+  },
   batch: (value, path) => {
     checkShape<BatchOptions>(value, path, BATCH_SHAPE);
     requireKeys(value as object, path, 'size', 'wait');

@@ -1,10 +1,11 @@
 import { Collection, type CollectionKeeper } from '../collect/collection.js';
 import type { TaskIntake } from '../collect/task-intake.js';
-import type { Engine } from '../engine/engine.js';
+import type { Engine, Restorer } from '../engine/engine.js';
 import type { Observer } from '../observe/observer.js';
 import type { RequestSettings } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
 import type { DropReason } from '../task/outcome.js';
+import type { StoredTask } from '../task/stored-call.js';
 import type { Task } from '../task/task.js';
 import { linesOf } from './lines.js';
 import { wasAnswered } from './response-answered.js';
@@ -12,7 +13,7 @@ import { isResponseClosed, onceResponseClosed } from './response-closed.js';
 import { askToRetryLater } from './retry-later.js';
 
 /** Sees a request's tasks from the handler's end to the engine: commit, wait, hand over or drop. */
-export class Release implements CollectionKeeper {
+export class Release implements CollectionKeeper, Restorer {
   /** Those whose response has closed in this turn of the event loop. */
   private closed: Collection[] = [];
   /** How many such turns' collections are about to be released. */
@@ -72,10 +73,26 @@ export class Release implements CollectionKeeper {
     const tasks = collection.take();
     const committed = tasks.filter((task) => this.decide(task, hasSucceeded));
     tasks.filter(hasPlaceInLine).forEach((task) => collection.add(task));
-    const stored = this.engine.commit(committed);
-    return stored === undefined
-      ? this.handled(collection)
-      : stored.then(() => this.handled(collection));
+    const stored = this.engine.commit(committed, collection.response !== undefined);
+    if (stored === undefined) {
+      return this.handled(collection);
+    }
+    return stored.then(
+      () => this.handled(collection),
+      (error: unknown) => {
+        collection.take().forEach((task) => this.drop(task, 'not-stored'));
+        this.handled(collection);
+        throw error;
+      },
+    );
+  }
+
+  line(tasks: readonly Task[]): readonly Task[] {
+    return linesOf(tasks, this.settings);
+  }
+
+  restore(group: readonly StoredTask[], isReturning = false): readonly Task[] {
+    return group.flatMap((stored) => this.intake.restore(stored, isReturning) ?? []);
   }
 
   /** Nobody waits for the handler's end any more: a client left its stream, or it was timed out. */
@@ -102,7 +119,7 @@ export class Release implements CollectionKeeper {
   abandon(): void {
     for (const collection of this.collecting) {
       this.seal(collection)
-        .filter(({ outcome }) => outcome === undefined)
+        .filter(({ isOver }) => !isOver)
         .forEach((task) => this.engine.release(task));
     }
   }
@@ -146,11 +163,39 @@ export class Release implements CollectionKeeper {
     const { handler, response } = collection;
     const hasSucceeded = handler === 'completed' || (handler === 'none' && wasAnswered(response));
     const tasks = this.seal(collection);
-    const released = tasks.filter((task) => this.decide(task, hasSucceeded));
+    const late = tasks.filter(({ isCommitted }) => !isCommitted);
+    tasks.forEach((task) => this.decide(task, hasSucceeded));
+    const stored = late.length === 0 ? undefined : this.engine.commit(late.filter(isToRun));
+    if (stored === undefined) {
+      this.handOver(tasks);
+    } else {
+      void this.handOverOnceStored(tasks, late, stored);
+    }
+  }
+
+  /** What was added after the handler's end is stored only now; a durable engine takes its time. */
+  private async handOverOnceStored(
+    tasks: readonly Task[],
+    late: readonly Task[],
+    stored: Promise<void>,
+  ): Promise<void> {
+    await stored.catch(() => late.forEach((task) => this.drop(task, 'not-stored')));
+    this.handOver(tasks);
+  }
+
+  private handOver(tasks: readonly Task[]): void {
+    const released = tasks.filter(isToRun);
     for (const head of linesOf(tasks.filter(hasPlaceInLine), this.settings)) {
       void this.engine.release(head);
     }
     released.forEach((task) => this.observer.queued(task));
+  }
+
+  private drop(task: Task, reason: DropReason): void {
+    if (!task.isOver) {
+      this.engine.discard(task);
+      this.observer.dropped(task, reason);
+    }
   }
 
   private seal(collection: Collection): readonly Task[] {
@@ -160,22 +205,25 @@ export class Release implements CollectionKeeper {
 
   /** @returns whether the task is to run; else it is dropped, or was cancelled meanwhile */
   private decide(task: Task, hasSucceeded: boolean): boolean {
-    if (task.isCommitted || task.outcome !== undefined) {
-      return task.outcome === undefined;
+    if (task.isCommitted || task.isOver) {
+      return !task.isOver;
     }
     const reason = reasonToDrop(task, hasSucceeded);
     task.isCommitted = reason === undefined;
     if (reason !== undefined) {
-      this.engine.discard(task);
-      this.observer.dropped(task, reason);
+      this.drop(task, reason);
     }
     return reason === undefined;
   }
 }
 
+function isToRun({ isCommitted, isOver }: Task): boolean {
+  return isCommitted && !isOver;
+}
+
 /** What was cancelled or dropped out of a chain shows those behind it what they must do without. */
-function hasPlaceInLine({ outcome, chain }: Task): boolean {
-  return outcome === undefined || chain !== undefined;
+function hasPlaceInLine({ isOver, chain }: Task): boolean {
+  return !isOver || chain !== undefined;
 }
 
 /** Why a task does not run, given how its handler ended; `undefined` where it does. */

@@ -1,3 +1,4 @@
+import type { CarryOptions } from '../options/module-options.js';
 import { ambient, type MethodIntake, type RunningTask } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import type { ProcessReading } from '../task/process-usage.js';
@@ -16,6 +17,8 @@ export interface AttemptSetting {
   readonly random: () => number;
   readonly hooks: AttemptHooks;
   readonly profiler: Profiler;
+  /** Brings back the context of tasks that were added by another process. */
+  readonly carry: Pick<CarryOptions, 'restore'> | undefined;
   /** What the body sees of itself. */
   readonly describe: (attempt: Attempt) => CurrentTask;
   /** The slot was freed, and the body goes on. */
@@ -44,6 +47,10 @@ export class Attempt implements RunningTask, Interruptible {
 
   get intake(): MethodIntake {
     return this.task.home;
+  }
+
+  get carry(): AttemptSetting['carry'] {
+    return this.setting.carry;
   }
 
   get hooks(): AttemptHooks {
@@ -146,6 +153,13 @@ export class Attempt implements RunningTask, Interruptible {
 const { then } = Promise.prototype;
 
 function enter(attempt: Attempt): unknown {
+  const { carry, task } = attempt;
+  return carry !== undefined && task.isFromStore
+    ? carry.restore(task.stored?.carried, () => run(attempt))
+    : run(attempt);
+}
+
+function run(attempt: Attempt): unknown {
   return attempt.hooks.isEmpty
     ? ambient.run(attempt, callOf, attempt.task)
     : attempt.hooks.around(attempt.current, () => ambient.run(attempt, callOf, attempt.task));

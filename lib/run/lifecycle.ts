@@ -7,7 +7,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import type { DrainScope, Engine } from '../engine/engine.js';
+import type { DrainScope, Engine, Restorer } from '../engine/engine.js';
 import type { TaskEvents } from '../observe/task-events.js';
 import type { Clock } from '../task/clock.js';
 
@@ -23,6 +23,7 @@ export interface OpenRequests {
 export interface LifecycleParts {
   readonly engine: Engine;
   readonly requests: OpenRequests;
+  readonly restorer: Restorer;
   readonly events: TaskEvents;
   readonly clock: Clock;
   readonly drainTimeoutMs: number;
@@ -62,7 +63,7 @@ export class Lifecycle
       );
     }
     this.isStarted = true;
-    await this.parts?.engine.start();
+    await this.parts?.engine.start(this.parts.restorer);
   }
 
   /**

@@ -39,15 +39,20 @@ const FILTER_SHAPE: Shape<TaskFilter> = {
   limit: checkCount,
 };
 
-export function listTasks(
+export async function listTasks(
   filter: TaskFilter,
   sources: TaskSources,
   options: ResolvedOptions,
-): TaskInfo[] {
+): Promise<TaskInfo[]> {
   checkShape<TaskFilter>(filter, '', FILTER_SHAPE);
   options.requireQueue(filter.queue);
   const { status, name, queue, limit = DEFAULT_LIMIT } = filter;
-  const found: TaskInfo[] = [];
+  // Where no store has to be asked, the answer is how things stand at this moment.
+  const found: TaskInfo[] =
+    sources.engine.shared === undefined
+      ? []
+      : await sources.engine.shared.list({ status, name, queue, limit });
+  const known = new Set(found.map(({ id }) => id));
   for (const task of candidates(status, sources)) {
     if (found.length >= limit) {
       break;
@@ -56,21 +61,29 @@ export function listTasks(
       (status === undefined || task.status === status) &&
       (name === undefined || task.name === name) &&
       (queue === undefined || task.queue === queue);
-    if (fits) {
+    if (fits && (known.size === 0 || !known.has(task.id))) {
       found.push(describeTask(task));
     }
   }
   return found;
 }
 
-export function countTasks(
+export async function countTasks(
   queue: string | undefined,
   sources: TaskSources,
-): Record<TaskStatus, number> {
+): Promise<Record<TaskStatus, number>> {
   const none = [...HELD, ...SETTLED].map((status) => [status, 0] as const);
   const counts = Object.fromEntries(none) as Record<TaskStatus, number>;
+  const stored =
+    sources.engine.shared === undefined ? undefined : await sources.engine.shared.counts(queue);
+  for (const ofQueue of stored?.values() ?? []) {
+    for (const [status, count = 0] of Object.entries(ofQueue)) {
+      counts[status as TaskStatus] += count;
+    }
+  }
   for (const task of candidates(undefined, sources)) {
-    if (queue === undefined || task.queue === queue) {
+    const isStored = task.isFromStore && stored?.has(task.queue) === true;
+    if (!isStored && (queue === undefined || task.queue === queue)) {
       counts[task.status] += 1;
     }
   }

@@ -11,7 +11,7 @@ import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { MethodIntake } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import type { TaskStatus } from '../task/outcome.js';
-import type { TaskHandle } from '../task/task-handle.js';
+import { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import type { AroundAttempt, AttemptHooks } from './attempt-hooks.js';
 import { countTasks, listTasks, type TaskFilter, type TaskSources } from './task-list.js';
@@ -92,7 +92,10 @@ export class TaskRunner {
    */
   async get(id: string): Promise<TaskInfo | undefined> {
     const task = this.records.get(id);
-    return task && describeTask(task);
+    const { shared } = this.engine;
+    const isHere = task !== undefined && !task.isOver;
+    const stored = isHere || shared === undefined ? undefined : await shared.find(id);
+    return stored ?? (task && describeTask(task));
   }
 
   /**
@@ -107,7 +110,9 @@ export class TaskRunner {
   }
 
   /**
-   * How many tasks there are of each status, as {@link list} would return them without a limit.
+   * How many tasks there are of each status, as {@link list} would return them without a limit. Of
+   * those in BullMQ its own counts: `delayed` includes what waits for a retry, its line or its
+   * response, and `completed` what was cancelled or dropped.
    *
    * @param queue its name; without it those of all queues
    * @throws UnknownQueueError
@@ -125,7 +130,9 @@ export class TaskRunner {
    */
   async forget(id: string): Promise<boolean> {
     const task = this.records.get(id);
-    return task?.outcome !== undefined && this.records.remove(task);
+    const { shared } = this.engine;
+    const isForgotten = task?.outcome !== undefined && this.records.remove(task);
+    return shared === undefined ? isForgotten : (await shared.forget(id)) || isForgotten;
   }
 
   /**
@@ -136,7 +143,8 @@ export class TaskRunner {
    */
   async cancel(id: string): Promise<boolean> {
     const task = this.records.get(id);
-    return task !== undefined && this.engine.cancel(task);
+    const isHere = task !== undefined && !task.isOver;
+    return isHere ? this.engine.cancel(task) : ((await this.engine.shared?.cancel(id)) ?? false);
   }
 
   /**
@@ -147,6 +155,11 @@ export class TaskRunner {
    * @returns `undefined` where no failed task with this id is remembered
    */
   async retry(id: string): Promise<TaskHandle | undefined> {
+    const { shared } = this.engine;
+    const stored = shared === undefined ? undefined : await shared.retry(id);
+    if (stored !== undefined) {
+      return new TaskHandle(stored);
+    }
     const task = this.records.get(id);
     return task?.status === 'failed' ? this.intake.again(task) : undefined;
   }
@@ -196,7 +209,9 @@ export class TaskRunner {
 
   /** The figures since the application started, of each queue and of each task name. */
   async stats(): Promise<TaskStatistics> {
-    return statisticsOf(this.taskStats, this.engine.states(), this.clock.now());
+    const { shared } = this.engine;
+    const states = shared === undefined ? this.engine.states() : await shared.states();
+    return statisticsOf(this.taskStats, states, this.clock.now());
   }
 
   private get sources(): TaskSources {

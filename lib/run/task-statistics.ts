@@ -23,9 +23,11 @@ export function statisticsOf(
   now: number,
 ): TaskStatistics {
   const queues: Record<string, QueueFigures> = {};
-  for (const { queue, oldestAddedAt, isPaused } of states) {
+  for (const { queue, running, pending, oldestAddedAt, isPaused, isShared } of states) {
     queues[queue] = {
       ...stats.ofQueue(queue),
+      // What other processes run, and what waits for any of them, only the store can tell.
+      ...(isShared === true ? { running, pending } : {}),
       oldestPendingAgeMs: oldestAddedAt === undefined ? undefined : now - oldestAddedAt,
       isPaused,
     };

@@ -1,5 +1,6 @@
 import type { Worker } from '../engine/engine.js';
 import type { Observer } from '../observe/observer.js';
+import type { CarryOptions } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
 import { readProcess } from '../task/process-usage.js';
 import { LogLines } from '../task/log-lines.js';
@@ -19,12 +20,14 @@ export class TaskWorker implements Worker {
     random: () => number,
     private readonly observer: Observer,
     hooks = new AttemptHooks((error) => observer.log.hookFailed(error)),
+    carry?: CarryOptions,
   ) {
     this.setting = {
       clock,
       random,
       hooks,
       profiler: new Profiler((...profile) => observer.log.profiled(...profile)),
+      carry,
       describe: (attempt) => this.describe(attempt),
       onOverrun: (task, reason) => observer.log.overrun(task, reason),
     };
@@ -51,10 +54,18 @@ export class TaskWorker implements Worker {
       case 'cancelled':
         return this.observer.cancelled(task);
       case 'abandoned':
-        return this.observer.abandoned(task);
+        return this.observer.abandoned(task, verdict.isKept ?? false);
       case 'dropped':
         return this.observer.dropped(task, verdict.reason);
     }
+  }
+
+  leave(task: Task): void {
+    this.observer.left(task);
+  }
+
+  fallBack(task: Task): void {
+    this.observer.fellBack(task);
   }
 
   private begin(task: Task, attempt: Attempt): void {
@@ -69,8 +80,9 @@ export class TaskWorker implements Worker {
 
   private log(task: Task, message: string): void {
     task.logs ??= new LogLines();
-    task.logs.add(message, this.clock.now());
+    const line = task.logs.add(message, this.clock.now());
     this.observer.log.line(task, message);
+    task.home.logged?.(task, line);
   }
 
   private describe(attempt: Attempt): CurrentTask {
@@ -92,6 +104,7 @@ export class TaskWorker implements Worker {
         if (attempt.isRunning) {
           task.progress = value;
           observer.progress(task, value);
+          task.home.progressed?.(task);
         }
       },
       log: (message: string) => this.log(task, message),

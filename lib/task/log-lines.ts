@@ -1,5 +1,5 @@
 /** So many lines of a task are kept, the latest of them. */
-const MAX_LINES = 100;
+export const MAX_LINES = 100;
 /** Longer lines are cut. */
 const MAX_LENGTH = 1_000;
 
@@ -7,11 +7,14 @@ const MAX_LENGTH = 1_000;
 export class LogLines {
   private readonly lines: string[] = [];
 
-  add(message: string, at: number): void {
+  /** @returns the line as it is kept: cut, and with its time */
+  add(message: string, at: number): string {
     const text = message.length > MAX_LENGTH ? `${message.slice(0, MAX_LENGTH)}…` : message;
-    if (this.lines.push(`${new Date(at).toISOString()} ${text}`) > MAX_LINES) {
+    const line = `${new Date(at).toISOString()} ${text}`;
+    if (this.lines.push(line) > MAX_LINES) {
       this.lines.shift();
     }
+    return line;
   }
 
   /** The oldest first. */

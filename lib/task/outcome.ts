@@ -9,7 +9,9 @@ export type DropReason =
   /** Another task with the same `dedupe` key got ahead of it. */
   | 'duplicate'
   /** `overflow: 'drop-oldest'`: it made room for a newer one. */
-  | 'overflow';
+  | 'overflow'
+  /** The store of its durable engine did not take it. */
+  | 'not-stored';
 
 /** How a task ended: what `TaskHandle.whenSettled()` resolves to. Durations are in milliseconds. */
 export type Outcome =

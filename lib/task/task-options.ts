@@ -111,6 +111,8 @@ export interface BackgroundOptions extends TaskOptions {
    * @default none
    */
   batch?: BatchOptions;
+  /** Names that the task used to have: calls stored under them are still found. @default [] */
+  aliases?: readonly string[];
   /**
    * Samples the process while each attempt runs, into a `.cpuprofile` in the working directory, or
    * in the directory named here, which must exist. For finding out, not for everyday use: sampling

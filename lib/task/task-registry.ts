@@ -3,7 +3,7 @@ import {
   DuplicateTaskNameError,
   UnknownTaskError,
 } from '../errors/misuse.errors.js';
-import type { TaskSettings } from './task-options.js';
+import type { BackgroundOptions, TaskSettings } from './task-options.js';
 
 /** A `@Background()` method of one provider: what a task's name stands for. */
 export interface TaskDefinition {
@@ -15,6 +15,8 @@ export interface TaskDefinition {
   /** The method as it was written, without the decorator. */
   readonly method: (...args: never[]) => unknown;
   readonly settings: TaskSettings;
+  /** What stands on the decorator; merged anew with the options of each call. */
+  readonly declared: BackgroundOptions | undefined;
   /** The provider to call the method on; made anew where the provider is not a singleton. */
   readonly resolveTarget: () => Promise<object>;
 }
@@ -40,6 +42,13 @@ export class TaskRegistry {
       return;
     }
     this.byName.set(name, definition);
+    for (const alias of definition.declared?.aliases ?? []) {
+      const holder = this.byName.get(alias);
+      if (holder !== undefined && holder !== definition) {
+        throw new DuplicateTaskNameError(alias, holder.member, definition.member);
+      }
+      this.byName.set(alias, definition);
+    }
     const siblings = this.byMethod.get(method);
     if (siblings === undefined) {
       this.byMethod.set(method, [definition]);
@@ -48,6 +57,7 @@ export class TaskRegistry {
     }
   }
 
+  /** By its name, or one that it used to have. */
   get(name: string): TaskDefinition | undefined {
     return this.byName.get(name);
   }

@@ -4,6 +4,7 @@ import type { MethodIntake } from './ambient.js';
 import type { LogLines } from './log-lines.js';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { ProcessReading } from './process-usage.js';
+import type { StoredCall } from './stored-call.js';
 import type { TaskDefinition } from './task-registry.js';
 import type { TaskSettings } from './task-options.js';
 
@@ -15,7 +16,13 @@ export interface TaskHome extends MethodIntake {
   /** Called at most once for each task: see {@link Task.id}. */
   mintId(task: Task): string;
   /** @returns whether there was anything left to cancel */
-  cancel(task: Task): boolean;
+  cancel(task: Task): boolean | Promise<boolean>;
+  /** Somebody waits for the task to settle: where that may happen elsewhere, it is to be found out. */
+  watch?(task: Task): void;
+  /** The body has reported how far it is. */
+  progressed?(task: Task): void;
+  /** The body has written a line, kept as it is given here. */
+  logged?(task: Task, line: string): void;
 }
 
 /** An attempt that can be stopped from outside. */
@@ -29,6 +36,8 @@ export interface Interruptible {
 
 /** Tasks of which each needs the ones before it. */
 export interface Chain {
+  /** Set where the chain has to be found again in a store. */
+  id?: string;
   isBroken: boolean;
 }
 
@@ -74,6 +83,14 @@ export class Task {
   followers: Task[] | undefined = undefined;
   /** The one that it follows. */
   leader: Task | undefined = undefined;
+  /** How the call is written down, where it is. */
+  stored: StoredCall | undefined = undefined;
+  /** It was added by another process, or an earlier one: its async context is gone. */
+  isFromStore = false;
+  /** It has settled as far as its engine is concerned; `outcome` follows once that is recorded. */
+  isOver = false;
+  /** That it has settled by completing. */
+  hasCompleted = false;
   /** Where it waits, if it does: a lane, or for its time. Owned by the engine. */
   place: Place | undefined = undefined;
   private mintedId: string | undefined = undefined;
@@ -140,7 +157,17 @@ export class Task {
     const { home, name, settings, fn, target, args, definition, keys } = this;
     const task = new Task(home, name, settings, fn, target, args, definition, now, keys);
     task.mintedId = this.id;
+    task.stored = this.stored;
     return task;
+  }
+
+  /** Takes over the id of a task that comes back from a store, and how far it had come. */
+  comeBack(id: string, attempts: number, stored: StoredCall): void {
+    this.mintedId = id;
+    this.attempts = attempts;
+    this.stored = stored;
+    this.isCommitted = true;
+    this.isFromStore = true;
   }
 
   /**
@@ -159,8 +186,15 @@ export class Task {
     return [this, ...(this.followers ?? [])].flatMap(({ args }) => args[0] as unknown[]);
   }
 
+  /** Its call is in a store now, and is made from there: what it holds is not needed here. */
+  letGo(): void {
+    this.context = undefined;
+    this.forget();
+  }
+
   /** Records the end: the outcome first, then whoever waits for it. */
   settle(outcome: Outcome): void {
+    this.isOver = true;
     this.outcome = outcome;
     this.status = outcome.status;
     this.context = undefined;
@@ -177,9 +211,11 @@ export class Task {
   /** Resolves when the task has settled. Never rejects. */
   whenSettled(): Promise<Outcome> {
     const { outcome } = this;
-    return outcome === undefined
-      ? new Promise((resolve) => void (this.waiters ??= []).push(resolve))
-      : Promise.resolve(outcome);
+    if (outcome !== undefined) {
+      return Promise.resolve(outcome);
+    }
+    this.home.watch?.(this);
+    return new Promise((resolve) => void (this.waiters ??= []).push(resolve));
   }
 }
 

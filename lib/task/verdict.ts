@@ -7,14 +7,14 @@ import type { DropReason } from './outcome.js';
  * - `retry`: it failed, and another attempt follows after `delayMs`
  * - `failed`: it failed for good
  * - `cancelled`: it was cancelled while it ran
- * - `abandoned`: the application shut down before it ended
+ * - `abandoned`: the application shut down before it ended; `isKept` where its store still has it
  */
 export type Verdict =
   | { readonly kind: 'completed' }
   | { readonly kind: 'retry'; readonly delayMs: number; readonly error: unknown }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'cancelled' }
-  | { readonly kind: 'abandoned' };
+  | { readonly kind: 'abandoned'; readonly isKept?: boolean };
 
 /** A task that will not be attempted at all. */
 export interface Dropped {

@@ -1,6 +1,6 @@
+import { Logger } from '@nestjs/common';
 import type { TestingModuleBuilder } from '@nestjs/testing';
-import type { Worker } from '../engine/engine.js';
-import { MemoryEngine } from '../engine/memory/memory.engine.js';
+import { ENGINE, type Worker } from '../engine/engine.js';
 import { InvalidOptionError, type Duration } from '../index.js';
 import { ResolvedOptions } from '../options/resolved-options.js';
 import { TaskWorker } from '../run/task-worker.js';
@@ -80,17 +80,26 @@ export class BackgroundTasksTesting {
     return builder
       .overrideProvider(CLOCK)
       .useValue(this.clock)
-      .overrideProvider(MemoryEngine)
+      .overrideProvider(ENGINE)
       .useFactory({
         inject: [ResolvedOptions, TaskWorker],
         factory: (...[{ queues }, worker]: [ResolvedOptions, Worker]) =>
-          new KitEngine(queues.values(), worker, this.clock, {
-            clock: this.clock,
-            ledger: this.ledger,
-            pace: this.pace,
-            awaited: this.awaited,
-            storeArgs: (task) => (this.isDurable(task) ? jsonCopy(task) : task.args),
-          }),
+          new KitEngine(
+            {
+              queues: [...queues.values()],
+              worker,
+              clock: this.clock,
+              logger: new Logger('BackgroundTasks'),
+              elsewhere: noEngineElse,
+            },
+            {
+              clock: this.clock,
+              ledger: this.ledger,
+              pace: this.pace,
+              awaited: this.awaited,
+              storeArgs: (task) => (this.isDurable(task) ? jsonCopy(task) : task.args),
+            },
+          ),
       });
   }
 
@@ -362,4 +371,8 @@ function millisecondsOf(duration: Duration, path: string): number {
     throw new InvalidOptionError(path, `expected ${DURATION_FORMAT}, got ${String(duration)}.`);
   }
   return found;
+}
+
+function noEngineElse(): never {
+  throw new Error('The kit has all queues.');
 }

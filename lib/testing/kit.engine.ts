@@ -1,8 +1,6 @@
 import { MemoryEngine } from '../engine/memory/memory.engine.js';
-import type { MemoryQueueSettings } from '../engine/memory/memory-queue.js';
-import type { DrainScope, Worker } from '../engine/engine.js';
+import type { DrainScope, EngineSetting, Worker } from '../engine/engine.js';
 import { ambient } from '../task/ambient.js';
-import type { Clock } from '../task/clock.js';
 import type { Task } from '../task/task.js';
 import { AwaitedTask } from './awaited-task.js';
 import type { KitClock } from './kit-clock.js';
@@ -24,12 +22,10 @@ export interface KitEngineSetting {
 /** The memory engine with all its rules, under the eyes and the hand of a test. */
 export class KitEngine extends MemoryEngine {
   constructor(
-    queues: Iterable<MemoryQueueSettings>,
-    worker: Worker,
-    clock: Clock,
+    setting: EngineSetting,
     private readonly kit: KitEngineSetting,
   ) {
-    super(queues, watched(worker, kit), clock, kit.pace);
+    super({ ...setting, worker: watched(setting.worker, kit) }, undefined, kit.pace);
   }
 
   override admit(task: Task): void {
@@ -103,5 +99,7 @@ function watched(worker: Worker, { ledger, pace }: KitEngineSetting): Worker {
       worker.announce(task, verdict);
       ledger.announced(task, verdict);
     },
+    leave: (task) => worker.leave(task),
+    fallBack: (task) => worker.fallBack(task),
   };
 }

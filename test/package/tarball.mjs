@@ -46,6 +46,14 @@ function checkThreads(home) {
   return `told in one line without piscina; with it, ESM: ${esm}; CommonJS: ${cjs}`;
 }
 
+/** The durable engines with their peers, whose servers are not there. */
+function checkDurable(home) {
+  for (const name of ['lmdb', 'bullmq', 'ioredis', 'pg']) linkPackage(home, name);
+  const esm = run(process.execPath, ['durable.mjs'], home);
+  const cjs = run(process.execPath, ['durable.cjs'], home);
+  return `ESM: ${esm}; CommonJS: ${cjs}`;
+}
+
 function files(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -109,6 +117,7 @@ try {
   console.log(`ESM: ${run(process.execPath, ['subpaths.mjs'], home)}`);
   console.log(`CommonJS: ${run(process.execPath, ['consumer.cjs'], home)}`);
   console.log(`threads: ${checkThreads(home)}`);
+  console.log(`durable: ${checkDurable(home)}`);
   run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', home], home);
   console.log('types: checked from ESM and from CommonJS');
 } catch (error) {

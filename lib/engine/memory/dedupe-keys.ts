@@ -60,5 +60,5 @@ function isRetried(failed: Task, task: Task): boolean {
 }
 
 function isHeld({ task, until }: Holder, now: number): boolean {
-  return task.outcome === undefined || now < until;
+  return !task.isOver || now < until;
 }

@@ -1,20 +1,11 @@
 import { QueueFullError } from '../../errors/queue-full.error.js';
 import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
+import type { QueueLimits } from '../engine.js';
 import { KeyLimit } from './key-limit.js';
 import { Lanes, oldestOfLowest } from './lanes.js';
 import type { Pace } from './pace.js';
 import { RateLimit } from './rate-limit.js';
-
-/** The limits of one queue. */
-export interface MemoryQueueSettings {
-  readonly name: string;
-  readonly concurrency: number;
-  readonly concurrencyPerKey: number;
-  readonly rateLimit: { readonly max: number; readonly perMs: number } | undefined;
-  readonly maxPending: number;
-  readonly overflow: 'reject' | 'drop-oldest';
-}
 
 /** What a queue asks of its engine. */
 export interface QueueHost {
@@ -41,7 +32,7 @@ export class MemoryQueue {
   private callOffWake: (() => void) | undefined = undefined;
 
   constructor(
-    private readonly settings: MemoryQueueSettings,
+    private readonly settings: QueueLimits,
     private readonly host: QueueHost,
   ) {
     const { concurrencyPerKey, rateLimit } = settings;

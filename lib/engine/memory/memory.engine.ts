@@ -1,12 +1,22 @@
 import { ShutDownError } from '../../errors/misuse.errors.js';
 import type { Clock } from '../../task/clock.js';
+import type { TaskStorage } from '../../task/stored-call.js';
 import type { Task } from '../../task/task.js';
 import type { Dropped, Verdict } from '../../task/verdict.js';
-import type { DrainScope, Engine, HeldStatus, QueueState, Worker } from '../engine.js';
+import type {
+  DrainScope,
+  Engine,
+  EngineSetting,
+  HeldStatus,
+  QueueState,
+  Restorer,
+  Worker,
+} from '../engine.js';
 import { Batches, lead } from './batches.js';
 import { DedupeKeys } from './dedupe-keys.js';
 import { Idleness } from './idleness.js';
-import { MemoryQueue, type MemoryQueueSettings, type QueueHost } from './memory-queue.js';
+import type { Ledger } from './ledger.js';
+import { MemoryQueue, type QueueHost } from './memory-queue.js';
 import { OutsideRequests } from './outside-requests.js';
 import type { Pace } from './pace.js';
 import { Slice } from './slice.js';
@@ -23,18 +33,26 @@ export class MemoryEngine implements Engine {
   private readonly outside = new OutsideRequests();
   /** Gathered ahead of their turn, with one before them in their line: see {@link gather}. */
   private readonly joined = new Set<Task>();
+  /** Their attempts begin as soon as that is recorded. */
+  private readonly starting = new Set<Task>();
   private readonly clock: Clock;
+  private readonly worker: Worker;
+  private readonly elsewhere: (task: Task) => void;
   private state: 'open' | 'stopping' | 'closed' = 'open';
   private isDraining = false;
   /** Admitted and not settled. */
   private live = 0;
+  /** Settled, and not yet recorded as such. */
+  private recording = 0;
 
   constructor(
-    queues: Iterable<MemoryQueueSettings>,
-    private readonly worker: Worker,
-    clock: Clock,
+    { queues, worker, clock, elsewhere }: EngineSetting,
+    /** Where its tasks are to survive the process. */
+    private readonly ledger?: Ledger,
     pace?: Pace,
   ) {
+    this.worker = worker;
+    this.elsewhere = elsewhere;
     this.clock = this.outside.clock(clock);
     this.pace = pace ?? new Slice(this.clock);
     this.timers = new Timers(this.clock, (task) => this.enqueue(task));
@@ -47,8 +65,12 @@ export class MemoryEngine implements Engine {
       overflow: (task) => this.takeOut(task, { kind: 'dropped', reason: 'overflow' }),
     };
     this.queues = new Map(
-      [...queues].map((settings) => [settings.name, new MemoryQueue(settings, host)]),
+      queues.map((settings) => [settings.name, new MemoryQueue(settings, host)]),
     );
+  }
+
+  storageOf(_queue: string): TaskStorage | undefined {
+    return undefined;
   }
 
   duplicateOf(dedupeKey: string): Task | undefined {
@@ -63,7 +85,7 @@ export class MemoryEngine implements Engine {
     this.live += 1;
   }
 
-  commit(): void {
+  commit(_tasks: readonly Task[]): Promise<void> | void {
     // Nothing to store: what the process holds is all there is.
   }
 
@@ -78,12 +100,11 @@ export class MemoryEngine implements Engine {
   }
 
   follow(predecessor: Task, task: Task): void {
-    const { outcome } = predecessor;
-    if (outcome === undefined) {
+    if (!predecessor.isOver) {
       this.hold(task);
       // Released with a request, the predecessor may have others behind it already.
       lastInLine(predecessor).successor = task;
-    } else if (outcome.status === 'completed') {
+    } else if (predecessor.hasCompleted) {
       void this.release(task);
     } else {
       this.end(task, { kind: 'dropped', reason: 'predecessor-failed' });
@@ -92,13 +113,20 @@ export class MemoryEngine implements Engine {
   }
 
   discard(task: Task): void {
+    task.isOver = true;
     this.leave(task);
+    if (task.successor !== undefined) {
+      this.enter(next(task)); // what was added to its chain meanwhile
+    }
     this.idleness.check();
   }
 
   cancel(task: Task): boolean {
-    if (task.outcome !== undefined || isSharingItsRun(task)) {
+    if (task.isOver || isSharingItsRun(task)) {
       return false;
+    }
+    if (this.starting.delete(task)) {
+      return true;
     }
     if (task.status === 'running') {
       // Its slot may go to another task at once, which must not see who cancelled this one.
@@ -142,7 +170,11 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  start(): void {
+  open(): Promise<void> | void {
+    // Nothing to make ready.
+  }
+
+  start(_restorer: Restorer): Promise<void> | void {
     this.pace.open();
   }
 
@@ -158,6 +190,7 @@ export class MemoryEngine implements Engine {
       () =>
         (present !== undefined && haveSettled(present)) ||
         (this.isEmpty &&
+          this.recording === 0 &&
           this.timers.earliest >= deadline &&
           !(awaited === 'collected' && this.live > [...this.tasks()].length)),
     );
@@ -172,20 +205,37 @@ export class MemoryEngine implements Engine {
     }
     for (const task of waiting) {
       this.queueOf(task).withdraw(task);
-      this.settle(task, { kind: 'abandoned' });
+      this.settle(task, this.abandonmentOf(task));
     }
     this.interrupt();
     // Those that heed their signal end in the grace time; the others are interrupted for good.
     const callOff = this.clock.after(graceMs, () => this.interrupt());
-    await this.idleness.when(() => this.isEmpty);
+    await this.idleness.when(() => this.isEmpty && this.recording === 0);
     callOff();
   }
 
-  close(): void {
+  close(): Promise<void> | void {
     this.state = 'closed';
   }
 
+  /**
+   * A line of tasks that a former process has left: admitted without asking.
+   *
+   * @param dueAtOf when a task may start, in milliseconds since the epoch
+   */
+  protected takeBack(head: Task, dueAtOf: (task: Task) => number): void {
+    for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
+      this.queueOf(task).live += 1;
+      this.live += 1;
+      this.hold(task);
+    }
+    this.enter(head, dueAtOf);
+  }
+
   private hold(task: Task): void {
+    if (task.isOver) {
+      return; // cancelled while it stood in another engine's line
+    }
     task.status = 'queued';
     if (task.keys?.dedupe !== undefined) {
       this.dedupeKeys.claim(task.keys.dedupe, task, this.clock.now());
@@ -193,27 +243,30 @@ export class MemoryEngine implements Engine {
   }
 
   /** The turn of the first in a line has come; those that are not to run any more end here. */
-  private enter(first: Task | undefined): void {
+  private enter(first: Task | undefined, dueAtOf?: (task: Task) => number): void {
     for (let task = first; task !== undefined; task = next(task)) {
       const isGathered = this.joined.delete(task);
-      if (task.outcome !== undefined) {
+      if (task.isOver) {
         continue; // cancelled while it stood in line
       }
       if (isGathered) {
         return;
       }
+      if (!this.queues.has(task.queue)) {
+        return this.elsewhere(task);
+      }
       const end = this.endOf(task);
       if (end === undefined) {
-        return this.wait(task);
+        return dueAtOf === undefined ? this.wait(task) : this.waitUntil(task, dueAtOf(task));
       }
       this.end(task, end);
     }
   }
 
   /** Why a task whose turn has come will not run. */
-  private endOf(task: Task): End | undefined {
+  protected endOf(task: Task): End | undefined {
     if (this.state !== 'open') {
-      return { kind: 'abandoned' };
+      return this.abandonmentOf(task);
     }
     if (task.chain?.isBroken) {
       return { kind: 'dropped', reason: 'predecessor-failed' };
@@ -228,6 +281,15 @@ export class MemoryEngine implements Engine {
     if (delayMs > 0) {
       task.status = 'delayed';
       this.timers.add(task, this.clock.now() + delayMs);
+    } else {
+      this.enqueue(task);
+    }
+  }
+
+  private waitUntil(task: Task, dueAt: number): void {
+    if (dueAt > this.clock.now()) {
+      task.status = task.attempts > 0 ? 'retrying' : 'delayed';
+      this.timers.add(task, dueAt);
     } else {
       this.enqueue(task);
     }
@@ -254,7 +316,8 @@ export class MemoryEngine implements Engine {
     let last = first;
     for (let task = last.successor; task !== undefined; task = last.successor) {
       const isFree = task.chain === undefined && task.settings.delayMs === 0;
-      const isNext = task.outcome === undefined && this.endOf(task) === undefined;
+      const isHere = this.queues.has(task.queue);
+      const isNext = isHere && !task.isOver && this.endOf(task) === undefined;
       if (!isFree || !isNext || !this.batches.fits(task, last, size)) {
         return;
       }
@@ -266,7 +329,42 @@ export class MemoryEngine implements Engine {
 
   private attempt(task: Task): void {
     setStatus(task, 'running');
-    this.worker.attempt(task, this.conclude);
+    const recorded = this.recordStart(task);
+    if (recorded === undefined) {
+      this.worker.attempt(task, this.conclude);
+    } else {
+      void this.attemptOnceRecorded(task, recorded);
+    }
+  }
+
+  private recordStart(task: Task): Promise<unknown> | void {
+    const { ledger } = this;
+    if (ledger === undefined || task.followers === undefined) {
+      return ledger?.starting(task);
+    }
+    const recorded = membersOf(task).flatMap((member) => ledger.starting(member) ?? []);
+    return recorded.length === 0 ? undefined : Promise.all(recorded);
+  }
+
+  private async attemptOnceRecorded(task: Task, recorded: Promise<unknown>): Promise<void> {
+    this.starting.add(task);
+    let problem: Verdict | undefined;
+    try {
+      await recorded;
+    } catch (error) {
+      // What the disk does not take now, it may take later; until then the task is not lost.
+      problem = { kind: 'retry', delayMs: RECORD_AGAIN_MS, error };
+    }
+    const isCancelled = !this.starting.delete(task);
+    if (isCancelled) {
+      this.conclude(task, { kind: 'cancelled' });
+    } else if (problem !== undefined) {
+      this.conclude(task, problem);
+    } else if (this.state !== 'open') {
+      this.conclude(task, ABANDONED);
+    } else {
+      this.worker.attempt(task, this.conclude);
+    }
   }
 
   private readonly conclude = (task: Task, verdict: Verdict): void => {
@@ -278,15 +376,29 @@ export class MemoryEngine implements Engine {
   };
 
   private record(task: Task, verdict: Verdict): void {
-    if (verdict.kind !== 'retry') {
+    if (verdict.kind === 'abandoned') {
+      this.settle(task, this.abandonmentOf(task));
+    } else if (verdict.kind !== 'retry') {
       this.settle(task, verdict);
     } else if (this.state !== 'open') {
-      this.settle(task, { kind: 'abandoned' });
+      this.recordRetry(task, verdict.delayMs);
+      this.settle(task, this.abandonmentOf(task));
     } else {
       setStatus(task, 'retrying');
-      this.timers.add(task, this.clock.now() + verdict.delayMs);
+      this.timers.add(task, this.recordRetry(task, verdict.delayMs));
       membersOf(task).forEach((member) => this.worker.announce(member, verdict));
     }
+  }
+
+  /** @returns when the next attempt is due */
+  private recordRetry(task: Task, delayMs: number): number {
+    const dueAt = this.clock.now() + delayMs;
+    if (this.ledger !== undefined) {
+      for (const member of membersOf(task)) {
+        void this.ledger.retrying(member, dueAt).catch(ignore);
+      }
+    }
+    return dueAt;
   }
 
   /** Ends a task and those that ran with it, and lets the lines behind them go on. */
@@ -313,9 +425,36 @@ export class MemoryEngine implements Engine {
   private end(task: Task, end: End): void {
     task.followers = undefined;
     task.leader = undefined;
-    if (task.outcome !== undefined) {
+    if (task.isOver) {
       return; // cancelled by a listener of another's end
     }
+    task.isOver = true;
+    task.hasCompleted = end.kind === 'completed';
+    if (this.ledger === undefined) {
+      this.tell(task, end);
+    } else {
+      const isKept = end.kind === 'abandoned' && end.isKept === true;
+      // A record that could not be removed means one more run after the next start: at least once.
+      this.tellOnceRecorded(task, end, isKept ? this.ledger.kept(task) : this.ledger.settled(task));
+    }
+  }
+
+  private tellOnceRecorded(task: Task, end: End, recorded: Promise<void>): void {
+    this.recording += 1;
+    const tell = (): void => {
+      this.recording -= 1;
+      this.tell(task, end);
+      this.idleness.check();
+    };
+    recorded.then(tell, tell);
+  }
+
+  private abandonmentOf({ isCommitted }: Task): Abandoned {
+    return this.ledger !== undefined && isCommitted ? KEPT : ABANDONED;
+  }
+
+  /** Recorded: now it is announced. */
+  private tell(task: Task, end: End): void {
     this.leave(task);
     this.worker.announce(task, end);
     if (task.keys?.dedupe !== undefined) {
@@ -348,7 +487,7 @@ export class MemoryEngine implements Engine {
     for (const member of membersOf(head)) {
       yield member;
       for (let task = member.successor; task !== undefined; task = task.successor) {
-        if (task.outcome !== undefined) {
+        if (task.isOver) {
           continue; // cancelled while it stood in line
         }
         if (this.joined.has(task)) {
@@ -391,15 +530,27 @@ export class MemoryEngine implements Engine {
 }
 
 /** How a task settles. */
-type End = Exclude<Verdict, { kind: 'retry' }> | Dropped;
+export type End = Exclude<Verdict, { kind: 'retry' }> | Dropped;
+
+type Abandoned = Extract<Verdict, { kind: 'abandoned' }>;
+
+const ABANDONED: Abandoned = { kind: 'abandoned' };
+const KEPT: Abandoned = { kind: 'abandoned', isKept: true };
+
+/** How long a task waits whose start could not be recorded, in milliseconds. */
+const RECORD_AGAIN_MS = 1_000;
+
+function ignore(): void {
+  // Reported by the ledger itself.
+}
 
 type Batching = NonNullable<Task['settings']['batch']>;
 
 /** @returns the task behind `task` in its line, whose turn it is now */
 function next(task: Task): Task | undefined {
-  const { successor, chain, outcome } = task;
+  const { successor, chain, hasCompleted } = task;
   task.successor = undefined;
-  if (chain !== undefined && outcome?.status !== 'completed') {
+  if (chain !== undefined && !hasCompleted) {
     chain.isBroken = true;
   }
   return successor;
@@ -413,7 +564,7 @@ function lastInLine(task: Task): Task {
   return last;
 }
 
-/** Takes out those that have, so that asking again and again costs no more than each once. */
+/** Settled and told. Takes out those that have, so that asking again and again costs no more than each once. */
 function haveSettled(tasks: Task[]): boolean {
   while (tasks.at(-1)?.outcome !== undefined) {
     tasks.pop();

@@ -5,6 +5,7 @@
  * @module threads
  */
 
+export { MissingPeerError } from '../../errors/missing-peer.error.js';
 export {
   BackgroundTasksThreadsModule,
   type BackgroundTasksThreadsAsyncOptions,
@@ -13,7 +14,6 @@ export { threadFunction, type ThreadFunction } from './thread-function.js';
 export type { BackgroundTasksThreadsOptions } from './thread-options.js';
 export {
   DuplicateThreadsModuleError,
-  MissingPeerError,
   NoThreadPoolError,
   ThreadArgumentError,
   ThreadExitedError,

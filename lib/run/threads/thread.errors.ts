@@ -1,20 +1,6 @@
 import { BackgroundTasksError } from '../../errors/background-tasks.error.js';
 import { TemporaryError } from '../../errors/temporary.error.js';
 
-/** The package that this subpath is built on is not installed. */
-export class MissingPeerError extends BackgroundTasksError {
-  readonly code = 'BGT_MISSING_PEER';
-
-  constructor(
-    /** The package that is missing. */
-    readonly peer: string,
-    subpath: string,
-    options?: ErrorOptions,
-  ) {
-    super(`${subpath} needs the package "${peer}". Install it: npm install ${peer}`, options);
-  }
-}
-
 /** What was to run in a thread cannot be found there: a wrong URL, a file or an export that is not there. */
 export class ThreadFunctionError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_FUNCTION';

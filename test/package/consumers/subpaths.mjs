@@ -15,25 +15,37 @@ const { Module } = await import('@nestjs/common');
 
 const lines = [];
 for (const options of [{ prometheus: true }, { openTelemetry: true }]) {
-  class AppModule {
-    options = options;
-  }
-  Module({
-    imports: [BackgroundTasksModule.forRoot(), BackgroundTasksMetricsModule.forRoot(options)],
-  })(AppModule);
-  lines.push(
-    await messageOf(() =>
-      NestFactory.createApplicationContext(AppModule, { logger: false, abortOnError: false }),
-    ),
-  );
+  await start(BackgroundTasksModule.forRoot(), BackgroundTasksMetricsModule.forRoot(options));
+}
+const { journal } = await import('nestjs-background-tasks/journal');
+const { bullmq } = await import('nestjs-background-tasks/bullmq');
+for (const engine of [
+  journal({ path: './never-made' }),
+  bullmq({ connection: 'redis://127.0.0.1:1' }),
+  bullmq({ connection: 'postgres://127.0.0.1:1/tasks' }),
+]) {
+  await start(BackgroundTasksModule.forRoot({ engine }));
 }
 lines.push(await messageOf(() => import('nestjs-background-tasks/board')));
 assert.deepEqual(lines, [
   'nestjs-background-tasks/metrics needs prom-client: npm install prom-client',
   'nestjs-background-tasks/metrics needs @opentelemetry/api: npm install @opentelemetry/api',
+  'nestjs-background-tasks/journal needs lmdb: npm install lmdb',
+  'nestjs-background-tasks/bullmq needs bullmq: npm install bullmq',
+  'nestjs-background-tasks/bullmq needs bullmq: npm install bullmq',
   'nestjs-background-tasks/board needs @bull-board/api: npm install @bull-board/api',
 ]);
 console.log(`subpaths without their peers: ${lines.length} clear lines`);
+
+/** Notes what an application with these modules says instead of starting. */
+async function start(...modules) {
+  class AppModule {
+    modules = modules;
+  }
+  Module({ imports: modules })(AppModule);
+  const options = { logger: false, abortOnError: false };
+  lines.push(await messageOf(() => NestFactory.createApplicationContext(AppModule, options)));
+}
 
 async function messageOf(work) {
   try {

@@ -1,5 +1,7 @@
 import type { DynamicModule } from '@nestjs/common';
 import { BackgroundTasksModule, type TaskHandle, type TaskRunner } from 'nestjs-background-tasks';
+import { bullmq, type BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import { journal, type JournalOptions } from 'nestjs-background-tasks/journal';
 import {
   BackgroundTasksThreadsModule,
   threadFunction,
@@ -39,3 +41,19 @@ export function thumbnail(runner: TaskRunner): Promise<number> {
   const bytes: Uint8Array = transfer(new Uint8Array(8));
   return resizeInThread('a.png', bytes.byteLength);
 }
+
+const kept: JournalOptions = { path: './var/tasks', commitTimeout: '1s' };
+const shared: BullMQOptions = { connection: { host: '127.0.0.1', port: 6379 }, role: 'both' };
+
+export const durable: DynamicModule = BackgroundTasksModule.forRoot({
+  engine: journal(kept),
+  queues: {
+    mails: { engine: bullmq(shared) },
+    // @ts-expect-error a store is chosen by a function, not by name
+    reports: { engine: 'journal' },
+  },
+});
+// @ts-expect-error it has to be told where its folder is
+journal({});
+// @ts-expect-error there is no such role
+bullmq({ connection: 'redis://127.0.0.1:6379', role: 'consumer' });

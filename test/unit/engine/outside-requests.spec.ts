@@ -4,6 +4,7 @@ import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { RecordingLogger } from '../support/recording-logger.js';
 import { bareTask } from '../support/tasks.js';
 
 const requests = new AsyncLocalStorage<string>();
@@ -13,9 +14,9 @@ function createEngine() {
   /** Which tasks were attempted, and on behalf of which request. */
   const attempted: string[] = [];
   const { queues } = new ResolvedOptions({ queues: { default: { concurrency: 1 } } });
-  const engine = new MemoryEngine(
-    queues.values(),
-    {
+  const engine = new MemoryEngine({
+    queues: [...queues.values()],
+    worker: {
       attempt(task, conclude) {
         attempted.push(`${task.name} of ${requests.getStore() ?? 'nobody'}`);
         task.attempt = {
@@ -25,10 +26,14 @@ function createEngine() {
         };
       },
       announce: (task) => task.settle({ status: 'cancelled', attempts: 1 }),
+      leave: () => undefined,
+      fallBack: () => undefined,
     },
     clock,
-  );
-  engine.start();
+    logger: new RecordingLogger(),
+    elsewhere: () => undefined,
+  });
+  void engine.start({ restore: () => [], line: () => [] });
   return {
     clock,
     engine,

@@ -153,7 +153,7 @@ describe('stop()', () => {
   it('refuses what is added once the engine has closed', async () => {
     const { clock, engine, runner } = createKit();
     await engine.stop(0);
-    engine.close();
+    await engine.close();
     const body = jest.fn();
     const add = () => runner.addTask({ name: 'too late' }, body);
     expect(add).toThrow(

@@ -11,20 +11,25 @@ const MAKERS: Record<string, (type: ErrorClass) => Error> = {
   DuplicateModuleError: (type) => new type(2),
   DuplicateTaskNameError: (type) => new type('run', 'A.run', 'B.run'),
   InvalidOptionError: (type) => new type('delay', 'expected a duration.'),
+  JournalError: (type) => new type('/var/tasks', 'is in use by another process.'),
   MissingPeerError: (type) => new type('journal', ['lmdb']),
   NoRequestError: (type) => new type(),
   NotAFunctionError: (type) => new type('undefined'),
+  NotStorableError: (type) => new type('run', 'mails', 'args[0] is a Date.'),
   QueueFullError: (type) => new type('mails', 5),
   RetryLaterError: (type) => new type('5s'),
   ShutDownError: (type) => new type('run'),
+  StoreUnavailableError: (type) => new type('Redis at localhost:6379'),
   TaskAbandonedError: (type) => new type('run'),
   TaskCancelledError: (type) => new type('run'),
+  TaskCrashedError: (type) => new type('run', 3),
   TaskTimeoutError: (type) => new type('run', 5),
   UnguardedBoardError: (type) => new type('/tasks'),
   UnknownOptionError: (type) => new type('retry.atempts', ['attempts'], 'attempts'),
   UnknownQueueError: (type) => new type('mials', ['mails'], 'mails'),
   UnknownTaskError: (type) => new type('A.run'),
   UnrecoverableError: (type) => new type(),
+  UnsupportedOptionError: (type) => new type('Task "run"', 'batch', 'mails', 'BullMQ on Redis'),
 };
 
 /** Codes are for programs to switch on: none of them ever changes. */
@@ -34,20 +39,25 @@ const CODES: Record<string, string> = {
   DuplicateModuleError: 'BGT_DUPLICATE_MODULE',
   DuplicateTaskNameError: 'BGT_DUPLICATE_TASK_NAME',
   InvalidOptionError: 'BGT_INVALID_OPTION',
+  JournalError: 'BGT_JOURNAL',
   MissingPeerError: 'BGT_MISSING_PEER',
   NoRequestError: 'BGT_NO_REQUEST',
   NotAFunctionError: 'BGT_NOT_A_FUNCTION',
+  NotStorableError: 'BGT_NOT_STORABLE',
   QueueFullError: 'BGT_QUEUE_FULL',
   RetryLaterError: 'BGT_RETRY_LATER',
   ShutDownError: 'BGT_SHUT_DOWN',
+  StoreUnavailableError: 'BGT_STORE_UNAVAILABLE',
   TaskAbandonedError: 'BGT_ABANDONED',
   TaskCancelledError: 'BGT_CANCELLED',
+  TaskCrashedError: 'BGT_TASK_CRASHED',
   TaskTimeoutError: 'BGT_TIMEOUT',
   UnguardedBoardError: 'BGT_UNGUARDED_BOARD',
   UnknownOptionError: 'BGT_UNKNOWN_OPTION',
   UnknownQueueError: 'BGT_UNKNOWN_QUEUE',
   UnknownTaskError: 'BGT_UNKNOWN_TASK',
   UnrecoverableError: 'BGT_UNRECOVERABLE',
+  UnsupportedOptionError: 'BGT_UNSUPPORTED_OPTION',
 };
 
 const isError = (value: unknown): boolean =>
@@ -82,6 +92,12 @@ describe('the public errors', () => {
       name: 'NoSuchUserError',
       code: 'BGT_UNRECOVERABLE',
     });
+  });
+
+  it('name a missing peer in one line, without the place where it was missed', () => {
+    expect(make('MissingPeerError').stack).toBe(
+      'MissingPeerError: journal needs lmdb: npm install lmdb',
+    );
   });
 
   it('say what to do', () => {

@@ -1,6 +1,6 @@
 import { BackgroundTasks } from '../../../lib/collect/background-tasks.js';
 import { TaskIntake } from '../../../lib/collect/task-intake.js';
-import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
+import { createEngine } from '../../../lib/create-engine.js';
 import type { TaskEvent } from '../../../lib/observe/task-event.js';
 import { TaskEvents } from '../../../lib/observe/task-events.js';
 import { Observer } from '../../../lib/observe/observer.js';
@@ -41,7 +41,7 @@ export function createKit(
   const stats = new TaskStats();
   const observer = new Observer(stats, records, events, log);
   const worker = new TaskWorker(clock, random, observer);
-  const engine = new MemoryEngine(resolved.queues.values(), worker, clock);
+  const engine = createEngine([...resolved.queues.values()], worker, clock, logger);
   const registry = new TaskRegistry();
   const intake = new TaskIntake(resolved, registry, engine, observer, clock);
   const release = new Release(intake, engine, observer, resolved.request, clock);
@@ -58,7 +58,7 @@ export function createKit(
     release,
   );
   if (isStarted) {
-    engine.start();
+    void engine.start(release);
   }
 
   return {

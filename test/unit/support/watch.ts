@@ -171,6 +171,7 @@ export class Watch {
       case 'added':
       case 'queued':
       case 'progress':
+      case 'fell-back':
         break;
       case 'started':
         this.started(life, event.attempt, at);

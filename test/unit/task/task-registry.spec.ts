@@ -17,6 +17,7 @@ function definition(given: Partial<TaskDefinition> = {}): TaskDefinition {
     type: Mailer,
     member: 'Mailer.send',
     method: send,
+    declared: undefined,
     settings: new ResolvedOptions({}).forTask(undefined, undefined),
     resolveTarget: () => Promise.resolve(new Mailer()),
     ...given,

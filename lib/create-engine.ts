@@ -1,0 +1,34 @@
+import type { LoggerService } from '@nestjs/common';
+import { EngineRouter } from './engine/engine-router.js';
+import type { Engine, EngineFactory, EngineSetting, Worker } from './engine/engine.js';
+import { MemoryEngine } from './engine/memory/memory.engine.js';
+import type { QueueSettings } from './options/module-options.js';
+import type { Clock } from './task/clock.js';
+
+const memory: EngineFactory = {
+  engine: 'memory',
+  create: (setting) => new MemoryEngine(setting),
+};
+
+/** One engine for all queues that name the same, and a router before them where there are several. */
+export function createEngine(
+  queues: readonly QueueSettings[],
+  worker: Worker,
+  clock: Clock,
+  logger: LoggerService,
+): Engine {
+  const factories = new Map<EngineFactory, QueueSettings[]>();
+  for (const queue of queues) {
+    const factory = queue.engine ?? memory;
+    factories.set(factory, [...(factories.get(factory) ?? []), queue]);
+  }
+  const byQueue = new Map<string, Engine>();
+  const router = new EngineRouter(byQueue);
+  const elsewhere: EngineSetting['elsewhere'] = (task) => void router.release(task);
+  for (const [factory, own] of factories) {
+    const engine = factory.create({ queues: own, worker, clock, logger, elsewhere });
+    own.forEach(({ name }) => byQueue.set(name, engine));
+  }
+  const [only, ...others] = new Set(byQueue.values());
+  return only !== undefined && others.length === 0 ? only : router;
+}

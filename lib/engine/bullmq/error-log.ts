@@ -1,0 +1,45 @@
+import type { LoggerService } from '@nestjs/common';
+
+/** How long the same trouble of a store is not mentioned again, in milliseconds. */
+const QUIET_MS = 10_000;
+
+/**
+ * What a store's connections complain about. Every one of them does while the store is down, several
+ * times a second: it is said once, and again when it goes on.
+ */
+export class ErrorLog {
+  private readonly saidAt = new Map<string, number>();
+  private isDown = false;
+
+  constructor(
+    private readonly label: string,
+    private readonly logger: LoggerService,
+  ) {}
+
+  readonly report = (error: unknown): void => {
+    const text = describeError(error);
+    const now = Date.now();
+    this.isDown = true;
+    if (now - (this.saidAt.get(text) ?? 0) >= QUIET_MS) {
+      this.saidAt.clear();
+      this.saidAt.set(text, now);
+      this.logger.error(`${this.label}: ${text}`);
+    }
+  };
+
+  readonly recovered = (): void => {
+    if (this.isDown) {
+      this.isDown = false;
+      this.saidAt.clear();
+      this.logger.log(`${this.label}: connected`);
+    }
+  };
+}
+
+/** The message of an error with several causes (one for each address of a host) is empty. */
+function describeError(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') {
+    return error.errors.map(describeError).join('; ');
+  }
+  return error instanceof Error ? error.message : String(error);
+}

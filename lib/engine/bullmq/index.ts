@@ -1,0 +1,13 @@
+/**
+ * `import { … } from 'nestjs-background-tasks/bullmq'`: tasks that several processes share, on Redis or
+ * PostgreSQL. Needs `bullmq`, and `ioredis` or `pg`. See docs/durable.md.
+ *
+ * @module bullmq
+ */
+
+export {
+  bullmq,
+  type BullMQConnection,
+  type BullMQOptions,
+  type PostgresOptions,
+} from './bullmq.js';

@@ -1,0 +1,43 @@
+import type { Job, KeepJobs, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
+import type { EngineSupport } from '../engine.js';
+import type { JobData, StoredEnd } from './stored-job.js';
+
+export type JobQueue = Queue<JobData, StoredEnd>;
+export type JobWorker = Worker<JobData, StoredEnd>;
+
+/** Runs one job; what it throws decides between a retry, a failure and going back to wait. */
+export type Process = (
+  job: Job<JobData, StoredEnd>,
+  token: string | undefined,
+) => Promise<StoredEnd>;
+
+/** What a worker is told of besides the connection. */
+export type WorkerLimits = Omit<WorkerOptions, 'connection' | 'prefix' | 'autorun'>;
+
+/** The connections to one store, and BullMQ's classes on them. */
+export interface JobStore {
+  /** For messages. */
+  readonly label: string;
+  readonly support: EngineSupport;
+  /** Loads the peers and begins to connect; does not wait for it. @throws MissingPeerError */
+  open(queues: readonly string[]): Promise<void>;
+  /** Resolves when commands can be sent. */
+  ready(): Promise<void>;
+  /** For short commands: they fail where the store does not answer. */
+  queue(name: string): JobQueue;
+  queues(): Iterable<JobQueue>;
+  /** Not running yet. Its commands wait for the store to come back. */
+  worker(name: string, process: Process, limits: WorkerLimits): JobWorker;
+  events(name: string): QueueEvents;
+  /**
+   * @param onCancel is told the id of each task that any process cancels while it runs
+   * @param onGap is called when that begins, and whenever some may have been missed
+   */
+  listen(onCancel: (id: string) => void, onGap: () => void): void;
+  tellCancel(id: string): Promise<void>;
+  /** Keeps a dedupe key after its job has ended. */
+  holdKey(queue: string, dedupeId: string, jobId: string, forMs: number): Promise<void>;
+  /** How settled jobs are let go of as others settle; `undefined` where {@link clean} has to be called. */
+  retention(keep: number): KeepJobs | undefined;
+  close(): Promise<void>;
+}

@@ -1,0 +1,216 @@
+import type { LoggerService } from '@nestjs/common';
+import type { PostgresConnection, QueueEvents } from 'bullmq';
+import type { EngineSupport } from '../engine.js';
+import type { StoreAddress } from './bullmq-options.js';
+import { ErrorLog } from './error-log.js';
+import type { JobQueue, JobStore, JobWorker, Process, WorkerLimits } from './job-store.js';
+import { missing } from './missing-peer.js';
+
+type BullMQ = typeof import('bullmq');
+type PostgresAddress = Extract<StoreAddress, { kind: 'postgres' }>;
+
+/** The part of a client of `pg` that is needed here. */
+interface PgClient {
+  connect(): Promise<unknown>;
+  query(text: string, values?: readonly unknown[]): Promise<unknown>;
+  end(): Promise<void>;
+  on(event: 'error' | 'end', listener: (error?: unknown) => void): void;
+  on(event: 'notification', listener: (message: { payload?: string }) => void): void;
+}
+
+type PgClientClass = new (options: Record<string, unknown>) => PgClient;
+
+const RECONNECT_MS = 500;
+/** Connections for short commands, shared by all queues; each worker has as many of its own. */
+const POOL_SIZE = 4;
+
+/** BullMQ on PostgreSQL. Its schema is made, or brought up to date, when the store is first reached. */
+export class PostgresStore implements JobStore {
+  readonly support: EngineSupport = {
+    engine: 'BullMQ on PostgreSQL',
+    batch: false,
+    concurrencyKey: false,
+    dedupeWindow: false,
+  };
+  readonly label = 'PostgreSQL';
+  private readonly errors: ErrorLog;
+  private readonly made = new Map<string, JobQueue>();
+  private bull: BullMQ | undefined;
+  private client: PgClientClass | undefined;
+  private connection: PostgresConnection | undefined;
+  private listener: PgClient | undefined;
+  private connected: Promise<void> = Promise.reject(new Error('The store is not open.'));
+  private timer: NodeJS.Timeout | undefined;
+  private isClosed = false;
+
+  constructor(
+    private readonly address: PostgresAddress,
+    private readonly schema: string,
+    private readonly commandTimeoutMs: number,
+    logger: LoggerService,
+  ) {
+    this.errors = new ErrorLog(this.label, logger);
+    this.connected.catch(() => undefined);
+  }
+
+  async open(queues: readonly string[]): Promise<void> {
+    this.bull = await import('bullmq').catch(missing('bullmq'));
+    // Its types are a package of their own, which is not to be one more peer.
+    const name: string = 'pg';
+    const pg = (await import(name).catch(missing('pg'))) as { default: { Client: PgClientClass } };
+    this.client = pg.default.Client;
+    this.connected = this.prepare(queues);
+    this.connected.catch(() => undefined);
+  }
+
+  ready(): Promise<void> {
+    return this.connected;
+  }
+
+  queue(name: string): JobQueue {
+    const queue = this.made.get(name);
+    if (queue === undefined) {
+      throw new Error(`The store has no queue "${name}", or could not be reached yet.`);
+    }
+    return queue;
+  }
+
+  queues(): Iterable<JobQueue> {
+    return this.made.values();
+  }
+
+  worker(name: string, process: Process, limits: WorkerLimits): JobWorker {
+    const { Worker, createPostgresBackend } = this.opened;
+    const options = { ...limits, connection: this.config(), autorun: false };
+    const worker = new Worker(name, process, options, createPostgresBackend as never);
+    worker.on('error', this.errors.report);
+    // Closed by force it would wait on, and keep the process, until its next delayed job is due.
+    worker.on('closing', () => void worker.backend.disconnectBlocking(false));
+    return worker;
+  }
+
+  events(name: string): QueueEvents {
+    const { QueueEvents: Events, createPostgresBackend } = this.opened;
+    const options = { connection: { ...this.config(), max: 1 } };
+    const events = new Events(name, options, createPostgresBackend as never);
+    events.on('error', this.errors.report);
+    return events;
+  }
+
+  listen(onCancel: (id: string) => void, onGap: () => void): void {
+    void this.listenOnce(onCancel, onGap).catch((error: unknown) => {
+      this.errors.report(error);
+      this.later(() => this.listen(onCancel, onGap));
+    });
+  }
+
+  async tellCancel(id: string): Promise<void> {
+    await this.connection?.pool.query('SELECT pg_notify($1, $2)', [this.channel, id]);
+  }
+
+  async holdKey(): Promise<void> {
+    // Refused when the task was added: see `support`.
+  }
+
+  /** BullMQ's own counting deadlocks here, and runs finished jobs again: they are cleaned up instead. */
+  retention(): undefined {
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    clearTimeout(this.timer);
+    await Promise.allSettled([
+      ...[...this.made.values()].map((queue) => queue.close()),
+      this.listener?.end(),
+    ]);
+    await this.connection?.close();
+  }
+
+  /** BullMQ's classes stay dead where the server is not there when they are made: it is waited for. */
+  private async prepare(queues: readonly string[]): Promise<void> {
+    const { Queue, PostgresConnection: Connection, PostgresQueueBackend } = this.opened;
+    while (!this.isClosed && !(await this.migrate())) {
+      await new Promise<void>((done) => this.later(done));
+    }
+    if (this.isClosed) {
+      throw new Error('The store is closed.');
+    }
+    const connection = new Connection(this.config());
+    connection.on('error', this.errors.report);
+    await connection.waitUntilReady();
+    this.connection = connection;
+    const factory = (name: string, options: object): InstanceType<typeof PostgresQueueBackend> =>
+      new PostgresQueueBackend(connection, name, options as never, false);
+    for (const name of queues) {
+      const options = { connection: this.config() };
+      const queue = new Queue(name, options, factory as never) as unknown as JobQueue;
+      queue.on('error', this.errors.report);
+      this.made.set(name, queue);
+    }
+    this.errors.recovered();
+  }
+
+  /** @returns whether the server could be reached, and has the schema now */
+  private async migrate(): Promise<boolean> {
+    const client = this.connect();
+    try {
+      await client.connect();
+      await this.opened.runMigrations(client as never, this.schema);
+      return true;
+    } catch (error) {
+      this.errors.report(error);
+      return false;
+    } finally {
+      // Not waited for: one that never was connected does not end.
+      client.end().catch(() => undefined);
+    }
+  }
+
+  private async listenOnce(onCancel: (id: string) => void, onGap: () => void): Promise<void> {
+    const client = this.connect();
+    this.listener = client;
+    client.on('notification', ({ payload }) => onCancel(payload ?? ''));
+    await client.connect();
+    await client.query(`LISTEN "${this.channel}"`);
+    onGap();
+    client.on('end', () => this.later(() => this.listen(onCancel, onGap)));
+  }
+
+  private connect(): PgClient {
+    const { client: Client } = this;
+    if (Client === undefined) {
+      throw new Error('The store is not open.');
+    }
+    const client = new Client({ ...this.address.options, connectionTimeoutMillis: 1_000 });
+    client.on('error', this.errors.report);
+    return client;
+  }
+
+  private config(): Record<string, unknown> {
+    return {
+      connectionTimeoutMillis: this.commandTimeoutMs,
+      query_timeout: this.commandTimeoutMs,
+      max: POOL_SIZE,
+      ...this.address.options,
+      schema: this.schema,
+    };
+  }
+
+  private later(callback: () => void): void {
+    if (!this.isClosed) {
+      this.timer = setTimeout(callback, RECONNECT_MS);
+    }
+  }
+
+  private get channel(): string {
+    return `${this.schema}:cancel`;
+  }
+
+  private get opened(): BullMQ {
+    if (this.bull === undefined) {
+      throw new Error('The store is not open.');
+    }
+    return this.bull;
+  }
+}

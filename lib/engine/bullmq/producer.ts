@@ -1,0 +1,214 @@
+import { randomUUID } from 'node:crypto';
+import type { LoggerService } from '@nestjs/common';
+import type { Job } from 'bullmq';
+import { StoreUnavailableError } from '../../errors/storage.errors.js';
+import type { Clock } from '../../task/clock.js';
+import type { Task } from '../../task/task.js';
+import type { BullMQSettings } from './bullmq-options.js';
+import { Deadline } from './deadline.js';
+import type { JobQueue, JobStore } from './job-store.js';
+import { jobsOf, linkOf, type JobLink, type NewJob } from './stored-job.js';
+
+/** How long a task in a line waits to be told before it looks for itself, in milliseconds. */
+const LINE_HOLD_MS = 3_600_000;
+/** How often what could not be done is tried again, and for how long. */
+const AGAIN_MS = 1_000;
+const GIVE_UP_MS = 300_000;
+
+/** Puts tasks into the store, holds them until they are released, and takes back what is not to run. */
+export class Producer {
+  /** The process, as its jobs name it. */
+  readonly id = randomUUID();
+  private readonly held = new Map<string, { readonly task: Task; prolongAt: number }>();
+  private callOffProlong: (() => void) | undefined;
+  private readonly unwanted = new Map<string, { readonly link: JobLink; readonly until: number }>();
+  private callOffRetract: (() => void) | undefined;
+  private readonly late = new Map<string, () => Promise<void>>();
+  private callOffLate: (() => void) | undefined;
+  private isClosed = false;
+
+  constructor(
+    private readonly store: JobStore,
+    private readonly settings: BullMQSettings,
+    private readonly clock: Clock,
+    private readonly logger: LoggerService,
+  ) {}
+
+  get isHolding(): boolean {
+    return this.held.size > 0;
+  }
+
+  /**
+   * All of them in one transaction, whatever queues they are for.
+   *
+   * @returns those that the store knew already, by their dedupe key
+   * @throws StoreUnavailableError within the commit timeout
+   */
+  async add(
+    lines: readonly (readonly Task[])[],
+    isHeld: boolean,
+    after: Task | undefined,
+  ): Promise<Task[]> {
+    const heldMs = isHeld ? this.settings.holdMs : undefined;
+    const jobs = jobsOf(lines, this.id, heldMs, LINE_HOLD_MS, after);
+    const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
+    let isSent = false;
+    try {
+      await deadline.within(this.store.ready());
+      isSent = true;
+      const ids = await deadline.within(this.insert(jobs));
+      if (heldMs !== undefined) {
+        lines.forEach(([head]) => head && this.hold(head, heldMs));
+      }
+      return jobs.flatMap(({ task }, index) => (ids[index] === task.id ? [] : [task]));
+    } catch (cause) {
+      if (isSent) {
+        // It may have landed all the same, and must not run: the client is told that it failed.
+        jobs.forEach(({ task }) => this.retract(linkOf(task)));
+      }
+      throw new StoreUnavailableError(this.store.label, { cause });
+    } finally {
+      deadline.met();
+    }
+  }
+
+  /** The head of a stored line may start. */
+  release(task: Task): void {
+    if (this.held.delete(task.id)) {
+      void this.start(linkOf(task), task.settings.delayMs);
+    }
+  }
+
+  /** A stored task that waits for its release may start, `delayMs` from now. */
+  async start(link: JobLink, delayMs: number): Promise<void> {
+    const queue = this.store.queue(link.queue);
+    try {
+      await (delayMs > 0
+        ? queue.backend.changeDelay(link.id, delayMs)
+        : queue.backend.promote(link.id));
+    } catch (error) {
+      // Else it has started already, or was cancelled.
+      if (!isAnswer(error)) {
+        this.startLater(link, delayMs);
+      }
+    }
+  }
+
+  /** It would start at the end of its hold, at the latest; sooner is as soon as the store is back. */
+  private startLater(link: JobLink, delayMs: number): void {
+    this.late.set(link.id, () => this.start(link, delayMs));
+    this.callOffLate ??= this.clock.after(AGAIN_MS, () => {
+      const late = [...this.late.values()];
+      this.late.clear();
+      this.callOffLate = undefined;
+      if (!this.isClosed) {
+        late.forEach((start) => void start());
+      }
+    });
+  }
+
+  /** Removes a job, now or as soon as the store can be reached again. */
+  retract(link: JobLink): void {
+    this.held.delete(link.id);
+    this.unwanted.set(link.id, { link, until: this.clock.now() + GIVE_UP_MS });
+    this.callOffRetract ??= this.clock.after(AGAIN_MS, () => void this.retractAll());
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.callOffProlong?.();
+    this.callOffRetract?.();
+    this.callOffLate?.();
+  }
+
+  private async insert(jobs: readonly NewJob[]): Promise<string[]> {
+    const entries = jobs.map(({ task, data, options }) => {
+      const queue = this.store.queue(task.queue);
+      const name = task.definition?.name ?? task.name;
+      return jobOf(queue, name, data, options).toFlowEntry();
+    });
+    const [first, ...others] = entries;
+    if (first === undefined) {
+      return [];
+    }
+    const { backend } = this.store.queue(first.queueName);
+    if (others.length === 0) {
+      // One command is a transaction of its own, and costs less than to open one.
+      return [await backend.addJob(first.jobData, first.jobId, first.parentKeyOpts)];
+    }
+    const results = await backend.addFlow(entries);
+    return results.map(([error, id]) => {
+      if (error !== null) {
+        throw error;
+      }
+      return String(id);
+    });
+  }
+
+  private hold(task: Task, holdMs: number): void {
+    this.held.set(task.id, { task, prolongAt: this.clock.now() + holdMs / 2 });
+    this.callOffProlong ??= this.clock.after(holdMs / 4, () => this.prolong(holdMs));
+  }
+
+  /** Responses may take longer than the hold: a stream, a slow client. */
+  private prolong(holdMs: number): void {
+    this.callOffProlong = undefined;
+    const now = this.clock.now();
+    for (const [id, holder] of this.held) {
+      const { task, prolongAt } = holder;
+      if (prolongAt <= now) {
+        holder.prolongAt = now + holdMs / 2;
+        void this.start({ queue: task.queue, id }, holdMs + task.settings.delayMs);
+      }
+    }
+    if (this.held.size > 0 && !this.isClosed) {
+      this.callOffProlong = this.clock.after(holdMs / 4, () => this.prolong(holdMs));
+    }
+  }
+
+  private async retractAll(): Promise<void> {
+    for (const [id, { link, until }] of this.unwanted) {
+      try {
+        const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
+        await deadline.within(this.store.ready());
+        await this.store.queue(link.queue).remove(id);
+        deadline.met();
+        this.unwanted.delete(id);
+      } catch {
+        if (until < this.clock.now()) {
+          this.unwanted.delete(id);
+          this.logger.warn(`${this.store.label}: task ${id} may run although its request failed`);
+        }
+        break; // in the order in which they came, once the store is back
+      }
+    }
+    this.callOffRetract =
+      this.unwanted.size > 0 && !this.isClosed
+        ? this.clock.after(AGAIN_MS, () => void this.retractAll())
+        : undefined;
+  }
+}
+
+/** Whether it was the store that refused, by a code of BullMQ's: not the way to it. */
+export function isAnswer(error: unknown): boolean {
+  return typeof (error as { code?: unknown } | null)?.code === 'number';
+}
+
+type JobClass = new (
+  queue: JobQueue,
+  name: string,
+  data: NewJob['data'],
+  options: NewJob['options'],
+  id: string | undefined,
+) => Job;
+
+/** BullMQ makes jobs while it adds them, one queue at a time: ours go into one transaction. */
+function jobOf(
+  queue: JobQueue,
+  name: string,
+  data: NewJob['data'],
+  options: NewJob['options'],
+): Job {
+  const { Job: Class } = queue as unknown as { readonly Job: JobClass };
+  return new Class(queue, name, data, options, options.jobId);
+}

@@ -1,0 +1,195 @@
+import type { LoggerService } from '@nestjs/common';
+import type { KeepJobs, QueueEvents } from 'bullmq';
+import type { Redis, RedisOptions } from 'ioredis';
+import type { EngineSupport } from '../engine.js';
+import type { StoreAddress } from './bullmq-options.js';
+import type { JobQueue, JobStore, JobWorker, Process, WorkerLimits } from './job-store.js';
+import { ErrorLog } from './error-log.js';
+import { missing } from './missing-peer.js';
+
+type BullMQ = typeof import('bullmq');
+type RedisAddress = Extract<StoreAddress, { kind: 'redis' }>;
+
+/** Waits between attempts to connect grow to no more than this. */
+const LONGEST_RECONNECT_MS = 1_000;
+
+/** BullMQ on Redis or Valkey. */
+export class RedisStore implements JobStore {
+  readonly support: EngineSupport = {
+    engine: 'BullMQ on Redis',
+    batch: false,
+    concurrencyKey: false,
+    dedupeWindow: true,
+  };
+  readonly label: string;
+  private readonly errors: ErrorLog;
+  private readonly made = new Map<string, JobQueue>();
+  /** Once is enough: afterwards only the connection comes and goes. */
+  private areQueuesReady = false;
+  private bull: BullMQ | undefined;
+  private redis: typeof Redis | undefined;
+  private client: Redis | undefined;
+  private readonly connections: Redis[] = [];
+  /** One for all who wait: through a long outage they may be many. */
+  private connected: Promise<void> | undefined;
+  private isClosed = false;
+
+  constructor(
+    private readonly address: RedisAddress,
+    private readonly prefix: string,
+    private readonly commandTimeoutMs: number,
+    logger: LoggerService,
+  ) {
+    const { url, options } = address;
+    const place =
+      url === undefined ? `${options.host ?? '127.0.0.1'}:${options.port ?? 6379}` : placeOf(url);
+    this.label = `Redis at ${place}`;
+    this.errors = new ErrorLog(this.label, logger);
+  }
+
+  async open(queues: readonly string[]): Promise<void> {
+    this.bull = await import('bullmq').catch(missing('bullmq'));
+    this.redis = (await import('ioredis').catch(missing('ioredis'))).Redis;
+    this.client = this.connect({
+      // A request must not wait for a store that is down: its commands fail, and are not kept.
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 1,
+      commandTimeout: this.commandTimeoutMs,
+    });
+    for (const name of queues) {
+      const connection = this.client;
+      const queue: JobQueue = new this.bull.Queue(name, { connection, prefix: this.prefix });
+      queue.on('error', this.errors.report);
+      this.made.set(name, queue);
+    }
+  }
+
+  async ready(): Promise<void> {
+    const { client } = this;
+    if (client !== undefined && client.status !== 'ready') {
+      await (this.connected ??= this.whenConnected(client));
+    }
+    if (!this.areQueuesReady) {
+      await Promise.all([...this.made.values()].map((queue) => queue.waitUntilReady()));
+      this.areQueuesReady = true;
+    }
+  }
+
+  queue(name: string): JobQueue {
+    const queue = this.made.get(name);
+    if (queue === undefined) {
+      throw new Error(`The store has no queue "${name}", or is not open.`);
+    }
+    return queue;
+  }
+
+  queues(): Iterable<JobQueue> {
+    return this.made.values();
+  }
+
+  worker(name: string, process: Process, limits: WorkerLimits): JobWorker {
+    const { Worker } = this.opened;
+    const connection = this.connect({ maxRetriesPerRequest: null });
+    const worker: JobWorker = new Worker(name, process, {
+      ...limits,
+      connection,
+      prefix: this.prefix,
+      autorun: false,
+    });
+    worker.on('error', this.errors.report);
+    return worker;
+  }
+
+  events(name: string): QueueEvents {
+    const { QueueEvents: Events } = this.opened;
+    const connection = this.connect({ maxRetriesPerRequest: null });
+    const events = new Events(name, { connection, prefix: this.prefix });
+    events.on('error', this.errors.report);
+    return events;
+  }
+
+  listen(onCancel: (id: string) => void, onGap: () => void): void {
+    const subscriber = this.connect({ maxRetriesPerRequest: null, autoResubscribe: false });
+    subscriber.on('message', (_channel, id: string) => onCancel(id));
+    subscriber.on('ready', () => {
+      subscriber.subscribe(this.channel).then(onGap, this.errors.report);
+    });
+  }
+
+  async tellCancel(id: string): Promise<void> {
+    await this.client?.publish(this.channel, id);
+  }
+
+  async holdKey(queue: string, dedupeId: string, jobId: string, forMs: number): Promise<void> {
+    const key = this.queue(queue).toKey(`de:${dedupeId}`);
+    await this.client?.set(key, jobId, 'PX', Math.ceil(forMs), 'NX');
+  }
+
+  retention(count: number): KeepJobs {
+    return { count };
+  }
+
+  async close(): Promise<void> {
+    // What is still waiting to be sent goes with the connections; a store that is down is not waited for.
+    this.isClosed = true;
+    this.connections.forEach((connection) => connection.disconnect());
+    await Promise.allSettled([...this.made.values()].map((queue) => queue.close()));
+  }
+
+  private whenConnected(client: Redis): Promise<void> {
+    return new Promise((resolve) => {
+      client.once('ready', () => {
+        this.connected = undefined;
+        resolve();
+      });
+    });
+  }
+
+  private connect(options: RedisOptions): Redis {
+    if (this.redis === undefined) {
+      throw new Error('The store is not open.');
+    }
+    const all: RedisOptions = {
+      connectTimeout: 1_000,
+      // A server that is there closes at once; the process does not wait for another.
+      disconnectTimeout: 500,
+      retryStrategy: (times) => Math.min(times * 100, LONGEST_RECONNECT_MS),
+      ...this.address.options,
+      ...options,
+    };
+    const { url } = this.address;
+    const { redis: Client } = this;
+    const client = url === undefined ? new Client(all) : new Client(url, all);
+    client.on('ready', this.errors.recovered);
+    return this.own(client);
+  }
+
+  private own(client: Redis): Redis {
+    client.on('error', this.errors.report);
+    this.connections.push(client);
+    if (this.isClosed) {
+      client.disconnect();
+    }
+    // BullMQ blocks on copies, and does not end them where the store is down: they would go on
+    // looking for it, and keep the process.
+    const duplicate = client.duplicate.bind(client);
+    client.duplicate = (options) => this.own(duplicate(options));
+    return client;
+  }
+
+  private get channel(): string {
+    return `${this.prefix}:cancel`;
+  }
+
+  private get opened(): BullMQ {
+    if (this.bull === undefined) {
+      throw new Error('The store is not open.');
+    }
+    return this.bull;
+  }
+}
+
+/** Never the password. */
+function placeOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).host : 'the given address';
+}

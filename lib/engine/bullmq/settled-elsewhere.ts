@@ -1,0 +1,116 @@
+import type { QueueEvents } from 'bullmq';
+import type { Clock } from '../../task/clock.js';
+import type { Outcome } from '../../task/outcome.js';
+import type { Task } from '../../task/task.js';
+import type { JobStore } from './job-store.js';
+import { outcomeOf, type StoredEnd, type TaskJob } from './stored-job.js';
+
+/** How often the store is asked about tasks whose events may have been missed, in milliseconds. */
+const ASK_MS = 1_000;
+/** About so many at a time, in turn. */
+const MOST_A_TIME = 100;
+
+/**
+ * Waits for tasks that other processes may settle. BullMQ's events tell when to look; they are read
+ * only while somebody waits, because every process would read those of all tasks. They can be missed,
+ * so the store is asked from time to time besides.
+ */
+export class SettledElsewhere {
+  private readonly watched = new Map<string, Task>();
+  private readonly events = new Map<string, QueueEvents>();
+  private callOff: (() => void) | undefined;
+  private isClosed = false;
+
+  constructor(
+    private readonly store: JobStore,
+    private readonly clock: Clock,
+    private readonly onSettled: (task: Task, outcome: Outcome) => void,
+  ) {}
+
+  watch(task: Task): void {
+    this.watched.set(task.id, task);
+    this.listen(task.queue);
+    this.callOff ??= this.clock.after(ASK_MS, () => void this.askForAll());
+    void this.ask(task, undefined);
+  }
+
+  forget(id: string): void {
+    this.watched.delete(id);
+  }
+
+  /** Those that are still waited for. */
+  get tasks(): Task[] {
+    return [...this.watched.values()];
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.callOff?.();
+    await Promise.allSettled([...this.events.values()].map((events) => events.close()));
+  }
+
+  private listen(queue: string): void {
+    if (this.events.has(queue)) {
+      return;
+    }
+    const events = this.store.events(queue);
+    this.events.set(queue, events);
+    const look = (id: string, end: StoredEnd | undefined): void => {
+      const task = this.watched.get(id);
+      if (task !== undefined) {
+        void this.ask(task, end);
+      }
+    };
+    events.on('completed', ({ jobId, returnvalue }) => look(jobId, endIn(returnvalue)));
+    events.on('failed', ({ jobId, failedReason }) => look(jobId, failed(failedReason)));
+    events.on('removed', ({ jobId }) =>
+      look(jobId, { status: 'cancelled', attempts: 0, durationMs: 0 }),
+    );
+  }
+
+  private async askForAll(): Promise<void> {
+    for (const task of [...this.watched.values()].slice(0, MOST_A_TIME)) {
+      this.watched.delete(task.id);
+      this.watched.set(task.id, task);
+      await this.ask(task, undefined);
+    }
+    this.callOff =
+      this.watched.size > 0 && !this.isClosed
+        ? this.clock.after(ASK_MS, () => void this.askForAll())
+        : undefined;
+  }
+
+  /** @param hint what an event said, for a job that the store has let go of already */
+  private async ask(task: Task, hint: StoredEnd | undefined): Promise<void> {
+    const { id, queue } = task;
+    try {
+      const job: TaskJob | undefined = await this.store.queue(queue).getJob(id);
+      const end = job === undefined ? hint : endOfJob(job);
+      if (end !== undefined && this.watched.delete(id)) {
+        this.onSettled(task, outcomeOf(end));
+      }
+    } catch {
+      // Asked again later.
+    }
+  }
+}
+
+/** What became of a job, once BullMQ is done with it. */
+export function endOfJob(job: TaskJob): StoredEnd | undefined {
+  const { finishedOn, failedReason, returnvalue, data, attemptsMade } = job;
+  if (finishedOn === undefined || finishedOn === null) {
+    return undefined;
+  }
+  return data.end ?? endIn(returnvalue) ?? { ...failed(failedReason), attempts: attemptsMade };
+}
+
+function failed(error: string): StoredEnd {
+  return { status: 'failed', attempts: 0, durationMs: 0, error };
+}
+
+function endIn(value: unknown): StoredEnd | undefined {
+  const end: unknown = typeof value === 'string' && value !== '' ? JSON.parse(value) : value;
+  return typeof end === 'object' && end !== null && 'status' in end
+    ? (end as StoredEnd)
+    : undefined;
+}

@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import type { Job, JobsOptions } from 'bullmq';
+import type { DropReason, Outcome } from '../../task/outcome.js';
+import type { StoredCall, StoredTask } from '../../task/stored-call.js';
+import type { Priority } from '../../task/task-options.js';
+import type { Chain, Task } from '../../task/task.js';
+
+/** Another task's job. */
+export interface JobLink {
+  readonly queue: string;
+  readonly id: string;
+}
+
+/** A task's last verdict, written down before anything follows from it. */
+export interface StoredEnd {
+  readonly status: Exclude<Outcome['status'], 'abandoned'>;
+  readonly attempts: number;
+  readonly durationMs: number;
+  readonly error?: string;
+  readonly reason?: DropReason;
+}
+
+/**
+ * What a job holds. A change of its meaning needs a new {@link FORMAT}.
+ *
+ * The tasks of a line are linked, each to the ones after it: whoever ends one releases the next. They
+ * are no flow of BullMQ's, because a flow cannot be joined later, loses a parent whose child turns
+ * out to be a duplicate, and knows failed children but no dropped ones.
+ */
+export interface JobData {
+  readonly v: number;
+  /** A {@link StoredCall} as text, because PostgreSQL's JSON refuses some characters that ours may hold. */
+  readonly call: string;
+  /** The process that added it. */
+  readonly by: string;
+  readonly addedAt: number;
+  readonly delayMs?: number;
+  /** As the policy had it when the task was added, for those who only look. */
+  readonly maxAttempts?: number;
+  /** The tasks after it in its line: the first that exists is released when it ends. */
+  readonly next?: readonly JobLink[];
+  /** The one before it in its line: it does not start unless that one has settled. */
+  readonly prior?: JobLink;
+  /** The one before it in its chain: it does not run unless that one has completed. */
+  readonly needs?: JobLink;
+  readonly isCancelled?: boolean;
+  readonly end?: StoredEnd;
+  /** How often it had been found running by a dead worker when somebody retried it by hand. */
+  readonly forgivenStarts?: number;
+}
+
+export type TaskJob = Job<JobData, StoredEnd>;
+
+/** What this version of the library reads and writes. */
+export const FORMAT = 1;
+
+/** BullMQ serves 0 before all others, then 1, 2, … */
+const PRIORITIES: Record<Priority, number> = { high: 0, normal: 1, low: 2 };
+
+export function priorityOf(job: Pick<TaskJob, 'priority'>): Priority {
+  const names = Object.keys(PRIORITIES) as Priority[];
+  return names.find((name) => PRIORITIES[name] === job.priority) ?? 'normal';
+}
+
+export function linkOf({ queue, id }: Task): JobLink {
+  return { queue, id };
+}
+
+/** How a stored job is to be added. */
+export interface NewJob {
+  readonly task: Task;
+  readonly data: JobData;
+  readonly options: JobsOptions;
+}
+
+/**
+ * @param lines for each line its tasks, in order
+ * @param heldMs how long the heads wait for their release; `undefined` where they are free at once
+ * @param after a task that was stored before, and that the first head follows
+ */
+export function jobsOf(
+  lines: readonly (readonly Task[])[],
+  by: string,
+  heldMs: number | undefined,
+  lineHoldMs: number,
+  after: Task | undefined,
+): NewJob[] {
+  return lines.flatMap((line) => {
+    const latest = new Map<Chain, Task>();
+    return line.map((task, index) => {
+      const prior = line[index - 1] ?? after;
+      const needs =
+        task.chain && (latest.get(task.chain) ?? (after?.chain === task.chain ? after : undefined));
+      if (task.chain !== undefined) {
+        latest.set(task.chain, task);
+      }
+      const hold = index > 0 ? lineHoldMs : after === undefined ? heldMs : FOLLOW_HOLD_MS;
+      return newJob(task, by, hold, prior, needs, line.slice(index + 1));
+    });
+  });
+}
+
+/** What follows a task that was stored on its own looks for it this often, should nobody tell. */
+const FOLLOW_HOLD_MS = 5_000;
+
+function newJob(
+  task: Task,
+  by: string,
+  holdMs: number | undefined,
+  prior: Task | undefined,
+  needs: Task | undefined,
+  rest: readonly Task[],
+): NewJob {
+  const { stored, settings, keys, addedAt } = task;
+  if (stored === undefined) {
+    throw new Error(`Task "${task.name}" was not written down when it was added.`);
+  }
+  const { delayMs, priority, retry } = settings;
+  const data: JobData = {
+    v: FORMAT,
+    call: JSON.stringify(stored),
+    by,
+    addedAt,
+    ...(delayMs > 0 && { delayMs }),
+    ...(retry.attempts > 1 && { maxAttempts: retry.attempts }),
+    ...(rest.length > 0 && { next: nextOf(rest) }),
+    ...(prior && { prior: linkOf(prior) }),
+    ...(needs && { needs: linkOf(needs) }),
+  };
+  const options: JobsOptions = { jobId: task.id, delay: (holdMs ?? 0) + delayMs };
+  if (PRIORITIES[priority] > 0) {
+    options.priority = PRIORITIES[priority];
+  }
+  if (keys?.dedupe !== undefined) {
+    options.deduplication = { id: dedupeIdOf(keys.dedupe) };
+  }
+  return { task, data, options };
+}
+
+/** Up to the first that is sure to exist: one with a `dedupe` key may turn out to be a duplicate. */
+function nextOf(rest: readonly Task[]): JobLink[] {
+  const sure = rest.findIndex(({ keys }) => keys?.dedupe === undefined);
+  return (sure < 0 ? rest : rest.slice(0, sure + 1)).map(linkOf);
+}
+
+/** A user's key may be of any length, and hold any character. */
+export function dedupeIdOf(key: string): string {
+  return createHash('sha256').update(key).digest('base64url');
+}
+
+export function callOf({ data }: TaskJob): StoredCall {
+  return JSON.parse(data.call) as StoredCall;
+}
+
+export function storedTaskOf(job: TaskJob): StoredTask {
+  const { id, name, data, attemptsMade } = job;
+  return {
+    id: id ?? '',
+    name,
+    call: callOf(job),
+    addedAt: data.addedAt,
+    attempts: attemptsMade,
+  };
+}
+
+export function outcomeOf(end: StoredEnd): Outcome {
+  const { status, attempts, durationMs } = end;
+  switch (status) {
+    case 'completed':
+      return { status, attempts, durationMs };
+    case 'failed':
+      return { status, attempts, durationMs, error: new Error(end.error) };
+    case 'cancelled':
+      return { status, attempts };
+    case 'dropped':
+      return { status, reason: end.reason ?? 'predecessor-failed' };
+  }
+}

@@ -1,0 +1,213 @@
+import type { JobType } from 'bullmq';
+import { StoreUnavailableError } from '../../errors/storage.errors.js';
+import type { Clock } from '../../task/clock.js';
+import type { TaskStatus } from '../../task/outcome.js';
+import type { Task } from '../../task/task.js';
+import type { QueueState, Restorer, StoredCounts, TaskQuery, TaskView } from '../engine.js';
+import { Deadline } from './deadline.js';
+import type { JobQueue, JobStore } from './job-store.js';
+import { endOfJob } from './settled-elsewhere.js';
+import { callOf, outcomeOf, priorityOf, storedTaskOf, type TaskJob } from './stored-job.js';
+
+/** In the order in which a job goes through them: one that moves on while they are read is not missed. */
+const TYPES: Record<TaskStatus, readonly JobType[]> = {
+  collected: [],
+  queued: ['delayed', 'waiting', 'prioritized'],
+  delayed: ['delayed'],
+  running: ['active'],
+  retrying: ['delayed', 'waiting', 'prioritized'],
+  completed: ['completed'],
+  failed: ['failed'],
+  cancelled: ['completed'],
+  dropped: ['completed'],
+  abandoned: [],
+};
+const ALL: readonly JobType[] = [
+  'delayed',
+  'waiting',
+  'prioritized',
+  'active',
+  'failed',
+  'completed',
+];
+
+/** So many jobs are read at once. */
+const PAGE = 100;
+
+/** What the store knows of tasks, whoever added or ran them. */
+export class StoredTasks {
+  constructor(
+    private readonly store: JobStore,
+    private readonly clock: Clock,
+    private readonly timeoutMs: number,
+    private readonly restorer: () => Restorer,
+    private readonly argsOf: (call: string) => readonly unknown[],
+  ) {}
+
+  async job(id: string): Promise<TaskJob | undefined> {
+    await this.reach();
+    const found = await Promise.all([...this.store.queues()].map((queue) => queue.getJob(id)));
+    return found.find((job) => job !== undefined);
+  }
+
+  async find(id: string): Promise<TaskView | undefined> {
+    const job = await this.job(id);
+    if (job === undefined) {
+      return undefined;
+    }
+    const [state, { logs }] = await Promise.all([
+      job.getState(),
+      this.store.queue(job.queueName).getJobLogs(id),
+    ]);
+    return this.viewOf(job, state, logs);
+  }
+
+  async list({ status, name, queue, limit }: TaskQuery): Promise<TaskView[]> {
+    await this.reach();
+    const found = new Map<string, TaskView>();
+    for (const each of this.queuesOf(queue)) {
+      for (const type of status === undefined ? ALL : TYPES[status]) {
+        for (let start = 0; found.size < limit; start += PAGE) {
+          const jobs = await each.getJobs([type], start, start + PAGE - 1);
+          for (const job of jobs) {
+            const view = this.viewOf(job, type, []);
+            const fits =
+              (status ?? view.status) === view.status && (name ?? view.name) === view.name;
+            // The same one again is one that has moved on.
+            if (fits && (found.size < limit || found.has(view.id))) {
+              found.set(view.id, view);
+            }
+          }
+          if (jobs.length === 0) {
+            break;
+          }
+        }
+      }
+    }
+    return [...found.values()];
+  }
+
+  /** By BullMQ's own kinds: what each job of a kind stands for would take reading all of them. */
+  async counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>> {
+    await this.reach();
+    const counted = this.queuesOf(queue).map(async (each) => {
+      const counts = await each.getJobCounts(...ALL);
+      const { active, waiting = 0, prioritized = 0, delayed, completed, failed } = counts;
+      const ours = { running: active, queued: waiting + prioritized, delayed, completed, failed };
+      return [each.name, ours] as const;
+    });
+    return new Map(await Promise.all(counted));
+  }
+
+  /** Removes a task that has settled. @returns whether there was one */
+  async forget(id: string): Promise<boolean> {
+    const job = await this.job(id);
+    if (job === undefined || endOfJob(job) === undefined) {
+      return false;
+    }
+    await job.remove();
+    return true;
+  }
+
+  async states(isPaused: (queue: string) => boolean): Promise<QueueState[]> {
+    await this.reach();
+    return Promise.all([...this.store.queues()].map((queue) => this.stateOf(queue, isPaused)));
+  }
+
+  /** @throws StoreUnavailableError within the commit timeout */
+  private async reach(): Promise<void> {
+    const deadline = new Deadline(this.clock, this.timeoutMs);
+    try {
+      await deadline.within(this.store.ready());
+    } catch (cause) {
+      throw new StoreUnavailableError(this.store.label, { cause });
+    } finally {
+      deadline.met();
+    }
+  }
+
+  /** Queues a failed task again, its attempts counted anew. */
+  async retry(id: string): Promise<Task | undefined> {
+    const job = await this.job(id);
+    if (job === undefined || endOfJob(job)?.status !== 'failed') {
+      return undefined;
+    }
+    const { end: _end, next: _next, prior: _prior, needs: _needs, ...data } = job.data;
+    // Its line has gone on without it: it runs on its own now.
+    await job.updateData({ ...data, forgivenStarts: job.stalledCounter });
+    await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+    job.attemptsMade = 0;
+    const [task] = this.restorer().restore([storedTaskOf(job)]);
+    if (task !== undefined) {
+      task.status = 'queued';
+    }
+    return task;
+  }
+
+  private queuesOf(name: string | undefined): JobQueue[] {
+    return [...this.store.queues()].filter((queue) => name === undefined || queue.name === name);
+  }
+
+  private async stateOf(
+    queue: JobQueue,
+    isPaused: (queue: string) => boolean,
+  ): Promise<QueueState> {
+    const { name } = queue;
+    const counts = await queue.getJobCounts('active', 'waiting', 'prioritized', 'delayed');
+    const { active = 0, waiting = 0, prioritized = 0, delayed = 0 } = counts;
+    // The first of each kind; which of the prioritized ones is the oldest would take all of them.
+    const oldest = await queue.getJobs(['waiting', 'prioritized'], 0, 0, true);
+    const times = oldest.filter((job) => job !== undefined).map(({ data }) => data.addedAt);
+    return {
+      queue: name,
+      running: active,
+      pending: waiting + prioritized + delayed,
+      oldestAddedAt: times.length === 0 ? undefined : Math.min(...times),
+      isPaused: isPaused(name),
+      isShared: true,
+    };
+  }
+
+  private viewOf(job: TaskJob, type: JobType | 'unknown', logs: readonly string[]): TaskView {
+    const { id = '', name, queueName, data, attemptsMade, progress, processedOn } = job;
+    const end = endOfJob(job);
+    const status = end?.status ?? unsettledStatus(job, type);
+    return Object.freeze({
+      id,
+      name,
+      queue: queueName,
+      status,
+      priority: priorityOf(job),
+      args: this.argsOf(callOf(job).args),
+      attempts: end?.attempts ?? (status === 'running' ? attemptsMade + 1 : attemptsMade),
+      maxAttempts: data.maxAttempts ?? 1,
+      addedAt: data.addedAt,
+      startedAt: status === 'running' ? processedOn : undefined,
+      progress: progressIn(progress),
+      logs,
+      outcome: end && outcomeOf(end),
+    });
+  }
+}
+
+function unsettledStatus(job: TaskJob, type: JobType | 'unknown'): TaskStatus {
+  switch (type) {
+    case 'active':
+      return 'running';
+    case 'delayed':
+      // One that waits for its line, or for its response to close, waits for no time of its own.
+      return job.attemptsMade > 0
+        ? 'retrying'
+        : job.data.delayMs !== undefined && job.data.prior === undefined
+          ? 'delayed'
+          : 'queued';
+    default:
+      return 'queued';
+  }
+}
+
+/** Wrapped as text, so that any value can be told from BullMQ's own 0 and no store has to like it. */
+function progressIn(progress: unknown): unknown {
+  const { json } = (progress ?? {}) as { json?: string };
+  return json === undefined ? undefined : JSON.parse(json);
+}

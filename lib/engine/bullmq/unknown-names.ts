@@ -1,0 +1,25 @@
+import type { LoggerService } from '@nestjs/common';
+
+/** Stored tasks that no method here has the name of: a newer version may know them. */
+export class UnknownNames {
+  private readonly reported = new Set<string>();
+
+  constructor(
+    private readonly label: string,
+    private readonly logger: LoggerService,
+    /** How long such a task waits before it is offered again, to any process. */
+    readonly lookAgainMs = 30_000,
+  ) {}
+
+  report(name: string, queue: string): void {
+    if (!this.reported.has(name)) {
+      this.reported.add(name);
+      this.logger.error(
+        `${this.label} has tasks named "${name}" in queue "${queue}" that cannot be run here: no ` +
+          '@Background() method has that name, or a newer version has stored them. They are kept, and ' +
+          `tried again every ${this.lookAgainMs / 1_000} s. If the method was renamed, give it ` +
+          '{ aliases }.',
+      );
+    }
+  }
+}

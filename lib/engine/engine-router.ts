@@ -1,0 +1,145 @@
+import type { Task } from '../task/task.js';
+import type { TaskStorage } from '../task/stored-call.js';
+import type {
+  DrainScope,
+  Engine,
+  EngineSupport,
+  QueueState,
+  Restorer,
+  SharedStore,
+} from './engine.js';
+import { SharedStores } from './shared-stores.js';
+
+/** Several engines as one: each task goes to the engine of its queue. */
+export class EngineRouter implements Engine {
+  constructor(private readonly byQueue: ReadonlyMap<string, Engine>) {}
+
+  private get engines(): readonly Engine[] {
+    return [...new Set(this.byQueue.values())];
+  }
+
+  storageOf(queue: string): TaskStorage | undefined {
+    return this.of(queue).storageOf(queue);
+  }
+
+  supportOf(queue: string): EngineSupport | undefined {
+    return this.of(queue).supportOf?.(queue);
+  }
+
+  get shared(): SharedStore | undefined {
+    const engines = this.engines.filter(({ shared }) => shared !== undefined);
+    return engines.length === 0
+      ? undefined
+      : new SharedStores(this.engines, (queue) => this.of(queue));
+  }
+
+  duplicateOf(dedupeKey: string): Task | undefined {
+    return firstOf(this.engines, (engine) => engine.duplicateOf(dedupeKey));
+  }
+
+  admit(task: Task): void {
+    this.of(task.queue).admit(task);
+  }
+
+  commit(tasks: readonly Task[], isHeld?: boolean, after?: Task): Promise<void> | void {
+    const commits = this.engines
+      .map((engine) => {
+        const own = tasks.filter(({ queue }) => this.of(queue) === engine);
+        return own.length === 0 ? undefined : engine.commit(own, isHeld, after);
+      })
+      .filter((commit) => commit !== undefined);
+    return commits.length === 0 ? undefined : Promise.all(commits).then(() => undefined);
+  }
+
+  release(head: Task): PromiseLike<void> | void {
+    return this.of(head.queue).release(head);
+  }
+
+  follow(predecessor: Task, task: Task): void {
+    const engine = this.of(task.queue);
+    if (this.of(predecessor.queue) === engine || engine.shared !== undefined) {
+      engine.follow(predecessor, task);
+    } else {
+      // Settled in another engine, maybe in another process: only its outcome tells.
+      void predecessor.whenSettled().then(() => engine.release(task));
+    }
+  }
+
+  discard(task: Task): void {
+    this.of(task.queue).discard(task);
+  }
+
+  cancel(task: Task): boolean | Promise<boolean> {
+    return this.of(task.queue).cancel(task);
+  }
+
+  pause(queue?: string): void {
+    this.some(queue).forEach((engine) => engine.pause(queue));
+  }
+
+  resume(queue?: string): void {
+    this.some(queue).forEach((engine) => engine.resume(queue));
+  }
+
+  *tasks(): Generator<Task> {
+    for (const engine of this.engines) {
+      yield* engine.tasks();
+    }
+  }
+
+  *states(): Generator<QueueState> {
+    for (const engine of this.engines) {
+      yield* engine.states();
+    }
+  }
+
+  async ping(): Promise<void> {
+    await Promise.all(this.engines.map(async (engine) => engine.ping?.()));
+  }
+
+  async open(restorer: Restorer): Promise<void> {
+    await Promise.all(this.engines.map(async (engine) => engine.open(restorer)));
+  }
+
+  async start(restorer: Restorer): Promise<void> {
+    await Promise.all(this.engines.map(async (engine) => engine.start(restorer)));
+  }
+
+  async whenIdle(): Promise<void> {
+    await Promise.all(this.engines.map((engine) => engine.whenIdle()));
+  }
+
+  async drain(deadline: number, awaited: DrainScope): Promise<void> {
+    await Promise.all(this.engines.map((engine) => engine.drain(deadline, awaited)));
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    await Promise.all(this.engines.map((engine) => engine.stop(graceMs)));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.engines.map(async (engine) => engine.close()));
+  }
+
+  private of(queue: string): Engine {
+    const engine = this.byQueue.get(queue);
+    if (engine === undefined) {
+      throw new Error(`No engine has a queue "${queue}".`);
+    }
+    return engine;
+  }
+
+  private some(queue: string | undefined): readonly Engine[] {
+    return queue === undefined ? this.engines : [this.of(queue)];
+  }
+}
+
+function firstOf<T, R>(items: readonly T[], find: (item: T) => R | undefined): R | undefined {
+  for (const item of items) {
+    const found = find(item);
+    if (found !== undefined) {
+      return found;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,50 @@
+import {
+  checkCount,
+  checkFunction,
+  checkPositiveDuration,
+  checkShape,
+  checkString,
+  requireKeys,
+  type Shape,
+} from '../../options/checks.js';
+import { toMilliseconds } from '../../task/duration.js';
+import type { Serializer, TaskStorage } from '../../task/stored-call.js';
+import type { JournalOptions } from './journal.js';
+
+const DEFAULTS = { maxStarts: 3, commitTimeout: '2s', maxArgsBytes: 1_048_576 } as const;
+
+const SERIALIZER_SHAPE: Shape<Serializer> = {
+  serialize: checkFunction,
+  deserialize: checkFunction,
+};
+const JOURNAL_SHAPE: Shape<JournalOptions> = {
+  path: checkString,
+  maxStarts: checkCount,
+  commitTimeout: checkPositiveDuration,
+  maxArgsBytes: checkCount,
+  serializer: (value, path) => {
+    checkShape<Serializer>(value, path, SERIALIZER_SHAPE);
+    requireKeys(value as object, path, 'serialize', 'deserialize');
+  },
+};
+
+/** {@link JournalOptions}, filled in. */
+export interface JournalSettings {
+  readonly path: string;
+  readonly maxStarts: number;
+  readonly commitTimeoutMs: number;
+  readonly storage: TaskStorage;
+}
+
+/** @throws UnknownOptionError, InvalidOptionError */
+export function resolveJournalOptions(options: JournalOptions): JournalSettings {
+  checkShape<JournalOptions>(options, '', JOURNAL_SHAPE);
+  requireKeys(options, 'journal', 'path');
+  const { path, serializer } = options;
+  return {
+    path,
+    maxStarts: options.maxStarts ?? DEFAULTS.maxStarts,
+    commitTimeoutMs: toMilliseconds(options.commitTimeout ?? DEFAULTS.commitTimeout) ?? 0,
+    storage: { serializer, maxArgsBytes: options.maxArgsBytes ?? DEFAULTS.maxArgsBytes },
+  };
+}

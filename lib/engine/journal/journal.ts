@@ -1,0 +1,35 @@
+import type { Duration } from '../../task/duration.js';
+import type { Serializer } from '../../task/stored-call.js';
+import type { EngineFactory } from '../engine.js';
+import { JournalEngine } from './journal.engine.js';
+import { resolveJournalOptions } from './journal-options.js';
+
+/** What {@link journal} takes. */
+export interface JournalOptions {
+  /** The folder of the journal; made if it is not there. One process at a time. */
+  path: string;
+  /**
+   * How often a task may be found running when its process died, before it is kept as failed.
+   * @default 3
+   */
+  maxStarts?: number;
+  /** How long a request waits for its tasks to be on disk before it fails with 503. @default '2s' */
+  commitTimeout?: Duration;
+  /** No call's arguments are longer, serialised: in bytes. @default 1_048_576 */
+  maxArgsBytes?: number;
+  /** @default JSON, of which what it cannot hold is refused */
+  serializer?: Serializer;
+}
+
+/**
+ * An engine whose tasks survive a crash of the process or the machine, without any service: the
+ * tasks of a request are on disk before its response leaves, and those that had not settled come
+ * back at the next start. Delivery is at least once. Needs the package `lmdb`.
+ *
+ * @param options where the journal is, and its limits
+ * @throws UnknownOptionError, InvalidOptionError
+ */
+export function journal(options: JournalOptions): EngineFactory {
+  const settings = resolveJournalOptions(options);
+  return { engine: 'journal', create: (setting) => new JournalEngine(setting, settings) };
+}

@@ -1,0 +1,105 @@
+import type { Chain, Task } from '../../task/task.js';
+import type { Restorer } from '../engine.js';
+import type { JournalRecord } from './journal-record.js';
+
+/** Tasks that were committed together, made again. */
+interface RestoredGroup {
+  readonly tasks: readonly Task[];
+  readonly recordOf: (task: Task) => JournalRecord;
+}
+
+/** What a former process has left in the journal, and what of it cannot be used here. */
+export class Leftovers {
+  /** How many there are of each name that no method here has. */
+  private readonly unknown = new Map<string, number>();
+  private readonly unreadable: { readonly record: JournalRecord; readonly error: unknown }[] = [];
+  private waiting = 0;
+
+  /** @param records in the order in which they were added */
+  constructor(private readonly records: readonly JournalRecord[]) {}
+
+  *restore(restorer: Restorer): Generator<RestoredGroup> {
+    for (const group of groupsOf(this.records)) {
+      const byId = new Map(group.map((record) => [record.id, record]));
+      yield {
+        tasks: this.restoreGroup(group, restorer),
+        recordOf: (task) => byId.get(task.id) as JournalRecord,
+      };
+    }
+  }
+
+  /** One line for each kind of what stays in the journal as it is. */
+  *problems(path: string): Generator<string> {
+    for (const [name, count] of this.unknown) {
+      yield (
+        `The journal ${path} has ${count} tasks named "${name}", and no @Background() method ` +
+        'here has that name. They are kept: start a version that has it, or give the method ' +
+        '{ aliases }.'
+      );
+    }
+    for (const { record, error } of this.unreadable) {
+      yield (
+        `The journal ${path} has a task "${record.name}" (${record.id}) that cannot be made ` +
+        `again here: ${String(error)}. It is kept.`
+      );
+    }
+    if (this.waiting > 0) {
+      yield (
+        `The journal ${path} keeps ${this.waiting} tasks besides: each is the continuation of ` +
+        'a chain with one of those.'
+      );
+    }
+  }
+
+  private restoreGroup(group: readonly JournalRecord[], restorer: Restorer): Task[] {
+    const tasks: Task[] = [];
+    const chains = new Map<string, Chain>();
+    const interrupted = new Set<string>();
+    for (const record of group) {
+      const { chain } = record;
+      if (chain !== undefined && interrupted.has(chain)) {
+        // Each needs the ones before it, and one of them has to wait.
+        this.waiting += 1;
+        continue;
+      }
+      const task = this.restoreOne(record, restorer);
+      if (task === undefined) {
+        interrupted.add(chain ?? record.id);
+        continue;
+      }
+      if (chain !== undefined) {
+        task.chain = chains.get(chain) ?? { id: chain, isBroken: false };
+        chains.set(chain, task.chain);
+      }
+      tasks.push(task);
+    }
+    return tasks;
+  }
+
+  private restoreOne(record: JournalRecord, restorer: Restorer): Task | undefined {
+    try {
+      const [task] = restorer.restore([record]);
+      if (task === undefined) {
+        this.unknown.set(record.name, (this.unknown.get(record.name) ?? 0) + 1);
+      }
+      return task;
+    } catch (error) {
+      this.unreadable.push({ record, error });
+      return undefined;
+    }
+  }
+}
+
+/** Tasks that were committed together, in the order in which they were added. */
+function groupsOf(records: readonly JournalRecord[]): JournalRecord[][] {
+  const groups = new Map<string, JournalRecord[]>();
+  for (const record of records) {
+    const group = groups.get(record.group);
+    if (group === undefined) {
+      groups.set(record.group, [record]);
+    } else {
+      group.push(record);
+    }
+  }
+  return [...groups.values()];
+}

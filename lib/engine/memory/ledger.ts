@@ -1,0 +1,13 @@
+import type { Task } from '../../task/task.js';
+
+/** What a memory engine writes down, where its tasks are to survive the process. */
+export interface Ledger {
+  /** An attempt begins. It waits for this to resolve, if need be, and is not made if it rejects. */
+  starting(task: Task): Promise<void> | void;
+  /** The attempt is over, and another follows at `dueAt`: milliseconds since the epoch. */
+  retrying(task: Task, dueAt: number): Promise<void>;
+  /** The application shuts down before the task could end: it stays for the next start. */
+  kept(task: Task): Promise<void>;
+  /** The task has settled. It is announced when this resolves. */
+  settled(task: Task): Promise<void>;
+}

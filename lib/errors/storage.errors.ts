@@ -1,0 +1,86 @@
+import { BackgroundTasksError } from './background-tasks.error.js';
+import { TemporaryError } from './temporary.error.js';
+
+/** A task was addressed to a queue of a durable engine, and cannot be written down. */
+export class NotStorableError extends BackgroundTasksError {
+  readonly code = 'BGT_NOT_STORABLE';
+
+  constructor(
+    /** The name of the task. */
+    readonly taskName: string,
+    /** The queue it was addressed to. */
+    readonly queue: string,
+    problem: string,
+  ) {
+    super(
+      `Task "${taskName}" cannot be stored: ${problem} Queue "${queue}" has a durable engine, which ` +
+        'takes @Background() methods with JSON arguments: pass ids and plain values.',
+    );
+  }
+}
+
+/** The store of a durable engine did not take a task in time. Nest answers it with 503. */
+export class StoreUnavailableError extends TemporaryError {
+  readonly code = 'BGT_STORE_UNAVAILABLE';
+
+  constructor(
+    /** What and where the store is. */
+    readonly store: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      `${store} did not store the tasks. They will not run; the request can be repeated.`,
+      options,
+    );
+  }
+}
+
+/** What a task was doing when its process died, as often as it may. It is kept, and can be retried. */
+export class TaskCrashedError extends BackgroundTasksError {
+  readonly code = 'BGT_TASK_CRASHED';
+
+  constructor(
+    /** The name of the task. */
+    readonly taskName: string,
+    /** How often it was running when its process died. */
+    readonly starts: number,
+  ) {
+    super(
+      `Task "${taskName}" was running each of the ${starts} times that its process died. It is kept ` +
+        'and not attempted again by itself: TaskRunner.retry(id) does.',
+    );
+  }
+}
+
+/** A journal that cannot be used as it is. Nothing in it was changed. */
+export class JournalError extends BackgroundTasksError {
+  readonly code = 'BGT_JOURNAL';
+
+  constructor(
+    /** Where the journal is. */
+    readonly path: string,
+    problem: string,
+    options?: ErrorOptions,
+  ) {
+    super(`The journal ${path} ${problem}`, options);
+  }
+}
+
+/** An option that the engine of the task's queue cannot honour. */
+export class UnsupportedOptionError extends BackgroundTasksError {
+  readonly code = 'BGT_UNSUPPORTED_OPTION';
+
+  constructor(
+    subject: string,
+    /** The option. */
+    readonly option: string,
+    /** The queue whose engine refuses it. */
+    readonly queue: string,
+    engine: string,
+  ) {
+    super(
+      `${subject} has the option "${option}", which the engine of queue "${queue}" (${engine}) cannot ` +
+        'honour. Leave it out, or choose a queue with another engine.',
+    );
+  }
+}

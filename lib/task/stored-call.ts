@@ -1,0 +1,44 @@
+import type { TaskOptions } from './task-options.js';
+
+/** A call of a `@Background()` method in a form that can be written down. */
+export interface StoredCall {
+  /** The arguments, serialised. */
+  readonly args: string;
+  /** What was passed to `addTask()` besides; it holds no functions. */
+  readonly options: TaskOptions | undefined;
+  /** What `carry.capture()` returned where the task was added. */
+  readonly carried: unknown;
+}
+
+/** Turns arguments into a string and back: `JSON` unless an engine is given another. */
+export interface Serializer {
+  /**
+   * @param args the arguments of a call
+   * @returns them as text
+   */
+  serialize(args: readonly unknown[]): string;
+  /**
+   * @param text what `serialize()` returned, maybe in another process
+   * @returns the arguments that the method is called with
+   */
+  deserialize(text: string): unknown[];
+}
+
+/** How an engine writes calls down. */
+export interface TaskStorage {
+  /** `undefined` for JSON, whose limits are checked when a task is added. */
+  readonly serializer: Serializer | undefined;
+  /** No call's arguments are longer, serialised: in bytes. */
+  readonly maxArgsBytes: number;
+}
+
+/** A task as it comes back from where it was stored. */
+export interface StoredTask {
+  readonly id: string;
+  readonly name: string;
+  readonly call: StoredCall;
+  /** Milliseconds since the epoch. */
+  readonly addedAt: number;
+  /** Attempts that are over. */
+  readonly attempts: number;
+}

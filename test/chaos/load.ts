@@ -1,0 +1,64 @@
+import type { ServerProcess } from './server-process.js';
+
+const CONNECTIONS = 20;
+
+/** Clients that add one task after the other, and remember which of them a server acknowledged. */
+export class Load {
+  readonly acknowledged = new Set<string>();
+  /** Answers other than 2xx, by status. */
+  readonly refused = new Map<number, number>();
+  /** Requests that were cut off: their tasks may run or not. */
+  cutOff = 0;
+  private next = 0;
+  private isOver = false;
+
+  /** Resolves when every client has lost its connection, or {@link stop} was called. */
+  async run(server: ServerProcess): Promise<void> {
+    this.isOver = false;
+    await Promise.all(Array.from({ length: CONNECTIONS }, () => this.client(server)));
+  }
+
+  stop(): void {
+    this.isOver = true;
+  }
+
+  private async client(server: ServerProcess): Promise<void> {
+    while (!this.isOver) {
+      this.next += 1;
+      const id = `task-${this.next}`;
+      try {
+        const { status } = await server.send('POST', `/record/${id}`);
+        if (status >= 200 && status < 300) {
+          this.acknowledged.add(id);
+        } else {
+          this.refused.set(status, (this.refused.get(status) ?? 0) + 1);
+        }
+      } catch {
+        this.cutOff += 1;
+        return;
+      }
+    }
+  }
+}
+
+/** What became of acknowledged tasks. */
+export interface Balance {
+  readonly acknowledged: number;
+  readonly recorded: number;
+  readonly lost: readonly string[];
+  /** Runs beyond the first. */
+  readonly duplicates: number;
+  /** Ran though their request was cut off: the client cannot know. */
+  readonly unacknowledged: number;
+}
+
+export function balanceOf(acknowledged: ReadonlySet<string>, lines: readonly string[]): Balance {
+  const recorded = new Set(lines);
+  return {
+    acknowledged: acknowledged.size,
+    recorded: recorded.size,
+    lost: [...acknowledged].filter((id) => !recorded.has(id)),
+    duplicates: lines.length - recorded.size,
+    unacknowledged: [...recorded].filter((id) => !acknowledged.has(id)).length,
+  };
+}

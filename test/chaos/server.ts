@@ -1,0 +1,118 @@
+// A server that is there to be killed: each request adds a task, and each task that ran is a line in
+// a file. What it is told comes as JSON in its one argument: see ServerSetting.
+import { appendFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Controller, Get, Inject, Injectable, Module, Param, Post } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import {
+  Background,
+  BackgroundTasksModule,
+  currentTask,
+  TaskRunner,
+} from 'nestjs-background-tasks';
+import { engineOf } from './engines.js';
+import type { ServerSetting } from './server-process.js';
+
+const setting = JSON.parse(process.argv[2] ?? '{}') as ServerSetting;
+
+@Injectable()
+class Jobs {
+  /** Takes a while, so that a kill finds some of them running. */
+  @Background()
+  async record(id: string): Promise<void> {
+    await sleep(Math.random() * setting.longestTaskMs);
+    appendFileSync(setting.recordFile, `${id}\n`);
+  }
+
+  /** Runs until it is told to stop. */
+  @Background()
+  async endless(id: string): Promise<void> {
+    appendFileSync(setting.recordFile, `started ${id}\n`);
+    const { signal } = currentTask();
+    await sleep(3_600_000, undefined, { signal });
+  }
+
+  @Background()
+  deadly(id: string): void {
+    appendFileSync(setting.recordFile, `started ${id}\n`);
+    process.kill(process.pid, 'SIGKILL');
+  }
+}
+
+@Controller()
+class Api {
+  constructor(
+    @Inject(Jobs) private readonly jobs: Jobs,
+    @Inject(TaskRunner) private readonly runner: TaskRunner,
+  ) {}
+
+  @Post('record/:id')
+  record(@Param('id') id: string): Promise<void> {
+    return this.jobs.record(id);
+  }
+
+  @Post('endless/:id')
+  endless(@Param('id') id: string): Promise<void> {
+    return this.jobs.endless(id);
+  }
+
+  @Post('deadly/:id')
+  deadly(@Param('id') id: string): Promise<void> {
+    return this.jobs.deadly(id) as unknown as Promise<void>;
+  }
+
+  @Post('pause')
+  pause(): Promise<void> {
+    return this.runner.pause();
+  }
+
+  /** Answers when nothing is left to do. */
+  @Get('idle')
+  async idle(): Promise<void> {
+    await this.runner.whenIdle();
+  }
+
+  @Get('failed')
+  async failed(): Promise<unknown[]> {
+    const failed = await this.runner.list({ status: 'failed', limit: 1_000_000 });
+    return failed.map(({ id, args, outcome }) => ({
+      id,
+      args,
+      error: outcome?.status === 'failed' ? (outcome.error as { code?: string }).code : undefined,
+    }));
+  }
+
+  @Post('retry/:id')
+  async retry(@Param('id') id: string): Promise<void> {
+    await this.runner.retry(id);
+  }
+}
+
+@Module({
+  imports: [
+    BackgroundTasksModule.forRoot({
+      engine: engineOf(setting),
+      drainTimeout: setting.drainTimeoutMs,
+      queues: { default: { concurrency: 50 } },
+    }),
+  ],
+  controllers: [Api],
+  providers: [Jobs],
+})
+class AppModule {}
+
+try {
+  const app = await NestFactory.create(AppModule, new FastifyAdapter(), {
+    logger: ['error', 'warn'],
+    abortOnError: false,
+  });
+  app.enableShutdownHooks();
+  await app.listen(0, '127.0.0.1');
+  const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
+  console.log(`listening ${port}`);
+} catch (error) {
+  console.error(`refused ${(error as Error).message}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,422 @@
+/* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { BackgroundTasksOptions, Outcome, TaskHandle } from 'nestjs-background-tasks';
+import { Application } from './support/application.js';
+
+/** A store of one test, and the engine on it. */
+export interface EngineUnderTest {
+  /** `undefined` for the memory of the process. */
+  readonly engine: BackgroundTasksOptions['engine'];
+  /** Called when the application has closed. */
+  dispose(): Promise<void>;
+}
+
+/** Timers of Node.js may come a millisecond early. */
+const EARLY_MS = 2;
+
+/**
+ * P19: what retry, timeout, priority, delay, dedupe, cancel, order, chain and the rest mean. The same
+ * on every engine, so nothing here knows which one it is: only public names, methods with
+ * `@Background()` and arguments that JSON can hold.
+ *
+ * @param prepare called before each test: a store with nothing in it
+ */
+export function conformance(name: string, prepare: () => Promise<EngineUnderTest>): void {
+  describe(`P19: the ${name} engine`, () => {
+    let under: EngineUnderTest;
+    let app: Application;
+
+    beforeEach(async () => {
+      under = await prepare();
+      app = await Application.start({ engine: under.engine });
+    });
+
+    afterEach(async () => {
+      await app.close();
+      await under.dispose();
+    });
+
+    describe('arguments', () => {
+      it('passes on what JSON can hold', async () => {
+        const value = { list: [1, null, 'ä\u0000'], nested: { is: true } };
+        await app.jobs.echo('echo', value);
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual([`echo ${JSON.stringify(value)}`]);
+      });
+
+      it('runs with what they were when the task was added', async () => {
+        const value = { count: 1 };
+        const handle = app.runner.addTask({ delay: 50 }, app.jobs.echo, 'then', value);
+        if (under.engine !== undefined) {
+          // In memory they are the caller's own objects.
+          value.count = 2;
+        }
+        await handle.whenSettled();
+        expect(app.book.started).toEqual(['then {"count":1}']);
+      });
+    });
+
+    describe('order', () => {
+      it("runs a request's tasks one after the other, in the order added", async () => {
+        expect(await app.post('/three')).toBe(201);
+        await app.runner.whenIdle();
+        expect(app.book.story).toEqual([
+          'start first',
+          'end first',
+          'start second',
+          'end second',
+          'start third',
+          'end third',
+        ]);
+      });
+
+      it('starts what a queue holds in the order added', async () => {
+        const tags = Array.from({ length: 20 }, (_, index) => `task ${index}`);
+        for (const tag of tags) {
+          await app.jobs.single(tag);
+        }
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(tags);
+      });
+
+      it('runs as many at once as the queue allows, and no more', async () => {
+        for (const tag of ['one', 'two', 'three']) {
+          app.runner.addTask({ queue: 'pair' }, app.jobs.hold, tag);
+        }
+        await Promise.all([app.book.until('one'), app.book.until('two')]);
+        expect(app.book.started).not.toContain('three');
+        app.book.open('one');
+        await app.book.until('three');
+        expect(app.book.story.indexOf('end one')).toBeLessThan(
+          app.book.story.indexOf('start three'),
+        );
+        ['two', 'three'].forEach((tag) => app.book.open(tag));
+      });
+
+      it('starts no more within a span than the rate limit allows', async () => {
+        const handles = ['a', 'b', 'c', 'd', 'e'].map((tag) =>
+          app.runner.addTask({ queue: 'rated' }, app.jobs.note, tag),
+        );
+        await outcomes(...handles);
+        const starts = app.book.entries.filter(({ event }) => event === 'start');
+        const [first = 0, , third = 0, , fifth = 0] = starts.map(({ at }) => at);
+        expect(third - first).toBeGreaterThanOrEqual(300 - EARLY_MS);
+        expect(fifth - third).toBeGreaterThanOrEqual(300 - EARLY_MS);
+      });
+    });
+
+    describe('priority', () => {
+      it('takes high before normal before low', async () => {
+        await app.runner.pause('single');
+        for (const priority of ['low', 'normal', 'high', 'low', 'normal', 'high'] as const) {
+          app.runner.addTask({ priority }, app.jobs.single, priority);
+        }
+        await app.runner.resume('single');
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(['high', 'high', 'normal', 'normal', 'low', 'low']);
+      });
+    });
+
+    describe('retry', () => {
+      it('counts attempts from 1 and completes with the one that works', async () => {
+        const handle = app.runner.addTask(app.jobs.flaky, 'flaky', 2);
+        expect(await handle.whenSettled()).toMatchObject({ status: 'completed', attempts: 3 });
+        expect(app.book.of('flaky').map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
+      });
+
+      it('fails with the last error when the attempts are used up', async () => {
+        const handle = app.runner.addTask(app.jobs.flaky, 'flaky', 9);
+        const outcome = await handle.whenSettled();
+        expect(outcome).toMatchObject({ status: 'failed', attempts: 3 });
+        expect((outcome as { error: Error }).error.message).toBe('attempt 3 failed');
+        expect(app.book.of('flaky')).toHaveLength(3);
+      });
+
+      it('waits between attempts as the policy says', async () => {
+        await app.runner.addTask(app.jobs.backingOff, 'growing').whenSettled();
+        const [first = 0, second = 0, third = 0] = app.book.of('growing').map(({ at }) => at);
+        expect(second - first).toBeGreaterThanOrEqual(60 - EARLY_MS);
+        expect(third - second).toBeGreaterThanOrEqual(180 - EARLY_MS);
+      });
+
+      it('has one attempt where the call says so', async () => {
+        const handle = app.runner.addTask({ retry: false }, app.jobs.flaky, 'once', 9);
+        expect(await handle.whenSettled()).toMatchObject({ status: 'failed', attempts: 1 });
+      });
+
+      it('gives up at once on an UnrecoverableError', async () => {
+        const handle = app.runner.addTask(app.jobs.hopeless, 'hopeless');
+        expect(await handle.whenSettled()).toMatchObject({ status: 'failed', attempts: 1 });
+      });
+
+      it('asks retryIf', async () => {
+        const handle = app.runner.addTask(app.jobs.picky, 'picky', ['passing', 'final']);
+        expect(await handle.whenSettled()).toMatchObject({ status: 'failed', attempts: 2 });
+      });
+
+      it('waits as long as a RetryLaterError asks', async () => {
+        await app.runner.addTask(app.jobs.later, 'later').whenSettled();
+        const [first = 0, second = 0] = app.book.of('later').map(({ at }) => at);
+        expect(second - first).toBeGreaterThanOrEqual(200 - EARLY_MS);
+      });
+
+      it('holds no slot while it waits', async () => {
+        const options = { queue: 'single', retry: { attempts: 2, delay: '2s' as const } };
+        app.runner.addTask({ ...options }, app.jobs.flaky, 'waiting', 1);
+        await app.book.until('waiting');
+        await app.runner.addTask(app.jobs.single, 'meanwhile').whenSettled();
+        expect(app.book.of('waiting')).toHaveLength(1);
+      });
+    });
+
+    describe('timeout', () => {
+      it('aborts the attempt, counts it as failed, and retries', async () => {
+        const handle = app.runner.addTask(app.jobs.slowOnce, 'slow');
+        expect(await handle.whenSettled()).toMatchObject({ status: 'completed', attempts: 2 });
+        expect(app.book.of('slow', 'aborted').map(({ attempt }) => attempt)).toEqual([1]);
+      });
+
+      it('fails with a TaskTimeoutError after the last attempt', async () => {
+        const handle = app.runner.addTask(
+          { timeout: 40, retry: false },
+          app.jobs.hold,
+          'never opened',
+        );
+        const outcome = await handle.whenSettled();
+        expect(outcome).toMatchObject({ status: 'failed', attempts: 1 });
+        expect((outcome as { error: { code: string } }).error.code).toBe('BGT_TIMEOUT');
+      });
+    });
+
+    describe('delay', () => {
+      it('starts no earlier, and holds up nothing else', async () => {
+        const addedAt = performance.timeOrigin + performance.now();
+        const delayed = app.runner.addTask({ delay: 250 }, app.jobs.single, 'delayed');
+        const other = app.runner.addTask(app.jobs.single, 'other');
+        await outcomes(delayed, other);
+        expect(app.book.started).toEqual(['other', 'delayed']);
+        const startedAt = app.book.of('delayed')[0]?.at ?? 0;
+        expect(startedAt - addedAt).toBeGreaterThanOrEqual(250 - EARLY_MS);
+      });
+    });
+
+    describe('dedupe', () => {
+      it('is one run for calls with one key, until it settles', async () => {
+        const first = app.runner.addTask(app.jobs.once, 'key');
+        await app.book.until('key');
+        const second = app.runner.addTask(app.jobs.once, 'key');
+        const other = app.runner.addTask(app.jobs.once, 'other key');
+        expect(second.id).toBe(first.id);
+        expect(other.id).not.toBe(first.id);
+        app.book.open('key');
+        app.book.open('other key');
+        await outcomes(first, second, other);
+        expect(app.book.of('key')).toHaveLength(1);
+
+        await app.runner.addTask(app.jobs.once, 'key').whenSettled();
+        expect(app.book.of('key')).toHaveLength(2);
+      });
+    });
+
+    describe('cancel', () => {
+      it('keeps a waiting task from running', async () => {
+        await app.runner.pause('single');
+        const handle = app.runner.addTask(app.jobs.single, 'waiting');
+        expect(await handle.cancel()).toBe(true);
+        expect(await handle.whenSettled()).toEqual({ status: 'cancelled', attempts: 0 });
+        await app.runner.resume('single');
+        await app.runner.addTask(app.jobs.single, 'next').whenSettled();
+        expect(app.book.started).toEqual(['next']);
+      });
+
+      it('keeps a delayed task from running', async () => {
+        const handle = app.runner.addTask({ delay: '1h' }, app.jobs.note, 'delayed');
+        expect(await app.runner.cancel(handle.id)).toBe(true);
+        expect(await handle.whenSettled()).toEqual({ status: 'cancelled', attempts: 0 });
+      });
+
+      it('aborts the signal of a running one, for good', async () => {
+        const options = { retry: { attempts: 3, delay: 1 } };
+        const handle = app.runner.addTask(options, app.jobs.hold, 'running');
+        await app.book.until('running');
+        expect(await app.runner.cancel(handle.id)).toBe(true);
+        expect(await handle.whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
+        await app.book.until('running', 'aborted');
+        expect(app.book.of('running')).toHaveLength(1);
+      });
+
+      it('has nothing to do for one that has settled', async () => {
+        const handle = app.runner.addTask(app.jobs.note, 'over');
+        await handle.whenSettled();
+        expect(await handle.cancel()).toBe(false);
+      });
+    });
+
+    describe('chain', () => {
+      it('starts each when the one before has completed, retries included', async () => {
+        const chain = app.runner.chain();
+        const handles = [
+          chain.addTask(app.jobs.flaky, 'first', 1),
+          chain.addTask(app.jobs.note, 'second'),
+          chain.addTask(app.jobs.note, 'third'),
+        ];
+        expect(await outcomes(...handles)).toMatchObject([
+          { status: 'completed', attempts: 2 },
+          { status: 'completed' },
+          { status: 'completed' },
+        ]);
+        expect(app.book.started).toEqual(['first', 'first', 'second', 'third']);
+      });
+
+      it('drops the rest once one has failed', async () => {
+        const chain = app.runner.chain();
+        const handles = [
+          chain.addTask(app.jobs.hopeless, 'first'),
+          chain.addTask(app.jobs.note, 'second'),
+          chain.addTask(app.jobs.note, 'third'),
+        ];
+        expect(await outcomes(...handles)).toMatchObject([
+          { status: 'failed' },
+          { status: 'dropped', reason: 'predecessor-failed' },
+          { status: 'dropped', reason: 'predecessor-failed' },
+        ]);
+        expect(app.book.started).toEqual(['first']);
+      });
+
+      it('leaves the other tasks of its request alone', async () => {
+        await app.post('/chain');
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(['breaks', 'breaks', 'breaks', 'beside the chain']);
+      });
+    });
+
+    describe('when', () => {
+      it('runs success and always after a handler that completed', async () => {
+        expect(await app.post('/ends/well')).toBe(201);
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(['success', 'always']);
+      });
+
+      it('runs failure and always after one that threw', async () => {
+        expect(await app.post('/ends/badly')).toBe(500);
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(['failure', 'always']);
+      });
+    });
+
+    describe('status', () => {
+      it('shows a task from its start to its end', async () => {
+        const handle = app.runner.addTask(app.jobs.report, 'shown');
+        const { id } = handle;
+        await app.book.until('shown');
+        expect(await app.runner.get(id)).toMatchObject({
+          id,
+          name: 'Jobs.report',
+          queue: 'default',
+          status: 'running',
+          args: ['shown'],
+          attempts: 1,
+          maxAttempts: 1,
+          progress: 50,
+        });
+        expect(handle.status).toBe('running');
+        app.book.open('shown');
+        await handle.whenSettled();
+        expect(await app.runner.get(id)).toMatchObject({ id, status: 'completed' });
+      });
+
+      it('lists by status, name and queue', async () => {
+        const held = app.runner.addTask(app.jobs.hold, 'held');
+        const delayed = app.runner.addTask({ delay: '1h' }, app.jobs.note, 'delayed');
+        const failed = app.runner.addTask(app.jobs.hopeless, 'failed');
+        await Promise.all([failed.whenSettled(), app.book.until('held')]);
+        const idsOf = async (filter: Parameters<typeof app.runner.list>[0]): Promise<string[]> =>
+          (await app.runner.list(filter)).map(({ id }) => id);
+        expect(await idsOf({ status: 'running' })).toEqual([held.id]);
+        expect(await idsOf({ status: 'delayed' })).toEqual([delayed.id]);
+        expect(await idsOf({ status: 'failed' })).toEqual([failed.id]);
+        expect(await idsOf({ name: 'Jobs.note' })).toEqual([delayed.id]);
+        expect(await idsOf({ queue: 'single' })).toEqual([]);
+        app.book.open('held');
+        await delayed.cancel();
+      });
+
+      it('counts', async () => {
+        const handles = [
+          app.runner.addTask(app.jobs.note, 'one'),
+          app.runner.addTask(app.jobs.flaky, 'two', 1),
+          app.runner.addTask(app.jobs.hopeless, 'three'),
+        ];
+        await outcomes(...handles);
+        const { queues, tasks } = await app.runner.stats();
+        expect(queues['default']).toMatchObject({ completed: 2, failed: 1, retried: 1 });
+        expect(tasks['Jobs.flaky']).toMatchObject({ completed: 1, retried: 1 });
+      });
+
+      it('tells what happens, in the order it happens', async () => {
+        const good = app.runner.addTask(app.jobs.flaky, 'good', 1);
+        const bad = app.runner.addTask(app.jobs.hopeless, 'bad');
+        await outcomes(good, bad);
+        expect(app.eventsOf(good.id)).toEqual([
+          'added',
+          'queued',
+          'started',
+          'retrying',
+          'started',
+          'completed',
+        ]);
+        expect(app.eventsOf(bad.id)).toEqual(['added', 'queued', 'started', 'failed']);
+      });
+
+      it('runs a failed task once more, with the same id', async () => {
+        const handle = app.runner.addTask({ retry: false }, app.jobs.flaky, 'again', 1);
+        await handle.whenSettled();
+        const again = await app.runner.retry(handle.id);
+        expect(again?.id).toBe(handle.id);
+        expect(await again?.whenSettled()).toMatchObject({ status: 'failed', attempts: 1 });
+        expect(app.book.of('again')).toHaveLength(2);
+      });
+    });
+
+    describe('shutdown', () => {
+      it('P13: finishes what runs and what waits before close() resolves', async () => {
+        const running = app.runner.addTask({ queue: 'single' }, app.jobs.hold, 'running');
+        const waiting = app.runner.addTask(app.jobs.single, 'waiting');
+        await app.book.until('running');
+        const closed = app.close();
+        app.book.open('running');
+        await closed;
+        expect(await outcomes(running, waiting)).toMatchObject([
+          { status: 'completed' },
+          { status: 'completed' },
+        ]);
+      });
+
+      it('P13: aborts what has not ended by the drain timeout', async () => {
+        await app.close();
+        app = await Application.start({ engine: under.engine, drainTimeout: 100 });
+        const running = app.runner.addTask({ queue: 'single' }, app.jobs.hold, 'running');
+        const waiting = app.runner.addTask(app.jobs.single, 'waiting');
+        await app.book.until('running');
+        await app.close();
+        expect(await outcomes(running, waiting)).toEqual([
+          { status: 'abandoned', attempts: 1 },
+          { status: 'abandoned', attempts: 0 },
+        ]);
+        expect(app.book.of('running', 'aborted')).toHaveLength(1);
+        expect(app.book.started).toEqual(['running']);
+      });
+
+      it('refuses tasks afterwards', async () => {
+        await app.close();
+        expect(() => app.runner.addTask(app.jobs.note, 'late')).toThrow(
+          expect.objectContaining({ code: 'BGT_SHUT_DOWN' }),
+        );
+      });
+    });
+  });
+}
+
+function outcomes(...handles: TaskHandle[]): Promise<Outcome[]> {
+  return Promise.all(handles.map((handle) => handle.whenSettled()));
+}

@@ -1,0 +1,102 @@
+import { request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  Module,
+  type DynamicModule,
+  type INestApplication,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
+import { NestFactory, type AbstractHttpAdapter } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import {
+  BackgroundTasksModule,
+  TaskRunner,
+  type BackgroundTasksOptions,
+  type TaskEvent,
+} from 'nestjs-background-tasks';
+import { Api } from './api.js';
+import { Book } from './book.js';
+import { Jobs } from './jobs.js';
+import { Log } from './log.js';
+
+@Module({})
+class RootModule {}
+
+/** An application with the conformance tasks, on one engine. */
+export class Application {
+  readonly events: TaskEvent[] = [];
+
+  private constructor(
+    private readonly nest: INestApplication,
+    readonly runner: TaskRunner,
+    readonly jobs: Jobs,
+    readonly book: Book,
+    readonly log: Log,
+  ) {
+    runner.events.subscribe((event) => void this.events.push(event));
+  }
+
+  /**
+   * @param providers besides, or in place of, the ones of the conformance suite
+   * @param adapter Express where there is none
+   */
+  static async start(
+    options: BackgroundTasksOptions,
+    providers: Provider[] = [],
+    adapter: AbstractHttpAdapter = new ExpressAdapter(),
+  ): Promise<Application> {
+    const log = new Log();
+    const nest = await NestFactory.create(rootModule(options, providers), adapter, {
+      logger: log,
+      abortOnError: false,
+    });
+    await nest.listen(0, '127.0.0.1');
+    return new Application(nest, nest.get(TaskRunner), nest.get(Jobs), nest.get(Book), log);
+  }
+
+  get<T>(type: Type<T>): T {
+    return this.nest.get(type);
+  }
+
+  /** @returns the status of the answer, once its body has been read */
+  post(path: string): Promise<number> {
+    const { port } = (this.nest.getHttpServer() as { address(): AddressInfo }).address();
+    return new Promise((resolve, reject) => {
+      request({ host: '127.0.0.1', port, path, method: 'POST', agent: false }, (response) => {
+        response.resume().once('end', () => resolve(response.statusCode ?? 0));
+      })
+        .once('error', reject)
+        .end();
+    });
+  }
+
+  /** The types of the events of a task, in the order they came. */
+  eventsOf(id: string): TaskEvent['type'][] {
+    return this.events.filter((event) => event.id === id).map(({ type }) => type);
+  }
+
+  close(): Promise<void> {
+    return this.nest.close();
+  }
+}
+
+function rootModule(options: BackgroundTasksOptions, providers: Provider[]): DynamicModule {
+  return {
+    module: RootModule,
+    imports: [
+      BackgroundTasksModule.forRoot({
+        drainTimeout: '5s',
+        ...options,
+        queues: {
+          single: { concurrency: 1 },
+          pair: { concurrency: 2 },
+          rated: { rateLimit: { max: 2, per: 300 } },
+          ...options.queues,
+        },
+      }),
+    ],
+    controllers: [Api],
+    providers: [Jobs, Book, ...providers],
+  };
+}

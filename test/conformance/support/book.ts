@@ -1,0 +1,67 @@
+import { Injectable } from '@nestjs/common';
+
+export interface Entry {
+  readonly tag: string;
+  readonly event: 'start' | 'end' | 'aborted';
+  readonly attempt: number;
+  readonly at: number;
+}
+
+class Gate {
+  open!: () => void;
+  readonly opened = new Promise<void>((resolve) => {
+    this.open = resolve;
+  });
+}
+
+/** What the bodies of tasks have written down, in the order it happened; and what holds them up. */
+@Injectable()
+export class Book {
+  readonly entries: Entry[] = [];
+  private readonly gates = new Map<string, Gate>();
+  private waiting: { isOver: () => boolean; resolve: () => void }[] = [];
+
+  write(tag: string, event: Entry['event'], attempt: number): void {
+    this.entries.push({ tag, event, attempt, at: performance.timeOrigin + performance.now() });
+    const over = this.waiting.filter(({ isOver }) => isOver());
+    this.waiting = this.waiting.filter((each) => !over.includes(each));
+    over.forEach(({ resolve }) => resolve());
+  }
+
+  /** `start a`, `end a`: for comparison with a whole story. */
+  get story(): string[] {
+    return this.entries.map(({ tag, event }) => `${event} ${tag}`);
+  }
+
+  /** The tags of the bodies that began, in that order. */
+  get started(): string[] {
+    return this.entries.filter(({ event }) => event === 'start').map(({ tag }) => tag);
+  }
+
+  of(tag: string, event: Entry['event'] = 'start'): Entry[] {
+    return this.entries.filter((entry) => entry.tag === tag && entry.event === event);
+  }
+
+  /** Resolves when this has been written down so many times. */
+  until(tag: string, event: Entry['event'] = 'start', times = 1): Promise<void> {
+    const isOver = (): boolean => this.of(tag, event).length >= times;
+    return isOver()
+      ? Promise.resolve()
+      : new Promise((resolve) => void this.waiting.push({ isOver, resolve }));
+  }
+
+  gate(tag: string): Promise<void> {
+    return this.gateOf(tag).opened;
+  }
+
+  /** Lets the bodies go on that wait for it, now and later. */
+  open(tag: string): void {
+    this.gateOf(tag).open();
+  }
+
+  private gateOf(tag: string): Gate {
+    const gate = this.gates.get(tag) ?? new Gate();
+    this.gates.set(tag, gate);
+    return gate;
+  }
+}

@@ -1,0 +1,121 @@
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  Background,
+  currentTask,
+  RetryLaterError,
+  UnrecoverableError,
+} from 'nestjs-background-tasks';
+import { Book } from './book.js';
+
+const RETRY = { attempts: 3, backoff: 'fixed', delay: 30, jitter: 'none' } as const;
+
+/** Tasks as every engine takes them: methods, called with what JSON can hold. */
+@Injectable()
+export class Jobs {
+  constructor(@Inject(Book) private readonly book: Book) {}
+
+  /** Takes a turn of the loop, so that two of them could overlap. */
+  @Background()
+  async note(tag: string): Promise<void> {
+    await this.body(tag, () => turnOfTheLoop());
+  }
+
+  /** Goes on when the test says so, or when its signal aborts. */
+  @Background()
+  async hold(tag: string): Promise<void> {
+    await this.body(tag, () => this.gateOrAbort(tag));
+  }
+
+  @Background({ queue: 'single' })
+  async single(tag: string): Promise<void> {
+    await this.body(tag, () => turnOfTheLoop());
+  }
+
+  /** Fails in its first attempts. */
+  @Background({ retry: RETRY })
+  async flaky(tag: string, failures: number): Promise<void> {
+    await this.body(tag, () => {
+      if (currentTask().attempt <= failures) {
+        throw new Error(`attempt ${currentTask().attempt} failed`);
+      }
+    });
+  }
+
+  @Background({ retry: { attempts: 3, delay: 60, factor: 3, jitter: 'none' } })
+  async backingOff(tag: string): Promise<void> {
+    await this.body(tag, () => {
+      throw new Error('never works');
+    });
+  }
+
+  @Background({ retry: RETRY })
+  async hopeless(tag: string): Promise<void> {
+    await this.body(tag, () => {
+      throw new UnrecoverableError('no use');
+    });
+  }
+
+  @Background({ retry: { ...RETRY, retryIf: (error) => (error as Error).message !== 'final' } })
+  async picky(tag: string, messages: string[]): Promise<void> {
+    await this.body(tag, () => {
+      const message = messages[currentTask().attempt - 1];
+      if (message !== undefined) {
+        throw new Error(message);
+      }
+    });
+  }
+
+  @Background({ retry: RETRY })
+  async later(tag: string): Promise<void> {
+    await this.body(tag, () => {
+      if (currentTask().attempt === 1) {
+        throw new RetryLaterError(200);
+      }
+    });
+  }
+
+  /** Its first attempt waits for its signal; the second ends at once. */
+  @Background({ timeout: 80, retry: { ...RETRY, attempts: 2 } })
+  async slowOnce(tag: string): Promise<void> {
+    await this.body(tag, () =>
+      currentTask().attempt === 1 ? this.gateOrAbort(tag) : Promise.resolve(),
+    );
+  }
+
+  @Background({ dedupe: { key: (tag: string) => tag } })
+  async once(tag: string): Promise<void> {
+    await this.body(tag, () => this.gateOrAbort(tag));
+  }
+
+  @Background()
+  async echo(tag: string, value: unknown): Promise<void> {
+    await this.body(`${tag} ${JSON.stringify(value)}`, () => undefined);
+  }
+
+  @Background()
+  async report(tag: string): Promise<void> {
+    await this.body(tag, async () => {
+      currentTask().progress(50);
+      await this.gateOrAbort(tag);
+    });
+  }
+
+  private async body(tag: string, act: () => unknown): Promise<void> {
+    const { attempt } = currentTask();
+    this.book.write(tag, 'start', attempt);
+    await act();
+    this.book.write(tag, 'end', attempt);
+  }
+
+  private async gateOrAbort(tag: string): Promise<void> {
+    const { signal, attempt } = currentTask();
+    const aborted = new Promise<never>((_resolve, reject) => {
+      signal.addEventListener('abort', () => {
+        this.book.write(tag, 'aborted', attempt);
+        reject(signal.reason as Error);
+      });
+    });
+    await Promise.race([this.book.gate(tag), aborted]);
+  }
+}

@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto';
+import {
+  Injectable,
+  Module,
+  type DynamicModule,
+  type INestApplicationContext,
+} from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import {
+  Background,
+  BackgroundTasksModule,
+  currentTask,
+  TaskRunner,
+  type BackgroundTasksOptions,
+  type TaskEvent,
+} from 'nestjs-background-tasks';
+import { bullmq, type BullMQOptions } from 'nestjs-background-tasks/bullmq';
+
+/** What the tasks of a suite do, and what they have done. */
+@Injectable()
+export class Work {
+  readonly done: string[] = [];
+  readonly attempts: number[] = [];
+  readonly signals: AbortSignal[] = [];
+  private readonly gates = new Map<string, PromiseWithResolvers<void>>();
+  private readonly waiters = new Set<() => void>();
+
+  @Background({ name: 'note' })
+  async note(text: string): Promise<void> {
+    this.did(text);
+  }
+
+  @Background({ name: 'fail', retry: { attempts: 3, delay: 20, jitter: 'none' } })
+  async fail(text: string, times: number): Promise<void> {
+    const { attempt, log } = currentTask();
+    log(`attempt ${attempt}`);
+    this.attempts.push(attempt);
+    this.did(`${text} ${attempt}`);
+    if (attempt <= times) {
+      throw new Error(`${text} failed in attempt ${attempt}`);
+    }
+  }
+
+  /** Runs until its gate is opened, or it is told to stop. */
+  @Background({ name: 'wait' })
+  async wait(text: string): Promise<void> {
+    const { signal, progress } = currentTask();
+    this.signals.push(signal);
+    progress({ at: text });
+    this.did(`${text} begins`);
+    const stopped = new Promise<void>((_resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    });
+    await Promise.race([this.gate(text).promise, stopped]);
+    this.did(`${text} ends`);
+  }
+
+  open(text: string): void {
+    this.gate(text).resolve();
+  }
+
+  /** Resolves once `text` has been done, `times` over. */
+  async until(text: string, times = 1): Promise<void> {
+    while (this.done.filter((done) => done === text).length < times) {
+      await new Promise<void>((resolve) => void this.waiters.add(resolve));
+    }
+  }
+
+  private did(text: string): void {
+    this.done.push(text);
+    const waiters = [...this.waiters];
+    this.waiters.clear();
+    waiters.forEach((resolve) => resolve());
+  }
+
+  private gate(text: string): PromiseWithResolvers<void> {
+    const gate = this.gates.get(text) ?? withResolvers();
+    this.gates.set(text, gate);
+    return gate;
+  }
+}
+
+function withResolvers(): PromiseWithResolvers<void> {
+  let settle: Omit<PromiseWithResolvers<void>, 'promise'> | undefined;
+  const promise = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  return { promise, ...(settle as Omit<PromiseWithResolvers<void>, 'promise'>) };
+}
+
+interface PromiseWithResolvers<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: unknown): void;
+}
+
+/** An application without a server. */
+export interface TestApp {
+  readonly app: INestApplicationContext;
+  readonly tasks: TaskRunner;
+  readonly work: Work;
+  readonly events: TaskEvent[];
+  readonly log: TestLog;
+  close(): Promise<void>;
+}
+
+/** Keeps what is logged, so that suites can look at it and nobody has to read it. */
+export class TestLog {
+  readonly lines: string[] = [];
+  log = (message: unknown): void => void this.lines.push(`log ${String(message)}`);
+  warn = (message: unknown): void => void this.lines.push(`warn ${String(message)}`);
+  error = (message: unknown): void => void this.lines.push(`error ${String(message)}`);
+  debug = (): void => undefined;
+  verbose = (): void => undefined;
+}
+
+export function rootModule(
+  bull: BullMQOptions,
+  options: BackgroundTasksOptions = {},
+  providers: (new (...args: never[]) => unknown)[] = [Work],
+  controllers: (new (...args: never[]) => unknown)[] = [],
+): DynamicModule {
+  @Module({})
+  class Root {}
+  return {
+    module: Root,
+    imports: [BackgroundTasksModule.forRoot({ engine: bullmq(bull), ...options })],
+    providers,
+    controllers,
+    exports: providers,
+  };
+}
+
+export async function startApp(
+  bull: BullMQOptions,
+  options: BackgroundTasksOptions = {},
+  providers: (new (...args: never[]) => unknown)[] = [Work],
+): Promise<TestApp> {
+  const log = new TestLog();
+  const root = rootModule(bull, options, providers);
+  const app = await NestFactory.createApplicationContext(root, {
+    logger: log,
+  });
+  const tasks = app.get(TaskRunner);
+  const events: TaskEvent[] = [];
+  tasks.events.subscribe((event) => events.push(event));
+  return {
+    app,
+    tasks,
+    work: providers.includes(Work) ? app.get(Work) : new Work(),
+    events,
+    log,
+    close: () => app.close(),
+  };
+}
+
+/** Every test has keys of its own. */
+export function freshPrefix(): string {
+  return `t${randomUUID().slice(0, 8)}`;
+}

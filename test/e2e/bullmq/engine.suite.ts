@@ -1,0 +1,339 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
+import type { BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
+import { ENGINE } from '../../../lib/engine/engine.js';
+import type { TestServer } from '../../support/servers.js';
+import { freshPrefix, startApp, type TestApp } from './app.js';
+
+/** What BullMQ has to do with tasks, on whatever store. */
+export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
+  let server: TestServer;
+  let prefix: string;
+  const apps: TestApp[] = [];
+
+  beforeAll(async () => {
+    server = await makeServer();
+    await server.start();
+    prefix = freshPrefix();
+  }, 60_000);
+
+  afterAll(async () => {
+    await server.remove();
+  });
+
+  afterEach(async () => {
+    await Promise.all(apps.splice(0).map((app) => app.close()));
+    prefix = freshPrefix();
+  });
+
+  async function start(
+    bull: Partial<BullMQOptions> = {},
+    options: BackgroundTasksOptions = {},
+  ): Promise<TestApp> {
+    const app = await startApp({ connection: server.url, prefix, ...bull }, options);
+    apps.push(app);
+    return app;
+  }
+
+  describe('one process', () => {
+    it('runs a task that was added, and settles its handle', async () => {
+      const { tasks, work } = await start();
+      const handle = tasks.addTask(work.note, 'hello');
+      expect(await handle.whenSettled()).toMatchObject({ status: 'completed', attempts: 1 });
+      expect(work.done).toEqual(['hello']);
+      expect(handle.status).toBe('completed');
+    });
+
+    it('P17: resolves the call of a method when its task is stored, not when it has run', async () => {
+      const { work } = await start({ role: 'producer' });
+      await work.note('stored');
+      expect(work.done).toEqual([]);
+    });
+
+    it('P18: refuses a closure, and an argument that JSON would change, with its path', async () => {
+      const { tasks, work } = await start();
+      expect(() => tasks.addTask(() => undefined)).toThrow(/plain function/);
+      expect(() => tasks.addTask(work.note, { at: new Date() } as never)).toThrow(
+        /args\[0\]\.at is a Date/,
+      );
+    });
+
+    it('refuses what it cannot do when it is added', async () => {
+      const { tasks, work } = await start();
+      expect(() => tasks.addTask({ concurrencyKey: 'a' }, work.note, 'x')).toThrow(
+        expect.objectContaining({ code: 'BGT_UNSUPPORTED_OPTION' }),
+      );
+    });
+
+    it('P9: serves higher priorities first, and the oldest first within one', async () => {
+      const producer = await start({ role: 'producer' });
+      for (const priority of ['low', 'normal', 'high'] as const) {
+        for (const number of [1, 2]) {
+          const text = `${priority} ${number}`;
+          await stored(producer, () =>
+            producer.tasks.addTask({ priority }, producer.work.note, text),
+          );
+        }
+      }
+      const { work } = await start({}, { queues: { default: { concurrency: 1 } } });
+      await work.until('low 2');
+      expect(work.done).toEqual(['high 1', 'high 2', 'normal 1', 'normal 2', 'low 1', 'low 2']);
+    });
+
+    it('waits for a delay, and shows the task as delayed meanwhile', async () => {
+      const { tasks, work } = await start();
+      const addedAt = Date.now();
+      const handle = tasks.addTask({ delay: 300 }, work.note, 'later');
+      await eventually(async () => expect((await tasks.get(handle.id))?.status).toBe('delayed'));
+      await handle.whenSettled();
+      expect(Date.now() - addedAt).toBeGreaterThanOrEqual(300);
+    });
+
+    it('P19: leaves the retries to the policy of the task', async () => {
+      const { tasks, work, events } = await start();
+      const handle = tasks.addTask(work.fail, 'twice', 2);
+      expect(await handle.whenSettled()).toMatchObject({ status: 'completed', attempts: 3 });
+      expect(work.attempts).toEqual([1, 2, 3]);
+      const delays = events.flatMap((event) => (event.type === 'retrying' ? [event.delayMs] : []));
+      expect(delays).toEqual([20, 40]);
+    });
+
+    it('fails for good after the last attempt, and runs the task again when asked to', async () => {
+      const { tasks, work } = await start();
+      const handle = tasks.addTask(work.fail, 'always', 3);
+      const outcome = await handle.whenSettled();
+      expect(outcome).toMatchObject({ status: 'failed', attempts: 3 });
+      expect(outcome).toHaveProperty('error.message', 'always failed in attempt 3');
+      expect(await tasks.get(handle.id)).toMatchObject({ status: 'failed', attempts: 3 });
+      expect(await tasks.list({ status: 'failed' })).toHaveLength(1);
+      const again = await tasks.retry(handle.id);
+      expect(again?.id).toBe(handle.id);
+      expect(await again?.whenSettled()).toMatchObject({ status: 'failed', attempts: 3 });
+      expect(work.attempts).toEqual([1, 2, 3, 1, 2, 3]);
+    });
+
+    it('P10: counts a timeout as a failed attempt', async () => {
+      const { tasks, work } = await start();
+      const handle = tasks.addTask({ timeout: 50 }, work.wait, 'long');
+      expect(await handle.whenSettled()).toMatchObject({
+        status: 'failed',
+        error: { code: 'BGT_TIMEOUT' },
+      });
+      expect(work.signals[0]?.aborted).toBe(true);
+    });
+
+    it('runs one task for a dedupe key while it is not over', async () => {
+      const { tasks, work } = await start();
+      const dedupe = { key: 'same' };
+      const first = tasks.addTask({ dedupe }, work.wait, 'first');
+      await work.until('first begins');
+      const second = tasks.addTask({ dedupe }, work.wait, 'second');
+      expect(await second.whenSettled()).toEqual({ status: 'dropped', reason: 'duplicate' });
+      work.open('first');
+      await first.whenSettled();
+      const third = tasks.addTask({ dedupe }, work.note, 'third');
+      expect(await third.whenSettled()).toMatchObject({ status: 'completed' });
+    });
+
+    it('cancels a task that waits, and one that runs', async () => {
+      const { tasks, work } = await start();
+      const waiting = tasks.addTask({ delay: '1h' }, work.note, 'never');
+      await eventually(async () => expect(await tasks.get(waiting.id)).toBeDefined());
+      const settled = waiting.whenSettled();
+      expect(await waiting.cancel()).toBe(true);
+      expect(await settled).toMatchObject({ status: 'cancelled' });
+      const running = tasks.addTask(work.wait, 'long');
+      await work.until('long begins');
+      expect(await tasks.cancel(running.id)).toBe(true);
+      expect(await running.whenSettled()).toMatchObject({ status: 'cancelled', attempts: 1 });
+      expect(work.signals[0]?.aborted).toBe(true);
+      expect(await tasks.cancel(running.id)).toBe(false);
+    });
+
+    it('runs a chain in order, and drops what comes after a failure', async () => {
+      const { tasks, work } = await start();
+      const chain = tasks.chain();
+      const handles = [
+        chain.addTask(work.note, 'one'),
+        chain.addTask({ retry: false }, work.fail, 'two', 1),
+        chain.addTask(work.note, 'three'),
+      ];
+      const outcomes = await Promise.all(handles.map((handle) => handle.whenSettled()));
+      expect(outcomes.map(({ status }) => status)).toEqual(['completed', 'failed', 'dropped']);
+      expect(work.done).toEqual(['one', 'two 1']);
+    }, 20_000);
+
+    it('shows progress, and what runs, to whoever asks', async () => {
+      const { tasks, work } = await start();
+      const handle = tasks.addTask(work.wait, 'long');
+      await work.until('long begins');
+      await eventually(async () =>
+        expect(await tasks.get(handle.id)).toMatchObject({
+          status: 'running',
+          attempts: 1,
+          progress: { at: 'long' },
+        }),
+      );
+      expect((await tasks.stats()).queues['default']).toMatchObject({ running: 1, pending: 0 });
+      work.open('long');
+      await handle.whenSettled();
+      await tasks.whenIdle();
+      expect((await tasks.stats()).queues['default']).toMatchObject({
+        added: 1,
+        completed: 1,
+        running: 0,
+        pending: 0,
+      });
+    });
+
+    it('counts once, and forgets, what it has run itself', async () => {
+      const { tasks, work } = await start();
+      const handle = tasks.addTask(work.note, 'done');
+      await handle.whenSettled();
+      expect(await tasks.counts('default')).toMatchObject({ completed: 1, running: 0, queued: 0 });
+      expect(await tasks.list()).toHaveLength(1);
+      expect(await tasks.forget(handle.id)).toBe(true);
+      expect(await tasks.get(handle.id)).toBeUndefined();
+      expect(await tasks.counts()).toMatchObject({ completed: 0 });
+    });
+
+    it('finds a task among many others by its name', async () => {
+      const { tasks, work } = await start({ role: 'producer' });
+      await Promise.all(Array.from({ length: 150 }, (_, index) => work.note(`${index}`)));
+      await work.fail('sought', 1);
+      await work.note('after it');
+      expect(await tasks.list({ name: 'fail', limit: 1 })).toMatchObject([{ name: 'fail' }]);
+      expect(await tasks.list({ limit: 200 })).toHaveLength(152);
+      expect(await tasks.list({ limit: 120 })).toHaveLength(120);
+      expect(await tasks.counts()).toMatchObject({ queued: 152 });
+    });
+
+    it('starts nothing of a paused queue until it is resumed', async () => {
+      const { tasks, work } = await start();
+      await tasks.pause();
+      const handle = tasks.addTask(work.note, 'held');
+      await eventually(async () => expect((await tasks.get(handle.id))?.status).toBe('queued'));
+      expect(work.done).toEqual([]);
+      await tasks.resume();
+      expect(await handle.whenSettled()).toMatchObject({ status: 'completed' });
+    });
+
+    it('P13: lets what runs finish at shutdown, and leaves the rest in the store', async () => {
+      const first = await start({}, { queues: { default: { concurrency: 1 } } });
+      await first.work.wait('running');
+      await first.work.until('running begins');
+      await first.work.note('left');
+      const closed = first.close();
+      first.work.open('running');
+      await closed;
+      expect(first.work.done).toEqual(['running begins', 'running ends']);
+      const second = await start();
+      await second.work.until('left');
+      expect(second.work.done).toEqual(['left']);
+    });
+
+    it('gives back at shutdown what does not end in time, for another process to run', async () => {
+      const first = await start({}, { drainTimeout: 100 });
+      await first.work.wait('stuck');
+      await first.work.until('stuck begins');
+      await first.close();
+      expect(first.log.lines.join('\n')).toMatch(/it is stored and runs after the next start/);
+      const second = await start();
+      await second.work.until('stuck begins');
+      second.work.open('stuck');
+    });
+  });
+
+  describe('two processes', () => {
+    it('keeps a task whose name it does not know, says so once, and offers it again', async () => {
+      const producer = await start({ role: 'producer' });
+      await producer.work.note('for a newer version');
+      await producer.work.note('for it, too');
+      const older = await startApp({ connection: server.url, prefix, role: 'worker' }, {}, []);
+      apps.push(older);
+      const complaints = (): string[] =>
+        older.log.lines.filter((line) => line.includes('tasks named "note"'));
+      const store = producer.app.get<BullMQEngine>(ENGINE, { strict: false })['store'];
+      const putOff = async (): Promise<unknown[]> => store.queue('default').getDelayed();
+      await eventually(async () => expect(await putOff()).toHaveLength(2));
+      expect(complaints()).toEqual([expect.stringContaining('They are kept')]);
+      await older.close();
+      const newer = await start({ role: 'worker' });
+      // What would happen by itself in half a minute.
+      await store.queue('default').promoteJobs();
+      await newer.work.until('for a newer version');
+      await newer.work.until('for it, too');
+    });
+
+    it('settles the handle of a task that another process runs', async () => {
+      const producer = await start({ role: 'producer' });
+      const done = producer.tasks.addTask(producer.work.note, 'over there').whenSettled();
+      const failed = producer.tasks.addTask(producer.work.fail, 'there', 3).whenSettled();
+      await start({ role: 'worker' });
+      expect(await done).toMatchObject({ status: 'completed', attempts: 1 });
+      expect(await failed).toMatchObject({ status: 'failed', attempts: 3 });
+    });
+
+    it('leaves the tasks of a queue that is paused here to others', async () => {
+      const paused = await start();
+      await paused.tasks.addTask(paused.work.note, 'before').whenSettled();
+      await paused.tasks.pause();
+      const producer = await start({ role: 'producer' });
+      await producer.work.note('after');
+      const other = await start();
+      await other.work.until('after');
+      expect(paused.work.done).toEqual(['before']);
+    });
+
+    it('shows what another process has run, and lets go of it', async () => {
+      const { tasks, work } = await start({ role: 'producer' });
+      const failed = tasks.addTask(work.fail, 'there', 3);
+      await work.note('at once');
+      tasks.addTask({ delay: '1h' }, work.note, 'later');
+      await start({ role: 'worker' });
+      await failed.whenSettled();
+      await eventually(async () =>
+        expect(await tasks.counts()).toMatchObject({ completed: 1, failed: 1, delayed: 1 }),
+      );
+      const lines = [1, 2, 3].map((attempt) => expect.stringMatching(`Z attempt ${attempt}$`));
+      await eventually(async () => expect((await tasks.get(failed.id))?.logs).toEqual(lines));
+      expect(await tasks.forget(failed.id)).toBe(true);
+      expect(await tasks.forget(failed.id)).toBe(false);
+      expect(await tasks.counts()).toMatchObject({ completed: 1, failed: 0, delayed: 1 });
+    });
+
+    it('cancels a task that another process runs', async () => {
+      const producer = await start({ role: 'producer' });
+      const worker = await start({ role: 'worker' });
+      const handle = producer.tasks.addTask(producer.work.wait, 'long');
+      await worker.work.until('long begins');
+      expect(await producer.tasks.cancel(handle.id)).toBe(true);
+      expect(await handle.whenSettled()).toMatchObject({ status: 'cancelled' });
+      expect(worker.work.signals[0]?.aborted).toBe(true);
+    });
+  });
+}
+
+/** Resolves once `check` no longer throws; rejects with its error where it still does after `withinMs`. */
+export async function eventually(check: () => Promise<unknown>, withinMs = 5_000): Promise<void> {
+  const giveUpAt = Date.now() + withinMs;
+  for (;;) {
+    try {
+      await check();
+      return;
+    } catch (error) {
+      if (Date.now() > giveUpAt) {
+        throw error;
+      }
+      await new Promise((resolve) => {
+        setTimeout(resolve, 10);
+      });
+    }
+  }
+}
+
+async function stored({ tasks }: TestApp, add: () => { readonly id: string }): Promise<void> {
+  const { id } = add();
+  await eventually(async () => expect((await tasks.get(id))?.status).not.toBe('collected'));
+}

@@ -1,0 +1,126 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import type { TestServer } from '../../support/servers.js';
+import { freshPrefix, startApp, type TestApp } from './app.js';
+import { eventually } from './engine.suite.js';
+
+const WORKER = fileURLToPath(new URL('worker-process.ts', import.meta.url));
+
+/** What several processes have to do with tasks together. */
+export function processesSuite(makeServer: () => Promise<TestServer>, manyTasks: number): void {
+  let server: TestServer;
+  let prefix: string;
+  let folder: string;
+  let producer: TestApp;
+  const workers: ChildProcess[] = [];
+
+  beforeAll(async () => {
+    server = await makeServer();
+    await server.start();
+    folder = await mkdtemp(join(tmpdir(), 'tasks-done-'));
+  }, 60_000);
+  beforeEach(async () => {
+    prefix = freshPrefix();
+    await writeFile(done(), '');
+    producer = await startApp({ connection: server.url, prefix, role: 'producer' });
+  });
+  afterEach(async () => {
+    workers.splice(0).forEach((worker) => worker.kill('SIGKILL'));
+    await producer.close();
+  });
+  afterAll(async () => {
+    await server.remove();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const done = (): string => join(folder, `${prefix}.txt`);
+
+  async function lines(): Promise<string[][]> {
+    const text = await readFile(done(), 'utf8');
+    return text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => line.split(' '));
+  }
+
+  function spawnWorker(mode = ''): ChildProcess {
+    const worker = spawn(
+      process.execPath,
+      ['--import', '@oxc-node/core/register', WORKER, server.url, prefix, done(), mode],
+      { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_OPTIONS: '' } },
+    );
+    workers.push(worker);
+    return worker;
+  }
+
+  it(`two workers share ${manyTasks} tasks: each runs once, and neither under 30% of them`, async () => {
+    await Promise.all([spawnWorker(), spawnWorker()].map(ready));
+    const { work } = producer;
+    for (let from = 0; from < manyTasks; from += 100) {
+      const batch = Array.from({ length: 100 }, (_, index) => work.note(`${from + index}`));
+      await Promise.all(batch);
+    }
+    await eventually(
+      async () => expect((await lines()).length).toBeGreaterThanOrEqual(manyTasks),
+      90_000,
+    );
+    const ran = await lines();
+    expect(new Set(ran.map(([, text]) => text)).size).toBe(manyTasks);
+    expect(ran).toHaveLength(manyTasks);
+    for (const worker of workers) {
+      const share = ran.filter(([pid]) => pid === String(worker.pid)).length / manyTasks;
+      expect(share).toBeGreaterThan(0.3);
+    }
+  }, 120_000);
+
+  it('runs a task again whose worker was killed, and gives it up after maxStarts', async () => {
+    const handle = producer.tasks.addTask(producer.work.note, 'killer');
+    const outcome = handle.whenSettled();
+    for (const times of [1, 2]) {
+      const worker = spawnWorker('hang');
+      await eventually(async () => expect(await lines()).toHaveLength(times), 20_000);
+      worker.kill('SIGKILL');
+      await once(worker, 'exit');
+    }
+    spawnWorker('alert');
+    expect(await outcome).toMatchObject({ status: 'failed' });
+    expect(await lines()).toHaveLength(2);
+  }, 60_000);
+
+  it('P13: ends by itself once the application is closed, whatever waits in the store', async () => {
+    const { tasks, work } = producer;
+    tasks.addTask({ delay: '1h' }, work.note, 'later');
+    const worker = spawnWorker();
+    await ready(worker);
+    await work.note('now');
+    await eventually(async () => expect(await lines()).toHaveLength(1));
+    const exited = once(worker, 'exit');
+    worker.kill('SIGCONT');
+    expect(await exited).toEqual([0, null]);
+  });
+
+  it('ends at SIGTERM, and leaves what it runs to others', async () => {
+    const first = spawnWorker();
+    await ready(first);
+    await producer.work.note('first');
+    await eventually(async () => expect(await lines()).toHaveLength(1));
+    const from = Date.now();
+    first.kill('SIGTERM');
+    await once(first, 'exit');
+    expect(Date.now() - from).toBeLessThan(5_000);
+    await producer.work.note('second');
+    spawnWorker();
+    await eventually(async () => expect(await lines()).toHaveLength(2), 20_000);
+  }, 60_000);
+}
+
+async function ready(worker: ChildProcess): Promise<void> {
+  if (worker.stdout !== null) {
+    await once(worker.stdout, 'data');
+  }
+}

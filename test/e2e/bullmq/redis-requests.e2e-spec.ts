@@ -1,0 +1,7 @@
+import { jest } from '@jest/globals';
+import { describeWith, redisServer } from '../../support/servers.js';
+import { requestsSuite } from './requests.suite.js';
+
+jest.setTimeout(20_000);
+
+describeWith('redis-server', 'requests with BullMQ on Redis', () => requestsSuite(redisServer));

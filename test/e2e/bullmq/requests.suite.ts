@@ -1,0 +1,283 @@
+import { request as httpRequest } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  Controller,
+  Get,
+  Header,
+  Inject,
+  Param,
+  Post,
+  Res,
+  type INestApplication,
+} from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import {
+  BackgroundTasks,
+  TaskRunner,
+  Tasks,
+  type BackgroundTasksOptions,
+} from 'nestjs-background-tasks';
+import type { BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import type { TestServer } from '../../support/servers.js';
+import { freshPrefix, rootModule, TestLog, Work } from './app.js';
+import { eventually } from './engine.suite.js';
+
+interface Writable {
+  write(text: string): void;
+  end(text?: string): void;
+}
+
+@Controller()
+class TasksController {
+  static response: Writable | undefined;
+  constructor(@Inject(Work) private readonly work: Work) {}
+
+  @Post('note/:text')
+  async note(@Param('text') text: string): Promise<{ stored: string }> {
+    await this.work.note(text);
+    return { stored: text };
+  }
+
+  @Post('three')
+  three(@Tasks() tasks: BackgroundTasks): void {
+    tasks.addTask({ retry: false }, this.work.fail, 'one', 1);
+    tasks.addTask({ queue: 'other' }, this.work.note, 'two');
+    tasks.addTask(this.work.note, 'three');
+  }
+
+  @Post('chain')
+  chain(@Tasks() tasks: BackgroundTasks): void {
+    const chain = tasks.chain();
+    chain.addTask({ retry: false }, this.work.fail, 'a', 1);
+    tasks.addTask(this.work.note, 'between');
+    chain.addTask(this.work.note, 'b');
+    tasks.addTask({ dedupe: { key: 'x' } }, this.work.note, 'unique');
+    tasks.addTask({ dedupe: { key: 'x' } }, this.work.note, 'not unique');
+    tasks.addTask(this.work.note, 'last');
+  }
+
+  @Post('throws')
+  throws(@Tasks() tasks: BackgroundTasks): void {
+    tasks.addTask(this.work.note, 'never');
+    tasks.addTask({ when: 'failure' }, this.work.note, 'on failure');
+    throw new Error('on purpose');
+  }
+
+  @Get('slow')
+  @Header('content-type', 'text/plain')
+  slow(@Tasks() tasks: BackgroundTasks, @Res() response: Writable): void {
+    tasks.addTask(this.work.note, 'after slow');
+    response.write('begin ');
+    TasksController.response = response;
+  }
+}
+
+/** What a durable engine promises to those who send requests. */
+export function requestsSuite(makeServer: () => Promise<TestServer>): void {
+  let server: TestServer;
+  let prefix: string;
+  let app: INestApplication | undefined;
+  let log: TestLog;
+
+  beforeAll(async () => {
+    server = await makeServer();
+    await server.start();
+  }, 60_000);
+  beforeEach(() => {
+    prefix = freshPrefix();
+  });
+  afterEach(async () => {
+    server.thaw();
+    await app?.close();
+    app = undefined;
+  }, 20_000);
+  afterAll(async () => {
+    await server.remove();
+  });
+
+  async function start(
+    bull: Partial<BullMQOptions> = {},
+    options: BackgroundTasksOptions = {},
+    isUp = true,
+  ): Promise<{ url: string; work: Work; tasks: TaskRunner }> {
+    log = new TestLog();
+    const root = rootModule(
+      { connection: server.url, prefix, commitTimeout: 500, ...bull },
+      { queues: { other: {} }, ...options },
+      [Work],
+      [TasksController],
+    );
+    app = await NestFactory.create(root, { logger: log });
+    await app.listen(0, '127.0.0.1');
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    const tasks = app.get(TaskRunner);
+    if (isUp) {
+      // PostgreSQL gets its schema first.
+      await eventually(() => tasks.stats());
+    }
+    return { url: `http://127.0.0.1:${port}`, work: app.get(Work), tasks };
+  }
+
+  it('P17: has stored the tasks of a request when it is answered', async () => {
+    const { url, tasks } = await start({ role: 'producer' });
+    expect((await post(`${url}/note/kept`)).status).toBe(201);
+    expect(await tasks.list()).toMatchObject([{ name: 'note', args: ['kept'], status: 'queued' }]);
+  });
+
+  it('P1: starts nothing before the response has closed', async () => {
+    const { url, work } = await start({ hold: 400 });
+    const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+      httpRequest(`${url}/slow`, resolve).once('error', reject).end();
+    });
+    response.resume();
+    // Longer than the hold: the process asks for more as long as the response is open.
+    await new Promise((resolve) => {
+      setTimeout(resolve, 900);
+    });
+    expect(work.done).toEqual([]);
+    TasksController.response?.end('end');
+    await work.until('after slow');
+  });
+
+  it('P2: runs the tasks of a request in their order, over queues and failures', async () => {
+    const { url, work } = await start();
+    await post(`${url}/three`);
+    await work.until('three');
+    expect(work.done).toEqual(['one 1', 'two', 'three']);
+  });
+
+  it('P2: drops the rest of a chain, and goes on with what is not of it', async () => {
+    const { url, work, tasks } = await start();
+    await post(`${url}/chain`);
+    await work.until('last');
+    expect(work.done).toEqual(['a 1', 'between', 'unique', 'last']);
+    expect(await tasks.list({ status: 'dropped' })).toMatchObject([{ args: ['b'] }]);
+  });
+
+  it('P3: stores what is for a failed handler, and nothing else', async () => {
+    const { url, work } = await start();
+    expect((await post(`${url}/throws`)).status).toBe(500);
+    await work.until('on failure');
+    expect(work.done).toEqual(['on failure']);
+  });
+
+  describe('while the store is down', () => {
+    afterEach(async () => {
+      await server.kill();
+      await server.start();
+    });
+
+    it('P17: answers 503 in time at start, and works once it is there', async () => {
+      await server.kill();
+      const { url, work } = await start({}, {}, false);
+      const answer = await post(`${url}/note/early`);
+      expect(answer.status).toBe(503);
+      expect(answer.headers.get('retry-after')).toBe('1');
+      expect(answer.elapsedMs).toBeLessThan(1_500);
+      await server.start();
+      await untilStored(`${url}/note/late`);
+      await work.until('late');
+      expect(work.done).not.toContain('early');
+    }, 20_000);
+
+    it('P17: answers 503 in time when it goes away, and works when it is back', async () => {
+      const { url, work } = await start();
+      await post(`${url}/note/before`);
+      await work.until('before');
+      await server.kill();
+      const answer = await post(`${url}/note/meanwhile`);
+      expect(answer.status).toBe(503);
+      expect(answer.elapsedMs).toBeLessThan(1_500);
+      await server.start();
+      await untilStored(`${url}/note/after`);
+      await work.until('after');
+      expect(work.done).not.toContain('meanwhile');
+    }, 20_000);
+
+    it('P17: answers 503 in time when it does not answer, and takes back what landed', async () => {
+      const { url, work, tasks } = await start({ role: 'producer' });
+      await post(`${url}/note/first`);
+      server.freeze();
+      const answer = await post(`${url}/note/frozen`);
+      expect(answer.status).toBe(503);
+      expect(answer.elapsedMs).toBeLessThan(1_500);
+      server.thaw();
+      await untilStored(`${url}/note/second`);
+      await eventually(async () => {
+        const stored = await tasks.list({ status: 'queued' });
+        const args = stored.map((task) => task.args[0]);
+        expect(new Set(args)).toEqual(new Set(['first', 'second']));
+      });
+      expect(work.done).toEqual([]);
+    }, 20_000);
+
+    it('shuts down in time', async () => {
+      const { url, work } = await start({}, { drainTimeout: 300 });
+      await post(`${url}/note/x`);
+      await work.until('x');
+      await server.kill();
+      const from = Date.now();
+      await app?.close();
+      expect(Date.now() - from).toBeLessThan(4_000);
+    }, 20_000);
+
+    it('falls back to memory where that is wanted, and says so', async () => {
+      await server.kill();
+      const { url, work, tasks } = await start({ fallback: 'memory' }, {}, false);
+      const types: string[] = [];
+      tasks.events.subscribe(({ type }) => types.push(type));
+      expect((await post(`${url}/note/anyway`)).status).toBe(201);
+      await work.until('anyway');
+      expect(types).toContain('fell-back');
+      expect(log.lines.join('\n')).toMatch(/warn .*is kept in memory: its store did not take it/);
+    }, 20_000);
+
+    it('P17: loses nothing that it has acknowledged, stopped and started under load', async () => {
+      // What a worker was given by a dying store, and never heard of, comes back when its lock ends.
+      const { url, work } = await start({ lockDuration: '1s' });
+      const acknowledged: string[] = [];
+      const load = { isOver: false };
+      let slowestMs = 0;
+      const client = async (name: number): Promise<void> => {
+        for (let count = 0; !load.isOver; count += 1) {
+          const text = `${name}-${count}`;
+          const { status, elapsedMs } = await post(`${url}/note/${text}`);
+          slowestMs = Math.max(slowestMs, elapsedMs);
+          if (status === 201) {
+            acknowledged.push(text);
+          }
+        }
+      };
+      const clients = Array.from({ length: 8 }, (_, name) => client(name));
+      for (let round = 0; round < 3; round += 1) {
+        const enough = acknowledged.length + 100;
+        await eventually(async () => expect(acknowledged.length).toBeGreaterThan(enough));
+        await server.kill();
+        await server.start();
+      }
+      const enough = acknowledged.length + 100;
+      await eventually(async () => expect(acknowledged.length).toBeGreaterThan(enough));
+      load.isOver = true;
+      await Promise.all(clients);
+      const lost = (): string[] => acknowledged.filter((text) => !work.done.includes(text));
+      await eventually(async () => expect(lost()).toEqual([]), 20_000);
+      expect(slowestMs).toBeLessThan(2_000);
+    }, 60_000);
+  });
+}
+
+async function post(url: string): Promise<{ status: number; headers: Headers; elapsedMs: number }> {
+  const from = performance.now();
+  const response = await fetch(url, { method: 'POST', headers: { connection: 'close' } });
+  await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    elapsedMs: performance.now() - from,
+  };
+}
+
+async function untilStored(url: string): Promise<void> {
+  await eventually(async () => expect((await post(url)).status).toBe(201));
+}

@@ -1,0 +1,254 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { JournalStore } from '../../lib/engine/journal/journal-store.js';
+import { balanceOf, Load } from '../chaos/load.js';
+import { linesOf, ServerProcess, type ServerSetting } from '../chaos/server-process.js';
+
+const PATIENCE_MS = 60_000;
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+let setting: ServerSetting;
+const running = new Set<ServerProcess>();
+
+beforeEach(async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'bgt-e2e-'));
+  setting = {
+    engine: 'journal',
+    folder,
+    recordFile: join(folder, 'record'),
+    longestTaskMs: 20,
+    drainTimeoutMs: 1_000,
+  };
+});
+
+afterEach(async () => {
+  for (const server of running) {
+    server.kill('SIGKILL');
+    await server.ended;
+  }
+  running.clear();
+  await rm(setting.folder, { recursive: true });
+});
+
+async function start(nodeOptions?: string[]): Promise<ServerProcess> {
+  const server = await ServerProcess.start(setting, nodeOptions);
+  running.add(server);
+  return server;
+}
+
+async function end(server: ServerProcess, signal: NodeJS.Signals): Promise<unknown> {
+  server.kill(signal);
+  const ended = await server.ended;
+  running.delete(server);
+  return ended;
+}
+
+function lines(): Promise<string[]> {
+  return linesOf(setting.recordFile);
+}
+
+describe('a process that is killed', () => {
+  it(
+    'P17: has on disk what it has acknowledged',
+    async () => {
+      const server = await start();
+      await server.send('POST', '/pause');
+      const { status } = await server.send('POST', '/record/acknowledged');
+      await end(server, 'SIGKILL');
+      expect(status).toBe(201);
+      expect(await lines()).toEqual([]);
+      const store = new JournalStore(join(setting.folder, 'journal'));
+      await store.open();
+      expect(store.all()).toMatchObject([
+        { name: 'Jobs.record', call: { args: '["acknowledged"]' } },
+      ]);
+      await store.close();
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'leaves its journal to the next, which runs what is in it',
+    async () => {
+      const first = await start();
+      await first.send('POST', '/pause');
+      for (const id of ['one', 'two', 'three']) {
+        await first.send('POST', `/record/${id}`);
+      }
+      await end(first, 'SIGKILL');
+      const second = await start();
+      await second.send('GET', '/idle');
+      expect((await lines()).toSorted()).toEqual(['one', 'three', 'two']);
+      expect(await end(second, 'SIGTERM')).toEqual({ code: null, signal: 'SIGTERM' });
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'by its own task, each time: is not killed more than maxStarts times',
+    async () => {
+      const first = await start();
+      await first.send('POST', '/deadly/bomb').catch(() => undefined);
+      await first.ended;
+      for (let starts = 2; starts <= 3; starts += 1) {
+        // It may be down before it listens: tasks start when the application has started.
+        const again = await ServerProcess.start(setting).catch(() => undefined);
+        await again?.ended;
+      }
+      expect(await lines()).toEqual(['started bomb', 'started bomb', 'started bomb']);
+
+      const fourth = await start();
+      await fourth.send('GET', '/idle');
+      const failed = JSON.parse((await fourth.send('GET', '/failed')).body) as { id: string }[];
+      expect(failed).toMatchObject([{ args: ['bomb'], error: 'BGT_TASK_CRASHED' }]);
+      expect(await lines()).toHaveLength(3);
+      await fourth.send('POST', '/record/other');
+      await fourth.send('GET', '/idle');
+
+      await fourth.send('POST', `/retry/${failed[0]?.id}`).catch(() => undefined);
+      await fourth.ended;
+      expect(await lines()).toHaveLength(5);
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'at random, five times under load: loses nothing that was acknowledged',
+    async () => {
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ['--import', '@oxc-node/core/register', 'test/chaos/chaos.ts', '--rounds', '5'],
+        { cwd: ROOT },
+      );
+      expect(stdout).toMatch(/[1-9]\d* acknowledged, 0 lost/);
+    },
+    PATIENCE_MS,
+  );
+});
+
+describe('a second process on one journal', () => {
+  it(
+    'does not start, and says why; the first goes on',
+    async () => {
+      const first = await start();
+      await expect(start()).rejects.toThrow(/The journal .* is in use by another process/);
+      await first.send('POST', '/record/first');
+      await first.send('GET', '/idle');
+      expect(await lines()).toEqual(['first']);
+    },
+    PATIENCE_MS,
+  );
+});
+
+describe('without lmdb', () => {
+  it(
+    'the application does not start, and says what to install',
+    async () => {
+      const missing = new URL('without-lmdb/register.mjs', import.meta.url).href;
+      await expect(start(['--import', missing])).rejects.toThrow(
+        'refused nestjs-background-tasks/journal needs lmdb: npm install lmdb',
+      );
+    },
+    PATIENCE_MS,
+  );
+});
+
+describe('P13: SIGTERM under load', () => {
+  it(
+    'loses nothing that was acknowledged, with the memory engine',
+    async () => {
+      setting = { ...setting, engine: 'memory', drainTimeoutMs: 10_000 };
+      const server = await start();
+      const load = new Load();
+      const under = load.run(server);
+      await untilAcknowledged(load, 500);
+      // What is added after the signal may be more than the time allows for.
+      load.stop();
+      const tookMs = await terminate(server);
+      await under;
+      const balance = balanceOf(load.acknowledged, await lines());
+      expect(balance).toMatchObject({ lost: [], duplicates: 0 });
+      expect(tookMs).toBeLessThan(setting.drainTimeoutMs + 2_000);
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'loses nothing that was acknowledged, with a journal and a load that goes on',
+    async () => {
+      const server = await start();
+      const load = new Load();
+      const under = load.run(server);
+      await untilAcknowledged(load, 500);
+      const tookMs = await terminate(server);
+      await under;
+      const next = await start();
+      await next.send('GET', '/idle');
+      const balance = balanceOf(load.acknowledged, await lines());
+      expect(balance).toMatchObject({ lost: [], duplicates: 0 });
+      expect(tookMs).toBeLessThan(setting.drainTimeoutMs + 2_000);
+    },
+    PATIENCE_MS,
+  );
+});
+
+describe('P13: SIGTERM while a task does not end', () => {
+  it(
+    'is over within drainTimeout + 2 s, and says what was abandoned',
+    async () => {
+      setting = { ...setting, engine: 'memory' };
+      const { tookMs, output } = await terminateWhileEndless();
+      expect(tookMs).toBeGreaterThanOrEqual(setting.drainTimeoutMs - 5);
+      expect(tookMs).toBeLessThan(setting.drainTimeoutMs + 2_000);
+      expect(output).toMatch(/Jobs\.endless \(.*\) was abandoned/);
+    },
+    PATIENCE_MS,
+  );
+
+  it(
+    'is over within drainTimeout + 2 s, and runs it after the next start with a journal',
+    async () => {
+      const { tookMs, output } = await terminateWhileEndless();
+      expect(tookMs).toBeGreaterThanOrEqual(setting.drainTimeoutMs - 5);
+      expect(tookMs).toBeLessThan(setting.drainTimeoutMs + 2_000);
+      expect(output).toMatch(/Jobs\.endless \(.*\) had not ended at the shutdown/);
+      await start();
+      await untilRecorded(2);
+      expect(await lines()).toEqual(['started one', 'started one']);
+    },
+    PATIENCE_MS,
+  );
+});
+
+async function terminateWhileEndless(): Promise<{ tookMs: number; output: string }> {
+  const server = await start();
+  await server.send('POST', '/endless/one');
+  await untilRecorded(1);
+  return { tookMs: await terminate(server), output: server.output };
+}
+
+async function terminate(server: ServerProcess): Promise<number> {
+  const signalledAt = performance.now();
+  await end(server, 'SIGTERM');
+  return performance.now() - signalledAt;
+}
+
+/** Another process writes the file: it is looked at, every few milliseconds. */
+async function untilRecorded(count: number): Promise<void> {
+  while ((await lines()).length < count) {
+    await sleep(10);
+  }
+}
+
+/** Load has no events of its own: it is looked at, every few milliseconds. */
+async function untilAcknowledged(load: Load, count: number): Promise<void> {
+  while (load.acknowledged.size < count) {
+    await sleep(5);
+  }
+}

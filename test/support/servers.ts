@@ -1,0 +1,181 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { describe } from '@jest/globals';
+
+/** A store that a suite starts for itself, on a free port of the loopback address. */
+export interface TestServer {
+  readonly url: string;
+  /** Starts it, or starts it again with the data it had. */
+  start(): Promise<void>;
+  /** Stops it as a crash would. */
+  kill(): Promise<void>;
+  /** Lets it neither answer nor close its connections. */
+  freeze(): void;
+  thaw(): void;
+  /** Stops it and removes its data. */
+  remove(): Promise<void>;
+}
+
+/**
+ * `describe` for suites that need a server: skipped where its program is missing, except in CI, where
+ * what is skipped would look like passed.
+ */
+export function describeWith(
+  program: 'redis-server' | 'postgres',
+  title: string,
+  suite: () => void,
+): void {
+  const isThere = program === 'postgres' ? postgresFolder() !== undefined : isInstalled(program);
+  if (isThere || process.env['CI'] !== undefined) {
+    describe(title, suite);
+  } else {
+    const debian = program === 'postgres' ? 'postgresql' : 'redis-server';
+    process.stderr.write(`skipped "${title}": needs ${program} (apt-get install ${debian})\n`);
+    describe.skip(title, suite);
+  }
+}
+
+export async function redisServer(): Promise<TestServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'tasks-redis-'));
+  const port = await freePort();
+  const options = ['--bind', '127.0.0.1', '--port', `${port}`, '--dir', folder];
+  const safe = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
+  return new Server(`redis://127.0.0.1:${port}`, port, folder, () =>
+    spawn('redis-server', [...options, ...safe, '--loglevel', 'warning'], { stdio: 'ignore' }),
+  );
+}
+
+export async function postgresServer(): Promise<TestServer> {
+  const bin = postgresFolder() ?? '';
+  const folder = await mkdtemp(join(tmpdir(), 'tasks-postgres-'));
+  const port = await freePort();
+  const data = join(folder, 'data');
+  // It refuses to run as root; `postgres` is the user that its packages make.
+  const isRoot = process.getuid?.() === 0;
+  const as = isRoot ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups'] : [];
+  const command = (program: string, ...args: string[]): [string, string[]] => {
+    const [first = '', ...rest] = [...as, join(bin, program), ...args];
+    return [first, rest];
+  };
+  if (isRoot) {
+    run('chown', ['postgres', folder]);
+  }
+  run(...command('initdb', '-D', data, '-A', 'trust', '-U', 'postgres', '-N', '-E', 'UTF8'));
+  return new Server(`postgres://postgres@127.0.0.1:${port}/postgres`, port, folder, () =>
+    spawn(...command('postgres', '-D', data, '-p', `${port}`, '-h', '127.0.0.1', '-k', folder), {
+      stdio: 'ignore',
+    }),
+  );
+}
+
+class Server implements TestServer {
+  private child: ChildProcess | undefined;
+
+  constructor(
+    readonly url: string,
+    private readonly port: number,
+    private readonly folder: string,
+    private readonly launch: () => ChildProcess,
+  ) {}
+
+  async start(): Promise<void> {
+    this.child = this.launch();
+    const giveUpAt = Date.now() + 20_000;
+    while (!(await this.answers())) {
+      if (Date.now() > giveUpAt || this.child.exitCode !== null) {
+        throw new Error(`The server of ${this.url} does not start.`);
+      }
+      await pause(20);
+    }
+  }
+
+  async kill(): Promise<void> {
+    const { child } = this;
+    this.child = undefined;
+    if (child !== undefined && child.exitCode === null) {
+      const exited = once(child, 'exit');
+      // PostgreSQL's children outlive a SIGKILL of the first; SIGQUIT ends them without a clean stop.
+      child.kill(this.url.startsWith('postgres') ? 'SIGQUIT' : 'SIGKILL');
+      await exited;
+    }
+  }
+
+  freeze(): void {
+    this.signal('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.signal('SIGCONT');
+  }
+
+  /** PostgreSQL answers from its children. */
+  private signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    const { pid } = this.child ?? {};
+    if (pid !== undefined) {
+      const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+      const pids = [pid, ...children.split(' ').filter(Boolean).map(Number)];
+      for (const each of pids) {
+        try {
+          process.kill(each, signal);
+        } catch {
+          // A short-lived child of PostgreSQL that has ended since.
+        }
+      }
+    }
+  }
+
+  async remove(): Promise<void> {
+    this.thaw();
+    await this.kill();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** Both take connections while they still read their data, and serve nobody. */
+  private answers(): Promise<boolean> {
+    if (this.url.startsWith('postgres')) {
+      const program = join(postgresFolder() ?? '', 'pg_isready');
+      const { status } = spawnSync(program, ['-q', '-h', '127.0.0.1', '-p', `${this.port}`]);
+      return Promise.resolve(status === 0);
+    }
+    return new Promise((resolve) => {
+      const socket = connect(this.port, '127.0.0.1', () => socket.write('PING\r\n'));
+      const answer = (isThere: boolean): void => {
+        socket.destroy();
+        resolve(isThere);
+      };
+      socket.once('data', (data) => answer(data.toString().startsWith('+PONG')));
+      socket.once('error', () => answer(false));
+    });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+function isInstalled(program: string): boolean {
+  return spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined;
+}
+
+function postgresFolder(): string | undefined {
+  const debian = ['18', '17', '16', '15'].map((version) => `/usr/lib/postgresql/${version}/bin`);
+  return debian.find((folder) => existsSync(join(folder, 'postgres')));
+}
+
+function run(program: string, args: string[]): void {
+  const { status, stderr, error } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status !== 0) {
+    throw new Error(`${program} failed: ${error?.message ?? stderr}`);
+  }
+}

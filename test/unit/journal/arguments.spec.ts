@@ -1,0 +1,211 @@
+/* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
+import { Background, type TaskOptions } from 'nestjs-background-tasks';
+import { parse, stringify } from 'superjson';
+import type { Application } from '../../conformance/support/application.js';
+import { crashImage, start, temporaryFolder } from './support/machine.js';
+
+class Money {
+  constructor(readonly cents: number) {}
+}
+
+@Injectable()
+class Sink {
+  readonly received: unknown[][] = [];
+  onTake: () => void = () => undefined;
+
+  @Background()
+  async take(...args: unknown[]): Promise<void> {
+    this.onTake();
+    this.received.push(args);
+  }
+}
+
+describe('P18: what cannot be stored', () => {
+  let app: Application;
+  let sink: Sink;
+
+  beforeEach(async () => {
+    app = await start(await temporaryFolder(), { providers: [Sink], maxArgsBytes: 100 });
+    sink = app.get(Sink);
+  });
+
+  function problemOf(...args: unknown[]): string {
+    return messageOf(() => app.runner.addTask(sink.take, ...args));
+  }
+
+  const cycle: { self?: unknown } = {};
+  cycle.self = cycle;
+
+  it.each<[string, unknown[], string]>([
+    ['a Date', [{ createdAt: new Date() }], 'args[0].createdAt is a Date'],
+    ['a Map', [1, [{ b: new Map() }]], 'args[1][0].b is a Map'],
+    ['a Set', [new Set()], 'args[0] is a Set'],
+    ['a class instance', [{ price: new Money(5) }], 'args[0].price is a Money'],
+    ['a function', [{ call: () => undefined }], 'args[0].call is a function'],
+    ['NaN', [{ a: [1, Number.NaN] }], 'args[0].a[1] is NaN'],
+    ['an infinity', [Number.NEGATIVE_INFINITY], 'args[0] is -Infinity'],
+    ['a bigint', [{ id: 1n }], 'args[0].id is a bigint'],
+    ['a symbol', [Symbol('s')], 'args[0] is a symbol'],
+    ['a cycle', [cycle], 'args[0].self refers back to what contains it'],
+    ['undefined in an array', [[undefined]], 'args[0][0] is undefined'],
+    ['undefined before another argument', [undefined, 1], 'args[0] is undefined'],
+    ['a Buffer', [Buffer.from('a')], 'args[0] is a Buffer'],
+  ])('is refused when it is added: %s', (_what, args, problem) => {
+    expect(problemOf(...args)).toContain(`Task "Sink.take" cannot be stored: ${problem}.`);
+  });
+
+  it('is refused by the method itself, too', () => {
+    expect(messageOf(() => void sink.take(new Date()))).toContain('args[0] is a Date');
+  });
+
+  it('is refused with a code and the queue', () => {
+    expect(() => app.runner.addTask(sink.take, new Date())).toThrow(
+      expect.objectContaining({
+        code: 'BGT_NOT_STORABLE',
+        taskName: 'Sink.take',
+        queue: 'default',
+      }),
+    );
+  });
+
+  it.each<[string, () => unknown]>([
+    ['a closure', () => app.runner.addTask(() => undefined)],
+    ['a function with a name', () => app.runner.addTask(function named() {})],
+  ])('is refused: %s', (_what, add) => {
+    expect(messageOf(add)).toContain('it is a plain function');
+  });
+
+  it.each<[string, TaskOptions]>([
+    ['options.retry.retryIf', { retry: { attempts: 2, retryIf: () => true } }],
+    ['options.retry.backoff', { retry: { attempts: 2, backoff: () => 1 } }],
+    ['options.dedupe.key', { dedupe: { key: () => 'key' } }],
+    ['options.concurrencyKey', { concurrencyKey: () => 'key' }],
+  ])('is refused: a function as %s of the call', (path, options) => {
+    expect(messageOf(() => app.runner.addTask(options, sink.take))).toContain(
+      `${path} is a function`,
+    );
+  });
+
+  it('is refused: a name of its own for one call', () => {
+    expect(messageOf(() => app.runner.addTask({ name: 'other' }, sink.take))).toContain(
+      'its name was changed for this call',
+    );
+  });
+
+  it('is refused: more bytes than maxArgsBytes', () => {
+    // Two bytes each, and the quotes and brackets.
+    expect(problemOf('ä'.repeat(48))).toBe('');
+    expect(problemOf('ä'.repeat(49))).toContain(
+      'its arguments take 102 bytes, and 100 are allowed',
+    );
+  });
+
+  it('takes no place in its queue', async () => {
+    problemOf(new Date());
+    await app.runner.whenIdle();
+    expect(await app.runner.list()).toEqual([]);
+  });
+
+  it('is not what JSON can hold', async () => {
+    const shared = { a: 1 };
+    const args = [null, 'ä\u2028\u0000', -1.5, true, [shared, shared], { b: undefined }, undefined];
+    await app.runner.addTask(sink.take, ...args).whenSettled();
+    expect(sink.received).toEqual([[null, 'ä\u2028\u0000', -1.5, true, [{ a: 1 }, { a: 1 }], {}]]);
+    // A default parameter is not made null.
+    expect(sink.received[0]).toHaveLength(6);
+  });
+});
+
+describe('with a serializer', () => {
+  const serializer = {
+    serialize: (args: readonly unknown[]) => stringify(args),
+    deserialize: (text: string) => parse<unknown[]>(text),
+  };
+  const args = [new Date(1), new Map([['a', new Set([1n])]]), undefined, 'last'];
+
+  it('passes on what JSON cannot hold', async () => {
+    const app = await start(await temporaryFolder(), { providers: [Sink], serializer });
+    await app.runner.addTask(app.get(Sink).take, ...args).whenSettled();
+    expect(app.get(Sink).received).toEqual([args]);
+  });
+
+  it('does so after a crash', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path, { providers: [Sink], serializer });
+    await before.runner.pause();
+    await before.get(Sink).take(...args);
+    const after = await start(await crashImage(path), { providers: [Sink], serializer });
+    await after.runner.whenIdle();
+    expect(after.get(Sink).received).toEqual([args]);
+  });
+
+  it('keeps what it cannot read, and says so', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path, { providers: [Sink], serializer });
+    await before.runner.pause();
+    await before.get(Sink).take('one');
+    const after = await start(await crashImage(path), {
+      providers: [Sink],
+      serializer: {
+        ...serializer,
+        deserialize: () => {
+          throw new Error('written by another version');
+        },
+      },
+    });
+    await after.runner.whenIdle();
+    expect(after.log.errors).toEqual([expect.stringContaining('written by another version')]);
+  });
+});
+
+describe('carry', () => {
+  let tenant: string | undefined;
+
+  afterEach(() => {
+    tenant = undefined;
+  });
+
+  const carry = {
+    capture: () => ({ tenant }),
+    restore: <T>(carried: unknown, run: () => T): T => {
+      ({ tenant } = carried as { tenant: string });
+      return run();
+    },
+  };
+
+  it('brings the context of the place where a task was added into the next process', async () => {
+    const path = await temporaryFolder();
+    const options = { carry, drainTimeout: 50 };
+    const before = await start(path, { providers: [Sink], options });
+    await before.runner.pause();
+    tenant = 'acme';
+    await before.get(Sink).take('one');
+    tenant = undefined;
+
+    const after = await start(await crashImage(path), { providers: [Sink], options });
+    const seen: unknown[] = [];
+    after.get(Sink).onTake = () => seen.push(tenant);
+    await after.runner.whenIdle();
+    expect(seen).toEqual(['acme']);
+  });
+
+  it('refuses a context that cannot be stored', async () => {
+    const options = { carry: { ...carry, capture: () => ({ at: new Date() }) }, drainTimeout: 50 };
+    const app = await start(await temporaryFolder(), { providers: [Sink], options });
+    expect(messageOf(() => app.runner.addTask(app.get(Sink).take))).toContain(
+      'carry.capture().at is a Date',
+    );
+  });
+});
+
+/** The message of what `act` throws; empty where it throws nothing. */
+function messageOf(act: () => unknown): string {
+  try {
+    act();
+    return '';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

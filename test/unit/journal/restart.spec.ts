@@ -1,0 +1,382 @@
+/* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
+import { describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
+import { Background } from 'nestjs-background-tasks';
+import { close, crashImage, recordsIn, start, temporaryFolder } from './support/machine.js';
+
+describe('after a crash', () => {
+  it('runs what was waiting', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    await before.runner.pause();
+    await before.jobs.note('one');
+    await before.jobs.note('two');
+    const after = await start(await crashImage(path));
+    await after.runner.whenIdle();
+    expect(after.book.started).toEqual(['one', 'two']);
+  });
+
+  it('runs again what was running, as the same attempt and with the same id', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    const handle = before.runner.addTask(before.jobs.hold, 'running');
+    await before.book.until('running');
+    const after = await start(await crashImage(path));
+    await after.book.until('running');
+    expect(after.book.of('running').map(({ attempt }) => attempt)).toEqual([1]);
+    expect(await after.runner.get(handle.id)).toMatchObject({ id: handle.id, status: 'running' });
+  });
+
+  it('does not run what had settled', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    const done = before.runner.addTask(before.jobs.note, 'done');
+    const failed = before.runner.addTask(before.jobs.hopeless, 'failed');
+    const cancelled = before.runner.addTask({ delay: '1h' }, before.jobs.note, 'cancelled');
+    await cancelled.cancel();
+    await Promise.all([done, failed, cancelled].map((handle) => handle.whenSettled()));
+    const image = await crashImage(path);
+    expect(await recordsIn(image)).toEqual([]);
+  });
+
+  it('keeps the time at which a delayed task is due', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    const addedAt = Date.now();
+    before.runner.addTask({ delay: 600 }, before.jobs.note, 'soon');
+    const later = before.runner.addTask({ delay: '1h' }, before.jobs.note, 'later');
+    await before.jobs.note('first');
+    const after = await start(await crashImage(path));
+    expect(await after.runner.get(later.id)).toMatchObject({ status: 'delayed' });
+    await after.book.until('soon');
+    const startedAt = after.book.of('soon')[0]?.at ?? 0;
+    expect(startedAt - addedAt).toBeGreaterThanOrEqual(598);
+    // Not once more the whole delay after the restart.
+    expect(startedAt - addedAt).toBeLessThan(1_100);
+  });
+
+  it('goes on counting attempts', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    const retry = { attempts: 3, delay: 500 };
+    const handle = before.runner.addTask({ retry }, before.jobs.flaky, 'flaky', 9);
+    await before.book.until('flaky');
+    // Its retry was written by whatever was added later.
+    await before.jobs.note('after');
+    const after = await start(await crashImage(path));
+    expect(await after.runner.get(handle.id)).toMatchObject({ status: 'retrying', attempts: 1 });
+    await after.runner.whenIdle();
+    expect(after.book.of('flaky').map(({ attempt }) => attempt)).toEqual([2, 3]);
+    expect(await after.runner.get(handle.id)).toMatchObject({ status: 'failed', attempts: 3 });
+  });
+
+  it('keeps the options of the call', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    await before.runner.pause();
+    const options = { priority: 'high', queue: 'single', timeout: '1m' } as const;
+    before.runner.addTask({ priority: 'low', queue: 'single' }, before.jobs.note, 'low');
+    before.runner.addTask(options, before.jobs.note, 'high');
+    await before.jobs.note('last');
+    const after = await start(await crashImage(path));
+    await after.runner.whenIdle();
+    expect(after.book.started.filter((tag) => tag !== 'last')).toEqual(['high', 'low']);
+  });
+
+  it("keeps the order of a request's tasks", async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    await before.runner.pause();
+    await before.post('/three');
+    const after = await start(await crashImage(path));
+    await after.runner.whenIdle();
+    expect(after.book.story).toEqual([
+      'start first',
+      'end first',
+      'start second',
+      'end second',
+      'start third',
+      'end third',
+    ]);
+  });
+
+  it('goes on with a chain where it was, and breaks it where it would have broken', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    const good = before.runner.chain();
+    good.addTask(before.jobs.note, 'done before');
+    good.addTask(before.jobs.hold, 'held');
+    good.addTask(before.jobs.note, 'last');
+    const bad = before.runner.chain();
+    bad.addTask({ delay: 50 }, before.jobs.hopeless, 'breaks');
+    const never = bad.addTask(before.jobs.note, 'never');
+    await before.book.until('held');
+    const after = await start(await crashImage(path));
+    await after.book.until('held');
+    expect(after.book.started).not.toContain('last');
+    after.book.open('held');
+    await after.runner.whenIdle();
+    expect(after.book.started.toSorted()).toEqual(['breaks', 'held', 'last']);
+    expect(await after.runner.get(never.id)).toMatchObject({
+      outcome: { status: 'dropped', reason: 'predecessor-failed' },
+    });
+  });
+
+  it('still is one run for calls with one dedupe key', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    const first = before.runner.addTask(before.jobs.once, 'key');
+    await before.book.until('key');
+    const after = await start(await crashImage(path));
+    expect(after.runner.addTask(after.jobs.once, 'key').id).toBe(first.id);
+  });
+
+  it('gathers batches anew', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path, { providers: [Batched] });
+    await before.runner.pause();
+    await before.get(Batched).all([1]);
+    await before.get(Batched).all([2, 3]);
+    const after = await start(await crashImage(path), { providers: [Batched] });
+    await after.runner.whenIdle();
+    expect(
+      after
+        .get(Batched)
+        .runs.flat()
+        .toSorted((a, b) => a - b),
+    ).toEqual([1, 2, 3]);
+  });
+});
+
+describe('a task that takes its process down', () => {
+  it('is started maxStarts times, then failed, kept, and run again when asked', async () => {
+    let path = await temporaryFolder();
+    let id = '';
+    for (const round of [1, 2]) {
+      const app = await start(path, { maxStarts: 2 });
+      if (round === 1) {
+        id = app.runner.addTask(app.jobs.hold, 'deadly').id;
+      }
+      await app.book.until('deadly');
+      path = await crashImage(path);
+    }
+
+    const third = await start(path, { maxStarts: 2 });
+    await third.runner.whenIdle();
+    expect(third.book.started).toEqual([]);
+    expect(await third.runner.get(id)).toMatchObject({
+      status: 'failed',
+      args: ['deadly'],
+      outcome: { error: expect.objectContaining({ code: 'BGT_TASK_CRASHED', starts: 2 }) },
+    });
+    await close(third);
+
+    const fourth = await start(path, { maxStarts: 2 });
+    await fourth.runner.whenIdle();
+    expect(await fourth.runner.get(id)).toMatchObject({ status: 'failed' });
+    const again = await fourth.runner.retry(id);
+    await fourth.book.until('deadly');
+    fourth.book.open('deadly');
+    expect(await again?.whenSettled()).toMatchObject({ status: 'completed', attempts: 1 });
+    await close(fourth);
+    expect(await recordsIn(path)).toEqual([]);
+  });
+
+  it('breaks its chain, and lets the rest of its request go on', async () => {
+    let path = await temporaryFolder();
+    for (const round of [1, 2]) {
+      const app = await start(path, { maxStarts: 2 });
+      if (round === 1) {
+        const chain = app.runner.chain();
+        chain.addTask(app.jobs.hold, 'deadly');
+        chain.addTask(app.jobs.note, 'depends on it');
+      }
+      await app.book.until('deadly');
+      path = await crashImage(path);
+    }
+    const third = await start(path, { maxStarts: 2 });
+    await third.runner.whenIdle();
+    expect(third.book.started).toEqual([]);
+    expect(await third.runner.list({ status: 'dropped' })).toHaveLength(1);
+  });
+
+  it('is told from one that was waiting, with maxStarts: 1', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path, { maxStarts: 1 });
+    before.runner.addTask({ queue: 'single' }, before.jobs.hold, 'deadly');
+    before.runner.addTask(before.jobs.single, 'waiting');
+    await before.book.until('deadly');
+    const after = await start(await crashImage(path), { maxStarts: 1 });
+    await after.runner.whenIdle();
+    expect(after.book.started).toEqual(['waiting']);
+    expect(await after.runner.list({ status: 'failed' })).toHaveLength(1);
+  });
+
+  it('is not taken for one that always waits', async () => {
+    let path = await temporaryFolder();
+    for (const round of [1, 2, 3, 4]) {
+      const app = await start(path, { maxStarts: 2 });
+      await app.runner.pause();
+      if (round === 1) {
+        await app.jobs.note('waiting');
+      }
+      path = await crashImage(path);
+    }
+    const last = await start(path, { maxStarts: 2 });
+    await last.runner.whenIdle();
+    expect(last.book.started).toEqual(['waiting']);
+  });
+
+  it('is not counted by a shutdown, nor by an attempt that ended', async () => {
+    const path = await temporaryFolder();
+    for (let round = 1; round <= 4; round += 1) {
+      const app = await start(path, { maxStarts: 2 });
+      if (round === 1) {
+        app.runner.addTask(app.jobs.hold, 'held');
+      }
+      await app.book.until('held');
+      await close(app);
+    }
+    expect(await recordsIn(path)).toMatchObject([{ starts: 0, isDead: false }]);
+  });
+});
+
+describe('after a shutdown that could not wait', () => {
+  it('P13: keeps what is left, says so, and runs it after the next start', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    before.runner.addTask({ queue: 'single' }, before.jobs.hold, 'running');
+    before.runner.addTask(before.jobs.single, 'waiting');
+    before.runner.addTask({ delay: '1h' }, before.jobs.note, 'delayed');
+    await before.book.until('running');
+    await close(before);
+    expect(
+      before.log.warnings.filter((line) => line.includes('runs after the next start')),
+    ).toHaveLength(3);
+    const after = await start(path);
+    await after.book.until('running');
+    after.book.open('running');
+    await after.book.until('waiting');
+    expect(await after.runner.list({ status: 'delayed' })).toHaveLength(1);
+  });
+
+  it('counts an attempt that timed out while it shut down', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path, { options: { drainTimeout: 0 }, providers: [Slow] });
+    before.runner.addTask(before.get(Slow).neverEnds);
+    await before.get(Slow).started;
+    await close(before);
+    expect(await recordsIn(path)).toMatchObject([{ attempts: 1, starts: 0 }]);
+  });
+});
+
+describe('names', () => {
+  it('keeps a task whose name nobody has, says so once, and runs it once somebody has', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path, { providers: [Old] });
+    await before.runner.pause();
+    await before.get(Old).work('one');
+    await before.get(Old).work('two');
+    await before.jobs.note('known');
+    const image = await crashImage(path);
+
+    const without = await start(image);
+    await without.book.until('known', 'end');
+    const lines = without.log.errors.filter((line) => line.includes('"Old.work"'));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain('2 tasks');
+    await close(without);
+
+    const again = await start(image, { providers: [Old] });
+    await again.runner.whenIdle();
+    expect(again.get(Old).done).toEqual(['one', 'two']);
+    expect(again.log.errors).toEqual([]);
+  });
+
+  it('finds a renamed method by its alias', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path, { providers: [Old] });
+    await before.runner.pause();
+    await before.get(Old).work('one');
+    const after = await start(await crashImage(path), { providers: [Renamed] });
+    await after.runner.whenIdle();
+    expect(after.get(Renamed).done).toEqual(['one']);
+  });
+
+  it('does not go on with a chain past a task whose name nobody has', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path, { providers: [Old] });
+    await before.runner.pause();
+    const chain = before.runner.chain();
+    chain.addTask(before.get(Old).work, 'first');
+    chain.addTask(before.jobs.note, 'second');
+    await before.jobs.note('beside it');
+    const image = await crashImage(path);
+    const without = await start(image);
+    await without.runner.whenIdle();
+    expect(without.book.started).toEqual(['beside it']);
+    await close(without);
+    expect(await recordsIn(image)).toHaveLength(2);
+  });
+
+  it('keeps a task that cannot be made again, and runs the others', async () => {
+    const path = await temporaryFolder();
+    const options = { drainTimeout: 50, queues: { gone: {} } };
+    const before = await start(path, { options });
+    await before.runner.pause();
+    before.runner.addTask({ queue: 'gone' }, before.jobs.note, 'to a queue that will be gone');
+    await before.jobs.note('other');
+    const image = await crashImage(path);
+    const after = await start(image);
+    await after.runner.whenIdle();
+    expect(after.book.started).toEqual(['other']);
+    expect(after.log.errors).toEqual([expect.stringContaining('Unknown queue "gone"')]);
+    await close(after);
+    expect(await recordsIn(image)).toHaveLength(1);
+  });
+});
+
+@Injectable()
+class Old {
+  readonly done: string[] = [];
+
+  @Background()
+  async work(tag: string): Promise<void> {
+    this.done.push(tag);
+  }
+}
+
+@Injectable()
+class Renamed {
+  readonly done: string[] = [];
+
+  @Background({ aliases: ['Old.work'] })
+  async newName(tag: string): Promise<void> {
+    this.done.push(tag);
+  }
+}
+
+@Injectable()
+class Batched {
+  readonly runs: number[][] = [];
+
+  @Background({ batch: { size: 3, wait: 20 } })
+  async all(items: number[]): Promise<void> {
+    this.runs.push(items);
+  }
+}
+
+@Injectable()
+class Slow {
+  private begin: () => void = () => undefined;
+  readonly started = new Promise<void>((resolve) => {
+    this.begin = resolve;
+  });
+
+  /** Does not look at its signal. Its timeout comes within the grace time of the shutdown. */
+  @Background({ timeout: 100, retry: { attempts: 3, delay: '1h' } })
+  async neverEnds(): Promise<void> {
+    this.begin();
+    await new Promise(() => undefined);
+  }
+}

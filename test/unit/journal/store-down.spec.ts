@@ -1,0 +1,167 @@
+/* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import type { JournalRecord } from '../../../lib/engine/journal/journal-record.js';
+import { Application } from '../../conformance/support/application.js';
+import { recordsIn, temporaryFolder } from './support/machine.js';
+import { engineOn, FragileStore } from './support/stores.js';
+
+const COMMIT_TIMEOUT_MS = 150;
+const ID = '5ad6b1e7-3f0c-4a68-9d4e-000000000000';
+
+let app: Application;
+
+async function start(
+  store: FragileStore,
+  path: string,
+  adapter = new ExpressAdapter() as ExpressAdapter | FastifyAdapter,
+): Promise<void> {
+  const engine = engineOn(store, { path, commitTimeout: COMMIT_TIMEOUT_MS });
+  app = await Application.start({ engine, drainTimeout: 50 }, [], adapter);
+}
+
+afterEach(() => app.close());
+
+describe.each([
+  ['Express', () => new ExpressAdapter()],
+  ['Fastify', () => new FastifyAdapter()],
+])('P17: a request on %s', (_name, createAdapter) => {
+  it.each(['refuses', 'silent'] as const)(
+    'fails with 503 in time while the store %s, and leaves nothing behind',
+    async (mood) => {
+      const path = await temporaryFolder();
+      const store = new FragileStore(path);
+      await start(store, path, createAdapter());
+      store.mood = mood;
+      const startedAt = performance.now();
+      expect(await app.post('/three')).toBe(503);
+      const tookMs = performance.now() - startedAt;
+      expect(tookMs).toBeGreaterThanOrEqual(mood === 'silent' ? COMMIT_TIMEOUT_MS - 2 : 0);
+      expect(tookMs).toBeLessThan(COMMIT_TIMEOUT_MS + 1_000);
+      expect(await app.runner.list({ status: 'dropped' })).toMatchObject(
+        Array.from({ length: 3 }, () => ({ outcome: { reason: 'not-stored' } })),
+      );
+
+      store.mood = 'well';
+      expect(await app.post('/three')).toBe(201);
+      await app.runner.whenIdle();
+      expect(app.book.started).toEqual(['first', 'second', 'third']);
+      await app.close();
+      expect(await recordsIn(path)).toEqual([]);
+    },
+  );
+
+  it('is answered as its handler decided where only a failed one has tasks left', async () => {
+    const path = await temporaryFolder();
+    const store = new FragileStore(path);
+    await start(store, path, createAdapter());
+    store.mood = 'refuses';
+    expect(await app.post('/ends/badly')).toBe(500);
+    await app.runner.whenIdle();
+    expect(app.book.started).toEqual([]);
+  });
+});
+
+describe('outside a request', () => {
+  it('rejects the call of a method, and drops what addTask() added', async () => {
+    const path = await temporaryFolder();
+    const store = new FragileStore(path);
+    await start(store, path);
+    store.mood = 'refuses';
+    await expect(app.jobs.note('one')).rejects.toMatchObject({ code: 'BGT_STORE_UNAVAILABLE' });
+    const handle = app.runner.addTask(app.jobs.note, 'two');
+    expect(await handle.whenSettled()).toEqual({ status: 'dropped', reason: 'not-stored' });
+  });
+});
+
+describe('a task', () => {
+  it('that is to run again waits with its start until that can be written down', async () => {
+    const path = await temporaryFolder();
+    const store = new FragileStore(path);
+    await store.open();
+    await store.writeThrough([record({ starts: 1, call: callWith('patient') })]);
+    await store.close();
+    store.mood = 'refuses';
+    await start(store, path);
+    await untilSeen('retrying');
+    expect(app.book.started).toEqual([]);
+    store.mood = 'well';
+    await app.runner.whenIdle();
+    expect(app.book.of('patient').map(({ attempt }) => attempt)).toEqual([1]);
+  });
+
+  it('settles also while its record cannot be removed', async () => {
+    const path = await temporaryFolder();
+    const store = new FragileStore(path);
+    await start(store, path);
+    const handle = app.runner.addTask(app.jobs.hold, 'held');
+    await app.book.until('held');
+    store.mood = 'silent';
+    app.book.open('held');
+    expect(await handle.whenSettled()).toMatchObject({ status: 'completed' });
+    expect(app.log.errors).toEqual([expect.stringContaining('The journal could not be written')]);
+  });
+
+  it('is kept as it was where its retry cannot be stored', async () => {
+    const path = await temporaryFolder();
+    const store = new FragileStore(path);
+    await store.open();
+    await store.writeThrough([record({ starts: 3 })]);
+    await store.close();
+    await start(store, path);
+    await app.runner.whenIdle();
+    store.mood = 'refuses commits';
+    const again = await app.runner.retry(ID);
+    expect(await again?.whenSettled()).toMatchObject({ reason: 'not-stored' });
+    await app.close();
+    expect(await recordsIn(path)).toMatchObject([{ isDead: true }]);
+  });
+});
+
+describe('a shutdown', () => {
+  it('P13: ends while the store does not answer', async () => {
+    const path = await temporaryFolder();
+    const store = new FragileStore(path);
+    await start(store, path);
+    app.runner.addTask(app.jobs.hold, 'running');
+    await app.book.until('running');
+    store.mood = 'silent';
+    const startedAt = performance.now();
+    await app.close();
+    expect(performance.now() - startedAt).toBeLessThan(50 + 1_000 + 2 * COMMIT_TIMEOUT_MS + 500);
+  });
+});
+
+function callWith(tag: string): JournalRecord['call'] {
+  return { args: JSON.stringify([tag]), options: undefined, carried: undefined };
+}
+
+/** What a former process has left. */
+function record(differences: Partial<JournalRecord>): JournalRecord {
+  return {
+    id: ID,
+    name: 'Jobs.note',
+    queue: 'default',
+    call: callWith('left'),
+    addedAt: 1,
+    attempts: 0,
+    group: 'alone',
+    order: 1,
+    chain: undefined,
+    dueAt: 1,
+    starts: 0,
+    isDead: false,
+    ...differences,
+  };
+}
+
+function untilSeen(type: string): Promise<void> {
+  return new Promise((resolve) => {
+    app.runner.events.subscribe((event) => {
+      if (event.type === type) {
+        resolve();
+      }
+    });
+  });
+}

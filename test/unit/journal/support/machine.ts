@@ -1,0 +1,64 @@
+import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach } from '@jest/globals';
+import type { Provider } from '@nestjs/common';
+import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
+import { journal, type JournalOptions } from '../../../../lib/engine/journal/index.js';
+import type { JournalRecord } from '../../../../lib/engine/journal/journal-record.js';
+import { JournalStore } from '../../../../lib/engine/journal/journal-store.js';
+import { Application } from '../../../conformance/support/application.js';
+
+interface Setup extends Omit<JournalOptions, 'path'> {
+  readonly options?: BackgroundTasksOptions;
+  readonly providers?: Provider[];
+}
+
+const running = new Set<Application>();
+const folders: string[] = [];
+
+/** A temporary folder, removed after the test. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'bgt-journal-'));
+  folders.push(folder);
+  return folder;
+}
+
+/** An application with a journal at `path`, closed after the test. */
+export async function start(path: string, setup: Setup = {}): Promise<Application> {
+  const { options, providers, ...journalOptions } = setup;
+  const engine = journal({ path, ...journalOptions });
+  const app = await Application.start({ drainTimeout: 50, engine, ...options }, providers);
+  running.add(app);
+  return app;
+}
+
+/**
+ * What a process that is killed now leaves behind, in a folder of its own. Nothing is waited for:
+ * only what had been written counts.
+ */
+export async function crashImage(path: string): Promise<string> {
+  const image = await temporaryFolder();
+  await mkdir(image, { recursive: true });
+  await cp(join(path, 'tasks.mdb'), join(image, 'tasks.mdb'));
+  return image;
+}
+
+/** What is in a journal that nobody uses. */
+export async function recordsIn(path: string): Promise<JournalRecord[]> {
+  const store = new JournalStore(path);
+  await store.open();
+  const records = store.all();
+  await store.close();
+  return records;
+}
+
+export async function close(app: Application): Promise<void> {
+  running.delete(app);
+  await app.close();
+}
+
+afterEach(async () => {
+  await Promise.all([...running].map((app) => close(app)));
+  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true })));
+});
