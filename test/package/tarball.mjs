@@ -6,23 +6,22 @@ import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
   realpathSync,
   rmSync,
-  statSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { ROOT, linkNeeded, linkPackage, pack, run, unpack } from './packed.mjs';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CONSUMERS = join(ROOT, 'test/package/consumers');
-const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+
+/** Bounds that a change must not pass unnoticed: what is downloaded, and what every start of an application pays. */
+const MAX_TARBALL_KB = 400;
+const MAX_IMPORT_MS = 100;
 
 const REQUIRED_FILES = [
   'package.json',
@@ -34,40 +33,6 @@ const REQUIRED_FILES = [
   'lib/index.ts',
 ];
 const TOP_LEVEL = new Set(['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist', 'lib']);
-
-function run(command, args, cwd) {
-  const result = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 120_000 });
-  const output = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim();
-  assert.ok(
-    result.status === 0,
-    `${command} ${args.join(' ')} failed (${result.error ?? result.signal ?? result.status})\n${output}`,
-  );
-  return output;
-}
-
-function pack(home) {
-  run('npm', ['pack', '--silent', '--pack-destination', home], ROOT);
-  const tarball = readdirSync(home).find((name) => name.endsWith('.tgz'));
-  assert.ok(tarball, 'npm pack left no tarball');
-  const target = join(home, 'node_modules', manifest.name);
-  mkdirSync(target, { recursive: true });
-  run('tar', ['-xzf', join(home, tarball), '-C', target, '--strip-components', '1'], home);
-  const kilobytes = (statSync(join(home, tarball)).size / 1024).toFixed(0);
-  return { target, tarball: `${tarball}, ${kilobytes} kB` };
-}
-
-/** What a package manager would put beside the package, taken from the repository's own node_modules. */
-function installPeers(home) {
-  const declared = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
-  const needed = declared.filter((name) => !manifest.peerDependenciesMeta?.[name]?.optional);
-  for (const name of [...needed, '@types/node']) linkPackage(home, name);
-}
-
-function linkPackage(home, name) {
-  const link = join(home, 'node_modules', name);
-  mkdirSync(dirname(link), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules', name), link, 'junction');
-}
 
 /** An optional peer that is missed says so in one line; installed, it serves both kinds of consumer. */
 function checkThreads(home) {
@@ -113,17 +78,41 @@ function checkContents(target) {
   return `${all.length} files, every source map finds its source`;
 }
 
+/** The CPU time that the main entry takes beyond Nest itself: the median of several processes. */
+function checkImport(home) {
+  const times = Array.from({ length: 5 }, () =>
+    Number(run(process.execPath, ['import-time.mjs'], home)),
+  );
+  const median = times.toSorted((one, other) => one - other)[2];
+  assert.ok(
+    median <= MAX_IMPORT_MS,
+    `the main entry takes ${median} ms, more than ${MAX_IMPORT_MS}`,
+  );
+  return `${median.toFixed(0)} ms of CPU time beyond Nest, of at most ${MAX_IMPORT_MS}`;
+}
+
+function checkSize(bytes) {
+  const kilobytes = bytes / 1024;
+  assert.ok(
+    kilobytes <= MAX_TARBALL_KB,
+    `the tarball has ${kilobytes} kB, more than ${MAX_TARBALL_KB}`,
+  );
+  return `${kilobytes.toFixed(0)} kB of at most ${MAX_TARBALL_KB}`;
+}
+
 // Here, and not below the repository's own node_modules: a link there would hide what is not declared.
 const home = realpathSync(mkdtempSync(join(tmpdir(), 'tarball-')));
 try {
-  const { target, tarball } = pack(home);
-  console.log(`packed: ${tarball}`);
-  console.log(`contents: ${checkContents(target)}`);
+  const { name, path, bytes } = pack(home);
+  console.log(`packed: ${name}, ${checkSize(bytes)}`);
+  console.log(`contents: ${checkContents(unpack(path, home))}`);
 
-  installPeers(home);
+  linkNeeded(home);
+  linkPackage(home, '@types/node');
   writeFileSync(join(home, 'package.json'), '{ "private": true }\n');
-  for (const name of readdirSync(CONSUMERS)) copyFileSync(join(CONSUMERS, name), join(home, name));
+  for (const file of readdirSync(CONSUMERS)) copyFileSync(join(CONSUMERS, file), join(home, file));
 
+  console.log(`import: ${checkImport(home)}`);
   console.log(`ESM: ${run(process.execPath, ['consumer.mjs'], home)}`);
   console.log(`ESM: ${run(process.execPath, ['subpaths.mjs'], home)}`);
   console.log(`CommonJS: ${run(process.execPath, ['consumer.cjs'], home)}`);
