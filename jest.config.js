@@ -3,6 +3,9 @@ export default {
   testEnvironment: 'node',
   // A limit against hanging, not a measure: machines are shared.
   testTimeout: 30_000,
+  // Much of the time is spent waiting. What ES modules leave behind in a worker slows down all that follows.
+  maxWorkers: 2,
+  workerIdleMemoryLimit: '800MB',
   testMatch: ['<rootDir>/test/**/*.{spec,e2e-spec}.ts'],
   // Copies of the repository that the mutation tests make.
   modulePathIgnorePatterns: ['<rootDir>/.cache/'],

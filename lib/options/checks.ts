@@ -14,7 +14,8 @@ export function checkShape<T>(value: unknown, path: string, shape: Shape<T>): vo
     throw new InvalidOptionError(path, `expected an object, got ${describe(value)}.`);
   }
   const checks: Record<string, Check> = shape;
-  for (const [key, entry] of Object.entries(value)) {
+  for (const key of Object.keys(value)) {
+    const entry = value[key];
     const keyPath = path === '' ? key : `${path}.${key}`;
     if (!Object.hasOwn(checks, key)) {
       const known = Object.keys(checks);
@@ -81,17 +82,11 @@ export function checkOneOf(...accepted: readonly string[]): Check {
   };
 }
 
-/** @returns a check that passes where any of `checks` does, else throws the last one's error */
-export function checkAny(...checks: readonly Check[]): Check {
+/** @returns a check that values of this type pass unseen */
+export function checkUnless(type: 'function' | 'boolean', check: Check): Check {
   return (value, path) => {
-    for (const [index, check] of checks.entries()) {
-      try {
-        return check(value, path);
-      } catch (error) {
-        if (index === checks.length - 1) {
-          throw error;
-        }
-      }
+    if (typeof value !== type) {
+      check(value, path);
     }
   };
 }

@@ -29,7 +29,6 @@ import type {
   RateLimitOptions,
   RequestOptions,
   RequestSettings,
-  TaskDefaults,
 } from './module-options.js';
 import { DEFAULTS_SHAPE, checkTaskOptions } from './task-options.shape.js';
 
@@ -43,15 +42,10 @@ const DEFAULT_QUEUE_OPTIONS = {
 const DEFAULT_REMEMBER = 1_000;
 const DEFAULT_REQUEST: RequestSettings = { order: 'sequential', onFailure: 'continue' };
 const DEFAULT_DRAIN_TIMEOUT: Duration = '10s';
-const DEFAULT_RETRY = {
-  backoff: 'exponential',
-  delay: '1s',
-  factor: 2,
-  maxDelay: '30s',
-  jitter: 'full',
-} satisfies RetryOptions;
+const DEFAULT_RETRY_DELAY: Duration = '1s';
+const DEFAULT_RETRY_MAX_DELAY: Duration = '30s';
 
-const NO_RETRY: RetryPolicy = Object.freeze(toPolicy({ ...DEFAULT_RETRY, attempts: 1 }));
+const NO_RETRY: RetryPolicy = toPolicy({ attempts: 1 });
 
 const RATE_SHAPE: Shape<RateLimitOptions> = { max: checkCount, per: checkPositiveDuration };
 const QUEUE_SHAPE: Shape<QueueOptions> = {
@@ -93,7 +87,7 @@ export class ResolvedOptions {
   readonly logEvents: boolean;
   readonly carry: CarryOptions | undefined;
   readonly queues: ReadonlyMap<string, QueueSettings>;
-  private readonly plain = new Map<string, TaskSettings>();
+  private readonly defaults = new Map<string, TaskSettings>();
 
   /** @throws UnknownOptionError, InvalidOptionError */
   constructor(private readonly options: BackgroundTasksOptions) {
@@ -121,7 +115,7 @@ export class ResolvedOptions {
     );
     // Whatever each queue's defaults come to must be complete now, not at the first task.
     for (const name of this.queues.keys()) {
-      this.plain.set(name, this.merge(name, {}, {}));
+      this.defaults.set(name, this.defaultsFor(name));
     }
   }
 
@@ -136,10 +130,10 @@ export class ResolvedOptions {
     }
     const queue = call?.queue ?? declared?.queue ?? DEFAULT_QUEUE;
     this.requireQueue(queue);
-    const plain = this.plain.get(queue);
-    return call === undefined && declared === undefined && plain !== undefined
-      ? plain
-      : this.merge(queue, declared ?? {}, call ?? {});
+    const defaults = this.defaults.get(queue) ?? this.defaultsFor(queue);
+    return call === undefined && declared === undefined
+      ? defaults
+      : this.merge(defaults, declared ?? {}, call ?? {});
   }
 
   /** @throws UnknownQueueError where a queue is named and not configured */
@@ -150,22 +144,40 @@ export class ResolvedOptions {
     }
   }
 
-  private merge(queue: string, declared: BackgroundOptions, call: TaskOptions): TaskSettings {
-    const levels: readonly TaskOptions[] = [
-      this.options,
-      defaultsOf(this.options.queues?.[queue]),
-      declared,
-      call,
-    ];
-    const last = <Key extends keyof TaskOptions>(key: Key): TaskOptions[Key] =>
-      levels.findLast((level) => level[key] !== undefined)?.[key];
+  /** What a task of the queue has that nobody said anything about. */
+  private defaultsFor(queue: string): TaskSettings {
+    const levels = [this.options, this.options.queues?.[queue] ?? {}] as const;
+    const [{ priority: widest, timeout }, { priority = widest, timeout: narrower = timeout }] =
+      levels;
+    return Object.freeze({
+      name: undefined,
+      queue,
+      priority: priority ?? 'normal',
+      delayMs: 0,
+      retry: mergeRetry(levels.map(({ retry }) => retry)),
+      timeoutMs: toMilliseconds(narrower),
+      when: 'success',
+      dedupe: undefined,
+      concurrencyKey: undefined,
+      batch: undefined,
+      profile: undefined,
+    });
+  }
+
+  private merge(
+    defaults: TaskSettings,
+    declared: BackgroundOptions,
+    call: TaskOptions,
+  ): TaskSettings {
+    const { queue, priority, timeoutMs } = defaults;
+    const timeout = call.timeout ?? declared.timeout;
     return Object.freeze({
       name: call.name ?? declared.name,
       queue,
-      priority: last('priority') ?? 'normal',
+      priority: call.priority ?? declared.priority ?? priority,
       delayMs: milliseconds(call.delay ?? declared.delay ?? 0),
-      retry: mergeRetry(levels.map((level) => level.retry)),
-      timeoutMs: toMilliseconds(last('timeout')),
+      retry: this.retryFor(defaults, declared.retry, call.retry),
+      timeoutMs: timeout === undefined ? timeoutMs : milliseconds(timeout),
       when: call.when ?? declared.when ?? 'success',
       dedupe: toDedupe(call.dedupe ?? declared.dedupe),
       concurrencyKey: call.concurrencyKey ?? declared.concurrencyKey,
@@ -176,6 +188,16 @@ export class ResolvedOptions {
       profile: declared.profile === true ? '.' : declared.profile || undefined,
     });
   }
+
+  /** Most calls say nothing of it: what their queue has was checked and merged at start-up. */
+  private retryFor(
+    { queue, retry }: TaskSettings,
+    ...narrower: readonly TaskOptions['retry'][]
+  ): RetryPolicy {
+    return narrower.every((level) => level === undefined)
+      ? retry
+      : mergeRetry([this.options.retry, this.options.queues?.[queue]?.retry, ...narrower]);
+  }
 }
 
 /** From the widest level to the narrowest: `false` clears what was set before it. */
@@ -185,15 +207,25 @@ function mergeRetry(levels: readonly (false | RetryOptions | undefined)[]): Retr
   if (given.length === 0) {
     return NO_RETRY;
   }
-  const merged: RetryOptions = Object.assign({}, ...given.map(defined));
-  if (merged.attempts === undefined) {
+  const last = <Key extends keyof RetryOptions>(key: Key): RetryOptions[Key] =>
+    given.findLast((level) => level[key] !== undefined)?.[key];
+  const attempts = last('attempts');
+  if (attempts === undefined) {
     throw new InvalidOptionError(
       'retry.attempts',
       'is missing here and at every wider level. Say how often the task is tried in all, ' +
         'for example retry: { attempts: 3 }.',
     );
   }
-  return Object.freeze(toPolicy({ ...merged, attempts: merged.attempts }));
+  return toPolicy({
+    attempts,
+    backoff: last('backoff'),
+    delay: last('delay'),
+    factor: last('factor'),
+    maxDelay: last('maxDelay'),
+    jitter: last('jitter'),
+    retryIf: last('retryIf'),
+  });
 }
 
 function toDedupe(options: DedupeOptions | undefined): TaskSettings['dedupe'] {
@@ -217,26 +249,34 @@ function toQueueSettings(name: string, options: QueueOptions): QueueSettings {
 }
 
 function toPolicy(options: RetryOptions & { attempts: number }): RetryPolicy {
-  const filled = { ...DEFAULT_RETRY, ...options };
-  const delayMs = milliseconds(filled.delay);
-  const maxDelayMs = milliseconds(filled.maxDelay);
-  const areGiven = options.delay !== undefined && options.maxDelay !== undefined;
-  if (areGiven && delayMs > maxDelayMs && typeof filled.backoff !== 'function') {
+  const {
+    attempts,
+    backoff = 'exponential',
+    delay,
+    factor = 2,
+    maxDelay,
+    jitter,
+    retryIf,
+  } = options;
+  const delayMs = milliseconds(delay ?? DEFAULT_RETRY_DELAY);
+  const maxDelayMs = milliseconds(maxDelay ?? DEFAULT_RETRY_MAX_DELAY);
+  const areGiven = delay !== undefined && maxDelay !== undefined;
+  if (areGiven && delayMs > maxDelayMs && typeof backoff !== 'function') {
     throw new InvalidOptionError(
       'retry.delay',
-      `${describe(options.delay)} is longer than maxDelay, ${describe(options.maxDelay)}, and no ` +
+      `${describe(delay)} is longer than maxDelay, ${describe(maxDelay)}, and no ` +
         'wait may be. Each is set here or at a wider level: raise maxDelay, or shorten delay.',
     );
   }
-  return {
-    attempts: filled.attempts,
-    backoff: filled.backoff,
+  return Object.freeze({
+    attempts,
+    backoff,
     delayMs,
-    factor: filled.factor,
-    maxDelayMs: options.maxDelay === undefined ? Math.max(delayMs, maxDelayMs) : maxDelayMs,
-    jitter: filled.jitter,
-    retryIf: filled.retryIf,
-  };
+    factor,
+    maxDelayMs: maxDelay === undefined ? Math.max(delayMs, maxDelayMs) : maxDelayMs,
+    jitter: jitter ?? 'full',
+    retryIf,
+  });
 }
 
 function checkEngine(value: unknown, path: string): void {
@@ -260,10 +300,6 @@ function checkQueues(value: unknown, path: string): void {
     names[name] = (queue, queuePath) => checkShape<QueueOptions>(queue, queuePath, QUEUE_SHAPE);
   }
   checkShape(value, path, names);
-}
-
-function defaultsOf({ priority, retry, timeout }: QueueOptions = {}): TaskDefaults {
-  return { priority, retry, timeout };
 }
 
 /** `object` without its `undefined` entries, which would otherwise hide a wider level's. */

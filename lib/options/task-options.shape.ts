@@ -7,8 +7,6 @@ import type {
   TaskOptions,
 } from '../task/task-options.js';
 import {
-  checkAny,
-  checkBoolean,
   checkCount,
   checkDuration,
   checkFunction,
@@ -16,6 +14,7 @@ import {
   checkPositiveDuration,
   checkShape,
   checkString,
+  checkUnless,
   describe,
   requireKeys,
   type Check,
@@ -24,7 +23,7 @@ import {
 
 const RETRY_SHAPE: Shape<RetryOptions> = {
   attempts: checkCount,
-  backoff: checkAny(checkFunction, checkOneOf('exponential', 'fixed')),
+  backoff: checkUnless('function', checkOneOf('exponential', 'fixed')),
   delay: checkDuration,
   factor: checkFactor,
   maxDelay: checkDuration,
@@ -39,7 +38,7 @@ export const DEFAULTS_SHAPE: Shape<Pick<TaskOptions, 'priority' | 'retry' | 'tim
   timeout: checkPositiveDuration,
 };
 
-const checkKey: Check = checkAny(checkFunction, checkString);
+const checkKey: Check = checkUnless('function', checkString);
 
 const DEDUPE_SHAPE: Shape<DedupeOptions> = { key: checkKey, window: checkPositiveDuration };
 const BATCH_SHAPE: Shape<BatchOptions> = { size: checkCount, wait: checkDuration };
@@ -69,7 +68,7 @@ const METHOD_SHAPE: Shape<BackgroundOptions> = {
     checkShape<BatchOptions>(value, path, BATCH_SHAPE);
     requireKeys(value as object, path, 'size', 'wait');
   },
-  profile: checkAny(checkBoolean, checkString),
+  profile: checkUnless('boolean', checkString),
 };
 
 /**

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdtempSync,
   readFileSync,
@@ -20,7 +21,7 @@ import { ROOT, linkNeeded, linkPackage, pack, run, unpack } from './packed.mjs';
 const CONSUMERS = join(ROOT, 'test/package/consumers');
 
 /** Bounds that a change must not pass unnoticed: what is downloaded, and what every start of an application pays. */
-const MAX_TARBALL_KB = 400;
+const MAX_TARBALL_KB = 450;
 const MAX_IMPORT_MS = 100;
 
 const REQUIRED_FILES = [
@@ -52,6 +53,23 @@ function checkDurable(home) {
   const esm = run(process.execPath, ['durable.mjs'], home);
   const cjs = run(process.execPath, ['durable.cjs'], home);
   return `ESM: ${esm}; CommonJS: ${cjs}`;
+}
+
+/** The test kit in the tests of a small application, in TypeScript, by the runner of Node.js. */
+function checkKit(home) {
+  const app = join(home, 'kit');
+  cpSync(join(ROOT, 'test/package/kit'), app, { recursive: true });
+  writeFileSync(join(app, 'package.json'), '{ "private": true, "type": "module" }\n');
+  const compilerOptions = { experimentalDecorators: true, emitDecoratorMetadata: true };
+  writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
+  for (const name of ['testing', 'platform-express']) linkPackage(home, `@nestjs/${name}`);
+  for (const name of ['@oxc-node/core', 'supertest']) linkPackage(home, name);
+  const startedAt = performance.now();
+  const args = ['--import', '@oxc-node/core/register', '--test', 'signup.test.ts'];
+  const passed = /pass (\d+)/.exec(run(process.execPath, args, app))?.[1];
+  assert.equal(passed, '4', 'not all tests of the application ran');
+  const seconds = (performance.now() - startedAt) / 1000;
+  return `${passed} tests of an application passed in ${seconds.toFixed(1)} s, the start included`;
 }
 
 function files(folder) {
@@ -118,6 +136,7 @@ try {
   console.log(`CommonJS: ${run(process.execPath, ['consumer.cjs'], home)}`);
   console.log(`threads: ${checkThreads(home)}`);
   console.log(`durable: ${checkDurable(home)}`);
+  console.log(`kit: ${checkKit(home)}`);
   run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', home], home);
   console.log('types: checked from ESM and from CommonJS');
 } catch (error) {

@@ -1,7 +1,6 @@
 import type { RedisOptions } from 'ioredis';
 import { InvalidOptionError } from '../../errors/misuse.errors.js';
 import {
-  checkAny,
   checkCount,
   checkFunction,
   checkOneOf,
@@ -41,7 +40,7 @@ const BULLMQ_SHAPE: Shape<BullMQOptions> = {
   role: checkOneOf('producer', 'worker', 'both'),
   prefix: checkPrefix,
   commitTimeout: checkPositiveDuration,
-  hold: checkAny(checkFalse, checkPositiveDuration),
+  hold: (value, path) => value === false || checkPositiveDuration(value, path),
   lockDuration: checkPositiveDuration,
   maxStarts: checkCount,
   keep: (value, path) => checkShape(value, path, KEEP_SHAPE),
@@ -127,12 +126,6 @@ function checkPrefix(value: unknown, path: string): void {
   checkString(value, path);
   if (!/^[\w.{}-]+$/.test(value as string)) {
     throw new InvalidOptionError(path, 'has letters, digits, ".", "_", "-" and braces only.');
-  }
-}
-
-function checkFalse(value: unknown, path: string): void {
-  if (value !== false) {
-    throw new InvalidOptionError(path, `expected false, got ${describe(value)}.`);
   }
 }
 
