@@ -58,22 +58,24 @@ export class PendingLimits {
   }
 
   private refresh(queue: string, count: Count): void {
-    if (count.isAsking) {
-      return;
+    if (!count.isAsking) {
+      count.isAsking = true;
+      void this.recount(queue, count);
     }
-    count.isAsking = true;
+  }
+
+  private async recount(queue: string, count: Count): Promise<void> {
     const { admitted } = count;
-    this.ask(queue)
-      .then((pending) => {
-        count.known = pending;
-        // Those may be in the store, and counted, by now; what came while it was asked may not.
-        count.admitted = Math.max(0, count.admitted - admitted);
-        count.askedAt = this.clock.now();
-      })
-      .catch(() => undefined) // a store that is down takes nothing anyway
-      .finally(() => {
-        count.isAsking = false;
-      });
+    try {
+      count.known = await this.ask(queue);
+      // Those may be in the store, and counted, by now; what came while it was asked may not.
+      count.admitted = Math.max(0, count.admitted - admitted);
+      count.askedAt = this.clock.now();
+    } catch {
+      // A store that is down takes nothing anyway.
+    } finally {
+      count.isAsking = false;
+    }
   }
 
   private of(queue: string): Count {

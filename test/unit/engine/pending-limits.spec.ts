@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { PendingLimits } from '../../../lib/engine/bullmq/pending-limits.js';
+import { QueueFullError } from '../../../lib/errors/queue-full.error.js';
 import type { QueueLimits } from '../../../lib/engine/engine.js';
 import { FakeClock } from '../support/fake-clock.js';
 
@@ -31,17 +32,21 @@ describe('maxPending of a queue that processes share', () => {
     });
   });
 
+  /** @returns how many of so many were admitted */
   function admit(times: number): number {
-    let admitted = 0;
-    for (let time = 0; time < times; time += 1) {
-      try {
-        limits.admit('mail');
-        admitted += 1;
-      } catch (error) {
-        expect(error).toMatchObject({ code: 'BGT_QUEUE_FULL', queue: 'mail', maxPending: 4 });
+    return Array.from({ length: times }, () => wasAdmitted()).filter(Boolean).length;
+  }
+
+  function wasAdmitted(): boolean {
+    try {
+      limits.admit('mail');
+      return true;
+    } catch (error) {
+      if (error instanceof QueueFullError) {
+        return false;
       }
+      throw error;
     }
-    return admitted;
   }
 
   it('P12: admits no more than that in one burst', () => {
