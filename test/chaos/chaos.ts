@@ -89,7 +89,9 @@ async function killServers(): Promise<void> {
       start(),
       store === undefined ? undefined : start('worker'),
     ]);
+    const before = load.acknowledged.size;
     const under = load.run(server);
+    await untilAcknowledged(before + 1, server);
     await Promise.all([killSoon(server), worker && killSoon(worker), under]);
     report(round);
   }
@@ -106,9 +108,7 @@ async function killStore(victim: TestServer): Promise<void> {
     // Longer, at times, than a request may wait.
     await sleep(3 * randomMs());
     await victim.start();
-    while (load.acknowledged.size <= before + 50 && running.has(server)) {
-      await sleep(20);
-    }
+    await untilAcknowledged(before + 50, server);
     report(round);
   }
   load.stop();
@@ -125,6 +125,13 @@ async function start(role: ServerSetting['role'] = 'both'): Promise<ServerProces
   running.add(server);
   void server.ended.then(() => running.delete(server));
   return server;
+}
+
+/** Load has no events of its own: it is looked at, every few milliseconds. */
+async function untilAcknowledged(count: number, server: ServerProcess): Promise<void> {
+  while (load.acknowledged.size < count && running.has(server)) {
+    await sleep(5);
+  }
 }
 
 async function killSoon(server: ServerProcess): Promise<void> {

@@ -24,6 +24,8 @@ export interface EngineUnderTest {
 
 /** Timers of Node.js may come a millisecond early. */
 const EARLY_MS = 2;
+/** How long after a task was taken its body may begin, on a machine that has other things to do. */
+const LATE_MS = 100;
 
 /**
  * P19: what retry, timeout, priority, delay, dedupe, cancel, order, chain and the rest mean. The same
@@ -113,7 +115,7 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         const [first = 0, , third = 0, , fifth = 0] = starts.map(({ at }) => at);
         expect(fifth - first).toBeGreaterThanOrEqual(300);
         // A shared store counts by windows, which begin when it gives a task away.
-        const spanMs = under.isShared ? 0 : 300 - EARLY_MS;
+        const spanMs = under.isShared ? 0 : 300 - LATE_MS;
         expect(third - first).toBeGreaterThanOrEqual(spanMs);
         expect(fifth - third).toBeGreaterThanOrEqual(spanMs);
       });

@@ -94,8 +94,11 @@ export class BullMQEngine implements Engine {
       (args) => (settings.storage.serializer?.deserialize(args) ?? JSON.parse(args)) as unknown[],
     );
     this.limits = new PendingLimits(queues, clock, (queue) => this.stored.pendingOf(queue));
-    this.outside = new SettledElsewhere(this.store, clock, (task, outcome) =>
-      this.settleHandle(task, outcome),
+    this.outside = new SettledElsewhere(
+      this.store,
+      clock,
+      (id) => [...this.consumers.values()].some((consumer) => consumer.has(id)),
+      (task, outcome) => this.settleHandle(task, outcome),
     );
     this.shared = {
       find: (id) => this.stored.find(id),
