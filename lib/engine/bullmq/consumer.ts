@@ -98,6 +98,10 @@ export class Consumer {
     return this.held.size;
   }
 
+  has(id: string): boolean {
+    return this.held.has(id);
+  }
+
   start(): void {
     this.clean();
     // Rejects only where it could not begin at all; what goes wrong later is the error listener's.

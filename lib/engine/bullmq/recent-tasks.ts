@@ -23,6 +23,10 @@ export class RecentTasks {
     return task.knownId !== undefined && task.isCommitted;
   }
 
+  get all(): Task[] {
+    return [...this.tasks.values()];
+  }
+
   get(id: string): Task | undefined {
     return this.tasks.get(id);
   }

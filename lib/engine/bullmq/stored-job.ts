@@ -43,6 +43,8 @@ export interface JobData {
   readonly prior?: JobLink;
   /** The one before it in its chain: it does not run unless that one has completed. */
   readonly needs?: JobLink;
+  /** What it is needed for may be added later: it is not removed without a word. */
+  readonly isInChain?: boolean;
   readonly isCancelled?: boolean;
   readonly end?: StoredEnd;
   /** How often it had been found running by a dead worker when somebody retried it by hand. */
@@ -126,6 +128,7 @@ function newJob(
     ...(rest.length > 0 && { next: nextOf(rest) }),
     ...(prior && { prior: linkOf(prior) }),
     ...(needs && { needs: linkOf(needs) }),
+    ...(task.chain && { isInChain: true }),
   };
   const options: JobsOptions = { jobId: task.id, delay: (holdMs ?? 0) + delayMs };
   if (PRIORITIES[priority] > 0) {

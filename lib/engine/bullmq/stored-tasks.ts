@@ -144,6 +144,12 @@ export class StoredTasks {
     return task;
   }
 
+  /** How many wait for a slot, a time, their line or their response. */
+  async pendingOf(queue: string): Promise<number> {
+    await this.reach();
+    return this.store.queue(queue).getJobCountByTypes('waiting', 'prioritized', 'delayed');
+  }
+
   private queuesOf(name: string | undefined): JobQueue[] {
     return [...this.store.queues()].filter((queue) => name === undefined || queue.name === name);
   }
