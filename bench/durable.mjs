@@ -87,7 +87,7 @@ async function measure(what, variant) {
   const { stdout } = await run(
     process.execPath,
     [script, what, variant, own, String(redis?.port), values.seconds, values.tasks],
-    { timeout: 300_000 },
+    { timeout: 120_000 },
   );
   await rm(own, { recursive: true, force: true });
   return JSON.parse(stdout);

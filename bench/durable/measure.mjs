@@ -86,13 +86,13 @@ async function processOurs() {
   const runner = app.get(TaskRunner);
   const burst = async (total) => {
     await runner.pause();
-    for (let added = 0; added < total; added += 1_000) {
-      await Promise.all(Array.from({ length: 1_000 }, () => jobs.noop(randomUUID())));
-    }
     jobs.total = jobs.done + total;
     const done = new Promise((resolve) => {
       jobs.onTotal = resolve;
     });
+    for (let added = 0; added < total; added += 1_000) {
+      await Promise.all(Array.from({ length: 1_000 }, () => jobs.noop(randomUUID())));
+    }
     return measure(total, async () => {
       await runner.resume();
       await done;
