@@ -12,7 +12,8 @@ import { CONCURRENCY, Jobs, moduleOf, QUEUE_NAME } from './application.mjs';
 
 const [what, variant, folder, redisPort, seconds, count] = process.argv.slice(2);
 const IN_FLIGHT = 50;
-const KEEP = { removeOnComplete: true, removeOnFail: 1_000 };
+/** As many as our engine keeps: by default BullMQ keeps all of them, for ever. */
+const KEEP = { removeOnComplete: { count: 1_000 }, removeOnFail: { count: 10_000 } };
 const RAW = 'raw BullMQ';
 const connection = { host: '127.0.0.1', port: Number(redisPort) };
 /** Who only adds does not share its time with a worker, neither of ours nor of BullMQ's. */
