@@ -28,7 +28,7 @@ export class RecentTasks {
   }
 
   get all(): Task[] {
-    return [...this.tasks.values()];
+    return [...this.old.values(), ...this.young.values()];
   }
 
   get(id: string): Task | undefined {
