@@ -5,8 +5,11 @@ import {
   type BackgroundTasksThreadsOptions,
 } from 'nestjs-background-tasks/threads';
 import { AnalyticsModule } from './analytics/analytics.module.js';
+import { BoardModule } from './board/board.module.js';
+import { HealthModule } from './health/health.module.js';
 import { ImagesModule } from './images/images.module.js';
 import { MailModule } from './mail/mail.module.js';
+import { MetricsModule } from './metrics/metrics.module.js';
 import { NotificationsModule } from './notifications/notifications.module.js';
 import { ProcessModule } from './process/process.module.js';
 import { ReportsModule } from './reports/reports.module.js';
@@ -43,6 +46,9 @@ function threadOptions(): BackgroundTasksThreadsOptions {
     MailModule,
     ReportsModule,
     ProcessModule,
+    HealthModule,
+    MetricsModule,
+    BoardModule,
   ],
 })
 export class AppModule {}

@@ -19,6 +19,10 @@ Try, in another terminal in the same directory:
   ${signUp('?failures=2', { email: 'grace@example.com', name: 'Grace' })}
   curl '${url}/mails'
 
+  # all tasks, in a browser: ${url}/tasks
+  curl '${url}/health'
+  curl '${url}/metrics'
+
 More (images, users, webhooks, analytics, mail, reports, process): sample/README.md
 `;
 }

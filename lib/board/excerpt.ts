@@ -65,7 +65,7 @@ class Excerpt {
       return '(…)';
     }
     if (value instanceof Map || value instanceof Set) {
-      return { [`(${value.constructor.name})`]: this.entries(value.values(), value.size, depth) };
+      return { [`(${value.constructor.name})`]: this.entries(value, value.size, depth) };
     }
     return Array.isArray(value)
       ? this.entries(value, value.length, depth)

@@ -13,7 +13,7 @@ export class FailureWindow {
     // The latest one before the window is where it begins.
     const begin = this.samples.findLastIndex(({ at }) => at <= sample.at - windowMs);
     this.samples = [...this.samples.slice(Math.max(0, begin)), sample];
-    const from = begin < 0 ? NOTHING : (this.samples[0] ?? NOTHING);
+    const from = begin < 0 ? NOTHING : this.samples[0];
     const failed = sample.failed - from.failed;
     const runs = sample.completed - from.completed + failed;
     return { runs, failureRate: runs === 0 ? 0 : failed / runs };

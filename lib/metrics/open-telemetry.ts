@@ -116,9 +116,7 @@ export class OpenTelemetryMetrics {
     if (errorType !== undefined) {
       span.setAttribute('error.type', errorType);
       span.setStatus({ code: this.api.SpanStatusCode.ERROR, message: messageOf(error) });
-      if (error instanceof Error) {
-        span.recordException(error);
-      }
+      recordException(span, error);
     }
     span.end();
   }
@@ -147,5 +145,15 @@ function messageOf(error: unknown): string | undefined {
     return error instanceof Error ? error.message : undefined;
   } catch {
     return undefined;
+  }
+}
+
+function recordException(span: Span, error: unknown): void {
+  try {
+    if (error instanceof Error) {
+      span.recordException(error);
+    }
+  } catch {
+    // The status says that it failed; what it threw does not want to be looked at.
   }
 }

@@ -83,7 +83,7 @@ export interface BackgroundTasksOptions extends TaskDefaults {
    * @default '10s'
    */
   drainTimeout?: Duration;
-  /** Who keeps the tasks: `journal(…)` for a store on this machine. @default the memory of the process */
+  /** Who keeps the tasks: `journal(…)` for a store on this machine, `bullmq(…)` for one that processes share. @default the memory of the process */
   engine?: EngineFactory;
   /** What goes with a stored task besides its arguments, a trace or a tenant. @default nothing */
   carry?: CarryOptions;

@@ -37,6 +37,7 @@ const ARROWS = {
   health: 'index duration @nestjs/terminus',
   metrics: 'index errors prom-client @opentelemetry/api',
   board: 'index errors @bull-board/api',
+  schematics: '@angular-devkit/schematics typescript',
 };
 
 const SPECIAL_FILES = { index: 'index.js', duration: 'task/duration.js' };
@@ -50,6 +51,8 @@ const OPTIONAL_PACKAGES = [
   '@bull-board/api',
   '@nestjs/terminus',
   '@nestjs/testing',
+  '@angular-devkit/schematics',
+  'typescript',
 ];
 
 /** What nobody in lib/ may import. */

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import ts from 'typescript';
+import { snippetsOf } from './snippets.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGES = [
@@ -15,21 +16,6 @@ const PAGES = [
 
 /** The compiler reads the library and the framework first. */
 const PATIENCE_MS = 60_000;
-
-/** The `ts` blocks of a page as files beside each other: a first line `// name.ts` names one. */
-function snippetsOf(page: string, text: string): Map<string, string> {
-  const directory = join(ROOT, 'snippets', page);
-  const snippets = new Map<string, string>();
-  for (const [, code = ''] of text.matchAll(/^```ts\n(.*?)^```$/gms)) {
-    const name = /^\/\/ (\S+\.ts)\n/.exec(code)?.[1] ?? `snippet-${snippets.size + 1}.ts`;
-    const file = join(directory, name);
-    if (snippets.has(file)) {
-      throw new Error(`${page} has two snippets named ${name}.`);
-    }
-    snippets.set(file, code);
-  }
-  return snippets;
-}
 
 /** What the compiler says about files that exist in memory only, by file. */
 function compile(files: ReadonlyMap<string, string>): Map<string, string[]> {
@@ -82,8 +68,9 @@ describe.each(PAGES)('%s', (page) => {
 describe('the snippets', () => {
   const snippets = new Map<string, string>();
   for (const page of PAGES) {
-    const own = snippetsOf(page, readFileSync(join(ROOT, page), 'utf8'));
-    own.forEach((code, file) => snippets.set(file, code));
+    // As files beside each other: those of a page may import one another.
+    const own = snippetsOf(readFileSync(join(ROOT, page), 'utf8'));
+    own.forEach((code, name) => snippets.set(join(ROOT, 'snippets', page, name), code));
   }
   const wrong = join(ROOT, 'snippets/wrong.ts');
   let complaints: Map<string, string[]>;

@@ -5,24 +5,24 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
+  cpSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
   realpathSync,
   rmSync,
-  statSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { ROOT, linkNeeded, linkPackage, pack, run, unpack } from './packed.mjs';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CONSUMERS = join(ROOT, 'test/package/consumers');
-const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+
+/** Bounds that a change must not pass unnoticed: what is downloaded, and what every start of an application pays. */
+const MAX_TARBALL_KB = 450;
+const MAX_IMPORT_MS = 100;
 
 const REQUIRED_FILES = [
   'package.json',
@@ -34,40 +34,6 @@ const REQUIRED_FILES = [
   'lib/index.ts',
 ];
 const TOP_LEVEL = new Set(['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist', 'lib']);
-
-function run(command, args, cwd) {
-  const result = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 120_000 });
-  const output = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim();
-  assert.ok(
-    result.status === 0,
-    `${command} ${args.join(' ')} failed (${result.error ?? result.signal ?? result.status})\n${output}`,
-  );
-  return output;
-}
-
-function pack(home) {
-  run('npm', ['pack', '--silent', '--pack-destination', home], ROOT);
-  const tarball = readdirSync(home).find((name) => name.endsWith('.tgz'));
-  assert.ok(tarball, 'npm pack left no tarball');
-  const target = join(home, 'node_modules', manifest.name);
-  mkdirSync(target, { recursive: true });
-  run('tar', ['-xzf', join(home, tarball), '-C', target, '--strip-components', '1'], home);
-  const kilobytes = (statSync(join(home, tarball)).size / 1024).toFixed(0);
-  return { target, tarball: `${tarball}, ${kilobytes} kB` };
-}
-
-/** What a package manager would put beside the package, taken from the repository's own node_modules. */
-function installPeers(home) {
-  const declared = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies });
-  const needed = declared.filter((name) => !manifest.peerDependenciesMeta?.[name]?.optional);
-  for (const name of [...needed, '@types/node']) linkPackage(home, name);
-}
-
-function linkPackage(home, name) {
-  const link = join(home, 'node_modules', name);
-  mkdirSync(dirname(link), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules', name), link, 'junction');
-}
 
 /** An optional peer that is missed says so in one line; installed, it serves both kinds of consumer. */
 function checkThreads(home) {
@@ -87,6 +53,23 @@ function checkDurable(home) {
   const esm = run(process.execPath, ['durable.mjs'], home);
   const cjs = run(process.execPath, ['durable.cjs'], home);
   return `ESM: ${esm}; CommonJS: ${cjs}`;
+}
+
+/** The test kit in the tests of a small application, in TypeScript, by the runner of Node.js. */
+function checkKit(home) {
+  const app = join(home, 'kit');
+  cpSync(join(ROOT, 'test/package/kit'), app, { recursive: true });
+  writeFileSync(join(app, 'package.json'), '{ "private": true, "type": "module" }\n');
+  const compilerOptions = { experimentalDecorators: true, emitDecoratorMetadata: true };
+  writeFileSync(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
+  for (const name of ['testing', 'platform-express']) linkPackage(home, `@nestjs/${name}`);
+  for (const name of ['@oxc-node/core', 'supertest']) linkPackage(home, name);
+  const startedAt = performance.now();
+  const args = ['--import', '@oxc-node/core/register', '--test', 'signup.test.ts'];
+  const passed = /pass (\d+)/.exec(run(process.execPath, args, app))?.[1];
+  assert.equal(passed, '4', 'not all tests of the application ran');
+  const seconds = (performance.now() - startedAt) / 1000;
+  return `${passed} tests of an application passed in ${seconds.toFixed(1)} s, the start included`;
 }
 
 function files(folder) {
@@ -113,22 +96,47 @@ function checkContents(target) {
   return `${all.length} files, every source map finds its source`;
 }
 
+/** The CPU time that the main entry takes beyond Nest itself: the median of several processes. */
+function checkImport(home) {
+  const times = Array.from({ length: 5 }, () =>
+    Number(run(process.execPath, ['import-time.mjs'], home)),
+  );
+  const median = times.toSorted((one, other) => one - other)[2];
+  assert.ok(
+    median <= MAX_IMPORT_MS,
+    `the main entry takes ${median} ms, more than ${MAX_IMPORT_MS}`,
+  );
+  return `${median.toFixed(0)} ms of CPU time beyond Nest, of at most ${MAX_IMPORT_MS}`;
+}
+
+function checkSize(bytes) {
+  const kilobytes = bytes / 1024;
+  assert.ok(
+    kilobytes <= MAX_TARBALL_KB,
+    `the tarball has ${kilobytes} kB, more than ${MAX_TARBALL_KB}`,
+  );
+  return `${kilobytes.toFixed(0)} kB of at most ${MAX_TARBALL_KB}`;
+}
+
 // Here, and not below the repository's own node_modules: a link there would hide what is not declared.
 const home = realpathSync(mkdtempSync(join(tmpdir(), 'tarball-')));
 try {
-  const { target, tarball } = pack(home);
-  console.log(`packed: ${tarball}`);
-  console.log(`contents: ${checkContents(target)}`);
+  const { name, path, bytes } = pack(home);
+  console.log(`packed: ${name}, ${checkSize(bytes)}`);
+  console.log(`contents: ${checkContents(unpack(path, home))}`);
 
-  installPeers(home);
+  linkNeeded(home);
+  linkPackage(home, '@types/node');
   writeFileSync(join(home, 'package.json'), '{ "private": true }\n');
-  for (const name of readdirSync(CONSUMERS)) copyFileSync(join(CONSUMERS, name), join(home, name));
+  for (const file of readdirSync(CONSUMERS)) copyFileSync(join(CONSUMERS, file), join(home, file));
 
+  console.log(`import: ${checkImport(home)}`);
   console.log(`ESM: ${run(process.execPath, ['consumer.mjs'], home)}`);
   console.log(`ESM: ${run(process.execPath, ['subpaths.mjs'], home)}`);
   console.log(`CommonJS: ${run(process.execPath, ['consumer.cjs'], home)}`);
   console.log(`threads: ${checkThreads(home)}`);
   console.log(`durable: ${checkDurable(home)}`);
+  console.log(`kit: ${checkKit(home)}`);
   run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', home], home);
   console.log('types: checked from ESM and from CommonJS');
 } catch (error) {

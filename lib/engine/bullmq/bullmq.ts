@@ -66,7 +66,7 @@ export interface BullMQOptions {
   fallback?: 'memory';
   /** No call's arguments are longer, serialised: in bytes. @default 1_048_576 */
   maxArgsBytes?: number;
-  /** @default JSON, of which what it cannot hold is refused */
+  /** How arguments become text, and text arguments again. @default JSON, of which what it cannot hold is refused */
   serializer?: Serializer;
 }
 

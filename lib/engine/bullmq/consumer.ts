@@ -207,7 +207,8 @@ export class Consumer {
     if (data.isCancelled) {
       return this.end(job, held, { kind: 'cancelled' });
     }
-    switch (await this.turnOf(job)) {
+    const isAlone = data.prior === undefined && data.needs === undefined;
+    switch (isAlone ? 'now' : await this.turnOf(job)) {
       case 'wait':
         this.letGo(held);
         return this.putOff(job, token, LOOK_AGAIN_MS);

@@ -21,6 +21,8 @@ export interface JobStore {
   readonly support: EngineSupport;
   /** Loads the peers and begins to connect; does not wait for it. @throws MissingPeerError */
   open(queues: readonly string[]): Promise<void>;
+  /** Whether commands can be sent now, as far as is known: {@link ready} would not wait. */
+  readonly isReady: boolean;
   /** Resolves when commands can be sent. */
   ready(): Promise<void>;
   /** For short commands: they fail where the store does not answer. */

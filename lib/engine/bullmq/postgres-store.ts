@@ -63,6 +63,10 @@ export class PostgresStore implements JobStore {
     this.connected.catch(() => undefined);
   }
 
+  get isReady(): boolean {
+    return this.connection !== undefined && this.made.size > 0;
+  }
+
   ready(): Promise<void> {
     return this.connected;
   }

@@ -54,7 +54,9 @@ export class Producer {
     const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
     let isSent = false;
     try {
-      await deadline.within(this.store.ready());
+      if (!this.store.isReady) {
+        await deadline.within(this.store.ready());
+      }
       isSent = true;
       const ids = await deadline.within(this.insert(jobs));
       if (heldMs !== undefined) {
@@ -121,7 +123,7 @@ export class Producer {
     this.callOffLate?.();
   }
 
-  private async insert(jobs: readonly NewJob[]): Promise<string[]> {
+  private insert(jobs: readonly NewJob[]): Promise<string[]> {
     const entries = jobs.map(({ task, data, options }) => {
       const queue = this.store.queue(task.queue);
       const name = task.definition?.name ?? task.name;
@@ -129,20 +131,21 @@ export class Producer {
     });
     const [first, ...others] = entries;
     if (first === undefined) {
-      return [];
+      return Promise.resolve([]);
     }
     const { backend } = this.store.queue(first.queueName);
     if (others.length === 0) {
       // One command is a transaction of its own, and costs less than to open one.
-      return [await backend.addJob(first.jobData, first.jobId, first.parentKeyOpts)];
+      return backend.addJob(first.jobData, first.jobId, first.parentKeyOpts).then((id) => [id]);
     }
-    const results = await backend.addFlow(entries);
-    return results.map(([error, id]) => {
-      if (error !== null) {
-        throw error;
-      }
-      return String(id);
-    });
+    return backend.addFlow(entries).then((results) =>
+      results.map(([error, id]) => {
+        if (error !== null) {
+          throw error;
+        }
+        return String(id);
+      }),
+    );
   }
 
   private hold(task: Task, holdMs: number): void {

@@ -64,6 +64,10 @@ export class RedisStore implements JobStore {
     }
   }
 
+  get isReady(): boolean {
+    return this.areQueuesReady && this.client?.status === 'ready';
+  }
+
   async ready(): Promise<void> {
     const { client } = this;
     if (client !== undefined && client.status !== 'ready') {

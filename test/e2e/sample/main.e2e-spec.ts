@@ -109,6 +109,8 @@ describe('sample: the process that npm start starts', () => {
         '201 /signup',
         '201 /signup?failures=2',
         '200 /mails',
+        '200 /health',
+        '200 /metrics',
       ]);
       await sample.untilPrinted(/^(write|Mailer).*completed \d+ ms$/gm, 5);
       const [notification] = await sample.untilPrinted(/^writeNotification .*$/gm);

@@ -63,6 +63,23 @@ describe('the holder of a dedupe key', () => {
 });
 
 describe('dedupe keys that nobody asks for again', () => {
+  it('are let go of at once where they have no window', async () => {
+    const keys = new DedupeKeys();
+    const tasks: WeakRef<Task>[] = [];
+    // Fewer than are swept out together.
+    for (let now = 0; now < 500; now += 1) {
+      const task = taskOf(`${now}`, { addedAt: now });
+      keys.claim(`${now}`, task, now);
+      complete(task);
+      keys.settled(task, `${now}`, now);
+      tasks.push(new WeakRef(task));
+    }
+    await collectGarbage();
+    // The stack may still hold the last one.
+    expect(tasks.filter((task) => task.deref() !== undefined).length).toBeLessThan(5);
+    expect(keys.holder('0', 500)).toBeUndefined();
+  });
+
   it('are let go of when their windows have passed; those that are held stay', async () => {
     const keys = new DedupeKeys();
     const held = taskOf('held');

@@ -7,6 +7,16 @@ import { bareTask } from '../support/tasks.js';
 /** Whole stretches, longer than what is allocated at once, and single ones. */
 const isRemoved = (index: number) => (index > 900 && index < 4_000) || index % 3 === 0;
 
+const namesOf = (list: TaskList): string[] => Array.from(list, ({ name }) => name);
+
+/** As little of a task as a list looks at. */
+const lightTask = () => ({ place: undefined }) as unknown as Task;
+
+async function heapUsed(): Promise<number> {
+  await collectGarbage();
+  return process.memoryUsage().heapUsed;
+}
+
 const isAlive = (task: WeakRef<Task>) => task.deref() !== undefined;
 
 describe('a list of many tasks', () => {
@@ -16,8 +26,11 @@ describe('a list of many tasks', () => {
     tasks.forEach((task) => list.push(task));
     tasks.forEach((task, index) => isRemoved(index) && list.remove(task));
     const left = tasks.filter((_, index) => !isRemoved(index));
-    expect([...list].every((task, index) => task === left[index])).toBe(true);
-    const isInOrder = left.every((task) => list.first === task && list.shift() === task);
+    expect(namesOf(list)).toEqual(left.map(({ name }) => name));
+    list.shift();
+    list.shift();
+    expect(namesOf(list)).toEqual(left.slice(2).map(({ name }) => name));
+    const isInOrder = left.slice(2).every((task) => list.first === task && list.shift() === task);
     expect([isInOrder, list.isEmpty]).toEqual([true, true]);
   });
 
@@ -29,6 +42,27 @@ describe('a list of many tasks', () => {
       expect(tasks.every((task) => list.shift() === task)).toBe(true);
       expect([list.isEmpty, list.first, list.shift()]).toEqual([true, undefined, undefined]);
     }
+  });
+
+  it('costs a few bytes a task, and nothing for those that have gone through it', async () => {
+    const list = new TaskList();
+    const tasks = Array.from({ length: 300_000 }, lightTask);
+    const before = await heapUsed();
+    tasks.forEach((task) => list.push(task));
+    const full = await heapUsed();
+    expect((full - before) / tasks.length).toBeLessThan(24);
+
+    tasks.length = 0;
+    // Never empty, so that nothing is thrown away as a whole.
+    for (let index = 0; index < 1_000_000; index += 1) {
+      list.push(lightTask());
+      list.shift();
+      if (index < 299_999) {
+        list.shift();
+      }
+    }
+    expect((await heapUsed()) - before).toBeLessThan(1_000_000);
+    expect(list.isEmpty).toBe(false);
   });
 
   it('lets go of what was taken, long before it is empty', async () => {

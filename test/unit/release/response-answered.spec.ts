@@ -11,6 +11,7 @@ describe('a request without a handler’s end', () => {
     [{ headersSent: true, statusCode: 403 }, false],
     [{ headersSent: true, statusCode: 404 }, false],
     [{ headersSent: true, statusCode: 500 }, false],
+    [{ headersSent: true }, true],
     [{ headersSent: false, statusCode: 200 }, false],
     [{ raw: { headersSent: true, statusCode: 200 } }, true],
     [{ raw: { headersSent: true, statusCode: 403 } }, false],

@@ -211,7 +211,17 @@ describe('a function of the policy that is async, against its type', () => {
         attempts: 3,
         [option]: () => Promise.reject(new Error('broken policy')),
       });
-      expect(['retry', 'failed']).toContain(decide(policy, 1, ERROR, () => 0).kind);
+      expect(decide(policy, 1, ERROR, () => 0)).toMatchObject({
+        kind: 'failed',
+        error: {
+          errors: [
+            ERROR,
+            {
+              message: `Option "retry.${option}": the function returned a promise; it has to answer at once.`,
+            },
+          ],
+        },
+      });
       // The runner fails this test for a rejection that nobody has handled by then.
       await turnOfTheLoop();
     },

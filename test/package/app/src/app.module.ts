@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { NotesController } from './notes.controller.js';
+
+@Module({
+  controllers: [NotesController],
+})
+export class AppModule {}

@@ -1,0 +1,146 @@
+// The packed tarball as a user gets it: installed by npm into empty applications outside the repository, imported by
+// `nest add`, compiled, started, asked for something, and told to end. Needs a package registry: `npm run test:apps`.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { ROOT, pack, run } from './packed.mjs';
+
+const APPS = [
+  { name: 'esm-12-express', nest: 12, type: 'module', platform: 'express' },
+  { name: 'esm-12-fastify', nest: 12, type: 'module', platform: 'fastify' },
+  { name: 'commonjs-11-express', nest: 11, type: 'commonjs', platform: 'express' },
+];
+const PATIENCE_MS = 20_000;
+
+const TSCONFIG = {
+  compilerOptions: {
+    target: 'ES2023',
+    module: 'nodenext',
+    outDir: 'dist',
+    rootDir: 'src',
+    strict: true,
+    experimentalDecorators: true,
+    emitDecoratorMetadata: true,
+    skipLibCheck: true,
+    types: ['node'],
+  },
+  include: ['src'],
+};
+
+function install(app, tarball, { nest, type, platform }) {
+  cpSync(join(ROOT, 'test/package/app'), app, { recursive: true });
+  renameSync(join(app, `src/main.${platform}.ts`), join(app, 'src/main.ts'));
+  for (const other of ['express', 'fastify'])
+    rmSync(join(app, `src/main.${other}.ts`), { force: true });
+  writeFileSync(join(app, 'package.json'), JSON.stringify({ private: true, type }));
+  writeFileSync(join(app, 'tsconfig.json'), JSON.stringify(TSCONFIG));
+  const packages = ['common', 'core', `platform-${platform}`, 'cli', 'schematics'];
+  const wanted = packages.map((name) => `@nestjs/${name}@^${nest}.0.0`);
+  const others = ['reflect-metadata@^0.2', 'rxjs@^7', 'typescript@~6.0', '@types/node@20'];
+  const quiet = ['--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+  run('npm', ['install', ...quiet, tarball, ...wanted, ...others], app);
+}
+
+/** What the process prints, line by line, each to be waited for. */
+class Output {
+  #lines = [];
+  #look = () => undefined;
+
+  constructor(child) {
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        this.#lines.push(line);
+        this.#look();
+      });
+    }
+  }
+
+  includes(text) {
+    return this.#lines.some((line) => line.includes(text));
+  }
+
+  find(pattern) {
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(
+        () => reject(new Error(`no ${pattern} in\n${this.text}`)),
+        PATIENCE_MS,
+      );
+      this.#look = () => {
+        const found = this.#lines.map((line) => pattern.exec(line)).find((match) => match);
+        if (found) {
+          clearTimeout(late);
+          resolve(found);
+        }
+      };
+      this.#look();
+    });
+  }
+
+  get text() {
+    return this.#lines.join('\n');
+  }
+}
+
+async function use(app) {
+  const child = spawn(process.execPath, ['dist/main.js'], {
+    cwd: app,
+    env: { ...process.env, NODE_ENV: 'production' },
+  });
+  try {
+    const exit = once(child, 'exit');
+    const output = new Output(child);
+    const [, port] = await output.find(/^port (\d+)$/);
+    const post = async (text) => {
+      const response = await fetch(`http://127.0.0.1:${port}/notes/${text}`, { method: 'POST' });
+      return response.json();
+    };
+    assert.deepEqual(await post('first'), { accepted: 'first' });
+    await output.find(/^noted first$/);
+
+    assert.deepEqual(await post('slow'), { accepted: 'slow' });
+    assert.ok(!output.includes('noted slow'), 'the answer waited for the task');
+    child.kill('SIGTERM');
+    await exit;
+    assert.ok(
+      output.includes('noted slow'),
+      `the shutdown did not wait for the task\n${output.text}`,
+    );
+  } finally {
+    child.kill('SIGKILL');
+  }
+}
+
+const home = realpathSync(mkdtempSync(join(tmpdir(), 'apps-')));
+try {
+  const { path } = pack(home);
+  for (const each of APPS) {
+    const app = join(home, each.name);
+    install(app, path, each);
+    const versions = ['@nestjs/core', '@nestjs/cli'].map((name) => {
+      const text = readFileSync(join(app, 'node_modules', name, 'package.json'), 'utf8');
+      return `${name} ${JSON.parse(text).version}`;
+    });
+    run('npx', ['nest', 'add', 'nestjs-background-tasks', '--skip-install'], app);
+    run('npx', ['tsc'], app);
+    await use(app);
+    console.log(`${each.name} (${versions.join(', ')}): installed, added, answered, ran its tasks`);
+  }
+} catch (error) {
+  console.error(error instanceof assert.AssertionError ? error.message : error);
+  console.error('the package does not work in a new application');
+  process.exitCode = 1;
+} finally {
+  rmSync(home, { recursive: true, force: true });
+}

@@ -1,0 +1,278 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import type { Engine, EngineFactory, SharedStore, TaskView } from '../../../lib/engine/engine.js';
+import { EngineRouter } from '../../../lib/engine/engine-router.js';
+import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
+import type { TaskHandle } from '../../../lib/index.js';
+import type { Task } from '../../../lib/task/task.js';
+import { bareTask } from '../support/tasks.js';
+import { createKit } from '../support/kit.js';
+
+/** Another engine than the module's: what differs from memory is no matter here. */
+const other = (): EngineFactory => ({
+  engine: 'other',
+  create: (setting) => new MemoryEngine(setting),
+});
+
+/** Queues `a` and `b` of one engine, `default` of memory. */
+function twoEngines() {
+  const engine = other();
+  return createKit({ queues: { a: { engine, concurrency: 1 }, b: { engine } } });
+}
+
+const QUEUES = ['default', 'a', 'b'] as const;
+
+describe('queues of several engines', () => {
+  it('run their tasks, each its own', async () => {
+    const { runner, clock } = twoEngines();
+    const handles = QUEUES.map((queue) => runner.addTask({ queue }, () => undefined));
+    await clock.settle();
+    expect(handles.map(({ status }) => status)).toEqual(['completed', 'completed', 'completed']);
+    const { queues } = await runner.stats();
+    expect(Object.keys(queues).toSorted()).toEqual(['a', 'b', 'default']);
+    expect(QUEUES.map((queue) => queues[queue]?.completed)).toEqual([1, 1, 1]);
+  });
+
+  it('keep the order of a request across engines', async () => {
+    const { clock, handle } = twoEngines();
+    const ran: string[] = [];
+    await handle((tasks) => {
+      for (const queue of ['a', 'default', 'b', 'a', 'default']) {
+        tasks.addTask({ queue }, async () => {
+          await clock.sleep(10);
+          ran.push(queue);
+        });
+      }
+    });
+    await clock.advance(1_000);
+    expect(ran).toEqual(['a', 'default', 'b', 'a', 'default']);
+  });
+
+  it('break a chain across engines', async () => {
+    const { clock, runner } = twoEngines();
+    const chain = runner.chain();
+    const steps = [
+      chain.addTask({ queue: 'a' }, () => clock.sleep(5)),
+      chain.addTask({ queue: 'default' }, () => Promise.reject(new Error('no'))),
+      chain.addTask({ queue: 'b' }, () => undefined),
+    ];
+    await clock.advance(100);
+    expect(steps.map(({ status }) => status)).toEqual(['completed', 'failed', 'dropped']);
+  });
+
+  it('let a step that is added later follow one of another engine that has settled', async () => {
+    const { clock, runner } = twoEngines();
+    const chain = runner.chain();
+    chain.addTask({ queue: 'a' }, () => undefined);
+    await clock.settle();
+    const later = chain.addTask({ queue: 'default' }, () => undefined);
+    await clock.settle();
+    expect(later.status).toBe('completed');
+  });
+
+  it('know a duplicate, whichever engine has it', async () => {
+    const { runner } = twoEngines();
+    await runner.pause();
+    const add = (queue: string): TaskHandle =>
+      runner.addTask({ queue, name: 'same', dedupe: { key: 'k' } }, () => undefined);
+    for (const queue of QUEUES) {
+      expect(add(queue)).not.toBe(undefined);
+      expect(add(queue).id).toBe((await runner.list({ queue }))[0]?.id);
+      expect(await runner.list({ queue })).toHaveLength(1);
+    }
+  });
+
+  it('are paused and resumed one by one, or together', async () => {
+    const { runner, clock } = twoEngines();
+    await runner.pause('a');
+    const handles = QUEUES.map((queue) => runner.addTask({ queue }, () => undefined));
+    const statuses = () => handles.map(({ status }) => status);
+    await clock.settle();
+    expect(statuses()).toEqual(['completed', 'queued', 'completed']);
+    await runner.resume('a');
+    await clock.settle();
+    expect(statuses()).toEqual(['completed', 'completed', 'completed']);
+
+    await runner.pause();
+    const more = QUEUES.map((queue) => runner.addTask({ queue }, () => undefined));
+    await clock.settle();
+    expect(more.map(({ status }) => status)).toEqual(['queued', 'queued', 'queued']);
+    await runner.resume();
+    const idle = runner.whenIdle();
+    await clock.settle();
+    await idle;
+    expect(more.map(({ status }) => status)).toEqual(['completed', 'completed', 'completed']);
+  });
+
+  it('list and cancel the tasks of all', async () => {
+    const { runner } = twoEngines();
+    const handles = QUEUES.map((queue) => runner.addTask({ queue, delay: '1h' }, () => undefined));
+    expect(await runner.list({ status: 'delayed' })).toHaveLength(3);
+    expect(await Promise.all(handles.map(({ id }) => runner.cancel(id)))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(await runner.counts()).toMatchObject({ cancelled: 3, delayed: 0 });
+  });
+
+  it('count what a request has dropped', async () => {
+    const { runner, handle } = twoEngines();
+    const failed = handle((tasks) => {
+      QUEUES.forEach((queue) => tasks.addTask({ queue }, () => undefined));
+      throw new Error('refused');
+    });
+    await expect(failed).rejects.toThrow('refused');
+    await runner.whenIdle();
+    expect(await runner.counts()).toMatchObject({ dropped: 3 });
+  });
+
+  it('drain, stop and close together', async () => {
+    const { runner, engine, clock } = twoEngines();
+    const handles = QUEUES.map((queue) => runner.addTask({ queue }, () => clock.sleep(50)));
+    const drained = engine.drain(clock.now() + 1_000, 'collected');
+    await clock.advance(100);
+    await drained;
+    expect(handles.map(({ status }) => status)).toEqual(['completed', 'completed', 'completed']);
+
+    const late = QUEUES.map((queue) => runner.addTask({ queue, delay: '1h' }, () => undefined));
+    await engine.stop(0);
+    await engine.close();
+    expect(late.map(({ status }) => status)).toEqual(['abandoned', 'abandoned', 'abandoned']);
+    expect(() => runner.addTask({ queue: 'a' }, () => undefined)).toThrow(/shut down/);
+  });
+});
+
+/** An engine of which a test names the parts that it asks for. */
+const engineWith = (parts: Partial<Engine>): Engine => parts as Engine;
+
+function router(parts: Record<string, Partial<Engine>>): EngineRouter {
+  const engines = Object.entries(parts).map(([queue, each]) => [queue, engineWith(each)] as const);
+  return new EngineRouter(new Map(engines));
+}
+
+const viewOf = (id: string): TaskView => ({ id }) as TaskView;
+const taskIn = (queue: string): Task =>
+  Object.defineProperty(bareTask('task'), 'queue', { value: queue });
+
+describe('the router before several engines', () => {
+  it('refuses a queue that nobody has', () => {
+    expect(() => router({ a: {} }).storageOf('b')).toThrow('No engine has a queue "b".');
+  });
+
+  it('can what the engine of a queue can', () => {
+    const support = { engine: 'x', batch: false, concurrencyKey: false, dedupeWindow: false };
+    const routed = router({ a: { supportOf: () => support }, b: {} });
+    expect([routed.supportOf('a'), routed.supportOf('b')]).toEqual([support, undefined]);
+  });
+
+  it('commits to each engine what is its own, and to none what is not', async () => {
+    const commitA = jest.fn<Engine['commit']>(() => Promise.resolve());
+    const commitB = jest.fn<Engine['commit']>();
+    const routed = router({ a: { commit: commitA }, b: { commit: commitB } });
+    const [a, b] = [taskIn('a'), taskIn('b')];
+    expect(await routed.commit([a, b], true)).toBeUndefined();
+    expect(commitA).toHaveBeenCalledWith([a], true, undefined);
+    expect(commitB).toHaveBeenCalledWith([b], true, undefined);
+    expect(routed.commit([b])).toBeUndefined();
+    expect(commitA).toHaveBeenCalledTimes(1);
+  });
+
+  it('rejects where one of the stores cannot be reached', async () => {
+    const routed = router({ a: {}, b: { ping: () => Promise.reject(new Error('gone')) } });
+    await expect(routed.ping()).rejects.toThrow('gone');
+    await expect(router({ a: {}, b: {} }).ping()).resolves.toBeUndefined();
+  });
+
+  it('has no shared store where no engine has', () => {
+    expect(router({ a: {}, b: {} }).shared).toBeUndefined();
+  });
+
+  it('hands a task to a shared engine, which knows when its predecessor has settled', () => {
+    const follow = jest.fn<Engine['follow']>();
+    const shared = {} as SharedStore;
+    const [before, after] = [taskIn('a'), taskIn('b')];
+    router({ a: {}, b: { follow, shared } }).follow(before, after);
+    expect(follow).toHaveBeenCalledWith(before, after);
+  });
+});
+
+function storeWith(found: string, listed: string[], queue: string, failed: number) {
+  return {
+    find: (id: string) => Promise.resolve(id === found ? viewOf(id) : undefined),
+    list: () => Promise.resolve(listed.map(viewOf)),
+    counts: () => Promise.resolve(new Map([[queue, { failed }]])),
+    cancel: (id: string) => Promise.resolve(id === found),
+    forget: (id: string) => Promise.resolve(id === found),
+    retry: (id: string) => Promise.resolve(id === found ? taskIn(queue) : undefined),
+    states: () => Promise.resolve([{ queue }]),
+    watch: jest.fn(),
+    progressed: jest.fn(),
+    logged: jest.fn(),
+  };
+}
+
+/** Queues `a` and `b`, each with a store of its own, and `m` in memory. */
+function stores() {
+  const first = storeWith('1', ['1', '2'], 'a', 1);
+  const second = storeWith('2', ['3'], 'b', 2);
+  const engines = {
+    a: { shared: first as unknown as SharedStore },
+    b: { shared: second as unknown as SharedStore },
+    m: { states: () => [{ queue: 'm' }] } as unknown as Partial<Engine>,
+  };
+  return { first, shared: router(engines).shared as SharedStore };
+}
+
+describe('the shared stores of several engines', () => {
+  it('find a task, whichever has it', async () => {
+    const { shared } = stores();
+    expect(await shared.find('2')).toEqual({ id: '2' });
+    expect(await shared.find('3')).toBeUndefined();
+  });
+
+  it('list the tasks of all, or of the one with the queue, up to the limit', async () => {
+    const { shared } = stores();
+    const list = async (queue: string | undefined, limit: number) =>
+      (await shared.list({ status: undefined, name: undefined, queue, limit })).map(({ id }) => id);
+    expect(await list(undefined, 100)).toEqual(['1', '2', '3']);
+    expect(await list(undefined, 2)).toEqual(['1', '2']);
+    expect(await list('b', 100)).toEqual(['3']);
+    expect(await list('m', 100)).toEqual([]);
+  });
+
+  it('count the tasks of all, or of the one with the queue', async () => {
+    const { shared } = stores();
+    expect(await shared.counts(undefined)).toEqual(
+      new Map([
+        ['a', { failed: 1 }],
+        ['b', { failed: 2 }],
+      ]),
+    );
+    expect(await shared.counts('b')).toEqual(new Map([['b', { failed: 2 }]]));
+  });
+
+  it('cancel, forget and retry what one of them has', async () => {
+    const { shared } = stores();
+    expect([await shared.cancel('1'), await shared.cancel('9')]).toEqual([true, false]);
+    expect([await shared.forget('1'), await shared.forget('9')]).toEqual([true, false]);
+    expect((await shared.retry('2'))?.queue).toBe('b');
+    expect(await shared.retry('9')).toBeUndefined();
+  });
+
+  it('tell how the queues of every engine stand, also of one without a store', async () => {
+    const states = await stores().shared.states();
+    expect(states.map(({ queue }) => queue)).toEqual(['a', 'b', 'm']);
+  });
+
+  it("pass what happens to a task on to its queue's store, if it has one", () => {
+    const { shared, first } = stores();
+    const task = taskIn('a');
+    shared.watch(task);
+    shared.progressed(task);
+    shared.logged(task, 'a line');
+    expect(first.watch).toHaveBeenCalledWith(task);
+    expect(first.progressed).toHaveBeenCalledWith(task);
+    expect(first.logged).toHaveBeenCalledWith(task, 'a line');
+    expect(() => shared.watch(taskIn('m'))).not.toThrow();
+  });
+});

@@ -1,0 +1,79 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { callInThread } from '../../../../lib/run/threads/thread.js';
+import { putTogether } from '../../../../lib/run/threads/sent-error.js';
+
+const MODULE = `
+export const add = (a, b) => a + b;
+export const later = async (value) => value;
+export const give = (kind) => ({ map: new Map([[1, 2]]), null: null, symbol: Symbol('s'), function: add })[kind];
+export const fail = () => { throw new TypeError('no'); };
+export const number = 7;
+export default () => 'the default';
+`;
+
+/** What a thread does with a call, in this thread: in one of its own no coverage is seen. */
+describe('a call in a thread', () => {
+  let folder: string;
+
+  const call = (exportName: string, args: readonly unknown[] = [], file = 'module.mjs') =>
+    callInThread({ href: pathToFileURL(join(folder, file)).href, exportName, args });
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'thread-'));
+    writeFileSync(join(folder, 'module.mjs'), MODULE);
+    writeFileSync(join(folder, 'broken.mjs'), 'throw new RangeError("does not load");');
+    writeFileSync(join(folder, 'empty.mjs'), 'export const nothing = 1;');
+    writeFileSync(join(folder, 'hidden.mjs'), 'export default { add: (a, b) => a + b };');
+  });
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('replies with what the function returns, at once or later', async () => {
+    expect(await call('add', [1, 2])).toEqual({ kind: 'returned', value: 3 });
+    expect(await call('later', ['x'])).toEqual({ kind: 'returned', value: 'x' });
+    expect(await call('default')).toEqual({ kind: 'returned', value: 'the default' });
+    expect(await call('give', ['map'])).toEqual({ kind: 'returned', value: new Map([[1, 2]]) });
+    expect(await call('give', ['null'])).toEqual({ kind: 'returned', value: null });
+  });
+
+  it('finds what a CommonJS module exports behind its default', async () => {
+    expect(await call('add', [1, 2], 'hidden.mjs')).toEqual({ kind: 'returned', value: 3 });
+  });
+
+  it('replies with what the function throws', async () => {
+    const reply = await call('fail');
+    expect(reply.kind === 'threw' && putTogether(reply.error)).toMatchObject({
+      name: 'TypeError',
+      message: 'no',
+    });
+  });
+
+  it.each(['symbol', 'function'])('says that a %s cannot be sent back', async (kind) => {
+    expect(await call('give', [kind])).toEqual({
+      kind: 'unsendable',
+      problem: expect.stringContaining('could not be cloned'),
+    });
+  });
+
+  it('says which functions there are where the one that is meant is not', async () => {
+    expect(await call('sub')).toEqual({
+      kind: 'missing',
+      problem: 'it exports no function "sub" (its functions: add, default, fail, give, later)',
+    });
+    expect(await call('number')).toMatchObject({ kind: 'missing' });
+    expect(await call('sub', [], 'empty.mjs')).toEqual({
+      kind: 'missing',
+      problem: 'it exports no function "sub" (it exports no function)',
+    });
+  });
+
+  it('says that a file cannot be loaded, and why', async () => {
+    const reply = await call('add', [], 'broken.mjs');
+    expect(reply).toMatchObject({ kind: 'missing', problem: 'it cannot be loaded' });
+    expect(reply).toMatchObject({ error: { name: 'RangeError', message: 'does not load' } });
+  });
+});
