@@ -37,6 +37,8 @@ const setting: ServerSetting = {
   // The default gives up a task that is found running by three kills in a row, taking it for their
   // cause. Here they come from outside, within moments of a start.
   maxStarts: 1_000_000,
+  // Long where the store is killed: what lands though its request gave up is taken back meanwhile.
+  holdMs: values.kill === 'store' ? 30_000 : 2_000,
   longestTaskMs: 20,
   drainTimeoutMs: 10_000,
 };

@@ -14,8 +14,8 @@ const ENGINES: Record<string, (setting: ServerSetting) => Engine> = {
 };
 
 /** What the dead have left is found sooner than by default: nobody waits for it that long. */
-function shared({ url = '', role, maxStarts }: ServerSetting): Engine {
-  return bullmq({ connection: url, role, maxStarts, hold: '2s', lockDuration: '3s' });
+function shared({ url = '', role, maxStarts, holdMs }: ServerSetting): Engine {
+  return bullmq({ connection: url, role, maxStarts, hold: holdMs, lockDuration: '3s' });
 }
 
 export function engineOf(setting: ServerSetting): Engine {

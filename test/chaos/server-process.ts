@@ -13,6 +13,8 @@ export interface ServerSetting {
   /** What the process does with what is there; everything by default. */
   readonly role?: 'producer' | 'worker' | 'both';
   /** Where it is not to be the default. */
+  readonly holdMs?: number;
+  /** Where it is not to be the default. */
   readonly maxStarts?: number;
   /** Where an embedded store may write. */
   readonly folder: string;

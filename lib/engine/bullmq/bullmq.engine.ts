@@ -387,8 +387,8 @@ export class BullMQEngine implements Engine {
       return;
     }
     this.isClosed = true;
-    this.producer.close();
     const closing = Promise.allSettled([
+      this.producer.close(),
       ...[...this.consumers.values()].map((consumer) => consumer.close()),
       this.outside.close(),
     ]);

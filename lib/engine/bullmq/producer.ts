@@ -15,13 +15,22 @@ const LINE_HOLD_MS = 3_600_000;
 const AGAIN_MS = 1_000;
 const GIVE_UP_MS = 300_000;
 
+/** So many are taken back side by side. */
+const RETRACT_AT_ONCE = 50;
+
+/** A job that may be in the store, and is not to run. */
+interface Unwanted {
+  readonly link: JobLink;
+  readonly until: number;
+}
+
 /** Puts tasks into the store, holds them until they are released, and takes back what is not to run. */
 export class Producer {
   /** The process, as its jobs name it. */
   readonly id = randomUUID();
   private readonly held = new Map<string, { readonly task: Task; prolongAt: number }>();
   private callOffProlong: (() => void) | undefined;
-  private readonly unwanted = new Map<string, { readonly link: JobLink; readonly until: number }>();
+  private readonly unwanted = new Map<string, Unwanted>();
   private callOffRetract: (() => void) | undefined;
   private readonly late = new Map<string, () => Promise<void>>();
   private callOffLate: (() => void) | undefined;
@@ -116,11 +125,13 @@ export class Producer {
     this.callOffRetract ??= this.clock.after(AGAIN_MS, () => void this.retractAll());
   }
 
-  close(): void {
+  /** Resolves when what is not to run is gone, or the store does not answer. */
+  async close(): Promise<void> {
     this.isClosed = true;
     this.callOffProlong?.();
     this.callOffRetract?.();
     this.callOffLate?.();
+    await this.retractAll();
   }
 
   private insert(jobs: readonly NewJob[]): Promise<string[]> {
@@ -170,25 +181,36 @@ export class Producer {
   }
 
   private async retractAll(): Promise<void> {
-    for (const [id, { link, until }] of this.unwanted) {
-      try {
-        const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
-        await deadline.within(this.store.ready());
-        await this.store.queue(link.queue).remove(id);
-        deadline.met();
-        this.unwanted.delete(id);
-      } catch {
-        if (until < this.clock.now()) {
-          this.unwanted.delete(id);
-          this.logger.warn(`${this.store.label}: task ${id} may run although its request failed`);
-        }
-        break; // in the order in which they came, once the store is back
-      }
+    let isReachable = true;
+    while (isReachable && this.unwanted.size > 0) {
+      const some = [...this.unwanted.values()].slice(0, RETRACT_AT_ONCE);
+      const removed = await Promise.all(some.map((each) => this.retractOne(each)));
+      isReachable = removed.every(Boolean);
     }
     this.callOffRetract =
       this.unwanted.size > 0 && !this.isClosed
         ? this.clock.after(AGAIN_MS, () => void this.retractAll())
         : undefined;
+  }
+
+  /** @returns whether the store has answered */
+  private async retractOne({ link, until }: Unwanted): Promise<boolean> {
+    const { id, queue } = link;
+    const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
+    try {
+      await deadline.within(this.store.ready());
+      await deadline.within(this.store.queue(queue).remove(id));
+      this.unwanted.delete(id);
+      return true;
+    } catch {
+      if (until < this.clock.now()) {
+        this.unwanted.delete(id);
+        this.logger.warn(`${this.store.label}: task ${id} may run although its request failed`);
+      }
+      return false;
+    } finally {
+      deadline.met();
+    }
   }
 }
 
