@@ -130,9 +130,14 @@ for (const [what, { title }] of Object.entries(MEASUREMENTS)) {
 }
 console.log('CPU is that of the measured process, without the server.\n');
 
-const goals = GOALS.map(([what, variant, goal]) => [what, variant, goal, ratiosOf(what, variant)])
-  .filter(([, , , ratios]) => ratios.length > 0)
-  .map(([what, variant, goal, ratios]) => [
+const goals = GOALS.map(([what, variant, goal]) => ({
+  what,
+  variant,
+  goal,
+  ratios: ratiosOf(what, variant),
+}))
+  .filter(({ ratios }) => ratios.length > 0)
+  .map(({ what, variant, goal, ratios }) => [
     `${what}: ${variant} over ${RAW}`,
     ratio(goal),
     ratio(median(ratios)),

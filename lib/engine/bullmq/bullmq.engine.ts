@@ -6,6 +6,7 @@ import type { Outcome } from '../../task/outcome.js';
 import { MAX_LINES } from '../../task/log-lines.js';
 import type { TaskStorage } from '../../task/stored-call.js';
 import type { Task } from '../../task/task.js';
+import type { TransactionClient } from '../../task/transaction-client.js';
 import type {
   DrainScope,
   Engine,
@@ -152,6 +153,13 @@ export class BullMQEngine implements Engine {
         this.worker.fallBack(task);
       }
     }
+  }
+
+  storeWithin(client: TransactionClient, task: Task): Promise<string> | undefined {
+    if (this.isClosed) {
+      throw new ShutDownError(task.name);
+    }
+    return this.producer.addWithin(client, task);
   }
 
   release(head: Task): PromiseLike<void> | void {
