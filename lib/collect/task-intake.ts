@@ -87,7 +87,6 @@ export class TaskIntake implements TaskHome {
     const id = await this.storeWithin(client, task);
     if (id === task.id) {
       this.observer.added(task);
-      this.observer.left(task);
     }
     if (id === undefined) {
       throw new TransactionError(
@@ -101,10 +100,14 @@ export class TaskIntake implements TaskHome {
   }
 
   private async storeWithin(client: TransactionClient, task: Task): Promise<string | undefined> {
+    let id: string | undefined;
     try {
-      return await this.engine.storeWithin?.(client, task);
+      id = await this.engine.storeWithin?.(client, task);
+      return id;
     } finally {
-      this.observer.forget(task);
+      if (id !== task.id) {
+        this.observer.forget(task);
+      }
     }
   }
 

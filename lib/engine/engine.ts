@@ -117,6 +117,8 @@ export interface EngineSupport {
   readonly batch: boolean;
   readonly concurrencyKey: boolean;
   readonly dedupeWindow: boolean;
+  /** Whether {@link Engine.storeWithin} works. @default false */
+  readonly transactions?: boolean;
 }
 
 /** The option in `settings` that an engine cannot honour, if there is one. */

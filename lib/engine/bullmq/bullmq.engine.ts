@@ -159,7 +159,12 @@ export class BullMQEngine implements Engine {
     if (this.isClosed) {
       throw new ShutDownError(task.name);
     }
-    return this.producer.addWithin(client, task);
+    return this.producer.addWithin(client, task)?.then((id) => {
+      if (id === task.id) {
+        this.worker.leave(task);
+      }
+      return id;
+    });
   }
 
   release(head: Task): PromiseLike<void> | void {
@@ -248,6 +253,10 @@ export class BullMQEngine implements Engine {
         isPaused: this.paused.has(name),
       };
     }
+  }
+
+  ping(): Promise<void> {
+    return this.stored.ping();
   }
 
   async open(restorer: Restorer): Promise<void> {

@@ -26,6 +26,8 @@ export interface JobStore {
   readonly isReady: boolean;
   /** Resolves when commands can be sent. */
   ready(): Promise<void>;
+  /** Asks the store for nothing. Rejects where it does not answer. */
+  ping(): Promise<void>;
   /** For short commands: they fail where the store does not answer. */
   queue(name: string): JobQueue;
   queues(): Iterable<JobQueue>;

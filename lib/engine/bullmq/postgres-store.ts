@@ -35,6 +35,7 @@ export class PostgresStore implements JobStore {
     batch: false,
     concurrencyKey: false,
     dedupeWindow: false,
+    transactions: true,
   };
   readonly label = 'PostgreSQL';
   private readonly errors: ErrorLog;
@@ -73,6 +74,10 @@ export class PostgresStore implements JobStore {
 
   ready(): Promise<void> {
     return this.connected;
+  }
+
+  async ping(): Promise<void> {
+    await this.connection?.pool.query('SELECT 1');
   }
 
   queue(name: string): JobQueue {
