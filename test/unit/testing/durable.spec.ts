@@ -1,8 +1,52 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { NotStorableError, TransactionError } from 'nestjs-background-tasks';
+import { Injectable, Module } from '@nestjs/common';
+import { Test, type TestingModule } from '@nestjs/testing';
+import {
+  Background,
+  BackgroundTasksModule,
+  NotStorableError,
+  TaskRunner,
+  TransactionError,
+  type BackgroundTasksOptions,
+} from 'nestjs-background-tasks';
 import { bullmq } from 'nestjs-background-tasks/bullmq';
 import { journal } from 'nestjs-background-tasks/journal';
-import { startApp, type TestApp } from './support.js';
+import { BackgroundTasksTesting, type TestingMode } from 'nestjs-background-tasks/testing';
+
+const silence = (): void => undefined;
+
+@Injectable()
+class Mailer {
+  readonly sent: unknown[] = [];
+
+  @Background({ queue: 'emails' })
+  async sendWelcome(user: unknown): Promise<void> {
+    this.sent.push(user);
+  }
+}
+
+interface TestApp {
+  readonly tasks: BackgroundTasksTesting;
+  readonly module: TestingModule;
+  readonly mailer: Mailer;
+  readonly runner: TaskRunner;
+}
+
+async function startApp(mode: TestingMode, options: BackgroundTasksOptions): Promise<TestApp> {
+  @Module({
+    imports: [BackgroundTasksModule.forRoot({ queues: { emails: {} }, ...options })],
+    providers: [Mailer],
+  })
+  class AppModule {}
+
+  const tasks = new BackgroundTasksTesting(mode);
+  const module = await tasks
+    .install(Test.createTestingModule({ imports: [AppModule] }))
+    .setLogger({ log: silence, warn: silence, error: silence })
+    .compile();
+  await module.init();
+  return { tasks, module, mailer: module.get(Mailer), runner: module.get(TaskRunner) };
+}
 
 /** Nobody listens there, and no such folder can be made: an engine that is opened would say so. */
 const ENGINES = {
@@ -11,7 +55,7 @@ const ENGINES = {
   'BullMQ on PostgreSQL': bullmq({ connection: 'postgres://127.0.0.1:1/none' }),
 };
 
-describe.each(Object.entries(ENGINES))('the kit in the place of %s', (name, engine) => {
+describe.each(Object.entries(ENGINES))('the kit in the place of %s', (_name, engine) => {
   let app: TestApp;
 
   afterEach(() => app.module.close());
@@ -52,20 +96,29 @@ describe.each(Object.entries(ENGINES))('the kit in the place of %s', (name, engi
     await app.tasks.drain();
     expect(seen).toEqual([date]);
   });
+});
 
-  it('adds the tasks of a transaction where it could', async () => {
-    app = await startApp('manual', { queues: { emails: { engine } } });
+describe('the kit and transactions', () => {
+  let app: TestApp;
+
+  const client = { query: () => Promise.reject(new Error('nothing is to be sent')) };
+
+  afterEach(() => app.module.close());
+
+  it('adds the task at once, which is not part of any', async () => {
+    app = await startApp('manual', { engine: ENGINES['BullMQ on PostgreSQL'] });
     const { mailer, runner, tasks } = app;
-    const client = { query: () => Promise.reject(new Error('nothing is sent')) };
-    const adding = runner.using(client).addTask(mailer.sendWelcome, 'ada');
-    if (name === 'BullMQ on PostgreSQL') {
-      const id = await adding;
-      expect(tasks.added[0]?.id).toBe(id);
-      await tasks.drain();
-      expect(mailer.sent).toEqual(['ada']);
-      expect((await runner.stats()).queues['emails']).toMatchObject({ pending: 0, completed: 1 });
-    } else {
-      await expect(adding).rejects.toBeInstanceOf(TransactionError);
-    }
+    const id = await runner.using(client).addTask(mailer.sendWelcome, 'ada');
+    expect(tasks.added[0]?.id).toBe(id);
+    await tasks.drain();
+    expect(mailer.sent).toEqual(['ada']);
+    expect((await runner.stats()).queues['emails']).toMatchObject({ pending: 0, completed: 1 });
+  });
+
+  it.each(['journal', 'BullMQ on Redis'] as const)('refuses it for %s', async (name) => {
+    app = await startApp('manual', { engine: ENGINES[name] });
+    const adding = app.runner.using(client).addTask(app.mailer.sendWelcome, 'ada');
+    await expect(adding).rejects.toBeInstanceOf(TransactionError);
+    app.tasks.expectNone();
   });
 });
