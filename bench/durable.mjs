@@ -130,10 +130,15 @@ for (const [what, { title }] of Object.entries(MEASUREMENTS)) {
 }
 console.log('CPU is that of the measured process, without the server.\n');
 
-const goals = GOALS.map(([what, variant, goal]) => [what, variant, goal, ratiosOf(what, variant)])
-  .filter(([, , , ratios]) => ratios.length > 0)
-  .map(([what, variant, goal, ratios]) => [
-    `${String(what)}: ${String(variant)} over ${RAW}`,
+const goals = GOALS.map(([what, variant, goal]) => ({
+  what,
+  variant,
+  goal,
+  ratios: ratiosOf(what, variant),
+}))
+  .filter(({ ratios }) => ratios.length > 0)
+  .map(({ what, variant, goal, ratios }) => [
+    `${what}: ${variant} over ${RAW}`,
     ratio(goal),
     ratio(median(ratios)),
     spread(ratios, ratio),

@@ -6,6 +6,7 @@ import type { DropReason, Outcome } from '../../task/outcome.js';
 import { MAX_LINES } from '../../task/log-lines.js';
 import type { TaskStorage } from '../../task/stored-call.js';
 import type { Task } from '../../task/task.js';
+import type { TransactionClient } from '../../task/transaction-client.js';
 import type {
   DrainScope,
   Engine,
@@ -192,6 +193,18 @@ export class BullMQEngine implements Engine {
     this.worker.announce(task, { kind: 'dropped', reason });
   }
 
+  storeWithin(client: TransactionClient, task: Task): Promise<string> | undefined {
+    if (this.isClosed) {
+      throw new ShutDownError(task.name);
+    }
+    return this.producer.addWithin(client, task)?.then((id) => {
+      if (id === task.id) {
+        this.worker.leave(task);
+      }
+      return id;
+    });
+  }
+
   release(head: Task): PromiseLike<void> | void {
     if (this.memory !== undefined && this.fallen.has(head)) {
       return this.memory.release(head);
@@ -293,6 +306,10 @@ export class BullMQEngine implements Engine {
         isPaused: this.paused.has(name),
       };
     }
+  }
+
+  ping(): Promise<void> {
+    return this.stored.ping();
   }
 
   async open(restorer: Restorer): Promise<void> {

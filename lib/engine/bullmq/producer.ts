@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { LoggerService } from '@nestjs/common';
-import type { Job } from 'bullmq';
 import { StoreUnavailableError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
+import type { TransactionClient } from '../../task/transaction-client.js';
 import type { BullMQSettings } from './bullmq-options.js';
 import { Deadline } from './deadline.js';
-import type { JobQueue, JobStore } from './job-store.js';
-import { jobsOf, linkOf, type JobLink, type NewJob } from './stored-job.js';
+import type { JobStore } from './job-store.js';
+import { flowEntryOf, jobsOf, linkOf, type JobLink, type NewJob } from './stored-job.js';
 
 /** How long a task in a line waits to be told before it looks for itself, in milliseconds. */
 const LINE_HOLD_MS = 3_600_000;
@@ -83,6 +83,37 @@ export class Producer {
     }
   }
 
+  /**
+   * In a transaction of somebody else's, whose commit releases it.
+   *
+   * @returns its id, or that of the task that stands for its dedupe key; `undefined` where the store
+   * has no part in transactions
+   * @throws StoreUnavailableError, TransactionError
+   */
+  addWithin(client: TransactionClient, task: Task): Promise<string> | undefined {
+    const { store } = this;
+    if (store.addWithin === undefined) {
+      return undefined;
+    }
+    const add = store.addWithin.bind(store, client);
+    const jobs = jobsOf([[task]], this.id, undefined, LINE_HOLD_MS, undefined);
+    return this.whenReady()
+      .then(() => Promise.all(jobs.map(add)))
+      .then(([id = task.id]) => id);
+  }
+
+  /** @throws StoreUnavailableError within the commit timeout */
+  private async whenReady(): Promise<void> {
+    const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
+    try {
+      await deadline.within(this.store.ready());
+    } catch (cause) {
+      throw new StoreUnavailableError(this.store.label, { cause });
+    } finally {
+      deadline.met();
+    }
+  }
+
   /** The head of a stored line may start. */
   release(task: Task): void {
     if (this.held.delete(task.id)) {
@@ -135,11 +166,7 @@ export class Producer {
   }
 
   private insert(jobs: readonly NewJob[]): Promise<string[]> {
-    const entries = jobs.map(({ task, data, options }) => {
-      const queue = this.store.queue(task.queue);
-      const name = task.definition?.name ?? task.name;
-      return jobOf(queue, name, data, options).toFlowEntry();
-    });
+    const entries = jobs.map((job) => flowEntryOf(this.store.queue(job.task.queue), job));
     const [first, ...others] = entries;
     if (first === undefined) {
       return Promise.resolve([]);
@@ -217,23 +244,4 @@ export class Producer {
 /** Whether it was the store that refused, by a code of BullMQ's: not the way to it. */
 export function isAnswer(error: unknown): boolean {
   return typeof (error as { code?: unknown } | null)?.code === 'number';
-}
-
-type JobClass = new (
-  queue: JobQueue,
-  name: string,
-  data: NewJob['data'],
-  options: NewJob['options'],
-  id: string | undefined,
-) => Job;
-
-/** BullMQ makes jobs while it adds them, one queue at a time: ours go into one transaction. */
-function jobOf(
-  queue: JobQueue,
-  name: string,
-  data: NewJob['data'],
-  options: NewJob['options'],
-): Job {
-  const { Job: Class } = queue as unknown as { readonly Job: JobClass };
-  return new Class(queue, name, data, options, options.jobId);
 }

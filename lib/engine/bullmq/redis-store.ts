@@ -79,6 +79,10 @@ export class RedisStore implements JobStore {
     }
   }
 
+  async ping(): Promise<void> {
+    await this.client?.ping();
+  }
+
   queue(name: string): JobQueue {
     const queue = this.made.get(name);
     if (queue === undefined) {
