@@ -112,8 +112,8 @@ const providers: Provider[] = [
       clock: Clock,
       observer: Observer,
       hooks: AttemptHooks,
-      { carry }: ResolvedOptions,
-    ) => new TaskWorker(clock, Math.random, observer, hooks, carry),
+      { carriers }: ResolvedOptions,
+    ) => new TaskWorker(clock, Math.random, observer, hooks, carriers),
   },
   {
     provide: ENGINE,

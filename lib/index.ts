@@ -13,6 +13,7 @@ export type { EngineFactory } from './engine/engine.js';
 export { Background } from './collect/background.decorator.js';
 export { BackgroundTasks } from './collect/background-tasks.js';
 export { TaskChain } from './collect/task-chain.js';
+export { TransactionTasks } from './collect/transaction-tasks.js';
 export { Tasks } from './collect/tasks.decorator.js';
 export { BackgroundTasksError } from './errors/background-tasks.error.js';
 export {
@@ -35,6 +36,7 @@ export {
   NotStorableError,
   StoreUnavailableError,
   TaskCrashedError,
+  TransactionError,
   UnsupportedOptionError,
 } from './errors/storage.errors.js';
 export { UnguardedBoardError } from './errors/unguarded-board.error.js';
@@ -59,6 +61,7 @@ export type { Duration } from './task/duration.js';
 export type { DropReason, Outcome, TaskStatus } from './task/outcome.js';
 export type { ProcessUsage } from './task/process-usage.js';
 export { TaskHandle } from './task/task-handle.js';
+export type { TransactionClient } from './task/transaction-client.js';
 export type {
   BackgroundOptions,
   BackoffFunction,

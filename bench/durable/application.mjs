@@ -3,6 +3,7 @@
 import 'reflect-metadata';
 import { Controller, Inject, Injectable, Module, Post } from '@nestjs/common';
 import { Background, BackgroundTasksModule } from '../../dist/index.js';
+import { bullmq } from '../../dist/engine/bullmq/index.js';
 import { journal } from '../../dist/engine/journal/index.js';
 
 export const CONCURRENCY = 50;
@@ -11,9 +12,15 @@ export const QUEUE_NAME = 'bench';
 /** For tasks of ours: what the no-op has to do is to be counted. */
 export class Jobs {
   done = 0;
+  /** Called when so many are done. */
+  total = Infinity;
+  onTotal = () => undefined;
 
   async noop(_id) {
     this.done += 1;
+    if (this.done === this.total) {
+      this.onTotal();
+    }
   }
 }
 decorate(Jobs.prototype, 'noop', Background());
@@ -23,21 +30,29 @@ Injectable()(Jobs);
 class AppModule {}
 Module({})(AppModule);
 
+/** What `ours, …` is configured with. */
+const ENGINES = {
+  'ours, memory': () => undefined,
+  'ours, journal': ({ folder }) => journal({ path: `${folder}/journal` }),
+  'ours, BullMQ': ({ connection, role }) => bullmq({ connection, role }),
+  'ours, BullMQ, hold: false': ({ connection, role }) => bullmq({ connection, role, hold: false }),
+};
+
 /** @returns what a variant's module imports */
-export function importsOf(variant, folder) {
-  const engine = { memory: undefined, journal: journal({ path: `${folder}/journal` }) }[variant];
-  return variant === 'memory' || variant === 'journal'
-    ? [
+function importsOf(variant, setting) {
+  const engine = ENGINES[variant];
+  return engine === undefined
+    ? []
+    : [
         BackgroundTasksModule.forRoot({
-          engine,
+          engine: engine(setting),
           queues: { default: { concurrency: CONCURRENCY, maxPending: Infinity } },
         }),
-      ]
-    : [];
+      ];
 }
 
 /** @param add called for each request, may return a promise: the answer waits for it */
-export function moduleOf(variant, folder, add) {
+export function moduleOf(variant, setting, add) {
   class Api {
     constructor(jobs) {
       this.jobs = jobs;
@@ -52,7 +67,7 @@ export function moduleOf(variant, folder, add) {
   Controller()(Api);
   return {
     module: AppModule,
-    imports: importsOf(variant, folder),
+    imports: importsOf(variant, setting),
     controllers: [Api],
     providers: [Jobs],
   };

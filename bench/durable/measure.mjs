@@ -1,18 +1,29 @@
 // One measurement of one variant, in a process of its own:
-//   measure.mjs requests|tasks|process bare|memory|journal|bullmq <folder> <redis port> <seconds> <count>
+//   measure.mjs requests|tasks|process <variant of durable.mjs> <folder> <redis port> <seconds> <count>
 // Prints how many a second, and the microseconds of CPU that each took in this process.
 import { randomUUID } from 'node:crypto';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import autocannon from 'autocannon';
 import { Queue, Worker } from 'bullmq';
+import { Redis } from 'ioredis';
 import { TaskRunner } from '../../dist/index.js';
 import { CONCURRENCY, Jobs, moduleOf, QUEUE_NAME } from './application.mjs';
 
 const [what, variant, folder, redisPort, seconds, count] = process.argv.slice(2);
 const IN_FLIGHT = 50;
-const KEEP = { removeOnComplete: true, removeOnFail: 1_000 };
+/** As many as our engine keeps: by default BullMQ keeps all of them, for ever. */
+const KEEP = { removeOnComplete: { count: 1_000 }, removeOnFail: { count: 10_000 } };
+const RAW = 'raw BullMQ';
 const connection = { host: '127.0.0.1', port: Number(redisPort) };
+/** Who only adds does not share its time with a worker, neither of ours nor of BullMQ's. */
+const setting = { folder, connection, role: what === 'process' ? 'both' : 'producer' };
+
+if (variant.includes('BullMQ')) {
+  const redis = new Redis(connection);
+  await redis.flushall();
+  await redis.quit();
+}
 
 const measurements = { requests, tasks, process: processing };
 const result = await measurements[what]();
@@ -21,7 +32,7 @@ process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit());
 /** Requests that add one task each, answered when it is stored. */
 async function requests() {
   const add = variant === 'bare' ? () => undefined : await adder();
-  const app = await NestFactory.create(moduleOf(variant, folder, add), new FastifyAdapter(), {
+  const app = await NestFactory.create(moduleOf(variant, setting, add), new FastifyAdapter(), {
     logger: ['error'],
   });
   await app.listen(0, '127.0.0.1');
@@ -40,7 +51,7 @@ async function requests() {
 /** The same without HTTP: 50 callers, each adds the next when its last is stored. */
 async function tasks() {
   const app = await NestFactory.createApplicationContext(
-    moduleOf(variant, folder, () => undefined),
+    moduleOf(variant, setting, () => undefined),
     { logger: ['error'] },
   );
   const jobs = app.get(Jobs);
@@ -64,24 +75,28 @@ async function tasks() {
 
 /** From a full queue to an empty one. */
 async function processing() {
-  return variant === 'bullmq' ? processBullMq() : processOurs();
+  return variant === RAW ? processBullMq() : processOurs();
 }
 
 async function processOurs() {
   const app = await NestFactory.createApplicationContext(
-    moduleOf(variant, folder, () => undefined),
+    moduleOf(variant, setting, () => undefined),
     { logger: ['error'] },
   );
   const jobs = app.get(Jobs);
   const runner = app.get(TaskRunner);
   const burst = async (total) => {
     await runner.pause();
+    jobs.total = jobs.done + total;
+    const done = new Promise((resolve) => {
+      jobs.onTotal = resolve;
+    });
     for (let added = 0; added < total; added += 1_000) {
       await Promise.all(Array.from({ length: 1_000 }, () => jobs.noop(randomUUID())));
     }
     return measure(total, async () => {
       await runner.resume();
-      await runner.whenIdle();
+      await done;
     });
   };
   await burst(1_000);
@@ -90,7 +105,6 @@ async function processOurs() {
 
 async function processBullMq() {
   const queue = new Queue(QUEUE_NAME, { connection });
-  await queue.obliterate({ force: true });
   const total = Number(count);
   for (let added = 0; added < total; added += 1_000) {
     await queue.addBulk(
@@ -131,7 +145,7 @@ async function measure(total, act) {
 
 /** Adds one task and resolves when it is stored. */
 async function adder() {
-  if (variant !== 'bullmq') {
+  if (variant !== RAW) {
     return (jobs) => jobs.noop(randomUUID());
   }
   const queue = new Queue(QUEUE_NAME, { connection });

@@ -14,7 +14,7 @@ export function storeCall(
   queue: string,
   args: readonly unknown[],
   options: TaskOptions | undefined,
-  carried: unknown,
+  captured: Pick<StoredCall, 'carried' | 'alsoCarried'>,
 ): StoredCall {
   const refuse = (problem: string): never => {
     throw new NotStorableError(name, queue, problem);
@@ -22,7 +22,8 @@ export function storeCall(
   const given = args.slice(0, args.findLastIndex((arg) => arg !== undefined) + 1);
   const problem =
     problemOf(options ?? {}, 'options') ??
-    problemOf(carried, 'carry.capture()') ??
+    problemOf(captured.carried, 'carry.capture()') ??
+    problemOf(captured.alsoCarried, 'carried') ??
     (serializer === undefined ? problemOf(given, 'args') : undefined);
   if (problem !== undefined) {
     return refuse(`${problem}.`);
@@ -35,7 +36,7 @@ export function storeCall(
         'and pass its id.',
     );
   }
-  return { args: text, options, carried };
+  return { args: text, options, ...captured };
 }
 
 /** What JSON would lose or change in `value`, and where; `undefined` where nothing. */

@@ -1,7 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { unsupportedOption, type Engine } from '../engine/engine.js';
 import { BackgroundMethodError, NotAFunctionError } from '../errors/misuse.errors.js';
-import { NotStorableError, UnsupportedOptionError } from '../errors/storage.errors.js';
+import {
+  NotStorableError,
+  TransactionError,
+  UnsupportedOptionError,
+} from '../errors/storage.errors.js';
 import type { Observer } from '../observe/observer.js';
 import { describe, isPlainObject } from '../options/checks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
@@ -12,6 +16,7 @@ import type { StoredCall, StoredTask, TaskStorage } from '../task/stored-call.js
 import { TaskHandle } from '../task/task-handle.js';
 import type { KeyOf, TaskOptions, TaskSettings } from '../task/task-options.js';
 import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
+import type { TransactionClient } from '../task/transaction-client.js';
 import { NO_ARGS, Task, type TaskHome, type TaskKeys } from '../task/task.js';
 import { CaptureWatch } from './captured-request.js';
 import { Collection } from './collection.js';
@@ -67,6 +72,43 @@ export class TaskIntake implements TaskHome {
     }
     this.admit(task, collection);
     return Promise.resolve(this.send(task, collection));
+  }
+
+  /**
+   * Stores a task in a transaction of the caller's.
+   *
+   * @param client where it is open
+   * @param call the arguments of `addTask()`
+   * @returns the task's id, or that of the one that stands for its `dedupe` key
+   * @throws BackgroundTasksError where the call, its options or its queue is not acceptable
+   */
+  async addWithin(client: TransactionClient, call: readonly unknown[]): Promise<string> {
+    const task = this.read(call);
+    const id = await this.storeWithin(client, task);
+    if (id === task.id) {
+      this.observer.added(task);
+    }
+    if (id === undefined) {
+      throw new TransactionError(
+        task.name,
+        task.queue,
+        `queue "${task.queue}" is not kept in PostgreSQL. Give it, or the module, an engine that ` +
+          "is: bullmq({ connection: 'postgres://…' }).",
+      );
+    }
+    return id;
+  }
+
+  private async storeWithin(client: TransactionClient, task: Task): Promise<string | undefined> {
+    let id: string | undefined;
+    try {
+      id = await this.engine.storeWithin?.(client, task);
+      return id;
+    } finally {
+      if (id !== task.id) {
+        this.observer.forget(task);
+      }
+    }
   }
 
   /** The same call as a failed task's, queued at once as a new task with the same id. */
@@ -191,8 +233,8 @@ export class TaskIntake implements TaskHome {
     if (options !== undefined) {
       this.checkSupport(settings, `Task "${name}"`);
     }
-    const carried = this.options.carry?.capture();
-    const stored = storeCall(storage, name, queue, args, options, carried);
+    const captured = this.options.carriers.capture();
+    const stored = storeCall(storage, name, queue, args, options, captured);
     const copy = readArgs(stored, storage);
     const now = this.clock.now();
     const task = new Task(

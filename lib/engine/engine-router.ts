@@ -1,5 +1,6 @@
 import type { Task } from '../task/task.js';
 import type { TaskStorage } from '../task/stored-call.js';
+import type { TransactionClient } from '../task/transaction-client.js';
 import type {
   DrainScope,
   Engine,
@@ -49,6 +50,10 @@ export class EngineRouter implements Engine {
       })
       .filter((commit) => commit !== undefined);
     return commits.length === 0 ? undefined : Promise.all(commits).then(() => undefined);
+  }
+
+  storeWithin(client: TransactionClient, task: Task): Promise<string> | undefined {
+    return this.of(task.queue).storeWithin?.(client, task);
   }
 
   release(head: Task): PromiseLike<void> | void {

@@ -4,6 +4,7 @@ import type { Outcome, TaskStatus } from '../task/outcome.js';
 import type { StoredTask, TaskStorage } from '../task/stored-call.js';
 import type { Priority, TaskSettings } from '../task/task-options.js';
 import type { Task } from '../task/task.js';
+import type { TransactionClient } from '../task/transaction-client.js';
 import type { Dropped, Verdict } from '../task/verdict.js';
 
 /**
@@ -38,6 +39,16 @@ export interface Engine {
    * @param after what they will {@link follow}, committed before
    */
   commit(tasks: readonly Task[], isHeld?: boolean, after?: Task): Promise<void> | void;
+
+  /**
+   * Stores the task through a connection of its caller's: it exists, and is released, if the
+   * transaction commits that is open there. It is not admitted before.
+   *
+   * @returns its id, or that of another which stands for its `dedupe` key; `undefined` where the
+   * engine of its queue has no part in such transactions
+   * @throws ShutDownError, StoreUnavailableError, TransactionError
+   */
+  storeWithin?(client: TransactionClient, task: Task): Promise<string> | undefined;
 
   /**
    * The task may start, and the line of its successors after it. Where this returns something to
@@ -106,6 +117,8 @@ export interface EngineSupport {
   readonly batch: boolean;
   readonly concurrencyKey: boolean;
   readonly dedupeWindow: boolean;
+  /** Whether {@link Engine.storeWithin} works. @default false */
+  readonly transactions?: boolean;
 }
 
 /** The option in `settings` that an engine cannot honour, if there is one. */

@@ -66,6 +66,21 @@ export class JournalError extends BackgroundTasksError {
   }
 }
 
+/** Thrown where a task is to be stored in a transaction of the caller's, and cannot. */
+export class TransactionError extends BackgroundTasksError {
+  readonly code = 'BGT_TRANSACTION';
+
+  constructor(
+    /** The task. */
+    readonly taskName: string,
+    /** Its queue. */
+    readonly queue: string,
+    problem: string,
+  ) {
+    super(`Task "${taskName}" cannot be stored in a transaction of yours: ${problem}`);
+  }
+}
+
 /** An option that the engine of the task's queue cannot honour. */
 export class UnsupportedOptionError extends BackgroundTasksError {
   readonly code = 'BGT_UNSUPPORTED_OPTION';

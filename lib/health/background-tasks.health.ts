@@ -1,5 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { InvalidOptionError, TaskRunner, type Duration, type QueueFigures } from '../index.js';
+import {
+  InvalidOptionError,
+  TaskRunner,
+  type Duration,
+  type QueueFigures,
+  type TaskStatistics,
+} from '../index.js';
 import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
 import { FailureWindow } from './failure-window.js';
 import type {
@@ -10,6 +16,8 @@ import type {
 } from './health-bounds.js';
 
 const DEFAULTS = { window: '5m', minRuns: 10, timeout: '2s' } satisfies HealthBounds;
+
+type Queues = TaskStatistics['queues'];
 
 /**
  * A health indicator for `@nestjs/terminus` 11 and 12. List it as a provider.
@@ -30,7 +38,7 @@ export class BackgroundTasksHealthIndicator {
 
   /**
    * Down where an engine cannot be reached, or a queue breaks one of its bounds. Never rejects for
-   * either: the result says so, with the figures of each queue.
+   * either: the result says so, with the figures of each queue as far as there are any.
    *
    * @typeParam Key what the result is called
    * @param key what the result is called
@@ -41,32 +49,39 @@ export class BackgroundTasksHealthIndicator {
     key: Key,
     bounds: HealthBounds = {},
   ): Promise<BackgroundTasksHealth<Key>> {
-    const { queues } = await this.runner.stats();
-    requireQueues(bounds, Object.keys(queues));
-    const problems = await this.reach(milliseconds(bounds.timeout ?? DEFAULTS.timeout, 'timeout'));
+    const timeoutMs = milliseconds(bounds.timeout ?? DEFAULTS.timeout, 'timeout');
+    const { problems, queues } = await this.reach(timeoutMs);
     const health: Record<string, QueueHealth> = {};
-    for (const [name, figures] of Object.entries(queues)) {
-      health[name] = this.healthOf(name, figures, bounds, problems);
+    if (queues !== undefined) {
+      requireQueues(bounds, Object.keys(queues));
+      for (const [name, figures] of Object.entries(queues)) {
+        health[name] = this.healthOf(name, figures, bounds, problems);
+      }
     }
     const status = problems.length === 0 ? 'up' : 'down';
     const result = { status, ...(status === 'down' && { problems }), queues: health };
     return { [key]: result } as BackgroundTasksHealth<Key>;
   }
 
-  private async reach(timeoutMs: number): Promise<string[]> {
+  /** A store that cannot be reached has no figures to give either. */
+  private async reach(timeoutMs: number): Promise<{ problems: string[]; queues?: Queues }> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
     });
-    try {
-      await Promise.race([this.runner.ping(), late]);
-      return [];
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      return [`the store of the tasks cannot be reached: ${reason}`];
-    } finally {
-      clearTimeout(timer);
-    }
+    const [reached, figures] = await Promise.allSettled([
+      Promise.race([this.runner.ping(), late]),
+      Promise.race([this.runner.stats(), late]),
+    ]);
+    clearTimeout(timer);
+    const failed = [reached, figures].find((each) => each.status === 'rejected');
+    const problems =
+      failed === undefined
+        ? []
+        : [`the store of the tasks cannot be reached: ${reasonOf(failed.reason)}`];
+    return figures.status === 'rejected'
+      ? { problems }
+      : { problems, queues: figures.value.queues };
   }
 
   private healthOf(
@@ -100,6 +115,10 @@ export class BackgroundTasksHealthIndicator {
     }
     return { pending, running, oldestPendingAgeMs, failureRate, isPaused };
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function requireQueues({ queues = {} }: HealthBounds, known: readonly string[]): void {

@@ -24,7 +24,7 @@ export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplication
   private prometheus: PrometheusMetrics | undefined;
   private openTelemetry: OpenTelemetryMetrics | undefined;
   private subscription: Subscription | undefined;
-  private takeAway: (() => void) | undefined;
+  private readonly takeAway: (() => void)[] = [];
 
   /** @internal */
   constructor(
@@ -57,7 +57,13 @@ export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplication
     if (openTelemetry) {
       const traces = new OpenTelemetryMetrics(names, openTelemetry === true ? {} : openTelemetry);
       this.openTelemetry = traces;
-      this.takeAway = this.runner.around((task, run) => traces.around(task, run));
+      this.takeAway.push(
+        this.runner.around((task, run) => traces.around(task, run)),
+        this.runner.carry('trace', {
+          capture: () => traces.capture(),
+          restore: (carrier, run) => traces.restore(carrier, run),
+        }),
+      );
     }
     this.subscription = this.runner.events.subscribe((event) => {
       this.prometheus?.on(event);
@@ -67,7 +73,7 @@ export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplication
 
   /** Nest calls it after the drain: the last tasks are counted. */
   onApplicationShutdown(): void {
-    this.takeAway?.();
+    this.takeAway.forEach((take) => take());
     this.subscription?.unsubscribe();
     this.prometheus?.close();
     this.openTelemetry?.close();

@@ -43,6 +43,22 @@ export class OpenTelemetryMetrics {
     });
   }
 
+  /** The trace of the place where a task is added, as the propagator of the application writes it. */
+  capture(): Record<string, string> | undefined {
+    const { context, propagation } = this.api;
+    const carrier: Record<string, string> = {};
+    propagation.inject(context.active(), carrier);
+    return Object.keys(carrier).length === 0 ? undefined : carrier;
+  }
+
+  /** Calls `run` in the trace that was {@link capture}d, where a process has nothing but the store. */
+  restore<T>(carrier: unknown, run: () => T): T {
+    const { context, propagation } = this.api;
+    return carrier === undefined
+      ? run()
+      : context.with(propagation.extract(context.active(), carrier), run);
+  }
+
   /**
    * Runs a body inside the span of its attempt. Around it is the context in which the task was
    * added: what is active there is the request's span.

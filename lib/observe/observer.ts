@@ -23,6 +23,11 @@ export class Observer {
     this.records.index(id, task);
   }
 
+  /** It is nothing that this process would be asked for. */
+  forget(task: Task): void {
+    this.records.drop(task);
+  }
+
   added(task: Task): void {
     this.stats.added(task);
     this.events.emit('added', task, {});

@@ -8,6 +8,7 @@ import type {
   TaskOptions,
   TaskSettings,
 } from '../task/task-options.js';
+import { Carriers } from './carriers.js';
 import {
   checkBoolean,
   checkCount,
@@ -85,7 +86,7 @@ export class ResolvedOptions {
   readonly drainTimeoutMs: number;
   readonly remember: number;
   readonly logEvents: boolean;
-  readonly carry: CarryOptions | undefined;
+  readonly carriers: Carriers;
   readonly queues: ReadonlyMap<string, QueueSettings>;
   private readonly defaults = new Map<string, TaskSettings>();
 
@@ -102,7 +103,7 @@ export class ResolvedOptions {
     this.drainTimeoutMs = milliseconds(options.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT);
     this.remember = options.remember ?? DEFAULT_REMEMBER;
     this.logEvents = options.logEvents ?? false;
-    this.carry = options.carry;
+    this.carriers = new Carriers(options.carry);
     const queues: Record<string, QueueOptions | undefined> = {
       [DEFAULT_QUEUE]: {},
       ...options.queues,

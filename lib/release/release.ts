@@ -6,7 +6,7 @@ import type { RequestSettings } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
 import type { DropReason } from '../task/outcome.js';
 import type { StoredTask } from '../task/stored-call.js';
-import type { Task } from '../task/task.js';
+import type { Chain, Task } from '../task/task.js';
 import { linesOf } from './lines.js';
 import { wasAnswered } from './response-answered.js';
 import { isResponseClosed, onceResponseClosed } from './response-closed.js';
@@ -71,7 +71,8 @@ export class Release implements CollectionKeeper, Restorer {
       return this.handled(collection);
     }
     const tasks = collection.take();
-    const committed = tasks.filter((task) => this.decide(task, hasSucceeded));
+    this.decideAll(tasks, hasSucceeded);
+    const committed = tasks.filter(isToRun);
     tasks.filter(hasPlaceInLine).forEach((task) => collection.add(task));
     const stored = this.engine.commit(committed, collection.response !== undefined);
     if (stored === undefined) {
@@ -164,7 +165,7 @@ export class Release implements CollectionKeeper, Restorer {
     const hasSucceeded = handler === 'completed' || (handler === 'none' && wasAnswered(response));
     const tasks = this.seal(collection);
     const late = tasks.filter(({ isCommitted }) => !isCommitted);
-    tasks.forEach((task) => this.decide(task, hasSucceeded));
+    this.decideAll(tasks, hasSucceeded);
     const stored = late.length === 0 ? undefined : this.engine.commit(late.filter(isToRun));
     if (stored === undefined) {
       this.handOver(tasks);
@@ -203,17 +204,31 @@ export class Release implements CollectionKeeper, Restorer {
     return collection.seal();
   }
 
-  /** @returns whether the task is to run; else it is dropped, or was cancelled meanwhile */
-  private decide(task: Task, hasSucceeded: boolean): boolean {
-    if (task.isCommitted || task.isOver) {
-      return !task.isOver;
+  /**
+   * What follows a gap in its chain is dropped here and not when its turn comes: a store is only told
+   * of tasks that are to run, and would close the gap.
+   */
+  private decideAll(tasks: readonly Task[], hasSucceeded: boolean): void {
+    const broken = new Set<Chain>();
+    for (const task of tasks) {
+      const { chain } = task;
+      if (!task.isCommitted && !task.isOver) {
+        this.decide(
+          task,
+          chain && broken.has(chain) ? 'predecessor-failed' : reasonToDrop(task, hasSucceeded),
+        );
+      }
+      if (chain !== undefined && isGap(task)) {
+        broken.add(chain);
+      }
     }
-    const reason = reasonToDrop(task, hasSucceeded);
+  }
+
+  private decide(task: Task, reason: DropReason | undefined): void {
     task.isCommitted = reason === undefined;
     if (reason !== undefined) {
       this.drop(task, reason);
     }
-    return reason === undefined;
   }
 }
 
@@ -224,6 +239,11 @@ function isToRun({ isCommitted, isOver }: Task): boolean {
 /** What was cancelled or dropped out of a chain shows those behind it what they must do without. */
 function hasPlaceInLine({ isOver, chain }: Task): boolean {
   return !isOver || chain !== undefined;
+}
+
+/** Another task does the work of a duplicate: those after it need not do without. */
+function isGap({ isOver, outcome }: Task): boolean {
+  return isOver && !(outcome?.status === 'dropped' && outcome.reason === 'duplicate');
 }
 
 /** Why a task does not run, given how its handler ended; `undefined` where it does. */

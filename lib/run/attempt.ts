@@ -1,4 +1,4 @@
-import type { CarryOptions } from '../options/module-options.js';
+import type { Carriers } from '../options/carriers.js';
 import { ambient, type MethodIntake, type RunningTask } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import type { ProcessReading } from '../task/process-usage.js';
@@ -18,7 +18,7 @@ export interface AttemptSetting {
   readonly hooks: AttemptHooks;
   readonly profiler: Profiler;
   /** Brings back the context of tasks that were added by another process. */
-  readonly carry: Pick<CarryOptions, 'restore'> | undefined;
+  readonly carriers: Carriers | undefined;
   /** What the body sees of itself. */
   readonly describe: (attempt: Attempt) => CurrentTask;
   /** The slot was freed, and the body goes on. */
@@ -49,8 +49,8 @@ export class Attempt implements RunningTask, Interruptible {
     return this.task.home;
   }
 
-  get carry(): AttemptSetting['carry'] {
-    return this.setting.carry;
+  get carriers(): AttemptSetting['carriers'] {
+    return this.setting.carriers;
   }
 
   get hooks(): AttemptHooks {
@@ -153,9 +153,9 @@ export class Attempt implements RunningTask, Interruptible {
 const { then } = Promise.prototype;
 
 function enter(attempt: Attempt): unknown {
-  const { carry, task } = attempt;
-  return carry !== undefined && task.isFromStore
-    ? carry.restore(task.stored?.carried, () => run(attempt))
+  const { carriers, task } = attempt;
+  return task.isFromStore && carriers?.isEmpty === false
+    ? carriers.restore(task.stored, () => run(attempt))
     : run(attempt);
 }
 

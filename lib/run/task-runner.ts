@@ -1,18 +1,21 @@
 import type { Observable } from 'rxjs';
 import { TaskChain } from '../collect/task-chain.js';
 import type { TaskIntake } from '../collect/task-intake.js';
+import { TransactionTasks } from '../collect/transaction-tasks.js';
 import type { Engine } from '../engine/engine.js';
 import type { TaskEvent } from '../observe/task-event.js';
 import type { TaskEvents } from '../observe/task-events.js';
 import { describeTask, type TaskInfo } from '../observe/task-info.js';
 import type { TaskRecords } from '../observe/task-records.js';
 import type { TaskStats } from '../observe/task-stats.js';
+import type { CarryOptions } from '../options/module-options.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { MethodIntake } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import type { TaskStatus } from '../task/outcome.js';
 import { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
+import type { TransactionClient } from '../task/transaction-client.js';
 import type { AroundAttempt, AttemptHooks } from './attempt-hooks.js';
 import { countTasks, listTasks, type TaskFilter, type TaskSources } from './task-list.js';
 import { statisticsOf, type TaskStatistics } from './task-statistics.js';
@@ -83,6 +86,17 @@ export class TaskRunner {
   /** Begins a chain: each task starts when the one before has completed, else it is dropped. */
   chain(): TaskChain {
     return new TaskChain(this.intake, () => undefined);
+  }
+
+  /**
+   * Adds tasks inside a transaction of yours: they exist only if it commits, and start then. For
+   * queues that BullMQ keeps in the same PostgreSQL database.
+   *
+   * @param client the connection on which the transaction is open
+   * @returns what adds tasks to it, as long as it is open
+   */
+  using(client: TransactionClient): TransactionTasks {
+    return new TransactionTasks(this.intake, client);
   }
 
   /**
@@ -195,6 +209,18 @@ export class TaskRunner {
    */
   around(hook: AroundAttempt): () => void {
     return this.hooks.add(hook);
+  }
+
+  /**
+   * Has something go with stored tasks besides what the option `carry` of the module does, from now
+   * on: for a module of its own that has a context to bring along.
+   *
+   * @param name under which it is stored: the same in every process
+   * @param carrier captures where a task is added, and restores where it runs
+   * @returns a function that takes it away again
+   */
+  carry(name: string, carrier: CarryOptions): () => void {
+    return this.options.carriers.add(name, carrier);
   }
 
   /** Rejects where an engine cannot reach what keeps its tasks, with the reason it was given. */

@@ -1,6 +1,6 @@
 import type { Worker } from '../engine/engine.js';
 import type { Observer } from '../observe/observer.js';
-import type { CarryOptions } from '../options/module-options.js';
+import type { Carriers } from '../options/carriers.js';
 import type { Clock } from '../task/clock.js';
 import { readProcess } from '../task/process-usage.js';
 import { LogLines } from '../task/log-lines.js';
@@ -20,14 +20,14 @@ export class TaskWorker implements Worker {
     random: () => number,
     private readonly observer: Observer,
     hooks = new AttemptHooks((error) => observer.log.hookFailed(error)),
-    carry?: CarryOptions,
+    carriers?: Carriers,
   ) {
     this.setting = {
       clock,
       random,
       hooks,
       profiler: new Profiler((...profile) => observer.log.profiled(...profile)),
-      carry,
+      carriers,
       describe: (attempt) => this.describe(attempt),
       onOverrun: (task, reason) => observer.log.overrun(task, reason),
     };

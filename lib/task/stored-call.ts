@@ -8,6 +8,8 @@ export interface StoredCall {
   readonly options: TaskOptions | undefined;
   /** What `carry.capture()` returned where the task was added. */
   readonly carried: unknown;
+  /** What others carry besides, by their names. */
+  readonly alsoCarried?: Readonly<Record<string, unknown>>;
 }
 
 /** Turns arguments into a string and back: `JSON` unless an engine is given another. */

@@ -1,7 +1,8 @@
 import { Logger } from '@nestjs/common';
 import type { TestingModuleBuilder } from '@nestjs/testing';
-import { ENGINE, type Worker } from '../engine/engine.js';
+import { ENGINE, type Engine, type EngineSetting, type Worker } from '../engine/engine.js';
 import { InvalidOptionError, type Duration } from '../index.js';
+import type { QueueSettings } from '../options/module-options.js';
 import { ResolvedOptions } from '../options/resolved-options.js';
 import { TaskWorker } from '../run/task-worker.js';
 import { CLOCK, systemClock } from '../task/clock.js';
@@ -84,22 +85,7 @@ export class BackgroundTasksTesting {
       .useFactory({
         inject: [ResolvedOptions, TaskWorker],
         factory: (...[{ queues }, worker]: [ResolvedOptions, Worker]) =>
-          new KitEngine(
-            {
-              queues: [...queues.values()],
-              worker,
-              clock: this.clock,
-              logger: new Logger('BackgroundTasks'),
-              elsewhere: noEngineElse,
-            },
-            {
-              clock: this.clock,
-              ledger: this.ledger,
-              pace: this.pace,
-              awaited: this.awaited,
-              storeArgs: (task) => (this.isDurable(task) ? jsonCopy(task) : task.args),
-            },
-          ),
+          this.engineOf([...queues.values()], worker),
       });
   }
 
@@ -345,6 +331,23 @@ export class BackgroundTasksTesting {
       clock.moveTo(clock.next);
     }
     this.isHurrying = false;
+  }
+
+  private engineOf(queues: readonly QueueSettings[], worker: Worker): KitEngine {
+    const { clock, ledger, pace, awaited } = this;
+    const logger = new Logger('BackgroundTasks');
+    const setting: EngineSetting = { queues, worker, clock, logger, elsewhere: noEngineElse };
+    const configured = queues.flatMap(({ engine, ...queue }): [string, Engine][] =>
+      engine === undefined ? [] : [[queue.name, engine.create({ ...setting, queues: [queue] })]],
+    );
+    return new KitEngine(setting, {
+      clock,
+      ledger,
+      pace,
+      awaited,
+      configured: new Map(configured),
+      storeArgs: (task) => (this.isDurable(task) ? jsonCopy(task) : task.args),
+    });
   }
 
   private isDurable({ queue }: Task): boolean {

@@ -1,7 +1,10 @@
 import { MemoryEngine } from '../engine/memory/memory.engine.js';
-import type { DrainScope, EngineSetting, Worker } from '../engine/engine.js';
+import type { DrainScope, Engine, EngineSetting, EngineSupport, Worker } from '../engine/engine.js';
 import { ambient } from '../task/ambient.js';
+import { systemClock } from '../task/clock.js';
+import type { TaskStorage } from '../task/stored-call.js';
 import type { Task } from '../task/task.js';
+import type { TransactionClient } from '../task/transaction-client.js';
 import { AwaitedTask } from './awaited-task.js';
 import type { KitClock } from './kit-clock.js';
 import type { Ledger } from './ledger.js';
@@ -13,6 +16,8 @@ export interface KitEngineSetting {
   readonly ledger: Ledger;
   /** `undefined` where tasks run by themselves. */
   readonly pace: ManualPace | undefined;
+  /** The engine that a queue is configured with: asked what it can keep, never opened. */
+  readonly configured: ReadonlyMap<string, Engine>;
   /** Takes what a task of the queue is called with. @returns what it will be called with */
   readonly storeArgs: (task: Task) => readonly unknown[];
   /** Tasks whose failure their callers hear of. */
@@ -26,6 +31,26 @@ export class KitEngine extends MemoryEngine {
     private readonly kit: KitEngineSetting,
   ) {
     super({ ...setting, worker: watched(setting.worker, kit) }, undefined, kit.pace);
+  }
+
+  /** What could not be stored in production is refused here, too, and the rest makes the same trip. */
+  override storageOf(queue: string): TaskStorage | undefined {
+    return this.kit.configured.get(queue)?.storageOf(queue);
+  }
+
+  supportOf(queue: string): EngineSupport | undefined {
+    return this.kit.configured.get(queue)?.supportOf?.(queue);
+  }
+
+  /** The kit is no part of the transaction: the task is there whatever becomes of that. */
+  storeWithin(_client: TransactionClient, task: Task): Promise<string> | undefined {
+    if (this.supportOf(task.queue)?.transactions !== true) {
+      return undefined;
+    }
+    task.isCommitted = true;
+    this.admit(task);
+    systemClock.soon(() => void this.release(task));
+    return Promise.resolve(task.id);
   }
 
   override admit(task: Task): void {

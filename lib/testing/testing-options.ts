@@ -21,8 +21,10 @@ export interface TestingOptions {
    */
   patience?: Duration;
   /**
-   * The queues that a durable engine serves in production; `true` for all. Arguments of their tasks
-   * make a JSON round trip: a Date that arrives as a string there does so here.
+   * The queues that a durable engine serves in production, where the application under test is not
+   * configured with it; `true` for all. Arguments of their tasks make a JSON round trip: a Date
+   * arrives as a string. A queue that has such an engine needs no mention: no store is opened, and
+   * what the engine would refuse to store is refused.
    * @default []
    */
   durableQueues?: readonly string[] | true;

@@ -1,4 +1,5 @@
 import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
+import { bullmq } from '../../lib/engine/bullmq/index.js';
 import { journal } from '../../lib/engine/journal/index.js';
 import type { ServerSetting } from './server-process.js';
 
@@ -8,7 +9,14 @@ type Engine = BackgroundTasksOptions['engine'];
 const ENGINES: Record<string, (setting: ServerSetting) => Engine> = {
   memory: () => undefined,
   journal: ({ folder, maxStarts }) => journal({ path: `${folder}/journal`, maxStarts }),
+  redis: shared,
+  postgres: shared,
 };
+
+/** What the dead have left is found sooner than by default: nobody waits for it that long. */
+function shared({ url = '', role, maxStarts, holdMs }: ServerSetting): Engine {
+  return bullmq({ connection: url, role, maxStarts, hold: holdMs, lockDuration: '3s' });
+}
 
 export function engineOf(setting: ServerSetting): Engine {
   const make = ENGINES[setting.engine];

@@ -1,6 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerProcess } from './server-process.js';
 
 const CONNECTIONS = 20;
+/** How long a client waits after it was refused, in milliseconds. */
+const REFUSED_MS = 20;
 
 /** Clients that add one task after the other, and remember which of them a server acknowledged. */
 export class Load {
@@ -9,6 +12,8 @@ export class Load {
   readonly refused = new Map<number, number>();
   /** Requests that were cut off: their tasks may run or not. */
   cutOff = 0;
+  /** How long the slowest answer took, in milliseconds. */
+  slowestMs = 0;
   private next = 0;
   private isOver = false;
 
@@ -26,12 +31,15 @@ export class Load {
     while (!this.isOver) {
       this.next += 1;
       const id = `task-${this.next}`;
+      const sentAt = performance.now();
       try {
         const { status } = await server.send('POST', `/record/${id}`);
+        this.slowestMs = Math.max(this.slowestMs, performance.now() - sentAt);
         if (status >= 200 && status < 300) {
           this.acknowledged.add(id);
         } else {
           this.refused.set(status, (this.refused.get(status) ?? 0) + 1);
+          await sleep(REFUSED_MS);
         }
       } catch {
         this.cutOff += 1;

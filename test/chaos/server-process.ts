@@ -8,7 +8,13 @@ const COMPILER = new URL('node_modules/@oxc-node/core/register.mjs', ROOT);
 
 export interface ServerSetting {
   readonly engine: string;
-  /** Of the journal, where it is not to be the default. */
+  /** Where a service is that keeps the tasks. */
+  readonly url?: string;
+  /** What the process does with what is there; everything by default. */
+  readonly role?: 'producer' | 'worker' | 'both';
+  /** Where it is not to be the default. */
+  readonly holdMs?: number;
+  /** Where it is not to be the default. */
   readonly maxStarts?: number;
   /** Where an embedded store may write. */
   readonly folder: string;

@@ -1,18 +1,31 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { BackgroundTasksOptions, Outcome, TaskHandle } from 'nestjs-background-tasks';
+import type {
+  BackgroundTasksOptions,
+  Outcome,
+  TaskEvent,
+  TaskHandle,
+} from 'nestjs-background-tasks';
+import { Api } from './support/api.js';
 import { Application } from './support/application.js';
 
 /** A store of one test, and the engine on it. */
 export interface EngineUnderTest {
   /** `undefined` for the memory of the process. */
   readonly engine: BackgroundTasksOptions['engine'];
+  /**
+   * Other processes add tasks to the store and run some of them. What it means for a task is the
+   * same; what this process knows of it, and when, is not.
+   */
+  readonly isShared?: boolean;
   /** Called when the application has closed. */
   dispose(): Promise<void>;
 }
 
 /** Timers of Node.js may come a millisecond early. */
 const EARLY_MS = 2;
+/** How long after a task was taken its body may begin, on a machine that has other things to do. */
+const LATE_MS = 100;
 
 /**
  * P19: what retry, timeout, priority, delay, dedupe, cancel, order, chain and the rest mean. The same
@@ -80,17 +93,16 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
       });
 
       it('runs as many at once as the queue allows, and no more', async () => {
-        for (const tag of ['one', 'two', 'three']) {
-          app.runner.addTask({ queue: 'pair' }, app.jobs.hold, tag);
-        }
-        await Promise.all([app.book.until('one'), app.book.until('two')]);
-        expect(app.book.started).not.toContain('three');
-        app.book.open('one');
-        await app.book.until('three');
-        expect(app.book.story.indexOf('end one')).toBeLessThan(
-          app.book.story.indexOf('start three'),
-        );
-        ['two', 'three'].forEach((tag) => app.book.open(tag));
+        const tags = ['one', 'two', 'three'];
+        tags.forEach((tag) => app.runner.addTask({ queue: 'pair' }, app.jobs.hold, tag));
+        await app.eventually(() => expect(app.book.started.length).toBeGreaterThanOrEqual(2));
+        const [first = '', second = ''] = app.book.started;
+        app.book.open(first);
+        const third = tags.find((tag) => tag !== first && tag !== second) ?? '';
+        await app.book.until(third);
+        const { story } = app.book;
+        expect(story.indexOf(`end ${first}`)).toBeLessThan(story.indexOf(`start ${third}`));
+        [second, third].forEach((tag) => app.book.open(tag));
       });
 
       it('starts no more within a span than the rate limit allows', async () => {
@@ -100,8 +112,11 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         await outcomes(...handles);
         const starts = app.book.entries.filter(({ event }) => event === 'start');
         const [first = 0, , third = 0, , fifth = 0] = starts.map(({ at }) => at);
-        expect(third - first).toBeGreaterThanOrEqual(300 - EARLY_MS);
-        expect(fifth - third).toBeGreaterThanOrEqual(300 - EARLY_MS);
+        expect(fifth - first).toBeGreaterThanOrEqual(300);
+        // A shared store counts by windows, which begin when it gives a task away.
+        const spanMs = under.isShared ? 0 : 300 - LATE_MS;
+        expect(third - first).toBeGreaterThanOrEqual(spanMs);
+        expect(fifth - third).toBeGreaterThanOrEqual(spanMs);
       });
     });
 
@@ -111,6 +126,7 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         for (const priority of ['low', 'normal', 'high', 'low', 'normal', 'high'] as const) {
           app.runner.addTask({ priority }, app.jobs.single, priority);
         }
+        await app.untilQueued('single', 6);
         await app.runner.resume('single');
         await app.runner.whenIdle();
         expect(app.book.started).toEqual(['high', 'high', 'normal', 'normal', 'low', 'low']);
@@ -206,7 +222,12 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         await app.book.until('key');
         const second = app.runner.addTask(app.jobs.once, 'key');
         const other = app.runner.addTask(app.jobs.once, 'other key');
-        expect(second.id).toBe(first.id);
+        // A shared store finds the other one only when this one is to be stored.
+        const duplicate = under.isShared ? second : undefined;
+        const outcome = await duplicate?.whenSettled();
+        expect(outcome ?? second.id).toEqual(
+          under.isShared ? { status: 'dropped', reason: 'duplicate' } : first.id,
+        );
         expect(other.id).not.toBe(first.id);
         app.book.open('key');
         app.book.open('other key');
@@ -215,6 +236,24 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
 
         await app.runner.addTask(app.jobs.once, 'key').whenSettled();
         expect(app.book.of('key')).toHaveLength(2);
+      });
+    });
+
+    describe('a queue that is full', () => {
+      it('P12: refuses one task more, and takes others again when there is room', async () => {
+        await app.runner.pause('small');
+        const first = app.runner.addTask({ queue: 'small' }, app.jobs.note, 'first');
+        const second = app.runner.addTask({ queue: 'small' }, app.jobs.note, 'second');
+        const addOne = (): TaskHandle =>
+          app.runner.addTask({ queue: 'small' }, app.jobs.note, 'third');
+        expect(addOne).toThrow(expect.objectContaining({ code: 'BGT_QUEUE_FULL' }));
+        await app.untilQueued('small', 2);
+        expect(addOne).toThrow(expect.objectContaining({ code: 'BGT_QUEUE_FULL' }));
+        await app.runner.resume('small');
+        await outcomes(first, second);
+        await app.eventually(() => addOne());
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(['first', 'second', 'third']);
       });
     });
 
@@ -252,6 +291,32 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
       });
     });
 
+    describe('cancel before the response has closed', () => {
+      it('lets the rest of the request run', async () => {
+        const response = await app.open('/stream/plain');
+        const [first] = app.get(Api).handles;
+        expect(await first?.cancel()).toBe(true);
+        await response.end();
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(['second', 'third']);
+        expect(await first?.whenSettled()).toEqual({ status: 'cancelled', attempts: 0 });
+      });
+
+      it('drops the rest of its chain', async () => {
+        const response = await app.open('/stream/chain');
+        const [, second, third] = app.get(Api).handles;
+        expect(await second?.cancel()).toBe(true);
+        await response.end();
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(['first']);
+        expect(await second?.whenSettled()).toEqual({ status: 'cancelled', attempts: 0 });
+        expect(await third?.whenSettled()).toEqual({
+          status: 'dropped',
+          reason: 'predecessor-failed',
+        });
+      });
+    });
+
     describe('chain', () => {
       it('starts each when the one before has completed, retries included', async () => {
         const chain = app.runner.chain();
@@ -282,6 +347,41 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         ]);
         expect(app.book.started).toEqual(['first']);
       });
+
+      it('drops what comes after a task that was cancelled before the next was added', async () => {
+        const chain = app.runner.chain();
+        const first = chain.addTask({ delay: '1h' }, app.jobs.note, 'first');
+        expect(await first.cancel()).toBe(true);
+        const second = chain.addTask(app.jobs.note, 'second');
+        const third = chain.addTask(app.jobs.note, 'third');
+        expect(await outcomes(second, third)).toEqual([
+          { status: 'dropped', reason: 'predecessor-failed' },
+          { status: 'dropped', reason: 'predecessor-failed' },
+        ]);
+        expect(app.book.started).toEqual([]);
+      });
+
+      it('drops what comes after a task that is cancelled while they wait', async () => {
+        const chain = app.runner.chain();
+        const first = chain.addTask({ delay: '1h' }, app.jobs.note, 'first');
+        const second = chain.addTask(app.jobs.note, 'second');
+        expect(await first.cancel()).toBe(true);
+        expect(await outcomes(first, second)).toEqual([
+          { status: 'cancelled', attempts: 0 },
+          { status: 'dropped', reason: 'predecessor-failed' },
+        ]);
+        expect(app.book.started).toEqual([]);
+      });
+
+      it.each(['cancelled', 'dropped'])(
+        'drops what comes after a task of its request that was %s',
+        async (how) => {
+          expect(await app.post(`/gap/${how}`)).toBe(201);
+          await app.runner.whenIdle();
+          expect(app.book.started).toEqual(['before the gap', 'beside the chain']);
+          expect(app.events.flatMap(reasonOf)).toContain('predecessor-failed');
+        },
+      );
 
       it('leaves the other tasks of its request alone', async () => {
         await app.post('/chain');
@@ -379,7 +479,7 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
     });
 
     describe('shutdown', () => {
-      it('P13: finishes what runs and what waits before close() resolves', async () => {
+      it('P13: finishes what runs before close() resolves, and what waits if nobody else can', async () => {
         const running = app.runner.addTask({ queue: 'single' }, app.jobs.hold, 'running');
         const waiting = app.runner.addTask(app.jobs.single, 'waiting');
         await app.book.until('running');
@@ -388,8 +488,11 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         await closed;
         expect(await outcomes(running, waiting)).toMatchObject([
           { status: 'completed' },
-          { status: 'completed' },
+          { status: under.isShared ? 'abandoned' : 'completed' },
         ]);
+        app = await Application.start({ engine: under.engine });
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(under.isShared ? ['waiting'] : []);
       });
 
       it('P13: aborts what has not ended by the drain timeout', async () => {
@@ -415,6 +518,10 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
       });
     });
   });
+}
+
+function reasonOf(event: TaskEvent): string[] {
+  return event.type === 'dropped' ? [event.reason] : [];
 }
 
 function outcomes(...handles: TaskHandle[]): Promise<Outcome[]> {

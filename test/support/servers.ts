@@ -6,7 +6,6 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { describe } from '@jest/globals';
 
 /** A store that a suite starts for itself, on a free port of the loopback address. */
 export interface TestServer {
@@ -22,23 +21,9 @@ export interface TestServer {
   remove(): Promise<void>;
 }
 
-/**
- * `describe` for suites that need a server: skipped where its program is missing, except in CI, where
- * what is skipped would look like passed.
- */
-export function describeWith(
-  program: 'redis-server' | 'postgres',
-  title: string,
-  suite: () => void,
-): void {
-  const isThere = program === 'postgres' ? postgresFolder() !== undefined : isInstalled(program);
-  if (isThere || process.env['CI'] !== undefined) {
-    describe(title, suite);
-  } else {
-    const debian = program === 'postgres' ? 'postgresql' : 'redis-server';
-    process.stderr.write(`skipped "${title}": needs ${program} (apt-get install ${debian})\n`);
-    describe.skip(title, suite);
-  }
+/** Whether the program of a server is installed. */
+export function hasServer(program: 'redis-server' | 'postgres'): boolean {
+  return program === 'postgres' ? postgresFolder() !== undefined : isInstalled(program);
 }
 
 export async function redisServer(): Promise<TestServer> {

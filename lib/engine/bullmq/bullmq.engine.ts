@@ -2,10 +2,11 @@ import type { LoggerService } from '@nestjs/common';
 import { InvalidOptionError, ShutDownError } from '../../errors/misuse.errors.js';
 import { StoreUnavailableError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
-import type { Outcome } from '../../task/outcome.js';
+import type { DropReason, Outcome } from '../../task/outcome.js';
 import { MAX_LINES } from '../../task/log-lines.js';
 import type { TaskStorage } from '../../task/stored-call.js';
 import type { Task } from '../../task/task.js';
+import type { TransactionClient } from '../../task/transaction-client.js';
 import type {
   DrainScope,
   Engine,
@@ -25,6 +26,7 @@ import { atMost } from './deadline.js';
 import { storable } from './job-signals.js';
 import type { JobStore } from './job-store.js';
 import { openStore } from './open-store.js';
+import { PendingLimits } from './pending-limits.js';
 import { Producer } from './producer.js';
 import { RecentTasks } from './recent-tasks.js';
 import { SettledElsewhere } from './settled-elsewhere.js';
@@ -54,6 +56,9 @@ export class BullMQEngine implements Engine {
   private readonly idleness = new Idleness();
   private readonly memory: MemoryEngine | undefined;
   private readonly fallen = new WeakSet<Task>();
+  private readonly limits: PendingLimits;
+  /** Settled once the store has the task, or has not taken it. */
+  private readonly commits = new WeakMap<Task, Promise<void>>();
   private restorer: Restorer | undefined;
   /** Admitted, and neither released nor discarded. */
   private readonly collected = new Map<string, Set<Task>>();
@@ -89,8 +94,12 @@ export class BullMQEngine implements Engine {
       () => this.restored,
       (args) => (settings.storage.serializer?.deserialize(args) ?? JSON.parse(args)) as unknown[],
     );
-    this.outside = new SettledElsewhere(this.store, clock, (task, outcome) =>
-      this.settleHandle(task, outcome),
+    this.limits = new PendingLimits(queues, clock, (queue) => this.stored.pendingOf(queue));
+    this.outside = new SettledElsewhere(
+      this.store,
+      clock,
+      (id) => [...this.consumers.values()].some((consumer) => consumer.has(id)),
+      (task, outcome) => this.settleHandle(task, outcome),
     );
     this.shared = {
       find: (id) => this.stored.find(id),
@@ -126,32 +135,74 @@ export class BullMQEngine implements Engine {
     if (this.isClosed) {
       throw new ShutDownError(task.name);
     }
+    this.limits.admit(task.queue);
     this.collectedOf(task).add(task);
   }
 
-  async commit(tasks: readonly Task[], isHeld = false, after?: Task): Promise<void> {
+  commit(tasks: readonly Task[], isHeld = false, after?: Task): Promise<void> {
+    const stored = this.keep(tasks, isHeld, after);
+    tasks.forEach((task) => this.commits.set(task, stored));
+    return stored;
+  }
+
+  private async keep(
+    tasks: readonly Task[],
+    isHeld: boolean,
+    after: Task | undefined,
+  ): Promise<void> {
     if (tasks.length === 0) {
       return;
+    }
+    if (after !== undefined) {
+      // Its job has to be there first: one that is not found counts as settled long ago.
+      await this.commits.get(after)?.catch(() => undefined);
+      if (this.memory !== undefined && this.fallen.has(after)) {
+        return this.fallBack(this.memory, tasks);
+      }
+      if (hasBroken(after)) {
+        tasks.forEach((task) => this.drop(task, 'predecessor-failed'));
+        return;
+      }
     }
     const lines = tasks.length === 1 ? [tasks] : this.restored.line(tasks).map(lineOf);
     try {
       const duplicates = await this.producer.add(lines, isHeld, after);
-      for (const task of duplicates) {
-        this.forget(task);
-        task.isOver = true;
-        this.worker.announce(task, { kind: 'dropped', reason: 'duplicate' });
-      }
+      duplicates.forEach((task) => this.drop(task, 'duplicate'));
     } catch (error) {
       if (this.memory === undefined || !(error instanceof StoreUnavailableError)) {
         throw error;
       }
-      for (const task of tasks) {
-        this.memory.admit(task);
-        this.forget(task);
-        this.fallen.add(task);
-        this.worker.fallBack(task);
-      }
+      this.fallBack(this.memory, tasks);
     }
+  }
+
+  private fallBack(memory: MemoryEngine, tasks: readonly Task[]): void {
+    for (const task of tasks) {
+      memory.admit(task);
+      this.forget(task);
+      this.limits.takeBack(task.queue);
+      this.fallen.add(task);
+      this.worker.fallBack(task);
+    }
+  }
+
+  private drop(task: Task, reason: DropReason): void {
+    this.forget(task);
+    this.limits.takeBack(task.queue);
+    task.isOver = true;
+    this.worker.announce(task, { kind: 'dropped', reason });
+  }
+
+  storeWithin(client: TransactionClient, task: Task): Promise<string> | undefined {
+    if (this.isClosed) {
+      throw new ShutDownError(task.name);
+    }
+    return this.producer.addWithin(client, task)?.then((id) => {
+      if (id === task.id) {
+        this.worker.leave(task);
+      }
+      return id;
+    });
   }
 
   release(head: Task): PromiseLike<void> | void {
@@ -175,7 +226,12 @@ export class BullMQEngine implements Engine {
 
   follow(predecessor: Task, task: Task): void {
     if (this.memory !== undefined && this.fallen.has(task)) {
-      return this.memory.follow(predecessor, task);
+      const { memory } = this;
+      if (this.fallen.has(predecessor)) {
+        return memory.follow(predecessor, task);
+      }
+      void predecessor.whenSettled().then(() => memory.release(task));
+      return;
     }
     this.handOver(task);
     this.idleness.check();
@@ -188,6 +244,7 @@ export class BullMQEngine implements Engine {
   discard(task: Task): void {
     task.isOver = true;
     this.forget(task);
+    this.limits.takeBack(task.queue);
     this.idleness.check();
   }
 
@@ -201,12 +258,21 @@ export class BullMQEngine implements Engine {
     if (!this.collectedOf(task).has(task)) {
       return this.cancelStored(task.id);
     }
+    if (task.isCommitted) {
+      return this.cancelCommitted(task);
+    }
     this.discard(task);
     this.worker.announce(task, { kind: 'cancelled' });
-    if (task.isCommitted) {
-      this.producer.retract(linkOf(task));
-    }
     return true;
+  }
+
+  /** It may be on its way to the store: looked for too early it would not be found, and land later. */
+  private async cancelCommitted(task: Task): Promise<boolean> {
+    await this.commits.get(task)?.catch(() => undefined);
+    if (this.memory !== undefined && this.fallen.has(task)) {
+      return this.memory.cancel(task);
+    }
+    return !task.isOver && this.cancelStored(task.id, task);
   }
 
   pause(queue?: string): void {
@@ -240,6 +306,10 @@ export class BullMQEngine implements Engine {
         isPaused: this.paused.has(name),
       };
     }
+  }
+
+  ping(): Promise<void> {
+    return this.stored.ping();
   }
 
   async open(restorer: Restorer): Promise<void> {
@@ -334,16 +404,22 @@ export class BullMQEngine implements Engine {
       return;
     }
     this.isClosed = true;
-    this.producer.close();
     const closing = Promise.allSettled([
+      this.producer.close(),
       ...[...this.consumers.values()].map((consumer) => consumer.close()),
       this.outside.close(),
     ]);
     await atMost(this.clock, RECORD_MS, closing);
     await atMost(this.clock, RECORD_MS, this.store.close());
     await this.memory?.close();
-    for (const task of this.outside.tasks) {
-      // Somebody waits for it, and this process will not know.
+    for (const task of [...this.recent.all, ...this.outside.tasks]) {
+      this.settleUnknown(task);
+    }
+  }
+
+  /** Others go on with it, and this process will not know. */
+  private settleUnknown(task: Task): void {
+    if (task.outcome === undefined) {
       this.settleHandle(task, { status: 'abandoned', attempts: task.attempts });
     }
   }
@@ -358,7 +434,13 @@ export class BullMQEngine implements Engine {
   }
 
   private watch(task: Task): void {
-    if (!task.isOver && !this.fallen.has(task) && this.recent.has(task)) {
+    if (task.isOver || this.fallen.has(task) || !this.recent.has(task)) {
+      return;
+    }
+    if (this.isClosed) {
+      // Not before whoever asks has begun to wait.
+      void Promise.resolve().then(() => this.settleUnknown(task));
+    } else {
       this.outside.watch(task);
     }
   }
@@ -376,7 +458,8 @@ export class BullMQEngine implements Engine {
     told.catch(() => undefined);
   }
 
-  private async cancelStored(id: string): Promise<boolean> {
+  /** @param own the task, where it is this process that has yet to release it */
+  private async cancelStored(id: string, own?: Task): Promise<boolean> {
     for (const consumer of this.consumers.values()) {
       if (consumer.cancel(id)) {
         return true;
@@ -387,25 +470,31 @@ export class BullMQEngine implements Engine {
     if (job === undefined || state === 'completed' || state === 'failed' || state === 'unknown') {
       return false;
     }
-    const { next, prior } = job.data;
-    const isAlone = next === undefined && prior === undefined;
-    if (isAlone && state !== 'active' && (await this.remove(job))) {
+    const { next, prior, isInChain } = job.data;
+    const isAlone = next === undefined && prior === undefined && isInChain === undefined;
+    if (isAlone && state !== 'active' && (await this.remove(job, own))) {
       return true;
     }
     // Whoever has it or gets it next ends it; its line goes on from there.
     await job.updateData({ ...job.data, isCancelled: true });
     await this.store.tellCancel(id);
-    if (prior === undefined && state === 'delayed') {
+    if (prior === undefined && state === 'delayed' && !this.isCollected(own)) {
       await this.producer.start({ queue: job.queueName, id }, 0);
     }
     return true;
   }
 
-  private async remove(job: TaskJob): Promise<boolean> {
+  private async remove(job: TaskJob, own: Task | undefined): Promise<boolean> {
     try {
       await job.remove();
     } catch {
       return false; // a worker has taken it meanwhile
+    }
+    if (own !== undefined && this.isCollected(own)) {
+      this.discard(own);
+      this.producer.retract(linkOf(own));
+      this.worker.announce(own, { kind: 'cancelled' });
+      return true;
     }
     const isReturning = job.data.by === this.producer.id;
     const [task] = this.restored.restore([storedTaskOf(job)], isReturning);
@@ -444,6 +533,7 @@ export class BullMQEngine implements Engine {
     if (task.chain !== undefined && outcome.status !== 'completed') {
       task.chain.isBroken = true;
     }
+    task.hasCompleted = outcome.status === 'completed';
     task.settle(outcome);
   }
 
@@ -457,6 +547,10 @@ export class BullMQEngine implements Engine {
       throw new Error(`The BullMQ engine has no queue "${queue}".`);
     }
     return tasks;
+  }
+
+  private isCollected(task: Task | undefined): boolean {
+    return task !== undefined && this.collectedOf(task).has(task);
   }
 
   private get restored(): Restorer {
@@ -480,6 +574,19 @@ export class BullMQEngine implements Engine {
 
   private interrupt(): void {
     this.consumers.forEach((consumer) => consumer.interrupt());
+  }
+}
+
+/** Whether what follows in its chain has to do without it, though no job in the store says so. */
+function hasBroken({ chain, outcome }: Task): boolean {
+  switch (outcome?.status) {
+    case undefined:
+    case 'completed':
+      return false;
+    case 'dropped':
+      return chain !== undefined && outcome.reason !== 'duplicate';
+    default:
+      return chain !== undefined;
   }
 }
 

@@ -25,6 +25,7 @@ type End = Exclude<Verdict, { kind: 'retry' | 'abandoned' }> | Dropped;
 /** A job that this worker has, and what is to be told once it is recorded. */
 interface Held {
   readonly task: Task;
+  readonly job: TaskJob;
   verdict: Verdict | Dropped | undefined;
 }
 
@@ -89,13 +90,17 @@ export class Consumer {
     gate(worker, () => !this.isClosed && !worker.isPaused());
     const processJob = worker.processJob.bind(worker);
     worker.processJob = (job, token, fetchNext) =>
-      processJob(job, token, fetchNext).finally(() => this.over(job.id));
-    this.worker.on('completed', ({ id }) => this.recorded(id));
-    this.worker.on('failed', (job) => this.recorded(job?.id));
+      processJob(job, token, fetchNext).finally(() => this.over(job));
+    this.worker.on('completed', (job) => this.told(this.heldOf(job)));
+    this.worker.on('failed', (job) => this.told(this.heldOf(job)));
   }
 
   get running(): number {
     return this.held.size;
+  }
+
+  has(id: string): boolean {
+    return this.held.has(id);
   }
 
   start(): void {
@@ -181,7 +186,9 @@ export class Consumer {
       unknown.report(job.name, job.queueName);
       return this.putOff(job, token, unknown.lookAgainMs);
     }
-    const held: Held = { task, verdict: undefined };
+    // Handed out again: what became of the former attempt is recorded, though BullMQ has yet to say so.
+    this.told(this.held.get(task.id));
+    const held: Held = { task, job, verdict: undefined };
     this.held.set(task.id, held);
     return this.run(job, token, held);
   }
@@ -203,7 +210,8 @@ export class Consumer {
     if (data.isCancelled) {
       return this.end(job, held, { kind: 'cancelled' });
     }
-    switch (await this.turnOf(job)) {
+    const isAlone = data.prior === undefined && data.needs === undefined;
+    switch (isAlone ? 'now' : await this.turnOf(job)) {
       case 'wait':
         this.letGo(held);
         return this.putOff(job, token, LOOK_AGAIN_MS);
@@ -371,8 +379,14 @@ export class Consumer {
     return signal;
   }
 
-  private recorded(id: string | undefined): void {
-    const held = id === undefined ? undefined : this.held.get(id);
+  /** What this job is an attempt of: a task may be handed out again before BullMQ is done with the last. */
+  private heldOf(job: TaskJob | undefined): Held | undefined {
+    const held = job?.id === undefined ? undefined : this.held.get(job.id);
+    return held?.job === job ? held : undefined;
+  }
+
+  /** Its verdict is recorded. */
+  private told(held: Held | undefined): void {
     if (held?.verdict !== undefined) {
       this.announce(held, held.verdict);
     }
@@ -414,11 +428,11 @@ export class Consumer {
    * BullMQ is done with the job. What was recorded has been announced by now; what was not has lost
    * its lock, and another worker has it.
    */
-  private over(id: string | undefined): void {
-    const held = id === undefined ? undefined : this.held.get(id);
+  private over(job: TaskJob): void {
+    const held = this.heldOf(job);
     if (held !== undefined && !this.isClosed) {
       this.host.logger.warn(
-        `Task ${held.task.name} (${id}) could not be recorded by this process, which did not renew ` +
+        `Task ${held.task.name} (${held.task.id}) could not be recorded by this process, which did not renew ` +
           'its lock in time: another worker runs it again.',
       );
       this.announce(held, { kind: 'abandoned', isKept: true });

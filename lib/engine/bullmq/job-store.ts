@@ -1,6 +1,7 @@
 import type { Job, KeepJobs, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
+import type { TransactionClient } from '../../task/transaction-client.js';
 import type { EngineSupport } from '../engine.js';
-import type { JobData, StoredEnd } from './stored-job.js';
+import type { JobData, NewJob, StoredEnd } from './stored-job.js';
 
 export type JobQueue = Queue<JobData, StoredEnd>;
 export type JobWorker = Worker<JobData, StoredEnd>;
@@ -21,8 +22,12 @@ export interface JobStore {
   readonly support: EngineSupport;
   /** Loads the peers and begins to connect; does not wait for it. @throws MissingPeerError */
   open(queues: readonly string[]): Promise<void>;
+  /** Whether commands can be sent now, as far as is known: {@link ready} would not wait. */
+  readonly isReady: boolean;
   /** Resolves when commands can be sent. */
   ready(): Promise<void>;
+  /** Asks the store for nothing. Rejects where it does not answer. */
+  ping(): Promise<void>;
   /** For short commands: they fail where the store does not answer. */
   queue(name: string): JobQueue;
   queues(): Iterable<JobQueue>;
@@ -37,6 +42,14 @@ export interface JobStore {
   tellCancel(id: string): Promise<void>;
   /** Keeps a dedupe key after its job has ended. */
   holdKey(queue: string, dedupeId: string, jobId: string, forMs: number): Promise<void>;
+  /**
+   * Adds a job through a connection that is not the store's, in the transaction that is open there.
+   * There is none where the store knows no transactions.
+   *
+   * @returns the id of the job, or of the one that stands for its dedupe key
+   * @throws TransactionError
+   */
+  addWithin?(client: TransactionClient, job: NewJob): Promise<string>;
   /** How settled jobs are let go of as others settle; `undefined` where {@link clean} has to be called. */
   retention(keep: number): KeepJobs | undefined;
   close(): Promise<void>;

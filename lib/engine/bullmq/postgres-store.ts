@@ -1,10 +1,14 @@
 import type { LoggerService } from '@nestjs/common';
 import type { PostgresConnection, QueueEvents } from 'bullmq';
+import { TransactionError } from '../../errors/storage.errors.js';
+import type { TransactionClient } from '../../task/transaction-client.js';
 import type { EngineSupport } from '../engine.js';
 import type { StoreAddress } from './bullmq-options.js';
 import { ErrorLog } from './error-log.js';
 import type { JobQueue, JobStore, JobWorker, Process, WorkerLimits } from './job-store.js';
 import { missing } from './missing-peer.js';
+import { flowEntryOf, type NewJob } from './stored-job.js';
+import { connectionOf, inSchema } from './within-transaction.js';
 
 type BullMQ = typeof import('bullmq');
 type PostgresAddress = Extract<StoreAddress, { kind: 'postgres' }>;
@@ -31,6 +35,7 @@ export class PostgresStore implements JobStore {
     batch: false,
     concurrencyKey: false,
     dedupeWindow: false,
+    transactions: true,
   };
   readonly label = 'PostgreSQL';
   private readonly errors: ErrorLog;
@@ -63,8 +68,16 @@ export class PostgresStore implements JobStore {
     this.connected.catch(() => undefined);
   }
 
+  get isReady(): boolean {
+    return this.connection !== undefined && this.made.size > 0;
+  }
+
   ready(): Promise<void> {
     return this.connected;
+  }
+
+  async ping(): Promise<void> {
+    await this.connection?.pool.query('SELECT 1');
   }
 
   queue(name: string): JobQueue {
@@ -110,6 +123,21 @@ export class PostgresStore implements JobStore {
 
   async holdKey(): Promise<void> {
     // Refused when the task was added: see `support`.
+  }
+
+  async addWithin(client: TransactionClient, job: NewJob): Promise<string> {
+    const { PostgresQueueBackend: Backend } = this.opened;
+    const { queue, name } = job.task;
+    const connection = connectionOf(client, this.schema);
+    const backend = new Backend(connection as never, queue, {} as never, false);
+    const { jobData, jobId, parentKeyOpts } = flowEntryOf(this.queue(queue), job);
+    const added = await inSchema(client, this.schema, () =>
+      backend.addJob(jobData, jobId, parentKeyOpts),
+    );
+    if (added === undefined) {
+      throw new TransactionError(name, queue, 'none is open on this connection. BEGIN one first.');
+    }
+    return added.result;
   }
 
   /** BullMQ's own counting deadlocks here, and runs finished jobs again: they are cleaned up instead. */

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { LoggerService } from '@nestjs/common';
-import type { Job } from 'bullmq';
 import { StoreUnavailableError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
+import type { TransactionClient } from '../../task/transaction-client.js';
 import type { BullMQSettings } from './bullmq-options.js';
 import { Deadline } from './deadline.js';
-import type { JobQueue, JobStore } from './job-store.js';
-import { jobsOf, linkOf, type JobLink, type NewJob } from './stored-job.js';
+import type { JobStore } from './job-store.js';
+import { flowEntryOf, jobsOf, linkOf, type JobLink, type NewJob } from './stored-job.js';
 
 /** How long a task in a line waits to be told before it looks for itself, in milliseconds. */
 const LINE_HOLD_MS = 3_600_000;
@@ -15,13 +15,22 @@ const LINE_HOLD_MS = 3_600_000;
 const AGAIN_MS = 1_000;
 const GIVE_UP_MS = 300_000;
 
+/** So many are taken back side by side. */
+const RETRACT_AT_ONCE = 50;
+
+/** A job that may be in the store, and is not to run. */
+interface Unwanted {
+  readonly link: JobLink;
+  readonly until: number;
+}
+
 /** Puts tasks into the store, holds them until they are released, and takes back what is not to run. */
 export class Producer {
   /** The process, as its jobs name it. */
   readonly id = randomUUID();
   private readonly held = new Map<string, { readonly task: Task; prolongAt: number }>();
   private callOffProlong: (() => void) | undefined;
-  private readonly unwanted = new Map<string, { readonly link: JobLink; readonly until: number }>();
+  private readonly unwanted = new Map<string, Unwanted>();
   private callOffRetract: (() => void) | undefined;
   private readonly late = new Map<string, () => Promise<void>>();
   private callOffLate: (() => void) | undefined;
@@ -54,7 +63,9 @@ export class Producer {
     const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
     let isSent = false;
     try {
-      await deadline.within(this.store.ready());
+      if (!this.store.isReady) {
+        await deadline.within(this.store.ready());
+      }
       isSent = true;
       const ids = await deadline.within(this.insert(jobs));
       if (heldMs !== undefined) {
@@ -66,6 +77,37 @@ export class Producer {
         // It may have landed all the same, and must not run: the client is told that it failed.
         jobs.forEach(({ task }) => this.retract(linkOf(task)));
       }
+      throw new StoreUnavailableError(this.store.label, { cause });
+    } finally {
+      deadline.met();
+    }
+  }
+
+  /**
+   * In a transaction of somebody else's, whose commit releases it.
+   *
+   * @returns its id, or that of the task that stands for its dedupe key; `undefined` where the store
+   * has no part in transactions
+   * @throws StoreUnavailableError, TransactionError
+   */
+  addWithin(client: TransactionClient, task: Task): Promise<string> | undefined {
+    const { store } = this;
+    if (store.addWithin === undefined) {
+      return undefined;
+    }
+    const add = store.addWithin.bind(store, client);
+    const jobs = jobsOf([[task]], this.id, undefined, LINE_HOLD_MS, undefined);
+    return this.whenReady()
+      .then(() => Promise.all(jobs.map(add)))
+      .then(([id = task.id]) => id);
+  }
+
+  /** @throws StoreUnavailableError within the commit timeout */
+  private async whenReady(): Promise<void> {
+    const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
+    try {
+      await deadline.within(this.store.ready());
+    } catch (cause) {
       throw new StoreUnavailableError(this.store.label, { cause });
     } finally {
       deadline.met();
@@ -114,35 +156,34 @@ export class Producer {
     this.callOffRetract ??= this.clock.after(AGAIN_MS, () => void this.retractAll());
   }
 
-  close(): void {
+  /** Resolves when what is not to run is gone, or the store does not answer. */
+  async close(): Promise<void> {
     this.isClosed = true;
     this.callOffProlong?.();
     this.callOffRetract?.();
     this.callOffLate?.();
+    await this.retractAll();
   }
 
-  private async insert(jobs: readonly NewJob[]): Promise<string[]> {
-    const entries = jobs.map(({ task, data, options }) => {
-      const queue = this.store.queue(task.queue);
-      const name = task.definition?.name ?? task.name;
-      return jobOf(queue, name, data, options).toFlowEntry();
-    });
+  private insert(jobs: readonly NewJob[]): Promise<string[]> {
+    const entries = jobs.map((job) => flowEntryOf(this.store.queue(job.task.queue), job));
     const [first, ...others] = entries;
     if (first === undefined) {
-      return [];
+      return Promise.resolve([]);
     }
     const { backend } = this.store.queue(first.queueName);
     if (others.length === 0) {
       // One command is a transaction of its own, and costs less than to open one.
-      return [await backend.addJob(first.jobData, first.jobId, first.parentKeyOpts)];
+      return backend.addJob(first.jobData, first.jobId, first.parentKeyOpts).then((id) => [id]);
     }
-    const results = await backend.addFlow(entries);
-    return results.map(([error, id]) => {
-      if (error !== null) {
-        throw error;
-      }
-      return String(id);
-    });
+    return backend.addFlow(entries).then((results) =>
+      results.map(([error, id]) => {
+        if (error !== null) {
+          throw error;
+        }
+        return String(id);
+      }),
+    );
   }
 
   private hold(task: Task, holdMs: number): void {
@@ -167,48 +208,40 @@ export class Producer {
   }
 
   private async retractAll(): Promise<void> {
-    for (const [id, { link, until }] of this.unwanted) {
-      try {
-        const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
-        await deadline.within(this.store.ready());
-        await this.store.queue(link.queue).remove(id);
-        deadline.met();
-        this.unwanted.delete(id);
-      } catch {
-        if (until < this.clock.now()) {
-          this.unwanted.delete(id);
-          this.logger.warn(`${this.store.label}: task ${id} may run although its request failed`);
-        }
-        break; // in the order in which they came, once the store is back
-      }
+    let isReachable = true;
+    while (isReachable && this.unwanted.size > 0) {
+      const some = [...this.unwanted.values()].slice(0, RETRACT_AT_ONCE);
+      const removed = await Promise.all(some.map((each) => this.retractOne(each)));
+      isReachable = removed.every(Boolean);
     }
     this.callOffRetract =
       this.unwanted.size > 0 && !this.isClosed
         ? this.clock.after(AGAIN_MS, () => void this.retractAll())
         : undefined;
   }
+
+  /** @returns whether the store has answered */
+  private async retractOne({ link, until }: Unwanted): Promise<boolean> {
+    const { id, queue } = link;
+    const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
+    try {
+      await deadline.within(this.store.ready());
+      await deadline.within(this.store.queue(queue).remove(id));
+      this.unwanted.delete(id);
+      return true;
+    } catch {
+      if (until < this.clock.now()) {
+        this.unwanted.delete(id);
+        this.logger.warn(`${this.store.label}: task ${id} may run although its request failed`);
+      }
+      return false;
+    } finally {
+      deadline.met();
+    }
+  }
 }
 
 /** Whether it was the store that refused, by a code of BullMQ's: not the way to it. */
 export function isAnswer(error: unknown): boolean {
   return typeof (error as { code?: unknown } | null)?.code === 'number';
-}
-
-type JobClass = new (
-  queue: JobQueue,
-  name: string,
-  data: NewJob['data'],
-  options: NewJob['options'],
-  id: string | undefined,
-) => Job;
-
-/** BullMQ makes jobs while it adds them, one queue at a time: ours go into one transaction. */
-function jobOf(
-  queue: JobQueue,
-  name: string,
-  data: NewJob['data'],
-  options: NewJob['options'],
-): Job {
-  const { Job: Class } = queue as unknown as { readonly Job: JobClass };
-  return new Class(queue, name, data, options, options.jobId);
 }

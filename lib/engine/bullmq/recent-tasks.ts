@@ -6,16 +6,20 @@ const MOST = 10_000;
 /**
  * The tasks that this process has added and handed over, the latest ones: what happens to them here
  * shows on their handles. Bounded, because what happens elsewhere is not told unless asked for.
+ *
+ * Two generations, of which the older is dropped as a whole: to look for the oldest of a map whose
+ * first entries were deleted takes longer with each of them.
  */
 export class RecentTasks {
-  private readonly tasks = new Map<string, Task>();
+  private young = new Map<string, Task>();
+  private old = new Map<string, Task>();
 
   add(task: Task): void {
-    this.tasks.set(task.id, task);
-    if (this.tasks.size > MOST) {
-      const [oldest = ''] = this.tasks.keys();
-      this.tasks.delete(oldest);
+    if (this.young.size >= MOST) {
+      this.old = this.young;
+      this.young = new Map();
     }
+    this.young.set(task.id, task);
   }
 
   /** Even one that is no longer among the latest: somebody asks for it. */
@@ -23,16 +27,22 @@ export class RecentTasks {
     return task.knownId !== undefined && task.isCommitted;
   }
 
+  get all(): Task[] {
+    return [...this.old.values(), ...this.young.values()];
+  }
+
   get(id: string): Task | undefined {
-    return this.tasks.get(id);
+    return this.young.get(id) ?? this.old.get(id);
   }
 
   delete(id: string): void {
-    this.tasks.delete(id);
+    if (!this.young.delete(id)) {
+      this.old.delete(id);
+    }
   }
 
   started({ id, attempts }: Task): void {
-    const task = this.tasks.get(id);
+    const task = this.get(id);
     if (task !== undefined) {
       task.status = 'running';
       task.attempts = attempts;

@@ -64,6 +64,10 @@ export class RedisStore implements JobStore {
     }
   }
 
+  get isReady(): boolean {
+    return this.areQueuesReady && this.client?.status === 'ready';
+  }
+
   async ready(): Promise<void> {
     const { client } = this;
     if (client !== undefined && client.status !== 'ready') {
@@ -73,6 +77,10 @@ export class RedisStore implements JobStore {
       await Promise.all([...this.made.values()].map((queue) => queue.waitUntilReady()));
       this.areQueuesReady = true;
     }
+  }
+
+  async ping(): Promise<void> {
+    await this.client?.ping();
   }
 
   queue(name: string): JobQueue {

@@ -24,6 +24,8 @@ export class SettledElsewhere {
   constructor(
     private readonly store: JobStore,
     private readonly clock: Clock,
+    /** Whether a worker of this process has the task: it tells of the end itself, when it is through. */
+    private readonly isHere: (id: string) => boolean,
     private readonly onSettled: (task: Task, outcome: Outcome) => void,
   ) {}
 
@@ -86,7 +88,7 @@ export class SettledElsewhere {
     try {
       const job: TaskJob | undefined = await this.store.queue(queue).getJob(id);
       const end = job === undefined ? hint : endOfJob(job);
-      if (end !== undefined && this.watched.delete(id)) {
+      if (end !== undefined && !this.isHere(id) && this.watched.delete(id)) {
         this.onSettled(task, outcomeOf(end));
       }
     } catch {

@@ -4,6 +4,7 @@ import type { DropReason, Outcome } from '../../task/outcome.js';
 import type { StoredCall, StoredTask } from '../../task/stored-call.js';
 import type { Priority } from '../../task/task-options.js';
 import type { Chain, Task } from '../../task/task.js';
+import type { JobQueue } from './job-store.js';
 
 /** Another task's job. */
 export interface JobLink {
@@ -43,6 +44,8 @@ export interface JobData {
   readonly prior?: JobLink;
   /** The one before it in its chain: it does not run unless that one has completed. */
   readonly needs?: JobLink;
+  /** What it is needed for may be added later: it is not removed without a word. */
+  readonly isInChain?: boolean;
   readonly isCancelled?: boolean;
   readonly end?: StoredEnd;
   /** How often it had been found running by a dead worker when somebody retried it by hand. */
@@ -126,6 +129,7 @@ function newJob(
     ...(rest.length > 0 && { next: nextOf(rest) }),
     ...(prior && { prior: linkOf(prior) }),
     ...(needs && { needs: linkOf(needs) }),
+    ...(task.chain && { isInChain: true }),
   };
   const options: JobsOptions = { jobId: task.id, delay: (holdMs ?? 0) + delayMs };
   if (PRIORITIES[priority] > 0) {
@@ -146,6 +150,24 @@ function nextOf(rest: readonly Task[]): JobLink[] {
 /** A user's key may be of any length, and hold any character. */
 export function dedupeIdOf(key: string): string {
   return createHash('sha256').update(key).digest('base64url');
+}
+
+type JobClass = new (
+  queue: JobQueue,
+  name: string,
+  data: JobData,
+  options: JobsOptions,
+  id: string | undefined,
+) => Job;
+
+/** BullMQ makes jobs while it adds them, one queue at a time: ours go into one transaction. */
+export function flowEntryOf(
+  queue: JobQueue,
+  { task, data, options }: NewJob,
+): ReturnType<Job['toFlowEntry']> {
+  const { Job: Class } = queue as unknown as { readonly Job: JobClass };
+  const name = task.definition?.name ?? task.name;
+  return new Class(queue, name, data, options, options.jobId).toFlowEntry();
 }
 
 export function callOf({ data }: TaskJob): StoredCall {

@@ -115,10 +115,16 @@ export class StoredTasks {
   }
 
   /** @throws StoreUnavailableError within the commit timeout */
-  private async reach(): Promise<void> {
+  async ping(): Promise<void> {
+    await this.reach(() => this.store.ping());
+  }
+
+  /** @throws StoreUnavailableError within the commit timeout */
+  private async reach(then?: () => Promise<void>): Promise<void> {
     const deadline = new Deadline(this.clock, this.timeoutMs);
     try {
       await deadline.within(this.store.ready());
+      await (then && deadline.within(then()));
     } catch (cause) {
       throw new StoreUnavailableError(this.store.label, { cause });
     } finally {
@@ -142,6 +148,12 @@ export class StoredTasks {
       task.status = 'queued';
     }
     return task;
+  }
+
+  /** How many wait for a slot, a time, their line or their response. */
+  async pendingOf(queue: string): Promise<number> {
+    await this.reach();
+    return this.store.queue(queue).getJobCountByTypes('waiting', 'prioritized', 'delayed');
   }
 
   private queuesOf(name: string | undefined): JobQueue[] {

@@ -1,10 +1,15 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
-import { Controller, Inject, Param, Post } from '@nestjs/common';
-import { Tasks, type BackgroundTasks } from 'nestjs-background-tasks';
+import { PassThrough } from 'node:stream';
+import { Controller, Inject, Param, Post, StreamableFile } from '@nestjs/common';
+import { Tasks, type BackgroundTasks, type TaskHandle } from 'nestjs-background-tasks';
 import { Jobs } from './jobs.js';
 
 @Controller()
 export class Api {
+  /** Of the latest streamed response. */
+  handles: readonly TaskHandle[] = [];
+  body = new PassThrough();
+
   constructor(@Inject(Jobs) private readonly jobs: Jobs) {}
 
   /** Two by name and one by `addTask()`, in this order. */
@@ -31,5 +36,30 @@ export class Api {
     chain.addTask(this.jobs.flaky, 'breaks', 9);
     chain.addTask(this.jobs.note, 'after the break');
     tasks.addTask(this.jobs.note, 'beside the chain');
+  }
+
+  /** A chain whose second task does not run, for a reason that shows before anything is released. */
+  @Post('gap/:how')
+  gap(@Param('how') how: string, @Tasks() tasks: BackgroundTasks): void {
+    const chain = tasks.chain();
+    chain.addTask(this.jobs.note, 'before the gap');
+    if (how === 'dropped') {
+      chain.addTask({ when: 'failure' }, this.jobs.note, 'the gap');
+    } else {
+      void chain.addTask(this.jobs.note, 'the gap').cancel();
+    }
+    chain.addTask(this.jobs.note, 'after the gap');
+    tasks.addTask(this.jobs.note, 'beside the chain');
+  }
+
+  /** Its body begins, and ends when the test says so. */
+  @Post('stream/:how')
+  stream(@Param('how') how: string, @Tasks() tasks: BackgroundTasks): StreamableFile {
+    const to = how === 'chain' ? tasks.chain() : tasks;
+    const tags = ['first', 'second', 'third'];
+    this.handles = tags.map((tag) => to.addTask(this.jobs.note, tag));
+    this.body = new PassThrough();
+    this.body.write('begins');
+    return new StreamableFile(this.body);
   }
 }

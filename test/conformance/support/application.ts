@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   Module,
   type DynamicModule,
@@ -71,9 +73,56 @@ export class Application {
     });
   }
 
+  /**
+   * Resolves when the response has begun: its handler is over, and its tasks are stored.
+   *
+   * @returns what ends it, and resolves once its body has been read
+   */
+  open(path: string): Promise<{ end(): Promise<void> }> {
+    const { port } = (this.nest.getHttpServer() as { address(): AddressInfo }).address();
+    return new Promise((resolve, reject) => {
+      request({ host: '127.0.0.1', port, path, method: 'POST', agent: false }, (response) => {
+        const ended = once(response.resume(), 'end');
+        const end = async (): Promise<void> => {
+          this.nest.get(Api).body.end();
+          await ended;
+        };
+        resolve({ end });
+      })
+        .once('error', reject)
+        .end();
+    });
+  }
+
   /** The types of the events of a task, in the order they came. */
   eventsOf(id: string): TaskEvent['type'][] {
     return this.events.filter((event) => event.id === id).map(({ type }) => type);
+  }
+
+  /** Resolves when the queue holds so many tasks: a durable engine takes a moment to store them. */
+  async untilQueued(queue: string, count: number): Promise<void> {
+    await this.eventually(async () => {
+      const queued = await this.runner.list({ queue, status: 'queued' });
+      if (queued.length !== count) {
+        throw new Error(`${queued.length} of ${count} tasks are queued.`);
+      }
+    });
+  }
+
+  /** Resolves when `attempt` does not throw any more. @throws what it threw, after five seconds */
+  async eventually(attempt: () => unknown): Promise<void> {
+    const giveUpAt = Date.now() + 5_000;
+    for (;;) {
+      try {
+        await attempt();
+        return;
+      } catch (error) {
+        if (Date.now() > giveUpAt) {
+          throw error;
+        }
+        await pause(10);
+      }
+    }
   }
 
   close(): Promise<void> {
@@ -91,6 +140,7 @@ function rootModule(options: BackgroundTasksOptions, providers: Provider[]): Dyn
         queues: {
           single: { concurrency: 1 },
           pair: { concurrency: 2 },
+          small: { concurrency: 1, maxPending: 2 },
           rated: { rateLimit: { max: 2, per: 300 } },
           ...options.queues,
         },

@@ -1,5 +1,6 @@
 import { jest } from '@jest/globals';
-import { describeWith, postgresServer } from '../../support/servers.js';
+import { describeWith } from '../../support/describe-with.js';
+import { postgresServer } from '../../support/servers.js';
 import { bullmqSuite } from './engine.suite.js';
 
 jest.setTimeout(20_000);

@@ -12,6 +12,7 @@ const PUBLIC_NAMES = [
   'TaskChain',
   'TaskHandle',
   'TaskRunner',
+  'TransactionTasks',
   'Tasks',
   'UnrecoverableError',
   'currentTask',

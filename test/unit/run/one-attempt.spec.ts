@@ -14,6 +14,7 @@ import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import { TaskWorker } from '../../../lib/run/task-worker.js';
+import { Carriers } from '../../../lib/options/carriers.js';
 import { Task } from '../../../lib/task/task.js';
 import type { Verdict } from '../../../lib/task/verdict.js';
 import { Deferred } from '../support/deferred.js';
@@ -21,7 +22,7 @@ import { FakeClock } from '../support/fake-clock.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 import { NOBODY } from '../support/tasks.js';
 
-type Carry = ConstructorParameters<typeof TaskWorker>[4];
+type Carry = Carriers | undefined;
 
 const noChange = (): void => undefined;
 
@@ -206,10 +207,10 @@ function fromStore(task: Task): void {
 
 describe('what is carried with a task from another process', () => {
   const tenants = new AsyncLocalStorage<unknown>();
-  const carry: Carry = {
+  const carry = new Carriers({
     capture: () => undefined,
     restore: (tenant, run) => tenants.run(tenant, run),
-  };
+  });
   const tenantIn = (change: (task: Task) => void, own: Carry): unknown => {
     let tenant: unknown;
     attempt(() => (tenant = tenants.getStore()), {}, change, own);

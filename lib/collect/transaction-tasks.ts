@@ -1,0 +1,45 @@
+import type { NotAFunction, TaskOptions } from '../task/task-options.js';
+import type { TransactionClient } from '../task/transaction-client.js';
+import type { TaskIntake } from './task-intake.js';
+
+/** Tasks that are part of a transaction: see {@link TaskRunner.using}. */
+export class TransactionTasks {
+  /** @internal */
+  constructor(
+    private readonly intake: TaskIntake,
+    private readonly client: TransactionClient,
+  ) {}
+
+  /**
+   * Stores a task in the transaction, with options of its own.
+   *
+   * @param options what differs for this call; the rest is as its method, queue and module have it
+   * @param fn a `@Background()` method
+   * @param args what it is called with
+   * @returns the task's id, once it is stored: for `TaskRunner.get()` after the commit. That of
+   * another task where that one stands for its `dedupe` key
+   * @throws TransactionError, NotStorableError, StoreUnavailableError, UnknownOptionError,
+   * InvalidOptionError, UnknownQueueError, and whatever the client throws
+   */
+  addTask<Args extends unknown[]>(
+    options: TaskOptions & NotAFunction,
+    fn: (...args: Args) => unknown,
+    ...args: NoInfer<Args>
+  ): Promise<string>;
+  /**
+   * Stores a task in the transaction. Await it before the transaction ends.
+   *
+   * @param fn a `@Background()` method
+   * @param args what it is called with
+   * @returns the task's id, once it is stored: for `TaskRunner.get()` after the commit. That of
+   * another task where that one stands for its `dedupe` key
+   * @throws TransactionError, NotStorableError, StoreUnavailableError, and whatever the client throws
+   */
+  addTask<Args extends unknown[]>(
+    fn: (...args: Args) => unknown,
+    ...args: NoInfer<Args>
+  ): Promise<string>;
+  async addTask(...call: unknown[]): Promise<string> {
+    return this.intake.addWithin(this.client, call);
+  }
+}

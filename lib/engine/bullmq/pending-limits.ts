@@ -1,0 +1,88 @@
+import { QueueFullError } from '../../errors/queue-full.error.js';
+import type { Clock } from '../../task/clock.js';
+import type { QueueLimits } from '../engine.js';
+
+/** How long a count is relied on, in milliseconds. */
+const FRESH_MS = 1_000;
+
+interface Count {
+  readonly maxPending: number;
+  /** What the store had when it was last asked. */
+  known: number;
+  /** What was admitted here since. */
+  admitted: number;
+  askedAt: number;
+  isAsking: boolean;
+}
+
+/**
+ * `maxPending` of queues that other processes fill and empty, too. The store is asked while tasks are
+ * added, once a second and whenever half of the room that was left is used up: what other processes
+ * add in between is not known.
+ */
+export class PendingLimits {
+  private readonly counts = new Map<string, Count>();
+
+  /** @param ask how many tasks of the queue are in the store and not running */
+  constructor(
+    queues: readonly QueueLimits[],
+    private readonly clock: Clock,
+    private readonly ask: (queue: string) => Promise<number>,
+  ) {
+    for (const { name, maxPending } of queues) {
+      const count = { maxPending, known: 0, admitted: 0, askedAt: 0, isAsking: false };
+      this.counts.set(name, count);
+    }
+  }
+
+  /** @throws QueueFullError */
+  admit(queue: string): void {
+    const count = this.of(queue);
+    const { maxPending, admitted } = count;
+    const isFresh = this.clock.now() - count.askedAt < FRESH_MS;
+    // Others may have emptied it since: an old count refuses nobody.
+    const known = isFresh || count.isAsking ? count.known : 0;
+    if (!isFresh || admitted >= (maxPending - known) / 2) {
+      this.refresh(queue, count);
+    }
+    if (known + admitted >= maxPending) {
+      throw new QueueFullError(queue, maxPending);
+    }
+    count.admitted += 1;
+  }
+
+  /** One that was admitted is not stored. */
+  takeBack(queue: string): void {
+    const count = this.of(queue);
+    count.admitted = Math.max(0, count.admitted - 1);
+  }
+
+  private refresh(queue: string, count: Count): void {
+    if (!count.isAsking) {
+      count.isAsking = true;
+      void this.recount(queue, count);
+    }
+  }
+
+  private async recount(queue: string, count: Count): Promise<void> {
+    const { admitted } = count;
+    try {
+      count.known = await this.ask(queue);
+      // Those may be in the store, and counted, by now; what came while it was asked may not.
+      count.admitted = Math.max(0, count.admitted - admitted);
+      count.askedAt = this.clock.now();
+    } catch {
+      // A store that is down takes nothing anyway.
+    } finally {
+      count.isAsking = false;
+    }
+  }
+
+  private of(queue: string): Count {
+    const count = this.counts.get(queue);
+    if (count === undefined) {
+      throw new Error(`The BullMQ engine has no queue "${queue}".`);
+    }
+    return count;
+  }
+}
