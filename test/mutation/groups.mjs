@@ -1,0 +1,73 @@
+// What is mutated, and the tests that are to notice. A mutant that only a test outside of its group would notice counts as
+// a survivor: the scores are lower bounds.
+const unit = (...names) => names.map((name) => `test/unit/${name}.spec.ts`);
+const e2e = (...names) => names.map((name) => `test/e2e/${name}.e2e-spec.ts`);
+
+const controls = (...names) => unit(...names.map((name) => `engine-controls/${name}`));
+
+/** Room → groups of files with the tests they share. The fewer tests a group has, the faster each of its mutants. */
+export const GROUPS = {
+  'engine/memory': [
+    { mutate: ['lanes'], tests: unit('engine/lanes') },
+    { mutate: ['timers'], tests: unit('engine/timers', 'engine/waiting-timers') },
+    { mutate: ['rate-limit'], tests: unit('engine/rate-limit') },
+    { mutate: ['key-limit'], tests: unit('engine/key-limit') },
+    { mutate: ['dedupe-keys'], tests: unit('engine/dedupe-keys', 'engine-controls/dedupe') },
+    { mutate: ['task-list'], tests: unit('engine/task-list', 'engine/task-list-memory') },
+    { mutate: ['batches'], tests: unit('engine/batches', 'engine-controls/batch') },
+    { mutate: ['slice', 'pace', 'arrivals'], tests: unit('engine/slice', 'engine/shared-slice') },
+    {
+      mutate: ['memory.engine', 'memory-queue', 'idleness', 'outside-requests'],
+      tests: [
+        ...unit(
+          'engine/memory.engine',
+          'engine/lines',
+          'engine/shutdown',
+          'engine/outside-requests',
+        ),
+        ...controls('limits', 'max-pending', 'dedupe', 'cancel', 'delay', 'batch', 'chain'),
+        ...controls('task-runner', 'stats', 'priorities'),
+      ],
+    },
+  ],
+  run: [
+    { mutate: ['retry-policy'], tests: unit('run/retry-policy') },
+    { mutate: ['attempt-hooks'], tests: unit('run/around', 'run/attempt-hooks') },
+    { mutate: ['profiler'], tests: unit('run/profile', 'run/profiler') },
+    {
+      mutate: ['attempt', 'current-task', 'task-worker'],
+      tests: [
+        ...unit('run/one-attempt', 'run/attempt', 'run/timeout', 'run/cancel', 'run/current-task'),
+        ...unit('run/around', 'run/profile', 'engine/shutdown', 'observe/task-log'),
+        ...controls('batch', 'events'),
+      ],
+    },
+    { mutate: ['lifecycle'], tests: unit('run/lifecycle') },
+    {
+      mutate: ['task-list', 'task-runner', 'task-statistics'],
+      tests: [
+        ...controls('task-runner', 'stats', 'cancel', 'events'),
+        ...unit('run/task-list', 'run/task-runner', 'engine/engine-router'),
+      ],
+    },
+  ],
+  release: [
+    { mutate: ['response-closed'], tests: unit('release/response-closed') },
+    { mutate: ['response-answered'], tests: unit('release/response-answered') },
+    { mutate: ['lines'], tests: unit('engine/lines', 'engine-controls/chain') },
+    {
+      apart: true,
+      mutate: ['release', 'follow-handler', 'background-tasks.interceptor'],
+      tests: [...unit('release/release'), ...e2e('when', 'interceptors', 'late-tasks')],
+    },
+    {
+      // Hooks stand outside of a describe() there, and would be everybody's.
+      apart: true,
+      mutate: ['handler-hook', 'follow-route', 'request-hook', 'interceptor-first', 'retry-later'],
+      tests: [
+        ...unit('engine-controls/max-pending-http'),
+        ...e2e('when', 'interceptors', 'connections', 'contexts/rpc', 'contexts/graphql'),
+      ],
+    },
+  ],
+};

@@ -1,0 +1,24 @@
+// One group of test/mutation/groups.mjs, as run.mjs names it.
+const { MUTATE = '', TESTS = '', REPORT = '' } = process.env;
+
+/** @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
+export default {
+  mutate: MUTATE.split(','),
+  testRunner: 'jest',
+  testRunnerNodeArgs: ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
+  jest: {
+    configFile: 'jest.config.js',
+    // Everything is related to everything through the module: the group says what counts.
+    enableFindRelatedTests: false,
+    config: { testMatch: TESTS.split(',').map((path) => `<rootDir>/${path}`), reporters: [] },
+  },
+  coverageAnalysis: 'perTest',
+  concurrency: 1,
+  timeoutMS: 10_000,
+  ignorePatterns: ['/bench', '/coverage', '/dist', '/docs', '/var'],
+  tempDirName: '.cache/stryker',
+  reporters: ['json'],
+  jsonReporter: { fileName: REPORT },
+  allowConsoleColors: false,
+  logLevel: 'warn',
+};
