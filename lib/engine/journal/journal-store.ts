@@ -1,151 +1,170 @@
-import { mkdir } from 'node:fs/promises';
+import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Database, RootDatabase } from 'lmdb';
-import { MissingPeerError } from '../../errors/missing-peer.error.js';
 import { JournalError } from '../../errors/storage.errors.js';
-import { GroupCommit } from './group-commit.js';
-import { problemOfFile } from './journal-file.js';
-import { JournalLock, type OwnerEntry } from './journal-lock.js';
-import { FORMAT, type JournalRecord } from './journal-record.js';
+import { GroupCommit, type GroupSink } from './group-commit.js';
+import type { Group } from './group.js';
+import { JournalLock } from './journal-lock.js';
+import type { JournalRecord } from './journal-record.js';
+import { OwnerFile } from './owner-file.js';
+import { otherFormat, Segments } from './segments.js';
+import { Shelves } from './shelves.js';
 
-/** What the file says about itself. */
-interface Meta {
-  readonly format: number;
-  readonly owner: string;
-}
+const SEGMENT_BYTES = 4 * 1_048_576;
+/** So many files there are at least before any of it is written anew. */
+const FEW = 3;
+/** Of what is to be written anew, so much goes with each group. */
+const PORTION = 100;
+/** What the first versions of the library wrote, with another store. */
+const FORMER = { file: 'tasks.mdb', format: 1 } as const;
 
-interface OpenedJournal {
-  readonly records: Database<JournalRecord, number>;
-  readonly group: GroupCommit;
-}
+/** The journal on disk: files that are appended to, in a folder that this process owns. */
+export class JournalStore implements GroupSink {
+  private readonly lock: JournalLock;
+  private segments: Segments;
+  private shelves = new Shelves();
+  private found: readonly JournalRecord[] = [];
+  private readonly group = new GroupCommit(this);
+  private isOpen = false;
+  private isFailing = false;
+  private report: (problem: string) => void = () => undefined;
 
-/** The journal on disk: records by their order, in an LMDB environment that this process owns. */
-export class JournalStore {
-  private lock: JournalLock | undefined;
-  private root: RootDatabase<unknown, string> | undefined;
-  private journal: OpenedJournal | undefined;
+  constructor(
+    private readonly folder: string,
+    private readonly segmentBytes = SEGMENT_BYTES,
+  ) {
+    this.lock = new JournalLock(folder, new OwnerFile(folder));
+    this.segments = new Segments(folder, segmentBytes);
+  }
 
-  constructor(private readonly folder: string) {}
-
-  /** @throws JournalError (in use, damaged, of a newer version), MissingPeerError */
-  async open(): Promise<void> {
-    const { open } = await import('lmdb').catch((error: unknown) => {
-      throw new MissingPeerError('nestjs-background-tasks/journal', ['lmdb'], { cause: error });
-    });
+  /**
+   * @param report told of what could not be written and is waited for by nobody
+   * @throws JournalError (in use, damaged, of another version)
+   */
+  async open(report?: (problem: string) => void): Promise<void> {
+    this.report = report ?? this.report;
     try {
       await mkdir(this.folder, { recursive: true });
-      const problem = await problemOfFile(this.file);
-      if (problem !== undefined) {
-        throw new Error(problem);
-      }
-      // Batches of an event turn have promises of lmdb's own: one that fails, when the disk is full,
-      // would be an unhandled rejection.
-      this.root = open<unknown, string>({
-        path: this.file,
-        noSubdir: true,
-        eventTurnBatching: false,
-      });
-      const meta = this.root.openDB<Meta[keyof Meta], keyof Meta>({ name: 'meta' });
-      this.checkFormat(meta.get('format'));
-      this.lock = new JournalLock(this.folder, ownerEntry(meta));
       await this.lock.take();
-      if (meta.get('format') === undefined) {
-        meta.putSync('format', FORMAT);
-      }
-      const records = this.root.openDB<JournalRecord, number>({ name: 'tasks' });
-      this.journal = { records, group: new GroupCommit(records) };
+      await this.checkFormer();
+      await this.read();
+      this.isOpen = true;
     } catch (error) {
-      await this.lock?.free();
-      await this.root?.close();
+      await this.segments.close();
+      await this.lock.free();
       throw error instanceof JournalError ? error : this.unusable(error);
     }
   }
 
-  /** In the order in which they were added. @throws JournalError where it is damaged */
-  all(): JournalRecord[] {
-    try {
-      return [...this.opened.records.getRange()].map(({ value }) => value);
-    } catch (error) {
-      throw error instanceof JournalError ? error : this.unusable(error);
-    }
+  /** What a former process has left, in the order in which it was added. */
+  takeOver(): readonly JournalRecord[] {
+    this.checkOpen();
+    const { found } = this;
+    this.found = [];
+    return found;
   }
 
-  /** Resolves when the records are on disk: the flush is shared by all who wait for one. */
-  async writeThrough(records: readonly JournalRecord[]): Promise<void> {
-    await this.opened.group.add({ put: records, isFlushed: true });
+  /** Calls `done` when the records are on disk: all who wait at one moment share the flush. */
+  commit(records: readonly JournalRecord[], done: (error?: Error) => void): void {
+    this.checkOpen();
+    this.group.commit(records, done);
   }
 
-  /** Resolves when a crash of the process would not lose it; one of the machine might. */
-  async write(record: JournalRecord): Promise<void> {
-    await this.opened.group.add({ put: [record], isFlushed: false });
+  /** With what is committed next, or some milliseconds later: a crash may come first. */
+  put(record: JournalRecord): void {
+    this.checkOpen();
+    this.group.put(record);
   }
 
-  async remove(record: JournalRecord): Promise<void> {
-    await this.opened.group.add({ remove: record, isFlushed: false });
+  /** As {@link put}. */
+  remove(record: JournalRecord): void {
+    this.forget(record);
+    this.group.remove(record.order);
   }
 
-  /** What was written before is on disk then. */
+  /** Another of the same order takes its place. */
+  forget(record: JournalRecord): void {
+    this.checkOpen();
+    record.isGone = true;
+    this.shelves.remove(record);
+  }
+
+  /** What was given to it before is on disk then. */
   async close(): Promise<void> {
-    await this.journal?.group.settled();
-    await this.root?.flushed;
-    await this.lock?.free();
-    await this.root?.close();
-    this.root = undefined;
-    this.journal = undefined;
+    if (this.isOpen) {
+      await this.group.flush();
+      this.isOpen = false;
+      await this.segments.close();
+    }
+    await this.lock.free();
   }
 
-  private get file(): string {
-    return join(this.folder, 'tasks.mdb');
+  async append(group: Group): Promise<void> {
+    const { payload } = group;
+    if (payload !== '') {
+      const segment = await this.segments.append(payload);
+      for (const record of group.puts) {
+        if (!record.isGone) {
+          this.shelves.put(record, segment);
+        }
+      }
+    }
+    this.isFailing = false;
+    this.tidy();
   }
 
-  private get opened(): OpenedJournal {
-    if (this.journal === undefined) {
+  failed({ message }: Error): void {
+    if (!this.isFailing) {
+      this.isFailing = true;
+      this.report(message);
+    }
+  }
+
+  private async read(): Promise<void> {
+    this.segments = new Segments(this.folder, this.segmentBytes);
+    this.shelves = new Shelves();
+    this.found = await this.shelves.read(this.segments.read());
+    await this.segments.start();
+    this.tidy();
+  }
+
+  /**
+   * Drops what holds nothing any more, oldest first: what was removed must not come back because only
+   * its removal was dropped. Where more than half of all is waste, what the oldest still holds is
+   * written anew.
+   */
+  private tidy(): void {
+    const { segments, shelves } = this;
+    while (segments.count > 1 && segments.oldest?.records.first === undefined) {
+      segments.dropOldest().catch((error: unknown) => this.failed(error as Error));
+    }
+    if (segments.count > FEW + (2 * shelves.length) / this.segmentBytes) {
+      let record = segments.oldest?.records.first;
+      for (let left = PORTION; left > 0 && record !== undefined; left -= 1) {
+        this.group.put(record);
+        record = record.after;
+      }
+    }
+  }
+
+  private checkOpen(): void {
+    if (!this.isOpen) {
       throw new JournalError(this.folder, 'is not open.');
     }
-    return this.journal;
   }
 
-  private checkFormat(format: number | string | undefined): void {
-    if (format !== undefined && format !== FORMAT) {
-      throw new JournalError(
-        this.file,
-        `has format ${format}, and this version of the library knows ${FORMAT} only. ` +
-          'Nothing was changed. Use a version that knows it, or give this one another path.',
-      );
+  private async checkFormer(): Promise<void> {
+    const file = join(this.folder, FORMER.file);
+    const isThere = await access(file).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) {
+      throw otherFormat(file, FORMER.format);
     }
   }
 
   private unusable(cause: unknown): JournalError {
-    const { message, code } = cause as { message: string; code?: string | number };
-    // The system's own errors: LMDB's are negative.
-    if (typeof code === 'string' || (code ?? 0) > 0) {
-      return new JournalError(this.file, `cannot be opened: ${message}.`, { cause });
-    }
-    return new JournalError(
-      this.file,
-      `is damaged: ${message}. No task was removed. Move it away to start with an empty one, or put ` +
-        'a backup in its place.',
-      { cause },
-    );
+    const { message } = cause as Error;
+    return new JournalError(this.folder, `cannot be opened: ${message}.`, { cause });
   }
-}
-
-function ownerEntry(meta: Database<Meta[keyof Meta], keyof Meta>): OwnerEntry {
-  const read = (): string | undefined => meta.get('owner') as string | undefined;
-  return {
-    read,
-    replace: (expected, owner) =>
-      // One writer at a time, over all processes: LMDB's own lock sees to it.
-      meta.transactionSync(() => {
-        if (read() !== expected) {
-          return false;
-        }
-        if (owner === undefined) {
-          meta.removeSync('owner');
-        } else {
-          meta.putSync('owner', owner);
-        }
-        return true;
-      }),
-  };
 }

@@ -42,7 +42,10 @@ export class JournalEngine extends MemoryEngine {
   }
 
   override open(): Promise<void> {
-    return this.store.open();
+    const { path } = this.settings;
+    return this.store.open((problem) =>
+      this.logger.error(`The journal ${path} could not be written: ${problem}`),
+    );
   }
 
   /** The tasks of a request in one flush, shared with all other requests that wait for one. */
@@ -52,21 +55,19 @@ export class JournalEngine extends MemoryEngine {
 
   override discard(task: Task): void {
     super.discard(task);
-    const { knownId } = task;
-    if (knownId !== undefined) {
-      // Another engine's share of the request could not be stored, and this one's was.
-      this.journal.forget(knownId);
-    }
+    // Another engine's share of the request could not be stored, and this one's was.
+    this.journal.forget(task);
   }
 
   override async start(restorer: Restorer): Promise<void> {
-    const leftovers = new Leftovers(this.store.all());
+    const records = this.store.takeOver();
+    this.journal.continueAfter(records.at(-1));
+    const leftovers = new Leftovers(records);
     for (const { tasks, recordOf } of leftovers.restore(restorer)) {
       for (const task of tasks) {
         const record = recordOf(task);
-        this.journal.adopt(task, record);
         if (record.isDead || record.starts >= this.settings.maxStarts) {
-          this.journal.bury(task);
+          this.journal.bury(record);
           this.crashed.set(task, new TaskCrashedError(task.name, record.starts));
         }
       }
@@ -84,7 +85,7 @@ export class JournalEngine extends MemoryEngine {
     await super.close();
     const { path } = this.settings;
     try {
-      await this.patience.wait(this.store.close());
+      await this.patience.wait((answer) => void this.store.close().then(() => answer(), answer));
     } catch (error) {
       this.logger.error(`The journal ${path} could not be closed: ${String(error)}`);
     }
@@ -92,10 +93,11 @@ export class JournalEngine extends MemoryEngine {
 
   private write(tasks: readonly Task[]): Promise<void> {
     const group = tasks.length === 1 ? undefined : randomUUID();
-    return this.journal.commit(tasks, group).catch((cause: unknown) => {
-      throw new StoreUnavailableError(`The journal ${this.settings.path}`, { cause });
-    });
+    return this.journal.commit(tasks, group, this.refusal);
   }
+
+  private readonly refusal = (cause: Error): Error =>
+    new StoreUnavailableError(`The journal ${this.settings.path}`, { cause });
 
   protected override endOf(task: Task): End | undefined {
     const end = super.endOf(task);

@@ -5,9 +5,9 @@ export interface Ledger {
   /** An attempt begins. It waits for this to resolve, if need be, and is not made if it rejects. */
   starting(task: Task): Promise<void> | void;
   /** The attempt is over, and another follows at `dueAt`: milliseconds since the epoch. */
-  retrying(task: Task, dueAt: number): Promise<void>;
-  /** The application shuts down before the task could end: it stays for the next start. */
-  kept(task: Task): Promise<void>;
-  /** The task has settled. It is announced when this resolves. */
-  settled(task: Task): Promise<void>;
+  retrying(task: Task, dueAt: number): void;
+  /** The application shuts down before the task could end. It is announced when this resolves. */
+  kept(task: Task): Promise<void> | void;
+  /** The task has settled. A crash may come before that is written: then it runs once more. */
+  settled(task: Task): void;
 }

@@ -395,7 +395,7 @@ export class MemoryEngine implements Engine {
     const dueAt = this.clock.now() + delayMs;
     if (this.ledger !== undefined) {
       for (const member of membersOf(task)) {
-        void this.ledger.retrying(member, dueAt).catch(ignore);
+        this.ledger.retrying(member, dueAt);
       }
     }
     return dueAt;
@@ -430,12 +430,12 @@ export class MemoryEngine implements Engine {
     }
     task.isOver = true;
     task.hasCompleted = end.kind === 'completed';
-    if (this.ledger === undefined) {
+    const isKept = end.kind === 'abandoned' && end.isKept === true;
+    const recorded = isKept ? this.ledger?.kept(task) : this.ledger?.settled(task);
+    if (recorded === undefined) {
       this.tell(task, end);
     } else {
-      const isKept = end.kind === 'abandoned' && end.isKept === true;
-      // A record that could not be removed means one more run after the next start: at least once.
-      this.tellOnceRecorded(task, end, isKept ? this.ledger.kept(task) : this.ledger.settled(task));
+      this.tellOnceRecorded(task, end, recorded);
     }
   }
 
@@ -539,10 +539,6 @@ const KEPT: Abandoned = { kind: 'abandoned', isKept: true };
 
 /** How long a task waits whose start could not be recorded, in milliseconds. */
 const RECORD_AGAIN_MS = 1_000;
-
-function ignore(): void {
-  // Reported by the ledger itself.
-}
 
 type Batching = NonNullable<Task['settings']['batch']>;
 

@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
@@ -40,15 +40,22 @@ export async function start(path: string, setup: Setup = {}): Promise<Applicatio
 export async function crashImage(path: string): Promise<string> {
   const image = await temporaryFolder();
   await mkdir(image, { recursive: true });
-  await cp(join(path, 'tasks.mdb'), join(image, 'tasks.mdb'));
+  for (const file of await journalFiles(path)) {
+    await cp(join(path, file), join(image, file));
+  }
   return image;
 }
 
+/** The names of a journal's files, in the order in which they are written. */
+export async function journalFiles(path: string): Promise<string[]> {
+  return (await readdir(path)).filter((name) => name.endsWith('.log')).toSorted();
+}
+
 /** What is in a journal that nobody uses. */
-export async function recordsIn(path: string): Promise<JournalRecord[]> {
+export async function recordsIn(path: string): Promise<readonly JournalRecord[]> {
   const store = new JournalStore(path);
   await store.open();
-  const records = store.all();
+  const records = store.takeOver();
   await store.close();
   return records;
 }
