@@ -1,6 +1,7 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
-import { onceResponseClosed } from '../../../lib/release/response-closed.js';
+import { isResponseClosed, onceResponseClosed } from '../../../lib/release/response-closed.js';
+import { collectGarbage } from '../support/garbage.js';
 import { FakeResponse, FakeSocket } from '../support/fake-response.js';
 
 describe('a response has closed', () => {
@@ -75,7 +76,65 @@ describe('a response has closed', () => {
   });
 });
 
+describe('whether a response has closed', () => {
+  it.each<[boolean, object]>([
+    [false, {}],
+    [false, { writableFinished: false, destroyed: false }],
+    [false, { req: {} }],
+    [false, { req: { socket: null } }],
+    [false, { req: { socket: { destroyed: false } } }],
+    [true, { writableFinished: true }],
+    [true, { destroyed: true }],
+    [true, { req: { socket: { destroyed: true } } }],
+  ])('is %p of %j, and of a reply around it', (expected, response) => {
+    expect(isResponseClosed(response)).toBe(expected);
+    expect(isResponseClosed({ raw: response })).toBe(expected);
+  });
+
+  it.each<[string, object]>([
+    ['is no stream', { req: { socket: { destroyed: false } } }],
+    ['has a connection that tells nothing', { req: { socket: {} } }],
+    ['has no connection', { req: {} }],
+    ['is nobody knows what', {}],
+  ])('is not found out, and hurts nobody, where it %s', (_, response) => {
+    const callback = jest.fn();
+    onceResponseClosed(response, callback);
+    expect(callback).not.toHaveBeenCalled();
+  });
+
+  it('is learned when all of it is handed over, before the stream has been torn down', async () => {
+    const response = new FakeResponse();
+    const isDestroyed = new Promise((resolve) => {
+      onceResponseClosed(response, () => resolve(response.destroyed));
+    });
+    response.answer();
+    expect(await isDestroyed).toBe(false);
+  });
+});
+
 describe('a connection with many responses', () => {
+  it('lets go of those that are over, the first one as well as the others', async () => {
+    const socket = new FakeSocket();
+    const callbacks: WeakRef<() => void>[] = [];
+    const open = (): FakeResponse => {
+      const response = new FakeResponse(socket);
+      const big = Array.from({ length: 1_000 }, () => 0);
+      const callback = (): void => void big.length;
+      callbacks.push(new WeakRef(callback));
+      onceResponseClosed(response, callback);
+      return response;
+    };
+    const last = open();
+    for (let index = 0; index < 20; index += 1) {
+      open().answer();
+    }
+    last.answer();
+    await turnOfTheLoop();
+    await collectGarbage();
+    expect(callbacks.filter((each) => each.deref() !== undefined).length).toBeLessThan(5);
+    expect(socket.listenerCount('close')).toBe(1);
+  });
+
   it('has one listener, and tells all that are still open', async () => {
     const socket = new FakeSocket();
     const responses = Array.from({ length: 100 }, () => new FakeResponse(socket));
