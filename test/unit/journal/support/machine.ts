@@ -1,4 +1,5 @@
-import { cp, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { copyFileSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
@@ -39,11 +40,18 @@ export async function start(path: string, setup: Setup = {}): Promise<Applicatio
  */
 export async function crashImage(path: string): Promise<string> {
   const image = await temporaryFolder();
-  await mkdir(image, { recursive: true });
-  for (const file of await journalFiles(path)) {
-    await cp(join(path, file), join(image, file));
+  try {
+    for (const file of await journalFiles(path)) {
+      copyFileSync(join(path, file), join(image, file));
+    }
+    return image;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      throw error;
+    }
+    // The process is not killed in truth: one of its files went while they were copied.
+    return crashImage(path);
   }
-  return image;
 }
 
 /** The names of a journal's files, in the order in which they are written. */
