@@ -6,42 +6,42 @@ export type JournalLine = { readonly put: JournalRecord } | { readonly removed: 
 
 type Fields = [
   order: number,
-  id: string,
-  name: string,
-  queue: string,
   addedAt: number,
-  dueAt: number,
+  dueIn: number,
   attempts: number,
   starts: number,
   isDead: 0 | 1,
+  id: string,
+  name: string,
+  queue: string,
+  args: string,
   group: string | 0,
   chain: string | 0,
-  args: string,
-  rest?: Partial<Pick<StoredCall, 'options' | 'carried' | 'alsoCarried'>>,
+  extras?: Partial<Pick<StoredCall, 'options' | 'carried' | 'alsoCarried'>>,
 ];
 
-/** A line holds no line break: JSON escapes them. */
+/**
+ * A line holds no line break: JSON escapes them. It is put together by hand, because to make an array
+ * for `JSON.stringify` first takes half as long again.
+ */
 export function encodeRecord(record: JournalRecord): string {
   const { order, id, name, queue, attempts, starts, isDead, group, chain, args } = record;
-  const { options, carried, alsoCarried } = record;
-  const fields: Fields = [
-    order,
-    id,
-    name,
-    queue,
-    Math.floor(record.addedAt),
-    Math.ceil(record.dueAt),
-    attempts,
-    starts,
-    isDead ? 1 : 0,
-    group === id ? 0 : group,
-    chain ?? 0,
-    args,
-  ];
-  if (options !== undefined || carried !== undefined || alsoCarried !== undefined) {
-    fields.push({ options, carried, alsoCarried });
-  }
-  return JSON.stringify(fields);
+  const addedAt = Math.floor(record.addedAt);
+  const dueIn = Math.ceil(record.dueAt) - addedAt;
+  const numbers = `${order},${addedAt},${dueIn},${attempts},${starts},${isDead ? 1 : 0}`;
+  const names = `${quoted(id)},${quoted(name)},${quoted(queue)},${quoted(args)}`;
+  const bonds = `${group === id ? 0 : quoted(group)},${chain === undefined ? 0 : quoted(chain)}`;
+  return `[${numbers},${names},${bonds}${extrasOf(record)}]`;
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text);
+}
+
+function extrasOf({ options, carried, alsoCarried }: JournalRecord): string {
+  return options === undefined && carried === undefined && alsoCarried === undefined
+    ? ''
+    : `,${JSON.stringify({ options, carried, alsoCarried })}`;
 }
 
 /** The tasks of these orders have settled. */
@@ -54,13 +54,13 @@ export function decodeLine(line: string): JournalLine {
     return { removed: line.split(',').map(Number) };
   }
   const fields = JSON.parse(line) as Fields;
-  const [order, id, name, queue, addedAt, dueAt, attempts, starts, isDead] = fields;
-  const [group, chain, args, rest] = fields.slice(9) as [...SliceOfFields];
+  const [order, addedAt, dueIn, attempts, starts, isDead, id, name, queue, args] = fields;
+  const [, , , , , , , , , , group, chain, extras] = fields;
   const call = {
     args,
-    options: rest?.options,
-    carried: rest?.carried,
-    alsoCarried: rest?.alsoCarried,
+    options: extras?.options,
+    carried: extras?.carried,
+    alsoCarried: extras?.alsoCarried,
   };
   const record = new JournalRecord(
     order,
@@ -72,11 +72,9 @@ export function decodeLine(line: string): JournalLine {
     group === 0 ? id : group,
     chain === 0 ? undefined : chain,
   );
-  record.dueAt = dueAt;
+  record.dueAt = addedAt + dueIn;
   record.attempts = attempts;
   record.starts = starts;
   record.isDead = isDead === 1;
   return { put: record };
 }
-
-type SliceOfFields = [Fields[9], Fields[10], Fields[11], Fields[12]?];
