@@ -1,14 +1,16 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Clock } from '../../task/clock.js';
-import type { Task } from '../../task/task.js';
+import type { Chain, Task } from '../../task/task.js';
 import type { Ledger } from '../memory/ledger.js';
 import { JournalRecord } from './journal-record.js';
 import type { JournalStore } from './journal-store.js';
-import type { Patience } from './patience.js';
+import type { Answer, Patience } from './patience.js';
 
 /** Keeps the journal in step with its tasks. */
 export class JournalLedger implements Ledger {
   private lastOrder = 0;
+  /** What is in the journal of each, in the order in which it was added. */
+  private readonly chains = new WeakMap<Chain, Set<JournalRecord>>();
 
   constructor(
     private readonly store: JournalStore,
@@ -21,15 +23,22 @@ export class JournalLedger implements Ledger {
   /**
    * Resolves when the tasks are on disk.
    *
+   * @param after what they follow in their chain
    * @throws what `refusal` makes of what the store did; nothing of the tasks is left then, as far as
    * it obeys
    */
   commit(
     tasks: readonly Task[],
     group: string | undefined,
+    after: Task | undefined,
     refusal: (cause: Error) => Error,
   ): Promise<void> {
     const records = tasks.map((task) => this.recordOf(task, group));
+    if (after !== undefined && isBrokenAfter(after)) {
+      records.forEach((record) => {
+        record.isBroken = true;
+      });
+    }
     return this.patience.wait(
       (answer) => this.store.commit(records, answer),
       (error) => {
@@ -47,6 +56,13 @@ export class JournalLedger implements Ledger {
   /** @param youngest of what a former process has left */
   continueAfter(youngest: JournalRecord | undefined): void {
     this.lastOrder = youngest?.order ?? 0;
+  }
+
+  adopt({ chain }: Task, record: JournalRecord): void {
+    if (chain !== undefined) {
+      const records = this.chains.get(chain) ?? new Set();
+      this.chains.set(chain, records.add(record));
+    }
   }
 
   /** When its task settles it stays. */
@@ -99,10 +115,40 @@ export class JournalLedger implements Ledger {
     }
   }
 
-  settled(task: Task): void {
+  /** Only that it has completed is not worth waiting for: it could as well have run twice. */
+  settled(task: Task): Promise<void> | void {
     const record = recordOf(task);
-    if (record?.isDead === false) {
-      this.strike(record);
+    if (record === undefined || record.isDead || record.isGone) {
+      return;
+    }
+    if (task.chain !== undefined) {
+      this.chains.get(task.chain)?.delete(record);
+    }
+    if (task.hasCompleted) {
+      return this.store.remove(record);
+    }
+    this.breakChain(task, record);
+    return this.written(task, (answer) => this.store.remove(record, answer));
+  }
+
+  /**
+   * Those behind it know it by its record as long as it is there, and by their own from here on. Before
+   * they are released they do not stand in line yet.
+   */
+  private breakChain({ chain, successor }: Task, { order }: JournalRecord): void {
+    if (chain === undefined) {
+      return;
+    }
+    const behind = [...(this.chains.get(chain) ?? [])].filter((record) => record.order > order);
+    for (let task = successor; task !== undefined; task = task.successor) {
+      const record = task.chain === chain ? recordOf(task) : undefined;
+      behind.push(...(record === undefined ? [] : [record]));
+    }
+    for (const record of behind) {
+      if (!record.isBroken && !record.isGone && !record.isDead) {
+        record.isBroken = true;
+        this.store.put(record);
+      }
     }
   }
 
@@ -150,6 +196,7 @@ export class JournalLedger implements Ledger {
     record.dueAt = now + settings.delayMs;
     this.countFirstStart(record);
     task.stored = record;
+    this.adopt(task, record);
     return record;
   }
 
@@ -169,18 +216,23 @@ export class JournalLedger implements Ledger {
     return this.lastOrder;
   }
 
-  /** @throws what the store did, once it is in the log */
-  private write({ name }: Task, record: JournalRecord): Promise<void> {
-    return this.patience.wait(
-      (answer) => this.store.commit([record], answer),
-      (error) => {
-        if (error !== undefined) {
-          this.logger.error(`The journal could not be written for ${name}: ${error.message}`);
-        }
-        return error;
-      },
-    );
+  private write(task: Task, record: JournalRecord): Promise<void> {
+    return this.written(task, (answer) => this.store.commit([record], answer));
   }
+
+  /** @throws what the store did, once it is in the log */
+  private written({ name }: Task, ask: (answer: Answer) => void): Promise<void> {
+    return this.patience.wait(ask, (error) => {
+      if (error !== undefined) {
+        this.logger.error(`The journal could not be written for ${name}: ${error.message}`);
+      }
+      return error;
+    });
+  }
+}
+
+function isBrokenAfter({ chain, isOver, hasCompleted }: Task): boolean {
+  return chain?.isBroken === true || (isOver && !hasCompleted);
 }
 
 function recordOf({ stored }: Task): JournalRecord | undefined {

@@ -4,13 +4,16 @@ import { JournalRecord } from './journal-record.js';
 /** What one line of the journal says. */
 export type JournalLine = { readonly put: JournalRecord } | { readonly removed: readonly number[] };
 
+const State = { waiting: 0, dead: 1, broken: 2 } as const;
+type State = (typeof State)[keyof typeof State];
+
 type Fields = [
   order: number,
   addedAt: number,
   dueIn: number,
   attempts: number,
   starts: number,
-  isDead: 0 | 1,
+  state: State,
   id: string,
   name: string,
   queue: string,
@@ -25,13 +28,20 @@ type Fields = [
  * for `JSON.stringify` first takes half as long again.
  */
 export function encodeRecord(record: JournalRecord): string {
-  const { order, id, name, queue, attempts, starts, isDead, group, chain, args } = record;
+  const { order, id, name, queue, attempts, starts, group, chain, args } = record;
   const addedAt = Math.floor(record.addedAt);
   const dueIn = Math.ceil(record.dueAt) - addedAt;
-  const numbers = `${order},${addedAt},${dueIn},${attempts},${starts},${isDead ? 1 : 0}`;
+  const numbers = `${order},${addedAt},${dueIn},${attempts},${starts},${stateOf(record)}`;
   const names = `${quoted(id)},${quoted(name)},${quoted(queue)},${quoted(args)}`;
   const bonds = `${group === id ? 0 : quoted(group)},${chain === undefined ? 0 : quoted(chain)}`;
   return `[${numbers},${names},${bonds}${extrasOf(record)}]`;
+}
+
+function stateOf({ isDead, isBroken }: JournalRecord): State {
+  if (isDead) {
+    return State.dead;
+  }
+  return isBroken ? State.broken : State.waiting;
 }
 
 function quoted(text: string): string {
@@ -54,7 +64,7 @@ export function decodeLine(line: string): JournalLine {
     return { removed: line.split(',').map(Number) };
   }
   const fields = JSON.parse(line) as Fields;
-  const [order, addedAt, dueIn, attempts, starts, isDead, id, name, queue, args] = fields;
+  const [order, addedAt, dueIn, attempts, starts, state, id, name, queue, args] = fields;
   const [, , , , , , , , , , group, chain, extras] = fields;
   const call = {
     args,
@@ -75,6 +85,7 @@ export function decodeLine(line: string): JournalLine {
   record.dueAt = addedAt + dueIn;
   record.attempts = attempts;
   record.starts = starts;
-  record.isDead = isDead === 1;
+  record.isDead = state === State.dead;
+  record.isBroken = state === State.broken;
   return { put: record };
 }

@@ -75,10 +75,13 @@ export class JournalStore implements GroupSink {
     this.group.put(record);
   }
 
-  /** As {@link put}. */
-  remove(record: JournalRecord): void {
+  /** As {@link put}, or as {@link commit} where there is somebody to be told. */
+  remove(record: JournalRecord, done?: (error?: Error) => void): void {
     this.forget(record);
     this.group.remove(record.order);
+    if (done !== undefined) {
+      this.group.commit([], done);
+    }
   }
 
   /** Another of the same order takes its place. */

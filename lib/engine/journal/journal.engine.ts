@@ -19,7 +19,9 @@ export class JournalEngine extends MemoryEngine {
   private readonly logger: LoggerService;
   private readonly patience: Patience;
   /** Found running too often when their process died. */
-  private readonly crashed = new Map<Task, TaskCrashedError>();
+  private readonly crashed = new WeakMap<Task, TaskCrashedError>();
+  /** Left behind in chains of which a task before them has not completed. */
+  private readonly broken = new WeakSet<Task>();
 
   constructor(
     setting: EngineSetting,
@@ -49,8 +51,11 @@ export class JournalEngine extends MemoryEngine {
   }
 
   /** The tasks of a request in one flush, shared with all other requests that wait for one. */
-  override commit(tasks: readonly Task[]): Promise<void> | void {
-    return tasks.length === 0 ? undefined : this.write(tasks);
+  override commit(tasks: readonly Task[], _isHeld?: boolean, after?: Task): Promise<void> | void {
+    if (tasks.length > 0) {
+      const group = tasks.length === 1 ? undefined : randomUUID();
+      return this.journal.commit(tasks, group, after, this.refusal);
+    }
   }
 
   override discard(task: Task): void {
@@ -66,9 +71,13 @@ export class JournalEngine extends MemoryEngine {
     for (const { tasks, recordOf } of leftovers.restore(restorer)) {
       for (const task of tasks) {
         const record = recordOf(task);
+        this.journal.adopt(task, record);
         if (record.isDead || record.starts >= this.settings.maxStarts) {
           this.journal.bury(record);
           this.crashed.set(task, new TaskCrashedError(task.name, record.starts));
+        }
+        if (record.isBroken) {
+          this.broken.add(task);
         }
       }
       for (const head of restorer.line(tasks)) {
@@ -91,18 +100,18 @@ export class JournalEngine extends MemoryEngine {
     }
   }
 
-  private write(tasks: readonly Task[]): Promise<void> {
-    const group = tasks.length === 1 ? undefined : randomUUID();
-    return this.journal.commit(tasks, group, this.refusal);
-  }
-
   private readonly refusal = (cause: Error): Error =>
     new StoreUnavailableError(`The journal ${this.settings.path}`, { cause });
 
   protected override endOf(task: Task): End | undefined {
     const end = super.endOf(task);
-    const error = end === undefined ? this.crashed.get(task) : undefined;
-    this.crashed.delete(task);
-    return error === undefined ? end : { kind: 'failed', error };
+    if (end !== undefined) {
+      return end;
+    }
+    if (this.broken.has(task)) {
+      return { kind: 'dropped', reason: 'predecessor-failed' };
+    }
+    const error = this.crashed.get(task);
+    return error === undefined ? undefined : { kind: 'failed', error };
   }
 }

@@ -8,6 +8,6 @@ export interface Ledger {
   retrying(task: Task, dueAt: number): void;
   /** The application shuts down before the task could end. It is announced when this resolves. */
   kept(task: Task): Promise<void> | void;
-  /** The task has settled. A crash may come before that is written: then it runs once more. */
-  settled(task: Task): void;
+  /** The task has settled. It is announced when this resolves. */
+  settled(task: Task): Promise<void> | void;
 }
