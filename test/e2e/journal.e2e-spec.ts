@@ -36,8 +36,8 @@ afterEach(async () => {
   await rm(setting.folder, { recursive: true });
 });
 
-async function start(): Promise<ServerProcess> {
-  const server = await ServerProcess.start(setting);
+async function start(nodeOptions?: string[]): Promise<ServerProcess> {
+  const server = await ServerProcess.start(setting, nodeOptions);
   running.add(server);
   return server;
 }
@@ -65,9 +65,7 @@ describe('a process that is killed', () => {
       expect(await lines()).toEqual([]);
       const store = new JournalStore(join(setting.folder, 'journal'));
       await store.open();
-      expect(store.takeOver()).toMatchObject([
-        { name: 'Jobs.record', call: { args: '["acknowledged"]' } },
-      ]);
+      expect(store.takeOver()).toMatchObject([{ name: 'Jobs.record', args: '["acknowledged"]' }]);
       await store.close();
     },
     PATIENCE_MS,
@@ -141,6 +139,19 @@ describe('a second process on one journal', () => {
       await first.send('POST', '/record/first');
       await first.send('GET', '/idle');
       expect(await lines()).toEqual(['first']);
+    },
+    PATIENCE_MS,
+  );
+});
+
+describe('without lmdb', () => {
+  it(
+    'the application does not start, and says what to install',
+    async () => {
+      const missing = new URL('without-lmdb/register.mjs', import.meta.url).href;
+      await expect(start(['--import', missing])).rejects.toThrow(
+        'refused nestjs-background-tasks/journal needs lmdb: npm install lmdb',
+      );
     },
     PATIENCE_MS,
   );

@@ -31,7 +31,7 @@ const ARROWS = {
   'run/threads': 'run task errors options piscina',
   engine: 'task',
   'engine/memory': 'engine task errors',
-  'engine/journal': 'engine/memory engine task errors options',
+  'engine/journal': 'engine/memory engine task errors options lmdb',
   'engine/bullmq': 'engine/memory engine task errors options bullmq ioredis pg',
   testing: 'index task options run engine engine/memory @nestjs/testing',
   health: 'index duration @nestjs/terminus',
@@ -45,6 +45,7 @@ const SPECIAL_FILES = { index: 'index.js', duration: 'task/duration.js' };
 const OPTIONAL_PACKAGES = [
   'bullmq',
   'piscina',
+  'lmdb',
   'prom-client',
   '@opentelemetry/api',
   '@bull-board/api',

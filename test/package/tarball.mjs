@@ -49,7 +49,7 @@ function checkThreads(home) {
 
 /** The durable engines with their peers, whose servers are not there. */
 function checkDurable(home) {
-  for (const name of ['bullmq', 'ioredis', 'pg']) linkPackage(home, name);
+  for (const name of ['lmdb', 'bullmq', 'ioredis', 'pg']) linkPackage(home, name);
   const esm = run(process.execPath, ['durable.mjs'], home);
   const cjs = run(process.execPath, ['durable.cjs'], home);
   return `ESM: ${esm}; CommonJS: ${cjs}`;

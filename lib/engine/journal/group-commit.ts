@@ -1,8 +1,10 @@
-import { Group } from './group.js';
+import { Group, type Done } from './group.js';
 import type { JournalRecord } from './journal-record.js';
 
 /** So long after it came, what nobody waits for is written by itself: in milliseconds. */
 const LATER_MS = 10;
+/** So long those wait who only want to hear of it: in milliseconds. */
+const LISTEN_MS = 2_000;
 /** When it is tried again, where the disk did not take it: in milliseconds. */
 const AGAIN_MS = 1_000;
 
@@ -15,71 +17,66 @@ export interface GroupSink {
 }
 
 /**
- * Writes in groups: what comes while one is being written goes into the next, all of it. A write costs
- * a flush however little is in it, so under load few large ones make all the difference, and nobody
- * waits longer than for two.
+ * Writes in groups: what comes while one is being written goes into the next, all of it. A transaction
+ * costs a flush however little is in it, so under load few large ones make all the difference, and
+ * nobody waits longer than for two. What nobody waits for does not hold up those who do: it goes with
+ * the next group, or in a moment.
  */
 export class GroupCommit {
-  /** The first is written next, the last is filled. */
-  private readonly groups = [new Group()];
+  private filling = new Group();
   private underWay: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly sink: GroupSink) {}
 
   /** Calls `done` when all of them are on disk, or with an error where the disk did not take them. */
-  commit(records: readonly JournalRecord[], done: (error?: Error) => void): void {
-    const group = this.filling();
-    for (const record of records) {
-      group.put(record);
-    }
-    group.whenWritten(done);
-    this.begin();
+  commit(records: readonly JournalRecord[], done: Done): void {
+    records.forEach((record) => this.filling.put(record));
+    this.filling.wait(done);
+    this.underWay ??= this.writeAll();
   }
 
   /** With what is written next, or in a moment: a crash may come first. */
-  put(record: JournalRecord): void {
-    this.filling().put(record);
-    this.beginLater(LATER_MS);
+  put(record: JournalRecord, done?: () => void): void {
+    this.filling.put(record);
+    this.addLater(done);
   }
 
   /** As {@link put}. */
-  remove(order: number): void {
-    this.filling().remove(order);
-    this.beginLater(LATER_MS);
+  remove(order: number, done?: () => void): void {
+    this.filling.remove(order);
+    this.addLater(done);
   }
 
   /** Resolves when there is nothing left to write, or the disk does not take it. */
   async flush(): Promise<void> {
     await this.underWay;
-    if (!this.filling().isEmpty) {
-      this.begin();
+    if (!this.filling.isEmpty) {
+      this.underWay ??= this.writeAll();
       await this.underWay;
     }
     clearTimeout(this.timer);
   }
 
-  private filling(): Group {
-    const group = this.groups.at(-1) as Group;
-    if (!group.isFull) {
-      return group;
+  private addLater(done: (() => void) | undefined): void {
+    if (done !== undefined) {
+      const { filling } = this;
+      if (!filling.hasListeners) {
+        // A disk that does not answer must not keep tasks from settling.
+        setTimeout(() => filling.giveUp(), LISTEN_MS).unref();
+      }
+      filling.listen(done);
     }
-    const another = new Group();
-    this.groups.push(another);
-    return another;
-  }
-
-  private begin(): void {
-    this.underWay ??= this.writeAll();
+    if (this.underWay === undefined) {
+      this.beginLater(LATER_MS);
+    }
   }
 
   private beginLater(delayMs: number): void {
-    if (this.timer === undefined && this.underWay === undefined) {
-      this.timer = setTimeout(() => {
-        this.timer = undefined;
-        this.begin();
-      }, delayMs);
-    }
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.underWay ??= this.writeAll();
+    }, delayMs);
   }
 
   private async writeAll(): Promise<void> {
@@ -89,18 +86,17 @@ export class GroupCommit {
     do {
       // What the rest of this turn of the loop has to write comes along.
       await new Promise(setImmediate);
-      const group = this.groups.shift() as Group;
-      if (this.groups.length === 0) {
-        this.groups.push(new Group());
-      }
+      const group = this.filling;
+      this.filling = new Group();
       delayMs = (await this.write(group)) ? LATER_MS : AGAIN_MS;
-    } while (this.groups.length > 1 || this.filling().isAwaited);
+    } while (this.filling.isAwaited);
     this.underWay = undefined;
-    if (!this.filling().isEmpty) {
+    if (!this.filling.isEmpty) {
       this.beginLater(delayMs);
     }
   }
 
+  /** @returns whether the disk has taken it */
   private async write(group: Group): Promise<boolean> {
     try {
       await this.sink.append(group);
@@ -108,7 +104,7 @@ export class GroupCommit {
       return true;
     } catch (cause) {
       const error = new Error(`the disk did not take it: ${String(cause)}`, { cause });
-      this.groups[0].inherit(group);
+      this.filling.inherit(group);
       if (!group.isAwaited) {
         this.sink.failed(error);
       }

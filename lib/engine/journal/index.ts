@@ -1,6 +1,6 @@
 /**
  * `import { … } from 'nestjs-background-tasks/journal'`: tasks that survive a crash on one machine,
- * without any service or package. See docs/durable.md.
+ * without any service. Needs `lmdb`. See docs/durable.md.
  *
  * @module journal
  */

@@ -107,28 +107,31 @@ export class JournalLedger implements Ledger {
   }
 
   /** It did not die: this start does not count. */
-  kept(task: Task): Promise<void> | void {
+  kept(task: Task, done: () => void): boolean {
     const record = recordOf(task);
-    if (record !== undefined && record.starts > 0 && !record.isDead) {
-      record.starts = 0;
-      return this.write(task, record);
+    if (record === undefined || record.starts === 0 || record.isDead) {
+      return false;
     }
+    record.starts = 0;
+    void this.write(task, record)
+      .catch(() => undefined)
+      .finally(done);
+    return true;
   }
 
-  /** Only that it has completed is not worth waiting for: it could as well have run twice. */
-  settled(task: Task): Promise<void> | void {
+  settled(task: Task, done: () => void): boolean {
     const record = recordOf(task);
     if (record === undefined || record.isDead || record.isGone) {
-      return;
+      return false;
     }
     if (task.chain !== undefined) {
       this.chains.get(task.chain)?.delete(record);
     }
-    if (task.hasCompleted) {
-      return this.store.remove(record);
+    if (!task.hasCompleted) {
+      this.breakChain(task, record);
     }
-    this.breakChain(task, record);
-    return this.written(task, (answer) => this.store.remove(record, answer));
+    this.store.remove(record, done);
+    return true;
   }
 
   /**

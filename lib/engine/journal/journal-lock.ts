@@ -8,22 +8,23 @@ import { JournalError } from '../../errors/storage.errors.js';
 /** The system allows little more for the path of a socket. */
 const LONGEST_SOCKET_PATH = 100;
 
-/** Where it stands who has the journal. */
+/** Where the journal says who has it. */
 export interface OwnerEntry {
   read(): string | undefined;
   /** In one step, also for other processes. @returns whether `expected` still stood there */
-  replace(expected: string | undefined, owner: string): boolean;
+  replace(expected: string | undefined, owner: string | undefined): boolean;
 }
 
 /**
- * Keeps a second process out of the journal. The owner listens on a socket and writes its name into
- * the folder. A socket rather than a process id, because the system lets go of it however the process
- * ends, and because in two containers that share a folder both processes are number 1. The entry is
- * what makes one of two processes that find a dead owner at the same moment the winner.
+ * Keeps a second process out of the journal: LMDB itself would let it in. The owner listens on a
+ * socket and writes its name into the journal. A socket rather than a process id, because the system
+ * lets go of it however the process ends, and because in two containers that share a folder both
+ * processes are number 1. The entry is what makes one of two processes that find a dead owner at the
+ * same moment the winner.
  */
 export class JournalLock {
   private server: Server | undefined;
-  private name = '';
+  private readonly name = `lock-${randomUUID().slice(0, 8)}`;
 
   constructor(
     private readonly folder: string,
@@ -40,7 +41,6 @@ export class JournalLock {
           'a path of its own.',
       );
     }
-    this.name = `lock-${randomUUID().slice(0, 8)}`;
     await this.listen();
     if (!this.entry.replace(former, this.name)) {
       await this.close();
@@ -52,9 +52,15 @@ export class JournalLock {
     }
   }
 
-  /** Its entry stays: nobody answers at the socket any more. */
   async free(): Promise<void> {
-    await this.close();
+    if (this.server !== undefined) {
+      try {
+        this.entry.replace(this.name, undefined);
+      } catch {
+        // A full disk does not take it. Nobody answers at the socket any more: that is enough.
+      }
+      await this.close();
+    }
   }
 
   private listen(): Promise<void> {
@@ -73,11 +79,9 @@ export class JournalLock {
   private async close(): Promise<void> {
     const { server } = this;
     this.server = undefined;
-    if (server !== undefined) {
-      await new Promise((done) => {
-        server.close(done);
-      });
-    }
+    await new Promise<void>((done) => {
+      server?.close(() => done());
+    });
   }
 }
 

@@ -1,12 +1,10 @@
 import type { StoredCall, StoredTask } from '../../task/stored-call.js';
-import type { Arrival } from '../memory/arrivals.js';
-import type { Segment } from './segment.js';
 
 /**
  * A task as the journal has it. It is the call that the task was stored with, too: so a task leads to
  * its record, and both go together. A change of what is written needs a new `FORMAT`.
  */
-export class JournalRecord implements StoredTask, StoredCall, Arrival<JournalRecord> {
+export class JournalRecord implements StoredTask, StoredCall {
   readonly args: string;
   readonly options: StoredCall['options'];
   readonly carried: unknown;
@@ -26,10 +24,6 @@ export class JournalRecord implements StoredTask, StoredCall, Arrival<JournalRec
   former: JournalRecord | undefined = undefined;
   /** It is not needed any more, whatever stands on disk. */
   isGone = false;
-  /** The file that has its latest version, and its neighbours there. */
-  segment: Segment | undefined = undefined;
-  before: JournalRecord | undefined = undefined;
-  after: JournalRecord | undefined = undefined;
 
   constructor(
     /** Grows with every task, over restarts too. */
@@ -53,11 +47,7 @@ export class JournalRecord implements StoredTask, StoredCall, Arrival<JournalRec
   get call(): StoredCall {
     return this;
   }
-
-  /** How long its line is, roughly: in characters. */
-  get length(): number {
-    return this.args.length + ENVELOPE;
-  }
 }
 
-const ENVELOPE = 256;
+/** What this version of the library reads and writes. */
+export const FORMAT = 2;

@@ -24,7 +24,7 @@ export interface JournalOptions {
 /**
  * An engine whose tasks survive a crash of the process or the machine, without any service: the
  * tasks of a request are on disk before its response leaves, and those that had not settled come
- * back at the next start. Delivery is at least once.
+ * back at the next start. Delivery is at least once. Needs the package `lmdb`.
  *
  * @param options where the journal is, and its limits
  * @throws UnknownOptionError, InvalidOptionError

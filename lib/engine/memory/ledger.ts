@@ -6,8 +6,13 @@ export interface Ledger {
   starting(task: Task): Promise<void> | void;
   /** The attempt is over, and another follows at `dueAt`: milliseconds since the epoch. */
   retrying(task: Task, dueAt: number): void;
-  /** The application shuts down before the task could end. It is announced when this resolves. */
-  kept(task: Task): Promise<void> | void;
-  /** The task has settled. It is announced when this resolves. */
-  settled(task: Task): Promise<void> | void;
+  /**
+   * The application shuts down before the task could end. `done` is called once that is written, or
+   * cannot be.
+   *
+   * @returns whether it will be called: later, never from within
+   */
+  kept(task: Task, done: () => void): boolean;
+  /** The task has settled. As {@link kept}. */
+  settled(task: Task, done: () => void): boolean;
 }

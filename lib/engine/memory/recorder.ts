@@ -56,19 +56,19 @@ export class Recorder {
    * @returns whether there is something to wait for: else it is not called
    */
   settled(task: Task, end: End, tell: (task: Task, end: End) => void): boolean {
-    const isKept = end.kind === 'abandoned' && end.isKept === true;
-    const recorded = isKept ? this.ledger?.kept(task) : this.ledger?.settled(task);
-    if (recorded === undefined) {
+    const { ledger } = this;
+    if (ledger === undefined) {
       return false;
     }
-    this.settling += 1;
     const told = (): void => {
       this.settling -= 1;
       tell(task, end);
     };
+    const isKept = end.kind === 'abandoned' && end.isKept === true;
     // A record that could not be removed means one more run after the next start: at least once.
-    recorded.then(told, told);
-    return true;
+    const isLater = isKept ? ledger.kept(task, told) : ledger.settled(task, told);
+    this.settling += isLater ? 1 : 0;
+    return isLater;
   }
 
   private recordStart(task: Task): Promise<unknown> | void {

@@ -18,9 +18,9 @@ for (const options of [{ prometheus: true }, { openTelemetry: true }]) {
   await start(BackgroundTasksModule.forRoot(), BackgroundTasksMetricsModule.forRoot(options));
 }
 const { journal } = await import('nestjs-background-tasks/journal');
-assert.equal(journal({ path: './never-made' }).engine, 'journal');
 const { bullmq } = await import('nestjs-background-tasks/bullmq');
 for (const engine of [
+  journal({ path: './never-made' }),
   bullmq({ connection: 'redis://127.0.0.1:1' }),
   bullmq({ connection: 'postgres://127.0.0.1:1/tasks' }),
 ]) {
@@ -30,6 +30,7 @@ lines.push(await messageOf(() => import('nestjs-background-tasks/board')));
 assert.deepEqual(lines, [
   'nestjs-background-tasks/metrics needs prom-client: npm install prom-client',
   'nestjs-background-tasks/metrics needs @opentelemetry/api: npm install @opentelemetry/api',
+  'nestjs-background-tasks/journal needs lmdb: npm install lmdb',
   'nestjs-background-tasks/bullmq needs bullmq: npm install bullmq',
   'nestjs-background-tasks/bullmq needs bullmq: npm install bullmq',
   'nestjs-background-tasks/board needs @bull-board/api: npm install @bull-board/api',

@@ -12,7 +12,7 @@ const MAKERS: Record<string, (type: ErrorClass) => Error> = {
   DuplicateTaskNameError: (type) => new type('run', 'A.run', 'B.run'),
   InvalidOptionError: (type) => new type('delay', 'expected a duration.'),
   JournalError: (type) => new type('/var/tasks', 'is in use by another process.'),
-  MissingPeerError: (type) => new type('metrics', ['prom-client']),
+  MissingPeerError: (type) => new type('journal', ['lmdb']),
   NoRequestError: (type) => new type(),
   NotAFunctionError: (type) => new type('undefined'),
   NotStorableError: (type) => new type('run', 'mails', 'args[0] is a Date.'),
@@ -98,7 +98,7 @@ describe('the public errors', () => {
 
   it('name a missing peer in one line, without the place where it was missed', () => {
     expect(make('MissingPeerError').stack).toBe(
-      'MissingPeerError: metrics needs prom-client: npm install prom-client',
+      'MissingPeerError: journal needs lmdb: npm install lmdb',
     );
   });
 

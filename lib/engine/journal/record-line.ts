@@ -1,9 +1,6 @@
 import type { StoredCall } from '../../task/stored-call.js';
 import { JournalRecord } from './journal-record.js';
 
-/** What one line of the journal says. */
-export type JournalLine = { readonly put: JournalRecord } | { readonly removed: readonly number[] };
-
 const State = { waiting: 0, dead: 1, broken: 2 } as const;
 type State = (typeof State)[keyof typeof State];
 
@@ -23,10 +20,7 @@ type Fields = [
   extras?: Partial<Pick<StoredCall, 'options' | 'carried' | 'alsoCarried'>>,
 ];
 
-/**
- * A line holds no line break: JSON escapes them. It is put together by hand, because to make an array
- * for `JSON.stringify` first takes half as long again.
- */
+/** Put together by hand: to make an array for `JSON.stringify` first takes half as long again. */
 export function encodeRecord(record: JournalRecord): string {
   const { order, id, name, queue, attempts, starts, group, chain, args } = record;
   const addedAt = Math.floor(record.addedAt);
@@ -54,15 +48,7 @@ function extrasOf({ options, carried, alsoCarried }: JournalRecord): string {
     : `,${JSON.stringify({ options, carried, alsoCarried })}`;
 }
 
-/** The tasks of these orders have settled. */
-export function encodeRemovals(orders: readonly number[]): string {
-  return orders.join(',');
-}
-
-export function decodeLine(line: string): JournalLine {
-  if (!line.startsWith('[')) {
-    return { removed: line.split(',').map(Number) };
-  }
+export function decodeRecord(line: string): JournalRecord {
   const fields = JSON.parse(line) as Fields;
   const [order, addedAt, dueIn, attempts, starts, state, id, name, queue, args] = fields;
   const [, , , , , , , , , , group, chain, extras] = fields;
@@ -87,5 +73,5 @@ export function decodeLine(line: string): JournalLine {
   record.starts = starts;
   record.isDead = state === State.dead;
   record.isBroken = state === State.broken;
-  return { put: record };
+  return record;
 }
