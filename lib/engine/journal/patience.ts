@@ -1,9 +1,12 @@
 import type { Clock } from '../../task/clock.js';
 
+/** Called once, maybe before `ask()` returns. */
+export type Answer = (error?: Error) => void;
+
 interface Waiting {
   /** Milliseconds since the epoch. */
   readonly until: number;
-  readonly giveUp: (error: Error) => void;
+  readonly answer: Answer;
 }
 
 /** Waits for answers, for so long each, with one timer for all of them. */
@@ -18,47 +21,59 @@ export class Patience {
   ) {}
 
   /**
-   * `answer`, if it comes in time. What comes later is ignored, a rejection too.
+   * Asks, and resolves with the answer, if it comes in time. What comes later is ignored.
    *
-   * @throws Error where it does not
+   * @param conclude told how it ended, before anybody else; an error is what it makes of it
+   * @throws Error where there is none in time, or what was answered
    */
-  wait<T>(answer: Promise<T>): Promise<T> {
+  wait(
+    ask: (answer: Answer) => void,
+    conclude?: (error: Error | undefined) => Error | undefined,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const waiting = { until: this.clock.now() + this.timeoutMs, giveUp: reject };
+      const waiting = {
+        until: this.clock.now() + this.timeoutMs,
+        answer: (answer?: Error): void => {
+          if (this.leave(waiting)) {
+            const error = conclude === undefined ? answer : conclude(answer);
+            if (error === undefined) {
+              resolve();
+            } else {
+              reject(error);
+            }
+          }
+        },
+      };
       this.waiting.add(waiting);
       this.callOff ??= this.clock.after(this.timeoutMs, this.look);
-      answer.then(
-        (value) => {
-          this.leave(waiting);
-          return resolve(value);
-        },
-        (error: unknown) => {
-          this.leave(waiting);
-          reject(error);
-        },
-      );
+      try {
+        ask(waiting.answer);
+      } catch (error) {
+        waiting.answer(error as Error);
+      }
     });
   }
 
-  private leave(waiting: Waiting): void {
-    this.waiting.delete(waiting);
+  /** @returns whether it was still waited for */
+  private leave(waiting: Waiting): boolean {
+    const isAwaited = this.waiting.delete(waiting);
     if (this.waiting.size === 0) {
       // A timer would keep the process from ending.
       this.callOff?.();
       this.callOff = undefined;
     }
+    return isAwaited;
   }
 
   private readonly look = (): void => {
     this.callOff = undefined;
-    for (const waiting of this.waiting) {
-      const restMs = waiting.until - this.clock.now();
+    for (const { until, answer } of this.waiting) {
+      const restMs = until - this.clock.now();
       if (restMs > 0) {
         this.callOff = this.clock.after(restMs, this.look);
         return;
       }
-      this.waiting.delete(waiting);
-      waiting.giveUp(new Error(`there was no answer within ${this.timeoutMs} ms`));
+      answer(new Error(`there was no answer within ${this.timeoutMs} ms`));
     }
   };
 }
