@@ -56,9 +56,13 @@ export const GROUPS = {
     { mutate: ['response-answered'], tests: unit('release/response-answered') },
     { mutate: ['lines'], tests: unit('engine/lines', 'engine-controls/chain') },
     {
-      apart: true,
-      mutate: ['release', 'follow-handler', 'background-tasks.interceptor'],
-      tests: [...unit('release/release'), ...e2e('when', 'interceptors', 'late-tasks')],
+      mutate: ['release'],
+      tests: unit('release/release', 'release/storing', 'engine/lines', 'engine-controls/chain'),
+    },
+    { mutate: ['follow-handler'], tests: unit('release/follow-handler') },
+    {
+      mutate: ['background-tasks.interceptor'],
+      tests: unit('release/background-tasks.interceptor'),
     },
     {
       // Hooks stand outside of a describe() there, and would be everybody's.
