@@ -9,13 +9,13 @@ const controls = (...names) => unit(...names.map((name) => `engine-controls/${na
 export const GROUPS = {
   'engine/memory': [
     { mutate: ['lanes'], tests: unit('engine/lanes') },
-    { mutate: ['timers'], tests: unit('engine/timers', 'engine/waiting-timers') },
+    { mutate: ['timers', 'arrivals'], tests: unit('engine/timers', 'engine/waiting-timers') },
     { mutate: ['rate-limit'], tests: unit('engine/rate-limit') },
     { mutate: ['key-limit'], tests: unit('engine/key-limit') },
     { mutate: ['dedupe-keys'], tests: unit('engine/dedupe-keys', 'engine-controls/dedupe') },
     { mutate: ['task-list'], tests: unit('engine/task-list', 'engine/task-list-memory') },
     { mutate: ['batches'], tests: unit('engine/batches', 'engine-controls/batch') },
-    { mutate: ['slice', 'pace', 'arrivals'], tests: unit('engine/slice', 'engine/shared-slice') },
+    { mutate: ['slice'], tests: unit('engine/slice', 'engine/shared-slice') },
     {
       mutate: ['memory.engine', 'memory-queue', 'idleness', 'outside-requests'],
       tests: [
@@ -44,6 +44,24 @@ export const GROUPS = {
     },
     { mutate: ['lifecycle'], tests: unit('run/lifecycle') },
     {
+      mutate: ['sent-error', 'thread', 'thread-options'].map((name) => `threads/${name}`),
+      tests: unit('run/threads/sent-error', 'run/threads/thread', 'run/threads/thread-options'),
+    },
+    {
+      apart: true,
+      mutate: ['thread-pool', 'transfer'].map((name) => `threads/${name}`),
+      tests: unit('run/threads/thread-pool'),
+    },
+    {
+      mutate: ['threads/open-pools', 'threads/thread-function'],
+      tests: unit('run/threads/thread-function'),
+    },
+    {
+      apart: true,
+      mutate: ['threads/background-tasks-threads.module'],
+      tests: e2e('threads/threads'),
+    },
+    {
       mutate: ['task-list', 'task-runner', 'task-statistics'],
       tests: [
         ...controls('task-runner', 'stats', 'cancel', 'events'),
@@ -65,13 +83,19 @@ export const GROUPS = {
       tests: unit('release/background-tasks.interceptor'),
     },
     {
+      mutate: ['request-hook', 'follow-route', 'interceptor-first', 'retry-later'],
+      tests: unit(
+        'release/request-hook',
+        'release/follow-route',
+        'release/interceptor-first',
+        'release/retry-later',
+      ),
+    },
+    {
       // Hooks stand outside of a describe() there, and would be everybody's.
       apart: true,
-      mutate: ['handler-hook', 'follow-route', 'request-hook', 'interceptor-first', 'retry-later'],
-      tests: [
-        ...unit('engine-controls/max-pending-http'),
-        ...e2e('when', 'interceptors', 'connections', 'contexts/rpc', 'contexts/graphql'),
-      ],
+      mutate: ['handler-hook'],
+      tests: e2e('interceptors', 'contexts/rpc', 'contexts/graphql'),
     },
   ],
 };
