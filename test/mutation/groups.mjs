@@ -17,16 +17,19 @@ export const GROUPS = {
     { mutate: ['batches'], tests: unit('engine/batches', 'engine-controls/batch') },
     { mutate: ['slice'], tests: unit('engine/slice', 'engine/shared-slice') },
     {
-      mutate: ['memory.engine', 'memory-queue', 'idleness', 'outside-requests'],
+      mutate: ['idleness', 'outside-requests'],
+      tests: unit('engine/idleness', 'engine/outside-requests'),
+    },
+    {
+      mutate: ['memory-queue'],
+      tests: controls('limits', 'max-pending', 'priorities', 'stats', 'cancel'),
+    },
+    {
+      mutate: ['memory.engine'],
       tests: [
-        ...unit(
-          'engine/memory.engine',
-          'engine/lines',
-          'engine/shutdown',
-          'engine/outside-requests',
-        ),
+        ...unit('engine/memory.engine', 'engine/lines', 'engine/shutdown'),
         ...controls('limits', 'max-pending', 'dedupe', 'cancel', 'delay', 'batch', 'chain'),
-        ...controls('task-runner', 'stats', 'priorities'),
+        ...controls('task-runner', 'stats'),
       ],
     },
   ],

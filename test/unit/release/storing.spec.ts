@@ -1,18 +1,27 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { BackgroundTasks, type TaskHandle } from '../../../lib/index.js';
+import { BackgroundTasks, type TaskHandle, type When } from '../../../lib/index.js';
+import type { Task } from '../../../lib/task/task.js';
 import { Deferred } from '../support/deferred.js';
 import { FakeResponse } from '../support/fake-response.js';
 import { createKit } from '../support/kit.js';
 import { resolutionOf } from '../support/resolution.js';
 
+/** What the store was asked to take, and what is to become of that. */
+interface Commit {
+  readonly tasks: readonly Task[];
+  readonly names: readonly string[];
+  readonly isAnswered: boolean | undefined;
+  readonly end: Deferred;
+}
+
 /** A request whose tasks take their time to be stored: until the test says so. */
 function createRequest() {
   const kit = createKit();
   const response = new FakeResponse();
-  const commits: { readonly names: string[]; readonly isAnswered: unknown; end: Deferred }[] = [];
+  const commits: Commit[] = [];
   jest.spyOn(kit.engine, 'commit').mockImplementation((tasks, isAnswered) => {
     const end = new Deferred();
-    commits.push({ names: tasks.map(({ name }) => name), isAnswered, end });
+    commits.push({ tasks, names: tasks.map(({ name }) => name), isAnswered, end });
     return end.promise;
   });
   const collection = kit.release.open(response);
@@ -58,12 +67,17 @@ describe('P17: the tasks of a handler that ends', () => {
   });
 
   it('are dropped where the store does not take them, and it fails with the reason', async () => {
-    const { clock, collection, commits, release, response, tasks } = createRequest();
-    const handles = [tasks.addTask(() => undefined), tasks.addTask(() => undefined)];
+    const { clock, collection, commits, record, release, response, tasks } = createRequest();
+    const events = record();
+    const handles = [1, 2, 3].map(() => tasks.addTask(() => undefined));
     release.begin(collection);
     const end = release.end(collection, true);
+    const cancelled = handles.pop();
+    await cancelled?.cancel();
     commits[0]?.end.reject(new Error('down'));
     await expect(end).rejects.toThrow('down');
+    expect(cancelled?.status).toBe('cancelled');
+    expect(events.filter(({ type }) => type === 'dropped')).toHaveLength(2);
     expect(await Promise.all(handles.map((each) => each.whenSettled()))).toEqual([
       NOT_STORED,
       NOT_STORED,
@@ -98,7 +112,7 @@ describe('P17: the tasks of a handler that ends', () => {
 });
 
 /** Its handler has ended and its response has closed; the last two tasks came in between. */
-const late = async () => {
+const addLate = async () => {
   const request = createRequest();
   const { collection, commits, release, response, tasks } = request;
   const early = tasks.addTask({ name: 'early' }, () => undefined);
@@ -118,7 +132,7 @@ const late = async () => {
 
 describe('P17: tasks that are added after the handler’s end', () => {
   it('are stored when the response has closed, by themselves, and run then', async () => {
-    const { clock, commits, handles } = await late();
+    const { clock, commits, handles } = await addLate();
     expect(commits.map(({ names }) => names)).toEqual([['early'], ['late']]);
     expect(statuses(handles)).toEqual(['collected', 'collected', 'dropped']);
     commits[1]?.end.resolve();
@@ -127,11 +141,74 @@ describe('P17: tasks that are added after the handler’s end', () => {
   });
 
   it('are dropped where the store does not take them, and the others run', async () => {
-    const { clock, commits, handles } = await late();
+    const { clock, commits, handles } = await addLate();
     commits[1]?.end.reject(new Error('down'));
     await clock.settle();
     expect(statuses(handles)).toEqual(['completed', 'dropped', 'dropped']);
     expect(await handles[1]?.whenSettled()).toEqual(NOT_STORED);
+  });
+});
+
+/** A chain of three, the second of which comes to `change`, and a task beside it. */
+const endChain = async (change: (second: TaskHandle) => unknown, when: When = 'success') => {
+  const request = createRequest();
+  const { collection, commits, release, tasks } = request;
+  const chain = tasks.chain();
+  const first = chain.addTask({ name: 'first' }, () => undefined);
+  const second = chain.addTask({ name: 'second', when }, () => undefined);
+  tasks.addTask({ name: 'beside' }, () => undefined);
+  const third = chain.addTask({ name: 'third' }, () => undefined);
+  await change(second);
+  release.begin(collection);
+  void release.end(collection, true);
+  return { ...request, chain, handles: [first, second, third], stored: commits[0]?.names };
+};
+
+describe('P17: a chain of a handler that ends', () => {
+  it('is stored up to a task that was cancelled, and the rest of it is dropped', async () => {
+    const { handles, stored } = await endChain((second) => second.cancel());
+    expect(stored).toEqual(['first', 'beside']);
+    expect(statuses(handles)).toEqual(['collected', 'cancelled', 'dropped']);
+    expect(await handles[2]?.whenSettled()).toEqual({
+      status: 'dropped',
+      reason: 'predecessor-failed',
+    });
+  });
+
+  it('is stored up to a task that the handler’s end drops', async () => {
+    const { handles, stored } = await endChain(() => undefined, 'failure');
+    expect(stored).toEqual(['first', 'beside']);
+    expect(statuses(handles)).toEqual(['collected', 'dropped', 'dropped']);
+  });
+
+  it('is not broken by a task whose work another one does', async () => {
+    const { chain, clock, commits, handles, response, stored } = await endChain(() => undefined);
+    expect(stored).toEqual(['first', 'second', 'beside', 'third']);
+    commits[0]?.tasks[1]?.settle({ status: 'dropped', reason: 'duplicate' });
+    commits[0]?.end.resolve();
+    await clock.settle();
+    const late = chain.addTask({ name: 'late' }, () => undefined);
+    response.answer();
+    await clock.settle();
+    expect(commits[1]?.names).toEqual(['late']);
+    expect(statuses([...handles, late])).toEqual([
+      'collected',
+      'dropped',
+      'collected',
+      'collected',
+    ]);
+  });
+
+  it('drops what is added behind a task that was cancelled since', async () => {
+    const { chain, clock, commits, handles, response } = await endChain(() => undefined);
+    commits[0]?.end.resolve();
+    await clock.settle();
+    await handles[2]?.cancel();
+    const late = chain.addTask({ name: 'late' }, () => undefined);
+    response.answer();
+    await clock.settle();
+    expect(late.status).toBe('dropped');
+    expect(commits.slice(1).map(({ names }) => names)).toEqual([[]]);
   });
 });
 
