@@ -18,7 +18,8 @@ export default {
   },
   coverageAnalysis: 'perTest',
   concurrency: 1,
-  timeoutMS: 10_000,
+  // A busy machine must not pass for an endless loop.
+  timeoutMS: 30_000,
   ignorePatterns: ['/bench', '/coverage', '/dist', '/docs', '/var'],
   tempDirName: '.cache/stryker',
   reporters: ['json', 'progress-append-only'],
