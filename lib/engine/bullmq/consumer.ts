@@ -441,8 +441,8 @@ export class Consumer {
 }
 
 function endOf(task: Task, verdict: End, now: number): StoredEnd {
-  const { attempts, attempt } = task;
-  const durationMs = attempt === undefined ? 0 : now - attempt.startedAt;
+  const { attempts, startedAt } = task;
+  const durationMs = startedAt === undefined ? 0 : now - startedAt;
   const base = { status: verdict.kind, attempts, durationMs };
   switch (verdict.kind) {
     case 'failed':
