@@ -44,4 +44,5 @@ export default {
   reporters: ['default', '<rootDir>/test/reporter.js'],
   collectCoverageFrom: ['lib/**/*.ts', '!lib/index.ts'],
   coverageProvider: 'v8',
+  coverageReporters: ['json-summary', 'lcov'],
 };
