@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CallHandler, ExecutionContext } from '@nestjs/common';
-import { lastValueFrom, Observable, of, throwError } from 'rxjs';
+import { concatMap, lastValueFrom, of, throwError, type Observable } from 'rxjs';
 import type { Collection } from '../../../lib/collect/collection.js';
 import { attachCollection, attachedCollection } from '../../../lib/collect/find-collection.js';
 import { BackgroundTasks, type TaskHandle } from '../../../lib/index.js';
@@ -91,17 +91,23 @@ describe('the interceptor', () => {
     expect([opened === foreign, release.owns(opened)]).toEqual([false, true]);
   });
 
-  it('leaves a request to the one around it', async () => {
-    const { interceptor, release } = createInterceptor();
+  it('leaves a request to the one around it: what fails in between drops the tasks', async () => {
+    const { interceptor, intake, release } = createInterceptor();
     const request = {};
     const collection = release.open(new FakeResponse());
     attachCollection(request, collection);
+    const task = new BackgroundTasks(intake, collection, true).addTask(() => undefined);
     const context = contextOf('http', request, {});
     const { next, seen } = handler();
-    const inner = handler(() => interceptor.intercept(context, next));
-    await lastValueFrom(interceptor.intercept(context, inner.next));
+    const failing = handler(() =>
+      interceptor
+        .intercept(context, next)
+        .pipe(concatMap(() => throwError(() => new Error('not committed')))),
+    );
+    const answer = interceptor.intercept(context, failing.next);
+    await expect(lastValueFrom(answer)).rejects.toThrow('not committed');
     expect(seen).toEqual([collection]);
-    expect(collection.handler).toBe('completed');
+    expect(task.status).toBe('dropped');
   });
 
   it('P6: opens a collection for each message, and knows which it is inside of', async () => {
