@@ -28,8 +28,7 @@ export const GROUPS = {
       mutate: ['memory.engine'],
       tests: [
         ...unit('engine/memory.engine', 'engine/lines', 'engine/shutdown'),
-        ...controls('limits', 'max-pending', 'dedupe', 'cancel', 'delay', 'batch', 'chain'),
-        ...controls('task-runner', 'stats'),
+        ...controls('max-pending', 'dedupe', 'cancel', 'delay', 'batch', 'chain', 'task-runner'),
       ],
     },
   ],
@@ -65,7 +64,11 @@ export const GROUPS = {
       tests: e2e('threads/threads'),
     },
     {
-      mutate: ['task-list', 'task-runner', 'task-statistics'],
+      mutate: ['task-list'],
+      tests: [...controls('task-runner'), ...unit('run/task-list')],
+    },
+    {
+      mutate: ['task-runner', 'task-statistics'],
       tests: [
         ...controls('task-runner', 'stats', 'cancel', 'events'),
         ...unit('run/task-list', 'run/task-runner', 'engine/engine-router'),

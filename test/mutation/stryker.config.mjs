@@ -1,5 +1,5 @@
 // One group of test/mutation/groups.mjs, as run.mjs names it.
-const { MUTATE = '', TESTS = '', REPORT = '' } = process.env;
+const { MUTATE = '', TESTS = '', REPORT = '', CONCURRENCY = '1' } = process.env;
 
 /** @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
 export default {
@@ -17,7 +17,7 @@ export default {
     },
   },
   coverageAnalysis: 'perTest',
-  concurrency: 1,
+  concurrency: Number(CONCURRENCY),
   // A busy machine must not pass for an endless loop.
   timeoutMS: 30_000,
   ignorePatterns: ['/bench', '/coverage', '/dist', '/docs', '/var'],

@@ -3,7 +3,12 @@ import type { Engine, QueueState, SharedStore, TaskQuery } from '../../../lib/en
 import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
-import { countTasks, listTasks, type TaskSources } from '../../../lib/run/task-list.js';
+import {
+  countTasks,
+  listTasks,
+  type TaskFilter,
+  type TaskSources,
+} from '../../../lib/run/task-list.js';
 import { statisticsOf } from '../../../lib/run/task-statistics.js';
 import type { Task } from '../../../lib/task/task.js';
 import { bareTask } from '../support/tasks.js';
@@ -43,6 +48,13 @@ describe('the list of tasks, where other processes have some', () => {
   it('ends at the limit', async () => {
     const own = [taskWith({ id: '3' }), taskWith({ id: '4' })];
     expect((await ids(own, 3)).found).toEqual(['1', '2', '3']);
+  });
+
+  it('knows what was meant by a filter that there is not', async () => {
+    const filter = { statu: 'failed' } as TaskFilter;
+    await expect(listTasks(filter, sources([]), OPTIONS)).rejects.toThrow(
+      'Unknown option "statu". Did you mean "status"?',
+    );
   });
 
   it('asks the store for what it was asked for itself', async () => {
