@@ -27,7 +27,7 @@ export const GROUPS = {
     {
       mutate: ['memory.engine'],
       tests: [
-        ...unit('engine/memory.engine', 'engine/lines', 'engine/shutdown'),
+        ...unit('engine/memory.engine', 'engine/ledger', 'engine/lines', 'engine/shutdown'),
         ...controls('max-pending', 'dedupe', 'cancel', 'delay', 'batch', 'chain', 'task-runner'),
       ],
     },
