@@ -24,8 +24,13 @@ export const GROUPS = {
       mutate: ['memory-queue'],
       tests: controls('limits', 'max-pending', 'priorities', 'stats', 'cancel'),
     },
+    { mutate: ['recorder', 'ends'], tests: unit('engine/ledger') },
     {
-      mutate: ['memory.engine'],
+      mutate: ['members', 'line'],
+      tests: [...unit('engine/batches', 'engine/lines'), ...controls('batch', 'chain')],
+    },
+    {
+      mutate: ['memory.engine', 'queues'],
       tests: [
         ...unit('engine/memory.engine', 'engine/ledger', 'engine/lines', 'engine/shutdown'),
         ...controls('max-pending', 'dedupe', 'cancel', 'delay', 'batch', 'chain', 'task-runner'),
