@@ -50,7 +50,7 @@ describe('a route that is followed', () => {
     const route = follow(Notes, 'find');
     const notes = new Notes();
     expect(route.apply(notes, argumentsOf(Notes, 'find', request))).toBe('found');
-    expect(seen).toEqual([notes, 'value of id', 'left out', 0, collection]);
+    expect(seen).toStrictEqual([notes, 'value of id', 'left out', 0, collection]);
     expect(collection.handler).toBe('completed');
   });
 
@@ -69,14 +69,14 @@ describe('a route that is followed', () => {
     }
     const { request } = openRequest();
     const add = follow(Notes, 'add');
-    expect(add.apply(new Notes(), argumentsOf(Notes, 'add', request))).toEqual([
+    expect(add.apply(new Notes(), argumentsOf(Notes, 'add', request))).toStrictEqual([
       'value of text',
       request,
       [],
     ]);
     const plain = follow(Notes, 'plain');
     const own = openRequest();
-    expect(plain.apply(new Notes(), argumentsOf(Notes, 'plain', own.request))).toEqual([]);
+    expect(plain.apply(new Notes(), argumentsOf(Notes, 'plain', own.request))).toStrictEqual([]);
     expect(own.collection.handler).toBe('completed');
   });
 
@@ -120,7 +120,7 @@ describe('a route that is followed', () => {
     }
     const route = follow(Notes, 'find');
     for (const args of [[], ['a'], ['a', 'b'], ['a', {}, 'c']]) {
-      expect(route.apply(new Notes(), args)).toEqual(args);
+      expect(route.apply(new Notes(), args)).toStrictEqual(args);
     }
   });
 
@@ -135,7 +135,7 @@ describe('a route that is followed', () => {
     const { request, collection } = openRequest();
     const inner = follow(Notes, 'inner');
     collection.keeper.begin(collection);
-    expect(inner.apply(new Notes(), argumentsOf(Notes, 'inner', request))).toEqual([]);
+    expect(inner.apply(new Notes(), argumentsOf(Notes, 'inner', request))).toStrictEqual([]);
     expect(collection.handler).toBe('running');
   });
 
@@ -150,7 +150,7 @@ describe('a route that is followed', () => {
     const route = follow(Notes, 'find');
     expect(follow(Notes, 'find')).toBe(route);
     const { request } = openRequest();
-    expect(route.apply(new Notes(), argumentsOf(Notes, 'find', request))).toEqual([]);
+    expect(route.apply(new Notes(), argumentsOf(Notes, 'find', request))).toStrictEqual([]);
   });
 
   it('can be replaced as before, by a test for example', () => {
@@ -166,7 +166,7 @@ describe('a route that is followed', () => {
     expect(new Notes().find()).toBe('replaced');
     Object.defineProperty(Notes.prototype, 'find', { value: () => 'defined' });
     expect(new Notes().find()).toBe('defined');
-    expect(Object.keys(Notes.prototype)).toEqual([]);
+    expect(Object.keys(Notes.prototype)).toStrictEqual([]);
   });
 
   it('keeps its metadata and its name', () => {

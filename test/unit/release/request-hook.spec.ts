@@ -173,6 +173,13 @@ describe('a request of Fastify', () => {
     expect(adapter.middleware).toEqual([['second'], ['third']]);
   });
 
+  it('finds no place for middleware where Fastify has none', () => {
+    const { hook } = createHook();
+    const adapter = new FakeFastify();
+    hook.install(asServer(adapter));
+    expect(adapter.instance.use).toBeUndefined();
+  });
+
   it('comes by no middleware of ours where there is no other', () => {
     const { hook } = createHook();
     const adapter = new FakeFastify();

@@ -175,6 +175,17 @@ describe('P17: a chain of a handler that ends', () => {
     });
   });
 
+  it('drops what is added behind a task that was cancelled before the handler’s end', async () => {
+    const { chain, clock, commits, response } = await endChain((second) => second.cancel());
+    commits[0]?.end.resolve();
+    await clock.settle();
+    const late = chain.addTask({ name: 'late' }, () => undefined);
+    response.answer();
+    await clock.settle();
+    expect(late.status).toBe('dropped');
+    expect(commits.slice(1).flatMap(({ names }) => names)).toEqual([]);
+  });
+
   it('is stored up to a task that the handler’s end drops', async () => {
     const { handles, stored } = await endChain(() => undefined, 'failure');
     expect(stored).toEqual(['first', 'beside']);
@@ -208,7 +219,7 @@ describe('P17: a chain of a handler that ends', () => {
     response.answer();
     await clock.settle();
     expect(late.status).toBe('dropped');
-    expect(commits.slice(1).map(({ names }) => names)).toEqual([[]]);
+    expect(commits.slice(1).flatMap(({ names }) => names)).toEqual([]);
   });
 });
 
