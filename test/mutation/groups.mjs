@@ -102,11 +102,6 @@ export const GROUPS = {
         'release/retry-later',
       ),
     },
-    {
-      // Hooks stand outside of a describe() there, and would be everybody's.
-      apart: true,
-      mutate: ['handler-hook'],
-      tests: e2e('interceptors', 'contexts/rpc', 'contexts/graphql'),
-    },
+    { mutate: ['handler-hook'], tests: unit('release/handler-hook') },
   ],
 };
