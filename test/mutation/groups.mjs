@@ -24,7 +24,10 @@ export const GROUPS = {
       mutate: ['memory-queue'],
       tests: controls('limits', 'max-pending', 'priorities', 'stats', 'cancel'),
     },
-    { mutate: ['recorder', 'ends'], tests: unit('engine/ledger') },
+    {
+      mutate: ['recorder', 'ends'],
+      tests: unit('engine/ledger', 'engine/memory.engine', 'engine/shutdown'),
+    },
     {
       mutate: ['members', 'line'],
       tests: [...unit('engine/batches', 'engine/lines'), ...controls('batch', 'chain')],

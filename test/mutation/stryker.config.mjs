@@ -13,6 +13,8 @@ export default {
     config: {
       testMatch: TESTS.split(',').map((path) => `<rootDir>/${path}`),
       testPathIgnorePatterns: ['/node_modules/'],
+      // Most changes that break a wait break it for ever. No test of the groups takes a second.
+      testTimeout: 8_000,
       reporters: [],
     },
   },
