@@ -22,7 +22,7 @@ import { MemoryEngine } from '../memory/memory.engine.js';
 import type { BullMQSettings } from './bullmq-options.js';
 import { Consumer, type ConsumerHost } from './consumer.js';
 import { Idleness } from '../memory/idleness.js';
-import { atMost } from './deadline.js';
+import { atMost } from './at-most.js';
 import { storable } from './job-signals.js';
 import type { JobStore } from './job-store.js';
 import { openStore } from './open-store.js';

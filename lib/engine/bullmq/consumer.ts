@@ -6,21 +6,21 @@ import type { Dropped, Verdict } from '../../task/verdict.js';
 import type { QueueLimits, Restorer, Worker } from '../engine.js';
 import type { BullMQSettings } from './bullmq-options.js';
 import { gate } from './job-gate.js';
+import { JobLine } from './job-line.js';
 import type { JobStore, JobWorker, WorkerLimits } from './job-store.js';
 import { PutBack, TaskFailed, TaskRetries } from './job-signals.js';
-import { isAnswer, type Producer } from './producer.js';
+import type { Producer } from './producer.js';
+import { SettledSweep } from './settled-sweep.js';
 import {
-  dedupeIdOf,
-  FORMAT,
-  storedTaskOf,
-  type JobLink,
+  endOf,
+  verdictOf,
+  writtenEndOf,
+  type End,
   type StoredEnd,
-  type TaskJob,
-} from './stored-job.js';
+  type WrittenEnd,
+} from './stored-end.js';
+import { dedupeIdOf, FORMAT, storedTaskOf, type TaskJob } from './stored-job.js';
 import type { UnknownNames } from './unknown-names.js';
-
-/** How a task settles here. */
-type End = Exclude<Verdict, { kind: 'retry' | 'abandoned' }> | Dropped;
 
 /** A job that this worker has, and what is to be told once it is recorded. */
 interface Held {
@@ -51,8 +51,6 @@ export interface ConsumerHost {
 const AGAIN_MS = 500;
 /** How long a task whose predecessor is not over waits before it looks again. */
 const LOOK_AGAIN_MS = 5_000;
-/** How often settled jobs are counted where the store keeps too many, in milliseconds. */
-const CLEAN_MS = 30_000;
 /** PostgreSQL counts in 32 bits. */
 const NO_LIMIT = 2 ** 31 - 1;
 const MOST_AT_ONCE = 100_000;
@@ -61,7 +59,8 @@ const MOST_AT_ONCE = 100_000;
 export class Consumer {
   private readonly held = new Map<string, Held>();
   private readonly worker: JobWorker;
-  private callOffClean: (() => void) | undefined;
+  private readonly line: JobLine;
+  private readonly sweep: SettledSweep;
   private isStopping = false;
   private isClosed = false;
 
@@ -86,13 +85,19 @@ export class Consumer {
       },
     };
     this.worker = store.worker(name, (job, token) => this.process(job, token ?? ''), limits);
+    this.line = new JobLine(store, host.clock);
+    this.sweep = new SettledSweep(name, store, settings, host.clock);
     const { worker } = this;
-    gate(worker, () => !this.isClosed && !worker.isPaused());
+    gate(worker, () => this.isOpen);
     const processJob = worker.processJob.bind(worker);
-    worker.processJob = (job, token, fetchNext) =>
-      processJob(job, token, fetchNext).finally(() => this.over(job));
-    this.worker.on('completed', (job) => this.told(this.heldOf(job)));
-    this.worker.on('failed', (job) => this.told(this.heldOf(job)));
+    worker.processJob = (job, token, fetchNext) => {
+      const over = (): void => this.over(job);
+      const processed = processJob(job, token, fetchNext);
+      processed.then(over, over);
+      return processed;
+    };
+    worker.on('completed', (job) => this.told(this.heldOf(job)));
+    worker.on('failed', (job) => this.told(this.heldOf(job)));
   }
 
   get running(): number {
@@ -104,7 +109,7 @@ export class Consumer {
   }
 
   start(): void {
-    this.clean();
+    this.sweep.start();
     // Rejects only where it could not begin at all; what goes wrong later is the error listener's.
     this.worker.run().catch(() => undefined);
   }
@@ -116,10 +121,6 @@ export class Consumer {
 
   resume(): void {
     this.worker.resume().catch(() => undefined);
-  }
-
-  get isPaused(): boolean {
-    return this.worker.isPaused();
   }
 
   cancel(id: string): boolean {
@@ -148,38 +149,24 @@ export class Consumer {
     }
   }
 
-  /** For a store that does not let go of settled jobs by itself. */
-  private clean(): void {
-    const { store, settings, clock } = this.host;
-    if (store.retention(0) !== undefined) {
-      return;
-    }
-    this.callOffClean = clock.after(CLEAN_MS, () => {
-      const queue = store.queue(this.worker.name);
-      const kinds = [
-        ['completed', settings.keepCompleted],
-        ['failed', settings.keepFailed],
-      ] as const;
-      for (const [kind, keep] of kinds) {
-        // Several workers may clean at once: what one counts the other may have removed already.
-        void queue
-          .getJobCountByTypes(kind)
-          .then((count) => (count > keep ? queue.clean(0, count - keep, kind) : []))
-          .catch(() => undefined);
-      }
-      this.clean();
-    });
-  }
-
   /** Whatever is still under way is left to the store, which gives it to another worker. */
   async close(): Promise<void> {
     this.isClosed = true;
-    this.callOffClean?.();
+    this.sweep.stop();
+    this.line.close();
     // Without force it would wait for ever where the store is down.
     await this.worker.close(true);
   }
 
-  private async process(job: TaskJob, token: string): Promise<StoredEnd> {
+  /** Whether jobs that come are to be run. */
+  private get isOpen(): boolean {
+    return !this.isClosed && !this.worker.isPaused();
+  }
+
+  private process(job: TaskJob, token: string): Promise<WrittenEnd> {
+    if (!this.isOpen) {
+      return this.putBack(job, token);
+    }
     const task = this.restore(job);
     if (task === undefined) {
       const { unknown } = this.host;
@@ -190,11 +177,11 @@ export class Consumer {
     this.told(this.held.get(task.id));
     const held: Held = { task, job, verdict: undefined };
     this.held.set(task.id, held);
-    return this.run(job, token, held);
+    return isPlain(job) ? this.attempt(job, token, held) : this.run(job, token, held);
   }
 
   /** @throws TaskRetries, TaskFailed, PutBack */
-  private async run(job: TaskJob, token: string, held: Held): Promise<StoredEnd> {
+  private async run(job: TaskJob, token: string, held: Held): Promise<WrittenEnd> {
     const { task } = held;
     const { data } = job;
     if (data.end !== undefined) {
@@ -207,25 +194,37 @@ export class Consumer {
         error: new TaskCrashedError(task.name, starts),
       });
     }
-    if (data.isCancelled) {
-      return this.end(job, held, { kind: 'cancelled' });
-    }
-    const isAlone = data.prior === undefined && data.needs === undefined;
-    switch (isAlone ? 'now' : await this.turnOf(job)) {
+    switch (await this.line.turnOf(job)) {
       case 'wait':
         this.letGo(held);
         return this.putOff(job, token, LOOK_AGAIN_MS);
       case 'never':
         return this.end(job, held, { kind: 'dropped', reason: 'predecessor-failed' });
       case 'now':
-        return this.conclude(job, token, held, await this.attempt(task));
+        if (data.isCancelled) {
+          return this.end(job, held, { kind: 'cancelled' });
+        }
+        if (!this.isOpen) {
+          this.letGo(held);
+          return this.putBack(job, token);
+        }
+        return this.attempt(job, token, held);
     }
   }
 
-  private attempt(task: Task): Promise<Verdict> {
+  /** Most tasks complete, with nobody to wait for them: one promise is all that this takes. */
+  private attempt(job: TaskJob, token: string, held: Held): Promise<WrittenEnd> {
     return new Promise((resolve) => {
+      const { task } = held;
       task.status = 'running';
-      this.host.worker.attempt(task, (_task, verdict) => resolve(verdict));
+      this.host.worker.attempt(task, (_task, verdict) => {
+        if (verdict.kind === 'completed' && job.data.next === undefined) {
+          held.verdict = verdict;
+          resolve(writtenEndOf(endOf(task, verdict, this.host.clock.now())));
+        } else {
+          resolve(this.conclude(job, token, held, verdict));
+        }
+      });
       this.host.started(task);
       if (this.isStopping) {
         task.attempt?.interrupt('abandoned');
@@ -238,7 +237,7 @@ export class Consumer {
     token: string,
     held: Held,
     verdict: Verdict,
-  ): Promise<StoredEnd> {
+  ): Promise<WrittenEnd> {
     switch (verdict.kind) {
       case 'retry':
         held.verdict = verdict;
@@ -263,7 +262,7 @@ export class Consumer {
     throw new PutBack('WaitingError');
   }
 
-  private end(job: TaskJob, held: Held, verdict: End): Promise<StoredEnd> {
+  private end(job: TaskJob, held: Held, verdict: End): Promise<WrittenEnd> {
     return this.finish(job, held, verdict, endOf(held.task, verdict, this.host.clock.now()));
   }
 
@@ -271,91 +270,22 @@ export class Consumer {
    * Written down first, then the next of the line is released, then the job is finished: a worker
    * that dies in between leaves a job which is not run again, but finished from here by another.
    */
-  private async finish(job: TaskJob, held: Held, verdict: End, end: StoredEnd): Promise<StoredEnd> {
+  private async finish(
+    job: TaskJob,
+    held: Held,
+    verdict: End,
+    end: StoredEnd,
+  ): Promise<WrittenEnd> {
     const { data } = job;
     held.verdict = verdict;
     if (data.next !== undefined) {
       await job.updateData({ ...data, end });
-      await this.passOn(data.next);
+      await this.line.passOn(data.next);
     }
     if (verdict.kind === 'failed') {
       throw this.signalOf(new TaskFailed(verdict.error), job);
     }
-    return end;
-  }
-
-  private async passOn(next: readonly JobLink[]): Promise<void> {
-    for (const link of next) {
-      if (await this.promote(link)) {
-        return;
-      }
-    }
-  }
-
-  /** @returns whether there is such a task */
-  private async promote({ queue, id }: JobLink): Promise<boolean> {
-    const { store, clock } = this.host;
-    for (;;) {
-      try {
-        const job = await store.queue(queue).getJob(id);
-        if (job === undefined) {
-          return false;
-        }
-        await (job.data.delayMs === undefined ? job.promote() : job.changeDelay(job.data.delayMs));
-        return true;
-      } catch (error) {
-        if (isAnswer(error) || this.isClosed) {
-          return true; // it was released before
-        }
-        await new Promise<void>((done) => void clock.after(AGAIN_MS, done));
-      }
-    }
-  }
-
-  /** Whether the tasks that this one depends on allow it to run. */
-  private async turnOf({ data }: TaskJob): Promise<'now' | 'wait' | 'never'> {
-    const { prior, needs } = data;
-    if (prior !== undefined && (await this.outcomeOf(prior)) === 'open') {
-      return 'wait';
-    }
-    if (needs === undefined) {
-      return 'now';
-    }
-    switch (await this.outcomeOf(needs)) {
-      case 'open':
-        return 'wait';
-      case 'failed':
-        return 'never';
-      default:
-        return 'now';
-    }
-  }
-
-  /** What is not in the store any more has settled long ago, or never was because of its dedupe key. */
-  private async outcomeOf({ queue, id }: JobLink): Promise<'open' | 'completed' | 'failed'> {
-    const { store } = this.host;
-    const job = await this.untilDone(() => store.queue(queue).getJob(id));
-    if (job === undefined) {
-      return 'completed';
-    }
-    const end = job.data.end ?? (job.finishedOn === undefined ? undefined : job.returnvalue);
-    if (end?.status === 'completed') {
-      return 'completed';
-    }
-    return (end !== undefined && end !== null) || job.finishedOn !== undefined ? 'failed' : 'open';
-  }
-
-  private async untilDone<T>(read: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await read();
-      } catch (error) {
-        if (this.isClosed) {
-          throw error;
-        }
-        await new Promise<void>((done) => void this.host.clock.after(AGAIN_MS, done));
-      }
-    }
+    return writtenEndOf(end);
   }
 
   private restore(job: TaskJob): Task | undefined {
@@ -364,6 +294,13 @@ export class Consumer {
     }
     const isReturning = job.data.by === this.host.producer.id || job.attemptsMade > 0;
     return this.host.restorer.restore([storedTaskOf(job)], isReturning)[0];
+  }
+
+  /** It was asked for before this worker was told to take no more. */
+  private async putBack(job: TaskJob, token: string): Promise<never> {
+    // Where the store cannot be reached any more, the lock's end gives it back.
+    await job.moveToWait(token).catch(() => undefined);
+    throw new PutBack('WaitingError');
   }
 
   private async putOff(job: TaskJob, token: string, delayMs: number): Promise<never> {
@@ -411,9 +348,11 @@ export class Consumer {
 
   /** Its dedupe key goes with the job; where its window is still open it comes back. */
   private holdKey({ keys, settings, addedAt, queue, id }: Task): void {
-    const windowMs = settings.dedupe?.windowMs ?? 0;
-    const restMs = addedAt + windowMs - this.host.clock.now();
-    if (keys?.dedupe !== undefined && restMs > 0) {
+    if (keys?.dedupe === undefined) {
+      return;
+    }
+    const restMs = addedAt + (settings.dedupe?.windowMs ?? 0) - this.host.clock.now();
+    if (restMs > 0) {
       this.host.store.holdKey(queue, dedupeIdOf(keys.dedupe), id, restMs).catch(() => undefined);
     }
   }
@@ -440,27 +379,14 @@ export class Consumer {
   }
 }
 
-function endOf(task: Task, verdict: End, now: number): StoredEnd {
-  const { attempts, attempt } = task;
-  const durationMs = attempt === undefined ? 0 : now - attempt.startedAt;
-  const base = { status: verdict.kind, attempts, durationMs };
-  switch (verdict.kind) {
-    case 'failed':
-      return { ...base, error: new TaskFailed(verdict.error).message };
-    case 'dropped':
-      return { ...base, reason: verdict.reason };
-    default:
-      return base;
-  }
-}
-
-function verdictOf({ status, error, reason }: StoredEnd): End {
-  switch (status) {
-    case 'failed':
-      return { kind: 'failed', error: new Error(error) };
-    case 'dropped':
-      return { kind: 'dropped', reason: reason ?? 'predecessor-failed' };
-    default:
-      return { kind: status };
-  }
+/** Whether there is nothing to see to but the call: no line, no crash and no cancellation before. */
+function isPlain({ data, stalledCounter }: TaskJob): boolean {
+  const { end, prior, needs, isCancelled } = data;
+  return (
+    stalledCounter === 0 &&
+    end === undefined &&
+    prior === undefined &&
+    needs === undefined &&
+    isCancelled === undefined
+  );
 }

@@ -4,7 +4,7 @@ import type { Task } from '../../task/task.js';
 import type { Ledger } from '../memory/ledger.js';
 import type { JournalRecord } from './journal-record.js';
 import type { JournalStore } from './journal-store.js';
-import type { Patience } from './patience.js';
+import type { Patience } from '../patience.js';
 
 /** Keeps the journal in step with its tasks. */
 export class JournalLedger implements Ledger {

@@ -9,7 +9,7 @@ import { JournalLedger } from './journal-ledger.js';
 import type { JournalSettings } from './journal-options.js';
 import { JournalStore } from './journal-store.js';
 import { Leftovers } from './leftovers.js';
-import { Patience } from './patience.js';
+import { Patience } from '../patience.js';
 
 /** The memory engine with a journal: what has not settled is on disk, and comes back. */
 export class JournalEngine extends MemoryEngine {

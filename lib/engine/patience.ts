@@ -1,4 +1,4 @@
-import type { Clock } from '../../task/clock.js';
+import type { Clock } from '../task/clock.js';
 
 interface Waiting {
   /** Milliseconds since the epoch. */
