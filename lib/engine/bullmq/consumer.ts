@@ -2,32 +2,19 @@ import type { LoggerService } from '@nestjs/common';
 import { TaskCrashedError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
-import type { Dropped, Verdict } from '../../task/verdict.js';
 import type { QueueLimits, Restorer, Worker } from '../engine.js';
 import type { BullMQSettings } from './bullmq-options.js';
+import { HeldJobs, type Held } from './held-jobs.js';
+import { JobEnding } from './job-ending.js';
 import { gate } from './job-gate.js';
 import { JobLine } from './job-line.js';
+import { TaskRetries } from './job-signals.js';
 import type { JobStore, JobWorker, WorkerLimits } from './job-store.js';
-import { PutBack, TaskFailed, TaskRetries } from './job-signals.js';
 import type { Producer } from './producer.js';
 import { SettledSweep } from './settled-sweep.js';
-import {
-  endOf,
-  verdictOf,
-  writtenEndOf,
-  type End,
-  type StoredEnd,
-  type WrittenEnd,
-} from './stored-end.js';
-import { dedupeIdOf, FORMAT, storedTaskOf, type TaskJob } from './stored-job.js';
+import { endOf, writtenEndOf, type WrittenEnd } from './stored-end.js';
+import { FORMAT, storedTaskOf, type TaskJob } from './stored-job.js';
 import type { UnknownNames } from './unknown-names.js';
-
-/** A job that this worker has, and what is to be told once it is recorded. */
-interface Held {
-  readonly task: Task;
-  readonly job: TaskJob;
-  verdict: Verdict | Dropped | undefined;
-}
 
 /** What a consumer shares with the others of its engine. */
 export interface ConsumerHost {
@@ -47,7 +34,7 @@ export interface ConsumerHost {
   freed(): void;
 }
 
-/** Waits between attempts to write down what must be written down, in milliseconds. */
+/** How long BullMQ waits before it tries again to take or to record a job, in milliseconds. */
 const AGAIN_MS = 500;
 /** How long a task whose predecessor is not over waits before it looks again. */
 const LOOK_AGAIN_MS = 5_000;
@@ -55,12 +42,13 @@ const LOOK_AGAIN_MS = 5_000;
 const NO_LIMIT = 2 ** 31 - 1;
 const MOST_AT_ONCE = 100_000;
 
-/** Takes one queue's tasks from the store, has them attempted, and records what became of them. */
+/** Takes one queue's tasks from the store, and has them attempted. */
 export class Consumer {
-  private readonly held = new Map<string, Held>();
-  private readonly worker: JobWorker;
+  private readonly held: HeldJobs;
   private readonly line: JobLine;
+  private readonly ending: JobEnding;
   private readonly sweep: SettledSweep;
+  private readonly worker: JobWorker;
   private isStopping = false;
   private isClosed = false;
 
@@ -68,7 +56,11 @@ export class Consumer {
     private readonly host: ConsumerHost,
     { name, concurrency, rateLimit }: QueueLimits,
   ) {
-    const { settings, store } = host;
+    const { settings, store, clock } = host;
+    this.held = new HeldJobs(host);
+    this.line = new JobLine(store, clock);
+    this.ending = new JobEnding(host, this.held, this.line);
+    this.sweep = new SettledSweep(name, store, settings, clock);
     const limits: WorkerLimits = {
       concurrency: Math.min(concurrency, MOST_AT_ONCE),
       ...(rateLimit && { limiter: { max: rateLimit.max, duration: rateLimit.perMs } }),
@@ -85,19 +77,24 @@ export class Consumer {
       },
     };
     this.worker = store.worker(name, (job, token) => this.process(job, token ?? ''), limits);
-    this.line = new JobLine(store, host.clock);
-    this.sweep = new SettledSweep(name, store, settings, host.clock);
-    const { worker } = this;
+    this.listen(this.worker);
+  }
+
+  private listen(worker: JobWorker): void {
     gate(worker, () => this.isOpen);
+    worker.on('completed', (job) => this.held.recorded(job));
+    worker.on('failed', (job) => this.held.recorded(job));
     const processJob = worker.processJob.bind(worker);
     worker.processJob = (job, token, fetchNext) => {
-      const over = (): void => this.over(job);
       const processed = processJob(job, token, fetchNext);
+      const over = (): void => {
+        if (!this.isClosed) {
+          this.held.over(job);
+        }
+      };
       processed.then(over, over);
       return processed;
     };
-    worker.on('completed', (job) => this.told(this.heldOf(job)));
-    worker.on('failed', (job) => this.told(this.heldOf(job)));
   }
 
   get running(): number {
@@ -123,30 +120,27 @@ export class Consumer {
     this.worker.resume().catch(() => undefined);
   }
 
+  /** @returns whether it is here */
   cancel(id: string): boolean {
-    const held = this.held.get(id);
-    held?.task.attempt?.interrupt('cancelled');
-    return held !== undefined;
+    return this.held.cancel(id);
   }
 
   /** Cancels what was marked while nobody here could hear of it. */
   async cancelMarked(): Promise<void> {
-    for (const { task } of this.held.values()) {
+    for (const { queue, id } of this.held.tasks) {
       const job = await this.host.store
-        .queue(task.queue)
-        .getJob(task.id)
+        .queue(queue)
+        .getJob(id)
         .catch(() => undefined);
       if (job?.data.isCancelled) {
-        this.cancel(task.id);
+        this.cancel(id);
       }
     }
   }
 
   interrupt(): void {
     this.isStopping = true;
-    for (const { task } of this.held.values()) {
-      task.attempt?.interrupt('abandoned');
-    }
+    this.held.interrupt();
   }
 
   /** Whatever is still under way is left to the store, which gives it to another worker. */
@@ -158,134 +152,73 @@ export class Consumer {
     await this.worker.close(true);
   }
 
-  /** Whether jobs that come are to be run. */
   private get isOpen(): boolean {
     return !this.isClosed && !this.worker.isPaused();
   }
 
   private process(job: TaskJob, token: string): Promise<WrittenEnd> {
     if (!this.isOpen) {
-      return this.putBack(job, token);
+      // It was asked for, together with the end of the one before it, when this worker was not paused.
+      return this.ending.putBack(job, token);
     }
     const task = this.restore(job);
     if (task === undefined) {
       const { unknown } = this.host;
       unknown.report(job.name, job.queueName);
-      return this.putOff(job, token, unknown.lookAgainMs);
+      return this.ending.putOff(job, token, unknown.lookAgainMs);
     }
-    // Handed out again: what became of the former attempt is recorded, though BullMQ has yet to say so.
-    this.told(this.held.get(task.id));
-    const held: Held = { task, job, verdict: undefined };
-    this.held.set(task.id, held);
-    return isPlain(job) ? this.attempt(job, token, held) : this.run(job, token, held);
+    const held = this.held.hold(task, job);
+    return isPlain(job) ? this.attempt(held, token) : this.run(held, token);
   }
 
-  /** @throws TaskRetries, TaskFailed, PutBack */
-  private async run(job: TaskJob, token: string, held: Held): Promise<WrittenEnd> {
-    const { task } = held;
-    const { data } = job;
-    if (data.end !== undefined) {
-      return this.finish(job, held, verdictOf(data.end), data.end);
+  private async run(held: Held, token: string): Promise<WrittenEnd> {
+    const { task, job } = held;
+    const { end, forgivenStarts = 0 } = job.data;
+    if (end !== undefined) {
+      return this.ending.goOn(held, end);
     }
-    const starts = job.stalledCounter - (data.forgivenStarts ?? 0);
+    const starts = job.stalledCounter - forgivenStarts;
     if (starts >= this.host.settings.maxStarts) {
-      return this.end(job, held, {
-        kind: 'failed',
-        error: new TaskCrashedError(task.name, starts),
-      });
+      const error = new TaskCrashedError(task.name, starts);
+      return this.ending.end(held, { kind: 'failed', error });
     }
-    switch (await this.line.turnOf(job)) {
-      case 'wait':
-        this.letGo(held);
-        return this.putOff(job, token, LOOK_AGAIN_MS);
-      case 'never':
-        return this.end(job, held, { kind: 'dropped', reason: 'predecessor-failed' });
-      case 'now':
-        if (data.isCancelled) {
-          return this.end(job, held, { kind: 'cancelled' });
-        }
-        if (!this.isOpen) {
-          this.letGo(held);
-          return this.putBack(job, token);
-        }
-        return this.attempt(job, token, held);
+    const turn = await this.line.turnOf(job);
+    if (turn === 'wait') {
+      this.held.letGo(held);
+      return this.ending.putOff(job, token, LOOK_AGAIN_MS);
     }
+    if (job.data.isCancelled || held.isCancelled) {
+      return this.ending.end(held, { kind: 'cancelled' });
+    }
+    if (turn === 'never') {
+      return this.ending.end(held, { kind: 'dropped', reason: 'predecessor-failed' });
+    }
+    if (!this.isOpen) {
+      this.held.letGo(held);
+      return this.ending.putBack(job, token);
+    }
+    return this.attempt(held, token);
   }
 
-  /** Most tasks complete, with nobody to wait for them: one promise is all that this takes. */
-  private attempt(job: TaskJob, token: string, held: Held): Promise<WrittenEnd> {
+  /** Most tasks complete, and nothing follows them: one promise is all that this takes. */
+  private attempt(held: Held, token: string): Promise<WrittenEnd> {
     return new Promise((resolve) => {
-      const { task } = held;
+      const { task, job } = held;
+      const { host } = this;
       task.status = 'running';
-      this.host.worker.attempt(task, (_task, verdict) => {
+      host.worker.attempt(task, (_task, verdict) => {
         if (verdict.kind === 'completed' && job.data.next === undefined) {
           held.verdict = verdict;
-          resolve(writtenEndOf(endOf(task, verdict, this.host.clock.now())));
+          resolve(writtenEndOf(endOf(task, verdict, host.clock.now())));
         } else {
-          resolve(this.conclude(job, token, held, verdict));
+          resolve(this.ending.conclude(held, token, verdict));
         }
       });
-      this.host.started(task);
+      host.started(task);
       if (this.isStopping) {
         task.attempt?.interrupt('abandoned');
       }
     });
-  }
-
-  private async conclude(
-    job: TaskJob,
-    token: string,
-    held: Held,
-    verdict: Verdict,
-  ): Promise<WrittenEnd> {
-    switch (verdict.kind) {
-      case 'retry':
-        held.verdict = verdict;
-        throw this.signalOf(new TaskRetries(verdict.error, verdict.delayMs), job);
-      case 'abandoned':
-        return this.abandon(job, token, held);
-      default:
-        return this.end(job, held, verdict);
-    }
-  }
-
-  /** The next worker that has a slot goes on with it; the attempt does not count. */
-  private async abandon(job: TaskJob, token: string, held: Held): Promise<never> {
-    const { task } = held;
-    await job.moveToWait(token).catch((error: unknown) => {
-      const { logger, store } = this.host;
-      logger.warn(
-        `${store.label}: ${task.name} (${task.id}) waits until its lock ends: ${String(error)}`,
-      );
-    });
-    this.announce(held, { kind: 'abandoned', isKept: true });
-    throw new PutBack('WaitingError');
-  }
-
-  private end(job: TaskJob, held: Held, verdict: End): Promise<WrittenEnd> {
-    return this.finish(job, held, verdict, endOf(held.task, verdict, this.host.clock.now()));
-  }
-
-  /**
-   * Written down first, then the next of the line is released, then the job is finished: a worker
-   * that dies in between leaves a job which is not run again, but finished from here by another.
-   */
-  private async finish(
-    job: TaskJob,
-    held: Held,
-    verdict: End,
-    end: StoredEnd,
-  ): Promise<WrittenEnd> {
-    const { data } = job;
-    held.verdict = verdict;
-    if (data.next !== undefined) {
-      await job.updateData({ ...data, end });
-      await this.line.passOn(data.next);
-    }
-    if (verdict.kind === 'failed') {
-      throw this.signalOf(new TaskFailed(verdict.error), job);
-    }
-    return writtenEndOf(end);
   }
 
   private restore(job: TaskJob): Task | undefined {
@@ -294,88 +227,6 @@ export class Consumer {
     }
     const isReturning = job.data.by === this.host.producer.id || job.attemptsMade > 0;
     return this.host.restorer.restore([storedTaskOf(job)], isReturning)[0];
-  }
-
-  /** It was asked for before this worker was told to take no more. */
-  private async putBack(job: TaskJob, token: string): Promise<never> {
-    // Where the store cannot be reached any more, the lock's end gives it back.
-    await job.moveToWait(token).catch(() => undefined);
-    throw new PutBack('WaitingError');
-  }
-
-  private async putOff(job: TaskJob, token: string, delayMs: number): Promise<never> {
-    await job.moveToDelayed(Date.now() + delayMs, token);
-    throw new PutBack('DelayedError');
-  }
-
-  /** BullMQ asks the job whether it may be retried: the answer was given by the task's policy. */
-  private signalOf<Signal extends TaskRetries | TaskFailed>(signal: Signal, job: TaskJob): Signal {
-    const mayRetry = signal instanceof TaskRetries;
-    job.opts.attempts = mayRetry ? job.attemptsMade + 2 : 0;
-    job.opts.backoff = { type: 'custom' };
-    return signal;
-  }
-
-  /** What this job is an attempt of: a task may be handed out again before BullMQ is done with the last. */
-  private heldOf(job: TaskJob | undefined): Held | undefined {
-    const held = job?.id === undefined ? undefined : this.held.get(job.id);
-    return held?.job === job ? held : undefined;
-  }
-
-  /** Its verdict is recorded. */
-  private told(held: Held | undefined): void {
-    if (held?.verdict !== undefined) {
-      this.announce(held, held.verdict);
-    }
-  }
-
-  private announce(held: Held, verdict: Verdict | Dropped): void {
-    const { task } = held;
-    const { worker } = this.host;
-    this.held.delete(task.id);
-    if (verdict.kind === 'retry') {
-      task.status = 'retrying';
-      worker.announce(task, verdict);
-      worker.leave(task);
-    } else {
-      task.isOver = true;
-      worker.announce(task, verdict);
-      this.holdKey(task);
-      this.host.settled(task);
-    }
-    this.host.freed();
-  }
-
-  /** Its dedupe key goes with the job; where its window is still open it comes back. */
-  private holdKey({ keys, settings, addedAt, queue, id }: Task): void {
-    if (keys?.dedupe === undefined) {
-      return;
-    }
-    const restMs = addedAt + (settings.dedupe?.windowMs ?? 0) - this.host.clock.now();
-    if (restMs > 0) {
-      this.host.store.holdKey(queue, dedupeIdOf(keys.dedupe), id, restMs).catch(() => undefined);
-    }
-  }
-
-  private letGo({ task }: Held): void {
-    this.held.delete(task.id);
-    this.host.worker.leave(task);
-    this.host.freed();
-  }
-
-  /**
-   * BullMQ is done with the job. What was recorded has been announced by now; what was not has lost
-   * its lock, and another worker has it.
-   */
-  private over(job: TaskJob): void {
-    const held = this.heldOf(job);
-    if (held !== undefined && !this.isClosed) {
-      this.host.logger.warn(
-        `Task ${held.task.name} (${held.task.id}) could not be recorded by this process, which did not renew ` +
-          'its lock in time: another worker runs it again.',
-      );
-      this.announce(held, { kind: 'abandoned', isKept: true });
-    }
   }
 }
 
