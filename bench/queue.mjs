@@ -16,6 +16,9 @@ const rounds = Number(values.rounds);
 const burst = Number(values.tasks);
 const script = fileURLToPath(new URL('queue/variants.mjs', import.meta.url));
 
+/** As many tasks as in one burst, in bursts of so many: what a task costs where few are pending. */
+const SMALL = 10_000;
+
 const workloads = [
   ['ours', burst],
   ['fastq promise', burst],
@@ -23,8 +26,8 @@ const workloads = [
   ['async.queue', burst],
   ['p-queue', burst],
   ['ours, random priorities', burst],
-  ['ours', 10_000],
-  ['ours, random priorities', 10_000],
+  ['ours', SMALL],
+  ['ours, random priorities', SMALL],
 ];
 
 const results = new Map(workloads.map((workload) => [workload.join(' × '), []]));
@@ -35,7 +38,7 @@ for (let round = 1; round <= rounds; round += 1) {
     try {
       const output = execFileSync(
         process.execPath,
-        ['--expose-gc', script, workload[0], String(workload[1])],
+        ['--expose-gc', script, workload[0], String(burst), String(workload[1])],
         { encoding: 'utf8', timeout: 120_000 },
       );
       results.get(key).push(JSON.parse(output.trim().split('\n').at(-1)));
@@ -69,9 +72,11 @@ for (const [key, all] of results) {
   }
 }
 for (const variant of ['ours', 'ours, random priorities']) {
-  const cost = (tasks) => medianOf(`${variant} × ${tasks}`, 'microsecondsPerTask');
+  const costs = (size) => results.get(`${variant} × ${size}`).map((run) => run.microsecondsPerTask);
+  const small = costs(SMALL);
+  const ratios = costs(burst).map((cost, index) => cost / small[index]);
   console.log(
-    `\n${variant}: a task costs ${cost(burst).toFixed(2)} µs with ${format(burst)} pending, ` +
-      `${cost(10_000).toFixed(2)} µs with 10,000: ${(cost(burst) / cost(10_000)).toFixed(2)}×`,
+    `\n${variant}: a task costs ${median(costs(burst)).toFixed(2)} µs with ${format(burst)} pending, ` +
+      `${median(small).toFixed(2)} µs with ${format(SMALL)}: ${median(ratios).toFixed(2)}×`,
   );
 }

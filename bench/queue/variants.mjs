@@ -1,5 +1,5 @@
-// One workload in one process: `node variants.mjs <variant> <tasks>` prints a line of JSON.
-// Every variant gets the same no-op async tasks in one burst, ten at a time.
+// One workload in one process: `node variants.mjs <variant> <tasks> [<tasks a burst>]` prints a line of JSON.
+// Every variant gets the same no-op async tasks, in one burst unless told otherwise, ten at a time.
 import 'reflect-metadata';
 
 const CONCURRENCY = 10;
@@ -91,8 +91,9 @@ async function application() {
   return { runner: app.get(TaskRunner), close: () => app.close() };
 }
 
-const [variant, count] = process.argv.slice(2);
+const [variant, count, size = count] = process.argv.slice(2);
 const tasks = Number(count);
+const burst = Number(size);
 const { add, drain, close } = await variants[variant]();
 
 // What is measured is the code at work, not its compilation: the same once before, in small.
@@ -101,25 +102,28 @@ await drain();
 done = 0;
 globalThis.gc?.();
 const heapBefore = process.memoryUsage().heapUsed;
-const startedAt = performance.now();
-add(tasks);
-const addedAt = performance.now();
+let ms = 0;
 let bytesPerTask;
-if (globalThis.gc) {
-  globalThis.gc();
-  bytesPerTask = Math.round((process.memoryUsage().heapUsed - heapBefore) / tasks);
+for (let left = tasks; left > 0; left -= burst) {
+  const startedAt = performance.now();
+  add(Math.min(burst, left));
+  ms += performance.now() - startedAt;
+  if (bytesPerTask === undefined && globalThis.gc) {
+    globalThis.gc();
+    bytesPerTask = Math.round((process.memoryUsage().heapUsed - heapBefore) / burst);
+  }
+  const drainFrom = performance.now();
+  await drain();
+  ms += performance.now() - drainFrom;
 }
-const drainFrom = performance.now();
-await drain();
-const endedAt = performance.now();
 if (done !== tasks) {
   throw new Error(`${variant}: ${done} of ${tasks} tasks ran.`);
 }
-const ms = addedAt - startedAt + (endedAt - drainFrom);
 console.log(
   JSON.stringify({
     variant,
     tasks,
+    burst,
     perSecond: Math.round((tasks / ms) * 1_000),
     microsecondsPerTask: (ms * 1_000) / tasks,
     peakMb: Math.round(process.resourceUsage().maxRSS / 1_024),

@@ -84,12 +84,16 @@ export class Collection implements OpenRequest {
 
   /** Takes out what has been collected so far; more may come. */
   take(): readonly Task[] {
-    const { tasks } = this;
-    if (tasks === undefined) {
-      return [];
+    const { tasks = [] } = this;
+    if (tasks.length > 0) {
+      this.tasks = [];
     }
-    this.tasks = [];
     return tasks;
+  }
+
+  /** What was taken and is to stay, before what has come since. */
+  putBack(tasks: Task[]): void {
+    this.tasks = this.tasks?.length ? [...tasks, ...this.tasks] : tasks;
   }
 
   /** Takes out the rest for good; the request itself is let go. */

@@ -383,6 +383,10 @@ function isFunction(value: unknown): value is (...args: never[]) => unknown {
   return typeof value === 'function';
 }
 
+/** Before the name of what `bind()` has made. */
+const BOUND = 'bound ';
+
 function nameOf(fn: { readonly name: string }): string {
-  return fn.name.replace(/^bound /, '') || 'anonymous';
+  const { name } = fn;
+  return (name.startsWith(BOUND) ? name.slice(BOUND.length) : name) || 'anonymous';
 }

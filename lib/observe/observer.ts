@@ -140,7 +140,7 @@ export class Observer {
 
   private waitedMsOf(task: Task): number {
     const dueAt = this.dueAt.get(task) ?? task.addedAt;
-    return task.attempt === undefined ? 0 : Math.max(0, task.attempt.startedAt - dueAt);
+    return task.startedAt === undefined ? 0 : Math.max(0, task.startedAt - dueAt);
   }
 
   private usageOf({ attempt }: Task): ProcessUsage | undefined {

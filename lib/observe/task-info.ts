@@ -48,7 +48,7 @@ export function describeTask(task: Task): TaskInfo {
     attempts,
     maxAttempts: settings.retry.attempts,
     addedAt,
-    startedAt: task.attempt?.startedAt ?? task.startedAt,
+    startedAt: task.startedAt,
     progress: task.progress,
     logs: task.logs?.all ?? [],
     outcome,

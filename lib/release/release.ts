@@ -73,7 +73,7 @@ export class Release implements CollectionKeeper, Restorer {
     const tasks = collection.take();
     this.decideAll(tasks, hasSucceeded);
     const committed = tasks.filter(isToRun);
-    tasks.filter(hasPlaceInLine).forEach((task) => collection.add(task));
+    collection.putBack(tasks.filter(hasPlaceInLine));
     const stored = this.engine.commit(committed, collection.response !== undefined);
     if (stored === undefined) {
       return this.handled(collection);
@@ -165,8 +165,11 @@ export class Release implements CollectionKeeper, Restorer {
     const hasSucceeded = handler === 'completed' || (handler === 'none' && wasAnswered(response));
     const tasks = this.seal(collection);
     const late = tasks.filter(({ isCommitted }) => !isCommitted);
+    if (late.length === 0) {
+      return this.handOver(tasks);
+    }
     this.decideAll(tasks, hasSucceeded);
-    const stored = late.length === 0 ? undefined : this.engine.commit(late.filter(isToRun));
+    const stored = this.engine.commit(late.filter(isToRun));
     if (stored === undefined) {
       this.handOver(tasks);
     } else {
@@ -209,17 +212,17 @@ export class Release implements CollectionKeeper, Restorer {
    * of tasks that are to run, and would close the gap.
    */
   private decideAll(tasks: readonly Task[], hasSucceeded: boolean): void {
-    const broken = new Set<Chain>();
+    let broken: Set<Chain> | undefined;
     for (const task of tasks) {
       const { chain } = task;
       if (!task.isCommitted && !task.isOver) {
         this.decide(
           task,
-          chain && broken.has(chain) ? 'predecessor-failed' : reasonToDrop(task, hasSucceeded),
+          chain && broken?.has(chain) ? 'predecessor-failed' : reasonToDrop(task, hasSucceeded),
         );
       }
       if (chain !== undefined && isGap(task)) {
-        broken.add(chain);
+        (broken ??= new Set()).add(chain);
       }
     }
   }

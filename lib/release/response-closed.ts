@@ -1,10 +1,11 @@
+import { ServerResponse } from 'node:http';
+import { Socket as Connection } from 'node:net';
 import { Stream } from 'node:stream';
 
 /** The part of a socket that tells when it is gone. */
 interface Socket {
   readonly destroyed?: boolean;
   once(event: 'close', listener: () => void): unknown;
-  removeListener(event: 'close', listener: () => void): unknown;
 }
 
 interface RawResponse {
@@ -27,27 +28,28 @@ export function isResponseClosed(response: object): boolean {
  * @param response the response of Node.js, or Fastify's reply around it
  */
 export function onceResponseClosed(response: object, callback: () => void): void {
+  if (isResponseClosed(response)) {
+    return callback();
+  }
   const raw = rawOf(response);
   const socket = raw.req?.socket;
+  const others = typeof socket?.once === 'function' ? watchersOf(socket) : undefined;
   let isOver = false;
-  let forget: (() => void) | undefined;
   const over = (): void => {
     if (!isOver) {
       isOver = true;
-      forget?.();
+      others?.delete(over);
       callback();
     }
   };
-  if (isResponseClosed(response)) {
-    return over();
-  }
-  if (typeof socket?.once === 'function') {
-    forget = onceSocketClosed(socket, over);
-  }
+  others?.add(over);
   if (raw instanceof Stream) {
-    // What stream.finished() waits for, with two listeners in place of seven.
-    raw.once('finish', over);
-    raw.once('close', over);
+    // What stream.finished() waits for, with two listeners in place of seven. Not `once`: the
+    // response goes, and they with it, sooner than it would pay to take them away.
+    raw.on('finish', over);
+    if (!(raw instanceof ServerResponse && socket instanceof Connection)) {
+      raw.on('close', over); // Node's own over HTTP/1 is torn down with its connection
+    }
   }
 }
 
@@ -62,17 +64,16 @@ function rawOf(response: object): RawResponse {
  */
 const watched = new WeakMap<Socket, Set<() => void>>();
 
-function onceSocketClosed(socket: Socket, callback: () => void): () => void {
+function watchersOf(socket: Socket): Set<() => void> {
   const known = watched.get(socket);
   if (known !== undefined) {
-    known.add(callback);
-    return () => void known.delete(callback);
+    return known;
   }
-  const callbacks = new Set([callback]);
-  watched.set(socket, callbacks);
+  const watchers = new Set<() => void>();
+  watched.set(socket, watchers);
   socket.once('close', () => {
     watched.delete(socket);
-    callbacks.forEach((call) => call());
+    watchers.forEach((over) => over());
   });
-  return () => void callbacks.delete(callback);
+  return watchers;
 }

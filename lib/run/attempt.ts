@@ -27,23 +27,25 @@ export interface AttemptSetting {
 
 /** One run of a task's body. Whatever the body does, it comes to exactly one verdict. */
 export class Attempt implements RunningTask, Interruptible {
-  readonly kind = 'task';
   isRunning = true;
   reading: ProcessReading | undefined = undefined;
   private hasBodyEnded = false;
-  private callOffTimeout: (() => void) | undefined = undefined;
-  private stopProfile: (() => void) | undefined = undefined;
+  /** To be called when it is over: its timer, its profile. */
+  private ends: (() => void)[] | undefined = undefined;
   private controller: AbortController | undefined = undefined;
   private abortReason: Error | undefined = undefined;
   private description: CurrentTask | undefined = undefined;
 
   constructor(
     readonly task: Task,
-    readonly startedAt: number,
     private readonly setting: AttemptSetting,
     /** Called exactly once. */
     private readonly conclude: (task: Task, verdict: Verdict) => void,
   ) {}
+
+  get kind(): 'task' {
+    return 'task';
+  }
 
   get intake(): MethodIntake {
     return this.task.home;
@@ -81,16 +83,20 @@ export class Attempt implements RunningTask, Interruptible {
       return; // cancelled as it started
     }
     if (timeoutMs !== undefined) {
-      this.callOffTimeout = this.setting.clock.after(timeoutMs, () => this.interrupt('timeout'));
+      const callOff = this.setting.clock.after(timeoutMs, () => this.interrupt('timeout'));
+      (this.ends ??= []).push(callOff);
     }
     if (profile !== undefined) {
-      this.stopProfile = this.setting.profiler.start(task, profile);
+      (this.ends ??= []).push(this.setting.profiler.start(task, profile));
     }
     try {
       const result = task.inContext(enter, this);
       if (isThenable(result)) {
         // Resolved anew: a thenable may settle twice, and a promise's own `then` may be anything.
-        void Reflect.apply(then, Promise.resolve(result), [this.returned, this.threw]);
+        void Reflect.apply(then, Promise.resolve(result), [
+          () => this.returned(),
+          (error: unknown) => this.threw(error),
+        ]);
       } else {
         this.returned();
       }
@@ -122,18 +128,18 @@ export class Attempt implements RunningTask, Interruptible {
     });
   }
 
-  private readonly returned = (): void => {
+  private returned(): void {
     this.hasBodyEnded = true;
     this.end(COMPLETED);
-  };
+  }
 
-  private readonly threw = (error: unknown): void => {
+  private threw(error: unknown): void {
     this.hasBodyEnded = true;
     if (this.isRunning) {
       const isShutDown = this.abortReason instanceof TaskAbandonedError;
       this.end(isShutDown ? { kind: 'abandoned' } : this.judge(error));
     }
-  };
+  }
 
   private judge(error: unknown): Verdict {
     return decide(this.task.settings.retry, this.task.attempts, error, this.setting.random);
@@ -142,8 +148,7 @@ export class Attempt implements RunningTask, Interruptible {
   private end(verdict: Verdict): void {
     if (this.isRunning) {
       this.isRunning = false;
-      this.callOffTimeout?.();
-      this.stopProfile?.();
+      this.ends?.forEach((end) => end());
       this.conclude(this.task, verdict);
     }
   }

@@ -34,12 +34,13 @@ export class TaskWorker implements Worker {
   }
 
   attempt(task: Task, conclude: (task: Task, verdict: Verdict) => void): void {
-    const attempt = new Attempt(task, this.clock.now(), this.setting, conclude);
+    const attempt = new Attempt(task, this.setting, conclude);
+    const now = this.clock.now();
     if (this.observer.isObserved) {
       attempt.reading = readProcess();
     }
-    this.begin(task, attempt);
-    task.followers?.forEach((follower) => this.begin(follower, attempt));
+    this.begin(task, attempt, now);
+    task.followers?.forEach((follower) => this.begin(follower, attempt, now));
     attempt.start();
   }
 
@@ -68,14 +69,15 @@ export class TaskWorker implements Worker {
     this.observer.fellBack(task);
   }
 
-  private begin(task: Task, attempt: Attempt): void {
+  private begin(task: Task, attempt: Attempt, now: number): void {
     task.attempt = attempt;
+    task.startedAt = now;
     task.attempts += 1;
     this.observer.started(task);
   }
 
-  private durationOf({ attempt }: Task): number {
-    return attempt === undefined ? 0 : this.clock.now() - attempt.startedAt;
+  private durationOf({ attempt, startedAt }: Task): number {
+    return attempt === undefined || startedAt === undefined ? 0 : this.clock.now() - startedAt;
   }
 
   private log(task: Task, message: string): void {

@@ -5,6 +5,7 @@ import type { LogLines } from './log-lines.js';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { ProcessReading } from './process-usage.js';
 import type { StoredCall } from './stored-call.js';
+import { TaskExtras } from './task-extras.js';
 import type { TaskDefinition } from './task-registry.js';
 import type { TaskSettings } from './task-options.js';
 
@@ -27,8 +28,6 @@ export interface TaskHome extends MethodIntake {
 
 /** An attempt that can be stopped from outside. */
 export interface Interruptible {
-  /** When it started: milliseconds since the epoch. */
-  readonly startedAt: number;
   /** How the process stood then, where somebody wants to know. */
   readonly reading: ProcessReading | undefined;
   interrupt(reason: Interruption): void;
@@ -65,28 +64,12 @@ export class Task {
   attempts = 0;
   /** The latest attempt, under way or just over. */
   attempt: Interruptible | undefined = undefined;
-  /** What its body last reported. */
-  progress: unknown = undefined;
-  /** What its body wrote, if it did. */
-  logs: LogLines | undefined = undefined;
+  /** When the latest attempt started: milliseconds since the epoch. */
+  startedAt: number | undefined = undefined;
   /** Set once, when the task settles. */
   outcome: Outcome | undefined = undefined;
-  /** When the latest attempt started, once settled: milliseconds since the epoch. */
-  startedAt: number | undefined = undefined;
   /** Its handler has completed or failed, and it is to run: what happens later does not matter. */
   isCommitted = false;
-  /** The task that may start when this one has settled. */
-  successor: Task | undefined = undefined;
-  /** The chain it is part of: it does not run once another task of it has not completed. */
-  chain: Chain | undefined = undefined;
-  /** The calls that run with this one, in one body: see `BatchOptions`. */
-  followers: Task[] | undefined = undefined;
-  /** The one that it follows. */
-  leader: Task | undefined = undefined;
-  /** How the call is written down, where it is. */
-  stored: StoredCall | undefined = undefined;
-  /** It was added by another process, or an earlier one: its async context is gone. */
-  isFromStore = false;
   /** It has settled as far as its engine is concerned; `outcome` follows once that is recorded. */
   isOver = false;
   /** That it has settled by completing. */
@@ -94,12 +77,13 @@ export class Task {
   /** Where it waits, if it does: a lane, or for its time. Owned by the engine. */
   place: Place | undefined = undefined;
   private mintedId: string | undefined = undefined;
-  private waiters: ((outcome: Outcome) => void)[] | undefined = undefined;
   /**
    * The async context of the place where the task was added: request id, tenant, trace. Let go when
    * the task settles, so that a remembered task does not keep a request alive.
    */
   private context: AsyncResource | undefined = captureContext();
+  /** What few tasks have: a million that wait are no bigger for it. */
+  private extras: TaskExtras | undefined = undefined;
 
   constructor(
     readonly home: TaskHome,
@@ -128,6 +112,92 @@ export class Task {
 
   get queue(): string {
     return this.settings.queue;
+  }
+
+  /** What its body last reported. */
+  get progress(): unknown {
+    return this.extras?.progress;
+  }
+
+  set progress(value: unknown) {
+    this.own.progress = value;
+  }
+
+  /** What its body wrote, if it did. */
+  get logs(): LogLines | undefined {
+    return this.extras?.logs;
+  }
+
+  set logs(lines: LogLines | undefined) {
+    this.own.logs = lines;
+  }
+
+  /** The task that may start when this one has settled. */
+  get successor(): Task | undefined {
+    return this.extras?.successor;
+  }
+
+  set successor(task: Task | undefined) {
+    if (task !== this.successor) {
+      this.own.successor = task;
+    }
+  }
+
+  /** The chain it is part of: it does not run once another task of it has not completed. */
+  get chain(): Chain | undefined {
+    return this.extras?.chain;
+  }
+
+  set chain(chain: Chain | undefined) {
+    if (chain !== this.chain) {
+      this.own.chain = chain;
+    }
+  }
+
+  /** The calls that run with this one, in one body: see `BatchOptions`. */
+  get followers(): Task[] | undefined {
+    return this.extras?.followers;
+  }
+
+  set followers(tasks: Task[] | undefined) {
+    if (tasks !== this.followers) {
+      this.own.followers = tasks;
+    }
+  }
+
+  /** The one that it follows. */
+  get leader(): Task | undefined {
+    return this.extras?.leader;
+  }
+
+  set leader(task: Task | undefined) {
+    if (task !== this.leader) {
+      this.own.leader = task;
+    }
+  }
+
+  /** How the call is written down, where it is. */
+  get stored(): StoredCall | undefined {
+    return this.extras?.stored;
+  }
+
+  set stored(call: StoredCall | undefined) {
+    if (call !== this.stored) {
+      this.own.stored = call;
+    }
+  }
+
+  /** It was added by another process, or an earlier one: its async context is gone. */
+  get isFromStore(): boolean {
+    return this.extras?.isFromStore ?? false;
+  }
+
+  set isFromStore(is: boolean) {
+    this.own.isFromStore = is;
+  }
+
+  private get own(): TaskExtras {
+    return (this.extras ??= new TaskExtras());
   }
 
   /** Calls `callback(argument)` in the async context of the place where the task was added. */
@@ -198,14 +268,11 @@ export class Task {
     this.outcome = outcome;
     this.status = outcome.status;
     this.context = undefined;
-    this.startedAt = this.attempt?.startedAt;
     this.attempt = undefined;
     if (outcome.status !== 'failed') {
       this.forget();
     }
-    const waiters = this.waiters;
-    this.waiters = undefined;
-    waiters?.forEach((resolve) => resolve(outcome));
+    this.extras?.told(outcome);
   }
 
   /** Resolves when the task has settled. Never rejects. */
@@ -215,7 +282,7 @@ export class Task {
       return Promise.resolve(outcome);
     }
     this.home.watch?.(this);
-    return new Promise((resolve) => void (this.waiters ??= []).push(resolve));
+    return new Promise((resolve) => void (this.own.waiters ??= []).push(resolve));
   }
 }
 

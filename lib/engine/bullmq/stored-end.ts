@@ -36,10 +36,9 @@ export function endIn(written: unknown): StoredEnd | undefined {
     : undefined;
 }
 
-export function endOf({ attempts, attempt }: Task, verdict: End, now: number): StoredEnd {
+export function endOf({ attempts, startedAt }: Task, verdict: End, now: number): StoredEnd {
   // To the microsecond: more digits only make it longer.
-  const durationMs =
-    attempt === undefined ? 0 : Math.round((now - attempt.startedAt) * 1_000) / 1_000;
+  const durationMs = startedAt === undefined ? 0 : Math.round((now - startedAt) * 1_000) / 1_000;
   switch (verdict.kind) {
     case 'failed':
       return {

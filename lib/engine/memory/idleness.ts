@@ -17,7 +17,8 @@ export class Idleness {
 
   /** To be called whenever something has ended. */
   check(): void {
-    if (this.waiters.length > 0) {
+    // Asked after every task: the answer "no" must cost nothing.
+    if (this.waiters.some(({ isIdle }) => isIdle())) {
       const idle = this.waiters.filter(({ isIdle }) => isIdle());
       this.waiters = this.waiters.filter((waiter) => !idle.includes(waiter));
       idle.forEach(({ resolve }) => resolve());

@@ -22,7 +22,7 @@ onEachPlatform(({ name: platform }) => {
       async () => {
         const { child, port } = await startClosingApp({ platform });
 
-        await send(port, '/slow?ms=800');
+        await send(port, '/slow?ms=2000');
         await child.line('slow began');
         close(child);
 

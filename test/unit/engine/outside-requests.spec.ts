@@ -20,7 +20,6 @@ function createEngine() {
       attempt(task, conclude) {
         attempted.push(`${task.name} of ${requests.getStore() ?? 'nobody'}`);
         task.attempt = {
-          startedAt: clock.now(),
           reading: undefined,
           interrupt: () => conclude(task, { kind: 'cancelled' }),
         };

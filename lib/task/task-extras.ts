@@ -1,0 +1,24 @@
+import type { LogLines } from './log-lines.js';
+import type { Outcome } from './outcome.js';
+import type { StoredCall } from './stored-call.js';
+import type { Chain, Task } from './task.js';
+
+/** What most tasks never have; of those that do, see the fields of the same names in {@link Task}. */
+export class TaskExtras {
+  progress: unknown = undefined;
+  logs: LogLines | undefined = undefined;
+  successor: Task | undefined = undefined;
+  chain: Chain | undefined = undefined;
+  followers: Task[] | undefined = undefined;
+  leader: Task | undefined = undefined;
+  stored: StoredCall | undefined = undefined;
+  isFromStore = false;
+  waiters: ((outcome: Outcome) => void)[] | undefined = undefined;
+
+  /** Resolves for those who wait for the outcome. */
+  told(outcome: Outcome): void {
+    const { waiters } = this;
+    this.waiters = undefined;
+    waiters?.forEach((resolve) => resolve(outcome));
+  }
+}
