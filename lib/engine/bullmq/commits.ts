@@ -38,10 +38,18 @@ export class Commits {
     isHeld: boolean,
     after: Task | undefined,
   ): Promise<void> {
+    const { producer, fallback } = this.host;
     try {
-      if (after === undefined || (await this.mayFollow(tasks, after))) {
-        await this.store(tasks, isHeld, after);
+      if (after !== undefined && !(await this.mayFollow(tasks, after))) {
+        return;
       }
+      const duplicates = await producer.add(this.linesOf(tasks), isHeld, after);
+      duplicates.forEach((task) => this.drop(task, 'duplicate'));
+    } catch (error) {
+      if (fallback === undefined || !(error instanceof StoreUnavailableError)) {
+        throw error;
+      }
+      this.fallBack(fallback, tasks);
     } finally {
       tasks.forEach((task) => this.underWay.delete(task));
     }
@@ -62,22 +70,8 @@ export class Commits {
     return true;
   }
 
-  private async store(
-    tasks: readonly Task[],
-    isHeld: boolean,
-    after: Task | undefined,
-  ): Promise<void> {
-    const { producer, fallback, restorer } = this.host;
-    const lines = tasks.length <= 1 ? [tasks] : restorer().line(tasks).map(lineOf);
-    try {
-      const duplicates = await producer.add(lines, isHeld, after);
-      duplicates.forEach((task) => this.drop(task, 'duplicate'));
-    } catch (error) {
-      if (fallback === undefined || !(error instanceof StoreUnavailableError)) {
-        throw error;
-      }
-      this.fallBack(fallback, tasks);
-    }
+  private linesOf(tasks: readonly Task[]): readonly (readonly Task[])[] {
+    return tasks.length <= 1 ? [tasks] : this.host.restorer().line(tasks).map(lineOf);
   }
 
   private fallBack(fallback: MemoryFallback, tasks: readonly Task[]): void {

@@ -8,6 +8,7 @@ import { HeldJobs, type Held } from './held-jobs.js';
 import { JobEnding } from './job-ending.js';
 import { gate } from './job-gate.js';
 import { JobLine } from './job-line.js';
+import { recordVerdicts } from './job-recording.js';
 import { TaskRetries } from './job-signals.js';
 import type { JobStore, JobWorker, WorkerLimits } from './job-store.js';
 import type { Producer } from './producer.js';
@@ -82,6 +83,7 @@ export class Consumer {
 
   private listen(worker: JobWorker): void {
     gate(worker, () => this.isOpen);
+    recordVerdicts(worker, this.host.clock, () => this.isClosed);
     worker.on('completed', (job) => this.held.recorded(job));
     worker.on('failed', (job) => this.held.recorded(job));
     const processJob = worker.processJob.bind(worker);

@@ -56,7 +56,8 @@ export class JobEnding {
 
   /** Some worker takes it again after a while. @throws PutBack */
   async putOff(job: TaskJob, token: string, delayMs: number): Promise<never> {
-    await job.moveToDelayed(Date.now() + delayMs, token);
+    // As above: it must not fail because of that.
+    await job.moveToDelayed(Date.now() + delayMs, token).catch(() => undefined);
     throw new PutBack('DelayedError');
   }
 
@@ -82,7 +83,7 @@ export class JobEnding {
     const { data } = job;
     held.verdict = verdict;
     if (data.next !== undefined) {
-      await job.updateData({ ...data, end });
+      await this.line.untilDone(() => job.updateData({ ...data, end }));
       await this.line.passOn(data.next);
     }
     if (verdict.kind === 'failed') {

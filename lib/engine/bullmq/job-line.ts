@@ -79,12 +79,13 @@ export class JobLine {
     return end === undefined ? 'open' : end.status === 'completed' ? 'completed' : 'failed';
   }
 
-  private async untilDone<T>(read: () => Promise<T>): Promise<T> {
+  /** @throws what the store says against it */
+  async untilDone<T>(act: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
-        return await read();
+        return await act();
       } catch (error) {
-        if (this.isClosed) {
+        if (this.isClosed || isAnswer(error)) {
           throw error;
         }
         await this.moment();
