@@ -1,28 +1,55 @@
 import { AsyncLocalStorage, AsyncResource, executionAsyncResource } from 'node:async_hooks';
 import { ambient } from './ambient.js';
 
+/** The async context of the caller, or `undefined` where it holds nothing of others. */
+export function captureContext(): AsyncResource | undefined {
+  if (keepsStoresOnResources && storeSymbol(OWN) === undefined) {
+    return undefined;
+  }
+  const resource = new AsyncResource('BackgroundTask', { requireManualDestroy: true });
+  return keepsStoresInFrames && !hasStoreOfOthers(resource) ? undefined : resource;
+}
+
 /**
  * Up to Node.js 22 the stores of AsyncLocalStorage are kept on the current resource, under symbols
  * of this description; later in a frame of their own. Where they can be seen, looking for one costs
- * less than capturing a context that holds none.
+ * less than keeping a context that holds none.
  */
 const STORE = 'kResourceStore';
 
 /** Under which symbol the request or attempt is kept: a task enters a context of its own there. */
 const OWN = ambient.run({} as never, () => storeSymbol(undefined));
 
-const canSeeStores = ((): boolean => {
-  const probe = new AsyncLocalStorage<boolean>();
-  const isSeen = probe.run(true, () => storeSymbol(OWN)) !== undefined;
-  probe.disable();
-  return isSeen;
-})();
+const keepsStoresOnResources = whereStoreIsSeen(() => storeSymbol(OWN) !== undefined);
 
-/** The async context of the caller, or `undefined` where it holds nothing of others. */
-export function captureContext(): AsyncResource | undefined {
-  return canSeeStores && storeSymbol(OWN) === undefined
-    ? undefined
-    : new AsyncResource('BackgroundTask', { requireManualDestroy: true });
+/** Under which a resource keeps the frame it was made in: a map of stores by their storages. */
+const FRAME = Object.getOwnPropertySymbols(new AsyncResource('BackgroundTask')).find(
+  ({ description }) => description === 'context_frame',
+);
+
+const keepsStoresInFrames = whereStoreIsSeen(() => hasStoreOfOthers(new AsyncResource('Task')));
+
+/** Both are internals of Node.js: they are relied on where they turn out to be as expected. */
+function whereStoreIsSeen(isSeen: () => boolean): boolean {
+  const probe = new AsyncLocalStorage<boolean>();
+  const isSeenWithin = probe.run(true, isSeen);
+  const isSeenWithout = probe.exit(isSeen);
+  probe.disable();
+  return isSeenWithin && !isSeenWithout;
+}
+
+function hasStoreOfOthers(resource: AsyncResource): boolean {
+  const frame =
+    FRAME &&
+    (resource as unknown as Record<symbol, Iterable<[unknown, unknown]> | undefined>)[FRAME];
+  if (frame !== undefined) {
+    for (const [storage, store] of frame) {
+      if (storage !== ambient && store !== undefined) {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 function storeSymbol(except: symbol | undefined): symbol | undefined {

@@ -4,7 +4,8 @@ import { StoreUnavailableError, TaskCrashedError } from '../../errors/storage.er
 import type { TaskStorage } from '../../task/stored-call.js';
 import type { Task } from '../../task/task.js';
 import type { EngineSetting, Restorer } from '../engine.js';
-import { MemoryEngine, type End } from '../memory/memory.engine.js';
+import type { End } from '../memory/ends.js';
+import { MemoryEngine } from '../memory/memory.engine.js';
 import { JournalLedger } from './journal-ledger.js';
 import type { JournalSettings } from './journal-options.js';
 import { JournalStore } from './journal-store.js';

@@ -1,5 +1,8 @@
 import type { Clock } from '../../task/clock.js';
 import type { Place, Task } from '../../task/task.js';
+import { lead, membersOf } from './members.js';
+
+type Batching = NonNullable<Task['settings']['batch']>;
 
 interface Batch {
   readonly tasks: Task[];
@@ -11,6 +14,8 @@ interface Batch {
 export class Batches implements Place {
   /** By what makes calls fit into one run: see {@link kindOf}. */
   private readonly gathering = new Map<string, Batch>();
+  /** Gathered ahead of their turn, with one before them in their line: see {@link gather}. */
+  private readonly joined = new Set<Task>();
 
   constructor(
     private readonly clock: Clock,
@@ -35,6 +40,48 @@ export class Batches implements Place {
     task.place = this;
     if (batch.items >= size) {
       this.flush(kind);
+    }
+  }
+
+  /**
+   * Calls of one request stand in line, and none would ever find another to be merged with: those
+   * behind `first` that fit into its batch join it. A chain's do not, as each needs the one before.
+   */
+  gather(first: Task, { size, waitMs }: Batching, mayJoin: (task: Task) => boolean): void {
+    this.add(first, size, waitMs);
+    let last = first;
+    for (let task = last.successor; task !== undefined; task = last.successor) {
+      if (!mayJoin(task) || !this.fits(task, last, size)) {
+        return;
+      }
+      this.joined.add(task);
+      this.add(task, size, waitMs);
+      last = task;
+    }
+  }
+
+  /** Its turn has come. @returns whether it was gathered before */
+  unjoin(task: Task): boolean {
+    return this.joined.delete(task);
+  }
+
+  hasJoined(task: Task): boolean {
+    return this.joined.has(task);
+  }
+
+  /** The task, those that run with it, and those in line behind each. */
+  *withLine(head: Task): Generator<Task> {
+    for (const member of membersOf(head)) {
+      yield member;
+      for (let task = member.successor; task !== undefined; task = task.successor) {
+        if (task.isOver) {
+          continue; // cancelled while it stood in line
+        }
+        if (this.joined.has(task)) {
+          break; // those behind it are in the line of its own
+        }
+        yield task;
+      }
     }
   }
 
@@ -88,16 +135,6 @@ export class Batches implements Place {
       lead(leader, followers);
       this.onFull(leader);
     }
-  }
-}
-
-/** Puts `followers` behind the task that runs for all of them. */
-export function lead(leader: Task, followers: Task[]): void {
-  leader.leader = undefined;
-  leader.followers = followers;
-  for (const task of followers) {
-    task.place = undefined;
-    task.leader = leader;
   }
 }
 

@@ -2,39 +2,33 @@ import { ShutDownError } from '../../errors/misuse.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { TaskStorage } from '../../task/stored-call.js';
 import type { Task } from '../../task/task.js';
-import type { Dropped, Verdict } from '../../task/verdict.js';
-import type {
-  DrainScope,
-  Engine,
-  EngineSetting,
-  HeldStatus,
-  QueueState,
-  Restorer,
-  Worker,
-} from '../engine.js';
-import { Batches, lead } from './batches.js';
+import type { Verdict } from '../../task/verdict.js';
+import type { DrainScope, Engine, EngineSetting, QueueState, Restorer, Worker } from '../engine.js';
+import { Batches } from './batches.js';
 import { DedupeKeys } from './dedupe-keys.js';
+import { ABANDONED, KEPT, type Abandoned, type End } from './ends.js';
 import { Idleness } from './idleness.js';
 import type { Ledger } from './ledger.js';
-import { MemoryQueue, type QueueHost } from './memory-queue.js';
+import { lastInLine, next } from './line.js';
+import { isSharingItsRun, leaveMembers, membersOf, setStatus } from './members.js';
+import type { QueueHost } from './memory-queue.js';
 import { OutsideRequests } from './outside-requests.js';
 import type { Pace } from './pace.js';
+import { Queues } from './queues.js';
+import { Recorder } from './recorder.js';
 import { Slice } from './slice.js';
 import { Timers } from './timers.js';
 
 /** Keeps tasks in the memory of the process: they do not survive it. */
 export class MemoryEngine implements Engine {
-  private readonly queues: ReadonlyMap<string, MemoryQueue>;
+  private readonly queues: Queues;
   private readonly timers: Timers;
   private readonly batches: Batches;
   private readonly pace: Pace;
   private readonly dedupeKeys = new DedupeKeys();
   private readonly idleness = new Idleness();
   private readonly outside = new OutsideRequests();
-  /** Gathered ahead of their turn, with one before them in their line: see {@link gather}. */
-  private readonly joined = new Set<Task>();
-  /** Their attempts begin as soon as that is recorded. */
-  private readonly starting = new Set<Task>();
+  private readonly recorder: Recorder;
   private readonly clock: Clock;
   private readonly worker: Worker;
   private readonly elsewhere: (task: Task) => void;
@@ -42,21 +36,20 @@ export class MemoryEngine implements Engine {
   private isDraining = false;
   /** Admitted and not settled. */
   private live = 0;
-  /** Settled, and not yet recorded as such. */
-  private recording = 0;
 
   constructor(
     { queues, worker, clock, elsewhere }: EngineSetting,
     /** Where its tasks are to survive the process. */
-    private readonly ledger?: Ledger,
+    ledger?: Ledger,
     pace?: Pace,
   ) {
+    this.recorder = new Recorder(ledger);
     this.worker = worker;
     this.elsewhere = elsewhere;
     this.clock = this.outside.clock(clock);
     this.pace = pace ?? new Slice(this.clock);
     this.timers = new Timers(this.clock, (task) => this.enqueue(task));
-    this.batches = new Batches(this.clock, (leader) => this.queueOf(leader).add(leader));
+    this.batches = new Batches(this.clock, (leader) => this.queues.of(leader).add(leader));
     const host: QueueHost = {
       clock: this.clock,
       pace: this.pace,
@@ -64,9 +57,7 @@ export class MemoryEngine implements Engine {
       longestPostponed: (queue) => this.timers.firstOf(queue),
       overflow: (task) => this.takeOut(task, { kind: 'dropped', reason: 'overflow' }),
     };
-    this.queues = new Map(
-      queues.map((settings) => [settings.name, new MemoryQueue(settings, host)]),
-    );
+    this.queues = new Queues(queues, host);
   }
 
   storageOf(_queue: string): TaskStorage | undefined {
@@ -81,7 +72,7 @@ export class MemoryEngine implements Engine {
     if (this.state === 'closed') {
       throw new ShutDownError(task.name);
     }
-    this.queueOf(task).admit();
+    this.queues.of(task).admit();
     this.live += 1;
   }
 
@@ -125,7 +116,7 @@ export class MemoryEngine implements Engine {
     if (task.isOver || isSharingItsRun(task)) {
       return false;
     }
-    if (this.starting.delete(task)) {
+    if (this.recorder.cancel(task)) {
       return true;
     }
     if (task.status === 'running') {
@@ -138,36 +129,34 @@ export class MemoryEngine implements Engine {
   }
 
   pause(queue?: string): void {
-    this.some(queue).forEach((each) => each.setPaused(true));
+    this.queues.some(queue).forEach((each) => each.setPaused(true));
   }
 
   resume(queue?: string): void {
-    this.some(queue).forEach((each) => each.setPaused(false));
+    this.queues.some(queue).forEach((each) => each.setPaused(false));
   }
 
   *tasks(dueBefore = Number.POSITIVE_INFINITY): Generator<Task> {
-    for (const queue of this.queues.values()) {
+    for (const queue of this.queues) {
       // One by one: who wants a hundred of a million does not wait for the rest.
       for (const place of [queue.started(), queue.waiting()]) {
         for (const task of place) {
-          yield* this.withLine(task);
+          yield* this.batches.withLine(task);
         }
       }
     }
     for (const task of this.timers) {
       if (this.timers.dueAt(task) < dueBefore) {
-        yield* this.withLine(task);
+        yield* this.batches.withLine(task);
       }
     }
     for (const task of this.batches) {
-      yield* this.withLine(task);
+      yield* this.batches.withLine(task);
     }
   }
 
-  *states(): Generator<QueueState> {
-    for (const [queue, { running, pending, oldestAddedAt, isPaused }] of this.queues) {
-      yield { queue, running, pending, oldestAddedAt, isPaused };
-    }
+  states(): Iterable<QueueState> {
+    return this.queues.states();
   }
 
   open(): Promise<void> | void {
@@ -190,7 +179,7 @@ export class MemoryEngine implements Engine {
       () =>
         (present !== undefined && haveSettled(present)) ||
         (this.isEmpty &&
-          this.recording === 0 &&
+          this.recorder.isIdle &&
           this.timers.earliest >= deadline &&
           !(awaited === 'collected' && this.live > [...this.tasks()].length)),
     );
@@ -200,17 +189,17 @@ export class MemoryEngine implements Engine {
     this.state = 'stopping';
     this.pace.close();
     const waiting = [...this.timers, ...this.batches];
-    for (const queue of this.queues.values()) {
+    for (const queue of this.queues) {
       waiting.push(...queue.waiting());
     }
     for (const task of waiting) {
-      this.queueOf(task).withdraw(task);
+      this.queues.of(task).withdraw(task);
       this.settle(task, this.abandonmentOf(task));
     }
     this.interrupt();
     // Those that heed their signal end in the grace time; the others are interrupted for good.
     const callOff = this.clock.after(graceMs, () => this.interrupt());
-    await this.idleness.when(() => this.isEmpty && this.recording === 0);
+    await this.idleness.when(() => this.isEmpty && this.recorder.isIdle);
     callOff();
   }
 
@@ -225,7 +214,7 @@ export class MemoryEngine implements Engine {
    */
   protected takeBack(head: Task, dueAtOf: (task: Task) => number): void {
     for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
-      this.queueOf(task).live += 1;
+      this.queues.of(task).live += 1;
       this.live += 1;
       this.hold(task);
     }
@@ -245,14 +234,14 @@ export class MemoryEngine implements Engine {
   /** The turn of the first in a line has come; those that are not to run any more end here. */
   private enter(first: Task | undefined, dueAtOf?: (task: Task) => number): void {
     for (let task = first; task !== undefined; task = next(task)) {
-      const isGathered = this.joined.delete(task);
+      const isGathered = this.batches.unjoin(task);
       if (task.isOver) {
         continue; // cancelled while it stood in line
       }
       if (isGathered) {
         return;
       }
-      if (!this.queues.has(task.queue)) {
+      if (!this.queues.has(task)) {
         return this.elsewhere(task);
       }
       const end = this.endOf(task);
@@ -299,76 +288,40 @@ export class MemoryEngine implements Engine {
     const { batch } = task.settings;
     setStatus(task, 'queued');
     if (batch === undefined || task.followers !== undefined) {
-      return this.queueOf(task).add(task);
+      return this.queues.of(task).add(task);
     }
-    this.gather(task, batch);
+    this.batches.gather(task, batch, (other) => this.mayJoin(other));
     if (this.isDraining) {
       this.batches.flushAll();
     }
   }
 
-  /**
-   * Calls of one request stand in line, and none would ever find another to be merged with: those
-   * behind `first` that fit into its batch join it. A chain's do not, as each needs the one before.
-   */
-  private gather(first: Task, { size, waitMs }: Batching): void {
-    this.batches.add(first, size, waitMs);
-    let last = first;
-    for (let task = last.successor; task !== undefined; task = last.successor) {
-      const isFree = task.chain === undefined && task.settings.delayMs === 0;
-      const isHere = this.queues.has(task.queue);
-      const isNext = isHere && !task.isOver && this.endOf(task) === undefined;
-      if (!isFree || !isNext || !this.batches.fits(task, last, size)) {
-        return;
-      }
-      this.joined.add(task);
-      this.batches.add(task, size, waitMs);
-      last = task;
-    }
+  /** Whether a task behind another in its line could be in the same batch: its turn has come as well. */
+  private mayJoin(task: Task): boolean {
+    const isFree = task.chain === undefined && task.settings.delayMs === 0;
+    return isFree && this.queues.has(task) && !task.isOver && this.endOf(task) === undefined;
   }
 
   private attempt(task: Task): void {
     setStatus(task, 'running');
-    const recorded = this.recordStart(task);
+    const recorded = this.recorder.begin(task);
     if (recorded === undefined) {
       this.worker.attempt(task, this.conclude);
     } else {
-      void this.attemptOnceRecorded(task, recorded);
+      void recorded.then((instead) => this.attemptOr(instead, task));
     }
   }
 
-  private recordStart(task: Task): Promise<unknown> | void {
-    const { ledger } = this;
-    if (ledger === undefined || task.followers === undefined) {
-      return ledger?.starting(task);
-    }
-    const recorded = membersOf(task).flatMap((member) => ledger.starting(member) ?? []);
-    return recorded.length === 0 ? undefined : Promise.all(recorded);
-  }
-
-  private async attemptOnceRecorded(task: Task, recorded: Promise<unknown>): Promise<void> {
-    this.starting.add(task);
-    let problem: Verdict | undefined;
-    try {
-      await recorded;
-    } catch (error) {
-      // What the disk does not take now, it may take later; until then the task is not lost.
-      problem = { kind: 'retry', delayMs: RECORD_AGAIN_MS, error };
-    }
-    const isCancelled = !this.starting.delete(task);
-    if (isCancelled) {
-      this.conclude(task, { kind: 'cancelled' });
-    } else if (problem !== undefined) {
-      this.conclude(task, problem);
-    } else if (this.state !== 'open') {
-      this.conclude(task, ABANDONED);
-    } else {
+  private attemptOr(instead: Verdict | undefined, task: Task): void {
+    if (instead === undefined && this.state === 'open') {
       this.worker.attempt(task, this.conclude);
+    } else {
+      this.conclude(task, instead ?? ABANDONED);
     }
   }
 
   private readonly conclude = (task: Task, verdict: Verdict): void => {
-    const queue = this.queueOf(task);
+    const queue = this.queues.of(task);
     queue.free(task);
     this.record(task, verdict);
     queue.pump();
@@ -393,11 +346,7 @@ export class MemoryEngine implements Engine {
   /** @returns when the next attempt is due */
   private recordRetry(task: Task, delayMs: number): number {
     const dueAt = this.clock.now() + delayMs;
-    if (this.ledger !== undefined) {
-      for (const member of membersOf(task)) {
-        void this.ledger.retrying(member, dueAt).catch(ignore);
-      }
-    }
+    this.recorder.retrying(task, dueAt);
     return dueAt;
   }
 
@@ -414,9 +363,9 @@ export class MemoryEngine implements Engine {
   private takeOut(task: Task, end: End): void {
     const isWaiting = task.place !== undefined || task.leader !== undefined;
     this.leaveBatch(task);
-    this.queueOf(task).withdraw(task);
+    this.queues.of(task).withdraw(task);
     this.end(task, end);
-    if (isWaiting && !this.joined.has(task)) {
+    if (isWaiting && !this.batches.hasJoined(task)) {
       this.enter(next(task)); // else those behind it in its line wait for those before it
     }
     this.idleness.check();
@@ -430,27 +379,17 @@ export class MemoryEngine implements Engine {
     }
     task.isOver = true;
     task.hasCompleted = end.kind === 'completed';
-    if (this.ledger === undefined) {
-      this.tell(task, end);
-    } else {
-      const isKept = end.kind === 'abandoned' && end.isKept === true;
-      // A record that could not be removed means one more run after the next start: at least once.
-      this.tellOnceRecorded(task, end, isKept ? this.ledger.kept(task) : this.ledger.settled(task));
+    if (!this.recorder.isLasting) {
+      return this.tell(task, end);
     }
-  }
-
-  private tellOnceRecorded(task: Task, end: End, recorded: Promise<void>): void {
-    this.recording += 1;
-    const tell = (): void => {
-      this.recording -= 1;
+    this.recorder.settled(task, end, () => {
       this.tell(task, end);
       this.idleness.check();
-    };
-    recorded.then(tell, tell);
+    });
   }
 
   private abandonmentOf({ isCommitted }: Task): Abandoned {
-    return this.ledger !== undefined && isCommitted ? KEPT : ABANDONED;
+    return this.recorder.isLasting && isCommitted ? KEPT : ABANDONED;
   }
 
   /** Recorded: now it is announced. */
@@ -464,104 +403,30 @@ export class MemoryEngine implements Engine {
 
   /** A call that leaves its batch; another leads the batch if this one did. */
   private leaveBatch(task: Task): void {
-    const { leader, followers } = task;
-    task.followers = undefined;
-    task.leader = undefined;
-    if (leader?.followers !== undefined) {
-      leader.followers = leader.followers.filter((follower) => follower !== task);
-    }
-    const [leading, ...others] = followers ?? [];
+    const leading = leaveMembers(task);
     if (leading === undefined) {
       return;
     }
-    lead(leading, others);
     if (task.status === 'retrying') {
       this.timers.add(leading, this.timers.dueAt(task));
     } else {
-      this.queueOf(leading).add(leading);
+      this.queues.of(leading).add(leading);
     }
-  }
-
-  /** The task, those that run with it, and those in line behind each. */
-  private *withLine(head: Task): Generator<Task> {
-    for (const member of membersOf(head)) {
-      yield member;
-      for (let task = member.successor; task !== undefined; task = task.successor) {
-        if (task.isOver) {
-          continue; // cancelled while it stood in line
-        }
-        if (this.joined.has(task)) {
-          break; // those behind it are in the line of its own
-        }
-        yield task;
-      }
-    }
-  }
-
-  private queueOf({ queue }: Task): MemoryQueue {
-    const found = this.queues.get(queue);
-    if (found === undefined) {
-      throw new Error(`The memory engine has no queue "${queue}".`);
-    }
-    return found;
-  }
-
-  private some(queue: string | undefined): MemoryQueue[] {
-    return [...this.queues].flatMap(([name, each]) =>
-      queue === undefined || queue === name ? [each] : [],
-    );
   }
 
   private leave(task: Task): void {
     this.live -= 1;
-    this.queueOf(task).live -= 1;
+    this.queues.of(task).live -= 1;
   }
 
   /** Nothing runs or waits for a slot. */
   private get isEmpty(): boolean {
-    return this.batches.isEmpty && [...this.queues.values()].every(({ isIdle }) => isIdle);
+    return this.batches.isEmpty && this.queues.isIdle;
   }
 
   private interrupt(): void {
-    for (const queue of this.queues.values()) {
-      queue.interrupt();
-    }
+    this.queues.interrupt();
   }
-}
-
-/** How a task settles. */
-export type End = Exclude<Verdict, { kind: 'retry' }> | Dropped;
-
-type Abandoned = Extract<Verdict, { kind: 'abandoned' }>;
-
-const ABANDONED: Abandoned = { kind: 'abandoned' };
-const KEPT: Abandoned = { kind: 'abandoned', isKept: true };
-
-/** How long a task waits whose start could not be recorded, in milliseconds. */
-const RECORD_AGAIN_MS = 1_000;
-
-function ignore(): void {
-  // Reported by the ledger itself.
-}
-
-type Batching = NonNullable<Task['settings']['batch']>;
-
-/** @returns the task behind `task` in its line, whose turn it is now */
-function next(task: Task): Task | undefined {
-  const { successor, chain, hasCompleted } = task;
-  task.successor = undefined;
-  if (chain !== undefined && !hasCompleted) {
-    chain.isBroken = true;
-  }
-  return successor;
-}
-
-function lastInLine(task: Task): Task {
-  let last = task;
-  while (last.successor !== undefined) {
-    last = last.successor;
-  }
-  return last;
 }
 
 /** Settled and told. Takes out those that have, so that asking again and again costs no more than each once. */
@@ -570,21 +435,4 @@ function haveSettled(tasks: Task[]): boolean {
     tasks.pop();
   }
   return tasks.length === 0;
-}
-
-/** The task and those that run with it. */
-function membersOf(task: Task): Task[] {
-  return task.followers === undefined ? [task] : [task, ...task.followers];
-}
-
-function setStatus(task: Task, status: HeldStatus): void {
-  task.status = status;
-  task.followers?.forEach((follower) => {
-    follower.status = status;
-  });
-}
-
-/** Whether other calls run in the same body, which cannot be stopped for one of them. */
-function isSharingItsRun({ status, leader, followers = [] }: Task): boolean {
-  return status === 'running' && (leader !== undefined || followers.length > 0);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { Batches, lead } from '../../../lib/engine/memory/batches.js';
+import { Batches } from '../../../lib/engine/memory/batches.js';
+import { lead } from '../../../lib/engine/memory/members.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
