@@ -193,16 +193,18 @@ export class Producer {
   }
 
   private async insert(jobs: readonly NewJob[]): Promise<string[]> {
-    const entries = jobs.map((job) => entryOf(this.store.queue(job.task.queue), job));
-    const [first] = entries;
+    const [first, second] = jobs;
     if (first === undefined) {
       return [];
     }
-    const { backend } = this.store.queue(first.queueName);
-    if (entries.length === 1) {
+    const queue = this.store.queue(first.task.queue);
+    const { backend } = queue;
+    if (second === undefined) {
       // One command is a transaction of its own, and costs less than to open one.
-      return [await backend.addJob(first.jobData, first.jobId, first.parentKeyOpts)];
+      const { jobData, jobId, parentKeyOpts } = entryOf(queue, first);
+      return [await backend.addJob(jobData, jobId, parentKeyOpts)];
     }
+    const entries = jobs.map((job) => entryOf(this.store.queue(job.task.queue), job));
     const results = await backend.addFlow(entries);
     return results.map(([error, id]) => {
       if (error !== null) {

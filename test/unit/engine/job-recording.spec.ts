@@ -32,6 +32,12 @@ class Recorder {
   }
 }
 
+function fail(worker: Recorder, error: Error, returnvalue: unknown): Promise<void> {
+  return (worker.handleFailed as (error: Error, job: unknown) => Promise<void>)(error, {
+    returnvalue,
+  });
+}
+
 describe('the recording of what became of a job', () => {
   let isClosed: boolean;
 
@@ -44,9 +50,6 @@ describe('the recording of what became of a job', () => {
     recordVerdicts(made as unknown as JobWorker, clock, () => isClosed);
     return made;
   }
-
-  const fail = (worker: Recorder, error: Error, returnvalue: unknown): Promise<void> =>
-    (worker.handleFailed as (error: Error, job: unknown) => Promise<void>)(error, { returnvalue });
 
   it.each([
     [0.25, 'completed: 0.25'],
