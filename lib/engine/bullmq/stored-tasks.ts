@@ -4,10 +4,10 @@ import type { Clock } from '../../task/clock.js';
 import type { TaskStatus } from '../../task/outcome.js';
 import type { Task } from '../../task/task.js';
 import type { QueueState, Restorer, StoredCounts, TaskQuery, TaskView } from '../engine.js';
-import { Deadline } from './deadline.js';
+import { Patience } from '../patience.js';
 import type { JobQueue, JobStore } from './job-store.js';
-import { endOfJob } from './settled-elsewhere.js';
-import { callOf, outcomeOf, priorityOf, storedTaskOf, type TaskJob } from './stored-job.js';
+import { endOfJob, outcomeOf } from './stored-end.js';
+import { callOf, priorityOf, storedTaskOf, type TaskJob } from './stored-job.js';
 
 /** In the order in which a job goes through them: one that moves on while they are read is not missed. */
 const TYPES: Record<TaskStatus, readonly JobType[]> = {
@@ -36,13 +36,17 @@ const PAGE = 100;
 
 /** What the store knows of tasks, whoever added or ran them. */
 export class StoredTasks {
+  private readonly patience: Patience;
+
   constructor(
     private readonly store: JobStore,
-    private readonly clock: Clock,
-    private readonly timeoutMs: number,
+    clock: Clock,
+    timeoutMs: number,
     private readonly restorer: () => Restorer,
     private readonly argsOf: (call: string) => readonly unknown[],
-  ) {}
+  ) {
+    this.patience = new Patience(clock, timeoutMs);
+  }
 
   async job(id: string): Promise<TaskJob | undefined> {
     await this.reach();
@@ -121,14 +125,10 @@ export class StoredTasks {
 
   /** @throws StoreUnavailableError within the commit timeout */
   private async reach(then?: () => Promise<void>): Promise<void> {
-    const deadline = new Deadline(this.clock, this.timeoutMs);
     try {
-      await deadline.within(this.store.ready());
-      await (then && deadline.within(then()));
+      await this.patience.wait(this.store.ready().then(then));
     } catch (cause) {
       throw new StoreUnavailableError(this.store.label, { cause });
-    } finally {
-      deadline.met();
     }
   }
 

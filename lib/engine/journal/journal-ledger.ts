@@ -2,9 +2,9 @@ import type { LoggerService } from '@nestjs/common';
 import type { Clock } from '../../task/clock.js';
 import type { Chain, Task } from '../../task/task.js';
 import type { Ledger } from '../memory/ledger.js';
+import type { Answer, Patience } from '../patience.js';
 import { JournalRecord } from './journal-record.js';
 import type { JournalStore } from './journal-store.js';
-import type { Answer, Patience } from './patience.js';
 
 /** Keeps the journal in step with its tasks. */
 export class JournalLedger implements Ledger {
@@ -39,7 +39,7 @@ export class JournalLedger implements Ledger {
         record.isBroken = true;
       });
     }
-    return this.patience.wait(
+    return this.patience.ask(
       (answer) => this.store.commit(records, answer),
       (error) => {
         if (error === undefined) {
@@ -225,7 +225,7 @@ export class JournalLedger implements Ledger {
 
   /** @throws what the store did, once it is in the log */
   private written({ name }: Task, ask: (answer: Answer) => void): Promise<void> {
-    return this.patience.wait(ask, (error) => {
+    return this.patience.ask(ask, (error) => {
       if (error !== undefined) {
         this.logger.error(`The journal could not be written for ${name}: ${error.message}`);
       }

@@ -10,7 +10,7 @@ import { JournalLedger } from './journal-ledger.js';
 import type { JournalSettings } from './journal-options.js';
 import { JournalStore } from './journal-store.js';
 import { Leftovers } from './leftovers.js';
-import { Patience } from './patience.js';
+import { Patience } from '../patience.js';
 
 /** The memory engine with a journal: what has not settled is on disk, and comes back. */
 export class JournalEngine extends MemoryEngine {
@@ -95,7 +95,7 @@ export class JournalEngine extends MemoryEngine {
     await super.close();
     const { path } = this.settings;
     try {
-      await this.patience.wait((answer) => void this.store.close().then(() => answer(), answer));
+      await this.patience.wait(this.store.close());
     } catch (error) {
       this.logger.error(`The journal ${path} could not be closed: ${String(error)}`);
     }

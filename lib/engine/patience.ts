@@ -1,4 +1,4 @@
-import type { Clock } from '../../task/clock.js';
+import type { Clock } from '../task/clock.js';
 
 /** Called once, maybe before `ask()` returns. */
 export type Answer = (error?: Error) => void;
@@ -6,7 +6,7 @@ export type Answer = (error?: Error) => void;
 interface Waiting {
   /** Milliseconds since the epoch. */
   readonly until: number;
-  readonly answer: Answer;
+  readonly giveUp: (error: Error) => void;
 }
 
 /** Waits for answers, for so long each, with one timer for all of them. */
@@ -21,37 +21,61 @@ export class Patience {
   ) {}
 
   /**
+   * `answer`, if it comes in time. What comes later is ignored, a rejection too.
+   *
+   * @throws Error where it does not
+   */
+  wait<T>(answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const waiting = this.begin(reject);
+      answer.then(
+        (value) => {
+          this.leave(waiting);
+          return resolve(value);
+        },
+        (error: unknown) => {
+          this.leave(waiting);
+          reject(error);
+        },
+      );
+    });
+  }
+
+  /**
    * Asks, and resolves with the answer, if it comes in time. What comes later is ignored.
    *
    * @param conclude told how it ended, before anybody else; an error is what it makes of it
    * @throws Error where there is none in time, or what was answered
    */
-  wait(
+  ask(
     ask: (answer: Answer) => void,
-    conclude?: (error: Error | undefined) => Error | undefined,
+    conclude: (error: Error | undefined) => Error | undefined,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const waiting = {
-        until: this.clock.now() + this.timeoutMs,
-        answer: (answer?: Error): void => {
-          if (this.leave(waiting)) {
-            const error = conclude === undefined ? answer : conclude(answer);
-            if (error === undefined) {
-              resolve();
-            } else {
-              reject(error);
-            }
+      const answer = (answered?: Error): void => {
+        if (this.leave(waiting)) {
+          const error = conclude(answered);
+          if (error === undefined) {
+            resolve();
+          } else {
+            reject(error);
           }
-        },
+        }
       };
-      this.waiting.add(waiting);
-      this.callOff ??= this.clock.after(this.timeoutMs, this.look);
+      const waiting = this.begin(answer);
       try {
-        ask(waiting.answer);
+        ask(answer);
       } catch (error) {
-        waiting.answer(error as Error);
+        answer(error as Error);
       }
     });
+  }
+
+  private begin(giveUp: (error: Error) => void): Waiting {
+    const waiting = { until: this.clock.now() + this.timeoutMs, giveUp };
+    this.waiting.add(waiting);
+    this.callOff ??= this.clock.after(this.timeoutMs, this.look);
+    return waiting;
   }
 
   /** @returns whether it was still waited for */
@@ -67,13 +91,14 @@ export class Patience {
 
   private readonly look = (): void => {
     this.callOff = undefined;
-    for (const { until, answer } of this.waiting) {
-      const restMs = until - this.clock.now();
+    for (const waiting of this.waiting) {
+      const restMs = waiting.until - this.clock.now();
       if (restMs > 0) {
         this.callOff = this.clock.after(restMs, this.look);
         return;
       }
-      answer(new Error(`there was no answer within ${this.timeoutMs} ms`));
+      waiting.giveUp(new Error(`there was no answer within ${this.timeoutMs} ms`));
+      this.waiting.delete(waiting);
     }
   };
 }
