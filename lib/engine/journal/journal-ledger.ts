@@ -127,7 +127,10 @@ export class JournalLedger implements Ledger {
     if (task.chain !== undefined) {
       this.chains.get(task.chain)?.delete(record);
     }
-    if (!task.hasCompleted) {
+    if (task.hasCompleted) {
+      // A task that is remembered must not keep what it was stored with.
+      task.stored = undefined;
+    } else {
       this.breakChain(task, record);
     }
     this.store.remove(record, done);
