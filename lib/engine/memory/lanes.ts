@@ -40,13 +40,7 @@ export class Lanes {
 
   take(): Task | undefined {
     const next = this.next();
-    if (next === undefined) {
-      return undefined;
-    }
-    for (const lane of this.lanes) {
-      lane.passedOver = lane === next || isEmpty(lane) ? 0 : lane.passedOver + 1;
-    }
-    return next.resumed.isEmpty ? next.waiting.shift() : next.resumed.shift();
+    return next?.resumed.isEmpty ? next.waiting.shift() : next?.resumed.shift();
   }
 
   /** The longest waiting of one priority, those aside that a slot is kept for. */
@@ -68,18 +62,34 @@ export class Lanes {
     }
   }
 
+  /** The lane whose turn it is; those that it goes before have waited once more. */
   private next(): Lane | undefined {
     let first: Lane | undefined;
+    let next: Lane | undefined;
+    let isAlone = true;
     for (const lane of this.lanes) {
       if (isEmpty(lane)) {
-        continue;
-      }
-      first ??= lane;
-      if (lane !== first && lane.passedOver >= PATIENCE) {
-        return lane;
+        lane.passedOver = 0;
+      } else if (first === undefined) {
+        first = lane;
+        next = lane;
+      } else {
+        isAlone = false;
+        next = next === first && lane.passedOver >= PATIENCE ? lane : next;
       }
     }
-    return first;
+    if (!isAlone) {
+      this.passOver(next);
+    } else if (next !== undefined) {
+      next.passedOver = 0;
+    }
+    return next;
+  }
+
+  private passOver(next: Lane | undefined): void {
+    for (const lane of this.lanes) {
+      lane.passedOver = lane === next || isEmpty(lane) ? 0 : lane.passedOver + 1;
+    }
   }
 
   private laneOf(task: Task): Lane {

@@ -5,6 +5,8 @@ import { MemoryQueue, type QueueHost } from './memory-queue.js';
 /** The queues of an engine, by name. */
 export class Queues {
   private readonly byName: ReadonlyMap<string, MemoryQueue>;
+  /** The one that was asked for last is mostly the next one, too. */
+  private last: { readonly name: string; readonly queue: MemoryQueue } | undefined = undefined;
 
   constructor(limits: readonly QueueLimits[], host: QueueHost) {
     this.byName = new Map(limits.map((each) => [each.name, new MemoryQueue(each, host)]));
@@ -15,10 +17,14 @@ export class Queues {
   }
 
   of({ queue }: Task): MemoryQueue {
+    if (this.last?.name === queue) {
+      return this.last.queue;
+    }
     const found = this.byName.get(queue);
     if (found === undefined) {
       throw new Error(`The memory engine has no queue "${queue}".`);
     }
+    this.last = { name: queue, queue: found };
     return found;
   }
 
