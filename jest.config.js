@@ -7,6 +7,8 @@ export default {
   maxWorkers: 2,
   workerIdleMemoryLimit: '800MB',
   testMatch: ['<rootDir>/test/**/*.{spec,e2e-spec}.ts'],
+  // What a run of the mutation tests puts there repeats tests of others.
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/mutation/'],
   // Copies of the repository that the mutation tests make.
   modulePathIgnorePatterns: ['<rootDir>/.cache/'],
   extensionsToTreatAsEsm: ['.ts'],
@@ -42,4 +44,5 @@ export default {
   reporters: ['default', '<rootDir>/test/reporter.js'],
   collectCoverageFrom: ['lib/**/*.ts', '!lib/index.ts'],
   coverageProvider: 'v8',
+  coverageReporters: ['json-summary', 'lcov'],
 };

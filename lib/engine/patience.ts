@@ -1,5 +1,8 @@
 import type { Clock } from '../task/clock.js';
 
+/** Called once, maybe before `ask()` returns. */
+export type Answer = (error?: Error) => void;
+
 interface Waiting {
   /** Milliseconds since the epoch. */
   readonly until: number;
@@ -24,9 +27,7 @@ export class Patience {
    */
   wait<T>(answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const waiting = { until: this.clock.now() + this.timeoutMs, giveUp: reject };
-      this.waiting.add(waiting);
-      this.callOff ??= this.clock.after(this.timeoutMs, this.look);
+      const waiting = this.begin(reject);
       answer.then(
         (value) => {
           this.leave(waiting);
@@ -40,13 +41,52 @@ export class Patience {
     });
   }
 
-  private leave(waiting: Waiting): void {
-    this.waiting.delete(waiting);
+  /**
+   * Asks, and resolves with the answer, if it comes in time. What comes later is ignored.
+   *
+   * @param conclude told how it ended, before anybody else; an error is what it makes of it
+   * @throws Error where there is none in time, or what was answered
+   */
+  ask(
+    ask: (answer: Answer) => void,
+    conclude: (error: Error | undefined) => Error | undefined,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const answer = (answered?: Error): void => {
+        if (this.leave(waiting)) {
+          const error = conclude(answered);
+          if (error === undefined) {
+            resolve();
+          } else {
+            reject(error);
+          }
+        }
+      };
+      const waiting = this.begin(answer);
+      try {
+        ask(answer);
+      } catch (error) {
+        answer(error as Error);
+      }
+    });
+  }
+
+  private begin(giveUp: (error: Error) => void): Waiting {
+    const waiting = { until: this.clock.now() + this.timeoutMs, giveUp };
+    this.waiting.add(waiting);
+    this.callOff ??= this.clock.after(this.timeoutMs, this.look);
+    return waiting;
+  }
+
+  /** @returns whether it was still waited for */
+  private leave(waiting: Waiting): boolean {
+    const isAwaited = this.waiting.delete(waiting);
     if (this.waiting.size === 0) {
       // A timer would keep the process from ending.
       this.callOff?.();
       this.callOff = undefined;
     }
+    return isAwaited;
   }
 
   private readonly look = (): void => {
@@ -57,8 +97,8 @@ export class Patience {
         this.callOff = this.clock.after(restMs, this.look);
         return;
       }
-      this.waiting.delete(waiting);
       waiting.giveUp(new Error(`there was no answer within ${this.timeoutMs} ms`));
+      this.waiting.delete(waiting);
     }
   };
 }

@@ -9,24 +9,34 @@ const controls = (...names) => unit(...names.map((name) => `engine-controls/${na
 export const GROUPS = {
   'engine/memory': [
     { mutate: ['lanes'], tests: unit('engine/lanes') },
-    { mutate: ['timers'], tests: unit('engine/timers', 'engine/waiting-timers') },
+    { mutate: ['timers', 'arrivals'], tests: unit('engine/timers', 'engine/waiting-timers') },
     { mutate: ['rate-limit'], tests: unit('engine/rate-limit') },
     { mutate: ['key-limit'], tests: unit('engine/key-limit') },
     { mutate: ['dedupe-keys'], tests: unit('engine/dedupe-keys', 'engine-controls/dedupe') },
     { mutate: ['task-list'], tests: unit('engine/task-list', 'engine/task-list-memory') },
     { mutate: ['batches'], tests: unit('engine/batches', 'engine-controls/batch') },
-    { mutate: ['slice', 'pace', 'arrivals'], tests: unit('engine/slice', 'engine/shared-slice') },
+    { mutate: ['slice'], tests: unit('engine/slice', 'engine/shared-slice') },
     {
-      mutate: ['memory.engine', 'memory-queue', 'idleness', 'outside-requests'],
+      mutate: ['idleness', 'outside-requests'],
+      tests: unit('engine/idleness', 'engine/outside-requests'),
+    },
+    {
+      mutate: ['memory-queue'],
+      tests: controls('limits', 'max-pending', 'priorities', 'stats', 'cancel'),
+    },
+    {
+      mutate: ['recorder', 'ends'],
+      tests: unit('engine/ledger', 'engine/memory.engine', 'engine/shutdown'),
+    },
+    {
+      mutate: ['members', 'line'],
+      tests: [...unit('engine/batches', 'engine/lines'), ...controls('batch', 'chain')],
+    },
+    {
+      mutate: ['memory.engine', 'queues'],
       tests: [
-        ...unit(
-          'engine/memory.engine',
-          'engine/lines',
-          'engine/shutdown',
-          'engine/outside-requests',
-        ),
-        ...controls('limits', 'max-pending', 'dedupe', 'cancel', 'delay', 'batch', 'chain'),
-        ...controls('task-runner', 'stats', 'priorities'),
+        ...unit('engine/memory.engine', 'engine/ledger', 'engine/lines', 'engine/shutdown'),
+        ...controls('max-pending', 'dedupe', 'cancel', 'delay', 'batch', 'chain', 'task-runner'),
       ],
     },
   ],
@@ -44,7 +54,29 @@ export const GROUPS = {
     },
     { mutate: ['lifecycle'], tests: unit('run/lifecycle') },
     {
-      mutate: ['task-list', 'task-runner', 'task-statistics'],
+      mutate: ['sent-error', 'thread', 'thread-options'].map((name) => `threads/${name}`),
+      tests: unit('run/threads/sent-error', 'run/threads/thread', 'run/threads/thread-options'),
+    },
+    {
+      apart: true,
+      mutate: ['thread-pool', 'transfer'].map((name) => `threads/${name}`),
+      tests: unit('run/threads/thread-pool'),
+    },
+    {
+      mutate: ['threads/open-pools', 'threads/thread-function'],
+      tests: unit('run/threads/thread-function'),
+    },
+    {
+      apart: true,
+      mutate: ['threads/background-tasks-threads.module'],
+      tests: e2e('threads/threads'),
+    },
+    {
+      mutate: ['task-list'],
+      tests: [...controls('task-runner'), ...unit('run/task-list')],
+    },
+    {
+      mutate: ['task-runner', 'task-statistics'],
       tests: [
         ...controls('task-runner', 'stats', 'cancel', 'events'),
         ...unit('run/task-list', 'run/task-runner', 'engine/engine-router'),
@@ -56,18 +88,23 @@ export const GROUPS = {
     { mutate: ['response-answered'], tests: unit('release/response-answered') },
     { mutate: ['lines'], tests: unit('engine/lines', 'engine-controls/chain') },
     {
-      apart: true,
-      mutate: ['release', 'follow-handler', 'background-tasks.interceptor'],
-      tests: [...unit('release/release'), ...e2e('when', 'interceptors', 'late-tasks')],
+      mutate: ['release'],
+      tests: unit('release/release', 'release/storing', 'engine/lines', 'engine-controls/chain'),
+    },
+    { mutate: ['follow-handler'], tests: unit('release/follow-handler') },
+    {
+      mutate: ['background-tasks.interceptor'],
+      tests: unit('release/background-tasks.interceptor'),
     },
     {
-      // Hooks stand outside of a describe() there, and would be everybody's.
-      apart: true,
-      mutate: ['handler-hook', 'follow-route', 'request-hook', 'interceptor-first', 'retry-later'],
-      tests: [
-        ...unit('engine-controls/max-pending-http'),
-        ...e2e('when', 'interceptors', 'connections', 'contexts/rpc', 'contexts/graphql'),
-      ],
+      mutate: ['request-hook', 'follow-route', 'interceptor-first', 'retry-later'],
+      tests: unit(
+        'release/request-hook',
+        'release/follow-route',
+        'release/interceptor-first',
+        'release/retry-later',
+      ),
     },
+    { mutate: ['handler-hook'], tests: unit('release/handler-hook') },
   ],
 };

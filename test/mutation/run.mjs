@@ -8,7 +8,8 @@ import { GROUPS } from './groups.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const REPORTS = '.cache/mutation';
-const TOGETHER = 'test/mutation/group.spec.ts';
+// Two runs may be under way at once.
+const TOGETHER = `test/mutation/group-${process.pid}.spec.ts`;
 const GOAL = 85;
 const DETECTED = new Set(['Killed', 'Timeout']);
 const UNDETECTED = new Set(['Survived', 'NoCoverage']);

@@ -1,5 +1,5 @@
 // One group of test/mutation/groups.mjs, as run.mjs names it.
-const { MUTATE = '', TESTS = '', REPORT = '' } = process.env;
+const { MUTATE = '', TESTS = '', REPORT = '', CONCURRENCY = '1' } = process.env;
 
 /** @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
 export default {
@@ -10,14 +10,21 @@ export default {
     configFile: 'jest.config.js',
     // Everything is related to everything through the module: the group says what counts.
     enableFindRelatedTests: false,
-    config: { testMatch: TESTS.split(',').map((path) => `<rootDir>/${path}`), reporters: [] },
+    config: {
+      testMatch: TESTS.split(',').map((path) => `<rootDir>/${path}`),
+      testPathIgnorePatterns: ['/node_modules/'],
+      // Most changes that break a wait break it for ever. No test of the groups takes a second.
+      testTimeout: 8_000,
+      reporters: [],
+    },
   },
   coverageAnalysis: 'perTest',
-  concurrency: 1,
-  timeoutMS: 10_000,
+  concurrency: Number(CONCURRENCY),
+  // A busy machine must not pass for an endless loop.
+  timeoutMS: 30_000,
   ignorePatterns: ['/bench', '/coverage', '/dist', '/docs', '/var'],
   tempDirName: '.cache/stryker',
-  reporters: ['json'],
+  reporters: ['json', 'progress-append-only'],
   jsonReporter: { fileName: REPORT },
   allowConsoleColors: false,
   logLevel: 'warn',

@@ -3,7 +3,8 @@ import { StoreUnavailableError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { TaskStatus } from '../../task/outcome.js';
 import type { Task } from '../../task/task.js';
-import type { QueueState, Restorer, StoredCounts, TaskQuery, TaskView } from '../engine.js';
+import type { TaskInfo } from '../../task/task-info.js';
+import type { QueueState, Restorer, StoredCounts, TaskQuery } from '../engine.js';
 import { Patience } from '../patience.js';
 import type { JobQueue, JobStore } from './job-store.js';
 import { endOfJob, outcomeOf } from './stored-end.js';
@@ -54,7 +55,7 @@ export class StoredTasks {
     return found.find((job) => job !== undefined);
   }
 
-  async find(id: string): Promise<TaskView | undefined> {
+  async find(id: string): Promise<TaskInfo | undefined> {
     const job = await this.job(id);
     if (job === undefined) {
       return undefined;
@@ -66,9 +67,9 @@ export class StoredTasks {
     return this.viewOf(job, state, logs);
   }
 
-  async list({ status, name, queue, limit }: TaskQuery): Promise<TaskView[]> {
+  async list({ status, name, queue, limit }: TaskQuery): Promise<TaskInfo[]> {
     await this.reach();
-    const found = new Map<string, TaskView>();
+    const found = new Map<string, TaskInfo>();
     for (const each of this.queuesOf(queue)) {
       for (const type of status === undefined ? ALL : TYPES[status]) {
         for (let start = 0; found.size < limit; start += PAGE) {
@@ -180,7 +181,7 @@ export class StoredTasks {
     };
   }
 
-  private viewOf(job: TaskJob, type: JobType | 'unknown', logs: readonly string[]): TaskView {
+  private viewOf(job: TaskJob, type: JobType | 'unknown', logs: readonly string[]): TaskInfo {
     const { id = '', name, queueName, data, attemptsMade, progress, processedOn } = job;
     const end = endOfJob(job);
     const status = end?.status ?? unsettledStatus(job, type);

@@ -294,6 +294,23 @@ describe('the age of the oldest pending task', () => {
   });
 });
 
+describe('tasks that wait for their key, and others for a slot', () => {
+  it('are all listed, and the longest waiting of them has waited for longest', async () => {
+    const { runner, clock, probe, figures } = await createCounting({
+      queues: { default: { concurrency: 2 } },
+    });
+    runner.addTask({ concurrencyKey: 'k' }, probe.body('k1', 100));
+    runner.addTask({ concurrencyKey: 'k', name: 'k2' }, probe.body('k2', 100));
+    runner.addTask(probe.body('other', 100));
+    await clock.advance(10);
+    runner.addTask({ name: 'late' }, probe.body('late'));
+    await clock.advance(30);
+    const waiting = await runner.list({ status: 'queued' });
+    expect(waiting.map(({ name }) => name).toSorted()).toEqual(['k2', 'late']);
+    expect((await figures()).oldestPendingAgeMs).toBe(40);
+  });
+});
+
 describe('task names that users make of their data', () => {
   it('are counted by themselves up to 200, and together past them: exactly, in all', async () => {
     const { runner, clock } = await createCounting();

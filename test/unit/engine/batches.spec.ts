@@ -74,8 +74,12 @@ describe('calls that are gathered', () => {
     expect(batches.fits(callOf([3, 4]), gathered, SIZE)).toBe(true);
     expect(batches.fits(callOf([3, 4, 5]), gathered, SIZE)).toBe(false);
     expect(batches.fits(callOf([3], { priority: 'low' }), gathered, SIZE)).toBe(false);
+    const urgent = add(callOf([1], { priority: 'high' }));
+    expect(batches.fits(callOf([3]), urgent, SIZE)).toBe(false);
     batches.flushAll();
     expect(batches.fits(callOf([3]), gathered, SIZE)).toBe(false);
+    add(callOf([3]));
+    expect(batches.fits(callOf([4]), gathered, SIZE)).toBe(false);
   });
 
   it('get a new leader', () => {

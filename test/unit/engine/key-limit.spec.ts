@@ -15,6 +15,8 @@ describe('a limit of each key', () => {
     const limit = new KeyLimit(1);
     expect(['1', '2', '3'].map((name) => limit.enter(taskOf(name)))).toEqual([true, true, true]);
     expect(limit.leave(taskOf('1'))).toBeUndefined();
+    const plain = bareTask('plain');
+    expect([limit.enter(plain), limit.leave(plain)]).toEqual([true, undefined]);
   });
 
   it('parks what finds its key busy, and calls it back in its turn', () => {

@@ -90,6 +90,7 @@ describe('P1: a task of a request', () => {
     response.answer();
     await clock.settle();
     const late = tasks.addTask(() => undefined);
+    expect(late.status).toBe('queued');
     await clock.settle();
     expect(late.status).toBe('completed');
   });
@@ -104,6 +105,29 @@ describe('P1: a task of a request', () => {
     const late = tasks.addTask(() => undefined);
     await clock.settle();
     expect(late.status).toBe('completed');
+  });
+});
+
+describe('the events of a request’s tasks', () => {
+  it('say which of them were queued, when they are released, and which were not', async () => {
+    const { clock, collection, record, release, response, tasks } = createRequest();
+    const events = record();
+    tasks.addTask({ name: 'runs' }, () => undefined);
+    tasks.addTask({ name: 'is not for this end', when: 'failure' }, () => undefined);
+    const cancelled = tasks.addTask({ name: 'is cancelled' }, () => undefined);
+    release.begin(collection);
+    await release.end(collection, true);
+    await cancelled.cancel();
+    expect(events.map(({ type }) => type)).not.toContain('queued');
+    response.answer();
+    await clock.settle();
+    expect(events.map((event) => `${event.name}: ${event.type}`).slice(3)).toEqual([
+      'is not for this end: dropped',
+      'is cancelled: cancelled',
+      'runs: queued',
+      'runs: started',
+      'runs: completed',
+    ]);
   });
 });
 
@@ -148,12 +172,12 @@ describe('P3: on which end of the handler a task runs', () => {
     });
   });
 
-  it('a handler that threw, with tasks that a filter adds', async () => {
+  it.each([500, 200])('a handler that threw, with a filter that answers %d', async (status) => {
     const { clock, collection, release, response, tasks } = createRequest();
     release.begin(collection);
     await release.end(collection, false);
     const handles = addForEachEnd(tasks);
-    response.answer(500);
+    response.answer(status);
     await clock.settle();
     expect(statuses(handles)).toEqual(FAILURE);
   });
@@ -195,6 +219,28 @@ describe('P3: on which end of the handler a task runs', () => {
   });
 });
 
+describe('P3: a stream that its client left', () => {
+  it('before anything of it was sent has failed', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const handles = addForEachEnd(tasks);
+    release.begin(collection);
+    release.leave(collection);
+    response.req.socket.destroy();
+    await clock.settle();
+    expect(statuses(handles)).toEqual(FAILURE);
+  });
+
+  it('has done what it was to do where there is no response', async () => {
+    const { clock, intake, release } = createKit();
+    const collection = release.open(undefined);
+    const handles = addForEachEnd(new BackgroundTasks(intake, collection, true));
+    release.begin(collection);
+    release.leave(collection);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(SUCCESS);
+  });
+});
+
 describe('P4: a client that goes away', () => {
   it.each<[string, boolean, string[]]>([
     ['completes', true, SUCCESS],
@@ -223,6 +269,20 @@ describe('P4: a client that goes away', () => {
     await release.end(collection, true);
     await clock.settle();
     expect(statuses([first, second])).toEqual(['completed', 'completed']);
+  });
+
+  it('does not take the first task, which the handler adds then, out of its hands', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    release.begin(collection);
+    response.req.socket.destroy();
+    response.destroy();
+    await clock.settle();
+    const handles = addForEachEnd(tasks);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(['collected', 'collected', 'collected']);
+    await release.end(collection, false);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(FAILURE);
   });
 
   it('does not cancel what runs', async () => {
@@ -266,6 +326,56 @@ describe('P6: a request without a response to wait for', () => {
     await answer.catch(() => undefined);
     await clock.settle();
     expect(statuses(handles)).toEqual(expected);
+  });
+});
+
+/** One of the resolvers of a request, each of which has an end of its own. */
+const openResolver = () => {
+  const request = createRequest();
+  const { intake, collection, release } = request;
+  const resolver = release.open(undefined, collection);
+  return { ...request, resolver, resolverTasks: new BackgroundTasks(intake, resolver, true) };
+};
+
+describe('P6: a resolver among those that answer one request', () => {
+  it('gives its tasks to the request when it has ended, which are decided by its own end', async () => {
+    const { clock, collection, release, response, tasks, resolver, resolverTasks } = openResolver();
+    const before = tasks.addTask(() => undefined);
+    release.begin(resolver);
+    const handles = addForEachEnd(resolverTasks);
+    await release.end(resolver, false);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(['dropped', 'collected', 'collected']);
+    expect([...release.collected()].map(({ id }) => id)).toEqual([
+      before.id,
+      ...handles.slice(1).map(({ id }) => id),
+    ]);
+    release.begin(collection);
+    await release.end(collection, true);
+    response.answer();
+    await clock.settle();
+    expect(statuses([before, ...handles])).toEqual(['completed', ...FAILURE]);
+  });
+
+  it('runs its tasks at once where the request is over', async () => {
+    const { clock, response, resolverTasks, release, resolver, tasks } = openResolver();
+    tasks.addTask(() => undefined);
+    release.begin(resolver);
+    const handles = addForEachEnd(resolverTasks);
+    response.answer();
+    await clock.settle();
+    expect(statuses(handles)).toEqual(['collected', 'collected', 'collected']);
+    await release.end(resolver, true);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(SUCCESS);
+  });
+});
+
+describe('a collection', () => {
+  it('is known by the application that it is of', () => {
+    const { collection, release } = createRequest();
+    expect(release.owns(collection)).toBe(true);
+    expect(createKit().release.owns(collection)).toBe(false);
   });
 });
 

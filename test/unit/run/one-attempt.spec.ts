@@ -93,6 +93,16 @@ describe('an attempt', () => {
     expect(logger.lines).toEqual([]);
   });
 
+  it('leaves the signal as it was where it is over before anybody asks it to end', async () => {
+    let signal: AbortSignal | undefined;
+    const { clock, task } = attempt(() => {
+      ({ signal } = currentTask());
+    });
+    task.attempt?.interrupt('cancelled');
+    await clock.settle();
+    expect(signal?.aborted).toBe(false);
+  });
+
   it('is first asked to end by a shutdown, and then given up', async () => {
     const { body, state } = held();
     const { clock, task, kinds, logger } = attempt(body);

@@ -5,7 +5,7 @@ import { RetryLaterError, UnrecoverableError, type RetryOptions } from '../../..
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import { decide } from '../../../lib/run/retry-policy.js';
 import type { Verdict } from '../../../lib/task/verdict.js';
-import { thrower } from '../support/hostile-values.js';
+import { HOSTILE_VALUES, thrower } from '../support/hostile-values.js';
 
 const ERROR = new Error('no connection');
 /** The largest number that a random source may give. */
@@ -162,6 +162,13 @@ describe('attempts', () => {
     expect(verdict).toEqual({ kind: 'failed', error: ERROR });
     expect(retryIf).not.toHaveBeenCalled();
     expect(backoff).not.toHaveBeenCalled();
+  });
+
+  it.each(HOSTILE_VALUES)('are all made where %s is thrown', (_, make) => {
+    const error = make();
+    const verdict = decide(policyOf({ attempts: 2, delay: 5, jitter: 'none' }), 1, error, noRandom);
+    expect(verdict.kind === 'retry' && Object.is(verdict.error, error)).toBe(true);
+    expect(delayOf(verdict)).toBe(5);
   });
 
   it('are one without a retry option', () => {

@@ -3,7 +3,12 @@ import type { Engine, QueueState, SharedStore, TaskQuery } from '../../../lib/en
 import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
-import { countTasks, listTasks, type TaskSources } from '../../../lib/run/task-list.js';
+import {
+  countTasks,
+  listTasks,
+  type TaskFilter,
+  type TaskSources,
+} from '../../../lib/run/task-list.js';
 import { statisticsOf } from '../../../lib/run/task-statistics.js';
 import type { Task } from '../../../lib/task/task.js';
 import { bareTask } from '../support/tasks.js';
@@ -18,8 +23,8 @@ function taskWith(values: Partial<Record<'id' | 'queue' | 'isFromStore', unknown
   return task;
 }
 
-/** A store that other processes use, too, beside what this process knows of by itself. */
-function sources(own: readonly Task[], store: Partial<SharedStore>): TaskSources {
+/** A store that other processes use, too, where there is one, beside what this process knows of by itself. */
+function sources(own: readonly Task[], store?: Partial<SharedStore>): TaskSources {
   const engine = { shared: store, tasks: () => own } as unknown as Engine;
   return { engine, requests: { collected: () => [] }, records: new TaskRecords(10) };
 }
@@ -43,6 +48,13 @@ describe('the list of tasks, where other processes have some', () => {
   it('ends at the limit', async () => {
     const own = [taskWith({ id: '3' }), taskWith({ id: '4' })];
     expect((await ids(own, 3)).found).toEqual(['1', '2', '3']);
+  });
+
+  it('knows what was meant by a filter that there is not', async () => {
+    const filter = { statu: 'failed' } as TaskFilter;
+    await expect(listTasks(filter, sources([]), OPTIONS)).rejects.toThrow(
+      'Unknown option "statu". Did you mean "status"?',
+    );
   });
 
   it('asks the store for what it was asked for itself', async () => {
@@ -70,7 +82,9 @@ const counts = () =>
 describe('the counts of tasks, where other processes have some', () => {
   it('are those of the store, and of what is in no store', async () => {
     const own = [
-      taskWith({ queue: 'a', isFromStore: true }), // among those that the store has counted
+      // Among those that the store has counted.
+      taskWith({ queue: 'a', isFromStore: true }),
+      taskWith({ queue: 'b', isFromStore: true }),
       taskWith({ queue: 'a', isFromStore: false }),
       taskWith({ queue: 'other', isFromStore: true }),
     ];
@@ -79,13 +93,28 @@ describe('the counts of tasks, where other processes have some', () => {
   });
 
   it('are those of one queue where they are asked for', async () => {
-    const own = [
-      taskWith({ queue: 'a', isFromStore: false }),
-      taskWith({ queue: 'b', isFromStore: false }),
-    ];
+    const own = ['a', 'a', 'b'].map((queue) => taskWith({ queue, isFromStore: false }));
     const store = { counts: async () => new Map([...(await counts())].slice(0, 1)) };
     const found = await countTasks('a', sources(own, store));
-    expect(found).toMatchObject({ failed: 2, collected: 1 });
+    expect(found).toMatchObject({ failed: 2, collected: 2 });
+  });
+});
+
+describe('the counts of tasks, where nobody else has any', () => {
+  it('are of each status, also of tasks that were read from a file', async () => {
+    const own = [true, false].map((isFromStore) => taskWith({ queue: 'a', isFromStore }));
+    expect(await countTasks(undefined, sources(own))).toEqual({
+      collected: 2,
+      queued: 0,
+      delayed: 0,
+      running: 0,
+      retrying: 0,
+      completed: 0,
+      failed: 0,
+      cancelled: 0,
+      dropped: 0,
+      abandoned: 0,
+    });
   });
 });
 

@@ -1,0 +1,114 @@
+import { describe, expect, it } from '@jest/globals';
+import { bullmq } from '../../../lib/engine/bullmq/index.js';
+import { resolveBullMQOptions } from '../../../lib/engine/bullmq/bullmq-options.js';
+
+const REDIS = 'redis://localhost:6379';
+
+describe('the options of BullMQ', () => {
+  it('have a default each, but for the connection', () => {
+    expect(resolveBullMQOptions({ connection: REDIS })).toEqual({
+      address: { kind: 'redis', options: {}, url: REDIS },
+      isConsumer: true,
+      prefix: undefined,
+      commitTimeoutMs: 2_000,
+      holdMs: 30_000,
+      lockDurationMs: 30_000,
+      maxStarts: 3,
+      keepCompleted: 1_000,
+      keepFailed: 10_000,
+      hasFallback: false,
+      storage: { serializer: undefined, maxArgsBytes: 1_048_576 },
+    });
+  });
+
+  it('are as they are given', () => {
+    const serializer = { serialize: String, deserialize: () => [] };
+    expect(
+      resolveBullMQOptions({
+        connection: REDIS,
+        role: 'producer',
+        prefix: '{shop}.tasks-1',
+        commitTimeout: '500ms',
+        hold: '1m',
+        lockDuration: 5_000,
+        maxStarts: 1,
+        keep: { completed: 7, failed: 8 },
+        fallback: 'memory',
+        maxArgsBytes: 10,
+        serializer,
+      }),
+    ).toMatchObject({
+      isConsumer: false,
+      prefix: '{shop}.tasks-1',
+      commitTimeoutMs: 500,
+      holdMs: 60_000,
+      lockDurationMs: 5_000,
+      maxStarts: 1,
+      keepCompleted: 7,
+      keepFailed: 8,
+      hasFallback: true,
+      storage: { serializer, maxArgsBytes: 10 },
+    });
+  });
+
+  it('may have no hold, and keep what only one of the two says', () => {
+    const options = {
+      connection: REDIS,
+      role: 'worker',
+      hold: false,
+      keep: { failed: 1 },
+    } as const;
+    expect(resolveBullMQOptions(options)).toMatchObject({
+      isConsumer: true,
+      holdMs: undefined,
+      keepCompleted: 1_000,
+      keepFailed: 1,
+    });
+  });
+
+  it.each([
+    ['rediss://host:1', { kind: 'redis', options: {}, url: 'rediss://host:1' }],
+    [
+      { host: 'h', port: 1 },
+      { kind: 'redis', options: { host: 'h', port: 1 }, url: undefined },
+    ],
+    ['postgres://h/d', { kind: 'postgres', options: { connectionString: 'postgres://h/d' } }],
+    ['postgresql://h/d', { kind: 'postgres', options: { connectionString: 'postgresql://h/d' } }],
+    [
+      { postgres: 'postgres://h/d' },
+      { kind: 'postgres', options: { connectionString: 'postgres://h/d' } },
+    ],
+    [{ postgres: { host: 'h' } }, { kind: 'postgres', options: { host: 'h' } }],
+  ])('find the store at %j', (connection, address) => {
+    expect(resolveBullMQOptions({ connection }).address).toEqual(address);
+  });
+});
+
+describe('bullmq()', () => {
+  it.each<[Record<string, unknown>, string]>([
+    [{}, 'bullmq.connection'],
+    [{ connection: 'localhost:6379' }, 'connection'],
+    [{ connection: 'http://localhost' }, 'connection'],
+    [{ connection: 6379 }, 'connection'],
+    [{ connection: REDIS, role: 'consumer' }, 'role'],
+    [{ connection: REDIS, prefix: 'a:b' }, 'prefix'],
+    [{ connection: REDIS, prefix: '' }, 'prefix'],
+    [{ connection: REDIS, commitTimeout: 0 }, 'commitTimeout'],
+    [{ connection: REDIS, hold: true }, 'hold'],
+    [{ connection: REDIS, lockDuration: 'soon' }, 'lockDuration'],
+    [{ connection: REDIS, maxStarts: 0 }, 'maxStarts'],
+    [{ connection: REDIS, keep: { failed: -1 } }, 'keep.failed'],
+    [{ connection: REDIS, fallback: 'journal' }, 'fallback'],
+    [{ connection: REDIS, serializer: { serialize: String } }, 'serializer.deserialize'],
+  ])('refuses %j at once', (options, path) => {
+    expect(() => bullmq(options as never)).toThrow(
+      expect.objectContaining({ code: 'BGT_INVALID_OPTION', path }),
+    );
+  });
+
+  it('knows what was meant', () => {
+    expect(() => bullmq({ connection: REDIS, rolle: 'both' } as never)).toThrow(
+      'Unknown option "rolle". Did you mean "role"?',
+    );
+  });
+});

@@ -1,0 +1,58 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { ErrorLog } from '../../../lib/engine/bullmq/error-log.js';
+import { RecordingLogger } from '../support/recording-logger.js';
+
+describe('the trouble of a store', () => {
+  let logger: RecordingLogger;
+  let log: ErrorLog;
+
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] });
+    logger = new RecordingLogger();
+    log = new ErrorLog('Redis at h:1', logger);
+  });
+
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  it('is said once, and again when it has gone on for ten seconds', () => {
+    const refused = new Error('connection refused');
+    for (const [afterMs, lines] of [
+      [0, 1],
+      [9_999, 1],
+      [1, 2],
+      [5_000, 2],
+    ] as const) {
+      jest.advanceTimersByTime(afterMs);
+      log.report(refused);
+      expect(logger.of('error')).toHaveLength(lines);
+    }
+    expect(logger.of('error')[0]).toContain('Redis at h:1: connection refused');
+  });
+
+  it('is said at once where it is another', () => {
+    log.report(new Error('connection refused'));
+    log.report('timed out');
+    expect(logger.of('error').map(String)).toEqual([
+      expect.stringContaining('connection refused'),
+      expect.stringContaining('timed out'),
+    ]);
+  });
+
+  it('has all causes of an error for several addresses', () => {
+    log.report(new AggregateError([new Error('::1 refused'), new Error('127.0.0.1 refused')]));
+    log.report(new AggregateError([new Error('one')], 'all of them'));
+    expect(logger.of('error').join()).toMatch(/::1 refused; 127\.0\.0\.1 refused.*all of them/s);
+  });
+
+  it('is over when a connection is back, which is said once, and only if there was any', () => {
+    log.recovered();
+    log.report(new Error('connection refused'));
+    log.recovered();
+    log.recovered();
+    expect(logger.of('log')).toEqual([expect.stringContaining('Redis at h:1: connected')]);
+    log.report(new Error('connection refused'));
+    expect(logger.of('error')).toHaveLength(2);
+  });
+});

@@ -1,0 +1,63 @@
+import { describe, expect, it } from '@jest/globals';
+import { QueueFullError } from '../../../lib/index.js';
+import { askToRetryLater } from '../../../lib/release/retry-later.js';
+
+const FULL = new QueueFullError('default', 1);
+
+/** The head of a response, as far as Node.js shows it. */
+function responseWith(headers: Record<string, string> = {}) {
+  const sent = new Map(Object.entries(headers));
+  const heads: unknown[][] = [];
+  return {
+    sent,
+    heads,
+    hasHeader: (name: string) => sent.has(name),
+    setHeader: (name: string, value: string) => void sent.set(name, value),
+    writeHead(...head: unknown[]) {
+      heads.push(head);
+      return this;
+    },
+  };
+}
+
+describe('a response to a request that asked for too much', () => {
+  it('says when to come back where it is a 503, of Node.js or behind Fastify’s reply', () => {
+    for (const wrap of [(raw: object) => raw, (raw: object) => ({ raw })]) {
+      const response = responseWith();
+      askToRetryLater(FULL, wrap(response));
+      expect(response.writeHead(503, 'Later', { a: 'b' })).toBe(response);
+      expect([...response.sent]).toEqual([['Retry-After', '1']]);
+      expect(response.heads).toEqual([[503, 'Later', { a: 'b' }]]);
+    }
+  });
+
+  it('says nothing where it turns out to be another', () => {
+    const response = responseWith();
+    askToRetryLater(FULL, response);
+    response.writeHead(200);
+    expect([...response.sent]).toEqual([]);
+  });
+
+  it('keeps what it says already', () => {
+    const response = responseWith({ 'Retry-After': '60' });
+    askToRetryLater(FULL, response);
+    response.writeHead(503);
+    expect(response.sent.get('Retry-After')).toBe('60');
+  });
+
+  it('says nothing of other errors', () => {
+    for (const error of [new Error('no'), undefined, 'no', { status: 503 }]) {
+      const response = responseWith();
+      askToRetryLater(error, response);
+      response.writeHead(503);
+      expect([...response.sent]).toEqual([]);
+    }
+  });
+
+  it('may be none, or one without a head', () => {
+    expect(() => askToRetryLater(FULL, undefined)).not.toThrow();
+    const message = { raw: {} };
+    askToRetryLater(FULL, message);
+    expect(message).toEqual({ raw: {} });
+  });
+});

@@ -1,0 +1,134 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import type { MethodIntake } from '../../../../lib/task/ambient.js';
+import { closePool, openPool } from '../../../../lib/run/threads/open-pools.js';
+import { threadFunction } from '../../../../lib/run/threads/thread-function.js';
+import type { ThreadPool } from '../../../../lib/run/threads/thread-pool.js';
+import { createKit } from '../../support/kit.js';
+
+const FILE = new URL('file:///app/resize-image.js');
+
+const opened: ThreadPool[] = [];
+
+/** An application with threads: what they are asked for, and what they reply. */
+function applicationWithThreads(reply: () => Promise<unknown> = () => Promise.resolve('done')) {
+  const kit = createKit();
+  const run = jest.fn<ThreadPool['run']>(reply);
+  const pool = { run } as unknown as ThreadPool;
+  opened.push(pool);
+  return { ...kit, application: kit.intake as MethodIntake, run, pool };
+}
+
+afterEach(() => opened.splice(0).forEach((pool) => closePool(pool)));
+
+describe('a thread function', () => {
+  it('has the name of its export, or of its file', () => {
+    const names = [
+      threadFunction(FILE),
+      threadFunction(new URL('file:///app/resize'), 'default'),
+      threadFunction(FILE, 'toThumbnail'),
+      threadFunction(new URL('file:///')),
+    ].map(({ name }) => name);
+    expect(names).toEqual(['resize-image', 'resize', 'toThumbnail', 'default']);
+  });
+
+  it('may be of a file whose URL is of another realm', () => {
+    const file = { href: FILE.href, protocol: 'file:' } as URL;
+    expect(threadFunction(file).name).toBe('resize-image');
+  });
+
+  it.each<[unknown, string]>([
+    [new URL('https://host/resize.js'), 'https://host/resize.js'],
+    ['/app/resize.js', "'/app/resize.js'"],
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [{ protocol: 'file:' }, 'an object'],
+  ])('is not to be had of %p', (file, received) => {
+    expect(() => threadFunction(file as URL)).toThrow(
+      `threadFunction() expects the URL of a file, got ${received}`,
+    );
+  });
+
+  it('has its call made by the threads of the one application that has any', async () => {
+    const { application, run, pool } = applicationWithThreads();
+    openPool(application, pool);
+    const resize = threadFunction<(width: number, height: number) => string>(FILE, 'resize');
+    expect(await resize(2, 3)).toBe('done');
+    const call = { href: FILE.href, exportName: 'resize', args: [2, 3] };
+    expect(run.mock.calls).toEqual([['resize', call, undefined]]);
+  });
+
+  it('is ended by the signal of the task that calls it', async () => {
+    const { application, run, pool, runner, clock } = applicationWithThreads();
+    openPool(application, pool);
+    const task = runner.addTask(threadFunction(FILE, 'resize'));
+    await clock.settle();
+    expect(task.status).toBe('completed');
+    expect(run.mock.calls[0]?.[2]).toBeInstanceOf(AbortSignal);
+  });
+
+  it('fails with what its call fails with, and the request that calls it learns of that', async () => {
+    const error = new Error('no thread is free');
+    const { application, pool, handle, release } = applicationWithThreads(() =>
+      Promise.reject(error),
+    );
+    openPool(application, pool);
+    const refused = jest.spyOn(release, 'refused');
+    const resize = threadFunction(FILE, 'resize');
+    await expect(handle(() => resize())).rejects.toBe(error);
+    expect(refused).toHaveBeenCalledWith(expect.anything(), error);
+  });
+});
+
+const call = () => threadFunction(FILE, 'resize')();
+
+describe('the threads that a call finds', () => {
+  it('are those of the application around it', async () => {
+    const [one, other] = [applicationWithThreads(), applicationWithThreads()];
+    openPool(one.application, one.pool);
+    openPool(other.application, other.pool);
+    await other.handle(call);
+    one.runner.addTask(call);
+    one.runner.addTask(call);
+    await one.clock.settle();
+    expect([one.run.mock.calls.length, other.run.mock.calls.length]).toEqual([2, 1]);
+  });
+
+  it('are none where the application around it has none, whoever else has', async () => {
+    const { application, pool } = applicationWithThreads();
+    openPool(application, pool);
+    await expect(createKit().handle(call)).rejects.toMatchObject({
+      code: 'BGT_THREAD_NO_POOL',
+      message: expect.stringContaining('this application has none'),
+    });
+  });
+
+  it('are none where no application has any, or several have', async () => {
+    await expect(call()).rejects.toMatchObject({
+      message: expect.stringContaining('no application with BackgroundTasksThreadsModule'),
+    });
+    for (const each of [applicationWithThreads(), applicationWithThreads()]) {
+      openPool(each.application, each.pool);
+    }
+    await expect(call()).rejects.toMatchObject({
+      message: expect.stringContaining('several applications are running'),
+    });
+  });
+
+  it('are found by a task that outlives its application, and by nobody else', async () => {
+    const { application, pool, handle, run } = applicationWithThreads();
+    openPool(application, pool);
+    closePool(pool);
+    await expect(call()).rejects.toMatchObject({ code: 'BGT_THREAD_NO_POOL' });
+    await handle(call);
+    expect(run).toHaveBeenCalledTimes(1);
+  });
+
+  it('are the first ones that an application opens, until they are closed', () => {
+    const { application, pool } = applicationWithThreads();
+    const second = applicationWithThreads().pool;
+    expect(openPool(application, pool)).toBe(true);
+    expect(openPool(application, second)).toBe(false);
+    closePool(pool);
+    expect(openPool(application, second)).toBe(true);
+  });
+});
