@@ -83,20 +83,18 @@ export class Consumer {
 
   private listen(worker: JobWorker): void {
     gate(worker, () => this.isOpen);
-    recordVerdicts(worker, this.host.clock, () => this.isClosed);
     worker.on('completed', (job) => this.held.recorded(job));
     worker.on('failed', (job) => this.held.recorded(job));
-    const processJob = worker.processJob.bind(worker);
-    worker.processJob = (job, token, fetchNext) => {
-      const processed = processJob(job, token, fetchNext);
-      const over = (): void => {
+    recordVerdicts(
+      worker,
+      this.host.clock,
+      () => this.isClosed,
+      (job) => {
         if (!this.isClosed) {
           this.held.over(job);
         }
-      };
-      processed.then(over, over);
-      return processed;
-    };
+      },
+    );
   }
 
   get running(): number {

@@ -17,12 +17,20 @@ const AGAIN_MS = 500;
 /**
  * Lets a job fail by what its task throws, and by nothing else. An error of a store that is about to
  * stop, met while BullMQ records that a job has completed, would else be what the job failed of.
+ *
+ * @param isClosed whether nothing is recorded any more
+ * @param over is told that BullMQ is done with a job that it has not recorded as completed
  */
-export function recordVerdicts(worker: JobWorker, clock: Clock, isClosed: () => boolean): void {
+export function recordVerdicts(
+  worker: JobWorker,
+  clock: Clock,
+  isClosed: () => boolean,
+  over: (job: TaskJob) => void,
+): void {
   const recording = worker as unknown as Recording;
   const handleCompleted = recording.handleCompleted.bind(worker);
   const handleFailed = recording.handleFailed.bind(worker);
-  recording.handleFailed = async (error, job, ...rest) => {
+  const record = async (error: Error, job: TaskJob, rest: unknown[]): Promise<unknown> => {
     const isVerdict = error instanceof TaskFailed || error instanceof PutBack;
     const hasCompleted = !isVerdict && (job.returnvalue as WrittenEnd | null) !== null;
     if (hasCompleted && isAnswer(error)) {
@@ -40,6 +48,13 @@ export function recordVerdicts(worker: JobWorker, clock: Clock, isClosed: () => 
         }
         await new Promise<void>((done) => void clock.after(AGAIN_MS, done));
       }
+    }
+  };
+  recording.handleFailed = async (error, job, ...rest) => {
+    try {
+      return await record(error, job, rest);
+    } finally {
+      over(job);
     }
   };
 }

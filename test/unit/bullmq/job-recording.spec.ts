@@ -15,6 +15,12 @@ class Recorder {
 
   constructor(private readonly errors: Error[]) {}
 
+  isOver = false;
+
+  over(): void {
+    this.isOver = true;
+  }
+
   async handleCompleted(end: unknown): Promise<void> {
     await this.did(`completed: ${JSON.stringify(end)}`);
   }
@@ -47,7 +53,12 @@ describe('the recording of what became of a job', () => {
 
   function recorder(...errors: Error[]): Recorder {
     const made = new Recorder(errors);
-    recordVerdicts(made as unknown as JobWorker, clock, () => isClosed);
+    recordVerdicts(
+      made as unknown as JobWorker,
+      clock,
+      () => isClosed,
+      () => made.over(),
+    );
     return made;
   }
 
@@ -70,6 +81,7 @@ describe('the recording of what became of a job', () => {
     const worker = recorder();
     await expect(fail(worker, lockLost, 0.25)).rejects.toThrow(lockLost);
     expect(worker.done).toEqual([]);
+    expect(worker.isOver).toBe(true);
   });
 
   it('ends when the lock is lost, and when the process closes', async () => {
