@@ -131,6 +131,23 @@ describe('the events of a request’s tasks', () => {
   });
 });
 
+describe('a chain of a request that was answered before its handler', () => {
+  it('is dropped from the first on that is not for that, what came as it closed included', async () => {
+    const { clock, response, tasks } = createRequest();
+    const chain = tasks.chain();
+    const first = chain.addTask({ when: 'failure' }, () => undefined);
+    response.answer();
+    await new Promise((resolve) => void response.once('close', resolve));
+    const second = chain.addTask(() => undefined);
+    await clock.settle();
+    expect(await first.whenSettled()).toEqual({ status: 'dropped', reason: 'handler-completed' });
+    expect(await second.whenSettled()).toEqual({
+      status: 'dropped',
+      reason: 'predecessor-failed',
+    });
+  });
+});
+
 describe('P2: a task that a listener adds as the handler ends', () => {
   it('comes behind those that were there before', async () => {
     const { clock, collection, release, response, runner, tasks } = createRequest();
