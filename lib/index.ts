@@ -41,7 +41,7 @@ export {
 } from './errors/storage.errors.js';
 export { UnguardedBoardError } from './errors/unguarded-board.error.js';
 export type { TaskEvent } from './observe/task-event.js';
-export type { TaskInfo } from './observe/task-info.js';
+export type { TaskInfo } from './task/task-info.js';
 export type { DurationStats, TaskCounts, TaskFigures } from './observe/task-stats.js';
 export type {
   BackgroundTasksOptions,

@@ -16,78 +16,87 @@ export function storeCall(
   options: TaskOptions | undefined,
   captured: Pick<StoredCall, 'carried' | 'alsoCarried'>,
 ): StoredCall {
-  const refuse = (problem: string): never => {
-    throw new NotStorableError(name, queue, problem);
-  };
-  const given = args.slice(0, args.findLastIndex((arg) => arg !== undefined) + 1);
+  const given = args.at(-1) === undefined ? withoutEnd(args) : args;
   const problem =
-    problemOf(options ?? {}, 'options') ??
-    problemOf(captured.carried, 'carry.capture()') ??
-    problemOf(captured.alsoCarried, 'carried') ??
-    (serializer === undefined ? problemOf(given, 'args') : undefined);
+    problemAt('options', options) ??
+    problemAt('carry.capture()', captured.carried) ??
+    problemAt('carried', captured.alsoCarried) ??
+    (serializer === undefined ? problemAt('args', given) : undefined);
   if (problem !== undefined) {
-    return refuse(`${problem}.`);
+    throw new NotStorableError(name, queue, `${problem}.`);
   }
   const text = serializer === undefined ? JSON.stringify(given) : serializer.serialize(given);
-  const bytes = Buffer.byteLength(text);
+  // No character takes more than three.
+  const bytes = text.length * 3 > maxArgsBytes ? Buffer.byteLength(text) : 0;
   if (bytes > maxArgsBytes) {
-    return refuse(
+    throw new NotStorableError(
+      name,
+      queue,
       `its arguments take ${bytes} bytes, and ${maxArgsBytes} are allowed. Store the data elsewhere ` +
         'and pass its id.',
     );
   }
-  return { args: text, options, ...captured };
+  const { carried, alsoCarried } = captured;
+  return { args: text, options, carried, alsoCarried };
 }
 
-/** What JSON would lose or change in `value`, and where; `undefined` where nothing. */
-function problemOf(
-  value: unknown,
-  path: string,
-  above: readonly unknown[] = [],
-): string | undefined {
+/** Without what is `undefined` at the end: a call that leaves it out means the same. */
+function withoutEnd(args: readonly unknown[]): readonly unknown[] {
+  return args.slice(0, args.findLastIndex((arg) => arg !== undefined) + 1);
+}
+
+function problemAt(path: string, value: unknown): string | undefined {
+  const problem = value === undefined ? undefined : problemOf(value, undefined);
+  return problem === undefined ? undefined : `${path}${problem}`;
+}
+
+/**
+ * What JSON would lose or change in `value`, and where, from there on; `undefined` where nothing. Most
+ * values have no problem: nothing is made for those.
+ */
+function problemOf(value: unknown, above: readonly object[] | undefined): string | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
       return undefined;
     case 'number':
-      return Number.isFinite(value) ? undefined : `${path} is ${value}`;
+      return Number.isFinite(value) ? undefined : ` is ${value}`;
     case 'undefined':
-      return above.length === 0 ? undefined : `${path} is undefined`;
+      return ' is undefined';
     case 'object':
-      return value === null ? undefined : problemOfObject(value, path, above);
+      return value === null ? undefined : problemOfObject(value, above);
     default:
-      return `${path} is a ${typeof value}`;
+      return ` is a ${typeof value}`;
   }
 }
 
-function problemOfObject(
-  value: object,
-  path: string,
-  above: readonly unknown[],
-): string | undefined {
+function problemOfObject(value: object, above: readonly object[] = []): string | undefined {
   if (above.includes(value)) {
-    return `${path} refers back to what contains it`;
+    return ' refers back to what contains it';
   }
-  const inside = [...above, value];
   if (Array.isArray(value)) {
-    return firstProblem(value.entries(), (index) => `${path}[${index}]`, inside);
+    return problemOfItems(value, above);
   }
   if (!isPlainObject(value)) {
-    return `${path} is a ${value.constructor?.name ?? 'class instance'}`;
+    return ` is a ${value.constructor?.name ?? 'class instance'}`;
   }
-  const given = Object.entries(value).filter(([, entry]) => entry !== undefined);
-  return firstProblem(given, (key) => `${path}.${key}`, inside);
+  const inside = [...above, value];
+  for (const key of Object.keys(value)) {
+    const entry = value[key];
+    const problem = entry === undefined ? undefined : problemOf(entry, inside);
+    if (problem !== undefined) {
+      return `.${key}${problem}`;
+    }
+  }
+  return undefined;
 }
 
-function firstProblem<Key>(
-  entries: Iterable<[Key, unknown]>,
-  pathOf: (key: Key) => string,
-  above: readonly unknown[],
-): string | undefined {
-  for (const [key, entry] of entries) {
-    const problem = problemOf(entry, pathOf(key), above);
+function problemOfItems(items: readonly unknown[], above: readonly object[]): string | undefined {
+  const inside = [...above, items];
+  for (let index = 0; index < items.length; index += 1) {
+    const problem = problemOf(items[index], inside);
     if (problem !== undefined) {
-      return problem;
+      return `[${index}]${problem}`;
     }
   }
   return undefined;

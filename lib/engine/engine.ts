@@ -1,9 +1,10 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Clock } from '../task/clock.js';
-import type { Outcome, TaskStatus } from '../task/outcome.js';
+import type { TaskStatus } from '../task/outcome.js';
 import type { StoredTask, TaskStorage } from '../task/stored-call.js';
-import type { Priority, TaskSettings } from '../task/task-options.js';
+import type { TaskSettings } from '../task/task-options.js';
 import type { Task } from '../task/task.js';
+import type { TaskInfo } from '../task/task-info.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import type { Dropped, Verdict } from '../task/verdict.js';
 
@@ -139,8 +140,8 @@ export function unsupportedOption(
 
 /** What there is to know and to do about tasks that this process may never have seen. */
 export interface SharedStore {
-  find(id: string): Promise<TaskView | undefined>;
-  list(query: TaskQuery): Promise<TaskView[]>;
+  find(id: string): Promise<TaskInfo | undefined>;
+  list(query: TaskQuery): Promise<TaskInfo[]>;
   /** How many tasks of each status it has, by queue: only of `queue`, or of all that it keeps. */
   counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>>;
   /** @returns whether there was such a task, and anything left to cancel */
@@ -167,24 +168,6 @@ export interface TaskQuery {
   readonly name: string | undefined;
   readonly queue: string | undefined;
   readonly limit: number;
-}
-
-/** A task as a store has it. Times are milliseconds since the epoch. */
-export interface TaskView {
-  readonly id: string;
-  readonly name: string;
-  readonly queue: string;
-  readonly status: TaskStatus;
-  readonly priority: Priority;
-  readonly args: readonly unknown[];
-  readonly attempts: number;
-  readonly maxAttempts: number;
-  readonly addedAt: number;
-  readonly startedAt: number | undefined;
-  readonly progress: unknown;
-  /** Read for a single task only: empty in a list. */
-  readonly logs: readonly string[];
-  readonly outcome: Outcome | undefined;
 }
 
 /** How a queue stands at this moment. */

@@ -1,12 +1,6 @@
 import type { Task } from '../task/task.js';
-import type {
-  Engine,
-  QueueState,
-  SharedStore,
-  StoredCounts,
-  TaskQuery,
-  TaskView,
-} from './engine.js';
+import type { TaskInfo } from '../task/task-info.js';
+import type { Engine, QueueState, SharedStore, StoredCounts, TaskQuery } from './engine.js';
 
 /** The stores of several engines as one. */
 export class SharedStores implements SharedStore {
@@ -15,12 +9,12 @@ export class SharedStores implements SharedStore {
     private readonly engineOf: (queue: string) => Engine,
   ) {}
 
-  async find(id: string): Promise<TaskView | undefined> {
+  async find(id: string): Promise<TaskInfo | undefined> {
     const found = await Promise.all(this.stores.map((store) => store.find(id)));
     return found.find((view) => view !== undefined);
   }
 
-  async list(query: TaskQuery): Promise<TaskView[]> {
+  async list(query: TaskQuery): Promise<TaskInfo[]> {
     const lists = await Promise.all(this.of(query.queue).map((store) => store.list(query)));
     return lists.flat().slice(0, query.limit);
   }

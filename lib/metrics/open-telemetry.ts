@@ -15,6 +15,7 @@ export class OpenTelemetryMetrics {
   private readonly tracer: Tracer;
   private readonly sent: Counter;
   private readonly consumed: Counter;
+  private readonly fellBack: Counter;
   private readonly duration: Histogram;
   private readonly relation: 'child' | 'link';
   /** Of the attempts under way, by task id. */
@@ -36,6 +37,10 @@ export class OpenTelemetryMetrics {
     this.consumed = meter.createCounter('messaging.client.consumed.messages', {
       unit: '{message}',
       description: 'Attempts that have started.',
+    });
+    this.fellBack = meter.createCounter('background_task.fell_back', {
+      unit: '{message}',
+      description: 'Tasks that their store did not take, and that are kept in memory.',
     });
     this.duration = meter.createHistogram('messaging.process.duration', {
       unit: 's',
@@ -100,10 +105,11 @@ export class OpenTelemetryMetrics {
       case 'cancelled':
       case 'abandoned':
         return this.end(event.id, undefined, event.type);
+      case 'fell-back':
+        return this.fellBack.add(1, this.attributesOf(event.queue, event.name, 'send'));
       case 'queued':
       case 'dropped':
       case 'progress':
-      case 'fell-back':
         return;
     }
   }

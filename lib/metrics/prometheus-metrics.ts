@@ -19,6 +19,7 @@ export class PrometheusMetrics {
   private readonly added: Counter<ByTask>;
   private readonly settled: Counter<ByTask | 'status'>;
   private readonly retries: Counter<ByTask>;
+  private readonly fellBack: Counter<ByTask>;
   private readonly duration: Histogram<ByTask | 'outcome'>;
   private readonly waiting: Histogram<ByTask>;
   private readonly utilization: Histogram<ByTask>;
@@ -48,6 +49,13 @@ export class PrometheusMetrics {
     );
     this.retries = new client.Counter(
       this.metric('retries_total', 'Attempts that failed and were followed by another.', BY_TASK),
+    );
+    this.fellBack = new client.Counter(
+      this.metric(
+        'fell_back_total',
+        'Tasks that their store did not take, and that are kept in memory.',
+        BY_TASK,
+      ),
     );
     this.duration = new client.Histogram({
       ...this.metric('duration_seconds', 'How long attempts ran.', [
@@ -94,9 +102,10 @@ export class PrometheusMetrics {
       case 'abandoned':
       case 'dropped':
         return this.settled.inc({ ...labels, status: event.type });
+      case 'fell-back':
+        return this.fellBack.inc(labels);
       case 'queued':
       case 'progress':
-      case 'fell-back':
         return;
     }
   }
@@ -128,18 +137,25 @@ export class PrometheusMetrics {
     const gauge: Gauge<'queue'> = new GaugeType({
       ...this.metric(name, help, ['queue'] as const),
       async collect() {
-        for (const [queue, each] of Object.entries(await figures())) {
+        const current = await figures();
+        gauge.reset();
+        for (const [queue, each] of Object.entries(current)) {
           gauge.set({ queue }, figure(each));
         }
       },
     });
   }
 
-  /** One reading serves all gauges of a scrape. */
+  /** One reading serves all gauges of a scrape. There is none where a store does not answer. */
   private figures(): Promise<Figures> {
     const now = performance.now();
     if (this.read === undefined || now - this.read.at > 100) {
-      this.read = { at: now, figures: this.runner.stats().then(({ queues }) => queues) };
+      const figures = this.runner.stats().then(
+        ({ queues }): Figures => queues,
+        // What is counted here is worth most while a store is away.
+        (): Figures => ({}),
+      );
+      this.read = { at: now, figures };
     }
     return this.read.figures;
   }

@@ -1,5 +1,6 @@
 import type { Engine } from '../engine/engine.js';
-import { describeTask, type TaskInfo } from '../observe/task-info.js';
+import { describeTask } from '../observe/describe-task.js';
+import type { TaskInfo } from '../task/task-info.js';
 import type { TaskRecords } from '../observe/task-records.js';
 import { checkCount, checkOneOf, checkShape, checkString, type Shape } from '../options/checks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';

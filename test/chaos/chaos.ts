@@ -3,6 +3,7 @@
 //   npm run chaos -- --engine journal --rounds 50
 //   npm run chaos -- --engine redis --rounds 20                 the server, and a worker beside it
 //   npm run chaos -- --engine postgres --kill store --rounds 10 the store, while the server lives
+//   npm run chaos -- --engine redis --kill store --gently       the same, stopped as who runs it would
 //
 // Fails where a task was lost, or where the store was killed and a request took too long for it.
 // Duplicates are counted: delivery is at least once.
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     engine: { type: 'string', default: 'journal' },
     rounds: { type: 'string', default: '50' },
     kill: { type: 'string', default: 'server' },
+    gently: { type: 'boolean', default: false },
   },
 });
 const store = await storeOf(values.engine);
@@ -63,7 +65,7 @@ try {
   const balance = balanceOf(load.acknowledged, await linesOf(setting.recordFile));
   const refused = [...load.refused].map(([status, count]) => `${count} × ${status}`).join(', ');
   console.log(
-    `${values.engine}, ${rounds} rounds of kill -9 of the ${values.kill}: ` +
+    `${values.engine}, ${rounds} rounds of ${values.gently ? 'stopping' : 'kill -9 of'} the ${values.kill}: ` +
       `${balance.acknowledged} acknowledged, ${balance.recorded} recorded, ` +
       `${balance.lost.length} lost, ${balance.duplicates} duplicate runs, ` +
       `${balance.unacknowledged} run though not acknowledged (${load.cutOff} cut off), ` +
@@ -106,7 +108,7 @@ async function killStore(victim: TestServer): Promise<void> {
   for (let round = 1; round <= rounds; round += 1) {
     const before = load.acknowledged.size;
     await sleep(randomMs());
-    await victim.kill();
+    await (values.gently ? victim.stop() : victim.kill());
     // Longer, at times, than a request may wait.
     await sleep(3 * randomMs());
     await victim.start();

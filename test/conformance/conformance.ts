@@ -302,6 +302,26 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         expect(await first?.whenSettled()).toEqual({ status: 'cancelled', attempts: 0 });
       });
 
+      it('lets the rest of the request run at once, whatever delay it had', async () => {
+        const response = await app.open('/stream/late-first');
+        const [first, second] = app.get(Api).handles;
+        expect(await first?.cancel()).toBe(true);
+        await response.end();
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(['third']);
+        expect(await second?.whenSettled()).toMatchObject({ status: 'dropped' });
+      });
+
+      it('lets the rest of the request run at once where it waits for its delay already', async () => {
+        const response = await app.open('/stream/late-second');
+        const [first, second] = app.get(Api).handles;
+        await response.end();
+        await first?.whenSettled();
+        expect(await second?.cancel()).toBe(true);
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(['first', 'third']);
+      });
+
       it('drops the rest of its chain', async () => {
         const response = await app.open('/stream/chain');
         const [, second, third] = app.get(Api).handles;

@@ -14,6 +14,8 @@ export interface TestServer {
   start(): Promise<void>;
   /** Stops it as a crash would. */
   kill(): Promise<void>;
+  /** Stops it as who runs it would: it writes what it has, and takes leave of its clients. */
+  stop(): Promise<void>;
   /** Lets it neither answer nor close its connections. */
   freeze(): void;
   thaw(): void;
@@ -80,13 +82,22 @@ class Server implements TestServer {
     }
   }
 
-  async kill(): Promise<void> {
+  kill(): Promise<void> {
+    // PostgreSQL's children outlive a SIGKILL of the first; SIGQUIT ends them without a clean stop.
+    return this.end(this.url.startsWith('postgres') ? 'SIGQUIT' : 'SIGKILL');
+  }
+
+  stop(): Promise<void> {
+    // At SIGTERM PostgreSQL waits until its clients have gone by themselves.
+    return this.end(this.url.startsWith('postgres') ? 'SIGINT' : 'SIGTERM');
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<void> {
     const { child } = this;
     this.child = undefined;
     if (child !== undefined && child.exitCode === null) {
       const exited = once(child, 'exit');
-      // PostgreSQL's children outlive a SIGKILL of the first; SIGQUIT ends them without a clean stop.
-      child.kill(this.url.startsWith('postgres') ? 'SIGQUIT' : 'SIGKILL');
+      child.kill(signal);
       await exited;
     }
   }

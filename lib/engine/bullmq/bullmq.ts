@@ -32,7 +32,7 @@ export interface BullMQOptions {
   /**
    * Before the name of every key on Redis; the name of the schema on PostgreSQL. Applications that
    * share a store have one each.
-   * @default 'background-tasks' on Redis, 'bullmq' on PostgreSQL
+   * @default 'bgt' on Redis, 'bullmq' on PostgreSQL
    */
   prefix?: string;
   /** How long a request waits for its tasks to be stored before it fails with 503. @default '2s' */

@@ -2,32 +2,20 @@ import type { LoggerService } from '@nestjs/common';
 import { TaskCrashedError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
-import type { Dropped, Verdict } from '../../task/verdict.js';
 import type { QueueLimits, Restorer, Worker } from '../engine.js';
 import type { BullMQSettings } from './bullmq-options.js';
+import { HeldJobs, type Held } from './held-jobs.js';
+import { JobEnding } from './job-ending.js';
 import { gate } from './job-gate.js';
+import { JobLine } from './job-line.js';
+import { recordVerdicts } from './job-recording.js';
+import { TaskRetries } from './job-signals.js';
 import type { JobStore, JobWorker, WorkerLimits } from './job-store.js';
-import { PutBack, TaskFailed, TaskRetries } from './job-signals.js';
-import { isAnswer, type Producer } from './producer.js';
-import {
-  dedupeIdOf,
-  FORMAT,
-  storedTaskOf,
-  type JobLink,
-  type StoredEnd,
-  type TaskJob,
-} from './stored-job.js';
+import type { Producer } from './producer.js';
+import { SettledSweep } from './settled-sweep.js';
+import { endOf, writtenEndOf, type WrittenEnd } from './stored-end.js';
+import { FORMAT, storedTaskOf, type TaskJob } from './stored-job.js';
 import type { UnknownNames } from './unknown-names.js';
-
-/** How a task settles here. */
-type End = Exclude<Verdict, { kind: 'retry' | 'abandoned' }> | Dropped;
-
-/** A job that this worker has, and what is to be told once it is recorded. */
-interface Held {
-  readonly task: Task;
-  readonly job: TaskJob;
-  verdict: Verdict | Dropped | undefined;
-}
 
 /** What a consumer shares with the others of its engine. */
 export interface ConsumerHost {
@@ -47,21 +35,21 @@ export interface ConsumerHost {
   freed(): void;
 }
 
-/** Waits between attempts to write down what must be written down, in milliseconds. */
+/** How long BullMQ waits before it tries again to take or to record a job, in milliseconds. */
 const AGAIN_MS = 500;
 /** How long a task whose predecessor is not over waits before it looks again. */
 const LOOK_AGAIN_MS = 5_000;
-/** How often settled jobs are counted where the store keeps too many, in milliseconds. */
-const CLEAN_MS = 30_000;
 /** PostgreSQL counts in 32 bits. */
 const NO_LIMIT = 2 ** 31 - 1;
 const MOST_AT_ONCE = 100_000;
 
-/** Takes one queue's tasks from the store, has them attempted, and records what became of them. */
+/** Takes one queue's tasks from the store, and has them attempted. */
 export class Consumer {
-  private readonly held = new Map<string, Held>();
+  private readonly held: HeldJobs;
+  private readonly line: JobLine;
+  private readonly ending: JobEnding;
+  private readonly sweep: SettledSweep;
   private readonly worker: JobWorker;
-  private callOffClean: (() => void) | undefined;
   private isStopping = false;
   private isClosed = false;
 
@@ -69,7 +57,11 @@ export class Consumer {
     private readonly host: ConsumerHost,
     { name, concurrency, rateLimit }: QueueLimits,
   ) {
-    const { settings, store } = host;
+    const { settings, store, clock } = host;
+    this.held = new HeldJobs(host);
+    this.line = new JobLine(store, clock);
+    this.ending = new JobEnding(host, this.held, this.line);
+    this.sweep = new SettledSweep(name, store, settings, clock);
     const limits: WorkerLimits = {
       concurrency: Math.min(concurrency, MOST_AT_ONCE),
       ...(rateLimit && { limiter: { max: rateLimit.max, duration: rateLimit.perMs } }),
@@ -86,13 +78,25 @@ export class Consumer {
       },
     };
     this.worker = store.worker(name, (job, token) => this.process(job, token ?? ''), limits);
-    const { worker } = this;
-    gate(worker, () => !this.isClosed && !worker.isPaused());
+    this.listen(this.worker);
+  }
+
+  private listen(worker: JobWorker): void {
+    gate(worker, () => this.isOpen);
+    recordVerdicts(worker, this.host.clock, () => this.isClosed);
+    worker.on('completed', (job) => this.held.recorded(job));
+    worker.on('failed', (job) => this.held.recorded(job));
     const processJob = worker.processJob.bind(worker);
-    worker.processJob = (job, token, fetchNext) =>
-      processJob(job, token, fetchNext).finally(() => this.over(job));
-    this.worker.on('completed', (job) => this.told(this.heldOf(job)));
-    this.worker.on('failed', (job) => this.told(this.heldOf(job)));
+    worker.processJob = (job, token, fetchNext) => {
+      const processed = processJob(job, token, fetchNext);
+      const over = (): void => {
+        if (!this.isClosed) {
+          this.held.over(job);
+        }
+      };
+      processed.then(over, over);
+      return processed;
+    };
   }
 
   get running(): number {
@@ -104,7 +108,7 @@ export class Consumer {
   }
 
   start(): void {
-    this.clean();
+    this.sweep.start();
     // Rejects only where it could not begin at all; what goes wrong later is the error listener's.
     this.worker.run().catch(() => undefined);
   }
@@ -118,244 +122,105 @@ export class Consumer {
     this.worker.resume().catch(() => undefined);
   }
 
-  get isPaused(): boolean {
-    return this.worker.isPaused();
-  }
-
+  /** @returns whether it is here */
   cancel(id: string): boolean {
-    const held = this.held.get(id);
-    held?.task.attempt?.interrupt('cancelled');
-    return held !== undefined;
+    return this.held.cancel(id);
   }
 
   /** Cancels what was marked while nobody here could hear of it. */
   async cancelMarked(): Promise<void> {
-    for (const { task } of this.held.values()) {
+    for (const { queue, id } of this.held.tasks) {
       const job = await this.host.store
-        .queue(task.queue)
-        .getJob(task.id)
+        .queue(queue)
+        .getJob(id)
         .catch(() => undefined);
       if (job?.data.isCancelled) {
-        this.cancel(task.id);
+        this.cancel(id);
       }
     }
   }
 
   interrupt(): void {
     this.isStopping = true;
-    for (const { task } of this.held.values()) {
-      task.attempt?.interrupt('abandoned');
-    }
-  }
-
-  /** For a store that does not let go of settled jobs by itself. */
-  private clean(): void {
-    const { store, settings, clock } = this.host;
-    if (store.retention(0) !== undefined) {
-      return;
-    }
-    this.callOffClean = clock.after(CLEAN_MS, () => {
-      const queue = store.queue(this.worker.name);
-      const kinds = [
-        ['completed', settings.keepCompleted],
-        ['failed', settings.keepFailed],
-      ] as const;
-      for (const [kind, keep] of kinds) {
-        // Several workers may clean at once: what one counts the other may have removed already.
-        void queue
-          .getJobCountByTypes(kind)
-          .then((count) => (count > keep ? queue.clean(0, count - keep, kind) : []))
-          .catch(() => undefined);
-      }
-      this.clean();
-    });
+    this.held.interrupt();
   }
 
   /** Whatever is still under way is left to the store, which gives it to another worker. */
   async close(): Promise<void> {
     this.isClosed = true;
-    this.callOffClean?.();
+    this.sweep.stop();
+    this.line.close();
     // Without force it would wait for ever where the store is down.
     await this.worker.close(true);
   }
 
-  private async process(job: TaskJob, token: string): Promise<StoredEnd> {
+  private get isOpen(): boolean {
+    return !this.isClosed && !this.worker.isPaused();
+  }
+
+  private process(job: TaskJob, token: string): Promise<WrittenEnd> {
+    if (!this.isOpen) {
+      // It was asked for, together with the end of the one before it, when this worker was not paused.
+      return this.ending.putBack(job, token);
+    }
     const task = this.restore(job);
     if (task === undefined) {
       const { unknown } = this.host;
       unknown.report(job.name, job.queueName);
-      return this.putOff(job, token, unknown.lookAgainMs);
+      return this.ending.putOff(job, token, unknown.lookAgainMs);
     }
-    // Handed out again: what became of the former attempt is recorded, though BullMQ has yet to say so.
-    this.told(this.held.get(task.id));
-    const held: Held = { task, job, verdict: undefined };
-    this.held.set(task.id, held);
-    return this.run(job, token, held);
+    const held = this.held.hold(task, job);
+    return isPlain(job) ? this.attempt(held, token) : this.run(held, token);
   }
 
-  /** @throws TaskRetries, TaskFailed, PutBack */
-  private async run(job: TaskJob, token: string, held: Held): Promise<StoredEnd> {
-    const { task } = held;
-    const { data } = job;
-    if (data.end !== undefined) {
-      return this.finish(job, held, verdictOf(data.end), data.end);
+  private async run(held: Held, token: string): Promise<WrittenEnd> {
+    const { task, job } = held;
+    const { end, forgivenStarts = 0 } = job.data;
+    if (end !== undefined) {
+      return this.ending.goOn(held, end);
     }
-    const starts = job.stalledCounter - (data.forgivenStarts ?? 0);
+    const starts = job.stalledCounter - forgivenStarts;
     if (starts >= this.host.settings.maxStarts) {
-      return this.end(job, held, {
-        kind: 'failed',
-        error: new TaskCrashedError(task.name, starts),
-      });
+      const error = new TaskCrashedError(task.name, starts);
+      return this.ending.end(held, { kind: 'failed', error });
     }
-    if (data.isCancelled) {
-      return this.end(job, held, { kind: 'cancelled' });
+    const turn = await this.line.turnOf(job);
+    if (turn === 'wait') {
+      this.held.letGo(held);
+      return this.ending.putOff(job, token, LOOK_AGAIN_MS);
     }
-    const isAlone = data.prior === undefined && data.needs === undefined;
-    switch (isAlone ? 'now' : await this.turnOf(job)) {
-      case 'wait':
-        this.letGo(held);
-        return this.putOff(job, token, LOOK_AGAIN_MS);
-      case 'never':
-        return this.end(job, held, { kind: 'dropped', reason: 'predecessor-failed' });
-      case 'now':
-        return this.conclude(job, token, held, await this.attempt(task));
+    if (job.data.isCancelled || held.isCancelled) {
+      return this.ending.end(held, { kind: 'cancelled' });
     }
+    if (turn === 'never') {
+      return this.ending.end(held, { kind: 'dropped', reason: 'predecessor-failed' });
+    }
+    if (!this.isOpen) {
+      this.held.letGo(held);
+      return this.ending.putBack(job, token);
+    }
+    return this.attempt(held, token);
   }
 
-  private attempt(task: Task): Promise<Verdict> {
+  /** Most tasks complete, and nothing follows them: one promise is all that this takes. */
+  private attempt(held: Held, token: string): Promise<WrittenEnd> {
     return new Promise((resolve) => {
+      const { task, job } = held;
+      const { host } = this;
       task.status = 'running';
-      this.host.worker.attempt(task, (_task, verdict) => resolve(verdict));
-      this.host.started(task);
+      host.worker.attempt(task, (_task, verdict) => {
+        if (verdict.kind === 'completed' && job.data.next === undefined) {
+          held.verdict = verdict;
+          resolve(writtenEndOf(endOf(task, verdict, host.clock.now())));
+        } else {
+          resolve(this.ending.conclude(held, token, verdict));
+        }
+      });
+      host.started(task);
       if (this.isStopping) {
         task.attempt?.interrupt('abandoned');
       }
     });
-  }
-
-  private async conclude(
-    job: TaskJob,
-    token: string,
-    held: Held,
-    verdict: Verdict,
-  ): Promise<StoredEnd> {
-    switch (verdict.kind) {
-      case 'retry':
-        held.verdict = verdict;
-        throw this.signalOf(new TaskRetries(verdict.error, verdict.delayMs), job);
-      case 'abandoned':
-        return this.abandon(job, token, held);
-      default:
-        return this.end(job, held, verdict);
-    }
-  }
-
-  /** The next worker that has a slot goes on with it; the attempt does not count. */
-  private async abandon(job: TaskJob, token: string, held: Held): Promise<never> {
-    const { task } = held;
-    await job.moveToWait(token).catch((error: unknown) => {
-      const { logger, store } = this.host;
-      logger.warn(
-        `${store.label}: ${task.name} (${task.id}) waits until its lock ends: ${String(error)}`,
-      );
-    });
-    this.announce(held, { kind: 'abandoned', isKept: true });
-    throw new PutBack('WaitingError');
-  }
-
-  private end(job: TaskJob, held: Held, verdict: End): Promise<StoredEnd> {
-    return this.finish(job, held, verdict, endOf(held.task, verdict, this.host.clock.now()));
-  }
-
-  /**
-   * Written down first, then the next of the line is released, then the job is finished: a worker
-   * that dies in between leaves a job which is not run again, but finished from here by another.
-   */
-  private async finish(job: TaskJob, held: Held, verdict: End, end: StoredEnd): Promise<StoredEnd> {
-    const { data } = job;
-    held.verdict = verdict;
-    if (data.next !== undefined) {
-      await job.updateData({ ...data, end });
-      await this.passOn(data.next);
-    }
-    if (verdict.kind === 'failed') {
-      throw this.signalOf(new TaskFailed(verdict.error), job);
-    }
-    return end;
-  }
-
-  private async passOn(next: readonly JobLink[]): Promise<void> {
-    for (const link of next) {
-      if (await this.promote(link)) {
-        return;
-      }
-    }
-  }
-
-  /** @returns whether there is such a task */
-  private async promote({ queue, id }: JobLink): Promise<boolean> {
-    const { store, clock } = this.host;
-    for (;;) {
-      try {
-        const job = await store.queue(queue).getJob(id);
-        if (job === undefined) {
-          return false;
-        }
-        await (job.data.delayMs === undefined ? job.promote() : job.changeDelay(job.data.delayMs));
-        return true;
-      } catch (error) {
-        if (isAnswer(error) || this.isClosed) {
-          return true; // it was released before
-        }
-        await new Promise<void>((done) => void clock.after(AGAIN_MS, done));
-      }
-    }
-  }
-
-  /** Whether the tasks that this one depends on allow it to run. */
-  private async turnOf({ data }: TaskJob): Promise<'now' | 'wait' | 'never'> {
-    const { prior, needs } = data;
-    if (prior !== undefined && (await this.outcomeOf(prior)) === 'open') {
-      return 'wait';
-    }
-    if (needs === undefined) {
-      return 'now';
-    }
-    switch (await this.outcomeOf(needs)) {
-      case 'open':
-        return 'wait';
-      case 'failed':
-        return 'never';
-      default:
-        return 'now';
-    }
-  }
-
-  /** What is not in the store any more has settled long ago, or never was because of its dedupe key. */
-  private async outcomeOf({ queue, id }: JobLink): Promise<'open' | 'completed' | 'failed'> {
-    const { store } = this.host;
-    const job = await this.untilDone(() => store.queue(queue).getJob(id));
-    if (job === undefined) {
-      return 'completed';
-    }
-    const end = job.data.end ?? (job.finishedOn === undefined ? undefined : job.returnvalue);
-    if (end?.status === 'completed') {
-      return 'completed';
-    }
-    return (end !== undefined && end !== null) || job.finishedOn !== undefined ? 'failed' : 'open';
-  }
-
-  private async untilDone<T>(read: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await read();
-      } catch (error) {
-        if (this.isClosed) {
-          throw error;
-        }
-        await new Promise<void>((done) => void this.host.clock.after(AGAIN_MS, done));
-      }
-    }
   }
 
   private restore(job: TaskJob): Task | undefined {
@@ -365,102 +230,16 @@ export class Consumer {
     const isReturning = job.data.by === this.host.producer.id || job.attemptsMade > 0;
     return this.host.restorer.restore([storedTaskOf(job)], isReturning)[0];
   }
-
-  private async putOff(job: TaskJob, token: string, delayMs: number): Promise<never> {
-    await job.moveToDelayed(Date.now() + delayMs, token);
-    throw new PutBack('DelayedError');
-  }
-
-  /** BullMQ asks the job whether it may be retried: the answer was given by the task's policy. */
-  private signalOf<Signal extends TaskRetries | TaskFailed>(signal: Signal, job: TaskJob): Signal {
-    const mayRetry = signal instanceof TaskRetries;
-    job.opts.attempts = mayRetry ? job.attemptsMade + 2 : 0;
-    job.opts.backoff = { type: 'custom' };
-    return signal;
-  }
-
-  /** What this job is an attempt of: a task may be handed out again before BullMQ is done with the last. */
-  private heldOf(job: TaskJob | undefined): Held | undefined {
-    const held = job?.id === undefined ? undefined : this.held.get(job.id);
-    return held?.job === job ? held : undefined;
-  }
-
-  /** Its verdict is recorded. */
-  private told(held: Held | undefined): void {
-    if (held?.verdict !== undefined) {
-      this.announce(held, held.verdict);
-    }
-  }
-
-  private announce(held: Held, verdict: Verdict | Dropped): void {
-    const { task } = held;
-    const { worker } = this.host;
-    this.held.delete(task.id);
-    if (verdict.kind === 'retry') {
-      task.status = 'retrying';
-      worker.announce(task, verdict);
-      worker.leave(task);
-    } else {
-      task.isOver = true;
-      worker.announce(task, verdict);
-      this.holdKey(task);
-      this.host.settled(task);
-    }
-    this.host.freed();
-  }
-
-  /** Its dedupe key goes with the job; where its window is still open it comes back. */
-  private holdKey({ keys, settings, addedAt, queue, id }: Task): void {
-    const windowMs = settings.dedupe?.windowMs ?? 0;
-    const restMs = addedAt + windowMs - this.host.clock.now();
-    if (keys?.dedupe !== undefined && restMs > 0) {
-      this.host.store.holdKey(queue, dedupeIdOf(keys.dedupe), id, restMs).catch(() => undefined);
-    }
-  }
-
-  private letGo({ task }: Held): void {
-    this.held.delete(task.id);
-    this.host.worker.leave(task);
-    this.host.freed();
-  }
-
-  /**
-   * BullMQ is done with the job. What was recorded has been announced by now; what was not has lost
-   * its lock, and another worker has it.
-   */
-  private over(job: TaskJob): void {
-    const held = this.heldOf(job);
-    if (held !== undefined && !this.isClosed) {
-      this.host.logger.warn(
-        `Task ${held.task.name} (${held.task.id}) could not be recorded by this process, which did not renew ` +
-          'its lock in time: another worker runs it again.',
-      );
-      this.announce(held, { kind: 'abandoned', isKept: true });
-    }
-  }
 }
 
-function endOf(task: Task, verdict: End, now: number): StoredEnd {
-  const { attempts, startedAt } = task;
-  const durationMs = startedAt === undefined ? 0 : now - startedAt;
-  const base = { status: verdict.kind, attempts, durationMs };
-  switch (verdict.kind) {
-    case 'failed':
-      return { ...base, error: new TaskFailed(verdict.error).message };
-    case 'dropped':
-      return { ...base, reason: verdict.reason };
-    default:
-      return base;
-  }
-}
-
-function verdictOf({ status, error, reason }: StoredEnd): End {
-  switch (status) {
-    case 'failed':
-      return { kind: 'failed', error: new Error(error) };
-    case 'dropped':
-      return { kind: 'dropped', reason: reason ?? 'predecessor-failed' };
-    default:
-      return { kind: status };
-  }
+/** Whether there is nothing to see to but the call: no line, no crash and no cancellation before. */
+function isPlain({ data, stalledCounter }: TaskJob): boolean {
+  const { end, prior, needs, isCancelled } = data;
+  return (
+    stalledCounter === 0 &&
+    end === undefined &&
+    prior === undefined &&
+    needs === undefined &&
+    isCancelled === undefined
+  );
 }

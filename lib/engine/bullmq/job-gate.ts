@@ -7,9 +7,11 @@ interface Taking {
 }
 
 /**
- * Keeps a worker from taking jobs while it is not to. BullMQ's pause and close leave one that waits
- * for a job waiting: it takes the next one that comes, on PostgreSQL also as it is told to close,
- * when it can no longer run it. Nobody else gets that job before its lock ends.
+ * Keeps a worker from asking for jobs while it is not to. BullMQ's pause and close leave one that
+ * waits for a job waiting: it takes the next one that comes, on PostgreSQL also as it is told to
+ * close, when it can no longer run it. Nobody else gets that job before its lock ends.
+ *
+ * One that was asked for before comes all the same: the consumer puts it back.
  */
 export function gate(worker: JobWorker, isOpen: () => boolean): void {
   const taking = worker as unknown as Taking;

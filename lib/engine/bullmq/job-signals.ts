@@ -46,6 +46,12 @@ function stackOf(error: unknown): string | undefined {
 }
 
 /** PostgreSQL takes no NUL in a text, nor half a surrogate pair. */
+const UNSTORABLE = /\p{Surrogate}|\0/u;
+
+export function isStorable(text: string): boolean {
+  return !UNSTORABLE.test(text);
+}
+
 export function storable(text: string): string {
-  return text.replaceAll(/\p{Surrogate}|\0/gu, '\uFFFD');
+  return isStorable(text) ? text : text.replaceAll(new RegExp(UNSTORABLE, 'gu'), '\uFFFD');
 }

@@ -1,16 +1,14 @@
-import type { Job, KeepJobs, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
+import type { KeepJobs, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
 import type { TransactionClient } from '../../task/transaction-client.js';
 import type { EngineSupport } from '../engine.js';
-import type { JobData, NewJob, StoredEnd } from './stored-job.js';
+import type { WrittenEnd } from './stored-end.js';
+import type { JobData, NewJob, TaskJob } from './stored-job.js';
 
-export type JobQueue = Queue<JobData, StoredEnd>;
-export type JobWorker = Worker<JobData, StoredEnd>;
+export type JobQueue = Queue<JobData, WrittenEnd>;
+export type JobWorker = Worker<JobData, WrittenEnd>;
 
 /** Runs one job; what it throws decides between a retry, a failure and going back to wait. */
-export type Process = (
-  job: Job<JobData, StoredEnd>,
-  token: string | undefined,
-) => Promise<StoredEnd>;
+export type Process = (job: TaskJob, token: string | undefined) => Promise<WrittenEnd>;
 
 /** What a worker is told of besides the connection. */
 export type WorkerLimits = Omit<WorkerOptions, 'connection' | 'prefix' | 'autorun'>;

@@ -9,7 +9,7 @@ export function openStore(settings: BullMQSettings, logger: LoggerService): JobS
   const { address, prefix, commitTimeoutMs } = settings;
   switch (address.kind) {
     case 'redis':
-      return new RedisStore(address, prefix ?? 'background-tasks', commitTimeoutMs, logger);
+      return new RedisStore(address, prefix ?? 'bgt', commitTimeoutMs, logger);
     case 'postgres':
       return new PostgresStore(address, prefix ?? 'bullmq', commitTimeoutMs, logger);
   }

@@ -7,7 +7,7 @@ import type { StoreAddress } from './bullmq-options.js';
 import { ErrorLog } from './error-log.js';
 import type { JobQueue, JobStore, JobWorker, Process, WorkerLimits } from './job-store.js';
 import { missing } from './missing-peer.js';
-import { flowEntryOf, type NewJob } from './stored-job.js';
+import { entryOf, type NewJob } from './stored-job.js';
 import { connectionOf, inSchema } from './within-transaction.js';
 
 type BullMQ = typeof import('bullmq');
@@ -130,7 +130,7 @@ export class PostgresStore implements JobStore {
     const { queue, name } = job.task;
     const connection = connectionOf(client, this.schema);
     const backend = new Backend(connection as never, queue, {} as never, false);
-    const { jobData, jobId, parentKeyOpts } = flowEntryOf(this.queue(queue), job);
+    const { jobData, jobId, parentKeyOpts } = entryOf(this.queue(queue), job);
     const added = await inSchema(client, this.schema, () =>
       backend.addJob(jobData, jobId, parentKeyOpts),
     );

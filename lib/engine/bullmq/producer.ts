@@ -1,13 +1,13 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { LoggerService } from '@nestjs/common';
 import { StoreUnavailableError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
 import type { TransactionClient } from '../../task/transaction-client.js';
+import { Patience } from '../patience.js';
 import type { BullMQSettings } from './bullmq-options.js';
-import { Deadline } from './deadline.js';
 import type { JobStore } from './job-store.js';
-import { flowEntryOf, jobsOf, linkOf, type JobLink, type NewJob } from './stored-job.js';
+import { entryOf, jobsOf, linkOf, type JobLink, type NewJob } from './stored-job.js';
 
 /** How long a task in a line waits to be told before it looks for itself, in milliseconds. */
 const LINE_HOLD_MS = 3_600_000;
@@ -24,27 +24,40 @@ interface Unwanted {
   readonly until: number;
 }
 
+/** A stored task whose response has not closed yet. */
+interface Holder {
+  readonly link: JobLink;
+  /** How long it waits once it is released, in milliseconds. */
+  delayMs: number;
+  prolongAt: number;
+}
+
+/** How far tasks have come on their way to the store. */
+interface Adding {
+  isSent: boolean;
+  isGivenUp: boolean;
+}
+
 /** Puts tasks into the store, holds them until they are released, and takes back what is not to run. */
 export class Producer {
   /** The process, as its jobs name it. */
-  readonly id = randomUUID();
-  private readonly held = new Map<string, { readonly task: Task; prolongAt: number }>();
+  readonly id = randomBytes(9).toString('base64url');
+  private readonly held = new Map<string, Holder>();
   private callOffProlong: (() => void) | undefined;
   private readonly unwanted = new Map<string, Unwanted>();
   private callOffRetract: (() => void) | undefined;
   private readonly late = new Map<string, () => Promise<void>>();
   private callOffLate: (() => void) | undefined;
   private isClosed = false;
+  private readonly patience: Patience;
 
   constructor(
     private readonly store: JobStore,
     private readonly settings: BullMQSettings,
     private readonly clock: Clock,
     private readonly logger: LoggerService,
-  ) {}
-
-  get isHolding(): boolean {
-    return this.held.size > 0;
+  ) {
+    this.patience = new Patience(clock, settings.commitTimeoutMs);
   }
 
   /**
@@ -60,26 +73,22 @@ export class Producer {
   ): Promise<Task[]> {
     const heldMs = isHeld ? this.settings.holdMs : undefined;
     const jobs = jobsOf(lines, this.id, heldMs, LINE_HOLD_MS, after);
-    const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
-    let isSent = false;
+    const adding: Adding = { isSent: this.store.isReady, isGivenUp: false };
     try {
-      if (!this.store.isReady) {
-        await deadline.within(this.store.ready());
-      }
-      isSent = true;
-      const ids = await deadline.within(this.insert(jobs));
+      const ids = await this.patience.wait(
+        adding.isSent ? this.insert(jobs) : this.insertOnceReady(jobs, adding),
+      );
       if (heldMs !== undefined) {
         lines.forEach(([head]) => head && this.hold(head, heldMs));
       }
       return jobs.flatMap(({ task }, index) => (ids[index] === task.id ? [] : [task]));
     } catch (cause) {
-      if (isSent) {
+      adding.isGivenUp = true;
+      if (adding.isSent) {
         // It may have landed all the same, and must not run: the client is told that it failed.
         jobs.forEach(({ task }) => this.retract(linkOf(task)));
       }
       throw new StoreUnavailableError(this.store.label, { cause });
-    } finally {
-      deadline.met();
     }
   }
 
@@ -104,21 +113,30 @@ export class Producer {
 
   /** @throws StoreUnavailableError within the commit timeout */
   private async whenReady(): Promise<void> {
-    const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
     try {
-      await deadline.within(this.store.ready());
+      await this.patience.wait(this.store.ready());
     } catch (cause) {
       throw new StoreUnavailableError(this.store.label, { cause });
-    } finally {
-      deadline.met();
     }
   }
 
   /** The head of a stored line may start. */
   release(task: Task): void {
-    if (this.held.delete(task.id)) {
-      void this.start(linkOf(task), task.settings.delayMs);
+    const holder = this.held.get(task.id);
+    if (holder !== undefined) {
+      this.held.delete(task.id);
+      void this.start(holder.link, holder.delayMs);
     }
+  }
+
+  /** What waits for its time is to wait for nothing but its response any more. */
+  hasten(link: JobLink): Promise<void> {
+    const holder = this.held.get(link.id);
+    if (holder === undefined) {
+      return this.start(link, 0);
+    }
+    holder.delayMs = 0;
+    return Promise.resolve();
   }
 
   /** A stored task that waits for its release may start, `delayMs` from now. */
@@ -165,29 +183,41 @@ export class Producer {
     await this.retractAll();
   }
 
-  private insert(jobs: readonly NewJob[]): Promise<string[]> {
-    const entries = jobs.map((job) => flowEntryOf(this.store.queue(job.task.queue), job));
-    const [first, ...others] = entries;
+  private async insertOnceReady(jobs: readonly NewJob[], adding: Adding): Promise<string[]> {
+    await this.store.ready();
+    if (adding.isGivenUp) {
+      throw new Error('Nobody waits for it any longer.');
+    }
+    adding.isSent = true;
+    return this.insert(jobs);
+  }
+
+  private async insert(jobs: readonly NewJob[]): Promise<string[]> {
+    const [first, second] = jobs;
     if (first === undefined) {
-      return Promise.resolve([]);
+      return [];
     }
-    const { backend } = this.store.queue(first.queueName);
-    if (others.length === 0) {
+    const queue = this.store.queue(first.task.queue);
+    const { backend } = queue;
+    if (second === undefined) {
       // One command is a transaction of its own, and costs less than to open one.
-      return backend.addJob(first.jobData, first.jobId, first.parentKeyOpts).then((id) => [id]);
+      const { jobData, jobId, parentKeyOpts } = entryOf(queue, first);
+      return [await backend.addJob(jobData, jobId, parentKeyOpts)];
     }
-    return backend.addFlow(entries).then((results) =>
-      results.map(([error, id]) => {
-        if (error !== null) {
-          throw error;
-        }
-        return String(id);
-      }),
-    );
+    const entries = jobs.map((job) => entryOf(this.store.queue(job.task.queue), job));
+    const results = await backend.addFlow(entries);
+    return results.map(([error, id]) => {
+      if (error !== null) {
+        throw error;
+      }
+      return String(id);
+    });
   }
 
   private hold(task: Task, holdMs: number): void {
-    this.held.set(task.id, { task, prolongAt: this.clock.now() + holdMs / 2 });
+    const link = linkOf(task);
+    const { delayMs } = task.settings;
+    this.held.set(link.id, { link, delayMs, prolongAt: this.clock.now() + holdMs / 2 });
     this.callOffProlong ??= this.clock.after(holdMs / 4, () => this.prolong(holdMs));
   }
 
@@ -195,11 +225,10 @@ export class Producer {
   private prolong(holdMs: number): void {
     this.callOffProlong = undefined;
     const now = this.clock.now();
-    for (const [id, holder] of this.held) {
-      const { task, prolongAt } = holder;
-      if (prolongAt <= now) {
+    for (const holder of this.held.values()) {
+      if (holder.prolongAt <= now) {
         holder.prolongAt = now + holdMs / 2;
-        void this.start({ queue: task.queue, id }, holdMs + task.settings.delayMs);
+        void this.start(holder.link, holdMs + holder.delayMs);
       }
     }
     if (this.held.size > 0 && !this.isClosed) {
@@ -223,10 +252,9 @@ export class Producer {
   /** @returns whether the store has answered */
   private async retractOne({ link, until }: Unwanted): Promise<boolean> {
     const { id, queue } = link;
-    const deadline = new Deadline(this.clock, this.settings.commitTimeoutMs);
     try {
-      await deadline.within(this.store.ready());
-      await deadline.within(this.store.queue(queue).remove(id));
+      await this.patience.wait(this.store.ready());
+      await this.patience.wait(this.store.queue(queue).remove(id));
       this.unwanted.delete(id);
       return true;
     } catch {
@@ -235,8 +263,6 @@ export class Producer {
         this.logger.warn(`${this.store.label}: task ${id} may run although its request failed`);
       }
       return false;
-    } finally {
-      deadline.met();
     }
   }
 }

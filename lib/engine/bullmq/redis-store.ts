@@ -4,6 +4,7 @@ import type { Redis, RedisOptions } from 'ioredis';
 import type { EngineSupport } from '../engine.js';
 import type { StoreAddress } from './bullmq-options.js';
 import type { JobQueue, JobStore, JobWorker, Process, WorkerLimits } from './job-store.js';
+import { batchWrites } from './batched-writes.js';
 import { ErrorLog } from './error-log.js';
 import { missing } from './missing-peer.js';
 
@@ -174,6 +175,7 @@ export class RedisStore implements JobStore {
 
   private own(client: Redis): Redis {
     client.on('error', this.errors.report);
+    batchWrites(client);
     this.connections.push(client);
     if (this.isClosed) {
       client.disconnect();

@@ -3,7 +3,8 @@ import type { Clock } from '../../task/clock.js';
 import type { Outcome } from '../../task/outcome.js';
 import type { Task } from '../../task/task.js';
 import type { JobStore } from './job-store.js';
-import { outcomeOf, type StoredEnd, type TaskJob } from './stored-job.js';
+import { endIn, endOfJob, failedEnd, outcomeOf, type StoredEnd } from './stored-end.js';
+import type { TaskJob } from './stored-job.js';
 
 /** How often the store is asked about tasks whose events may have been missed, in milliseconds. */
 const ASK_MS = 1_000;
@@ -64,7 +65,7 @@ export class SettledElsewhere {
       }
     };
     events.on('completed', ({ jobId, returnvalue }) => look(jobId, endIn(returnvalue)));
-    events.on('failed', ({ jobId, failedReason }) => look(jobId, failed(failedReason)));
+    events.on('failed', ({ jobId, failedReason }) => look(jobId, failedEnd(failedReason, 0)));
     events.on('removed', ({ jobId }) =>
       look(jobId, { status: 'cancelled', attempts: 0, durationMs: 0 }),
     );
@@ -95,24 +96,4 @@ export class SettledElsewhere {
       // Asked again later.
     }
   }
-}
-
-/** What became of a job, once BullMQ is done with it. */
-export function endOfJob(job: TaskJob): StoredEnd | undefined {
-  const { finishedOn, failedReason, returnvalue, data, attemptsMade } = job;
-  if (finishedOn === undefined || finishedOn === null) {
-    return undefined;
-  }
-  return data.end ?? endIn(returnvalue) ?? { ...failed(failedReason), attempts: attemptsMade };
-}
-
-function failed(error: string): StoredEnd {
-  return { status: 'failed', attempts: 0, durationMs: 0, error };
-}
-
-function endIn(value: unknown): StoredEnd | undefined {
-  const end: unknown = typeof value === 'string' && value !== '' ? JSON.parse(value) : value;
-  return typeof end === 'object' && end !== null && 'status' in end
-    ? (end as StoredEnd)
-    : undefined;
 }

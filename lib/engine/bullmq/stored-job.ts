@@ -1,24 +1,16 @@
 import { createHash } from 'node:crypto';
-import type { Job, JobsOptions } from 'bullmq';
-import type { DropReason, Outcome } from '../../task/outcome.js';
+import type { FlowJobEntry, Job, JobJson, JobsOptions } from 'bullmq';
 import type { StoredCall, StoredTask } from '../../task/stored-call.js';
 import type { Priority } from '../../task/task-options.js';
 import type { Chain, Task } from '../../task/task.js';
+import { isStorable } from './job-signals.js';
 import type { JobQueue } from './job-store.js';
+import type { StoredEnd, WrittenEnd } from './stored-end.js';
 
 /** Another task's job. */
 export interface JobLink {
   readonly queue: string;
   readonly id: string;
-}
-
-/** A task's last verdict, written down before anything follows from it. */
-export interface StoredEnd {
-  readonly status: Exclude<Outcome['status'], 'abandoned'>;
-  readonly attempts: number;
-  readonly durationMs: number;
-  readonly error?: string;
-  readonly reason?: DropReason;
 }
 
 /**
@@ -30,8 +22,10 @@ export interface StoredEnd {
  */
 export interface JobData {
   readonly v: number;
-  /** A {@link StoredCall} as text, because PostgreSQL's JSON refuses some characters that ours may hold. */
-  readonly call: string;
+  /** The arguments of a call of which there is no more to say, serialised. */
+  readonly args?: string;
+  /** A {@link StoredCall} as text, where there is: PostgreSQL's JSON refuses some characters that it may hold. */
+  readonly call?: string;
   /** The process that added it. */
   readonly by: string;
   readonly addedAt: number;
@@ -52,7 +46,7 @@ export interface JobData {
   readonly forgivenStarts?: number;
 }
 
-export type TaskJob = Job<JobData, StoredEnd>;
+export type TaskJob = Job<JobData, WrittenEnd>;
 
 /** What this version of the library reads and writes. */
 export const FORMAT = 1;
@@ -88,6 +82,10 @@ export function jobsOf(
   lineHoldMs: number,
   after: Task | undefined,
 ): NewJob[] {
+  const [[only, second] = [], ...others] = lines;
+  if (only !== undefined && second === undefined && others.length === 0 && after === undefined) {
+    return [newJob(only, by, heldMs, undefined, undefined, [])];
+  }
   return lines.flatMap((line) => {
     const latest = new Map<Chain, Task>();
     return line.map((task, index) => {
@@ -121,9 +119,9 @@ function newJob(
   const { delayMs, priority, retry } = settings;
   const data: JobData = {
     v: FORMAT,
-    call: JSON.stringify(stored),
+    ...writtenCall(stored),
     by,
-    addedAt,
+    addedAt: Math.round(addedAt),
     ...(delayMs > 0 && { delayMs }),
     ...(retry.attempts > 1 && { maxAttempts: retry.attempts }),
     ...(rest.length > 0 && { next: nextOf(rest) }),
@@ -131,7 +129,11 @@ function newJob(
     ...(needs && { needs: linkOf(needs) }),
     ...(task.chain && { isInChain: true }),
   };
-  const options: JobsOptions = { jobId: task.id, delay: (holdMs ?? 0) + delayMs };
+  const options: JobsOptions = {};
+  const waitMs = (holdMs ?? 0) + delayMs;
+  if (waitMs > 0) {
+    options.delay = waitMs;
+  }
   if (PRIORITIES[priority] > 0) {
     options.priority = PRIORITIES[priority];
   }
@@ -152,26 +154,37 @@ export function dedupeIdOf(key: string): string {
   return createHash('sha256').update(key).digest('base64url');
 }
 
-type JobClass = new (
-  queue: JobQueue,
-  name: string,
-  data: JobData,
-  options: JobsOptions,
-  id: string | undefined,
-) => Job;
-
-/** BullMQ makes jobs while it adds them, one queue at a time: ours go into one transaction. */
-export function flowEntryOf(
-  queue: JobQueue,
-  { task, data, options }: NewJob,
-): ReturnType<Job['toFlowEntry']> {
-  const { Job: Class } = queue as unknown as { readonly Job: JobClass };
-  const name = task.definition?.name ?? task.name;
-  return new Class(queue, name, data, options, options.jobId).toFlowEntry();
+/** A job as BullMQ's own class would hand it to its backend, without what has nothing to say yet. */
+export function entryOf(queue: JobQueue, { task, data, options }: NewJob): FlowJobEntry {
+  const jobData: Partial<JobJson> = {
+    name: task.definition?.name ?? task.name,
+    data: JSON.stringify(data),
+    opts: options,
+    timestamp: Date.now(),
+  };
+  if (options.deduplication !== undefined) {
+    jobData.deduplicationId = options.deduplication.id;
+  }
+  return {
+    jobData: jobData as JobJson,
+    jobId: task.id,
+    parentKeyOpts: {},
+    prefix: queue.opts.prefix ?? '',
+    queueName: queue.name,
+  };
 }
 
-export function callOf({ data }: TaskJob): StoredCall {
-  return JSON.parse(data.call) as StoredCall;
+/** Most calls are nothing but arguments, which are text already. */
+function writtenCall(call: StoredCall): Pick<JobData, 'args' | 'call'> {
+  const { args, options, carried, alsoCarried } = call;
+  const isPlain = options === undefined && carried === undefined && alsoCarried === undefined;
+  return isPlain && isStorable(args) ? { args } : { call: JSON.stringify(call) };
+}
+
+export function callOf({ data: { args, call } }: TaskJob): StoredCall {
+  return args === undefined
+    ? (JSON.parse(call ?? '') as StoredCall)
+    : { args, options: undefined, carried: undefined };
 }
 
 export function storedTaskOf(job: TaskJob): StoredTask {
@@ -183,18 +196,4 @@ export function storedTaskOf(job: TaskJob): StoredTask {
     addedAt: data.addedAt,
     attempts: attemptsMade,
   };
-}
-
-export function outcomeOf(end: StoredEnd): Outcome {
-  const { status, attempts, durationMs } = end;
-  switch (status) {
-    case 'completed':
-      return { status, attempts, durationMs };
-    case 'failed':
-      return { status, attempts, durationMs, error: new Error(end.error) };
-    case 'cancelled':
-      return { status, attempts };
-    case 'dropped':
-      return { status, reason: end.reason ?? 'predecessor-failed' };
-  }
 }

@@ -3,11 +3,12 @@ import { StoreUnavailableError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { TaskStatus } from '../../task/outcome.js';
 import type { Task } from '../../task/task.js';
-import type { QueueState, Restorer, StoredCounts, TaskQuery, TaskView } from '../engine.js';
-import { Deadline } from './deadline.js';
+import type { TaskInfo } from '../../task/task-info.js';
+import type { QueueState, Restorer, StoredCounts, TaskQuery } from '../engine.js';
+import { Patience } from '../patience.js';
 import type { JobQueue, JobStore } from './job-store.js';
-import { endOfJob } from './settled-elsewhere.js';
-import { callOf, outcomeOf, priorityOf, storedTaskOf, type TaskJob } from './stored-job.js';
+import { endOfJob, outcomeOf } from './stored-end.js';
+import { callOf, priorityOf, storedTaskOf, type TaskJob } from './stored-job.js';
 
 /** In the order in which a job goes through them: one that moves on while they are read is not missed. */
 const TYPES: Record<TaskStatus, readonly JobType[]> = {
@@ -36,13 +37,17 @@ const PAGE = 100;
 
 /** What the store knows of tasks, whoever added or ran them. */
 export class StoredTasks {
+  private readonly patience: Patience;
+
   constructor(
     private readonly store: JobStore,
-    private readonly clock: Clock,
-    private readonly timeoutMs: number,
+    clock: Clock,
+    timeoutMs: number,
     private readonly restorer: () => Restorer,
     private readonly argsOf: (call: string) => readonly unknown[],
-  ) {}
+  ) {
+    this.patience = new Patience(clock, timeoutMs);
+  }
 
   async job(id: string): Promise<TaskJob | undefined> {
     await this.reach();
@@ -50,7 +55,7 @@ export class StoredTasks {
     return found.find((job) => job !== undefined);
   }
 
-  async find(id: string): Promise<TaskView | undefined> {
+  async find(id: string): Promise<TaskInfo | undefined> {
     const job = await this.job(id);
     if (job === undefined) {
       return undefined;
@@ -62,9 +67,9 @@ export class StoredTasks {
     return this.viewOf(job, state, logs);
   }
 
-  async list({ status, name, queue, limit }: TaskQuery): Promise<TaskView[]> {
+  async list({ status, name, queue, limit }: TaskQuery): Promise<TaskInfo[]> {
     await this.reach();
-    const found = new Map<string, TaskView>();
+    const found = new Map<string, TaskInfo>();
     for (const each of this.queuesOf(queue)) {
       for (const type of status === undefined ? ALL : TYPES[status]) {
         for (let start = 0; found.size < limit; start += PAGE) {
@@ -121,14 +126,10 @@ export class StoredTasks {
 
   /** @throws StoreUnavailableError within the commit timeout */
   private async reach(then?: () => Promise<void>): Promise<void> {
-    const deadline = new Deadline(this.clock, this.timeoutMs);
     try {
-      await deadline.within(this.store.ready());
-      await (then && deadline.within(then()));
+      await this.patience.wait(this.store.ready().then(then));
     } catch (cause) {
       throw new StoreUnavailableError(this.store.label, { cause });
-    } finally {
-      deadline.met();
     }
   }
 
@@ -180,7 +181,7 @@ export class StoredTasks {
     };
   }
 
-  private viewOf(job: TaskJob, type: JobType | 'unknown', logs: readonly string[]): TaskView {
+  private viewOf(job: TaskJob, type: JobType | 'unknown', logs: readonly string[]): TaskInfo {
     const { id = '', name, queueName, data, attemptsMade, progress, processedOn } = job;
     const end = endOfJob(job);
     const status = end?.status ?? unsettledStatus(job, type);

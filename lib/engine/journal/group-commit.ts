@@ -1,99 +1,115 @@
-import type { Database } from 'lmdb';
+import { Group, type Done } from './group.js';
 import type { JournalRecord } from './journal-record.js';
 
-/** All of it happens or nothing. */
-interface Change {
-  readonly put?: readonly JournalRecord[];
-  readonly remove?: JournalRecord;
-  /** It waits for the disk; else a crash of the process alone must not lose it. */
-  readonly isFlushed: boolean;
-}
+/** So long after it came, what nobody waits for is written by itself: in milliseconds. */
+const LATER_MS = 10;
+/** So long those wait who only want to hear of it: in milliseconds. */
+const LISTEN_MS = 2_000;
+/** When it is tried again, where the disk did not take it: in milliseconds. */
+const AGAIN_MS = 1_000;
 
-interface Entry {
-  readonly change: Change;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+/** Where groups go. */
+export interface GroupSink {
+  /** @throws what the disk did */
+  append(group: Group): Promise<void>;
+  /** Nobody waited for what could not be written; it is tried again. */
+  failed(error: Error): void;
 }
 
 /**
- * Writes in groups: what comes while a transaction is under way goes into the next one, all of it. A
- * transaction costs a flush however little is in it, so under load few large ones make all the
- * difference, and nobody waits longer than for two.
+ * Writes in groups: what comes while one is being written goes into the next, all of it. A transaction
+ * costs a flush however little is in it, so under load few large ones make all the difference, and
+ * nobody waits longer than for two. What nobody waits for does not hold up those who do: it goes with
+ * the next group, or in a moment.
  */
 export class GroupCommit {
-  private waiting: Entry[] = [];
+  private filling = new Group();
   private underWay: Promise<void> | undefined;
+  private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly records: Database<JournalRecord, number>) {}
+  constructor(private readonly sink: GroupSink) {}
 
-  /**
-   * Resolves when it is written.
-   *
-   * @throws Error where the disk does not take them
-   */
-  add(change: Change): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ change, resolve, reject });
-      this.underWay ??= this.writeAll();
-    });
+  /** Calls `done` when all of them are on disk, or with an error where the disk did not take them. */
+  commit(records: readonly JournalRecord[], done: Done): void {
+    records.forEach((record) => this.filling.put(record));
+    this.filling.wait(done);
+    this.underWay ??= this.writeAll();
   }
 
-  /** Resolves when nothing is under way. */
-  async settled(): Promise<void> {
+  /** With what is written next, or in a moment: a crash may come first. */
+  put(record: JournalRecord, done?: () => void): void {
+    this.filling.put(record);
+    this.addLater(done);
+  }
+
+  /** As {@link put}. */
+  remove(order: number, done?: () => void): void {
+    this.filling.remove(order);
+    this.addLater(done);
+  }
+
+  /** Resolves when there is nothing left to write, or the disk does not take it. */
+  async flush(): Promise<void> {
     await this.underWay;
+    if (!this.filling.isEmpty) {
+      this.underWay ??= this.writeAll();
+      await this.underWay;
+    }
+    clearTimeout(this.timer);
+  }
+
+  private addLater(done: (() => void) | undefined): void {
+    if (done !== undefined) {
+      const { filling } = this;
+      if (!filling.hasListeners) {
+        // A disk that does not answer must not keep tasks from settling.
+        setTimeout(() => filling.giveUp(), LISTEN_MS).unref();
+      }
+      filling.listen(done);
+    }
+    if (this.underWay === undefined) {
+      this.beginLater(LATER_MS);
+    }
+  }
+
+  private beginLater(delayMs: number): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      this.underWay ??= this.writeAll();
+    }, delayMs);
   }
 
   private async writeAll(): Promise<void> {
-    while (this.waiting.length > 0) {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    let delayMs = LATER_MS;
+    do {
       // What the rest of this turn of the loop has to write comes along.
       await new Promise(setImmediate);
-      const entries = this.waiting;
-      this.waiting = [];
-      await this.write(entries);
-    }
+      const group = this.filling;
+      this.filling = new Group();
+      delayMs = (await this.write(group)) ? LATER_MS : AGAIN_MS;
+    } while (this.filling.isAwaited);
     this.underWay = undefined;
+    if (!this.filling.isEmpty) {
+      this.beginLater(delayMs);
+    }
   }
 
-  /** Resolves with the commit; its flush is not waited for here, so that the next may go on. */
-  private async write(entries: readonly Entry[]): Promise<void> {
+  /** @returns whether the disk has taken it */
+  private async write(group: Group): Promise<boolean> {
     try {
-      const committed = this.records.batch(() =>
-        entries.forEach(({ change }) => this.apply(change)),
-      );
-      const unflushed = entries.filter(({ change }) => !change.isFlushed);
-      if (unflushed.length < entries.length) {
-        // Asked for now: later there may be another flush to wait for.
-        Promise.all([committed, this.records.flushed]).then(
-          () => entries.forEach(({ change, resolve }) => void (change.isFlushed && resolve())),
-          () => undefined,
-        );
+      await this.sink.append(group);
+      group.settle();
+      return true;
+    } catch (cause) {
+      const error = new Error(`the disk did not take it: ${String(cause)}`, { cause });
+      this.filling.inherit(group);
+      if (!group.isAwaited) {
+        this.sink.failed(error);
       }
-      await committed;
-      unflushed.forEach(({ resolve }) => resolve());
-    } catch (failure) {
-      const error = await causeOf(failure);
-      entries.forEach(({ reject }) => reject(error));
+      group.settle(error);
+      return false;
     }
   }
-
-  private apply({ put = [], remove }: Change): void {
-    for (const record of put) {
-      void this.records.put(record.order, record);
-    }
-    if (remove !== undefined) {
-      void this.records.remove(remove.order);
-    }
-  }
-}
-
-/** A failed commit has its cause in a promise of its own, which nobody must leave unhandled. */
-async function causeOf(failure: unknown): Promise<Error> {
-  const { commitError } = failure as { commitError?: Promise<never> };
-  let cause = failure;
-  try {
-    await commitError;
-  } catch (reason) {
-    cause = reason;
-  }
-  return new Error(`the disk did not take it: ${String(cause)}`, { cause });
 }

@@ -1,19 +1,16 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Clock } from '../../task/clock.js';
-import type { Task } from '../../task/task.js';
+import type { Chain, Task } from '../../task/task.js';
 import type { Ledger } from '../memory/ledger.js';
-import type { JournalRecord } from './journal-record.js';
+import type { Answer, Patience } from '../patience.js';
+import { JournalRecord } from './journal-record.js';
 import type { JournalStore } from './journal-store.js';
-import type { Patience } from './patience.js';
 
 /** Keeps the journal in step with its tasks. */
 export class JournalLedger implements Ledger {
-  private readonly records = new Map<string, JournalRecord>();
-  /** Given up: their records stay, until somebody retries them. */
-  private readonly dead = new Map<string, JournalRecord>();
-  /** Their next start is in their record. */
-  private readonly counted = new Set<string>();
   private lastOrder = 0;
+  /** What is in the journal of each, in the order in which it was added. */
+  private readonly chains = new WeakMap<Chain, Set<JournalRecord>>();
 
   constructor(
     private readonly store: JournalStore,
@@ -26,41 +23,61 @@ export class JournalLedger implements Ledger {
   /**
    * Resolves when the tasks are on disk.
    *
-   * @throws what the store did; nothing of the tasks is left then, as far as it obeys
+   * @param after what they follow in their chain
+   * @throws what `refusal` makes of what the store did; nothing of the tasks is left then, as far as
+   * it obeys
    */
-  async commit(tasks: readonly Task[], group: string | undefined): Promise<void> {
+  commit(
+    tasks: readonly Task[],
+    group: string | undefined,
+    after: Task | undefined,
+    refusal: (cause: Error) => Error,
+  ): Promise<void> {
     const records = tasks.map((task) => this.recordOf(task, group));
-    try {
-      await this.patience.wait(this.store.writeThrough(records));
-      records.forEach(({ id }) => this.dead.delete(id));
-    } catch (error) {
-      // What may have been written all the same must not run: the client was told that it failed.
-      records.forEach(({ id }) => this.forget(id));
-      throw error;
+    if (after !== undefined && isBrokenAfter(after)) {
+      records.forEach((record) => {
+        record.isBroken = true;
+      });
+    }
+    return this.patience.ask(
+      (answer) => this.store.commit(records, answer),
+      (error) => {
+        if (error === undefined) {
+          records.forEach((record) => this.supersede(record));
+          return undefined;
+        }
+        // What may have been written all the same must not run: the client was told that it failed.
+        records.forEach((record) => this.strike(record));
+        return refusal(error);
+      },
+    );
+  }
+
+  /** @param youngest of what a former process has left */
+  continueAfter(youngest: JournalRecord | undefined): void {
+    this.lastOrder = youngest?.order ?? 0;
+  }
+
+  adopt({ chain }: Task, record: JournalRecord): void {
+    if (chain !== undefined) {
+      const records = this.chains.get(chain) ?? new Set();
+      this.chains.set(chain, records.add(record));
     }
   }
 
-  adopt(task: Task, record: JournalRecord): void {
-    this.records.set(task.id, record);
-    this.lastOrder = Math.max(this.lastOrder, record.order);
-  }
-
-  /** When the task settles its record stays. */
-  bury(task: Task): void {
-    const record = this.records.get(task.id);
-    if (record !== undefined) {
-      this.dead.set(task.id, { ...record, isDead: true });
+  /** When its task settles it stays. */
+  bury(record: JournalRecord): void {
+    if (!record.isDead) {
+      record.isDead = true;
+      this.store.put(record);
     }
   }
 
-  /** The task will not be released. One that was retried is again what it was before. */
-  forget(id: string): void {
-    const record = this.records.get(id);
+  /** The task will not be released. */
+  forget(task: Task): void {
+    const record = recordOf(task);
     if (record !== undefined) {
-      this.letGo(id);
-      const dead = this.dead.get(id);
-      const written = dead === undefined ? this.store.remove(record) : this.store.write(dead);
-      this.attend(id, written).catch(() => undefined);
+      this.strike(record);
     }
   }
 
@@ -69,42 +86,98 @@ export class JournalLedger implements Ledger {
    * a former one has left is written anew.
    */
   starting(task: Task): Promise<void> | void {
-    const { id } = task;
-    const isCounted = this.counted.delete(id);
-    return isCounted ? undefined : this.rewrite(task, ({ starts }) => ({ starts: starts + 1 }));
+    const record = recordOf(task);
+    if (record?.isCounted === false) {
+      record.starts += 1;
+      return this.write(task, record);
+    }
+    if (record !== undefined) {
+      record.isCounted = false;
+    }
   }
 
-  retrying(task: Task, dueAt: number): Promise<void> {
-    const { attempts } = task;
-    return this.rewrite(task, () => ({ attempts, dueAt, starts: this.firstStart(task.id) }));
+  retrying(task: Task, dueAt: number): void {
+    const record = recordOf(task);
+    if (record !== undefined) {
+      record.attempts = task.attempts;
+      record.dueAt = dueAt;
+      this.countFirstStart(record);
+      this.store.put(record);
+    }
   }
 
   /** It did not die: this start does not count. */
-  kept({ id, name }: Task): Promise<void> {
-    const record = this.records.get(id);
-    this.letGo(id);
-    return record !== undefined && record.starts > 0
-      ? this.attend(name, this.store.write({ ...record, starts: 0 }))
-      : WRITTEN;
-  }
-
-  settled({ id, name }: Task): Promise<void> {
-    const dead = this.dead.get(id);
-    const record = this.records.get(id);
-    this.letGo(id);
-    if (dead !== undefined) {
-      return record?.isDead ? WRITTEN : this.attend(name, this.store.write(dead));
+  kept(task: Task, done: () => void): boolean {
+    const record = recordOf(task);
+    if (record === undefined || record.starts === 0 || record.isDead) {
+      return false;
     }
-    return record === undefined ? WRITTEN : this.attend(name, this.store.remove(record));
+    record.starts = 0;
+    void this.write(task, record)
+      .catch(() => undefined)
+      .finally(done);
+    return true;
   }
 
-  private letGo(id: string): void {
-    this.records.delete(id);
-    this.counted.delete(id);
+  settled(task: Task, done: () => void): boolean {
+    const record = recordOf(task);
+    if (record === undefined || record.isDead || record.isGone) {
+      return false;
+    }
+    if (task.chain !== undefined) {
+      this.chains.get(task.chain)?.delete(record);
+    }
+    if (task.hasCompleted) {
+      // A task that is remembered must not keep what it was stored with.
+      task.stored = undefined;
+    } else {
+      this.breakChain(task, record);
+    }
+    this.store.remove(record, done);
+    return true;
+  }
+
+  /**
+   * Those behind it know it by its record as long as it is there, and by their own from here on. Before
+   * they are released they do not stand in line yet.
+   */
+  private breakChain({ chain, successor }: Task, { order }: JournalRecord): void {
+    if (chain === undefined) {
+      return;
+    }
+    const behind = [...(this.chains.get(chain) ?? [])].filter((record) => record.order > order);
+    for (let task = successor; task !== undefined; task = task.successor) {
+      const record = task.chain === chain ? recordOf(task) : undefined;
+      behind.push(...(record === undefined ? [] : [record]));
+    }
+    for (const record of behind) {
+      if (!record.isBroken && !record.isGone && !record.isDead) {
+        record.isBroken = true;
+        this.store.put(record);
+      }
+    }
+  }
+
+  private supersede(record: JournalRecord): void {
+    if (record.former !== undefined) {
+      this.store.forget(record.former);
+      record.former = undefined;
+    }
+  }
+
+  /** One that was to be retried is again what it was before. */
+  private strike(record: JournalRecord): void {
+    const { former } = record;
+    if (former !== undefined) {
+      this.store.forget(record);
+      this.store.put(former);
+    } else if (!record.isGone) {
+      this.store.remove(record);
+    }
   }
 
   private recordOf(task: Task, group: string | undefined): JournalRecord {
-    const { id, name, queue, addedAt, attempts, chain, stored, settings } = task;
+    const { id, name, queue, addedAt, chain, stored, settings } = task;
     if (stored === undefined) {
       throw new Error(`Task "${name}" was not written down when it was added.`);
     }
@@ -112,22 +185,24 @@ export class JournalLedger implements Ledger {
     if (chain !== undefined) {
       chain.id ??= id;
     }
-    const record: JournalRecord = {
+    const earlier = recordOf(task);
+    const former = earlier?.isDead ? earlier : undefined;
+    const record = new JournalRecord(
+      former?.order ?? this.nextOrder(now),
       id,
-      name: task.definition?.name ?? name,
+      task.definition?.name ?? name,
       queue,
-      call: stored,
+      stored,
       addedAt,
-      attempts,
-      group: group ?? chain?.id ?? id,
-      // A dead task that is retried takes the place of its old record.
-      order: this.dead.get(id)?.order ?? this.nextOrder(now),
-      chain: chain?.id,
-      dueAt: now + settings.delayMs,
-      starts: this.firstStart(id),
-      isDead: false,
-    };
-    this.records.set(id, record);
+      group ?? chain?.id ?? id,
+      chain?.id,
+    );
+    record.former = former;
+    record.attempts = task.attempts;
+    record.dueAt = now + settings.delayMs;
+    this.countFirstStart(record);
+    task.stored = record;
+    this.adopt(task, record);
     return record;
   }
 
@@ -136,12 +211,9 @@ export class JournalLedger implements Ledger {
    * of its own would hold up every attempt. A task that was still waiting when its process died has
    * one start too many then, which it must be able to afford.
    */
-  private firstStart(id: string): number {
-    if (this.maxStarts === 1) {
-      return 0;
-    }
-    this.counted.add(id);
-    return 1;
+  private countFirstStart(record: JournalRecord): void {
+    record.isCounted = this.maxStarts > 1;
+    record.starts = record.isCounted ? 1 : 0;
   }
 
   /** Grows over restarts too, as long as the clock of the machine does not go back. */
@@ -150,26 +222,25 @@ export class JournalLedger implements Ledger {
     return this.lastOrder;
   }
 
-  private rewrite(
-    { id, name }: Task,
-    change: (record: JournalRecord) => Partial<JournalRecord>,
-  ): Promise<void> {
-    const record = this.records.get(id);
-    if (record === undefined) {
-      return WRITTEN;
-    }
-    const changed = { ...record, ...change(record) };
-    this.records.set(id, changed);
-    return this.attend(name, this.store.write(changed));
+  private write(task: Task, record: JournalRecord): Promise<void> {
+    return this.written(task, (answer) => this.store.commit([record], answer));
   }
 
   /** @throws what the store did, once it is in the log */
-  private attend(subject: string, written: Promise<void>): Promise<void> {
-    return this.patience.wait(written).catch((error: unknown) => {
-      this.logger.error(`The journal could not be written for ${subject}: ${String(error)}`);
-      throw error;
+  private written({ name }: Task, ask: (answer: Answer) => void): Promise<void> {
+    return this.patience.ask(ask, (error) => {
+      if (error !== undefined) {
+        this.logger.error(`The journal could not be written for ${name}: ${error.message}`);
+      }
+      return error;
     });
   }
 }
 
-const WRITTEN = Promise.resolve();
+function isBrokenAfter({ chain, isOver, hasCompleted }: Task): boolean {
+  return chain?.isBroken === true || (isOver && !hasCompleted);
+}
+
+function recordOf({ stored }: Task): JournalRecord | undefined {
+  return stored instanceof JournalRecord ? stored : undefined;
+}

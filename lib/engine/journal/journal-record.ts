@@ -1,21 +1,53 @@
-import type { StoredTask } from '../../task/stored-call.js';
+import type { StoredCall, StoredTask } from '../../task/stored-call.js';
 
-/** A task as the journal has it. A change of its meaning needs a new {@link FORMAT}. */
-export interface JournalRecord extends StoredTask {
-  readonly queue: string;
-  /** Tasks that were committed together share it: they keep their order. */
-  readonly group: string;
-  /** Grows with every task, over restarts too. */
-  readonly order: number;
-  /** The chain that it is part of. */
-  readonly chain: string | undefined;
+/**
+ * A task as the journal has it. It is the call that the task was stored with, too: so a task leads to
+ * its record, and both go together. A change of what is written needs a new `FORMAT`.
+ */
+export class JournalRecord implements StoredTask, StoredCall {
+  readonly args: string;
+  readonly options: StoredCall['options'];
+  readonly carried: unknown;
+  readonly alsoCarried: StoredCall['alsoCarried'];
   /** When it may start next: milliseconds since the epoch. */
-  readonly dueAt: number;
+  dueAt = 0;
+  attempts = 0;
   /** How often it was started since an attempt of it last ended, the start that is next included. */
-  readonly starts: number;
+  starts = 0;
+  /** Its next start is in `starts`. */
+  isCounted = false;
   /** It was given up, and stays until it is retried. */
-  readonly isDead: boolean;
+  isDead = false;
+  /** One before it in its chain has not completed: it is not to run. */
+  isBroken = false;
+  /** The dead one whose place it takes, unless it cannot be stored. */
+  former: JournalRecord | undefined = undefined;
+  /** It is not needed any more, whatever stands on disk. */
+  isGone = false;
+
+  constructor(
+    /** Grows with every task, over restarts too. */
+    readonly order: number,
+    readonly id: string,
+    readonly name: string,
+    readonly queue: string,
+    call: StoredCall,
+    readonly addedAt: number,
+    /** Tasks that were committed together share it: they keep their order. */
+    readonly group: string,
+    /** The chain that it is part of. */
+    readonly chain: string | undefined,
+  ) {
+    this.args = call.args;
+    this.options = call.options;
+    this.carried = call.carried;
+    this.alsoCarried = call.alsoCarried;
+  }
+
+  get call(): StoredCall {
+    return this;
+  }
 }
 
 /** What this version of the library reads and writes. */
-export const FORMAT = 1;
+export const FORMAT = 2;

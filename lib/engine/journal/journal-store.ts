@@ -4,9 +4,11 @@ import type { Database, RootDatabase } from 'lmdb';
 import { MissingPeerError } from '../../errors/missing-peer.error.js';
 import { JournalError } from '../../errors/storage.errors.js';
 import { GroupCommit } from './group-commit.js';
+import type { Done, Group } from './group.js';
 import { problemOfFile } from './journal-file.js';
 import { JournalLock, type OwnerEntry } from './journal-lock.js';
 import { FORMAT, type JournalRecord } from './journal-record.js';
+import { decodeRecord, encodeRecord } from './record-line.js';
 
 /** What the file says about itself. */
 interface Meta {
@@ -14,21 +16,26 @@ interface Meta {
   readonly owner: string;
 }
 
-interface OpenedJournal {
-  readonly records: Database<JournalRecord, number>;
-  readonly group: GroupCommit;
-}
-
 /** The journal on disk: records by their order, in an LMDB environment that this process owns. */
 export class JournalStore {
+  private readonly group = new GroupCommit({
+    append: (group) => this.append(group),
+    failed: (error) => this.failed(error),
+  });
+  private isFailing = false;
+  private report: (problem: string) => void = () => undefined;
   private lock: JournalLock | undefined;
   private root: RootDatabase<unknown, string> | undefined;
-  private journal: OpenedJournal | undefined;
+  private records: Database<string, number> | undefined;
 
   constructor(private readonly folder: string) {}
 
-  /** @throws JournalError (in use, damaged, of a newer version), MissingPeerError */
-  async open(): Promise<void> {
+  /**
+   * @param report told of what could not be written and is waited for by nobody
+   * @throws JournalError (in use, damaged, of another version), MissingPeerError
+   */
+  async open(report?: (problem: string) => void): Promise<void> {
+    this.report = report ?? this.report;
     const { open } = await import('lmdb').catch((error: unknown) => {
       throw new MissingPeerError('nestjs-background-tasks/journal', ['lmdb'], { cause: error });
     });
@@ -52,8 +59,7 @@ export class JournalStore {
       if (meta.get('format') === undefined) {
         meta.putSync('format', FORMAT);
       }
-      const records = this.root.openDB<JournalRecord, number>({ name: 'tasks' });
-      this.journal = { records, group: new GroupCommit(records) };
+      this.records = this.root.openDB<string, number>({ name: 'tasks', encoding: 'string' });
     } catch (error) {
       await this.lock?.free();
       await this.root?.close();
@@ -61,48 +67,91 @@ export class JournalStore {
     }
   }
 
-  /** In the order in which they were added. @throws JournalError where it is damaged */
-  all(): JournalRecord[] {
+  /**
+   * What a former process has left, in the order in which it was added.
+   *
+   * @throws JournalError where it is damaged
+   */
+  takeOver(): readonly JournalRecord[] {
     try {
-      return [...this.opened.records.getRange()].map(({ value }) => value);
+      return [...this.opened.getRange()].map(({ value }) => decodeRecord(value));
     } catch (error) {
       throw error instanceof JournalError ? error : this.unusable(error);
     }
   }
 
-  /** Resolves when the records are on disk: the flush is shared by all who wait for one. */
-  async writeThrough(records: readonly JournalRecord[]): Promise<void> {
-    await this.opened.group.add({ put: records, isFlushed: true });
+  /** Calls `done` when the records are on disk: all who wait at one moment share the flush. */
+  commit(records: readonly JournalRecord[], done: Done): void {
+    this.checkOpen();
+    this.group.commit(records, done);
   }
 
-  /** Resolves when a crash of the process would not lose it; one of the machine might. */
-  async write(record: JournalRecord): Promise<void> {
-    await this.opened.group.add({ put: [record], isFlushed: false });
+  /** With what is committed next, or some milliseconds later: a crash may come first. */
+  put(record: JournalRecord): void {
+    this.checkOpen();
+    this.group.put(record);
   }
 
-  async remove(record: JournalRecord): Promise<void> {
-    await this.opened.group.add({ remove: record, isFlushed: false });
+  /** As {@link put}. Calls `done` when a crash of the process would not bring it back; one of the machine might. */
+  remove(record: JournalRecord, done?: () => void): void {
+    this.forget(record);
+    this.group.remove(record.order, done);
   }
 
-  /** What was written before is on disk then. */
+  /** Another of the same order takes its place. */
+  forget(record: JournalRecord): void {
+    this.checkOpen();
+    record.isGone = true;
+  }
+
+  /** What was given to it before is on disk then. */
   async close(): Promise<void> {
-    await this.journal?.group.settled();
+    if (this.records !== undefined) {
+      await this.group.flush();
+    }
     await this.root?.flushed;
     await this.lock?.free();
     await this.root?.close();
     this.root = undefined;
-    this.journal = undefined;
+    this.records = undefined;
+  }
+
+  /** In one transaction. Resolves with its flush where somebody waits for the disk, else with the commit. */
+  protected async append(group: Group): Promise<void> {
+    const { opened } = this;
+    try {
+      const committed = opened.batch(() => {
+        group.removed.forEach((order) => void opened.remove(order));
+        group.records.forEach((record) => void opened.put(record.order, encodeRecord(record)));
+      });
+      // Asked for now: later there may be another flush to wait for.
+      await Promise.all([committed, group.isAwaited && opened.flushed]);
+    } catch (failure) {
+      throw await causeOf(failure);
+    }
+    this.isFailing = false;
+  }
+
+  protected failed({ message }: Error): void {
+    if (!this.isFailing) {
+      this.isFailing = true;
+      this.report(message);
+    }
+  }
+
+  private checkOpen(): void {
+    void this.opened;
   }
 
   private get file(): string {
     return join(this.folder, 'tasks.mdb');
   }
 
-  private get opened(): OpenedJournal {
-    if (this.journal === undefined) {
+  private get opened(): Database<string, number> {
+    if (this.records === undefined) {
       throw new JournalError(this.folder, 'is not open.');
     }
-    return this.journal;
+    return this.records;
   }
 
   private checkFormat(format: number | string | undefined): void {
@@ -148,4 +197,15 @@ function ownerEntry(meta: Database<Meta[keyof Meta], keyof Meta>): OwnerEntry {
         return true;
       }),
   };
+}
+
+/** A failed commit has its cause in a promise of its own, which nobody must leave unhandled. */
+async function causeOf(failure: unknown): Promise<unknown> {
+  const { commitError } = failure as { commitError?: Promise<never> };
+  try {
+    await commitError;
+  } catch (reason) {
+    return reason;
+  }
+  return failure;
 }

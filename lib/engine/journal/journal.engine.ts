@@ -10,7 +10,7 @@ import { JournalLedger } from './journal-ledger.js';
 import type { JournalSettings } from './journal-options.js';
 import { JournalStore } from './journal-store.js';
 import { Leftovers } from './leftovers.js';
-import { Patience } from './patience.js';
+import { Patience } from '../patience.js';
 
 /** The memory engine with a journal: what has not settled is on disk, and comes back. */
 export class JournalEngine extends MemoryEngine {
@@ -20,7 +20,9 @@ export class JournalEngine extends MemoryEngine {
   private readonly logger: LoggerService;
   private readonly patience: Patience;
   /** Found running too often when their process died. */
-  private readonly crashed = new Map<Task, TaskCrashedError>();
+  private readonly crashed = new WeakMap<Task, TaskCrashedError>();
+  /** Left behind in chains of which a task before them has not completed. */
+  private readonly broken = new WeakSet<Task>();
 
   constructor(
     setting: EngineSetting,
@@ -43,32 +45,40 @@ export class JournalEngine extends MemoryEngine {
   }
 
   override open(): Promise<void> {
-    return this.store.open();
+    const { path } = this.settings;
+    return this.store.open((problem) =>
+      this.logger.error(`The journal ${path} could not be written: ${problem}`),
+    );
   }
 
   /** The tasks of a request in one flush, shared with all other requests that wait for one. */
-  override commit(tasks: readonly Task[]): Promise<void> | void {
-    return tasks.length === 0 ? undefined : this.write(tasks);
+  override commit(tasks: readonly Task[], _isHeld?: boolean, after?: Task): Promise<void> | void {
+    if (tasks.length > 0) {
+      const group = tasks.length === 1 ? undefined : randomUUID();
+      return this.journal.commit(tasks, group, after, this.refusal);
+    }
   }
 
   override discard(task: Task): void {
     super.discard(task);
-    const { knownId } = task;
-    if (knownId !== undefined) {
-      // Another engine's share of the request could not be stored, and this one's was.
-      this.journal.forget(knownId);
-    }
+    // Another engine's share of the request could not be stored, and this one's was.
+    this.journal.forget(task);
   }
 
   override async start(restorer: Restorer): Promise<void> {
-    const leftovers = new Leftovers(this.store.all());
+    const records = this.store.takeOver();
+    this.journal.continueAfter(records.at(-1));
+    const leftovers = new Leftovers(records);
     for (const { tasks, recordOf } of leftovers.restore(restorer)) {
       for (const task of tasks) {
         const record = recordOf(task);
         this.journal.adopt(task, record);
         if (record.isDead || record.starts >= this.settings.maxStarts) {
-          this.journal.bury(task);
+          this.journal.bury(record);
           this.crashed.set(task, new TaskCrashedError(task.name, record.starts));
+        }
+        if (record.isBroken) {
+          this.broken.add(task);
         }
       }
       for (const head of restorer.line(tasks)) {
@@ -91,17 +101,18 @@ export class JournalEngine extends MemoryEngine {
     }
   }
 
-  private write(tasks: readonly Task[]): Promise<void> {
-    const group = tasks.length === 1 ? undefined : randomUUID();
-    return this.journal.commit(tasks, group).catch((cause: unknown) => {
-      throw new StoreUnavailableError(`The journal ${this.settings.path}`, { cause });
-    });
-  }
+  private readonly refusal = (cause: Error): Error =>
+    new StoreUnavailableError(`The journal ${this.settings.path}`, { cause });
 
   protected override endOf(task: Task): End | undefined {
     const end = super.endOf(task);
-    const error = end === undefined ? this.crashed.get(task) : undefined;
-    this.crashed.delete(task);
-    return error === undefined ? end : { kind: 'failed', error };
+    if (end !== undefined) {
+      return end;
+    }
+    if (this.broken.has(task)) {
+      return { kind: 'dropped', reason: 'predecessor-failed' };
+    }
+    const error = this.crashed.get(task);
+    return error === undefined ? undefined : { kind: 'failed', error };
   }
 }

@@ -5,9 +5,14 @@ export interface Ledger {
   /** An attempt begins. It waits for this to resolve, if need be, and is not made if it rejects. */
   starting(task: Task): Promise<void> | void;
   /** The attempt is over, and another follows at `dueAt`: milliseconds since the epoch. */
-  retrying(task: Task, dueAt: number): Promise<void>;
-  /** The application shuts down before the task could end: it stays for the next start. */
-  kept(task: Task): Promise<void>;
-  /** The task has settled. It is announced when this resolves. */
-  settled(task: Task): Promise<void>;
+  retrying(task: Task, dueAt: number): void;
+  /**
+   * The application shuts down before the task could end. `done` is called once that is written, or
+   * cannot be.
+   *
+   * @returns whether it will be called: later, never from within
+   */
+  kept(task: Task, done: () => void): boolean;
+  /** The task has settled. As {@link kept}. */
+  settled(task: Task, done: () => void): boolean;
 }

@@ -379,13 +379,9 @@ export class MemoryEngine implements Engine {
     }
     task.isOver = true;
     task.hasCompleted = end.kind === 'completed';
-    if (!this.recorder.isLasting) {
-      return this.tell(task, end);
-    }
-    this.recorder.settled(task, end, () => {
+    if (!this.recorder.settled(task, end, this.tellLater)) {
       this.tell(task, end);
-      this.idleness.check();
-    });
+    }
   }
 
   private abandonmentOf({ isCommitted }: Task): Abandoned {
@@ -400,6 +396,11 @@ export class MemoryEngine implements Engine {
       this.dedupeKeys.settled(task, task.keys.dedupe, this.clock.now());
     }
   }
+
+  private readonly tellLater = (task: Task, end: End): void => {
+    this.tell(task, end);
+    this.idleness.check();
+  };
 
   /** A call that leaves its batch; another leads the batch if this one did. */
   private leaveBatch(task: Task): void {

@@ -45,25 +45,30 @@ export class Recorder {
   retrying(task: Task, dueAt: number): void {
     if (this.ledger !== undefined) {
       for (const member of membersOf(task)) {
-        void this.ledger.retrying(member, dueAt).catch(ignore);
+        this.ledger.retrying(member, dueAt);
       }
     }
   }
 
-  /** Calls `tell` once the task's end is recorded. */
-  settled(task: Task, end: End, tell: () => void): void {
-    const isKept = end.kind === 'abandoned' && end.isKept === true;
-    const recorded = isKept ? this.ledger?.kept(task) : this.ledger?.settled(task);
-    if (recorded === undefined) {
-      return tell();
+  /**
+   * Calls `tell` once the task's end is recorded.
+   *
+   * @returns whether there is something to wait for: else it is not called
+   */
+  settled(task: Task, end: End, tell: (task: Task, end: End) => void): boolean {
+    const { ledger } = this;
+    if (ledger === undefined) {
+      return false;
     }
-    this.settling += 1;
     const told = (): void => {
       this.settling -= 1;
-      tell();
+      tell(task, end);
     };
+    const isKept = end.kind === 'abandoned' && end.isKept === true;
     // A record that could not be removed means one more run after the next start: at least once.
-    recorded.then(told, told);
+    const isLater = isKept ? ledger.kept(task, told) : ledger.settled(task, told);
+    this.settling += isLater ? 1 : 0;
+    return isLater;
   }
 
   private recordStart(task: Task): Promise<unknown> | void {
@@ -87,8 +92,4 @@ export class Recorder {
     const isCancelled = !this.starting.delete(task);
     return isCancelled ? { kind: 'cancelled' } : problem;
   }
-}
-
-function ignore(): void {
-  // Reported by the ledger itself.
 }

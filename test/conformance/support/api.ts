@@ -52,12 +52,23 @@ export class Api {
     tasks.addTask(this.jobs.note, 'beside the chain');
   }
 
-  /** Its body begins, and ends when the test says so. */
+  /**
+   * Its body begins, and ends when the test says so. `late-second`: a chain of two of which the second
+   * has a delay, and a task after it.
+   */
   @Post('stream/:how')
   stream(@Param('how') how: string, @Tasks() tasks: BackgroundTasks): StreamableFile {
-    const to = how === 'chain' ? tasks.chain() : tasks;
-    const tags = ['first', 'second', 'third'];
-    this.handles = tags.map((tag) => to.addTask(this.jobs.note, tag));
+    const chain = tasks.chain();
+    const add = {
+      first: how === 'plain' ? tasks : chain,
+      second: how === 'plain' ? tasks : chain,
+      third: how === 'chain' ? chain : tasks,
+    };
+    this.handles = Object.entries(add).map(([tag, to]) =>
+      how === `late-${tag}`
+        ? to.addTask({ delay: '1h' }, this.jobs.note, tag)
+        : to.addTask(this.jobs.note, tag),
+    );
     this.body = new PassThrough();
     this.body.write('begins');
     return new StreamableFile(this.body);

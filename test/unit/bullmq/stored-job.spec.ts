@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import {
   jobsOf,
-  outcomeOf,
   priorityOf,
   storedTaskOf,
   type TaskJob,
 } from '../../../lib/engine/bullmq/stored-job.js';
+import { outcomeOf } from '../../../lib/engine/bullmq/stored-end.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
 import { bareTask } from '../support/tasks.js';
@@ -30,9 +30,9 @@ describe('the jobs of a line', () => {
     const [a, b, c] = ['a', 'b', 'c'].map((name) => storedTask(name));
     const made = jobs([[a, b, c]], HOLD_MS);
     expect(made.map(({ options }) => options)).toEqual([
-      { jobId: 'id of a', delay: HOLD_MS, priority: 1 },
-      { jobId: 'id of b', delay: LINE_HOLD_MS, priority: 1 },
-      { jobId: 'id of c', delay: LINE_HOLD_MS, priority: 1 },
+      { delay: HOLD_MS, priority: 1 },
+      { delay: LINE_HOLD_MS, priority: 1 },
+      { delay: LINE_HOLD_MS, priority: 1 },
     ]);
     expect(made.map(({ data: { next, prior, needs } }) => ({ next, prior, needs }))).toEqual([
       { next: [linkOf('b')], prior: undefined, needs: undefined },
@@ -43,7 +43,7 @@ describe('the jobs of a line', () => {
 
   it('start at once where nothing holds them, or after their delay', () => {
     const made = jobs([[storedTask('a')], [storedTask('b', { delay: 50 })]]);
-    expect(made.map(({ options: { delay } }) => delay)).toEqual([0, 50]);
+    expect(made.map(({ options: { delay } }) => delay)).toEqual([undefined, 50]);
     expect(made.map(({ data: { delayMs } }) => delayMs)).toEqual([undefined, 50]);
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import type { Engine, EngineFactory, SharedStore, TaskView } from '../../../lib/engine/engine.js';
+import type { Engine, EngineFactory, SharedStore } from '../../../lib/engine/engine.js';
+import type { TaskInfo } from '../../../lib/task/task-info.js';
 import { EngineRouter } from '../../../lib/engine/engine-router.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import type { TaskHandle } from '../../../lib/index.js';
@@ -150,7 +151,7 @@ function router(parts: Record<string, Partial<Engine>>): EngineRouter {
   return new EngineRouter(new Map(engines));
 }
 
-const viewOf = (id: string): TaskView => ({ id }) as TaskView;
+const viewOf = (id: string): TaskInfo => ({ id }) as TaskInfo;
 const taskIn = (queue: string): Task =>
   Object.defineProperty(bareTask('task'), 'queue', { value: queue });
 

@@ -30,11 +30,18 @@ function createEngine(isRecording = true) {
     records.push({ what, end });
     return end.promise;
   };
+  const recordAndTell = (what: string, done: () => void): boolean => {
+    void record(what)
+      .catch(() => undefined)
+      .finally(done);
+    return true;
+  };
   const ledger: Ledger = {
     starting: ({ name }) => (isRecording ? record(`starting ${name}`) : undefined),
-    retrying: ({ name }, dueAt) => record(`retrying ${name} at ${dueAt}`),
-    kept: ({ name }) => record(`kept ${name}`),
-    settled: ({ name }) => record(`settled ${name}`),
+    retrying: ({ name }, dueAt) =>
+      void record(`retrying ${name} at ${dueAt}`).catch(() => undefined),
+    kept: ({ name }, done) => recordAndTell(`kept ${name}`, done),
+    settled: ({ name }, done) => recordAndTell(`settled ${name}`, done),
   };
   const { queues } = new ResolvedOptions({ queues: { default: { concurrency: 2 } } });
   const engine = new RestoringEngine(

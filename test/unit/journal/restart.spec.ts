@@ -2,7 +2,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { Background } from 'nestjs-background-tasks';
+import type { Group } from '../../../lib/engine/journal/group.js';
+import { JournalStore } from '../../../lib/engine/journal/journal-store.js';
+import { Api } from '../../conformance/support/api.js';
+import { Application } from '../../conformance/support/application.js';
 import { close, crashImage, recordsIn, start, temporaryFolder } from './support/machine.js';
+import { engineOn } from './support/stores.js';
 
 describe('after a crash', () => {
   it('runs what was waiting', async () => {
@@ -35,8 +40,11 @@ describe('after a crash', () => {
     const cancelled = before.runner.addTask({ delay: '1h' }, before.jobs.note, 'cancelled');
     await cancelled.cancel();
     await Promise.all([done, failed, cancelled].map((handle) => handle.whenSettled()));
+    // Their removals are written with whatever is added next.
+    await before.runner.pause();
+    await before.jobs.note('next');
     const image = await crashImage(path);
-    expect(await recordsIn(image)).toEqual([]);
+    expect(await recordsIn(image)).toMatchObject([{ args: '["next"]' }]);
   });
 
   it('keeps the time at which a delayed task is due', async () => {
@@ -111,15 +119,82 @@ describe('after a crash', () => {
     bad.addTask({ delay: 50 }, before.jobs.hopeless, 'breaks');
     const never = bad.addTask(before.jobs.note, 'never');
     await before.book.until('held');
+    // What has settled is written off with whatever is added next.
+    await before.runner.pause();
+    await before.jobs.note('next');
     const after = await start(await crashImage(path));
     await after.book.until('held');
     expect(after.book.started).not.toContain('last');
     after.book.open('held');
     await after.runner.whenIdle();
-    expect(after.book.started.toSorted()).toEqual(['breaks', 'held', 'last']);
+    expect(after.book.started.toSorted()).toEqual(['breaks', 'held', 'last', 'next']);
     expect(await after.runner.get(never.id)).toMatchObject({
       outcome: { status: 'dropped', reason: 'predecessor-failed' },
     });
+  });
+
+  it('drops what comes after a task of its chain that was cancelled before the response closed', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    const response = await before.open('/stream/chain');
+    const [first, second, third] = before.get(Api).handles;
+    expect(await second?.cancel()).toBe(true);
+    expect(await second?.whenSettled()).toMatchObject({ status: 'cancelled' });
+    const after = await start(await crashImage(path));
+    await after.runner.whenIdle();
+    expect(after.book.started).toEqual(['first']);
+    expect(await after.runner.get(first.id)).toMatchObject({ status: 'completed' });
+    expect(await after.runner.get(third.id)).toMatchObject({
+      outcome: { status: 'dropped', reason: 'predecessor-failed' },
+    });
+    await response.end();
+  });
+
+  it('drops what comes after a task of its chain that was cancelled in line, over two crashes', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    const chain = before.runner.chain();
+    const [, second] = [
+      chain.addTask(before.jobs.hold, 'held'),
+      chain.addTask(before.jobs.note, 'cancelled'),
+      chain.addTask(before.jobs.note, 'third'),
+      chain.addTask(before.jobs.note, 'fourth'),
+    ];
+    await before.book.until('held');
+    await before.runner.pause();
+    await before.jobs.note('beside it');
+    expect(await second?.cancel()).toBe(true);
+    await second?.whenSettled();
+    const between = await crashImage(path);
+    await (await start(between)).book.until('held');
+    const after = await start(await crashImage(between));
+    await after.book.until('held');
+    after.book.open('held');
+    await after.runner.whenIdle();
+    // Whether the one beside it had settled before the crash does not matter here.
+    expect(after.book.started.filter((tag) => tag !== 'beside it')).toEqual(['held']);
+    expect(await after.runner.list({ status: 'dropped' })).toHaveLength(2);
+    await close(after);
+  });
+
+  it('drops what was added to a chain after one that was cancelled, when it was just stored', async () => {
+    const path = await temporaryFolder();
+    const store = new PhotographedStore(path);
+    const before = await Application.start({ engine: engineOn(store, { path }) });
+    const chain = before.runner.chain();
+    const first = chain.addTask({ delay: '1h' }, before.jobs.note, 'first');
+    await first.cancel();
+    await first.whenSettled();
+    await chain.addTask(before.jobs.note, 'second').whenSettled();
+    await before.close();
+    const written = await Promise.all(store.images.map((image) => recordsIn(image)));
+    const stored = written.findIndex((records) =>
+      records.some(({ args }) => args === '["second"]'),
+    );
+    const after = await start(store.images[stored] ?? '');
+    await after.runner.whenIdle();
+    expect(after.book.started).toEqual([]);
+    expect(await after.runner.list({ status: 'dropped' })).toHaveLength(1);
   });
 
   it('still is one run for calls with one dedupe key', async () => {
@@ -335,6 +410,20 @@ describe('names', () => {
     expect(await recordsIn(image)).toHaveLength(1);
   });
 });
+
+/** Keeps what a crash would leave after each write, before anybody knows that it is over. */
+class PhotographedStore extends JournalStore {
+  readonly images: string[] = [];
+
+  constructor(private readonly path: string) {
+    super(path);
+  }
+
+  override async append(group: Group): Promise<void> {
+    await super.append(group);
+    this.images.push(await crashImage(this.path));
+  }
+}
 
 @Injectable()
 class Old {

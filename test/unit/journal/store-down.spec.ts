@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { ExpressAdapter } from '@nestjs/platform-express';
-import type { JournalRecord } from '../../../lib/engine/journal/journal-record.js';
+import { JournalRecord } from '../../../lib/engine/journal/journal-record.js';
 import { Application } from '../../conformance/support/application.js';
 import { recordsIn, temporaryFolder } from './support/machine.js';
 import { engineOn, FragileStore } from './support/stores.js';
@@ -80,7 +80,7 @@ describe('a task', () => {
     const path = await temporaryFolder();
     const store = new FragileStore(path);
     await store.open();
-    await store.writeThrough([record({ starts: 1, call: callWith('patient') })]);
+    await leave(store, record('patient', 1));
     await store.close();
     store.mood = 'refuses';
     await start(store, path);
@@ -97,17 +97,23 @@ describe('a task', () => {
     await start(store, path);
     const handle = app.runner.addTask(app.jobs.hold, 'held');
     await app.book.until('held');
-    store.mood = 'silent';
+    store.mood = 'refuses';
     app.book.open('held');
     expect(await handle.whenSettled()).toMatchObject({ status: 'completed' });
-    expect(app.log.errors).toEqual([expect.stringContaining('The journal could not be written')]);
+    await store.hasFailed;
+    expect(app.log.errors).toEqual([
+      expect.stringMatching(/The journal .* could not be written: .* the disk is full/),
+    ]);
+    store.mood = 'well';
+    await app.close();
+    expect(await recordsIn(path)).toEqual([]);
   });
 
   it('is kept as it was where its retry cannot be stored', async () => {
     const path = await temporaryFolder();
     const store = new FragileStore(path);
     await store.open();
-    await store.writeThrough([record({ starts: 3 })]);
+    await leave(store, record('left', 3));
     await store.close();
     await start(store, path);
     await app.runner.whenIdle();
@@ -133,27 +139,18 @@ describe('a shutdown', () => {
   });
 });
 
-function callWith(tag: string): JournalRecord['call'] {
-  return { args: JSON.stringify([tag]), options: undefined, carried: undefined };
+/** What a former process has left. */
+function record(tag: string, starts: number): JournalRecord {
+  const call = { args: JSON.stringify([tag]), options: undefined, carried: undefined };
+  const left = new JournalRecord(1, ID, 'Jobs.note', 'default', call, 1, 'alone', undefined);
+  left.starts = starts;
+  return left;
 }
 
-/** What a former process has left. */
-function record(differences: Partial<JournalRecord>): JournalRecord {
-  return {
-    id: ID,
-    name: 'Jobs.note',
-    queue: 'default',
-    call: callWith('left'),
-    addedAt: 1,
-    attempts: 0,
-    group: 'alone',
-    order: 1,
-    chain: undefined,
-    dueAt: 1,
-    starts: 0,
-    isDead: false,
-    ...differences,
-  };
+function leave(store: FragileStore, left: JournalRecord): Promise<void> {
+  return new Promise((resolve, reject) => {
+    store.commit([left], (error) => (error === undefined ? resolve() : reject(error)));
+  });
 }
 
 function untilSeen(type: string): Promise<void> {

@@ -1,19 +1,38 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Module, type INestApplicationContext } from '@nestjs/common';
+import { Injectable, Module, type INestApplicationContext, type Provider } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
+import {
+  Background,
+  BackgroundTasksModule,
+  TaskRunner,
+  type BackgroundTasksOptions,
+} from 'nestjs-background-tasks';
+import { bullmq } from 'nestjs-background-tasks/bullmq';
 import { BackgroundTasksMetricsModule, type MetricsOptions } from 'nestjs-background-tasks/metrics';
 import { Registry, register as defaultRegister } from 'prom-client';
 import { keyOf, parseExposition, type Family } from './exposition.js';
 
+@Injectable()
+class Mailer {
+  @Background()
+  async send(): Promise<void> {
+    await Promise.resolve();
+  }
+}
+
 let app: INestApplicationContext;
 
-async function start(options: MetricsOptions): Promise<TaskRunner> {
+async function start(
+  options: MetricsOptions,
+  providers: Provider[] = [],
+  tasks: BackgroundTasksOptions = {},
+): Promise<TaskRunner> {
   @Module({
     imports: [
-      BackgroundTasksModule.forRoot({ queues: { emails: {} } }),
+      BackgroundTasksModule.forRoot({ queues: { emails: {} }, ...tasks }),
       BackgroundTasksMetricsModule.forRoot(options),
     ],
+    providers,
   })
   class AppModule {}
 
@@ -109,11 +128,26 @@ describe('the Prometheus metrics', () => {
     expect([of(hostile), of('second'), of('(other)'), of('third')]).toEqual([1, 2, 2, undefined]);
   });
 
+  it('count the tasks that their store did not take', async () => {
+    const register = new Registry();
+    await start({ prometheus: { register } }, [Mailer], {
+      // Nobody listens there.
+      engine: bullmq({
+        connection: 'redis://127.0.0.1:1',
+        commitTimeout: '50ms',
+        fallback: 'memory',
+      }),
+    });
+    await app.get(Mailer).send();
+    const mail = { queue: 'default', task: 'Mailer.send' };
+    expect(valueOf(await scrape(register), 'fell_back_total', mail)).toBe(1);
+  });
+
   it('go to the default registry, and leave it with the application', async () => {
     const runner = await start({ prometheus: true });
     runner.addTask({ name: 'mail' }, () => undefined);
     await runner.whenIdle();
-    expect((await scrape(defaultRegister)).size).toBe(11);
+    expect((await scrape(defaultRegister)).size).toBe(12);
     await app.close();
     expect(await defaultRegister.metrics()).toBe('\n');
     await start({ prometheus: true });

@@ -1,5 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import type { Engine, SharedStore, TaskView } from '../../../lib/engine/engine.js';
+import type { Engine, SharedStore } from '../../../lib/engine/engine.js';
+import type { TaskInfo } from '../../../lib/task/task-info.js';
 import type { TaskEvents } from '../../../lib/observe/task-events.js';
 import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
@@ -11,7 +12,7 @@ import { FakeClock } from '../support/fake-clock.js';
 import { createKit } from '../support/kit.js';
 import { bareTask } from '../support/tasks.js';
 
-const VIEW = { id: 'stored', status: 'completed' } as TaskView;
+const VIEW = { id: 'stored', status: 'completed' } as TaskInfo;
 
 type Intake = ConstructorParameters<typeof TaskRunner>[0];
 

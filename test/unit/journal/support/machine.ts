@@ -45,10 +45,10 @@ export async function crashImage(path: string): Promise<string> {
 }
 
 /** What is in a journal that nobody uses. */
-export async function recordsIn(path: string): Promise<JournalRecord[]> {
+export async function recordsIn(path: string): Promise<readonly JournalRecord[]> {
   const store = new JournalStore(path);
   await store.open();
-  const records = store.all();
+  const records = store.takeOver();
   await store.close();
   return records;
 }

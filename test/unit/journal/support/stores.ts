@@ -1,40 +1,44 @@
 import { JournalEngine } from '../../../../lib/engine/journal/journal.engine.js';
 import { resolveJournalOptions } from '../../../../lib/engine/journal/journal-options.js';
 import type { JournalOptions } from '../../../../lib/engine/journal/index.js';
-import type { JournalRecord } from '../../../../lib/engine/journal/journal-record.js';
+import type { Group } from '../../../../lib/engine/journal/group.js';
 import { JournalStore } from '../../../../lib/engine/journal/journal-store.js';
 import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
 
-/** A store that a test can break: it answers, refuses, or does not answer at all. */
+type Mood = 'well' | 'refuses' | 'refuses commits' | 'silent';
+
+/** A store whose disk a test can break: it writes, refuses, or does not answer until it is well. */
 export class FragileStore extends JournalStore {
-  mood: 'well' | 'refuses' | 'refuses commits' | 'silent' = 'well';
-  /** What it was asked for, whatever came of it. */
-  readonly asked: string[] = [];
+  private current: Mood = 'well';
+  private recovered: () => void = () => undefined;
+  private tell: () => void = () => undefined;
+  /** Resolves when it has told of something that nobody waits for and it could not write. */
+  readonly hasFailed = new Promise<void>((resolve) => {
+    this.tell = resolve;
+  });
 
-  override writeThrough(records: readonly JournalRecord[]): Promise<void> {
-    return this.answer('commit', () => super.writeThrough(records));
-  }
-
-  override write(record: JournalRecord): Promise<void> {
-    return this.answer('write', () => super.write(record));
-  }
-
-  override remove(record: JournalRecord): Promise<void> {
-    return this.answer('remove', () => super.remove(record));
-  }
-
-  private answer(what: string, act: () => Promise<void>): Promise<void> {
-    this.asked.push(what);
-    switch (this.mood) {
-      case 'well':
-        return act();
-      case 'refuses commits':
-        return what === 'commit' ? Promise.reject(new Error('the disk is full')) : act();
-      case 'refuses':
-        return Promise.reject(new Error('the disk is full'));
-      case 'silent':
-        return new Promise(() => undefined);
+  set mood(mood: Mood) {
+    this.current = mood;
+    if (mood === 'well') {
+      this.recovered();
     }
+  }
+
+  override async append(group: Group): Promise<void> {
+    if (this.current === 'silent') {
+      await new Promise<void>((resolve) => {
+        this.recovered = resolve;
+      });
+    }
+    if (this.current === 'refuses' || (this.current === 'refuses commits' && group.isAwaited)) {
+      throw new Error('the disk is full');
+    }
+    return super.append(group);
+  }
+
+  override failed(error: Error): void {
+    super.failed(error);
+    this.tell();
   }
 }
 

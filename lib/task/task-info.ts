@@ -1,6 +1,5 @@
-import type { Outcome, TaskStatus } from '../task/outcome.js';
-import type { Priority } from '../task/task-options.js';
-import type { Task } from '../task/task.js';
+import type { Outcome, TaskStatus } from './outcome.js';
+import type { Priority } from './task-options.js';
 
 /** A task as it stood when it was asked for. Times are milliseconds since the epoch. */
 export interface TaskInfo {
@@ -34,23 +33,4 @@ export interface TaskInfo {
   readonly logs: readonly string[];
   /** How it ended, once it has. */
   readonly outcome: Outcome | undefined;
-}
-
-export function describeTask(task: Task): TaskInfo {
-  const { id, name, queue, status, settings, args, attempts, addedAt, outcome } = task;
-  return Object.freeze({
-    id,
-    name,
-    queue,
-    status,
-    priority: settings.priority,
-    args,
-    attempts,
-    maxAttempts: settings.retry.attempts,
-    addedAt,
-    startedAt: task.startedAt,
-    progress: task.progress,
-    logs: task.logs?.all ?? [],
-    outcome,
-  });
 }

@@ -1,0 +1,126 @@
+import type { Task } from '../../task/task.js';
+import type { Restorer, Worker } from '../engine.js';
+import type { CollectedTasks } from './collected-tasks.js';
+import type { Commits } from './commits.js';
+import type { Consumers } from './consumers.js';
+import type { JobStore } from './job-store.js';
+import type { MemoryFallback } from './memory-fallback.js';
+import type { OwnHandles } from './own-handles.js';
+import type { Producer } from './producer.js';
+import { linkOf, storedTaskOf, type TaskJob } from './stored-job.js';
+import type { StoredTasks } from './stored-tasks.js';
+
+/** Where a task that is to be cancelled may be. */
+export interface CancellationHost {
+  readonly store: JobStore;
+  readonly stored: StoredTasks;
+  readonly producer: Producer;
+  readonly collected: CollectedTasks;
+  readonly commits: Commits;
+  readonly consumers: Consumers;
+  readonly handles: OwnHandles;
+  readonly fallback: MemoryFallback | undefined;
+  readonly worker: Worker;
+  readonly restorer: () => Restorer;
+  /** Gives back the place of a task that will not be released. */
+  readonly discard: (task: Task) => void;
+}
+
+/** Cancels tasks, wherever they are collected, wait or run. */
+export class Cancellation {
+  /** Those that were marked in the store, and end when their turn comes. */
+  private readonly marked = new WeakSet<Task>();
+
+  constructor(private readonly host: CancellationHost) {}
+
+  /** Whether it has nothing to wait for but its turn. */
+  has(task: Task): boolean {
+    return this.marked.has(task);
+  }
+
+  /** @returns whether there was anything left to cancel */
+  cancelTask(task: Task): boolean | Promise<boolean> {
+    const { fallback, collected } = this.host;
+    if (fallback?.has(task)) {
+      return fallback.memory.cancel(task);
+    }
+    if (task.isOver) {
+      return false;
+    }
+    if (task.isCommitted || !collected.has(task)) {
+      return this.cancelCommitted(task);
+    }
+    this.withdraw(task);
+    return true;
+  }
+
+  /**
+   * @param own this process's handle of it, where it is known
+   * @returns whether there was such a task, and anything left to cancel
+   */
+  async cancel(id: string, own?: Task): Promise<boolean> {
+    const { store, stored, producer, consumers } = this.host;
+    if (consumers.cancel(id)) {
+      return true;
+    }
+    const job = await stored.job(id);
+    const state = await job?.getState();
+    if (job === undefined || state === 'completed' || state === 'failed' || state === 'unknown') {
+      return false;
+    }
+    const { next, prior, isInChain } = job.data;
+    const isAlone = next === undefined && prior === undefined && isInChain === undefined;
+    if (isAlone && state !== 'active' && (await this.remove(job, own))) {
+      return true;
+    }
+    // Whoever has it or gets it next ends it; its line goes on from there.
+    await job.updateData({ ...job.data, isCancelled: true });
+    if (own !== undefined) {
+      this.marked.add(own);
+    }
+    await store.tellCancel(id);
+    if (state === 'delayed') {
+      // Others wait for it, and it has nothing to wait for: where it has, who takes it puts it off.
+      await producer.hasten({ queue: job.queueName, id });
+    }
+    return true;
+  }
+
+  /** It may be on its way to the store: looked for too early it would not be found, and land later. */
+  private async cancelCommitted(task: Task): Promise<boolean> {
+    const { commits, fallback } = this.host;
+    await commits.whenOver(task);
+    if (fallback?.has(task)) {
+      return fallback.memory.cancel(task);
+    }
+    return !task.isOver && this.cancel(task.id, task);
+  }
+
+  private async remove(job: TaskJob, own: Task | undefined): Promise<boolean> {
+    try {
+      await job.remove();
+    } catch {
+      return false; // a worker has taken it meanwhile
+    }
+    const { collected, producer, handles, worker, restorer } = this.host;
+    if (own !== undefined && collected.has(own)) {
+      this.withdraw(own);
+      producer.retract(linkOf(own));
+      return true;
+    }
+    const isReturning = job.data.by === producer.id;
+    const [task] = restorer().restore([storedTaskOf(job)], isReturning);
+    if (task !== undefined) {
+      task.isOver = true;
+      worker.announce(task, { kind: 'cancelled' });
+      handles.settled(task);
+    }
+    return true;
+  }
+
+  /** This process has not released it yet. */
+  private withdraw(task: Task): void {
+    this.host.discard(task);
+    this.host.worker.announce(task, { kind: 'cancelled' });
+  }
+}

@@ -1,0 +1,121 @@
+import type { Task } from '../../task/task.js';
+import type { Dropped, Verdict } from '../../task/verdict.js';
+import type { ConsumerHost } from './consumer.js';
+import { dedupeIdOf, type TaskJob } from './stored-job.js';
+
+/** A job that this worker has, and what is to be told once it is recorded. */
+export interface Held {
+  readonly task: Task;
+  readonly job: TaskJob;
+  verdict: Verdict | Dropped | undefined;
+  /** Before its attempt began. */
+  isCancelled: boolean;
+}
+
+/** The jobs that a worker has: what became of them is announced when BullMQ has recorded it. */
+export class HeldJobs {
+  private readonly byId = new Map<string, Held>();
+
+  constructor(private readonly host: ConsumerHost) {}
+
+  get size(): number {
+    return this.byId.size;
+  }
+
+  has(id: string): boolean {
+    return this.byId.has(id);
+  }
+
+  get tasks(): Task[] {
+    return [...this.byId.values()].map(({ task }) => task);
+  }
+
+  hold(task: Task, job: TaskJob): Held {
+    // Handed out again: what became of the former attempt is recorded, though BullMQ has yet to say so.
+    this.tell(this.byId.get(task.id));
+    const held: Held = { task, job, verdict: undefined, isCancelled: false };
+    this.byId.set(task.id, held);
+    return held;
+  }
+
+  /** @returns whether there is such a task */
+  cancel(id: string): boolean {
+    const held = this.byId.get(id);
+    if (held !== undefined) {
+      held.isCancelled = true;
+      held.task.attempt?.interrupt('cancelled');
+    }
+    return held !== undefined;
+  }
+
+  interrupt(): void {
+    this.byId.forEach(({ task }) => task.attempt?.interrupt('abandoned'));
+  }
+
+  /** BullMQ has recorded the verdict on this job. */
+  recorded(job: TaskJob | undefined): void {
+    this.tell(this.of(job));
+  }
+
+  /**
+   * BullMQ is done with the job. What was recorded has been announced by now; what was not has lost
+   * its lock, and another worker has it.
+   */
+  over(job: TaskJob): void {
+    const held = this.of(job);
+    if (held !== undefined) {
+      this.host.logger.warn(
+        `Task ${held.task.name} (${held.task.id}) could not be recorded by this process, which did not renew ` +
+          'its lock in time: another worker runs it again.',
+      );
+      this.announce(held, { kind: 'abandoned', isKept: true });
+    }
+  }
+
+  announce(held: Held, verdict: Verdict | Dropped): void {
+    const { task } = held;
+    const { worker } = this.host;
+    this.byId.delete(task.id);
+    if (verdict.kind === 'retry') {
+      task.status = 'retrying';
+      worker.announce(task, verdict);
+      worker.leave(task);
+    } else {
+      task.isOver = true;
+      worker.announce(task, verdict);
+      this.holdKey(task);
+      this.host.settled(task);
+    }
+    this.host.freed();
+  }
+
+  /** It goes back to the store as it came. */
+  letGo({ task }: Held): void {
+    this.byId.delete(task.id);
+    this.host.worker.leave(task);
+    this.host.freed();
+  }
+
+  private tell(held: Held | undefined): void {
+    if (held?.verdict !== undefined) {
+      this.announce(held, held.verdict);
+    }
+  }
+
+  /** What this job is an attempt of: a task may be handed out again before BullMQ is done with the last. */
+  private of(job: TaskJob | undefined): Held | undefined {
+    const held = job?.id === undefined ? undefined : this.byId.get(job.id);
+    return held?.job === job ? held : undefined;
+  }
+
+  /** Its dedupe key goes with the job; where its window is still open it comes back. */
+  private holdKey({ keys, settings, addedAt, queue, id }: Task): void {
+    if (keys?.dedupe === undefined) {
+      return;
+    }
+    const restMs = addedAt + (settings.dedupe?.windowMs ?? 0) - this.host.clock.now();
+    if (restMs > 0) {
+      this.host.store.holdKey(queue, dedupeIdOf(keys.dedupe), id, restMs).catch(() => undefined);
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import type { Verdict } from '../../task/verdict.js';
+import type { ConsumerHost } from './consumer.js';
+import type { Held, HeldJobs } from './held-jobs.js';
+import type { JobLine } from './job-line.js';
+import { PutBack, TaskFailed, TaskRetries } from './job-signals.js';
+import {
+  endOf,
+  verdictOf,
+  writtenEndOf,
+  type End,
+  type StoredEnd,
+  type WrittenEnd,
+} from './stored-end.js';
+import type { TaskJob } from './stored-job.js';
+
+/**
+ * What BullMQ is to do with a job whose attempt is over, or that is not attempted: what a promise of
+ * these resolves to is kept as the end of a completed job, and what it rejects with tells the rest.
+ */
+export class JobEnding {
+  constructor(
+    private readonly host: ConsumerHost,
+    private readonly held: HeldJobs,
+    private readonly line: JobLine,
+  ) {}
+
+  /** @throws TaskRetries, TaskFailed, PutBack */
+  async conclude(held: Held, token: string, verdict: Verdict): Promise<WrittenEnd> {
+    switch (verdict.kind) {
+      case 'retry':
+        held.verdict = verdict;
+        throw signalOf(new TaskRetries(verdict.error, verdict.delayMs), held.job);
+      case 'abandoned':
+        return this.abandon(held, token);
+      default:
+        return this.end(held, verdict);
+    }
+  }
+
+  /** @throws TaskFailed */
+  end(held: Held, verdict: End): Promise<WrittenEnd> {
+    return this.finish(held, verdict, endOf(held.task, verdict, this.host.clock.now()));
+  }
+
+  /** From where a worker that died has left it. @throws TaskFailed */
+  goOn(held: Held, end: StoredEnd): Promise<WrittenEnd> {
+    return this.finish(held, verdictOf(end), end);
+  }
+
+  /** Some worker takes it again at once. @throws PutBack */
+  async putBack(job: TaskJob, token: string): Promise<never> {
+    // Where the store cannot be reached any more, the lock's end gives it back.
+    await job.moveToWait(token).catch(() => undefined);
+    throw new PutBack('WaitingError');
+  }
+
+  /** Some worker takes it again after a while. @throws PutBack */
+  async putOff(job: TaskJob, token: string, delayMs: number): Promise<never> {
+    // As above: it must not fail because of that.
+    await job.moveToDelayed(Date.now() + delayMs, token).catch(() => undefined);
+    throw new PutBack('DelayedError');
+  }
+
+  /** The next worker that has a slot goes on with it; the attempt does not count. */
+  private async abandon(held: Held, token: string): Promise<never> {
+    const { task, job } = held;
+    await job.moveToWait(token).catch((error: unknown) => {
+      const { logger, store } = this.host;
+      logger.warn(
+        `${store.label}: ${task.name} (${task.id}) waits until its lock ends: ${String(error)}`,
+      );
+    });
+    this.held.announce(held, { kind: 'abandoned', isKept: true });
+    throw new PutBack('WaitingError');
+  }
+
+  /**
+   * Written down first, then the next of the line is released, then the job is finished: a worker
+   * that dies in between leaves a job which is not run again, but finished from here by another.
+   */
+  private async finish(held: Held, verdict: End, end: StoredEnd): Promise<WrittenEnd> {
+    const { job } = held;
+    const { data } = job;
+    held.verdict = verdict;
+    if (data.next !== undefined) {
+      await this.line.untilDone(() => job.updateData({ ...data, end }));
+      await this.line.passOn(data.next);
+    }
+    if (verdict.kind === 'failed') {
+      throw signalOf(new TaskFailed(verdict.error), job);
+    }
+    return writtenEndOf(end);
+  }
+}
+
+/** BullMQ asks the job whether it may be retried: the answer was given by the task's policy. */
+function signalOf<Signal extends TaskRetries | TaskFailed>(signal: Signal, job: TaskJob): Signal {
+  const mayRetry = signal instanceof TaskRetries;
+  job.opts.attempts = mayRetry ? job.attemptsMade + 2 : 0;
+  job.opts.backoff = { type: 'custom' };
+  return signal;
+}

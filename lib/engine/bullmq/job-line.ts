@@ -1,0 +1,99 @@
+import type { Clock } from '../../task/clock.js';
+import type { JobStore } from './job-store.js';
+import { isAnswer } from './producer.js';
+import { endOfJob } from './stored-end.js';
+import type { JobLink, TaskJob } from './stored-job.js';
+
+/** Waits between attempts to reach the store, in milliseconds. */
+const AGAIN_MS = 500;
+
+/** What a job's links say: whether its turn has come, and whose turn is next. */
+export class JobLine {
+  private isClosed = false;
+
+  constructor(
+    private readonly store: JobStore,
+    private readonly clock: Clock,
+  ) {}
+
+  /** Whether the tasks that this one depends on allow it to run. */
+  async turnOf({ data: { prior, needs } }: TaskJob): Promise<'now' | 'wait' | 'never'> {
+    if (prior !== undefined && (await this.stateOf(prior)) === 'open') {
+      return 'wait';
+    }
+    if (needs === undefined) {
+      return 'now';
+    }
+    switch (await this.stateOf(needs)) {
+      case 'open':
+        return 'wait';
+      case 'failed':
+        return 'never';
+      default:
+        return 'now';
+    }
+  }
+
+  /** Releases the first of them that is there. */
+  async passOn(next: readonly JobLink[]): Promise<void> {
+    for (const link of next) {
+      if (await this.promote(link)) {
+        return;
+      }
+    }
+  }
+
+  /** From here on nothing is waited for. */
+  close(): void {
+    this.isClosed = true;
+  }
+
+  /** @returns whether there is such a task */
+  private async promote({ queue, id }: JobLink): Promise<boolean> {
+    for (;;) {
+      try {
+        const job = await this.store.queue(queue).getJob(id);
+        if (job === undefined) {
+          return false;
+        }
+        const { delayMs, isCancelled } = job.data;
+        // One that was cancelled meanwhile has nothing to wait for, and others wait for it.
+        await (delayMs === undefined || isCancelled ? job.promote() : job.changeDelay(delayMs));
+        return true;
+      } catch (error) {
+        if (isAnswer(error) || this.isClosed) {
+          return true; // it was released before
+        }
+        await this.moment();
+      }
+    }
+  }
+
+  /** What is not in the store any more has settled long ago, or never was because of its dedupe key. */
+  private async stateOf({ queue, id }: JobLink): Promise<'open' | 'completed' | 'failed'> {
+    const job = await this.untilDone(() => this.store.queue(queue).getJob(id));
+    if (job === undefined) {
+      return 'completed';
+    }
+    const end = job.data.end ?? endOfJob(job);
+    return end === undefined ? 'open' : end.status === 'completed' ? 'completed' : 'failed';
+  }
+
+  /** @throws what the store says against it */
+  async untilDone<T>(act: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await act();
+      } catch (error) {
+        if (this.isClosed || isAnswer(error)) {
+          throw error;
+        }
+        await this.moment();
+      }
+    }
+  }
+
+  private moment(): Promise<void> {
+    return new Promise((done) => void this.clock.after(AGAIN_MS, done));
+  }
+}

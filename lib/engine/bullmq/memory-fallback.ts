@@ -1,0 +1,32 @@
+import type { Task } from '../../task/task.js';
+import type { Worker } from '../engine.js';
+import type { MemoryEngine } from '../memory/memory.engine.js';
+
+/** Tasks that the store did not take, and that this process keeps in memory instead. */
+export class MemoryFallback {
+  private readonly fallen = new WeakSet<Task>();
+
+  constructor(
+    readonly memory: MemoryEngine,
+    private readonly worker: Worker,
+  ) {}
+
+  has(task: Task): boolean {
+    return this.fallen.has(task);
+  }
+
+  /** @throws QueueFullError, ShutDownError */
+  take(task: Task): void {
+    this.memory.admit(task);
+    this.fallen.add(task);
+    this.worker.fallBack(task);
+  }
+
+  follow(predecessor: Task, task: Task): void {
+    if (this.has(predecessor)) {
+      this.memory.follow(predecessor, task);
+    } else {
+      void predecessor.whenSettled().then(() => this.memory.release(task));
+    }
+  }
+}

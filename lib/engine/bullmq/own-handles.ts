@@ -1,0 +1,81 @@
+import type { Clock } from '../../task/clock.js';
+import type { Outcome } from '../../task/outcome.js';
+import type { Task } from '../../task/task.js';
+import type { JobStore } from './job-store.js';
+import { RecentTasks } from './recent-tasks.js';
+import { SettledElsewhere } from './settled-elsewhere.js';
+
+/** The handles that this process has given of stored tasks: what becomes of those shows on them. */
+export class OwnHandles {
+  private readonly recent = new RecentTasks();
+  private readonly elsewhere: SettledElsewhere;
+  private isClosed = false;
+
+  /** @param isHere whether a worker of this process has the task */
+  constructor(store: JobStore, clock: Clock, isHere: (id: string) => boolean) {
+    this.elsewhere = new SettledElsewhere(store, clock, isHere, (task, outcome) =>
+      this.settle(task, outcome),
+    );
+  }
+
+  /** The store has it: whatever becomes of it, any process may tell. */
+  add(task: Task): void {
+    this.recent.add(task);
+  }
+
+  /** Another object of the same task is attempted here. */
+  started(task: Task): void {
+    this.recent.started(task);
+  }
+
+  /** Another object of the same task has settled here. */
+  settled({ id, outcome }: Task): void {
+    const task = this.recent.get(id);
+    if (task !== undefined && outcome !== undefined) {
+      this.settle(task, outcome);
+    }
+  }
+
+  /** Somebody waits for it to settle, wherever that happens. */
+  watch(task: Task): void {
+    if (task.isOver || !this.recent.has(task)) {
+      return;
+    }
+    if (this.isClosed) {
+      // Not before whoever asks has begun to wait.
+      void Promise.resolve().then(() => this.settleUnknown(task));
+    } else {
+      this.elsewhere.watch(task);
+    }
+  }
+
+  /** Asks for nothing any more. */
+  close(): Promise<void> {
+    this.isClosed = true;
+    return this.elsewhere.close();
+  }
+
+  /** Others go on with them, and this process will not know. */
+  abandon(): void {
+    for (const task of [...this.recent.all, ...this.elsewhere.tasks]) {
+      this.settleUnknown(task);
+    }
+  }
+
+  private settleUnknown(task: Task): void {
+    if (task.outcome === undefined) {
+      this.settle(task, { status: 'abandoned', attempts: task.attempts });
+    }
+  }
+
+  private settle(task: Task, outcome: Outcome): void {
+    this.recent.delete(task.id);
+    this.elsewhere.forget(task.id);
+    task.isOver = true;
+    if (task.chain !== undefined && outcome.status !== 'completed') {
+      task.chain.isBroken = true;
+    }
+    task.hasCompleted = outcome.status === 'completed';
+    task.settle(outcome);
+  }
+}

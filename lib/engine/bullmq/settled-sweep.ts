@@ -1,0 +1,46 @@
+import type { Clock } from '../../task/clock.js';
+import type { BullMQSettings } from './bullmq-options.js';
+import type { JobStore } from './job-store.js';
+
+/** How often settled jobs are counted where the store keeps too many, in milliseconds. */
+const SWEEP_MS = 30_000;
+
+/** Bounds what is kept of a queue's settled tasks, for a store that does not let go of them by itself. */
+export class SettledSweep {
+  private callOff: (() => void) | undefined;
+
+  constructor(
+    private readonly queue: string,
+    private readonly store: JobStore,
+    private readonly settings: BullMQSettings,
+    private readonly clock: Clock,
+  ) {}
+
+  start(): void {
+    if (this.store.retention(0) === undefined) {
+      this.callOff = this.clock.after(SWEEP_MS, () => {
+        this.sweep();
+        this.start();
+      });
+    }
+  }
+
+  stop(): void {
+    this.callOff?.();
+  }
+
+  private sweep(): void {
+    const queue = this.store.queue(this.queue);
+    const kinds = [
+      ['completed', this.settings.keepCompleted],
+      ['failed', this.settings.keepFailed],
+    ] as const;
+    for (const [kind, keep] of kinds) {
+      // Several workers may sweep at once: what one counts the other may have removed already.
+      void queue
+        .getJobCountByTypes(kind)
+        .then((count) => (count > keep ? queue.clean(0, count - keep, kind) : []))
+        .catch(() => undefined);
+    }
+  }
+}

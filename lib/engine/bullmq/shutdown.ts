@@ -1,0 +1,69 @@
+import type { Clock } from '../../task/clock.js';
+import type { DrainScope } from '../engine.js';
+import type { Idleness } from '../memory/idleness.js';
+import { atMost } from './at-most.js';
+import type { CollectedTasks } from './collected-tasks.js';
+import type { Consumers } from './consumers.js';
+import type { JobStore } from './job-store.js';
+import type { MemoryFallback } from './memory-fallback.js';
+import type { OwnHandles } from './own-handles.js';
+import type { Producer } from './producer.js';
+
+/** How long what ended in the last moment may take to be recorded, in milliseconds. */
+const RECORD_MS = 1_000;
+
+/** What is shut down. */
+export interface ShutdownHost {
+  readonly store: JobStore;
+  readonly producer: Producer;
+  readonly consumers: Consumers;
+  readonly collected: CollectedTasks;
+  readonly handles: OwnHandles;
+  readonly fallback: MemoryFallback | undefined;
+  readonly idleness: Idleness;
+  readonly clock: Clock;
+}
+
+/** How an engine ends: what runs here is waited for, and what waits is the store's. */
+export class Shutdown {
+  private stopped: Promise<void> | undefined;
+
+  constructor(private readonly host: ShutdownHost) {}
+
+  /** What has not been started stays in the store, for other processes or the next start. */
+  async drain(deadline: number, awaited: DrainScope): Promise<void> {
+    const { consumers, collected, idleness, fallback } = this.host;
+    consumers.drain();
+    const own = idleness.when(
+      () => consumers.isIdle && (awaited !== 'collected' || collected.isEmpty),
+    );
+    await Promise.all([own, fallback?.memory.drain(deadline, awaited)]);
+  }
+
+  /** Once: a shutdown asks several times, and what did not end the first time will not the next. */
+  stop(graceMs: number): Promise<void> {
+    return (this.stopped ??= this.giveUp(graceMs));
+  }
+
+  /** To be called once, when nothing more is admitted. */
+  async close(): Promise<void> {
+    const { producer, consumers, handles, store, fallback, clock } = this.host;
+    const closing = [producer.close(), ...consumers.close(), handles.close()];
+    await atMost(clock, RECORD_MS, Promise.allSettled(closing));
+    await atMost(clock, RECORD_MS, store.close());
+    await fallback?.memory.close();
+    handles.abandon();
+  }
+
+  private async giveUp(graceMs: number): Promise<void> {
+    const { consumers, idleness, fallback, clock } = this.host;
+    const memory = fallback?.memory.stop(graceMs);
+    consumers.interrupt();
+    const callOff = clock.after(graceMs, () => consumers.interrupt());
+    // A store that is down would be waited for: it finds out by itself that nobody runs them here.
+    const idle = idleness.when(() => consumers.isIdle);
+    await atMost(clock, graceMs + RECORD_MS, idle);
+    callOff();
+    await memory;
+  }
+}

@@ -1,0 +1,66 @@
+import type { JournalRecord } from './journal-record.js';
+
+/** Told when it is written, or why it is not. */
+export type Done = (error?: Error) => void;
+
+/** What is written at once: after a crash all of it is found, or nothing. */
+export class Group {
+  readonly removed: number[] = [];
+  private readonly given: JournalRecord[] = [];
+  private readonly waiting: Done[] = [];
+  private listening: (() => void)[] = [];
+
+  get isEmpty(): boolean {
+    return this.given.length === 0 && this.removed.length === 0;
+  }
+
+  /** Somebody waits for the disk. */
+  get isAwaited(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  /** As they are when it is written; what has gone by then is left out. */
+  get records(): readonly JournalRecord[] {
+    return this.given.filter(({ isGone }) => !isGone);
+  }
+
+  put(record: JournalRecord): void {
+    this.given.push(record);
+  }
+
+  remove(order: number): void {
+    this.removed.push(order);
+  }
+
+  /** `done` is waited for: the group is to be written as soon as it can be, and to be on disk. */
+  wait(done: Done): void {
+    this.waiting.push(done);
+  }
+
+  /** As {@link wait}, but there is time, and an end to it: see {@link giveUp}. */
+  listen(done: () => void): void {
+    this.listening.push(done);
+  }
+
+  get hasListeners(): boolean {
+    return this.listening.length > 0;
+  }
+
+  /** Those who only listen go on without an answer. */
+  giveUp(): void {
+    const { listening } = this;
+    this.listening = [];
+    listening.forEach((done) => done());
+  }
+
+  settle(error?: Error): void {
+    this.waiting.forEach((done) => done(error));
+    this.giveUp();
+  }
+
+  /** What a group before this one could not write. */
+  inherit({ given, removed }: Group): void {
+    given.forEach((record) => this.put(record));
+    removed.forEach((order) => this.remove(order));
+  }
+}
