@@ -126,6 +126,10 @@ describe('a chain of the TaskRunner', () => {
     await clock.settle();
     const handles = ['2', '3'].map((name) => chain.addTask(probe.body(name)));
     expect(statuses(handles)).toEqual(['dropped', 'dropped']);
+    expect(await handles[0].whenSettled()).toEqual({
+      status: 'dropped',
+      reason: 'predecessor-failed',
+    });
     await clock.settle();
     expect(probe.begun).toEqual(['1']);
   });
@@ -283,6 +287,7 @@ describe('a chain in a request', () => {
     });
     await clock.settle();
     expect(statuses(handles)).toEqual(['completed', 'dropped', 'dropped']);
+    expect(await handles[1].cancel()).toBe(false);
   });
 
   it('goes on after the handler has ended: behind what stands in line by then', async () => {

@@ -267,6 +267,22 @@ const committed = (name: string, attempts = 0): Task => {
   return task;
 };
 
+describe('P13: calls that are gathered', () => {
+  it('are sent off by a drain, and at once while it lasts', async () => {
+    const { add, clock, engine, log } = createEngine(false);
+    const options = { batch: { size: 5, wait: 10_000 } };
+    add('a', options, [[1]]);
+    await clock.settle();
+    expect(log).toEqual([]);
+    void engine.drain(Infinity, 'released');
+    await clock.settle();
+    expect(log).toEqual(['a runs']);
+    add('b', options, [[2]]);
+    await clock.settle();
+    expect(log).toEqual(['a runs', 'b runs']);
+  });
+});
+
 describe('what a former process has left', () => {
   it('waits for its time, and starts at once where that has passed', async () => {
     const { clock, conclude, engine, log } = createEngine(false);

@@ -2,6 +2,7 @@ import { describe, expect, it, jest } from '@jest/globals';
 import { currentTask, type TaskHandle } from '../../../lib/index.js';
 import { Deferred } from '../support/deferred.js';
 import { createKit } from '../support/kit.js';
+import { resolutionOf } from '../support/resolution.js';
 
 const hang = (): Promise<never> => new Promise(() => undefined);
 
@@ -78,6 +79,47 @@ describe('drain()', () => {
     expect(drained).toEqual(['short']);
     await clock.advance(500);
     expect(drained).toEqual(['short', 'long']);
+  });
+});
+
+describe('P13: a drain', () => {
+  it('of what is present waits neither for what comes since nor for what is due too late', async () => {
+    const { clock, engine, runner } = createKit();
+    runner.addTask(() => clock.sleep(10));
+    runner.addTask({ delay: 5 }, () => clock.sleep(10));
+    runner.addTask({ delay: 1_000 }, () => undefined);
+    const drained = resolutionOf(engine.drain(clock.now() + 1_000, 'present'));
+    await clock.settle();
+    runner.addTask(() => clock.sleep(500));
+    await clock.advance(14);
+    expect(drained.isThere).toBe(false);
+    await clock.advance(1);
+    expect(drained.isThere).toBe(true);
+  });
+
+  it('waits for the tasks of requests under way only where they are meant, too', async () => {
+    const { clock, engine, handle } = createKit();
+    const end = new Deferred();
+    const request = handle(async (tasks) => {
+      tasks.addTask(() => clock.sleep(10));
+      await end.promise;
+    });
+    const scopes = ['present', 'released', 'collected'] as const;
+    const drains = scopes.map((scope) => resolutionOf(engine.drain(clock.now() + 1_000, scope)));
+    await clock.settle();
+    expect(drains.map(({ isThere }) => isThere)).toEqual([true, true, false]);
+    end.resolve();
+    await request;
+    await clock.advance(9);
+    expect(drains[2]?.isThere).toBe(false);
+    await clock.advance(1);
+    expect(drains[2]?.isThere).toBe(true);
+  });
+
+  it('of what is collected does not wait for what is only delayed past it', async () => {
+    const { clock, engine, runner } = createKit();
+    runner.addTask({ delay: 2_000 }, () => undefined);
+    await expect(engine.drain(clock.now() + 1_000, 'collected')).resolves.toBeUndefined();
   });
 });
 

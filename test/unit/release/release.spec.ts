@@ -131,6 +131,42 @@ describe('the events of a request’s tasks', () => {
   });
 });
 
+describe('a chain of a request that was answered before its handler', () => {
+  it('is dropped from the first on that is not for that, what came as it closed included', async () => {
+    const { clock, response, tasks } = createRequest();
+    const chain = tasks.chain();
+    const first = chain.addTask({ when: 'failure' }, () => undefined);
+    response.answer();
+    await new Promise((resolve) => void response.once('close', resolve));
+    const second = chain.addTask(() => undefined);
+    await clock.settle();
+    expect(await first.whenSettled()).toEqual({ status: 'dropped', reason: 'handler-completed' });
+    expect(await second.whenSettled()).toEqual({
+      status: 'dropped',
+      reason: 'predecessor-failed',
+    });
+  });
+});
+
+describe('P2: a task that a listener adds as the handler ends', () => {
+  it('comes behind those that were there before', async () => {
+    const { clock, collection, release, response, runner, tasks } = createRequest();
+    const ran: string[] = [];
+    runner.events.subscribe(({ type }) => {
+      if (type === 'dropped') {
+        tasks.addTask(() => ran.push('of the listener'));
+      }
+    });
+    tasks.addTask({ when: 'failure' }, () => undefined);
+    tasks.addTask(() => ran.push('of the handler'));
+    release.begin(collection);
+    await release.end(collection, true);
+    response.answer();
+    await clock.settle();
+    expect(ran).toEqual(['of the handler', 'of the listener']);
+  });
+});
+
 describe('P3: on which end of the handler a task runs', () => {
   it('a handler that completed', async () => {
     const { clock, collection, release, response, tasks } = createRequest();
@@ -355,6 +391,15 @@ describe('P6: a resolver among those that answer one request', () => {
     response.answer();
     await clock.settle();
     expect(statuses([before, ...handles])).toEqual(['completed', ...FAILURE]);
+  });
+
+  it('adds to the request what it adds after its end', async () => {
+    const { clock, collection, release, resolver, resolverTasks } = openResolver();
+    release.begin(resolver);
+    await release.end(resolver, true);
+    const late = resolverTasks.addTask(() => undefined);
+    await clock.settle();
+    expect(collection.collected.map(({ id }) => id)).toEqual([late.id]);
   });
 
   it('runs its tasks at once where the request is over', async () => {
