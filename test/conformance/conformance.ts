@@ -503,7 +503,10 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         const running = app.runner.addTask({ queue: 'single' }, app.jobs.hold, 'running');
         const waiting = app.runner.addTask(app.jobs.single, 'waiting');
         await app.book.until('running');
+        // What ends before the shutdown has begun lets the next one start.
+        const draining = app.whenDraining();
         const closed = app.close();
+        await draining;
         app.book.open('running');
         await closed;
         expect(await outcomes(running, waiting)).toMatchObject([

@@ -281,6 +281,7 @@ export class BullMQEngine implements Engine {
   async close(): Promise<void> {
     if (!this.isClosed) {
       this.isClosed = true;
+      this.collected.close();
       await this.shutdown.close();
     }
   }

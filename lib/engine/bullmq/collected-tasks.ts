@@ -56,4 +56,9 @@ export class CollectedTasks {
     }
     return tasks;
   }
+
+  /** Nothing is added any more. */
+  close(): void {
+    this.limits.close();
+  }
 }

@@ -13,15 +13,18 @@ interface Count {
   admitted: number;
   askedAt: number;
   isAsking: boolean;
+  /** A queue that was full is looked at again, whether anybody adds to it or not. */
+  callOff: (() => void) | undefined;
 }
 
 /**
  * `maxPending` of queues that other processes fill and empty, too. The store is asked while tasks are
- * added, once a second and whenever half of the room that was left is used up: what other processes
- * add in between is not known.
+ * added, once a second and whenever half of the room that was left is used up, and once a second while
+ * a queue is full: what other processes add in between is not known.
  */
 export class PendingLimits {
   private readonly counts = new Map<string, Count>();
+  private isClosed = false;
 
   /** @param ask how many tasks of the queue are in the store and not running */
   constructor(
@@ -30,18 +33,22 @@ export class PendingLimits {
     private readonly ask: (queue: string) => Promise<number>,
   ) {
     for (const { name, maxPending } of queues) {
-      const count = { maxPending, known: 0, admitted: 0, askedAt: 0, isAsking: false };
-      this.counts.set(name, count);
+      this.counts.set(name, {
+        maxPending,
+        known: 0,
+        admitted: 0,
+        askedAt: 0,
+        isAsking: false,
+        callOff: undefined,
+      });
     }
   }
 
   /** @throws QueueFullError */
   admit(queue: string): void {
     const count = this.of(queue);
-    const { maxPending, admitted } = count;
+    const { maxPending, known, admitted } = count;
     const isFresh = this.clock.now() - count.askedAt < FRESH_MS;
-    // Others may have emptied it since: an old count refuses nobody.
-    const known = isFresh || count.isAsking ? count.known : 0;
     if (!isFresh || admitted >= (maxPending - known) / 2) {
       this.refresh(queue, count);
     }
@@ -57,9 +64,16 @@ export class PendingLimits {
     count.admitted = Math.max(0, count.admitted - 1);
   }
 
+  close(): void {
+    this.isClosed = true;
+    this.counts.forEach(({ callOff }) => callOff?.());
+  }
+
   private refresh(queue: string, count: Count): void {
     if (!count.isAsking) {
       count.isAsking = true;
+      count.callOff?.();
+      count.callOff = undefined;
       void this.recount(queue, count);
     }
   }
@@ -75,6 +89,9 @@ export class PendingLimits {
       // A store that is down takes nothing anyway.
     } finally {
       count.isAsking = false;
+      if (count.known + count.admitted >= count.maxPending && !this.isClosed) {
+        count.callOff = this.clock.after(FRESH_MS, () => this.refresh(queue, count));
+      }
     }
   }
 

@@ -17,6 +17,7 @@ import {
   type BackgroundTasksOptions,
   type TaskEvent,
 } from 'nestjs-background-tasks';
+import { ENGINE, type Engine } from '../../../lib/engine/engine.js';
 import { Api } from './api.js';
 import { Book } from './book.js';
 import { Jobs } from './jobs.js';
@@ -59,6 +60,19 @@ export class Application {
 
   get<T>(type: Type<T>): T {
     return this.nest.get(type);
+  }
+
+  /** Resolves when a shutdown that is still to come has told the engine to start nothing more. */
+  whenDraining(): Promise<void> {
+    const engine = this.nest.get<Engine>(ENGINE);
+    const drain = engine.drain.bind(engine);
+    return new Promise((resolve) => {
+      engine.drain = (...args) => {
+        const drained = drain(...args);
+        resolve();
+        return drained;
+      };
+    });
   }
 
   /** @returns the status of the answer, once its body has been read */

@@ -82,6 +82,26 @@ describe('maxPending of a queue that processes share', () => {
     expect(admit(1)).toBe(1);
   });
 
+  it('P12: refuses as long as the store is full, however seldom somebody adds', async () => {
+    stored = 4;
+    admit(1);
+    await turnOfTheLoop();
+    for (let minute = 0; minute < 3; minute += 1) {
+      await clock.advance(60_000);
+      expect(admit(1)).toBe(0);
+    }
+  });
+
+  it('asks no more once it is closed', async () => {
+    stored = 4;
+    admit(1);
+    await turnOfTheLoop();
+    limits.close();
+    asked = 0;
+    await clock.advance(60_000);
+    expect(asked).toBe(0);
+  });
+
   it('asks once for many, and no more than that while there is room', async () => {
     await turnOfTheLoop();
     admit(1);
