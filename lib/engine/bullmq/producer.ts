@@ -15,6 +15,9 @@ const LINE_HOLD_MS = 3_600_000;
 const AGAIN_MS = 1_000;
 const GIVE_UP_MS = 300_000;
 
+/** How long after its connection broke a command may still be carried out, in milliseconds. */
+const LANDING_MS = 5_000;
+
 /** So many are taken back side by side. */
 const RETRACT_AT_ONCE = 50;
 
@@ -22,6 +25,8 @@ const RETRACT_AT_ONCE = 50;
 interface Unwanted {
   readonly link: JobLink;
   readonly until: number;
+  /** Set by the first answer: what has not landed by then never will. */
+  goneBy: number | undefined;
 }
 
 /** A stored task whose response has not closed yet. */
@@ -170,7 +175,11 @@ export class Producer {
   /** Removes a job, now or as soon as the store can be reached again. */
   retract(link: JobLink): void {
     this.held.delete(link.id);
-    this.unwanted.set(link.id, { link, until: this.clock.now() + GIVE_UP_MS });
+    this.unwanted.set(link.id, {
+      link,
+      until: this.clock.now() + GIVE_UP_MS,
+      goneBy: undefined,
+    });
     this.callOffRetract ??= this.clock.after(AGAIN_MS, () => void this.retractAll());
   }
 
@@ -237,11 +246,12 @@ export class Producer {
   }
 
   private async retractAll(): Promise<void> {
+    const all = [...this.unwanted.values()];
     let isReachable = true;
-    while (isReachable && this.unwanted.size > 0) {
-      const some = [...this.unwanted.values()].slice(0, RETRACT_AT_ONCE);
-      const removed = await Promise.all(some.map((each) => this.retractOne(each)));
-      isReachable = removed.every(Boolean);
+    for (let from = 0; isReachable && from < all.length; from += RETRACT_AT_ONCE) {
+      const some = all.slice(from, from + RETRACT_AT_ONCE);
+      const answers = await Promise.all(some.map((each) => this.retractOne(each)));
+      isReachable = answers.every(Boolean);
     }
     this.callOffRetract =
       this.unwanted.size > 0 && !this.isClosed
@@ -250,12 +260,16 @@ export class Producer {
   }
 
   /** @returns whether the store has answered */
-  private async retractOne({ link, until }: Unwanted): Promise<boolean> {
+  private async retractOne(unwanted: Unwanted): Promise<boolean> {
+    const { link, until } = unwanted;
     const { id, queue } = link;
     try {
       await this.patience.wait(this.store.ready());
-      await this.patience.wait(this.store.queue(queue).remove(id));
-      this.unwanted.delete(id);
+      const removed = await this.patience.wait(this.store.queue(queue).remove(id));
+      unwanted.goneBy ??= this.clock.now() + LANDING_MS;
+      if (removed > 0 || this.clock.now() >= unwanted.goneBy) {
+        this.unwanted.delete(id);
+      }
       return true;
     } catch {
       if (until < this.clock.now()) {

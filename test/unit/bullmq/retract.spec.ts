@@ -1,0 +1,87 @@
+import { describe, expect, it } from '@jest/globals';
+import type { BullMQSettings } from '../../../lib/engine/bullmq/bullmq-options.js';
+import type { JobStore } from '../../../lib/engine/bullmq/job-store.js';
+import { Producer } from '../../../lib/engine/bullmq/producer.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { RecordingLogger } from '../support/recording-logger.js';
+
+/** A producer on a store that says what it was asked to remove. */
+function createProducer() {
+  const clock = new FakeClock(0);
+  const stored = new Set<string>();
+  const removed: string[] = [];
+  let isUp = true;
+  const store = {
+    label: 'The store',
+    ready: () => (isUp ? Promise.resolve() : Promise.reject(new Error('down'))),
+    queue: () => ({
+      remove: (id: string) => {
+        removed.push(id);
+        return Promise.resolve(stored.delete(id) ? 1 : 0);
+      },
+    }),
+  } as unknown as JobStore;
+  const settings = { commitTimeoutMs: 2_000 } as BullMQSettings;
+  const logger = new RecordingLogger();
+  const producer = new Producer(store, settings, clock, logger);
+  return {
+    producer,
+    clock,
+    stored,
+    removed,
+    logger,
+    setUp: (up: boolean) => {
+      isUp = up;
+    },
+  };
+}
+
+describe('P17: a task of a request that was told it failed', () => {
+  it('is removed where it has landed all the same', async () => {
+    const { producer, clock, stored, removed } = createProducer();
+    stored.add('a');
+    producer.retract({ queue: 'mail', id: 'a' });
+    await clock.advance(60_000);
+    expect([...stored]).toEqual([]);
+    expect(removed).toEqual(['a']);
+  });
+
+  it('is removed also where it lands only after it was looked for', async () => {
+    const { producer, clock, stored, removed } = createProducer();
+    producer.retract({ queue: 'mail', id: 'a' });
+    await clock.advance(1_000);
+    expect(removed).toEqual(['a']);
+    stored.add('a');
+    await clock.advance(1_000);
+    expect([...stored]).toEqual([]);
+  });
+
+  it('is looked for no longer than it could still land', async () => {
+    const { producer, clock, removed } = createProducer();
+    producer.retract({ queue: 'mail', id: 'a' });
+    await clock.advance(60_000);
+    expect(removed).toHaveLength(6);
+  });
+
+  it('is removed when the store is back', async () => {
+    const { producer, clock, stored, removed, setUp } = createProducer();
+    stored.add('a');
+    setUp(false);
+    producer.retract({ queue: 'mail', id: 'a' });
+    await clock.advance(60_000);
+    expect(removed).toEqual([]);
+    setUp(true);
+    await clock.advance(1_000);
+    expect([...stored]).toEqual([]);
+  });
+
+  it('is told of where the store is away for too long', async () => {
+    const { producer, clock, stored, logger, setUp } = createProducer();
+    stored.add('a');
+    setUp(false);
+    producer.retract({ queue: 'mail', id: 'a' });
+    await clock.advance(400_000);
+    expect(logger.of('warn')).toEqual(['The store: task a may run although its request failed']);
+    await producer.close();
+  });
+});
