@@ -30,7 +30,7 @@ export const GROUPS = {
     },
     {
       mutate: ['members', 'line'],
-      tests: [...unit('engine/batches', 'engine/lines'), ...controls('batch', 'chain')],
+      tests: [...unit('engine/members', 'engine/lines', 'engine/ledger'), ...controls('chain')],
     },
     {
       mutate: ['memory.engine', 'queues'],

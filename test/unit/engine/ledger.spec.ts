@@ -283,6 +283,22 @@ describe('P13: calls that are gathered', () => {
   });
 });
 
+describe('a call that is cancelled between two attempts of its batch', () => {
+  it('leaves the others to run without it, at their time', async () => {
+    const { add, clock, conclude, engine, log } = createEngine(false);
+    const options = { batch: { size: 2, wait: 100 } };
+    const [first, second] = [add('a', options, [[1]]), add('b', options, [[2]])];
+    await clock.settle();
+    expect([engine.cancel(first), engine.cancel(second)]).toEqual([false, false]);
+    await conclude(first, { kind: 'retry', delayMs: 60, error: new Error('no') });
+    expect(engine.cancel(first)).toBe(true);
+    await clock.advance(59);
+    expect(log).toEqual(['a runs', 'a retry', 'b retry']);
+    await clock.advance(1);
+    expect(log).toEqual(['a runs', 'a retry', 'b retry', 'b runs']);
+  });
+});
+
 describe('what a former process has left', () => {
   it('waits for its time, and starts at once where that has passed', async () => {
     const { clock, conclude, engine, log } = createEngine(false);
