@@ -9,7 +9,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { machine, median, progress, progressDone, table } from './figures.mjs';
-import { freePort, hasUvicorn, startSample, startUvicorn } from './servers/server-process.mjs';
+import { barChart } from './plot.mjs';
+import {
+  ROOT,
+  freePort,
+  hasUvicorn,
+  startSample,
+  startUvicorn,
+} from './servers/server-process.mjs';
 
 const ROUNDS = Number(process.argv[2] ?? 3);
 const UPLOADS = 100;
@@ -117,6 +124,16 @@ try {
     `${UPLOADS} uploads, ${AT_ONCE} at a time, 2 s of work each; medians of ${ROUNDS}; ${machine()}\n`,
   );
   console.log(table(['', 'accepted after', 'over waiting', 'all done after', 'each round'], rows));
+  const plot = join(ROOT, 'bench/plots/headline.svg');
+  await barChart(plot, {
+    title: `${UPLOADS} uploads accepted after (s, less is better)`,
+    bars: [...medians].map(([name, { accepted }]) => ({
+      name,
+      value: accepted,
+      isOurs: name.startsWith('Nest') && name.endsWith('background'),
+    })),
+  });
+  console.log(`\n${plot}`);
   if (!hasUvicorn()) console.log('\nFastAPI is not installed here (uvicorn, python3-fastapi).');
 } finally {
   await rm(directory, { recursive: true, force: true });

@@ -5,6 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { machine, median, percentile } from './figures.mjs';
+import { barChart } from './plot.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -48,15 +50,25 @@ for (let round = 1; round <= rounds; round += 1) {
   }
 }
 
-const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 const medianOf = (key, field) => median(results.get(key).map((result) => result[field]));
+const quartilesOf = (key) =>
+  [0.25, 0.75]
+    .map((share) =>
+      format(
+        percentile(
+          results.get(key).map((result) => result.perSecond),
+          share,
+        ),
+      ),
+    )
+    .join('–');
 const format = (number) => (number === undefined ? '–' : number.toLocaleString('en'));
 
-console.log(`\nNode.js ${process.version}, ${rounds} rounds, medians\n`);
+console.log(`\nmedians of ${rounds} rounds, quartiles of the rate; ${machine()}\n`);
 console.log(
-  '| variant × tasks | tasks/s | ratio to fastq promise | peak MB | bytes a pending task |',
+  '| variant × tasks a burst | tasks/s | quartiles | ratio to fastq promise | peak MB | bytes a pending task |',
 );
-console.log('| --- | --: | --: | --: | --: |');
+console.log('| --- | --: | --: | --: | --: | --: |');
 const reference = `fastq promise × ${burst}`;
 for (const [key, all] of results) {
   if (all.length > 0) {
@@ -66,7 +78,7 @@ for (const [key, all] of results) {
     });
     const ratio = median(rates.filter((rate) => rate !== undefined));
     console.log(
-      `| ${key} | ${format(medianOf(key, 'perSecond'))} | ${ratio?.toFixed(2) ?? '–'} | ` +
+      `| ${key} | ${format(medianOf(key, 'perSecond'))} | ${quartilesOf(key)} | ${ratio?.toFixed(2) ?? '–'} | ` +
         `${format(medianOf(key, 'peakMb'))} | ${format(medianOf(key, 'bytesPerTask'))} |`,
     );
   }
@@ -80,3 +92,15 @@ for (const variant of ['ours', 'ours, random priorities']) {
       `${median(small).toFixed(2)} µs with ${format(SMALL)}: ${median(ratios).toFixed(2)}×`,
   );
 }
+const plot = fileURLToPath(new URL('plots/queue.svg', import.meta.url));
+await barChart(plot, {
+  title: `${format(burst)} no-op tasks, thousands a second (more is better)`,
+  bars: [...results]
+    .filter(([, all]) => all.length > 0)
+    .map(([name]) => ({
+      name,
+      value: medianOf(name, 'perSecond') / 1_000,
+      isOurs: name.startsWith('ours'),
+    })),
+});
+console.log(`\n${plot}`);

@@ -7,7 +7,9 @@ import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { machine, median, percentile, progress, progressDone, table } from './figures.mjs';
+import { barChart } from './plot.mjs';
 import {
+  ROOT,
   SERVERS,
   freePort,
   hasUvicorn,
@@ -121,3 +123,13 @@ console.log(
 console.log(
   table(['', 'p50', 'p99', 'p99 over idle', 'tasks done of 200', 'p99 of each round'], rows),
 );
+const plot = join(ROOT, 'bench/plots/responsive.svg');
+await barChart(plot, {
+  title: 'GET /ping while tasks burn CPU, p99 (ms, less is better)',
+  bars: [...figures.keys()].map((name) => ({
+    name,
+    value: of(name, 'p99'),
+    isOurs: name.startsWith('Nest') && !name.endsWith('idle'),
+  })),
+});
+console.log(`\n${plot}`);
