@@ -1,9 +1,10 @@
 import type { Clock } from '../task/clock.js';
+import { LinkedList, type Linked } from '../task/linked-list.js';
 
 /** Called once, maybe before `ask()` returns. */
 export type Answer = (error?: Error) => void;
 
-interface Waiting {
+interface Waiting extends Linked<Waiting> {
   /** Milliseconds since the epoch. */
   readonly until: number;
   readonly giveUp: (error: Error) => void;
@@ -12,7 +13,7 @@ interface Waiting {
 /** Waits for answers, for so long each, with one timer for all of them. */
 export class Patience {
   /** In the order in which they run out. */
-  private readonly waiting = new Set<Waiting>();
+  private readonly waiting = new LinkedList<Waiting>();
   private callOff: (() => void) | undefined;
 
   constructor(
@@ -72,7 +73,8 @@ export class Patience {
   }
 
   private begin(giveUp: (error: Error) => void): Waiting {
-    const waiting = { until: this.clock.now() + this.timeoutMs, giveUp };
+    const until = this.clock.now() + this.timeoutMs;
+    const waiting: Waiting = { until, giveUp, before: undefined, behind: undefined };
     this.waiting.add(waiting);
     this.callOff ??= this.clock.after(this.timeoutMs, this.look);
     return waiting;
@@ -81,7 +83,7 @@ export class Patience {
   /** @returns whether it was still waited for */
   private leave(waiting: Waiting): boolean {
     const isAwaited = this.waiting.delete(waiting);
-    if (this.waiting.size === 0) {
+    if (this.waiting.first === undefined) {
       // A timer would keep the process from ending.
       this.callOff?.();
       this.callOff = undefined;

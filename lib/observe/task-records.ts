@@ -1,4 +1,5 @@
 import type { Outcome } from '../task/outcome.js';
+import { IdMap } from '../task/id-map.js';
 import type { Task } from '../task/task.js';
 import { Ring } from './ring.js';
 
@@ -6,7 +7,7 @@ import { Ring } from './ring.js';
 export class TaskRecords {
   private readonly settled: Record<Outcome['status'], Ring<Task>>;
   /** Only those whose id was asked for: nobody can ask by an id that nobody has seen. */
-  private readonly byId = new Map<string, Task>();
+  private readonly byId = new IdMap<Task>();
 
   constructor(limit: number) {
     this.settled = {

@@ -53,6 +53,21 @@ export type Outcome =
     };
 
 /**
+ * Whether what comes next in its chain has to do without it. Of a duplicate it does not: another task
+ * does its work.
+ */
+export function breaksChain(outcome: Outcome): boolean {
+  switch (outcome.status) {
+    case 'completed':
+      return false;
+    case 'dropped':
+      return outcome.reason !== 'duplicate';
+    default:
+      return true;
+  }
+}
+
+/**
  * Where a task stands.
  *
  * - `collected`: added while a request is handled, its response not yet closed

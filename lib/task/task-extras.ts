@@ -12,6 +12,7 @@ export class TaskExtras {
   followers: Task[] | undefined = undefined;
   leader: Task | undefined = undefined;
   stored: StoredCall | undefined = undefined;
+  storing: Promise<void> | undefined = undefined;
   isFromStore = false;
   waiters: ((outcome: Outcome) => void)[] | undefined = undefined;
 

@@ -38,6 +38,8 @@ export interface Chain {
   /** Set where the chain has to be found again in a store. */
   id?: string;
   isBroken: boolean;
+  /** That it was made of all the tasks of a request. */
+  readonly isWholeRequest?: true;
 }
 
 /** What a task's own arguments say about it, where its settings ask for it. */
@@ -72,7 +74,7 @@ export class Task {
   isCommitted = false;
   /** It has settled as far as its engine is concerned; `outcome` follows once that is recorded. */
   isOver = false;
-  /** That it has settled by completing. */
+  /** That it has settled by completing, or as a duplicate of one that does its work. */
   hasCompleted = false;
   /** Where it waits, if it does: a lane, or for its time. Owned by the engine. */
   place: Place | undefined = undefined;
@@ -184,6 +186,17 @@ export class Task {
   set stored(call: StoredCall | undefined) {
     if (call !== this.stored) {
       this.own.stored = call;
+    }
+  }
+
+  /** Settled once its store has taken it, or has refused it; `undefined` before and after. */
+  get storing(): Promise<void> | undefined {
+    return this.extras?.storing;
+  }
+
+  set storing(storing: Promise<void> | undefined) {
+    if (storing !== this.storing) {
+      this.own.storing = storing;
     }
   }
 

@@ -336,6 +336,21 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
           reason: 'predecessor-failed',
         });
       });
+
+      it("drops the rest of the request with onFailure: 'stop'", async () => {
+        await app.close();
+        app = await Application.start({ engine: under.engine, request: { onFailure: 'stop' } });
+        const response = await app.open('/stream/plain');
+        const [first, second] = app.get(Api).handles;
+        expect(await first?.cancel()).toBe(true);
+        await response.end();
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual([]);
+        expect(await second?.whenSettled()).toEqual({
+          status: 'dropped',
+          reason: 'predecessor-failed',
+        });
+      });
     });
 
     describe('chain', () => {
@@ -403,6 +418,28 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
           expect(app.events.flatMap(reasonOf)).toContain('predecessor-failed');
         },
       );
+
+      it('waits, behind a duplicate, for what is before that', async () => {
+        const unique = { dedupe: { key: 'x' } };
+        const other = app.runner.addTask(unique, app.jobs.hold, 'x');
+        await app.book.until('x');
+        const chain = app.runner.chain();
+        const first = chain.addTask(app.jobs.hold, 'first');
+        await app.book.until('first');
+        const duplicate = chain.addTask(unique, app.jobs.hold, 'x');
+        const last = chain.addTask(app.jobs.note, 'last');
+        await app.untilQueued('default', 1);
+        // What is added later, and waits for nobody, has run by then.
+        await app.runner.addTask(app.jobs.note, 'beside the chain').whenSettled();
+        app.book.open('first');
+        app.book.open('x');
+        expect(await last.whenSettled()).toMatchObject({ status: 'completed' });
+        await outcomes(other, first, duplicate);
+        expect(app.book.started).toEqual(['x', 'first', 'beside the chain', 'last']);
+        expect(app.book.of('last')[0]?.at).toBeGreaterThanOrEqual(
+          app.book.of('first', 'end')[0]?.at ?? Number.POSITIVE_INFINITY,
+        );
+      });
 
       it('leaves the other tasks of its request alone', async () => {
         await app.post('/chain');
@@ -532,6 +569,23 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         ]);
         expect(app.book.of('running', 'aborted')).toHaveLength(1);
         expect(app.book.started).toEqual(['running']);
+      });
+
+      it('P13: abandons what a request in flight has collected and nobody has stored', async () => {
+        await app.close();
+        app = await Application.start({ engine: under.engine, drainTimeout: 100 });
+        const request = await app.open('/endless');
+        const [collected] = app.get(Api).handles;
+        const draining = app.whenDraining();
+        const closed = app.close();
+        await draining;
+        request.leave(); // the server waits for it
+        await closed;
+        expect(collected?.status).toBe('abandoned');
+        expect(app.eventsOf(collected?.id ?? '')).toEqual(['added', 'abandoned']);
+        app = await Application.start({ engine: under.engine });
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual([]);
       });
 
       it('refuses tasks afterwards', async () => {

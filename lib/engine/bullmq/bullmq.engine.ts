@@ -132,8 +132,10 @@ export class BullMQEngine implements Engine {
     this.collected.admit(task);
   }
 
-  commit(tasks: readonly Task[], isHeld = false, after?: Task): Promise<void> {
-    return this.commits.add(tasks, isHeld, after);
+  commit(tasks: readonly Task[], isHeld = false, after?: Task): Promise<void> | void {
+    if (tasks.length > 0) {
+      return this.commits.add(tasks, isHeld, after);
+    }
   }
 
   storeWithin(client: TransactionClient, task: Task): Promise<string> | undefined {
@@ -149,6 +151,7 @@ export class BullMQEngine implements Engine {
   }
 
   release(head: Task): PromiseLike<void> | void {
+    this.cut(head);
     if (this.fallback?.has(head)) {
       return this.fallback.memory.release(head);
     }
@@ -167,22 +170,48 @@ export class BullMQEngine implements Engine {
     this.idleness.check();
   }
 
+  /** Of a line that was added in parts the store may have some tasks, and the memory others. */
+  private cut(head: Task): void {
+    const isFallen = (task: Task): boolean => this.fallback?.has(task) ?? false;
+    let last = head;
+    for (let { successor } = last; successor !== undefined; { successor } = last) {
+      if (isFallen(successor) !== isFallen(last)) {
+        const rest = successor;
+        last.successor = undefined;
+        void last.whenSettled().then(() => this.release(rest));
+        return;
+      }
+      last = successor;
+    }
+  }
+
   follow(predecessor: Task, task: Task): void {
     if (this.fallback?.has(task)) {
       return this.fallback.follow(predecessor, task);
     }
     this.handOver(task);
     this.idleness.check();
-    // A hint only: its job knows whom it follows, and looks for itself should this process die.
-    void predecessor.whenSettled().then(() => {
-      const delayMs = this.cancellation.has(task) ? 0 : task.settings.delayMs;
-      return this.producer.start(linkOf(task), delayMs);
-    });
+    void this.startAfter(predecessor, task);
+  }
+
+  /** A hint only: its job knows whom it follows, and looks for itself should this process die. */
+  private async startAfter(predecessor: Task, task: Task): Promise<void> {
+    const before = await this.commits.storedBefore(predecessor);
+    await before?.whenSettled();
+    const delayMs = this.cancellation.has(task) ? 0 : task.settings.delayMs;
+    await this.producer.start(linkOf(task), delayMs);
   }
 
   discard(task: Task): void {
+    if (this.fallback?.has(task)) {
+      return this.fallback.memory.discard(task);
+    }
     task.isOver = true;
-    this.collected.giveBack(task);
+    if (task.isCommitted) {
+      // Another engine's share of the request could not be stored, and this one's was, or will be.
+      void this.commits.takeBack(task);
+    }
+    this.collected.takeOut(task);
     this.idleness.check();
   }
 
@@ -263,6 +292,9 @@ export class BullMQEngine implements Engine {
       await this.idleness.when(() => this.consumers.isIdle && this.collected.isEmpty);
       await this.fallback?.memory.whenIdle();
       const states = await this.stored.states(() => false).catch(() => undefined);
+      if (states === undefined && this.fallback !== undefined && this.handles.isEmpty) {
+        return; // the store is down, and has nothing of this process that is not over
+      }
       if (states?.every(({ running, pending }) => running + pending === 0)) {
         return;
       }
@@ -288,7 +320,13 @@ export class BullMQEngine implements Engine {
 
   /** The store has it: whatever becomes of it, any process may tell. */
   private handOver(task: Task): void {
-    if (task.isOver || !this.collected.release(task)) {
+    if (task.isOver || !this.collected.takeOut(task)) {
+      return;
+    }
+    if (!task.isCommitted) {
+      // The application closes, and nobody has stored it.
+      task.isOver = true;
+      this.worker.announce(task, { kind: 'abandoned' });
       return;
     }
     task.status = task.settings.delayMs > 0 ? 'delayed' : 'queued';

@@ -7,7 +7,7 @@ import type { JobStore } from './job-store.js';
 import type { MemoryFallback } from './memory-fallback.js';
 import type { OwnHandles } from './own-handles.js';
 import type { Producer } from './producer.js';
-import { linkOf, storedTaskOf, type TaskJob } from './stored-job.js';
+import { storedTaskOf, type TaskJob } from './stored-job.js';
 import type { StoredTasks } from './stored-tasks.js';
 
 /** Where a task that is to be cancelled may be. */
@@ -105,7 +105,6 @@ export class Cancellation {
     const { collected, producer, handles, worker, restorer } = this.host;
     if (own !== undefined && collected.has(own)) {
       this.withdraw(own);
-      producer.retract(linkOf(own));
       return true;
     }
     const isReturning = job.data.by === producer.id;

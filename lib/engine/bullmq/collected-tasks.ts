@@ -1,39 +1,75 @@
-import type { Task } from '../../task/task.js';
+import type { Place, Task } from '../../task/task.js';
 import type { QueueLimits } from '../engine.js';
 import type { PendingLimits } from './pending-limits.js';
 
+/** How far tasks have come that are not released yet. A task is in one place only, and knows it. */
+class Stage implements Place {
+  size = 0;
+
+  add(task: Task): void {
+    task.place = this;
+    this.size += 1;
+  }
+
+  remove(task: Task): void {
+    task.place = undefined;
+    this.size -= 1;
+  }
+}
+
+/** Of one queue. */
+interface Stages {
+  readonly collected: Stage;
+  readonly stored: Stage;
+}
+
 /** The tasks that were admitted, and neither released nor given back. */
 export class CollectedTasks {
-  private readonly byQueue = new Map<string, Set<Task>>();
+  private readonly byQueue = new Map<string, Stages>();
 
   constructor(
     queues: readonly QueueLimits[],
     private readonly limits: PendingLimits,
   ) {
     for (const { name } of queues) {
-      this.byQueue.set(name, new Set());
+      this.byQueue.set(name, { collected: new Stage(), stored: new Stage() });
     }
   }
 
   /** @throws QueueFullError */
   admit(task: Task): void {
     this.limits.admit(task.queue);
-    this.of(task).add(task);
+    this.of(task.queue).collected.add(task);
   }
 
-  /** It is released. @returns whether it was among them */
-  release(task: Task): boolean {
-    return this.of(task).delete(task);
+  /** The store has it, or will have to forget it. */
+  stored(task: Task): void {
+    const { collected, stored } = this.of(task.queue);
+    if (task.place === collected) {
+      collected.remove(task);
+      stored.add(task);
+      this.limits.stored(task.queue);
+    }
   }
 
-  /** It is not going to be stored. */
-  giveBack(task: Task): void {
-    this.of(task).delete(task);
-    this.limits.takeBack(task.queue);
+  /** It is released, or will never be. @returns whether it was among them */
+  takeOut(task: Task): boolean {
+    const { collected, stored } = this.of(task.queue);
+    if (task.place === stored) {
+      stored.remove(task);
+      return true;
+    }
+    if (task.place === collected) {
+      collected.remove(task);
+      this.limits.takeBack(task.queue);
+      return true;
+    }
+    return false;
   }
 
-  has(task: Task): boolean {
-    return this.of(task).has(task);
+  has({ queue, place }: Task): boolean {
+    const { collected, stored } = this.of(queue);
+    return place === collected || place === stored;
   }
 
   /** Whether the queue is one of this engine's. */
@@ -42,19 +78,20 @@ export class CollectedTasks {
   }
 
   count(queue: string): number {
-    return this.byQueue.get(queue)?.size ?? 0;
+    const { collected, stored } = this.of(queue);
+    return collected.size + stored.size;
   }
 
   get isEmpty(): boolean {
-    return [...this.byQueue.values()].every(({ size }) => size === 0);
+    return [...this.byQueue.keys()].every((queue) => this.count(queue) === 0);
   }
 
-  private of({ queue }: Task): Set<Task> {
-    const tasks = this.byQueue.get(queue);
-    if (tasks === undefined) {
+  private of(queue: string): Stages {
+    const stages = this.byQueue.get(queue);
+    if (stages === undefined) {
       throw new Error(`The BullMQ engine has no queue "${queue}".`);
     }
-    return tasks;
+    return stages;
   }
 
   /** Nothing is added any more. */

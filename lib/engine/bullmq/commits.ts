@@ -1,9 +1,11 @@
 import { StoreUnavailableError } from '../../errors/storage.errors.js';
+import { breaksChain } from '../../task/outcome.js';
 import type { Task } from '../../task/task.js';
 import type { Restorer, Worker } from '../engine.js';
 import type { CollectedTasks } from './collected-tasks.js';
 import type { MemoryFallback } from './memory-fallback.js';
 import type { Producer } from './producer.js';
+import { linkOf } from './stored-job.js';
 
 /** What commits need. */
 export interface CommitsHost {
@@ -16,48 +18,82 @@ export interface CommitsHost {
 
 /** Brings tasks to the store; where it does not take them, to the memory of this process, if they may go there. */
 export class Commits {
-  /** Settled once the store has the task, or has not taken it. */
-  private readonly underWay = new Map<Task, Promise<void>>();
+  /** The producer has seen to those itself. */
+  private readonly refused = new WeakSet<Task>();
+  /** Of each duplicate, what it was to follow. */
+  private readonly before = new WeakMap<Task, Task | undefined>();
 
   constructor(private readonly host: CommitsHost) {}
 
   /** @throws StoreUnavailableError within the commit timeout */
   add(tasks: readonly Task[], isHeld: boolean, after: Task | undefined): Promise<void> {
     const stored = this.keep(tasks, isHeld, after);
-    tasks.forEach((task) => this.underWay.set(task, stored));
+    tasks.forEach((task) => {
+      task.storing = stored;
+    });
     return stored;
   }
 
   /** Resolves when it is known whether the store has the task. */
   async whenOver(task: Task): Promise<void> {
-    await this.underWay.get(task)?.catch(() => undefined);
+    await task.storing?.catch(() => undefined);
+  }
+
+  /** The store is not to run it after all, whether it has it by now or will. */
+  async takeBack(task: Task): Promise<void> {
+    await this.whenOver(task);
+    if (!this.refused.has(task)) {
+      this.host.producer.retract(linkOf(task));
+    }
+  }
+
+  /**
+   * Whom a task really follows: what stands before a duplicate, which has no job. Resolves once the
+   * store has it; `undefined` where there is nobody.
+   */
+  async storedBefore(predecessor: Task): Promise<Task | undefined> {
+    let after: Task | undefined = predecessor;
+    while (after !== undefined) {
+      await this.whenOver(after);
+      if (!this.before.has(after)) {
+        return after;
+      }
+      after = this.before.get(after);
+    }
+    return undefined;
   }
 
   private async keep(
     tasks: readonly Task[],
     isHeld: boolean,
-    after: Task | undefined,
+    predecessor: Task | undefined,
   ): Promise<void> {
     const { producer, fallback } = this.host;
     try {
-      if (after !== undefined && !(await this.mayFollow(tasks, after))) {
+      const after = predecessor && (await this.storedBefore(predecessor));
+      if (after !== undefined && !this.mayFollow(tasks, after)) {
         return;
       }
       const duplicates = await producer.add(this.linesOf(tasks), isHeld, after);
-      duplicates.forEach((task) => this.drop(task, 'duplicate'));
+      for (const task of duplicates) {
+        this.before.set(task, after);
+        this.drop(task, 'duplicate');
+      }
+      tasks.forEach((task) => this.host.collected.stored(task));
     } catch (error) {
+      tasks.forEach((task) => this.refused.add(task));
       if (fallback === undefined || !(error instanceof StoreUnavailableError)) {
         throw error;
       }
       this.fallBack(fallback, tasks);
     } finally {
-      tasks.forEach((task) => this.underWay.delete(task));
+      tasks.forEach((task) => {
+        task.storing = undefined;
+      });
     }
   }
 
-  private async mayFollow(tasks: readonly Task[], after: Task): Promise<boolean> {
-    // Its job has to be there first: one that is not found counts as settled long ago.
-    await this.whenOver(after);
+  private mayFollow(tasks: readonly Task[], after: Task): boolean {
     const { fallback } = this.host;
     if (fallback?.has(after)) {
       this.fallBack(fallback, tasks);
@@ -75,14 +111,17 @@ export class Commits {
   }
 
   private fallBack(fallback: MemoryFallback, tasks: readonly Task[]): void {
-    for (const task of tasks) {
+    for (const task of tasks.filter(({ isOver }) => !isOver)) {
       fallback.take(task);
-      this.host.collected.giveBack(task);
+      this.host.collected.takeOut(task);
     }
   }
 
   private drop(task: Task, reason: 'duplicate' | 'predecessor-failed'): void {
-    this.host.collected.giveBack(task);
+    if (task.isOver) {
+      return; // its request has failed meanwhile, by another engine
+    }
+    this.host.collected.takeOut(task);
     task.isOver = true;
     this.host.worker.announce(task, { kind: 'dropped', reason });
   }
@@ -90,15 +129,7 @@ export class Commits {
 
 /** Whether what follows in its chain has to do without it, though no job in the store says so. */
 function hasBroken({ chain, outcome }: Task): boolean {
-  switch (outcome?.status) {
-    case undefined:
-    case 'completed':
-      return false;
-    case 'dropped':
-      return chain !== undefined && outcome.reason !== 'duplicate';
-    default:
-      return chain !== undefined;
-  }
+  return chain !== undefined && outcome !== undefined && breaksChain(outcome);
 }
 
 function lineOf(head: Task): Task[] {

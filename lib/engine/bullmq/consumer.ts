@@ -161,10 +161,17 @@ export class Consumer {
       // It was asked for, together with the end of the one before it, when this worker was not paused.
       return this.ending.putBack(job, token);
     }
-    const task = this.restore(job);
+    const { unknown } = this.host;
+    let task: Task | undefined;
+    try {
+      task = this.restore(job);
+      if (task === undefined) {
+        unknown.report(job.name, job.queueName);
+      }
+    } catch (error) {
+      unknown.unreadable(job.name, job.id ?? '', job.queueName, error);
+    }
     if (task === undefined) {
-      const { unknown } = this.host;
-      unknown.report(job.name, job.queueName);
       return this.ending.putOff(job, token, unknown.lookAgainMs);
     }
     const held = this.held.hold(task, job);

@@ -1,3 +1,4 @@
+import { IdMap } from '../../task/id-map.js';
 import type { Task } from '../../task/task.js';
 import type { Dropped, Verdict } from '../../task/verdict.js';
 import type { ConsumerHost } from './consumer.js';
@@ -14,7 +15,7 @@ export interface Held {
 
 /** The jobs that a worker has: what became of them is announced when BullMQ has recorded it. */
 export class HeldJobs {
-  private readonly byId = new Map<string, Held>();
+  private readonly byId = new IdMap<Held>();
 
   constructor(private readonly host: ConsumerHost) {}
 
@@ -27,7 +28,7 @@ export class HeldJobs {
   }
 
   get tasks(): Task[] {
-    return [...this.byId.values()].map(({ task }) => task);
+    return this.byId.values().map(({ task }) => task);
   }
 
   hold(task: Task, job: TaskJob): Held {
@@ -49,7 +50,7 @@ export class HeldJobs {
   }
 
   interrupt(): void {
-    this.byId.forEach(({ task }) => task.attempt?.interrupt('abandoned'));
+    this.tasks.forEach(({ attempt }) => attempt?.interrupt('abandoned'));
   }
 
   /** BullMQ has recorded the verdict on this job. */

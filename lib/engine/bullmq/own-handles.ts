@@ -1,5 +1,5 @@
 import type { Clock } from '../../task/clock.js';
-import type { Outcome } from '../../task/outcome.js';
+import { breaksChain, type Outcome } from '../../task/outcome.js';
 import type { Task } from '../../task/task.js';
 import type { JobStore } from './job-store.js';
 import { RecentTasks } from './recent-tasks.js';
@@ -21,6 +21,11 @@ export class OwnHandles {
   /** The store has it: whatever becomes of it, any process may tell. */
   add(task: Task): void {
     this.recent.add(task);
+  }
+
+  /** Whether all that was handed over is known to have settled. */
+  get isEmpty(): boolean {
+    return this.recent.isEmpty;
   }
 
   /** Another object of the same task is attempted here. */
@@ -72,10 +77,10 @@ export class OwnHandles {
     this.recent.delete(task.id);
     this.elsewhere.forget(task.id);
     task.isOver = true;
-    if (task.chain !== undefined && outcome.status !== 'completed') {
+    task.hasCompleted = !breaksChain(outcome);
+    if (task.chain !== undefined && !task.hasCompleted) {
       task.chain.isBroken = true;
     }
-    task.hasCompleted = outcome.status === 'completed';
     task.settle(outcome);
   }
 }

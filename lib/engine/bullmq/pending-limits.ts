@@ -9,8 +9,10 @@ interface Count {
   readonly maxPending: number;
   /** What the store had when it was last asked. */
   known: number;
-  /** What was admitted here since. */
-  admitted: number;
+  /** What was stored from here since. */
+  stored: number;
+  /** What was admitted here, and is not stored yet. */
+  collected: number;
   askedAt: number;
   isAsking: boolean;
   /** A queue that was full is looked at again, whether anybody adds to it or not. */
@@ -36,7 +38,8 @@ export class PendingLimits {
       this.counts.set(name, {
         maxPending,
         known: 0,
-        admitted: 0,
+        stored: 0,
+        collected: 0,
         askedAt: 0,
         isAsking: false,
         callOff: undefined,
@@ -47,7 +50,8 @@ export class PendingLimits {
   /** @throws QueueFullError */
   admit(queue: string): void {
     const count = this.of(queue);
-    const { maxPending, known, admitted } = count;
+    const { maxPending, known, stored, collected } = count;
+    const admitted = stored + collected;
     const isFresh = this.clock.now() - count.askedAt < FRESH_MS;
     if (!isFresh || admitted >= (maxPending - known) / 2) {
       this.refresh(queue, count);
@@ -55,13 +59,19 @@ export class PendingLimits {
     if (known + admitted >= maxPending) {
       throw new QueueFullError(queue, maxPending);
     }
-    count.admitted += 1;
+    count.collected += 1;
   }
 
-  /** One that was admitted is not stored. */
-  takeBack(queue: string): void {
+  /** One that was admitted is in the store now. */
+  stored(queue: string): void {
     const count = this.of(queue);
-    count.admitted = Math.max(0, count.admitted - 1);
+    count.collected -= 1;
+    count.stored += 1;
+  }
+
+  /** One that was admitted is not going to be stored. */
+  takeBack(queue: string): void {
+    this.of(queue).collected -= 1;
   }
 
   close(): void {
@@ -79,17 +89,17 @@ export class PendingLimits {
   }
 
   private async recount(queue: string, count: Count): Promise<void> {
-    const { admitted } = count;
+    const { stored } = count;
     try {
       count.known = await this.ask(queue);
-      // Those may be in the store, and counted, by now; what came while it was asked may not.
-      count.admitted = Math.max(0, count.admitted - admitted);
+      // Those are counted by now; what was stored while it was asked may not be.
+      count.stored -= stored;
       count.askedAt = this.clock.now();
     } catch {
       // A store that is down takes nothing anyway.
     } finally {
       count.isAsking = false;
-      if (count.known + count.admitted >= count.maxPending && !this.isClosed) {
+      if (count.known + count.stored + count.collected >= count.maxPending && !this.isClosed) {
         count.callOff = this.clock.after(FRESH_MS, () => this.refresh(queue, count));
       }
     }

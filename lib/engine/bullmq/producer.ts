@@ -83,10 +83,9 @@ export class Producer {
       const ids = await this.patience.wait(
         adding.isSent ? this.insert(jobs) : this.insertOnceReady(jobs, adding),
       );
-      if (heldMs !== undefined) {
-        lines.forEach(([head]) => head && this.hold(head, heldMs));
-      }
-      return jobs.flatMap(({ task }, index) => (ids[index] === task.id ? [] : [task]));
+      const duplicates = jobs.flatMap(({ task }, index) => (ids[index] === task.id ? [] : [task]));
+      lines.forEach((line) => this.begin(line, duplicates, heldMs));
+      return duplicates;
     } catch (cause) {
       adding.isGivenUp = true;
       if (adding.isSent) {
@@ -145,7 +144,7 @@ export class Producer {
   }
 
   /** A stored task that waits for its release may start, `delayMs` from now. */
-  async start(link: JobLink, delayMs: number): Promise<void> {
+  async start(link: JobLink, delayMs: number, isWanted = always): Promise<void> {
     const queue = this.store.queue(link.queue);
     try {
       await (delayMs > 0
@@ -153,15 +152,19 @@ export class Producer {
         : queue.backend.promote(link.id));
     } catch (error) {
       // Else it has started already, or was cancelled.
-      if (!isAnswer(error)) {
-        this.startLater(link, delayMs);
+      if (!isAnswer(error) && isWanted()) {
+        this.startLater(link, delayMs, isWanted);
       }
     }
   }
 
   /** It would start at the end of its hold, at the latest; sooner is as soon as the store is back. */
-  private startLater(link: JobLink, delayMs: number): void {
-    this.late.set(link.id, () => this.start(link, delayMs));
+  private startLater(link: JobLink, delayMs: number, isWanted: () => boolean): void {
+    this.late.set(link.id, async () => {
+      if (isWanted()) {
+        await this.start(link, delayMs, isWanted);
+      }
+    });
     this.callOffLate ??= this.clock.after(AGAIN_MS, () => {
       const late = [...this.late.values()];
       this.late.clear();
@@ -223,6 +226,25 @@ export class Producer {
     });
   }
 
+  /** Where the head of a line is a duplicate, the first that is none takes its place. */
+  private begin(
+    line: readonly Task[],
+    duplicates: readonly Task[],
+    heldMs: number | undefined,
+  ): void {
+    const first = line.find((task) => !duplicates.includes(task));
+    if (first === undefined) {
+      return;
+    }
+    if (heldMs !== undefined) {
+      this.hold(first, heldMs);
+    }
+    if (first !== line[0]) {
+      // It was stored as one that somebody before it in its line releases.
+      void this.start(linkOf(first), (heldMs ?? 0) + first.settings.delayMs);
+    }
+  }
+
   private hold(task: Task, holdMs: number): void {
     const link = linkOf(task);
     const { delayMs } = task.settings;
@@ -237,7 +259,9 @@ export class Producer {
     for (const holder of this.held.values()) {
       if (holder.prolongAt <= now) {
         holder.prolongAt = now + holdMs / 2;
-        void this.start(holder.link, holdMs + holder.delayMs);
+        // Once it is released, its delay is what counts.
+        const isHeld = (): boolean => this.held.get(holder.link.id) === holder;
+        void this.start(holder.link, holdMs + holder.delayMs, isHeld);
       }
     }
     if (this.held.size > 0 && !this.isClosed) {
@@ -265,9 +289,10 @@ export class Producer {
     const { id, queue } = link;
     try {
       await this.patience.wait(this.store.ready());
-      const removed = await this.patience.wait(this.store.queue(queue).remove(id));
+      // Whether there was one it does not say on Redis: its 1 means that nobody runs it.
+      await this.patience.wait(this.store.queue(queue).remove(id));
       unwanted.goneBy ??= this.clock.now() + LANDING_MS;
-      if (removed > 0 || this.clock.now() >= unwanted.goneBy) {
+      if (this.clock.now() >= unwanted.goneBy) {
         this.unwanted.delete(id);
       }
       return true;
@@ -280,6 +305,8 @@ export class Producer {
     }
   }
 }
+
+const always = (): boolean => true;
 
 /** Whether it was the store that refused, by a code of BullMQ's: not the way to it. */
 export function isAnswer(error: unknown): boolean {

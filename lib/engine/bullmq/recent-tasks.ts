@@ -31,6 +31,10 @@ export class RecentTasks {
     return [...this.old.values(), ...this.young.values()];
   }
 
+  get isEmpty(): boolean {
+    return this.old.size + this.young.size === 0;
+  }
+
   get(id: string): Task | undefined {
     return this.young.get(id) ?? this.old.get(id);
   }

@@ -141,7 +141,10 @@ export class RedisStore implements JobStore {
   async close(): Promise<void> {
     // What is still waiting to be sent goes with the connections; a store that is down is not waited for.
     this.isClosed = true;
-    this.connections.forEach((connection) => connection.disconnect());
+    // One that has ended already would only start ioredis's timer, which nothing calls off then.
+    this.connections
+      .filter(({ status }) => status !== 'end')
+      .forEach((connection) => connection.disconnect());
     await Promise.allSettled([...this.made.values()].map((queue) => queue.close()));
   }
 

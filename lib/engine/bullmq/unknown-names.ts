@@ -11,6 +11,14 @@ export class UnknownNames {
     readonly lookAgainMs = 30_000,
   ) {}
 
+  /** A task that cannot be made again here: other arguments, another serializer, a queue that has gone. */
+  unreadable(name: string, id: string, queue: string, error: unknown): void {
+    this.logger.error(
+      `${this.label} has a task "${name}" (${id}) in queue "${queue}" that cannot be made again here: ` +
+        `${String(error)}. It is kept, and tried again every ${this.lookAgainMs / 1_000} s.`,
+    );
+  }
+
   report(name: string, queue: string): void {
     if (!this.reported.has(name)) {
       this.reported.add(name);

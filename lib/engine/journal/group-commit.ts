@@ -24,7 +24,8 @@ export interface GroupSink {
  */
 export class GroupCommit {
   private filling = new Group();
-  private underWay: Promise<void> | undefined;
+  /** Resolves to whether the disk has taken the last of it. */
+  private underWay: Promise<boolean> | undefined;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly sink: GroupSink) {}
@@ -51,11 +52,12 @@ export class GroupCommit {
   /** Resolves when there is nothing left to write, or the disk does not take it. */
   async flush(): Promise<void> {
     await this.underWay;
-    if (!this.filling.isEmpty) {
-      this.underWay ??= this.writeAll();
-      await this.underWay;
+    let isTaken = true;
+    while (isTaken && !this.filling.isEmpty) {
+      isTaken = await (this.underWay ??= this.writeAll());
     }
     clearTimeout(this.timer);
+    this.timer = undefined;
   }
 
   private addLater(done: (() => void) | undefined): void {
@@ -63,7 +65,9 @@ export class GroupCommit {
       const { filling } = this;
       if (!filling.hasListeners) {
         // A disk that does not answer must not keep tasks from settling.
-        setTimeout(() => filling.giveUp(), LISTEN_MS).unref();
+        const timer = setTimeout(() => filling.giveUp(), LISTEN_MS).unref();
+        // It would keep what was written that long.
+        filling.listen(() => clearTimeout(timer));
       }
       filling.listen(done);
     }
@@ -79,21 +83,22 @@ export class GroupCommit {
     }, delayMs);
   }
 
-  private async writeAll(): Promise<void> {
+  private async writeAll(): Promise<boolean> {
     clearTimeout(this.timer);
     this.timer = undefined;
-    let delayMs = LATER_MS;
+    let isTaken = true;
     do {
       // What the rest of this turn of the loop has to write comes along.
       await new Promise(setImmediate);
       const group = this.filling;
       this.filling = new Group();
-      delayMs = (await this.write(group)) ? LATER_MS : AGAIN_MS;
+      isTaken = await this.write(group);
     } while (this.filling.isAwaited);
     this.underWay = undefined;
     if (!this.filling.isEmpty) {
-      this.beginLater(delayMs);
+      this.beginLater(isTaken ? LATER_MS : AGAIN_MS);
     }
+    return isTaken;
   }
 
   /** @returns whether the disk has taken it */

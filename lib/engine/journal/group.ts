@@ -6,7 +6,7 @@ export type Done = (error?: Error) => void;
 /** What is written at once: after a crash all of it is found, or nothing. */
 export class Group {
   readonly removed: number[] = [];
-  private readonly given: JournalRecord[] = [];
+  private given: JournalRecord[] = [];
   private readonly waiting: Done[] = [];
   private listening: (() => void)[] = [];
 
@@ -60,7 +60,8 @@ export class Group {
 
   /** What a group before this one could not write. */
   inherit({ given, removed }: Group): void {
-    given.forEach((record) => this.put(record));
+    // Before what is newer: of two records of one order the last is kept.
+    this.given = [...given, ...this.given];
     removed.forEach((order) => this.remove(order));
   }
 }

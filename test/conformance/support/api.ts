@@ -1,6 +1,6 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
-import { PassThrough } from 'node:stream';
-import { Controller, Inject, Param, Post, StreamableFile } from '@nestjs/common';
+import { PassThrough, type Writable } from 'node:stream';
+import { Controller, Inject, Param, Post, Res, StreamableFile } from '@nestjs/common';
 import { Tasks, type BackgroundTasks, type TaskHandle } from 'nestjs-background-tasks';
 import { Jobs } from './jobs.js';
 
@@ -18,6 +18,13 @@ export class Api {
     await this.jobs.note('first');
     tasks.addTask(this.jobs.note, 'second');
     await this.jobs.note('third');
+  }
+
+  /** Queues may have engines of their own. */
+  @Post('two-queues')
+  twoQueues(@Tasks() tasks: BackgroundTasks): void {
+    tasks.addTask(this.jobs.note, 'default');
+    tasks.addTask(this.jobs.single, 'single');
   }
 
   @Post('ends/:how')
@@ -72,5 +79,13 @@ export class Api {
     this.body = new PassThrough();
     this.body.write('begins');
     return new StreamableFile(this.body);
+  }
+
+  /** Its handler never ends: nothing of it is stored. */
+  @Post('endless')
+  endless(@Tasks() tasks: BackgroundTasks, @Res() response: Writable): Promise<void> {
+    this.handles = [tasks.addTask(this.jobs.note, 'collected')];
+    response.write('begins');
+    return new Promise(() => undefined);
   }
 }

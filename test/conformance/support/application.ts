@@ -90,18 +90,20 @@ export class Application {
   /**
    * Resolves when the response has begun: its handler is over, and its tasks are stored.
    *
-   * @returns what ends it, and resolves once its body has been read
+   * @returns what ends it, and resolves once its body has been read; and what has the client go away
    */
-  open(path: string): Promise<{ end(): Promise<void> }> {
+  open(path: string): Promise<{ end(): Promise<void>; leave(): void }> {
     const { port } = (this.nest.getHttpServer() as { address(): AddressInfo }).address();
     return new Promise((resolve, reject) => {
       request({ host: '127.0.0.1', port, path, method: 'POST', agent: false }, (response) => {
+        response.on('error', () => undefined); // the client has gone away
         const ended = once(response.resume(), 'end');
+        ended.catch(() => undefined);
         const end = async (): Promise<void> => {
           this.nest.get(Api).body.end();
           await ended;
         };
-        resolve({ end });
+        resolve({ end, leave: () => response.destroy() });
       })
         .once('error', reject)
         .end();

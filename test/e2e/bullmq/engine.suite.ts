@@ -286,6 +286,32 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       await newer.work.until('for it, too');
     });
 
+    it('keeps a task that it cannot make again, says so with the reason, and offers it again', async () => {
+      const serializer = {
+        serialize: (value: unknown) => `~${JSON.stringify(value)}`,
+        deserialize: (text: string) => JSON.parse(text.slice(1)) as unknown[],
+      };
+      const producer = await start({ role: 'producer', serializer });
+      await producer.work.note('in another language');
+      const unable = await start({ role: 'worker' });
+      const store = producer.app.get<BullMQEngine>(ENGINE, { strict: false })['store'];
+      await eventually(async () => {
+        expect(await store.queue('default').getDelayed()).toHaveLength(1);
+      });
+      expect(unable.log.lines.join('\n')).toMatch(
+        /error .*has a task "note" \(.+\) in queue "default" that cannot be made again here: .+It is kept/,
+      );
+      await unable.work.wait('another');
+      await unable.work.until('another begins');
+      unable.work.open('another');
+      await unable.close();
+      expect(unable.work.done).toEqual(['another begins', 'another ends']);
+      const able = await start({ role: 'worker', serializer });
+      // What would happen by itself in half a minute.
+      await store.queue('default').promoteJobs();
+      await able.work.until('in another language');
+    });
+
     it('settles the handle of a task that another process runs', async () => {
       const producer = await start({ role: 'producer' });
       const done = producer.tasks.addTask(producer.work.note, 'over there').whenSettled();

@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import {
   Controller,
@@ -9,6 +10,7 @@ import {
   Param,
   Post,
   Res,
+  StreamableFile,
   type INestApplication,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -18,9 +20,9 @@ import {
   Tasks,
   type BackgroundTasksOptions,
 } from 'nestjs-background-tasks';
-import type { BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import { bullmq, type BullMQOptions } from 'nestjs-background-tasks/bullmq';
 import type { TestServer } from '../../support/servers.js';
-import { freshPrefix, rootModule, TestLog, Work } from './app.js';
+import { freshPrefix, rootModule, startApp, TestLog, Work } from './app.js';
 import { eventually } from './engine.suite.js';
 
 interface Writable {
@@ -31,6 +33,8 @@ interface Writable {
 @Controller()
 class TasksController {
   static response: Writable | undefined;
+  /** Adds another task to the response that is open, and ends it. */
+  static addLate: (() => void) | undefined;
   constructor(@Inject(Work) private readonly work: Work) {}
 
   @Post('note/:text')
@@ -57,6 +61,17 @@ class TasksController {
     tasks.addTask(this.work.note, 'last');
   }
 
+  @Post('unique')
+  unique(@Tasks() tasks: BackgroundTasks): void {
+    tasks.addTask({ dedupe: { key: 'x' } }, this.work.wait, 'unique');
+    tasks.addTask(this.work.note, 'behind it');
+  }
+
+  @Post('failure-only')
+  failureOnly(@Tasks() tasks: BackgroundTasks): void {
+    tasks.addTask({ when: 'failure' }, this.work.note, 'on failure');
+  }
+
   @Post('throws')
   throws(@Tasks() tasks: BackgroundTasks): void {
     tasks.addTask(this.work.note, 'never');
@@ -70,6 +85,19 @@ class TasksController {
     tasks.addTask(this.work.note, 'after slow');
     response.write('begin ');
     TasksController.response = response;
+  }
+
+  /** Its head is sent when its handler has ended, and what that added is stored. */
+  @Get('late')
+  late(@Tasks() tasks: BackgroundTasks): StreamableFile {
+    tasks.addTask(this.work.note, 'early');
+    const body = new PassThrough();
+    body.write('begin ');
+    TasksController.addLate = () => {
+      tasks.addTask(this.work.note, 'late');
+      body.end('end');
+    };
+    return new StreamableFile(body);
   }
 }
 
@@ -165,6 +193,36 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     expect(work.done).toEqual(['on failure']);
   });
 
+  it('P2: runs what is behind a duplicate, also where that is the first of its request', async () => {
+    const { url, work } = await start();
+    await post(`${url}/unique`);
+    await work.until('unique begins');
+    await post(`${url}/unique`);
+    await work.until('behind it');
+    expect(work.done).toEqual(['unique begins', 'behind it']);
+    work.open('unique');
+    await work.until('behind it', 2);
+    expect(work.done.slice(2)).toEqual(['unique ends', 'behind it']);
+  });
+
+  it('P17: takes back what it has stored of a request that another store refused', async () => {
+    const refusing = bullmq({ connection: 'redis://127.0.0.1:1', commitTimeout: 300 });
+    const { url } = await start(
+      { role: 'producer' },
+      { queues: { other: { engine: refusing } }, drainTimeout: 300 },
+      false,
+    );
+    // PostgreSQL gets its schema first.
+    await untilStored(`${url}/note/other`);
+    expect((await post(`${url}/three`)).status).toBe(503);
+    const elsewhere = await startApp({ connection: server.url, prefix, role: 'producer' });
+    await eventually(async () => {
+      const stored = await elsewhere.tasks.list();
+      expect(stored.flatMap(({ args }) => args)).toEqual(['other']);
+    });
+    await elsewhere.close();
+  });
+
   describe('while the store is down', () => {
     afterEach(async () => {
       await server.kill();
@@ -234,6 +292,40 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
       await work.until('anyway');
       expect(types).toContain('fell-back');
       expect(log.lines.join('\n')).toMatch(/warn .*is kept in memory: its store did not take it/);
+    }, 20_000);
+
+    it('answers a request of which nothing is to be stored', async () => {
+      await server.kill();
+      const { url } = await start({}, {}, false);
+      expect((await post(`${url}/failure-only`)).status).toBe(201);
+      expect((await post(`${url}/note/any`)).status).toBe(503);
+    }, 20_000);
+
+    it('P2: runs what fell back behind what the store took, when both are there', async () => {
+      const { url, work, tasks } = await start({ fallback: 'memory' });
+      const types: string[] = [];
+      tasks.events.subscribe(({ type }) => types.push(type));
+      const response = await fetch(`${url}/late`);
+      await server.kill();
+      TasksController.addLate?.();
+      await response.text();
+      await eventually(async () => expect(types).toContain('fell-back'));
+      await server.start();
+      await work.until('late');
+      expect(work.done).toEqual(['early', 'late']);
+    }, 20_000);
+
+    it('P2: runs once what the store could have taken, behind what fell back', async () => {
+      const { url, work, tasks } = await start({ fallback: 'memory' });
+      server.freeze();
+      const response = await fetch(`${url}/late`);
+      server.thaw();
+      await eventually(() => tasks.stats());
+      TasksController.addLate?.();
+      await response.text();
+      await work.until('late');
+      await tasks.whenIdle();
+      expect(work.done).toEqual(['early', 'late']);
     }, 20_000);
 
     it('P17: loses nothing that it has acknowledged, stopped and started under load', async () => {

@@ -5,37 +5,45 @@ import { MemoryFallback } from '../../../lib/engine/bullmq/memory-fallback.js';
 import { OwnHandles } from '../../../lib/engine/bullmq/own-handles.js';
 import type { JobStore } from '../../../lib/engine/bullmq/job-store.js';
 import type { Producer } from '../../../lib/engine/bullmq/producer.js';
-import type { Worker } from '../../../lib/engine/engine.js';
+import type { JobLink } from '../../../lib/engine/bullmq/stored-job.js';
+import type { Restorer, Worker } from '../../../lib/engine/engine.js';
+import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
 import type { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import type { Outcome } from '../../../lib/task/outcome.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { Deferred } from '../support/deferred.js';
 import { bareTask } from '../support/tasks.js';
 
 const COMPLETED: Outcome = { status: 'completed', attempts: 1, durationMs: 1 };
 const FAILED: Outcome = { status: 'failed', attempts: 1, durationMs: 1, error: new Error('no') };
 
-/** Commits to a store that takes everything. */
-function createCommits() {
+/** Commits to a store that takes everything, unless the test says otherwise. */
+function createCommits(
+  store: (tasks: readonly Task[]) => Promise<Task[]> = () => Promise.resolve([]),
+  fallback?: MemoryFallback,
+) {
   const added: string[] = [];
+  const followed: (string | undefined)[] = [];
+  const retracted: string[] = [];
   const told: string[] = [];
   const commits = new Commits({
     producer: {
-      add: (lines: readonly (readonly Task[])[]) => {
+      add: (lines: readonly (readonly Task[])[], _isHeld: boolean, after: Task | undefined) => {
         added.push(...lines.flat().map(({ name }) => name));
-        return Promise.resolve([]);
+        followed.push(after?.name);
+        return store(lines.flat());
       },
+      retract: ({ id }: JobLink) => void retracted.push(id),
     } as unknown as Producer,
-    collected: { giveBack: () => undefined } as unknown as CollectedTasks,
-    fallback: undefined,
+    collected: { takeOut: () => undefined, stored: () => undefined } as unknown as CollectedTasks,
+    fallback,
     worker: {
       announce: ({ name }: Task, { kind }: { kind: string }) => void told.push(`${name} ${kind}`),
     } as unknown as Worker,
-    restorer: () => {
-      throw new Error('No lines are expected.');
-    },
+    restorer: () => ({ line: (tasks: readonly Task[]) => tasks }) as unknown as Restorer,
   });
-  return { commits, added, told };
+  return { commits, added, followed, retracted, told };
 }
 
 function predecessor(outcome: Outcome, isInChain: boolean): Task {
@@ -59,6 +67,78 @@ describe('a task that follows one which has settled', () => {
     await commits.add([bareTask('after')], false, predecessor(outcome, isInChain));
     expect(added).toStrictEqual(isStored ? ['after'] : []);
     expect(told).toStrictEqual(isStored ? [] : ['after dropped']);
+  });
+});
+
+describe('a task that follows a duplicate', () => {
+  it('follows, in its stead, what that was to follow', async () => {
+    const { commits, followed, told } = createCommits((tasks) =>
+      Promise.resolve(tasks.filter(({ name }) => name.startsWith('duplicate'))),
+    );
+    const [first, second, third, last] = ['first', 'duplicate', 'duplicate too', 'last'].map(
+      (name) => bareTask(name),
+    );
+    await commits.add([first], false, undefined);
+    await commits.add([second], false, first);
+    // Nobody waits until the store has said that it is one.
+    await Promise.all([commits.add([third], false, second), commits.add([last], false, third)]);
+    expect(followed).toStrictEqual([undefined, 'first', 'first', 'first']);
+    expect(told).toStrictEqual(['duplicate dropped', 'duplicate too dropped']);
+  });
+
+  it('follows nothing where that stood at the head', async () => {
+    const { commits, followed } = createCommits((tasks) =>
+      Promise.resolve(tasks.filter(({ name }) => name === 'duplicate')),
+    );
+    const duplicate = bareTask('duplicate');
+    await commits.add([duplicate], false, undefined);
+    await commits.add([bareTask('after')], false, duplicate);
+    expect(followed).toStrictEqual([undefined, undefined]);
+  });
+});
+
+describe('P17: a task whose request fails, though not by its own store', () => {
+  it('is taken back when the store has taken it', async () => {
+    const stored = new Deferred<Task[]>();
+    const { commits, retracted } = createCommits(() => stored.promise);
+    const task = bareTask('task');
+    const added = commits.add([task], true, undefined);
+    const takenBack = commits.takeBack(task);
+    await Promise.resolve();
+    expect(retracted).toStrictEqual([]);
+    stored.resolve([]);
+    await Promise.all([added, takenBack]);
+    expect(retracted).toStrictEqual([task.id]);
+  });
+
+  it('is left alone where the store has refused it: the producer has seen to that', async () => {
+    const { commits, retracted } = createCommits(() => Promise.reject(new Error('no')));
+    const task = bareTask('task');
+    await expect(commits.add([task], true, undefined)).rejects.toThrow('no');
+    await commits.takeBack(task);
+    expect(retracted).toStrictEqual([]);
+  });
+
+  it('does not fall back to memory, and is told of once', async () => {
+    const taken: string[] = [];
+    const fallback = { take: ({ name }: Task) => void taken.push(name) };
+    const down = new StoreUnavailableError('The store', {});
+    const { commits } = createCommits(
+      () => Promise.reject(down),
+      fallback as unknown as MemoryFallback,
+    );
+    const [discarded, other] = [bareTask('discarded'), bareTask('other')];
+    discarded.isOver = true;
+    await commits.add([discarded, other], true, undefined);
+    expect(taken).toStrictEqual(['other']);
+  });
+
+  it('is not told of as a duplicate, too', async () => {
+    const { commits, told } = createCommits((tasks) => Promise.resolve([...tasks]));
+    const task = bareTask('task');
+    task.isOver = true;
+    await commits.add([task], true, undefined);
+    expect(told).toStrictEqual([]);
   });
 });
 

@@ -68,6 +68,12 @@ describe('tasks that fall back to memory', () => {
     expect(here.book.started).toEqual(['runs']);
   });
 
+  it('P19: leave the application idle when they have settled, though the store is still down', async () => {
+    await here.runner.addTask(here.jobs.note, 'one').whenSettled();
+    await expect(here.runner.whenIdle()).resolves.toBeUndefined();
+    expect(here.book.started).toEqual(['one']);
+  });
+
   it('wait while their queue is paused', async () => {
     await here.runner.pause('single');
     const handle = here.runner.addTask(here.jobs.single, 'paused');
@@ -76,6 +82,43 @@ describe('tasks that fall back to memory', () => {
     expect(here.book.started).toEqual(['later']);
     await here.runner.resume('single');
     expect(await handle.whenSettled()).toMatchObject({ status: 'completed' });
+  });
+});
+
+describe('P17: a request that fails although some of it fell back to memory', () => {
+  it('takes no place there for good where the memory has no room for all of it', async () => {
+    app = await Application.start({
+      engine: engineWith({ fallback: 'memory' }),
+      queues: { default: { maxPending: 3 } },
+      drainTimeout: 50,
+    });
+    const { runner, jobs, book } = app;
+    await runner.pause('default');
+    const first = runner.addTask(jobs.note, 'waits');
+    await app.eventually(() => expect(app?.eventsOf(first.id)).toContain('fell-back'));
+    expect(await app.post('/three')).toBe(503); // there is room for two of them
+    await runner.resume('default');
+    await first.whenSettled();
+    expect(await app.post('/three')).toBe(201);
+    await book.until('third', 'end');
+    expect(book.started).toEqual(['waits', 'first', 'second', 'third']);
+  });
+
+  it('takes no place there for good where another engine refuses', async () => {
+    app = await Application.start({
+      engine: engineWith({ fallback: 'memory' }),
+      queues: {
+        default: { maxPending: 1 },
+        // Slower to refuse than the other is to fall back.
+        single: { engine: bullmq({ connection: CONNECTION, commitTimeout: 300 }) },
+      },
+      drainTimeout: 50,
+    });
+    const { runner, jobs, book } = app;
+    expect(await app.post('/two-queues')).toBe(503);
+    const later = runner.addTask(jobs.note, 'later');
+    expect(await later.whenSettled()).toMatchObject({ status: 'completed' });
+    expect(book.started).toEqual(['later']);
   });
 });
 

@@ -4,6 +4,8 @@ import { RecordingLogger } from '../support/recording-logger.js';
 
 type Address = ConstructorParameters<typeof RedisStore>[0];
 
+type Connection = RedisStore['connections'][number];
+
 const storeAt = (address: Omit<Address, 'kind'>) =>
   new RedisStore({ kind: 'redis', ...address }, 'tasks', 100, new RecordingLogger());
 
@@ -30,5 +32,16 @@ describe('a store on Redis', () => {
       ),
     ).toThrow('not open');
     await expect(store.close()).resolves.toBeUndefined();
+  });
+
+  it('closes its connections, but none that has ended: a timer would hold up the exit', async () => {
+    const store = storeAt({ options: {}, url: undefined });
+    const told: string[] = [];
+    for (const status of ['ready', 'end', 'reconnecting', 'connecting'] as const) {
+      const connection = { status, disconnect: () => void told.push(status) };
+      store['connections'].push(connection as unknown as Connection);
+    }
+    await store.close();
+    expect(told).toEqual(['ready', 'reconnecting', 'connecting']);
   });
 });

@@ -3,6 +3,7 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { PendingLimits } from '../../../lib/engine/bullmq/pending-limits.js';
 import { QueueFullError } from '../../../lib/errors/queue-full.error.js';
 import type { QueueLimits } from '../../../lib/engine/engine.js';
+import { Deferred } from '../support/deferred.js';
 import { FakeClock } from '../support/fake-clock.js';
 
 const LIMITS: QueueLimits = {
@@ -65,6 +66,9 @@ describe('maxPending of a queue that processes share', () => {
 
   it('admits again at once when the store has less, though it was full a moment ago', async () => {
     expect(admit(10)).toBe(4);
+    for (let index = 0; index < 4; index += 1) {
+      limits.stored('mail');
+    }
     await turnOfTheLoop();
     stored = 0;
     admit(1);
@@ -115,6 +119,35 @@ describe('maxPending of a queue that processes share', () => {
     expect(admit(4)).toBe(4);
     limits.takeBack('mail');
     expect(admit(2)).toBe(1);
+  });
+
+  it('P12: counts what is collected until it is stored, however long that takes', async () => {
+    expect(admit(4)).toBe(4);
+    await clock.advance(60_000);
+    expect(admit(1)).toBe(0);
+  });
+
+  it('counts what was stored until the store counts it itself', async () => {
+    const [first, second] = [new Deferred<number>(), new Deferred<number>()];
+    store = () => (asked === 1 ? first : second).promise;
+    expect(admit(3)).toBe(3); // the first one asks
+    limits.stored('mail');
+    first.resolve(0); // it was not there yet
+    await turnOfTheLoop();
+    expect(admit(2)).toBe(1);
+    second.resolve(1);
+    await turnOfTheLoop();
+    expect(admit(1)).toBe(0);
+  });
+
+  it('gives back a place once, also where the store was asked meanwhile', async () => {
+    admit(2);
+    await clock.advance(1_500);
+    admit(2); // asks: the store has none of them
+    await clock.settle();
+    limits.takeBack('mail');
+    limits.takeBack('mail');
+    expect(admit(10)).toBe(2);
   });
 
   it('admits what it can count itself while the store does not answer', async () => {

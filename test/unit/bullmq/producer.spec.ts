@@ -1,0 +1,156 @@
+import { describe, expect, it } from '@jest/globals';
+import type { BullMQSettings } from '../../../lib/engine/bullmq/bullmq-options.js';
+import type { JobStore } from '../../../lib/engine/bullmq/job-store.js';
+import { Producer } from '../../../lib/engine/bullmq/producer.js';
+import type { Task } from '../../../lib/task/task.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { RecordingLogger } from '../support/recording-logger.js';
+import { bareTask, NOBODY } from '../support/tasks.js';
+
+const HOLD_MS = 30_000;
+
+interface Entry {
+  readonly jobId: string;
+}
+
+/** A producer on a store that says what was asked of it, in milliseconds from when. */
+function createProducer() {
+  const clock = new FakeClock(0);
+  const asked: string[] = [];
+  const duplicates = new Set<string>();
+  let isUp = true;
+  const idFor = (id: string): string => (duplicates.has(id) ? 'another' : id);
+  const ask = (what: string, id: string): Promise<void> => {
+    if (!isUp) {
+      return Promise.reject(new Error('Connection is closed.'));
+    }
+    asked.push(what);
+    // As BullMQ answers where there is no such job.
+    const missing = Object.assign(new Error('Missing key for job'), { code: -1 });
+    return duplicates.has(id) ? Promise.reject(missing) : Promise.resolve();
+  };
+  const backend = {
+    addJob: (_data: unknown, id: string) => Promise.resolve(idFor(id)),
+    addFlow: (entries: readonly Entry[]) =>
+      Promise.resolve(entries.map(({ jobId }) => [null, idFor(jobId)])),
+    changeDelay: (id: string, delayMs: number) => ask(`${id} in ${delayMs}`, id),
+    promote: (id: string) => ask(`${id} now`, id),
+  };
+  const store = {
+    label: 'The store',
+    isReady: true,
+    ready: () => Promise.resolve(),
+    queue: () => ({ name: 'default', opts: {}, backend, toKey: (key: string) => key }),
+  } as unknown as JobStore;
+  const settings = { commitTimeoutMs: 2_000, holdMs: HOLD_MS } as BullMQSettings;
+  const producer = new Producer(store, settings, clock, new RecordingLogger());
+  return {
+    producer,
+    clock,
+    asked,
+    duplicates,
+    setUp: (up: boolean) => {
+      isUp = up;
+    },
+  };
+}
+
+/** As it is when it was written down: its id is its name. */
+function taskOf(name: string, delay = 0): Task {
+  const task = bareTask(name, { ...NOBODY, mintId: () => name }, { options: { delay } });
+  task.stored = { args: '[]', options: undefined, carried: undefined };
+  return task;
+}
+
+describe('P1: a stored task whose response is still open', () => {
+  it('is held for as long as that takes', async () => {
+    const { producer, clock, asked } = createProducer();
+    const task = taskOf('a');
+    await producer.add([[task]], true, undefined);
+    await clock.advance(40_000);
+    expect(asked).toEqual(['a in 30000', 'a in 30000']);
+    producer.release(task);
+    await clock.advance(120_000);
+    expect(asked.slice(2)).toEqual(['a now']);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('is held again as soon as the store is back', async () => {
+    const { producer, clock, asked, setUp } = createProducer();
+    await producer.add([[taskOf('a')]], true, undefined);
+    setUp(false);
+    await clock.advance(16_000);
+    expect(asked).toEqual([]);
+    setUp(true);
+    await clock.advance(1_000);
+    expect(asked).toEqual(['a in 30000']);
+    await producer.close();
+  });
+
+  it('is not put off once it is released, by what could not be done before', async () => {
+    const { producer, clock, asked, setUp } = createProducer();
+    const task = taskOf('a', 5_000);
+    await producer.add([[task]], true, undefined);
+    setUp(false);
+    await clock.advance(15_000); // half of the hold is over: it is prolonged, and that fails
+    setUp(true);
+    producer.release(task);
+    await clock.advance(60_000);
+    expect(asked).toEqual(['a in 5000']);
+  });
+
+  it('is released as soon as the store is back', async () => {
+    const { producer, clock, asked, setUp } = createProducer();
+    const task = taskOf('a', 5_000);
+    await producer.add([[task]], true, undefined);
+    setUp(false);
+    producer.release(task);
+    await clock.advance(3_000);
+    setUp(true);
+    await clock.advance(60_000);
+    expect(asked).toEqual(['a in 5000']);
+  });
+});
+
+describe('a duplicate that the store knows already', () => {
+  it('is not held by itself', async () => {
+    const { producer, clock, asked, duplicates } = createProducer();
+    const task = taskOf('a');
+    duplicates.add('a');
+    expect(await producer.add([[task]], true, undefined)).toEqual([task]);
+    await clock.advance(120_000);
+    expect(asked).toEqual([]);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('is replaced at the head of its line by what is behind it, until the response closes', async () => {
+    const { producer, clock, asked, duplicates } = createProducer();
+    const line = [taskOf('a'), taskOf('b'), taskOf('c', 5_000), taskOf('d')] as const;
+    duplicates.add('a').add('b');
+    expect(await producer.add([line], true, undefined)).toEqual([line[0], line[1]]);
+    await clock.advance(16_000);
+    expect(asked).toEqual(['c in 35000', 'c in 35000']);
+    line.forEach((task) => producer.release(task));
+    await clock.advance(120_000);
+    expect(asked.slice(2)).toEqual(['c in 5000']);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('is replaced at once where no response is waited for', async () => {
+    const { producer, clock, asked, duplicates } = createProducer();
+    duplicates.add('a');
+    await producer.add([[taskOf('a'), taskOf('b')]], false, undefined);
+    await clock.advance(120_000);
+    expect(asked).toEqual(['b now']);
+  });
+
+  it('leaves a line alone where it is not at its head', async () => {
+    const { producer, clock, asked, duplicates } = createProducer();
+    const line = [taskOf('a'), taskOf('b'), taskOf('c')] as const;
+    duplicates.add('b');
+    expect(await producer.add([line], true, undefined)).toEqual([line[1]]);
+    line.forEach((task) => producer.release(task));
+    await clock.advance(120_000);
+    expect(asked).toEqual(['a now']);
+  });
+});
