@@ -71,6 +71,8 @@ export class BackgroundTasks {
     if (here === undefined && this.collection === undefined && !this.hasRequest) {
       throw new NoRequestError();
     }
-    return here ?? this.collection?.nearestOpen;
+    // A callback of a shared connection comes in the context of whichever request it was opened in.
+    const isForeign = this.collection !== undefined && here?.isWithin(this.collection) !== true;
+    return isForeign ? this.collection.nearestOpen : here;
   }
 }

@@ -28,6 +28,8 @@ export class Collection implements OpenRequest {
   isClosed = false;
   private isSealed = false;
   private tasks: Task[] | undefined = undefined;
+  /** The latest added for each `dedupe` key. */
+  private byKey: Map<string, Task> | undefined = undefined;
 
   constructor(
     readonly intake: MethodIntake,
@@ -53,6 +55,11 @@ export class Collection implements OpenRequest {
     return this.isOpen ? this : this.parent?.nearestOpen;
   }
 
+  /** It is `other`, or what `other` is around. */
+  isWithin(other: Collection): boolean {
+    return this === other || (this.parent?.isWithin(other) ?? false);
+  }
+
   get size(): number {
     return this.tasks?.length ?? 0;
   }
@@ -63,6 +70,9 @@ export class Collection implements OpenRequest {
   }
 
   add(task: Task): void {
+    if (task.keys?.dedupe !== undefined) {
+      (this.byKey ??= new Map()).set(task.keys.dedupe, task);
+    }
     if (this.tasks === undefined) {
       this.tasks = [task];
       this.keeper.watch(this);
@@ -78,8 +88,8 @@ export class Collection implements OpenRequest {
 
   /** The task that stands for `dedupeKey` within the request. */
   duplicateOf(dedupeKey: string): Task | undefined {
-    const isSame = ({ keys, isOver }: Task): boolean => keys?.dedupe === dedupeKey && !isOver;
-    return this.tasks?.find(isSame) ?? this.parent?.duplicateOf(dedupeKey);
+    const task = this.byKey?.get(dedupeKey);
+    return task?.isOver === false ? task : this.parent?.duplicateOf(dedupeKey);
   }
 
   /** Takes out what has been collected so far; more may come. */
@@ -100,6 +110,7 @@ export class Collection implements OpenRequest {
   seal(): readonly Task[] {
     const tasks = this.take();
     this.isSealed = true;
+    this.byKey = undefined;
     this.response = undefined;
     return tasks;
   }

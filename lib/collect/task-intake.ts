@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { unsupportedOption, type Engine } from '../engine/engine.js';
-import { BackgroundMethodError, NotAFunctionError } from '../errors/misuse.errors.js';
+import {
+  BackgroundMethodError,
+  InvalidOptionError,
+  NotAFunctionError,
+} from '../errors/misuse.errors.js';
 import {
   NotStorableError,
   TransactionError,
@@ -370,13 +374,27 @@ function keysOf(
   }
   return {
     // Names and keys may hold any character: put together with a separator, two could look alike.
-    dedupe: dedupe && JSON.stringify([queue, name, keyOf(dedupe.key, args)]),
-    concurrency: concurrencyKey && keyOf(concurrencyKey, args),
+    dedupe: dedupe && JSON.stringify([queue, name, keyOf('dedupe.key', dedupe.key, args)]),
+    concurrency: concurrencyKey && keyOf('concurrencyKey', concurrencyKey, args),
   };
 }
 
-function keyOf(key: KeyOf, args: readonly unknown[]): string {
-  return typeof key === 'string' ? key : key(...(args as never[]));
+/** @throws InvalidOptionError where the function gave no key: all calls would have the same one */
+function keyOf(option: string, key: KeyOf, args: readonly unknown[]): string {
+  if (typeof key === 'string') {
+    return key;
+  }
+  const made: unknown = key(...(args as never[]));
+  if (made instanceof Promise) {
+    made.catch(() => undefined); // its rejection would end the process
+  }
+  if (typeof made !== 'string' || made === '') {
+    throw new InvalidOptionError(
+      option,
+      `the function returned ${describe(made)}; expected a non-empty string.`,
+    );
+  }
+  return made;
 }
 
 function isFunction(value: unknown): value is (...args: never[]) => unknown {

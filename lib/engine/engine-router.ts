@@ -1,3 +1,4 @@
+import { breaksChain, type TaskStatus } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 import type { TaskStorage } from '../task/stored-call.js';
 import type { TransactionClient } from '../task/transaction-client.js';
@@ -13,6 +14,9 @@ import { SharedStores } from './shared-stores.js';
 
 /** Several engines as one: each task goes to the engine of its queue. */
 export class EngineRouter implements Engine {
+  /** Counts what may give an engine something to do that had nothing. */
+  private came = 0;
+
   constructor(private readonly byQueue: ReadonlyMap<string, Engine>) {}
 
   private get engines(): readonly Engine[] {
@@ -39,6 +43,7 @@ export class EngineRouter implements Engine {
   }
 
   admit(task: Task): void {
+    this.came += 1;
     this.of(task.queue).admit(task);
   }
 
@@ -57,17 +62,27 @@ export class EngineRouter implements Engine {
   }
 
   release(head: Task): PromiseLike<void> | void {
+    this.came += 1;
     return this.of(head.queue).release(head);
   }
 
   follow(predecessor: Task, task: Task): void {
+    this.came += 1;
     const engine = this.of(task.queue);
     if (this.of(predecessor.queue) === engine || engine.shared !== undefined) {
       engine.follow(predecessor, task);
     } else {
-      // Settled in another engine, maybe in another process: only its outcome tells.
-      void predecessor.whenSettled().then(() => engine.release(task));
+      void this.followElsewhere(predecessor, task);
     }
+  }
+
+  /** Settled in another engine, maybe in another process: only its outcome tells. */
+  private async followElsewhere(predecessor: Task, task: Task): Promise<void> {
+    const outcome = await predecessor.whenSettled();
+    if (task.chain !== undefined && breaksChain(outcome)) {
+      task.chain.isBroken = true; // cancelled in line: its own engine comes to it later
+    }
+    void this.release(task);
   }
 
   discard(task: Task): void {
@@ -111,11 +126,17 @@ export class EngineRouter implements Engine {
   }
 
   async whenIdle(): Promise<void> {
-    await Promise.all(this.engines.map((engine) => engine.whenIdle()));
+    await this.together((engine) => engine.whenIdle());
   }
 
   async drain(deadline: number, awaited: DrainScope): Promise<void> {
-    await Promise.all(this.engines.map((engine) => engine.drain(deadline, awaited)));
+    const drain = (engine: Engine): Promise<void> => engine.drain(deadline, awaited);
+    if (awaited !== 'present') {
+      return this.together(drain);
+    }
+    // What comes is not waited for, nor what may be due too late; what is there may go on in another engine.
+    const present = [...this.tasks()].filter(({ status }) => !isPutOff(status));
+    await this.together(drain, () => present.every(({ outcome }) => outcome !== undefined));
   }
 
   async stop(graceMs: number): Promise<void> {
@@ -124,6 +145,18 @@ export class EngineRouter implements Engine {
 
   async close(): Promise<void> {
     await Promise.all(this.engines.map(async (engine) => engine.close()));
+  }
+
+  /** Until all are done at the same time: a task of one may add to another that was done before. */
+  private async together(
+    done: (engine: Engine) => Promise<void>,
+    isEnough: () => boolean = () => false,
+  ): Promise<void> {
+    const { came } = this;
+    await Promise.all(this.engines.map(done));
+    if (this.came !== came && !isEnough()) {
+      await this.together(done, isEnough);
+    }
   }
 
   private of(queue: string): Engine {
@@ -137,6 +170,10 @@ export class EngineRouter implements Engine {
   private some(queue: string | undefined): readonly Engine[] {
     return queue === undefined ? this.engines : [this.of(queue)];
   }
+}
+
+function isPutOff(status: TaskStatus): boolean {
+  return status === 'delayed' || status === 'retrying';
 }
 
 function firstOf<T, R>(items: readonly T[], find: (item: T) => R | undefined): R | undefined {

@@ -5,11 +5,13 @@ export class InvalidOptionError extends BackgroundTasksError {
   readonly code = 'BGT_INVALID_OPTION';
 
   constructor(
-    /** Where the option stands, for example `queues.emails.concurrency`. */
+    /** Where the option stands, for example `queues.emails.concurrency`; empty for the options themselves. */
     readonly path: string,
     problem: string,
   ) {
-    super(`Option "${path}": ${problem}`);
+    super(
+      `${path === '' ? 'The options of BackgroundTasksModule' : `Option "${path}"`}: ${problem}`,
+    );
   }
 }
 

@@ -127,9 +127,12 @@ export class TaskLog {
   }
 
   /** A logger that throws must not cost a task its slot, nor others what they wait for. */
-  private guard(print: () => void): void {
+  private guard(print: () => unknown): void {
     try {
-      print();
+      const printed = print();
+      if (printed instanceof Promise) {
+        printed.catch(() => undefined);
+      }
     } catch {
       // There is nowhere left to say so.
     }

@@ -11,7 +11,7 @@ export type Shape<T> = { readonly [Key in keyof Required<T>]: Check };
 /** @throws UnknownOptionError, InvalidOptionError */
 export function checkShape<T>(value: unknown, path: string, shape: Shape<T>): void {
   if (!isPlainObject(value)) {
-    throw new InvalidOptionError(path, `expected an object, got ${describe(value)}.`);
+    throw new InvalidOptionError(path, `expected a plain object, got ${describe(value)}.`);
   }
   const checks: Record<string, Check> = shape;
   for (const key of Object.keys(value)) {
@@ -68,7 +68,18 @@ export const checkPositiveDuration: Check = (value, path) => {
 export const checkCount: Check = (value, path) => {
   const isUnlimited = value === Number.POSITIVE_INFINITY;
   if (!isUnlimited && (!Number.isInteger(value) || (value as number) < 1)) {
-    throw new InvalidOptionError(path, `expected a whole number from 1, got ${describe(value)}.`);
+    throw new InvalidOptionError(
+      path,
+      `expected a whole number from 1 or Infinity, got ${describe(value)}.`,
+    );
+  }
+};
+
+/** A count that has an end. */
+export const checkFiniteCount: Check = (value, path) => {
+  checkCount(value, path);
+  if (value === Number.POSITIVE_INFINITY) {
+    throw new InvalidOptionError(path, 'Infinity is no limit: leave it out.');
   }
 };
 

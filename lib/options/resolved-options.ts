@@ -16,6 +16,7 @@ import {
   checkFunction,
   checkOneOf,
   checkPositiveDuration,
+  checkFiniteCount,
   checkShape,
   describe,
   nearest,
@@ -48,7 +49,7 @@ const DEFAULT_RETRY_MAX_DELAY: Duration = '30s';
 
 const NO_RETRY: RetryPolicy = toPolicy({ attempts: 1 });
 
-const RATE_SHAPE: Shape<RateLimitOptions> = { max: checkCount, per: checkPositiveDuration };
+const RATE_SHAPE: Shape<RateLimitOptions> = { max: checkFiniteCount, per: checkPositiveDuration };
 const QUEUE_SHAPE: Shape<QueueOptions> = {
   ...DEFAULTS_SHAPE,
   concurrency: checkCount,

@@ -32,11 +32,15 @@ export function followRoute(type: object, prototype: object, key: string): void 
     [`${REQUEST_ARGUMENT}:${position}`]: { index: position, data: undefined, pipes: [] },
   };
   const follower = function (this: unknown, ...args: unknown[]): unknown {
-    const collection = args.length > position ? attachedCollection(args[position]) : undefined;
-    if (collection === undefined) {
+    const request = args[position];
+    const collection = attachedCollection(request);
+    if (collection === undefined && !isRequest(request)) {
       return route.apply(this, args); // called by somebody else than Nest
     }
     args.length = position;
+    if (collection === undefined) {
+      return route.apply(this, args); // the class serves an application without this module, too
+    }
     return collection.handler === 'none'
       ? enter(collection, () => route.apply(this, args))
       : route.apply(this, args);
@@ -45,6 +49,11 @@ export function followRoute(type: object, prototype: object, key: string): void 
   followed.add(follower);
   Object.defineProperty(prototype, key, { value: follower, writable: true, configurable: true });
   Reflect.defineMetadata(ROUTE_ARGUMENTS, withRequest, type, key);
+}
+
+/** As Express and Fastify hand them out, over HTTP/1 and HTTP/2. */
+function isRequest(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'headers' in value && 'url' in value;
 }
 
 /** Again, where something between the request's first hook and here has lost it. */

@@ -4,10 +4,10 @@ import type { Engine, Restorer } from '../engine/engine.js';
 import type { Observer } from '../observe/observer.js';
 import type { RequestSettings } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
-import type { DropReason } from '../task/outcome.js';
+import { breaksChain, type DropReason } from '../task/outcome.js';
 import type { StoredTask } from '../task/stored-call.js';
 import type { Chain, Task } from '../task/task.js';
-import { linesOf } from './lines.js';
+import { bind, linesOf } from './lines.js';
 import { wasAnswered } from './response-answered.js';
 import { isResponseClosed, onceResponseClosed } from './response-closed.js';
 import { askToRetryLater } from './retry-later.js';
@@ -73,6 +73,7 @@ export class Release implements CollectionKeeper, Restorer {
     const tasks = collection.take();
     this.decideAll(tasks, hasSucceeded);
     const committed = tasks.filter(isToRun);
+    bind(committed, this.settings);
     collection.putBack(tasks.filter(hasPlaceInLine));
     const stored = this.engine.commit(committed, collection.response !== undefined);
     if (stored === undefined) {
@@ -81,7 +82,8 @@ export class Release implements CollectionKeeper, Restorer {
     return stored.then(
       () => this.handled(collection),
       (error: unknown) => {
-        collection.take().forEach((task) => this.drop(task, 'not-stored'));
+        collection.handler = 'failed';
+        this.dropAll(collection.take());
         this.handled(collection);
         throw error;
       },
@@ -183,7 +185,7 @@ export class Release implements CollectionKeeper, Restorer {
     late: readonly Task[],
     stored: Promise<void>,
   ): Promise<void> {
-    await stored.catch(() => late.forEach((task) => this.drop(task, 'not-stored')));
+    await stored.catch(() => this.dropAll(late));
     this.handOver(tasks);
   }
 
@@ -193,6 +195,11 @@ export class Release implements CollectionKeeper, Restorer {
       void this.engine.release(head);
     }
     released.forEach((task) => this.observer.queued(task));
+  }
+
+  /** The last first: an engine that discards a task goes on with what stands behind it. */
+  private dropAll(unstored: readonly Task[]): void {
+    unstored.toReversed().forEach((task) => this.drop(task, 'not-stored'));
   }
 
   private drop(task: Task, reason: DropReason): void {
@@ -244,9 +251,9 @@ function hasPlaceInLine({ isOver, chain }: Task): boolean {
   return !isOver || chain !== undefined;
 }
 
-/** Another task does the work of a duplicate: those after it need not do without. */
+/** Its outcome may yet have to be recorded: then it is not a duplicate's. */
 function isGap({ isOver, outcome }: Task): boolean {
-  return isOver && !(outcome?.status === 'dropped' && outcome.reason === 'duplicate');
+  return isOver && (outcome === undefined || breaksChain(outcome));
 }
 
 /** Why a task does not run, given how its handler ended; `undefined` where it does. */

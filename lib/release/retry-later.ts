@@ -1,6 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { TemporaryError } from '../errors/temporary.error.js';
 
+const asked = new WeakSet<object>();
+
 /**
  * Has the response say when to come back, where `error` is why it will be a 503. Whether it will is
  * for its head to tell: whoever asked for too much may yet do without.
@@ -14,7 +16,8 @@ export function askToRetryLater(error: unknown, response: object | undefined): v
   const { raw = response } = response as { raw?: object };
   const server = raw as ServerResponse;
   const writeHead: unknown = Reflect.get(server, 'writeHead');
-  if (typeof writeHead === 'function') {
+  if (typeof writeHead === 'function' && !asked.has(server)) {
+    asked.add(server); // once each: a handler may go on trying in a loop
     // Node.js itself calls it where nobody else has, and nobody is told before it.
     server.writeHead = (...head: unknown[]) => {
       if (head[0] === 503 && !server.hasHeader('Retry-After')) {

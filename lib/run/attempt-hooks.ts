@@ -43,10 +43,13 @@ export class AttemptHooks {
   private call(hook: AroundAttempt, task: CurrentTask, inner: () => void): void {
     let isInside = false;
     try {
-      hook(task, () => {
+      const result: unknown = hook(task, () => {
         isInside = true;
         inner();
       });
+      if (result instanceof Promise) {
+        result.catch(this.onHookError); // an async function passes for one that returns nothing
+      }
     } catch (error) {
       this.onHookError(error);
     }

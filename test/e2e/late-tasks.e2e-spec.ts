@@ -1,5 +1,6 @@
+import type { ServerResponse } from 'node:http';
 import { expect, it } from '@jest/globals';
-import { Controller, Get, Injectable } from '@nestjs/common';
+import { Controller, Get, Injectable, Res } from '@nestjs/common';
 import { Background, BackgroundTasks, Tasks, type TaskHandle } from 'nestjs-background-tasks';
 import { onEachPlatform, type Platform } from './support/platforms.js';
 import { startApp, type RunningApp } from './support/running-app.js';
@@ -141,6 +142,30 @@ onEachPlatform((platform) => {
       expect(app.names('completed')).toEqual(['outer', 'late']);
     },
   );
+
+  it('P5: a task added to a chain as the response finishes runs behind it, and loses nothing', async () => {
+    const ran: string[] = [];
+
+    @Controller()
+    class ChainController {
+      @Get()
+      get(@Tasks() tasks: BackgroundTasks, @Res({ passthrough: true }) response: object): void {
+        const { raw = response } = response as { raw?: object };
+        const chain = tasks.chain();
+        chain.addTask(() => ran.push('of the chain'));
+        tasks.addTask(() => ran.push('behind'));
+        (raw as ServerResponse).once('finish', () => {
+          chain.addTask(() => ran.push('late'));
+        });
+      }
+    }
+    const app = await startApp(platform, { controllers: [ChainController] });
+
+    await app.request('/');
+    await app.untilSettled(3);
+
+    expect(ran).toEqual(['of the chain', 'late', 'behind']);
+  });
 
   it('P5: a running task may wait for the task that it adds', async () => {
     const { app } = await startLate(platform);

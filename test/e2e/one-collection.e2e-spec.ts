@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { expect, it } from '@jest/globals';
 import {
   Controller,
@@ -17,6 +18,7 @@ import { Background, BackgroundTasks, Tasks } from 'nestjs-background-tasks';
 import { tap, type Observable } from 'rxjs';
 import { onEachPlatform, type Platform } from './support/platforms.js';
 import { startApp, type RunningApp } from './support/running-app.js';
+import { Gate } from './support/time.js';
 
 function task(): void {}
 
@@ -169,6 +171,41 @@ onEachPlatform((platform) => {
     for (const name of EVERYWHERE) {
       expect(settled.filter((event) => event.name === name)).toHaveLength(20);
     }
+  });
+
+  it('P2: what a shared connection calls back in another request’s context is its owner’s', async () => {
+    const connection = new EventEmitter();
+    const asked = new Gate();
+
+    @Controller()
+    class SharingController {
+      @Get('asks')
+      async asks(@Tasks() tasks: BackgroundTasks): Promise<void> {
+        const answer = once(connection, 'answer');
+        connection.once('answer', () => tasks.addTask({ name: 'of the answer' }, task));
+        asked.open();
+        await answer;
+      }
+
+      @Get('answers')
+      answers(@Tasks() tasks: BackgroundTasks): void {
+        tasks.addTask({ name: 'of the failed' }, task);
+        connection.emit('answer');
+        throw new Error('broken');
+      }
+    }
+    const app = await startApp(platform, { controllers: [SharingController] });
+
+    const asking = app.request('/asks');
+    await asked.opened;
+    const answering = app.request('/answers');
+
+    expect([(await asking).status, (await answering).status]).toEqual([200, 500]);
+    await app.untilSettled(2);
+    expect([app.names('completed'), app.names('dropped')]).toEqual([
+      ['of the answer'],
+      ['of the failed'],
+    ]);
   });
 
   it('@Tasks() leaves its controller a singleton; BackgroundTasks makes one for each request', async () => {

@@ -10,8 +10,12 @@ import {
 import { NestFactory } from '@nestjs/core';
 import { Background, BackgroundTasks, NoRequestError, TaskRunner } from 'nestjs-background-tasks';
 import { onEachPlatform } from './support/platforms.js';
+import { runProcess } from './support/process.js';
 import { rootModule, type AppSetup } from './support/root-module.js';
 import { startApp } from './support/running-app.js';
+
+/** Most of it goes into compiling what the process loads. */
+const PATIENCE_MS = 20_000;
 
 @Injectable()
 class Reports {
@@ -90,6 +94,21 @@ describe('in an application context', () => {
       .whenSettled();
     expect(seen).toEqual(['bootstrapped', 'task']);
   });
+
+  it(
+    'P7: a task sees nothing of the async context that the application was created in',
+    async () => {
+      const ended = await runProcess('created-in-context.ts', [], PATIENCE_MS);
+
+      expect(ended).toMatchObject({ code: 0, errors: '' });
+      // One of them was added in a context of its own; one had two attempts.
+      expect(ended.output.trim().split('\n').toSorted()).toEqual([
+        ...Array<string>(4).fill('nothing'),
+        'request',
+      ]);
+    },
+    PATIENCE_MS + 5_000,
+  );
 
   it('P6: BackgroundTasks says what to use instead', async () => {
     const app = await start({});

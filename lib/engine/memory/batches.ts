@@ -144,7 +144,20 @@ export class Batches implements Place {
  */
 function kindOf({ definition, keys, settings }: Task): string {
   const { queue, priority, timeoutMs, retry } = settings;
-  return JSON.stringify([definition?.name, queue, priority, keys?.concurrency, timeoutMs, retry]);
+  return JSON.stringify(
+    [definition?.name, queue, priority, keys?.concurrency, timeoutMs, retry],
+    (_key, value: unknown) => (typeof value === 'function' ? numberOf(value) : value),
+  );
+}
+
+/** JSON leaves functions out, and two policies may differ in nothing else. */
+const numbers = new WeakMap<object, number>();
+let lastNumber = 0;
+
+function numberOf(fn: object): number {
+  const number = numbers.get(fn) ?? (lastNumber += 1);
+  numbers.set(fn, number);
+  return number;
 }
 
 function itemsOf({ args }: Task): number {

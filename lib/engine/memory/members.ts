@@ -6,6 +6,11 @@ export function membersOf(task: Task): Task[] {
   return task.followers === undefined ? [task] : [task, ...task.followers];
 }
 
+/** How many {@link membersOf} has. */
+export function countOf({ followers }: Task): number {
+  return followers === undefined ? 1 : 1 + followers.length;
+}
+
 /** Puts `followers` behind the task that runs for all of them. */
 export function lead(leader: Task, followers: Task[]): void {
   leader.leader = undefined;

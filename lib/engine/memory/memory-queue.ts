@@ -4,6 +4,7 @@ import type { Task } from '../../task/task.js';
 import type { QueueLimits } from '../engine.js';
 import { KeyLimit } from './key-limit.js';
 import { Lanes, oldestOfLowest } from './lanes.js';
+import { countOf } from './members.js';
 import type { Pace } from './pace.js';
 import { RateLimit } from './rate-limit.js';
 
@@ -25,6 +26,8 @@ export class MemoryQueue {
   live = 0;
   isPaused = false;
   private isPumping = false;
+  /** Several in one body, where they run as a batch. */
+  private runningCalls = 0;
   private readonly lanes = new Lanes();
   private readonly keys: KeyLimit;
   private readonly rate: RateLimit | undefined;
@@ -45,7 +48,7 @@ export class MemoryQueue {
   }
 
   get pending(): number {
-    return this.live - this.inProgress.size;
+    return this.live - this.runningCalls;
   }
 
   get oldestAddedAt(): number | undefined {
@@ -80,6 +83,7 @@ export class MemoryQueue {
   /** The attempt is over. */
   free(task: Task): void {
     this.inProgress.delete(task);
+    this.runningCalls -= countOf(task);
     this.resume(this.keys.leave(task));
   }
 
@@ -112,6 +116,7 @@ export class MemoryQueue {
       if (task !== undefined && this.keys.enter(task)) {
         this.rate?.started(this.host.clock.now());
         this.inProgress.add(task);
+        this.runningCalls += countOf(task);
         this.host.attempt(task);
       }
     }

@@ -337,9 +337,11 @@ export class MemoryEngine implements Engine {
       this.recordRetry(task, verdict.delayMs);
       this.settle(task, this.abandonmentOf(task));
     } else {
-      setStatus(task, 'retrying');
       this.timers.add(task, this.recordRetry(task, verdict.delayMs));
-      membersOf(task).forEach((member) => this.worker.announce(member, verdict));
+      for (const member of membersOf(task)) {
+        member.status = 'retrying'; // until it is told it cannot be cancelled alone
+        this.worker.announce(member, verdict);
+      }
     }
   }
 
@@ -378,7 +380,9 @@ export class MemoryEngine implements Engine {
       return; // cancelled by a listener of another's end
     }
     task.isOver = true;
-    task.hasCompleted = end.kind === 'completed';
+    // Another one does the work of a duplicate: those behind it need not do without.
+    const isDuplicate = end.kind === 'dropped' && end.reason === 'duplicate';
+    task.hasCompleted = end.kind === 'completed' || isDuplicate;
     if (!this.recorder.settled(task, end, this.tellLater)) {
       this.tell(task, end);
     }

@@ -1,23 +1,21 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { Clock } from '../../task/clock.js';
 
+/** Made as this module is loaded: an application may be made within a context, a span of its tracer. */
+const outside = new AsyncResource('BackgroundTasksEngine', { requireManualDestroy: true });
+
 /**
  * An async context that belongs to no request. Made in the context of whoever happens to add or to
  * cancel a task, a timer or the start of another task would keep that request's AsyncLocalStorage
  * stores alive for as long as others wait, and show them to tasks that have nothing to do with it.
  */
 export class OutsideRequests {
-  private readonly outside = new AsyncResource('BackgroundTasksEngine', {
-    requireManualDestroy: true,
-  });
-
   run(callback: () => void): void {
-    this.outside.runInAsyncScope(callback);
+    outside.runInAsyncScope(callback);
   }
 
   /** A clock whose timers go off outside. */
   clock(clock: Clock): Clock {
-    const { outside } = this;
     return {
       now: () => clock.now(),
       after: (delayMs, callback) => outside.runInAsyncScope(() => clock.after(delayMs, callback)),

@@ -62,7 +62,10 @@ describe('addTask() with options it cannot have', () => {
       'Unknown queue "defualt". Did you mean "default"? ' +
         'Queues are declared in BackgroundTasksModule.forRoot({ queues: { … } }).',
     ],
-    [{ retry: { attempts: 0 } }, 'Option "retry.attempts": expected a whole number from 1, got 0.'],
+    [
+      { retry: { attempts: 0 } },
+      'Option "retry.attempts": expected a whole number from 1 or Infinity, got 0.',
+    ],
     [
       { delay: '-5s' },
       'Option "delay": expected milliseconds or a string such as ' +
@@ -79,6 +82,38 @@ describe('addTask() with options it cannot have', () => {
     await clock.settle();
     expect(body).not.toHaveBeenCalled();
     expect(events).toEqual([]);
+  });
+});
+
+describe('addTask() with a function that makes no key', () => {
+  it.each<[string, () => unknown]>([
+    ['undefined', () => undefined],
+    ["''", () => ''],
+    ['7', () => 7],
+    ['a promise', () => Promise.resolve('k')],
+    ['a promise', () => Promise.reject(new Error('no key'))],
+  ])('is refused at once, and nothing else with it: %s', async (made, key) => {
+    const { clock, handle, runner, record } = createKit();
+    const events = record();
+    const body = jest.fn();
+    for (const [option, options] of [
+      ['dedupe.key', { dedupe: { key } }],
+      ['concurrencyKey', { concurrencyKey: key }],
+    ] as const) {
+      const refusal = expect.objectContaining({
+        name: 'InvalidOptionError',
+        message: `Option "${option}": the function returned ${made}; expected a non-empty string.`,
+      });
+      expect(() => (runner.addTask as Add).call(runner, options, body, 1)).toThrow(refusal);
+      await handle((tasks) => {
+        expect(() => (tasks.addTask as Add).call(tasks, options, body, 2)).toThrow(refusal);
+        tasks.addTask(body, option);
+      });
+    }
+    // A rejection that nobody owns would be reported by now.
+    await clock.settle();
+    expect(body.mock.calls).toEqual([['dedupe.key'], ['concurrencyKey']]);
+    expect(events.filter(({ type }) => type === 'added')).toHaveLength(2);
   });
 });
 

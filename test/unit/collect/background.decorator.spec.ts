@@ -188,15 +188,15 @@ describe('the options of @Background()', () => {
     ],
     [
       { retry: { attempts: 0 } },
-      'Option "@Background() on Mailer.send.retry.attempts": expected a whole number from 1, got 0.',
+      'Option "@Background() on Mailer.send.retry.attempts": expected a whole number from 1 or Infinity, got 0.',
     ],
     [
       { timeout: 'soon' },
       'Option "@Background() on Mailer.send.timeout": expected milliseconds or a string such as ' +
         "'500ms', '30s', '5m', '2h', '1d', got 'soon'.",
     ],
-    ['mails', 'Option "@Background() on Mailer.send": expected an object, got \'mails\'.'],
-    [null, 'Option "@Background() on Mailer.send": expected an object, got null.'],
+    ['mails', 'Option "@Background() on Mailer.send": expected a plain object, got \'mails\'.'],
+    [null, 'Option "@Background() on Mailer.send": expected a plain object, got null.'],
   ])('are checked where they stand: %p', (options, message) => {
     const declare = () => {
       class Mailer {

@@ -218,6 +218,38 @@ describe('calls are merged only with those that can share a run:', () => {
     );
   });
 
+  it.each<[string, (decide: () => never) => TaskOptions]>([
+    ['retryIf', (decide) => ({ retry: { attempts: 2, retryIf: decide } })],
+    ['backoff', (decide) => ({ retry: { attempts: 2, backoff: decide } })],
+  ])('another function for %s makes a run of its own', async (_, optionsOf) => {
+    const { clock, mailer, sendWith } = await createMailer();
+    const [one, other] = [0, 1].map(() =>
+      optionsOf(() => {
+        throw new Error('not asked');
+      }),
+    );
+    sendWith(one, 1);
+    sendWith(other, 2);
+    sendWith(one, 3);
+    sendWith({ ...other }, 4);
+    await clock.advance(100);
+    expect(mailer.runs).toEqual([
+      [1, 3],
+      [2, 4],
+    ]);
+  });
+
+  it('one that is to be tried again never decides for one that is not', async () => {
+    const { clock, mailer, sendWith } = await createMailer();
+    mailer.errors.push(new Error('1'), new Error('2'), new Error('3'));
+    const retry = { attempts: 2, delay: 50, jitter: 'none' } as const;
+    const never = sendWith({ retry: { ...retry, retryIf: () => false } }, 1);
+    const always = sendWith({ retry: { ...retry, retryIf: () => true } }, 2);
+    await clock.advance(1_000);
+    expect(await never.whenSettled()).toMatchObject({ status: 'failed', attempts: 1 });
+    expect(await always.whenSettled()).toMatchObject({ status: 'failed', attempts: 2 });
+  });
+
   it('calls of different tenants never share the slot of one', async () => {
     const { clock, mailer, runner } = await createMailer();
     mailer.work = () => clock.sleep(1_000);

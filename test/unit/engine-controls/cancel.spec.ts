@@ -338,6 +338,35 @@ describe('cancel() of a batched call', () => {
     expect(events.filter(({ type }) => type === 'cancelled')).toHaveLength(0);
   });
 
+  it.each([0, 1, 2].flatMap((heard) => [0, 1, 2].map((cancelled) => [heard, cancelled] as const)))(
+    'by a listener of the retry of number %i: of number %i, no retry is told of after its end',
+    async (heard, cancelled) => {
+      const { clock, runner, mailer, add, events } = await createMailer();
+      mailer.failures = 1;
+      const handles = add(0, 1, 2);
+      const answers: Promise<boolean>[] = [];
+      runner.events.subscribe(({ type, id }) => {
+        if (type === 'retrying' && id === handles[heard].id) {
+          answers.push(handles[cancelled].cancel());
+        }
+      });
+      await clock.advance(1_000);
+      // One that has not been told yet still shares the run, and takes part in the next.
+      const isTold = cancelled <= heard;
+      expect(await Promise.all(answers)).toEqual([isTold]);
+      const retried = ['added', 'queued', 'started', 'retrying'];
+      handles.forEach((handle, index) => {
+        expect(announcedOf(handle, events)).toEqual(
+          isTold && index === cancelled
+            ? [...retried, 'cancelled']
+            : [...retried, 'started', 'completed'],
+        );
+      });
+      expect(mailer.runs[1]).toEqual([0, 1, 2].filter((id) => !isTold || id !== cancelled));
+      expect((await runner.stats()).queues['default']).toMatchObject({ running: 0, pending: 0 });
+    },
+  );
+
   it('by a listener that hears of the shutdown of another one settles it once', async () => {
     const { clock, runner, module, add, events } = await createMailer();
     await runner.pause();

@@ -1,13 +1,13 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
-import { Background, type TaskOptions } from '../../../lib/index.js';
+import { Background, type BackgroundTasksOptions, type TaskOptions } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { Probe } from '../support/probe.js';
 import { resolutionOf } from '../support/resolution.js';
 
-async function createDeduping() {
-  const app = await createApp({}, { queues: { other: {} } });
+async function createDeduping(options: BackgroundTasksOptions = {}) {
+  const app = await createApp({}, { queues: { other: {} }, ...options });
   return { ...app, probe: new Probe(app.clock) };
 }
 
@@ -239,6 +239,51 @@ describe('dedupe in requests', () => {
     await clock.advance(1_000);
     await request;
     expect(probe.begun).toEqual(['first', 'before', 'after']);
+  });
+
+  it.each<[string, BackgroundTasksOptions]>([
+    ['a chain', {}],
+    ["a request under onFailure: 'stop'", { request: { onFailure: 'stop' } }],
+    ["a chain under order: 'concurrent'", { request: { order: 'concurrent' } }],
+  ])('lets those go on that need a dropped duplicate: %s', async (_, options) => {
+    const { clock, handle, runner, probe } = await createDeduping(options);
+    const request = handle(async (tasks) => {
+      const line = options.request?.onFailure === 'stop' ? tasks : tasks.chain();
+      const handles = [
+        line.addTask(probe.body('before')),
+        line.addTask(SYNC, probe.body('duplicate')),
+        line.addTask(probe.body('after')),
+        line.addTask(probe.body('last')),
+      ];
+      await clock.sleep(10);
+      return handles;
+    });
+    await clock.advance(5);
+    runner.addTask(SYNC, probe.body('first', 100));
+    await clock.advance(1_000);
+    expect((await request).map(({ status }) => status)).toEqual([
+      'completed',
+      'dropped',
+      'completed',
+      'completed',
+    ]);
+    expect(probe.begun).toEqual(['first', 'before', 'after', 'last']);
+  });
+
+  it('lets what is added behind a dropped duplicate of a chain later run, too', async () => {
+    const { clock, handle, runner, probe } = await createDeduping();
+    const request = handle(async (tasks) => {
+      const begun = tasks.chain();
+      begun.addTask(SYNC, probe.body('duplicate'));
+      await clock.sleep(10);
+      return begun;
+    });
+    await clock.advance(5);
+    runner.addTask(SYNC, probe.body('first', 100));
+    await clock.advance(10);
+    const late = (await request).addTask(probe.body('late'));
+    await clock.advance(1_000);
+    expect([late.status, probe.begun]).toEqual(['completed', ['first', 'late']]);
   });
 
   it('lets whoever waits for all to be idle go on when a duplicate was the last', async () => {

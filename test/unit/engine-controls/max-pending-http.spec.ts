@@ -132,6 +132,19 @@ class Orders {
     }
   }
 
+  @Post('orders-again-and-again')
+  tryOften(@Tasks() tasks: BackgroundTasks): void {
+    let refusal: unknown;
+    for (let number = 0; number < 20_000; number++) {
+      try {
+        tasks.addTask(() => undefined);
+      } catch (error) {
+        refusal = error;
+      }
+    }
+    throw refusal;
+  }
+
   @UseFilters(TooMany)
   @Post('limited-orders')
   limited(@Tasks() tasks: BackgroundTasks): void {
@@ -185,7 +198,7 @@ describe.each<[string, () => AbstractHttpAdapter]>([
   ['Express', () => new ExpressAdapter()],
   ['Fastify', () => new FastifyAdapter()],
 ])('P12: a request that fills a queue, on %s', (_, createAdapter) => {
-  it.each(['orders', 'mails'])(
+  it.each(['orders', 'mails', 'orders-again-and-again'])(
     'is answered 503 with Retry-After, and nothing of what the queue holds (POST /%s)',
     async (path) => {
       const { runner, post } = await start(createAdapter, { maxPending: 1 });

@@ -69,6 +69,28 @@ describe('P12: a full queue', () => {
     refusalOf(() => runner.addTask(probe.body('4')));
   });
 
+  it('does not count the calls of a batch that runs', async () => {
+    @Injectable()
+    class Mailer {
+      @Background({ batch: { size: 3, wait: 10 } })
+      async send(_ids: number[]): Promise<void> {
+        await clock.sleep(100);
+      }
+    }
+    const { clock, runner, module } = await createApp(
+      { providers: [Mailer] },
+      { queues: { default: { concurrency: 1, maxPending: 3 } } },
+    );
+    const { send } = module.get(Mailer);
+    [1, 2, 3].forEach((id) => runner.addTask(send, [id]));
+    refusalOf(() => runner.addTask(send, [4]));
+    await clock.settle();
+    const handles = [4, 5, 6].map((id) => runner.addTask(send, [id]));
+    refusalOf(() => runner.addTask(send, [7]));
+    await clock.advance(1_000);
+    expect(statuses(handles)).toEqual(['completed', 'completed', 'completed']);
+  });
+
   it('takes one more as soon as one has started, or was cancelled', async () => {
     const { clock, runner, probe } = await createFull({ maxPending: 1 });
     runner.addTask(probe.body('1', 10));

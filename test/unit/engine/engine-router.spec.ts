@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import type { Engine, EngineFactory, SharedStore } from '../../../lib/engine/engine.js';
+import type { DrainScope, Engine, EngineFactory, SharedStore } from '../../../lib/engine/engine.js';
 import type { TaskInfo } from '../../../lib/task/task-info.js';
 import { EngineRouter } from '../../../lib/engine/engine-router.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
@@ -7,6 +7,7 @@ import type { TaskHandle } from '../../../lib/index.js';
 import type { Task } from '../../../lib/task/task.js';
 import { bareTask } from '../support/tasks.js';
 import { createKit } from '../support/kit.js';
+import { resolutionOf } from '../support/resolution.js';
 
 /** Another engine than the module's: what differs from memory is no matter here. */
 const other = (): EngineFactory => ({
@@ -58,6 +59,58 @@ describe('queues of several engines', () => {
     ];
     await clock.advance(100);
     expect(steps.map(({ status }) => status)).toEqual(['completed', 'failed', 'dropped']);
+  });
+
+  it('break a chain across engines at a step that is cancelled in line, and start nothing early', async () => {
+    const { clock, runner } = twoEngines();
+    const ran: string[] = [];
+    const chain = runner.chain();
+    const steps = [
+      chain.addTask(async () => {
+        await clock.sleep(100);
+        ran.push('first');
+      }),
+      chain.addTask(() => ran.push('second')),
+      chain.addTask({ queue: 'a' }, () => ran.push('third')),
+      chain.addTask({ queue: 'default' }, () => ran.push('fourth')),
+    ];
+    await clock.advance(50);
+    await steps[1]?.cancel();
+    await clock.advance(10);
+    const late = chain.addTask({ queue: 'b' }, () => ran.push('late'));
+    await clock.advance(1_000);
+    expect([...steps, late].map(({ status }) => status)).toEqual([
+      'completed',
+      'cancelled',
+      'dropped',
+      'dropped',
+      'dropped',
+    ]);
+    expect(ran).toEqual(['first']);
+  });
+
+  it('let a step follow a duplicate of another engine: another one does its work', async () => {
+    const { clock, handle, runner } = twoEngines();
+    const same = { name: 'same', dedupe: { key: 'k' } };
+    const request = handle(async (tasks) => {
+      const begun = tasks.chain();
+      begun.addTask(() => clock.sleep(100));
+      begun.addTask(same, () => undefined);
+      await clock.sleep(10);
+      return begun;
+    });
+    await clock.advance(5);
+    runner.addTask(same, () => clock.sleep(1_000));
+    await clock.advance(10);
+    const chain = await request;
+    const ran: string[] = [];
+    const next = chain.addTask({ queue: 'a' }, () => ran.push('next'));
+    await clock.advance(50);
+    expect(ran).toEqual([]);
+    await clock.advance(500);
+    const last = chain.addTask({ queue: 'default' }, () => undefined);
+    await clock.settle();
+    expect([next.status, last.status]).toEqual(['completed', 'completed']);
   });
 
   it('let a step that is added later follow one of another engine that has settled', async () => {
@@ -125,6 +178,63 @@ describe('queues of several engines', () => {
     await expect(failed).rejects.toThrow('refused');
     await runner.whenIdle();
     expect(await runner.counts()).toMatchObject({ dropped: 3 });
+  });
+
+  it('are idle when all of them are at the same time, whichever adds to another', async () => {
+    const { runner, clock } = twoEngines();
+    const ran: string[] = [];
+    const hop = (queues: readonly string[]): TaskHandle =>
+      runner.addTask({ queue: queues[0] }, async () => {
+        await clock.sleep(10);
+        ran.push(queues[0]);
+        if (queues.length > 1) {
+          hop(queues.slice(1));
+        }
+      });
+    hop(['default', 'a', 'default', 'b']);
+    const idleness = resolutionOf(runner.whenIdle());
+    await clock.advance(39);
+    expect([idleness.isThere, ran]).toEqual([false, ['default', 'a', 'default']]);
+    await clock.advance(1);
+    expect([idleness.isThere, ran]).toEqual([true, ['default', 'a', 'default', 'b']]);
+  });
+
+  it.each<DrainScope>(['present', 'released', 'collected'])(
+    'P13: are drained when a line that goes on in another of them has ended (%s)',
+    async (scope) => {
+      const { clock, engine, handle } = twoEngines();
+      const handles = await handle((tasks) =>
+        ['default', 'a', 'default', 'b'].map((queue) =>
+          tasks.addTask({ queue }, () => clock.sleep(10)),
+        ),
+      );
+      await clock.settle();
+      const drain = resolutionOf(engine.drain(clock.now() + 1_000, scope));
+      await clock.advance(39);
+      expect([drain.isThere, handles[3]?.status]).toEqual([false, 'running']);
+      await clock.advance(1);
+      expect([drain.isThere, handles[3]?.status]).toEqual([true, 'completed']);
+    },
+  );
+
+  it('P13: are drained of what is present, however much comes after it', async () => {
+    const { clock, engine, runner } = twoEngines();
+    let isComing = true;
+    const more = (queue: string): void => {
+      runner.addTask({ queue }, async () => {
+        if (isComing) {
+          more(queue === 'a' ? 'default' : 'a');
+        }
+        await clock.sleep(10);
+      });
+    };
+    more('a');
+    more('default');
+    await clock.settle();
+    const drain = resolutionOf(engine.drain(clock.now() + 10_000, 'present'));
+    await clock.advance(1_000);
+    isComing = false;
+    expect(drain.isThere).toBe(true);
   });
 
   it('drain, stop and close together', async () => {

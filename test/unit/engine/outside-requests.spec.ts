@@ -64,6 +64,16 @@ describe('P7: a task is not started on behalf of', () => {
     expect(attempted).toEqual(['1 of nobody', '2 of nobody', '3 of nobody']);
   });
 
+  it('whoever created the application, in a span of its tracer maybe', async () => {
+    const { clock, engine, attempted, add } = requests.run('start-up', createEngine);
+    const first = add(bareTask('1'));
+    add(bareTask('2'));
+    await clock.settle();
+    engine.cancel(first);
+    await clock.settle();
+    expect(attempted).toEqual(['1 of nobody', '2 of nobody']);
+  });
+
   it('the request whose task waited before it', async () => {
     const { clock, attempted, add } = createEngine();
     const options = { delay: 10 };

@@ -155,11 +155,11 @@ describe('an option that does not exist', () => {
 
 describe('a value that an option cannot have', () => {
   it.each<[string, unknown, string]>([
-    ['queues', 5, 'expected an object, got 5.'],
-    ['queues', null, 'expected an object, got null.'],
-    ['queues', ['mails'], 'expected an object, got an array.'],
-    ['request', 'concurrent', "expected an object, got 'concurrent'."],
-    ['request', new Map(), 'expected an object, got an object (Map).'],
+    ['queues', 5, 'expected a plain object, got 5.'],
+    ['queues', null, 'expected a plain object, got null.'],
+    ['queues', ['mails'], 'expected a plain object, got an array.'],
+    ['request', 'concurrent', "expected a plain object, got 'concurrent'."],
+    ['request', new Map(), 'expected a plain object, got an object (Map).'],
     ['drainTimeout', -1, `expected ${DURATION}, got -1.`],
     ['drainTimeout', 'soon', `expected ${DURATION}, got 'soon'.`],
     ['drainTimeout', Number.POSITIVE_INFINITY, `expected ${DURATION}, got Infinity.`],
@@ -169,9 +169,9 @@ describe('a value that an option cannot have', () => {
     ['timeout', 'forever', `expected ${DURATION}, got 'forever'.`],
     ['priority', 1, "expected one of 'high', 'normal', 'low', got 1."],
     ['priority', 'urgent', "expected one of 'high', 'normal', 'low', got 'urgent'."],
-    ['retry', 3, 'expected an object, got 3.'],
-    ['retry', true, 'expected an object, got true.'],
-    ['retry', null, 'expected an object, got null.'],
+    ['retry', 3, 'expected a plain object, got 3.'],
+    ['retry', true, 'expected a plain object, got true.'],
+    ['retry', null, 'expected a plain object, got null.'],
   ])('%s: %p', (path, value, problem) => {
     expect(refusalOf({ [path]: value })).toEqual({
       name: 'InvalidOptionError',
@@ -181,13 +181,13 @@ describe('a value that an option cannot have', () => {
   });
 
   it.each<[unknown, string]>([
-    [0, 'expected a whole number from 1, got 0.'],
-    [-3, 'expected a whole number from 1, got -3.'],
-    [1.5, 'expected a whole number from 1, got 1.5.'],
-    ['5', "expected a whole number from 1, got '5'."],
-    [Number.NaN, 'expected a whole number from 1, got NaN.'],
-    [null, 'expected a whole number from 1, got null.'],
-    [5n, 'expected a whole number from 1, got 5.'],
+    [0, 'expected a whole number from 1 or Infinity, got 0.'],
+    [-3, 'expected a whole number from 1 or Infinity, got -3.'],
+    [1.5, 'expected a whole number from 1 or Infinity, got 1.5.'],
+    ['5', "expected a whole number from 1 or Infinity, got '5'."],
+    [Number.NaN, 'expected a whole number from 1 or Infinity, got NaN.'],
+    [null, 'expected a whole number from 1 or Infinity, got null.'],
+    [5n, 'expected a whole number from 1 or Infinity, got 5.'],
   ])('queues.mails.concurrency: %p', (concurrency, problem) => {
     expect(refusalOf({ queues: { mails: { concurrency } } })).toMatchObject({
       code: 'BGT_INVALID_OPTION',
@@ -206,7 +206,7 @@ describe('a value that an option cannot have', () => {
 
   it('a queue that is no object', () => {
     expect(refusalOf({ queues: { mails: 5 } }).message).toBe(
-      'Option "queues.mails": expected an object, got 5.',
+      'Option "queues.mails": expected a plain object, got 5.',
     );
   });
 

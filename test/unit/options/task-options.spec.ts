@@ -37,8 +37,8 @@ describe('task options', () => {
     ['timeout', 0, 'expected more than zero, got 0.'],
     ['timeout', -1, `expected ${DURATION}, got -1.`],
     ['when', 'later', "expected one of 'success', 'failure', 'always', got 'later'."],
-    ['retry', 5, 'expected an object, got 5.'],
-    ['retry', true, 'expected an object, got true.'],
+    ['retry', 5, 'expected a plain object, got 5.'],
+    ['retry', true, 'expected a plain object, got true.'],
   ])('refuse %s: %p', (key, value, problem) => {
     expect(refusalOf({ [key]: value })).toEqual({
       name: 'InvalidOptionError',
@@ -48,10 +48,10 @@ describe('task options', () => {
   });
 
   it.each<[string, unknown, string]>([
-    ['attempts', 0, 'expected a whole number from 1, got 0.'],
-    ['attempts', -1, 'expected a whole number from 1, got -1.'],
-    ['attempts', 2.5, 'expected a whole number from 1, got 2.5.'],
-    ['attempts', '3', "expected a whole number from 1, got '3'."],
+    ['attempts', 0, 'expected a whole number from 1 or Infinity, got 0.'],
+    ['attempts', -1, 'expected a whole number from 1 or Infinity, got -1.'],
+    ['attempts', 2.5, 'expected a whole number from 1 or Infinity, got 2.5.'],
+    ['attempts', '3', "expected a whole number from 1 or Infinity, got '3'."],
     ['backoff', 'linear', "expected one of 'exponential', 'fixed', got 'linear'."],
     ['backoff', 5, "expected one of 'exponential', 'fixed', got 5."],
     ['delay', 'soon', `expected ${DURATION}, got 'soon'.`],

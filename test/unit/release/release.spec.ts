@@ -1,8 +1,14 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { BackgroundTasks, type TaskHandle, type When } from '../../../lib/index.js';
+import {
+  BackgroundTasks,
+  type RequestOptions,
+  type TaskHandle,
+  type When,
+} from '../../../lib/index.js';
 import { ambient } from '../../../lib/task/ambient.js';
 import { FakeResponse } from '../support/fake-response.js';
 import { createKit } from '../support/kit.js';
+import { resolutionOf } from '../support/resolution.js';
 
 /** A request with a response, which nobody has begun to handle. */
 function createRequest(...given: Parameters<typeof createKit>) {
@@ -146,6 +152,30 @@ describe('a chain of a request that was answered before its handler', () => {
       reason: 'predecessor-failed',
     });
   });
+});
+
+describe('P5: a task that is added to a chain after the response closed, before the release', () => {
+  it.each<RequestOptions>([{ onFailure: 'continue' }, { onFailure: 'stop' }])(
+    'runs behind its chain and before what stands behind that: %p',
+    async (request) => {
+      const { clock, collection, release, response, runner, tasks } = createRequest({ request });
+      const ran: string[] = [];
+      const chain = tasks.chain();
+      chain.addTask(() => ran.push('of the chain'));
+      tasks.addTask(() => ran.push('behind'));
+      tasks.addTask(() => ran.push('last'));
+      release.begin(collection);
+      await release.end(collection, true);
+      response.answer();
+      await new Promise((resolve) => void response.once('close', resolve));
+      chain.addTask(() => ran.push('late'));
+      chain.addTask(() => ran.push('later'));
+      const idleness = resolutionOf(runner.whenIdle());
+      await clock.settle();
+      expect(ran).toEqual(['of the chain', 'late', 'later', 'behind', 'last']);
+      expect(idleness.isThere).toBe(true);
+    },
+  );
 });
 
 describe('P2: a task that a listener adds as the handler ends', () => {
@@ -413,6 +443,56 @@ describe('P6: a resolver among those that answer one request', () => {
     await release.end(resolver, true);
     await clock.settle();
     expect(statuses(handles)).toEqual(SUCCESS);
+  });
+});
+
+describe('P2: a task that is added in the context of another request', () => {
+  it('belongs to the request whose object was called, and shares its fate', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const other = release.open(undefined);
+    release.begin(collection);
+    release.begin(other);
+    // As a connection that both share calls back in the context of whoever caused it to.
+    const handles = ambient.run(other, () => [
+      tasks.addTask(() => undefined),
+      tasks.chain().addTask(() => undefined),
+    ]);
+    expect(collection.collected.map(({ id }) => id)).toEqual(handles.map(({ id }) => id));
+    expect(other.collected).toEqual([]);
+    await release.end(other, false);
+    await release.end(collection, true);
+    response.answer();
+    await clock.settle();
+    expect(statuses(handles)).toEqual(['completed', 'completed']);
+  });
+
+  it('P5: is queued at once where the request whose object was called is over', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    release.begin(collection);
+    await release.end(collection, true);
+    response.answer();
+    await clock.settle();
+    const other = release.open(undefined);
+    const late = ambient.run(other, () => tasks.addTask(() => undefined));
+    expect([late.status, other.size]).toEqual(['queued', 0]);
+  });
+
+  it('P6: belongs to the resolver around the caller where that is of the same request', () => {
+    const { collection, release, resolver, tasks } = openResolver();
+    const inner = release.open(undefined, resolver);
+    const ofResolver = ambient.run(resolver, () => tasks.addTask(() => undefined));
+    const ofInner = ambient.run(inner, () => tasks.addTask(() => undefined));
+    expect(resolver.collected.map(({ id }) => id)).toEqual([ofResolver.id]);
+    expect(inner.collected.map(({ id }) => id)).toEqual([ofInner.id]);
+    expect(collection.collected).toEqual([]);
+  });
+
+  it('P6: belongs to the resolver whose object was called, not to the one beside it', () => {
+    const { collection, release, resolver, resolverTasks } = openResolver();
+    const beside = release.open(undefined, collection);
+    const added = ambient.run(beside, () => resolverTasks.addTask(() => undefined));
+    expect(resolver.collected.map(({ id }) => id)).toEqual([added.id]);
+    expect([beside.size, collection.size]).toEqual([0, 0]);
   });
 });
 

@@ -31,6 +31,17 @@ describe('a response to a request that asked for too much', () => {
     }
   });
 
+  it('is prepared once, however often its handler asks for too much', () => {
+    const response = responseWith();
+    askToRetryLater(FULL, response);
+    const { writeHead } = response;
+    askToRetryLater(FULL, response);
+    askToRetryLater(FULL, { raw: response });
+    expect(response.writeHead).toBe(writeHead);
+    response.writeHead(503);
+    expect([...response.sent]).toEqual([['Retry-After', '1']]);
+  });
+
   it('says nothing where it turns out to be another', () => {
     const response = responseWith();
     askToRetryLater(FULL, response);

@@ -87,6 +87,30 @@ describe('P17: the tasks of a handler that ends', () => {
     expect(commits).toHaveLength(1);
   });
 
+  it.each<When>(['failure', 'success'])(
+    'fail the handler where the store does not take them, for a filter’s task for its %s, too',
+    async (when) => {
+      const { clock, collection, commits, release, response, tasks } = createRequest();
+      tasks.addTask(() => undefined);
+      release.begin(collection);
+      const end = release.end(collection, true);
+      commits[0]?.end.reject(new Error('down'));
+      await expect(end).rejects.toThrow('down');
+      const ofFilter = tasks.addTask({ name: 'of the filter', when }, () => undefined);
+      response.answer(503);
+      await clock.settle();
+      commits[1]?.end.resolve();
+      await clock.settle();
+      const hasRun = when !== 'success';
+      expect(commits.slice(1).flatMap(({ names }) => names)).toEqual(
+        hasRun ? ['of the filter'] : [],
+      );
+      expect(await ofFilter.whenSettled()).toMatchObject(
+        hasRun ? { status: 'completed' } : { status: 'dropped', reason: 'handler-failed' },
+      );
+    },
+  );
+
   it('are released as soon as they are stored where no response is waited for', async () => {
     const kit = createKit();
     const stored = new Deferred();

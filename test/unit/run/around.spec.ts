@@ -51,6 +51,14 @@ describe('TaskRunner.around()', () => {
         run();
       },
     ],
+    [
+      'rejects',
+      async (run) => {
+        run();
+        await Promise.resolve();
+        throw new Error('hook');
+      },
+    ],
   ])('runs the body once, and lets it end as it does, where a hook %s', async (_, hook) => {
     app = await startApp('manual');
     const { runner, tasks } = app;

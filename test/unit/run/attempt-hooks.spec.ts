@@ -85,4 +85,24 @@ describe('the hooks around attempts', () => {
     expect(marks).toEqual(['inner in', 'body', 'inner out']);
     expect(errors).toMatchObject([{ message: 'hook' }]);
   });
+
+  it.each<[string, AroundAttempt]>([
+    ['before', async () => Promise.reject(new Error('hook'))],
+    [
+      'after',
+      async (_, run) => {
+        run();
+        await Promise.resolve();
+        throw new Error('hook');
+      },
+    ],
+  ])('are told on where they reject %s the body', async (_, broken) => {
+    const marks: string[] = [];
+    const { all, errors } = hooksWith(broken, marking(marks, 'inner'));
+    all.around(TASK, () => marks.push('body'));
+    // A rejection that nobody owns would be reported by now.
+    await new Promise(setImmediate);
+    expect(marks).toEqual(['inner in', 'body', 'inner out']);
+    expect(errors).toMatchObject([{ message: 'hook' }]);
+  });
 });

@@ -30,6 +30,8 @@ interface Life extends Mutable<WatchedTask> {
   isSettled: boolean;
   /** How it ended the first time, which is what those behind it wait for. */
   firstEnd: (typeof SETTLED)[number] | undefined;
+  /** Those behind it in its chain may run: it has completed, or another task does its work. */
+  isEnough: boolean;
   attempts: number;
   /** From when it could have started: the time, and its place among those of the same time. */
   ready: { readonly at: number; readonly turn: number };
@@ -183,6 +185,10 @@ export class Watch {
         break;
       default:
         this.overflowed += event.type === 'dropped' && event.reason === 'overflow' ? 1 : 0;
+        life.isEnough ||=
+          life.firstEnd === undefined &&
+          (event.type === 'completed' ||
+            (event.type === 'dropped' && event.reason === 'duplicate'));
         this.settled(life, event.type);
     }
   }
@@ -201,6 +207,7 @@ export class Watch {
       hasEntered: false,
       isSettled: false,
       firstEnd: known?.firstEnd,
+      isEnough: known?.isEnough ?? false,
       attempts: 0,
       ready: { at, turn: this.turn++ },
     });
@@ -231,7 +238,7 @@ export class Watch {
       ],
       [
         'started without what it needs',
-        isChained === true && behind.some((id) => this.lives.get(id)?.firstEnd !== 'completed'),
+        isChained === true && behind.some((id) => this.lives.get(id)?.isEnough !== true),
       ],
       ['started before its time', at < life.ready.at],
     ];
