@@ -1,4 +1,5 @@
 import type { MethodIntake, OpenRequest } from '../task/ambient.js';
+import type { Linked } from '../task/linked-list.js';
 import type { Task } from '../task/task.js';
 
 /** Who opened a collection, and sees to it once there is something in it. */
@@ -21,11 +22,13 @@ export interface CollectionKeeper {
 export type HandlerState = 'none' | 'running' | 'completed' | 'failed';
 
 /** The tasks of one request, in the order added. One is opened a request; most stay empty. */
-export class Collection implements OpenRequest {
+export class Collection implements OpenRequest, Linked<Collection> {
   readonly kind = 'request';
   handler: HandlerState = 'none';
   /** The response is over: everything the client will ever get of it, it has. */
   isClosed = false;
+  before: Collection | undefined = undefined;
+  behind: Collection | undefined = undefined;
   private isSealed = false;
   private tasks: Task[] | undefined = undefined;
   /** The latest added for each `dedupe` key. */

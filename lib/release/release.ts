@@ -6,6 +6,7 @@ import type { RequestSettings } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
 import { breaksChain, type DropReason } from '../task/outcome.js';
 import type { StoredTask } from '../task/stored-call.js';
+import { LinkedList } from '../task/linked-list.js';
 import type { Chain, Task } from '../task/task.js';
 import { bind, linesOf } from './lines.js';
 import { wasAnswered } from './response-answered.js';
@@ -19,7 +20,7 @@ export class Release implements CollectionKeeper, Restorer {
   /** How many such turns' collections are about to be released. */
   private batches = 0;
   /** Those with tasks that have not been released yet. */
-  private readonly collecting = new Set<Collection>();
+  private readonly collecting = new LinkedList<Collection>();
 
   constructor(
     private readonly intake: TaskIntake,
