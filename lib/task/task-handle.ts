@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { Task } from './task.js';
 
@@ -41,5 +42,11 @@ export class TaskHandle {
    */
   whenSettled(): Promise<Outcome> {
     return this.task.whenSettled();
+  }
+
+  /** @internal As a log shows it: without all that the task holds. */
+  [inspect.custom](): object {
+    const { id, name, queue, status } = this;
+    return { id, name, queue, status };
   }
 }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Outcome, Priority, TaskStatus } from '../index.js';
 import type { Task } from '../task/task.js';
 
@@ -45,5 +46,11 @@ export class AddedTask {
   /** How it ended, once it has. */
   get outcome(): Outcome | undefined {
     return this.task.outcome;
+  }
+
+  /** @internal As a log shows it: without all that the task holds. */
+  [inspect.custom](): object {
+    const { id, name, queue, args, status, attempts, outcome } = this;
+    return { id, name, queue, args, status, attempts, outcome };
   }
 }

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
-import { backgroundMethodOf } from '../task/background-method.js';
+import { nearest } from '../options/checks.js';
+import { backgroundMethodOf, backgroundMethodsOf } from '../task/background-method.js';
 import type { AddedTask } from './added-task.js';
 import { matches } from './matches.js';
 
@@ -69,7 +70,9 @@ function methodOf(
 ): object {
   const found = backgroundMethodOf((type.prototype as Record<string, unknown>)[key]);
   if (found === undefined) {
-    throw new Error(`${type.name}.${key} is not a @Background() method.`);
+    const meant = nearest(key, [...backgroundMethodsOf(type.prototype).keys()].map(String));
+    const hint = meant === undefined ? '' : ` Did you mean ${type.name}.${meant}?`;
+    throw new Error(`${type.name}.${key} is not a @Background() method.${hint}`);
   }
   return found.method;
 }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
 import { TaskHandle } from '../../../lib/index.js';
 import { createKit } from '../support/kit.js';
@@ -14,6 +15,14 @@ describe('a task handle', () => {
     expect({ name: handle.name, queue: handle.queue }).toEqual({ name: 'welcome', queue: 'mails' });
     expect(handle.id).toMatch(/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/);
     expect(handle.id).toBe(handle.id);
+  });
+
+  it('is logged in a line, without what the task holds', () => {
+    const { runner } = createKit();
+    const handle = runner.addTask(sendMail);
+    expect(inspect(handle, { breakLength: Number.POSITIVE_INFINITY })).toBe(
+      `{ id: '${handle.id}', name: 'sendMail', queue: 'default', status: 'queued' }`,
+    );
   });
 
   it('has an id of its own', () => {

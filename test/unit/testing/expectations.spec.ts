@@ -1,4 +1,5 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { BackgroundTasksTesting, type TestingMode } from 'nestjs-background-tasks/testing';
 import { Mailer, startApp, type TestApp } from './support.js';
@@ -73,7 +74,20 @@ describe('the expectations of the kit', () => {
     expect(() => app.tasks.expectAdded(Mailer, 'plain')).toThrow(
       new Error('Mailer.plain is not a @Background() method.'),
     );
-    expect(() => app.tasks.expectNone(Mailer, 'sendWelcom')).toThrow('is not a @Background()');
+    expect(() => app.tasks.expectNone(Mailer, 'sendWelcom')).toThrow(
+      new Error(
+        'Mailer.sendWelcom is not a @Background() method. Did you mean Mailer.sendWelcome?',
+      ),
+    );
+  });
+
+  it('list what was added so that it can be read', async () => {
+    await app.mailer.sendWelcome('ada');
+    const [task] = app.tasks.added;
+    expect(inspect(task, { breakLength: Number.POSITIVE_INFINITY })).toBe(
+      `{ id: '${task?.id}', name: 'Mailer.sendWelcome', queue: 'emails', args: [ 'ada' ], ` +
+        "status: 'queued', attempts: 0, outcome: undefined }",
+    );
   });
 
   it('expect nothing, or nothing of a kind', async () => {
