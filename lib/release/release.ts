@@ -172,6 +172,7 @@ export class Release implements CollectionKeeper, Restorer {
       return this.handOver(tasks);
     }
     this.decideAll(tasks, hasSucceeded);
+    bind(tasks, this.settings);
     const stored = this.engine.commit(late.filter(isToRun));
     if (stored === undefined) {
       this.handOver(tasks);

@@ -22,3 +22,11 @@ export class LogLines {
     return [...this.lines];
   }
 }
+
+/** `2026-11-21T15:37:09.266Z` */
+const TIME_LENGTH = 24;
+
+/** Sorts lines by their times; those of one time stay as they are. */
+export function byTime(one: string, other: string): number {
+  return one.slice(0, TIME_LENGTH).localeCompare(other.slice(0, TIME_LENGTH));
+}

@@ -167,6 +167,10 @@ export class PostgresStore implements JobStore {
     const connection = new Connection(this.config());
     connection.on('error', this.errors.report);
     await connection.waitUntilReady();
+    if (this.isClosed) {
+      await connection.close();
+      throw new Error('The store is closed.');
+    }
     this.connection = connection;
     const factory = (name: string, options: object): InstanceType<typeof PostgresQueueBackend> =>
       new PostgresQueueBackend(connection, name, options as never, false);

@@ -13,7 +13,7 @@ const MOST_A_TIME = 100;
 
 /**
  * Waits for tasks that other processes may settle. BullMQ's events tell when to look; they are read
- * only while somebody waits, because every process would read those of all tasks. They can be missed,
+ * only once somebody has waited, because every process would read those of all tasks. They can be missed,
  * so the store is asked from time to time besides.
  */
 export class SettledElsewhere {

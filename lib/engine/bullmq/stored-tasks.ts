@@ -2,7 +2,8 @@ import type { JobType } from 'bullmq';
 import { StoreUnavailableError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { TaskStatus } from '../../task/outcome.js';
-import type { Task } from '../../task/task.js';
+import { byTime } from '../../task/log-lines.js';
+import { NO_ARGS, type Task } from '../../task/task.js';
 import type { TaskInfo } from '../../task/task-info.js';
 import type { QueueState, Restorer, StoredCounts, TaskQuery } from '../engine.js';
 import { Patience } from '../patience.js';
@@ -64,7 +65,8 @@ export class StoredTasks {
       job.getState(),
       this.store.queue(job.queueName).getJobLogs(id),
     ]);
-    return this.viewOf(job, state, logs);
+    // Those of two attempts may have arrived in another order.
+    return this.viewOf(job, state, logs.toSorted(byTime));
   }
 
   async list({ status, name, queue, limit }: TaskQuery): Promise<TaskInfo[]> {
@@ -181,6 +183,15 @@ export class StoredTasks {
     };
   }
 
+  /** Of a task that cannot be made again here, for example with another serializer, nothing can be shown. */
+  private shownArgsOf(job: TaskJob): readonly unknown[] {
+    try {
+      return this.argsOf(callOf(job).args);
+    } catch {
+      return NO_ARGS;
+    }
+  }
+
   private viewOf(job: TaskJob, type: JobType | 'unknown', logs: readonly string[]): TaskInfo {
     const { id = '', name, queueName, data, attemptsMade, progress, processedOn } = job;
     const end = endOfJob(job);
@@ -191,7 +202,7 @@ export class StoredTasks {
       queue: queueName,
       status,
       priority: priorityOf(job),
-      args: this.argsOf(callOf(job).args),
+      args: this.shownArgsOf(job),
       attempts: end?.attempts ?? (status === 'running' ? attemptsMade + 1 : attemptsMade),
       maxAttempts: data.maxAttempts ?? 1,
       addedAt: data.addedAt,

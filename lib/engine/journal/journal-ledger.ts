@@ -141,17 +141,9 @@ export class JournalLedger implements Ledger {
    * Those behind it know it by its record as long as it is there, and by their own from here on. Before
    * they are released they do not stand in line yet.
    */
-  private breakChain({ chain, successor }: Task, { order }: JournalRecord): void {
-    if (chain === undefined) {
-      return;
-    }
-    const behind = [...(this.chains.get(chain) ?? [])].filter((record) => record.order > order);
-    for (let task = successor; task !== undefined; task = task.successor) {
-      const record = task.chain === chain ? recordOf(task) : undefined;
-      behind.push(...(record === undefined ? [] : [record]));
-    }
-    for (const record of behind) {
-      if (!record.isBroken && !record.isGone && !record.isDead) {
+  private breakChain({ chain }: Task, { order }: JournalRecord): void {
+    for (const record of (chain && this.chains.get(chain)) ?? []) {
+      if (record.order > order && !record.isBroken && !record.isGone && !record.isDead) {
         record.isBroken = true;
         this.store.put(record);
       }

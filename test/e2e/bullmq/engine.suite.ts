@@ -301,6 +301,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(unable.log.lines.join('\n')).toMatch(
         /error .*has a task "note" \(.+\) in queue "default" that cannot be made again here: .+It is kept/,
       );
+      expect(await unable.tasks.list()).toMatchObject([{ name: 'note', args: [] }]);
       await unable.work.wait('another');
       await unable.work.until('another begins');
       unable.work.open('another');
