@@ -1,10 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { unsupportedOption, type Engine } from '../engine/engine.js';
-import {
-  BackgroundMethodError,
-  InvalidOptionError,
-  NotAFunctionError,
-} from '../errors/misuse.errors.js';
+import { NotAFunctionError } from '../errors/misuse.errors.js';
 import {
   NotStorableError,
   TransactionError,
@@ -18,7 +14,7 @@ import { backgroundMethodOf, type BackgroundMethod } from '../task/background-me
 import type { Clock } from '../task/clock.js';
 import type { StoredCall, StoredTask, TaskStorage } from '../task/stored-call.js';
 import { TaskHandle } from '../task/task-handle.js';
-import type { KeyOf, TaskOptions, TaskSettings } from '../task/task-options.js';
+import type { TaskOptions, TaskSettings } from '../task/task-options.js';
 import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import { NO_ARGS, Task, type TaskHome, type TaskKeys } from '../task/task.js';
@@ -26,6 +22,7 @@ import { CaptureWatch } from './captured-request.js';
 import { Collection } from './collection.js';
 import { storeCall } from './stored-call.js';
 import type { TaskChain } from './task-chain.js';
+import { keysOf } from './task-keys.js';
 
 /** Makes tasks of calls, and sends each where it belongs: into the request's collection, or off. */
 export class TaskIntake implements TaskHome {
@@ -358,43 +355,6 @@ export class TaskIntake implements TaskHome {
 function readArgs({ args }: StoredCall, storage: TaskStorage | undefined): unknown[] {
   const { serializer } = storage ?? {};
   return serializer === undefined ? (JSON.parse(args) as unknown[]) : serializer.deserialize(args);
-}
-
-/** @throws BackgroundMethodError where a batched method was not called with one array */
-function keysOf(
-  { dedupe, concurrencyKey, batch, queue }: TaskSettings,
-  name: string,
-  args: readonly unknown[],
-): TaskKeys | undefined {
-  if (batch !== undefined && (args.length !== 1 || !Array.isArray(args[0]))) {
-    throw new BackgroundMethodError(name, 'with `batch` it takes exactly one array.');
-  }
-  if (dedupe === undefined && concurrencyKey === undefined) {
-    return undefined;
-  }
-  return {
-    // Names and keys may hold any character: put together with a separator, two could look alike.
-    dedupe: dedupe && JSON.stringify([queue, name, keyOf('dedupe.key', dedupe.key, args)]),
-    concurrency: concurrencyKey && keyOf('concurrencyKey', concurrencyKey, args),
-  };
-}
-
-/** @throws InvalidOptionError where the function gave no key: all calls would have the same one */
-function keyOf(option: string, key: KeyOf, args: readonly unknown[]): string {
-  if (typeof key === 'string') {
-    return key;
-  }
-  const made: unknown = key(...(args as never[]));
-  if (made instanceof Promise) {
-    made.catch(() => undefined); // its rejection would end the process
-  }
-  if (typeof made !== 'string' || made === '') {
-    throw new InvalidOptionError(
-      option,
-      `the function returned ${describe(made)}; expected a non-empty string.`,
-    );
-  }
-  return made;
 }
 
 function isFunction(value: unknown): value is (...args: never[]) => unknown {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../task/clock.js';
 import type { JobStore } from './job-store.js';
-import { isAnswer } from './producer.js';
+import { isAnswer } from './store-answer.js';
 import { endOfJob } from './stored-end.js';
 import type { JobLink, TaskJob } from './stored-job.js';
 

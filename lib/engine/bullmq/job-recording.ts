@@ -1,7 +1,7 @@
 import type { Clock } from '../../task/clock.js';
 import { PutBack, TaskFailed } from './job-signals.js';
 import type { JobWorker } from './job-store.js';
-import { isAnswer } from './producer.js';
+import { isAnswer } from './store-answer.js';
 import type { WrittenEnd } from './stored-end.js';
 import type { TaskJob } from './stored-job.js';
 

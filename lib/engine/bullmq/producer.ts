@@ -6,37 +6,13 @@ import type { Task } from '../../task/task.js';
 import type { TransactionClient } from '../../task/transaction-client.js';
 import { Patience } from '../patience.js';
 import type { BullMQSettings } from './bullmq-options.js';
+import { Holds } from './holds.js';
 import type { JobStore } from './job-store.js';
+import { Retraction } from './retraction.js';
 import { entryOf, jobsOf, linkOf, type JobLink, type NewJob } from './stored-job.js';
 
 /** How long a task in a line waits to be told before it looks for itself, in milliseconds. */
 const LINE_HOLD_MS = 3_600_000;
-/** How often what could not be done is tried again, and for how long. */
-const AGAIN_MS = 1_000;
-const GIVE_UP_MS = 300_000;
-
-/** How long after its connection broke a command may still be carried out, in milliseconds. */
-const LANDING_MS = 5_000;
-
-/** So many are taken back side by side. */
-const RETRACT_AT_ONCE = 50;
-
-/** A job that may be in the store, and is not to run. */
-interface Unwanted {
-  readonly link: JobLink;
-  readonly until: number;
-  /** Set by the first answer: what has not landed by then never will. */
-  goneBy: number | undefined;
-}
-
-/** A stored task whose response has not closed yet. */
-interface Holder {
-  readonly link: JobLink;
-  /** How long it waits once it is released, in milliseconds. */
-  delayMs: number;
-  prolongAt: number;
-}
-
 /** How far tasks have come on their way to the store. */
 interface Adding {
   isSent: boolean;
@@ -47,22 +23,19 @@ interface Adding {
 export class Producer {
   /** The process, as its jobs name it. */
   readonly id = randomBytes(9).toString('base64url');
-  private readonly held = new Map<string, Holder>();
-  private callOffProlong: (() => void) | undefined;
-  private readonly unwanted = new Map<string, Unwanted>();
-  private callOffRetract: (() => void) | undefined;
-  private readonly late = new Map<string, () => Promise<void>>();
-  private callOffLate: (() => void) | undefined;
-  private isClosed = false;
+  private readonly holds: Holds;
+  private readonly retraction: Retraction;
   private readonly patience: Patience;
 
   constructor(
     private readonly store: JobStore,
     private readonly settings: BullMQSettings,
-    private readonly clock: Clock,
-    private readonly logger: LoggerService,
+    clock: Clock,
+    logger: LoggerService,
   ) {
     this.patience = new Patience(clock, settings.commitTimeoutMs);
+    this.holds = new Holds(store, clock);
+    this.retraction = new Retraction(store, this.patience, clock, logger);
   }
 
   /**
@@ -126,73 +99,29 @@ export class Producer {
 
   /** The head of a stored line may start. */
   release(task: Task): void {
-    const holder = this.held.get(task.id);
-    if (holder !== undefined) {
-      this.held.delete(task.id);
-      void this.start(holder.link, holder.delayMs);
-    }
+    this.holds.release(task);
   }
 
   /** What waits for its time is to wait for nothing but its response any more. */
   hasten(link: JobLink): Promise<void> {
-    const holder = this.held.get(link.id);
-    if (holder === undefined) {
-      return this.start(link, 0);
-    }
-    holder.delayMs = 0;
-    return Promise.resolve();
+    return this.holds.hasten(link);
   }
 
   /** A stored task that waits for its release may start, `delayMs` from now. */
-  async start(link: JobLink, delayMs: number, isWanted = always): Promise<void> {
-    const queue = this.store.queue(link.queue);
-    try {
-      await (delayMs > 0
-        ? queue.backend.changeDelay(link.id, delayMs)
-        : queue.backend.promote(link.id));
-    } catch (error) {
-      // Else it has started already, or was cancelled.
-      if (!isAnswer(error) && isWanted()) {
-        this.startLater(link, delayMs, isWanted);
-      }
-    }
-  }
-
-  /** It would start at the end of its hold, at the latest; sooner is as soon as the store is back. */
-  private startLater(link: JobLink, delayMs: number, isWanted: () => boolean): void {
-    this.late.set(link.id, async () => {
-      if (isWanted()) {
-        await this.start(link, delayMs, isWanted);
-      }
-    });
-    this.callOffLate ??= this.clock.after(AGAIN_MS, () => {
-      const late = [...this.late.values()];
-      this.late.clear();
-      this.callOffLate = undefined;
-      if (!this.isClosed) {
-        late.forEach((start) => void start());
-      }
-    });
+  start(link: JobLink, delayMs: number): Promise<void> {
+    return this.holds.start(link, delayMs);
   }
 
   /** Removes a job, now or as soon as the store can be reached again. */
   retract(link: JobLink): void {
-    this.held.delete(link.id);
-    this.unwanted.set(link.id, {
-      link,
-      until: this.clock.now() + GIVE_UP_MS,
-      goneBy: undefined,
-    });
-    this.callOffRetract ??= this.clock.after(AGAIN_MS, () => void this.retractAll());
+    this.holds.forget(link.id);
+    this.retraction.add(link);
   }
 
   /** Resolves when what is not to run is gone, or the store does not answer. */
-  async close(): Promise<void> {
-    this.isClosed = true;
-    this.callOffProlong?.();
-    this.callOffRetract?.();
-    this.callOffLate?.();
-    await this.retractAll();
+  close(): Promise<void> {
+    this.holds.close();
+    return this.retraction.close();
   }
 
   private async insertOnceReady(jobs: readonly NewJob[], adding: Adding): Promise<string[]> {
@@ -237,78 +166,11 @@ export class Producer {
       return;
     }
     if (heldMs !== undefined) {
-      this.hold(first, heldMs);
+      this.holds.hold(first, heldMs);
     }
     if (first !== line[0]) {
       // It was stored as one that somebody before it in its line releases.
-      void this.start(linkOf(first), (heldMs ?? 0) + first.settings.delayMs);
+      void this.holds.start(linkOf(first), (heldMs ?? 0) + first.settings.delayMs);
     }
   }
-
-  private hold(task: Task, holdMs: number): void {
-    const link = linkOf(task);
-    const { delayMs } = task.settings;
-    this.held.set(link.id, { link, delayMs, prolongAt: this.clock.now() + holdMs / 2 });
-    this.callOffProlong ??= this.clock.after(holdMs / 4, () => this.prolong(holdMs));
-  }
-
-  /** Responses may take longer than the hold: a stream, a slow client. */
-  private prolong(holdMs: number): void {
-    this.callOffProlong = undefined;
-    const now = this.clock.now();
-    for (const holder of this.held.values()) {
-      if (holder.prolongAt <= now) {
-        holder.prolongAt = now + holdMs / 2;
-        // Once it is released, its delay is what counts.
-        const isHeld = (): boolean => this.held.get(holder.link.id) === holder;
-        void this.start(holder.link, holdMs + holder.delayMs, isHeld);
-      }
-    }
-    if (this.held.size > 0 && !this.isClosed) {
-      this.callOffProlong = this.clock.after(holdMs / 4, () => this.prolong(holdMs));
-    }
-  }
-
-  private async retractAll(): Promise<void> {
-    const all = [...this.unwanted.values()];
-    let isReachable = true;
-    for (let from = 0; isReachable && from < all.length; from += RETRACT_AT_ONCE) {
-      const some = all.slice(from, from + RETRACT_AT_ONCE);
-      const answers = await Promise.all(some.map((each) => this.retractOne(each)));
-      isReachable = answers.every(Boolean);
-    }
-    this.callOffRetract =
-      this.unwanted.size > 0 && !this.isClosed
-        ? this.clock.after(AGAIN_MS, () => void this.retractAll())
-        : undefined;
-  }
-
-  /** @returns whether the store has answered */
-  private async retractOne(unwanted: Unwanted): Promise<boolean> {
-    const { link, until } = unwanted;
-    const { id, queue } = link;
-    try {
-      await this.patience.wait(this.store.ready());
-      // Whether there was one it does not say on Redis: its 1 means that nobody runs it.
-      await this.patience.wait(this.store.queue(queue).remove(id));
-      unwanted.goneBy ??= this.clock.now() + LANDING_MS;
-      if (this.clock.now() >= unwanted.goneBy) {
-        this.unwanted.delete(id);
-      }
-      return true;
-    } catch {
-      if (until < this.clock.now()) {
-        this.unwanted.delete(id);
-        this.logger.warn(`${this.store.label}: task ${id} may run although its request failed`);
-      }
-      return false;
-    }
-  }
-}
-
-const always = (): boolean => true;
-
-/** Whether it was the store that refused, by a code of BullMQ's: not the way to it. */
-export function isAnswer(error: unknown): boolean {
-  return typeof (error as { code?: unknown } | null)?.code === 'number';
 }
