@@ -1,6 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { QueueFullError, currentTask, type TaskHandle } from '../../../lib/index.js';
+import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
+import {
+  QueueFullError,
+  currentTask,
+  type EngineFactory,
+  type TaskHandle,
+} from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { resolutionOf } from '../support/resolution.js';
 import { Watch, type WatchedLimits, type WatchedTask } from '../support/watch.js';
@@ -128,11 +134,21 @@ const knownOf = ({ queue, priority, key, dedupe, delay }: Spec): WatchedTask => 
   delay,
 });
 
+/** An engine of its own, for a queue that is not to be in the other queues'. */
+const anotherMemory = (): EngineFactory => ({
+  engine: 'memory',
+  create: (setting) => new MemoryEngine(setting),
+});
+
 async function play(
   allLimits: Readonly<Record<Queue, WatchedLimits>>,
   actions: readonly Action[],
+  areApart: boolean,
 ): Promise<void> {
-  const app = await createApp({}, { queues: allLimits, remember: 10_000 });
+  const queues = areApart
+    ? { ...allLimits, other: { ...allLimits.other, engine: anotherMemory() } }
+    : allLimits;
+  const app = await createApp({}, { queues, remember: 10_000 });
   const { clock, runner } = app;
   const watch = new Watch(app, allLimits);
   const handles: TaskHandle[] = [];
@@ -267,14 +283,21 @@ async function play(
 }
 
 describe('whatever is added, delayed, cancelled, failed, retried, paused and limited', () => {
-  it('P8, P9, P11: no limit is passed, nothing runs twice, each settles once, counters are exact', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.record({ default: limits, other: limits }),
-        fc.array(action, { minLength: 1, maxLength: 60, size: 'max' }),
-        play,
-      ),
-      { numRuns: 100 },
-    );
-  }, 60_000);
+  it.each([
+    ['in one engine', false],
+    ['in two, whose lines go through both', true],
+  ])(
+    'P8, P9, P11: no limit is passed, nothing runs twice, each settles once, counters are exact, %s',
+    async (_where, areApart) => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.record({ default: limits, other: limits }),
+          fc.array(action, { minLength: 1, maxLength: 60, size: 'max' }),
+          (allLimits, actions) => play(allLimits, actions, areApart),
+        ),
+        { numRuns: Number(process.env.RUNS ?? 100) },
+      );
+    },
+    60_000,
+  );
 });
