@@ -86,7 +86,7 @@ export const GROUPS = {
   release: [
     { mutate: ['response-closed'], tests: unit('release/response-closed') },
     { mutate: ['response-answered'], tests: unit('release/response-answered') },
-    { mutate: ['lines'], tests: unit('engine/lines', 'engine-controls/chain') },
+    { mutate: ['lines'], tests: unit('release/lines', 'engine/lines', 'engine-controls/chain') },
     {
       mutate: ['release'],
       tests: unit('release/release', 'release/storing', 'engine/lines', 'engine-controls/chain'),
