@@ -9,6 +9,7 @@ import type { BullMQSettings } from './bullmq-options.js';
 import { Holds } from './holds.js';
 import type { JobStore } from './job-store.js';
 import { Retraction } from './retraction.js';
+import { isUnsent } from './store-answer.js';
 import { entryOf, jobsOf, linkOf, type JobLink, type NewJob } from './stored-job.js';
 
 /** How long a task in a line waits to be told before it looks for itself, in milliseconds. */
@@ -61,7 +62,7 @@ export class Producer {
       return duplicates;
     } catch (cause) {
       adding.isGivenUp = true;
-      if (adding.isSent) {
+      if (adding.isSent && !isUnsent(cause)) {
         // It may have landed all the same, and must not run: the client is told that it failed.
         jobs.forEach(({ task }) => this.retract(linkOf(task)));
       }

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { BullMQSettings } from '../../../lib/engine/bullmq/bullmq-options.js';
 import type { JobStore } from '../../../lib/engine/bullmq/job-store.js';
 import { Producer } from '../../../lib/engine/bullmq/producer.js';
+import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { RecordingLogger } from '../support/recording-logger.js';
@@ -19,6 +20,7 @@ function createProducer() {
   const asked: string[] = [];
   const duplicates = new Set<string>();
   let isUp = true;
+  let refusal: Error | undefined;
   const idFor = (id: string): string => (duplicates.has(id) ? 'another' : id);
   const ask = (what: string, id: string): Promise<void> => {
     if (!isUp) {
@@ -30,7 +32,8 @@ function createProducer() {
     return duplicates.has(id) ? Promise.reject(missing) : Promise.resolve();
   };
   const backend = {
-    addJob: (_data: unknown, id: string) => Promise.resolve(idFor(id)),
+    addJob: (_data: unknown, id: string) =>
+      refusal === undefined ? Promise.resolve(idFor(id)) : Promise.reject(refusal),
     addFlow: (entries: readonly Entry[]) =>
       Promise.resolve(entries.map(({ jobId }) => [null, idFor(jobId)])),
     changeDelay: (id: string, delayMs: number) => ask(`${id} in ${delayMs}`, id),
@@ -40,7 +43,13 @@ function createProducer() {
     label: 'The store',
     isReady: true,
     ready: () => Promise.resolve(),
-    queue: () => ({ name: 'default', opts: {}, backend, toKey: (key: string) => key }),
+    queue: () => ({
+      name: 'default',
+      opts: {},
+      backend,
+      toKey: (key: string) => key,
+      remove: (id: string) => ask(`${id} never`, id).then(() => 1),
+    }),
   } as unknown as JobStore;
   const settings = { commitTimeoutMs: 2_000, holdMs: HOLD_MS } as BullMQSettings;
   const producer = new Producer(store, settings, clock, new RecordingLogger());
@@ -51,6 +60,9 @@ function createProducer() {
     duplicates,
     setUp: (up: boolean) => {
       isUp = up;
+    },
+    refuseBy: (error: Error) => {
+      refusal = error;
     },
   };
 }
@@ -152,5 +164,22 @@ describe('a duplicate that the store knows already', () => {
     line.forEach((task) => producer.release(task));
     await clock.advance(120_000);
     expect(asked).toEqual(['a now']);
+  });
+});
+
+describe('P17: a task that the store has not taken', () => {
+  it.each<[string, object, string[]]>([
+    ['had nobody to connect to', { syscall: 'connect', code: 'ECONNREFUSED' }, []],
+    ['was told that the database starts or stops', { code: '57P03' }, []],
+    ['lost its connection', { syscall: 'read', code: 'ECONNRESET' }, ['a never']],
+    ['got no answer', {}, ['a never']],
+  ])('is looked for only where it may have arrived: it %s', async (_what, how, asked) => {
+    const kit = createProducer();
+    kit.refuseBy(Object.assign(new Error('no'), how));
+    await expect(kit.producer.add([[taskOf('a')]], true, undefined)).rejects.toThrow(
+      StoreUnavailableError,
+    );
+    await kit.clock.advance(1_000);
+    expect(kit.asked).toStrictEqual(asked);
   });
 });
