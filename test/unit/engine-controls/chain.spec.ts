@@ -57,6 +57,22 @@ describe('a chain of the TaskRunner', () => {
     ]);
   });
 
+  it('does without the rest where a full queue drops one that others need', async () => {
+    const { clock, runner, probe } = await createChaining({
+      queues: { small: { concurrency: 1, maxPending: 1, overflow: 'drop-oldest' }, other: {} },
+    });
+    runner.addTask({ queue: 'small' }, probe.body('running', 10));
+    await clock.advance(1);
+    const chain = runner.chain();
+    const needed = chain.addTask({ queue: 'small' }, probe.body('needed', 10));
+    const rest = chain.addTask({ queue: 'other' }, probe.body('rest', 10));
+    runner.addTask({ queue: 'small' }, probe.body('newer', 10));
+    await clock.advance(100);
+    expect(await needed.whenSettled()).toEqual({ status: 'dropped', reason: 'overflow' });
+    expect(await rest.whenSettled()).toEqual({ status: 'dropped', reason: 'predecessor-failed' });
+    expect(probe.log).toEqual(oneAfterTheOther('running', 'newer'));
+  });
+
   it('goes on at once with a task that is added when all before it have completed', async () => {
     const { clock, runner, probe } = await createChaining();
     const chain = runner.chain();
