@@ -20,6 +20,8 @@ const REASONS = {
   'lib/engine/bullmq/job-line.ts': STORES,
   'lib/task/async-context.ts':
     'half of its branches are for Node.js up to 22, the other half for later ones.',
+  'lib/engine/journal/journal-lock.ts':
+    'one branch is for Windows, and which of two that ask at the same moment gives way differs from run to run.',
   'lib/engine/journal/journal-options.ts':
     'one of its six branches is for a duration that is none, which was refused before.',
 };
