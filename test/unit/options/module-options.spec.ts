@@ -299,4 +299,11 @@ describe('a retry delay that is longer than maxDelay', () => {
     const retry: RetryOptions = { attempts: 3, delay: '1h', maxDelay: 1, backoff: () => 5 };
     expect(new ResolvedOptions({ retry }).forTask(undefined, undefined).retry.delayMs).toBe(3.6e6);
   });
+
+  it('refuses a rate limit that is none', () => {
+    const rateLimit = { max: Number.POSITIVE_INFINITY, per: '1s' } as const;
+    expect(() => new ResolvedOptions({ queues: { mails: { rateLimit } } })).toThrow(
+      'Option "queues.mails.rateLimit.max": Infinity is no limit: leave it out.',
+    );
+  });
 });

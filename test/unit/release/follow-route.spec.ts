@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Body, Controller, Get, Param, Post, Req } from '@nestjs/common';
+import { Body, Controller, Get, Param, Post, Req, Query } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { attachCollection } from '../../../lib/collect/find-collection.js';
 import { followRoute } from '../../../lib/release/follow-route.js';
@@ -151,6 +151,20 @@ describe('a route that is followed', () => {
     expect(follow(Notes, 'find')).toBe(route);
     const { request } = openRequest();
     expect(route.apply(new Notes(), argumentsOf(Notes, 'find', request))).toStrictEqual([]);
+  });
+
+  it('has its own arguments in an application without the module, which shares its class', () => {
+    @Controller()
+    class Notes {
+      @Get()
+      find(@Query('q') q?: string, page = 1): unknown {
+        return [q, page];
+      }
+    }
+    const route = follow(Notes, 'find');
+    const request = { headers: {}, url: '/' };
+    expect(route.apply(new Notes(), ['ada', request])).toStrictEqual(['ada', 1]);
+    expect(route.apply(new Notes(), ['ada', 2])).toStrictEqual(['ada', 2]);
   });
 
   it('can be replaced as before, by a test for example', () => {
