@@ -43,6 +43,7 @@ export class LinkedList<T extends Linked<T>> {
     } else {
       behind.before = before;
     }
+    // Else one that the collector has not come to yet would keep those behind it alive.
     item.before = undefined;
     item.behind = undefined;
     return true;

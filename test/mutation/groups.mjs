@@ -9,7 +9,7 @@ const controls = (...names) => unit(...names.map((name) => `engine-controls/${na
 export const GROUPS = {
   'engine/memory': [
     { mutate: ['lanes'], tests: unit('engine/lanes') },
-    { mutate: ['timers', 'arrivals'], tests: unit('engine/timers', 'engine/waiting-timers') },
+    { mutate: ['timers'], tests: unit('engine/timers', 'engine/waiting-timers') },
     { mutate: ['rate-limit'], tests: unit('engine/rate-limit') },
     { mutate: ['key-limit'], tests: unit('engine/key-limit') },
     { mutate: ['dedupe-keys'], tests: unit('engine/dedupe-keys', 'engine-controls/dedupe') },

@@ -1,8 +1,8 @@
 import type { Clock } from '../../task/clock.js';
+import { LinkedList, type Linked } from '../../task/linked-list.js';
 import type { Place, Task } from '../../task/task.js';
-import { Arrivals, type Arrival } from './arrivals.js';
 
-interface Entry extends Arrival<Entry> {
+interface Entry extends Linked<Entry> {
   readonly task: Task;
   readonly at: number;
   /** Tells apart what is due at the same time: first in, first out. */
@@ -15,8 +15,8 @@ interface Entry extends Arrival<Entry> {
 export class Timers implements Place {
   private readonly heap: Entry[] = [];
   private readonly entries = new Map<Task, Entry>();
-  /** Of each queue. */
-  private readonly arrivals = new Map<string, Arrivals<Entry>>();
+  /** Of each queue, in the order of their arrival: a map would look for its first behind all that were deleted. */
+  private readonly arrivals = new Map<string, LinkedList<Entry>>();
   private turn = 0;
   private callOff: (() => void) | undefined = undefined;
   private armedFor = Number.POSITIVE_INFINITY;
@@ -38,7 +38,7 @@ export class Timers implements Place {
       turn: this.turn++,
       index: this.heap.length,
       before: undefined,
-      after: undefined,
+      behind: undefined,
     };
     task.place = this;
     this.entries.set(task, entry);
@@ -70,8 +70,8 @@ export class Timers implements Place {
     return this.entries.keys();
   }
 
-  private arrivalsOf({ queue }: Task): Arrivals<Entry> {
-    const arrivals = this.arrivals.get(queue) ?? new Arrivals();
+  private arrivalsOf({ queue }: Task): LinkedList<Entry> {
+    const arrivals = this.arrivals.get(queue) ?? new LinkedList<Entry>();
     this.arrivals.set(queue, arrivals);
     return arrivals;
   }
@@ -103,7 +103,7 @@ export class Timers implements Place {
 
   private take(entry: Entry): void {
     this.entries.delete(entry.task);
-    this.arrivalsOf(entry.task).remove(entry);
+    this.arrivalsOf(entry.task).delete(entry);
     entry.task.place = undefined;
     const last = this.heap.pop();
     if (last !== undefined && last !== entry) {
