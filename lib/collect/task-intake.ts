@@ -1,42 +1,39 @@
 import { randomUUID } from 'node:crypto';
-import { unsupportedOption, type Engine } from '../engine/engine.js';
-import { NotAFunctionError } from '../errors/misuse.errors.js';
-import {
-  NotStorableError,
-  TransactionError,
-  UnsupportedOptionError,
-} from '../errors/storage.errors.js';
+import type { Engine } from '../engine/engine.js';
+import { TransactionError } from '../errors/storage.errors.js';
 import type { Observer } from '../observe/observer.js';
-import { describe, isPlainObject } from '../options/checks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import { ambient } from '../task/ambient.js';
-import { backgroundMethodOf, type BackgroundMethod } from '../task/background-method.js';
+import type { BackgroundMethod } from '../task/background-method.js';
 import type { Clock } from '../task/clock.js';
-import type { StoredCall, StoredTask, TaskStorage } from '../task/stored-call.js';
+import type { StoredTask } from '../task/stored-call.js';
 import { TaskHandle } from '../task/task-handle.js';
-import type { TaskOptions, TaskSettings } from '../task/task-options.js';
-import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
+import type { TaskSettings } from '../task/task-options.js';
+import type { TaskRegistry } from '../task/task-registry.js';
 import type { TransactionClient } from '../task/transaction-client.js';
-import { NO_ARGS, Task, type TaskHome, type TaskKeys } from '../task/task.js';
+import type { Task, TaskHome } from '../task/task.js';
 import { CaptureWatch } from './captured-request.js';
+import { checkSupport } from './check-support.js';
 import { Collection } from './collection.js';
-import { storeCall } from './stored-call.js';
 import type { TaskChain } from './task-chain.js';
-import { keysOf } from './task-keys.js';
+import { TaskMaker } from './task-maker.js';
 
-/** Makes tasks of calls, and sends each where it belongs: into the request's collection, or off. */
+/** Takes calls in, and sends the task of each where it belongs: into the request's collection, or off. */
 export class TaskIntake implements TaskHome {
-  private readonly captures = new CaptureWatch((name, what, position) =>
-    this.observer.log.captured(name, what, position),
-  );
+  private readonly maker: TaskMaker;
 
   constructor(
-    private readonly options: ResolvedOptions,
+    options: ResolvedOptions,
     private readonly registry: TaskRegistry,
     private readonly engine: Engine,
     private readonly observer: Observer,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    const captures = new CaptureWatch((name, what, position) =>
+      observer.log.captured(name, what, position),
+    );
+    this.maker = new TaskMaker(this, options, registry, engine, captures, clock);
+  }
 
   /**
    * Adds a task to `collection`, or queues it at once where there is none, or none any more.
@@ -46,7 +43,7 @@ export class TaskIntake implements TaskHome {
    * @throws BackgroundTasksError where the call, its options or its queue is not acceptable
    */
   add(call: readonly unknown[], collection: Collection | undefined, chain?: TaskChain): TaskHandle {
-    const task = this.read(call);
+    const task = this.maker.ofCall(call);
     const duplicate = this.duplicateOf(task, collection);
     if (duplicate !== undefined) {
       return new TaskHandle(duplicate);
@@ -66,7 +63,7 @@ export class TaskIntake implements TaskHome {
       return undefined;
     }
     const { settings, name } = definition;
-    const task = this.taskOf(settings, name, method, target, args, definition);
+    const task = this.maker.of(settings, name, method, target, args, definition);
     const collection = this.collectionHere();
     if (this.duplicateOf(task, collection) !== undefined) {
       return Promise.resolve();
@@ -84,7 +81,7 @@ export class TaskIntake implements TaskHome {
    * @throws BackgroundTasksError where the call, its options or its queue is not acceptable
    */
   async addWithin(client: TransactionClient, call: readonly unknown[]): Promise<string> {
-    const task = this.read(call);
+    const task = this.maker.ofCall(call);
     const id = await this.storeWithin(client, task);
     if (id === task.id) {
       this.observer.added(task);
@@ -121,6 +118,21 @@ export class TaskIntake implements TaskHome {
     return new TaskHandle(task);
   }
 
+  /** A task that comes back from a store, or `undefined` if no method here has its name. */
+  restore(stored: StoredTask, isReturning: boolean): Task | undefined {
+    const task = this.maker.ofStored(stored);
+    if (task === undefined) {
+      return undefined;
+    }
+    this.observer.minted(stored.id, task);
+    if (isReturning) {
+      this.observer.returned(task);
+    } else {
+      this.observer.added(task);
+    }
+    return task;
+  }
+
   mintId(task: Task): string {
     const id = randomUUID();
     this.observer.minted(id, task);
@@ -145,150 +157,13 @@ export class TaskIntake implements TaskHome {
 
   /** @throws UnsupportedOptionError where the queue's engine cannot do what the settings ask for */
   checkSupport(settings: TaskSettings, subject: string): void {
-    const support = this.engine.supportOf?.(settings.queue);
-    const option = support && unsupportedOption(support, settings);
-    if (support !== undefined && option !== undefined) {
-      throw new UnsupportedOptionError(subject, option, settings.queue, support.engine);
-    }
+    checkSupport(this.engine, settings, subject);
   }
 
   /** The open collection of the request that the calling code handles, if it handles one. */
   collectionHere(): Collection | undefined {
     const here = ambient.getStore();
     return here instanceof Collection && here.intake === this ? here.nearestOpen : undefined;
-  }
-
-  /** `addTask(fn, ...args)` or `addTask(options, fn, ...args)`. */
-  private read(call: readonly unknown[]): Task {
-    const [first, second] = call;
-    if (isFunction(first)) {
-      return this.taskOfCall(undefined, first, call.length === 1 ? NO_ARGS : call.slice(1));
-    }
-    if (!isPlainObject(first)) {
-      throw new NotAFunctionError(describe(first));
-    }
-    if (!isFunction(second)) {
-      throw new NotAFunctionError(`${describe(second)} after the options`);
-    }
-    return this.taskOfCall(first, second, call.length === 2 ? NO_ARGS : call.slice(2));
-  }
-
-  private taskOfCall(
-    options: TaskOptions | undefined,
-    fn: (...args: never[]) => unknown,
-    args: readonly unknown[],
-  ): Task {
-    const background = backgroundMethodOf(fn);
-    if (background === undefined) {
-      const settings = this.options.forTask(options, undefined);
-      return this.taskOf(settings, settings.name ?? nameOf(fn), fn, undefined, args, undefined);
-    }
-    const definition = this.registry.ofMethod(background.method, background.member);
-    const settings =
-      options === undefined
-        ? definition.settings
-        : this.options.forTask(options, background.options);
-    const name = options?.name ?? definition.name;
-    return this.taskOf(settings, name, background.method, undefined, args, definition, options);
-  }
-
-  private taskOf(
-    settings: TaskSettings,
-    name: string,
-    fn: (...args: never[]) => unknown,
-    target: object | undefined,
-    args: readonly unknown[],
-    definition: TaskDefinition | undefined,
-    options?: TaskOptions,
-  ): Task {
-    const keys = keysOf(settings, name, args);
-    const storage = this.engine.storageOf(settings.queue);
-    if (storage !== undefined) {
-      return this.storableTaskOf(storage, settings, name, target, args, definition, options, keys);
-    }
-    this.captures.look(name, args);
-    return new Task(this, name, settings, fn, target, args, definition, this.clock.now(), keys);
-  }
-
-  /** What will run is what was written down, here as after a crash: later changes do not count. */
-  private storableTaskOf(
-    storage: TaskStorage,
-    settings: TaskSettings,
-    name: string,
-    target: object | undefined,
-    args: readonly unknown[],
-    definition: TaskDefinition | undefined,
-    options: TaskOptions | undefined,
-    keys: TaskKeys | undefined,
-  ): Task {
-    const { queue } = settings;
-    if (definition === undefined || definition.name !== name) {
-      throw new NotStorableError(
-        name,
-        queue,
-        definition === undefined
-          ? 'it is a plain function, which no other process could find again.'
-          : 'its name was changed for this call, and no other process could find it again.',
-      );
-    }
-    if (options !== undefined) {
-      this.checkSupport(settings, `Task "${name}"`);
-    }
-    const captured = this.options.carriers.capture();
-    const stored = storeCall(storage, name, queue, args, options, captured);
-    const copy = readArgs(stored, storage);
-    const now = this.clock.now();
-    const task = new Task(
-      this,
-      name,
-      settings,
-      definition.method,
-      target,
-      copy,
-      definition,
-      now,
-      keys,
-    );
-    task.stored = stored;
-    return task;
-  }
-
-  /** A task that comes back from a store, or `undefined` if no method here has its name. */
-  restore(
-    { id, name, call, addedAt, attempts }: StoredTask,
-    isReturning: boolean,
-  ): Task | undefined {
-    const definition = this.registry.get(name);
-    if (definition === undefined) {
-      return undefined;
-    }
-    const settings =
-      call.options === undefined
-        ? definition.settings
-        : this.options.forTask(call.options, definition.declared);
-    const storage = this.engine.storageOf(settings.queue);
-    const args = readArgs(call, storage);
-    const keys = keysOf(settings, definition.name, args);
-    const { method, name: taskName } = definition;
-    const task = new Task(
-      this,
-      taskName,
-      settings,
-      method,
-      undefined,
-      args,
-      definition,
-      addedAt,
-      keys,
-    );
-    task.comeBack(id, attempts, call);
-    this.observer.minted(id, task);
-    if (isReturning) {
-      this.observer.returned(task);
-    } else {
-      this.observer.added(task);
-    }
-    return task;
   }
 
   private duplicateOf({ keys }: Task, collection: Collection | undefined): Task | undefined {
@@ -350,21 +225,4 @@ export class TaskIntake implements TaskHome {
     this.observer.queued(task);
     return handedOver;
   }
-}
-
-function readArgs({ args }: StoredCall, storage: TaskStorage | undefined): unknown[] {
-  const { serializer } = storage ?? {};
-  return serializer === undefined ? (JSON.parse(args) as unknown[]) : serializer.deserialize(args);
-}
-
-function isFunction(value: unknown): value is (...args: never[]) => unknown {
-  return typeof value === 'function';
-}
-
-/** Before the name of what `bind()` has made. */
-const BOUND = 'bound ';
-
-function nameOf(fn: { readonly name: string }): string {
-  const { name } = fn;
-  return (name.startsWith(BOUND) ? name.slice(BOUND.length) : name) || 'anonymous';
 }

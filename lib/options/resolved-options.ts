@@ -1,38 +1,23 @@
 import { InvalidOptionError, UnknownQueueError } from '../errors/misuse.errors.js';
-import { toMilliseconds, type Duration } from '../task/duration.js';
+import { milliseconds, toMilliseconds, type Duration } from '../task/duration.js';
 import type {
   BackgroundOptions,
   DedupeOptions,
-  RetryOptions,
   RetryPolicy,
   TaskOptions,
   TaskSettings,
 } from '../task/task-options.js';
 import { Carriers } from './carriers.js';
-import {
-  checkBoolean,
-  checkCount,
-  checkDuration,
-  checkFunction,
-  checkOneOf,
-  checkPositiveDuration,
-  checkFiniteCount,
-  checkShape,
-  describe,
-  nearest,
-  requireKeys,
-  type Shape,
-} from './checks.js';
+import { nearest } from './checks.js';
+import { mergeRetry } from './merge-retry.js';
 import type {
   BackgroundTasksOptions,
-  CarryOptions,
   QueueOptions,
   QueueSettings,
-  RateLimitOptions,
-  RequestOptions,
   RequestSettings,
 } from './module-options.js';
-import { DEFAULTS_SHAPE, checkTaskOptions } from './task-options.shape.js';
+import { checkModuleOptions } from './module-options.shape.js';
+import { checkTaskOptions } from './task-options.shape.js';
 
 const DEFAULT_QUEUE = 'default';
 const DEFAULT_QUEUE_OPTIONS = {
@@ -44,42 +29,6 @@ const DEFAULT_QUEUE_OPTIONS = {
 const DEFAULT_REMEMBER = 1_000;
 const DEFAULT_REQUEST: RequestSettings = { order: 'sequential', onFailure: 'continue' };
 const DEFAULT_DRAIN_TIMEOUT: Duration = '10s';
-const DEFAULT_RETRY_DELAY: Duration = '1s';
-const DEFAULT_RETRY_MAX_DELAY: Duration = '30s';
-
-const NO_RETRY: RetryPolicy = toPolicy({ attempts: 1 });
-
-const RATE_SHAPE: Shape<RateLimitOptions> = { max: checkFiniteCount, per: checkPositiveDuration };
-const QUEUE_SHAPE: Shape<QueueOptions> = {
-  ...DEFAULTS_SHAPE,
-  concurrency: checkCount,
-  concurrencyPerKey: checkCount,
-  rateLimit: (value, path) => {
-    checkShape<RateLimitOptions>(value, path, RATE_SHAPE);
-    requireKeys(value as object, path, 'max', 'per');
-  },
-  maxPending: checkCount,
-  overflow: checkOneOf('reject', 'drop-oldest'),
-  engine: checkEngine,
-};
-const CARRY_SHAPE: Shape<CarryOptions> = { capture: checkFunction, restore: checkFunction };
-const REQUEST_SHAPE: Shape<RequestOptions> = {
-  order: checkOneOf('sequential', 'concurrent'),
-  onFailure: checkOneOf('continue', 'stop'),
-};
-const MODULE_SHAPE: Shape<BackgroundTasksOptions> = {
-  ...DEFAULTS_SHAPE,
-  queues: checkQueues,
-  drainTimeout: checkDuration,
-  remember: checkCount,
-  logEvents: checkBoolean,
-  engine: checkEngine,
-  carry: (value, path) => {
-    checkShape<CarryOptions>(value, path, CARRY_SHAPE);
-    requireKeys(value as object, path, 'capture', 'restore');
-  },
-  request: (value, path) => checkShape<RequestOptions>(value, path, REQUEST_SHAPE),
-};
 
 /** The module's options, checked once, and the one place where a task's options are merged. */
 export class ResolvedOptions {
@@ -93,7 +42,7 @@ export class ResolvedOptions {
 
   /** @throws UnknownOptionError, InvalidOptionError */
   constructor(private readonly options: BackgroundTasksOptions) {
-    checkShape<BackgroundTasksOptions>(options, '', MODULE_SHAPE);
+    checkModuleOptions(options, '');
     this.request = Object.freeze({ ...DEFAULT_REQUEST, ...defined(options.request) });
     if (this.request.order === 'concurrent' && this.request.onFailure === 'stop') {
       throw new InvalidOptionError(
@@ -202,34 +151,6 @@ export class ResolvedOptions {
   }
 }
 
-/** From the widest level to the narrowest: `false` clears what was set before it. */
-function mergeRetry(levels: readonly (false | RetryOptions | undefined)[]): RetryPolicy {
-  const start = levels.lastIndexOf(false) + 1;
-  const given = levels.slice(start).filter((level) => typeof level === 'object');
-  if (given.length === 0) {
-    return NO_RETRY;
-  }
-  const last = <Key extends keyof RetryOptions>(key: Key): RetryOptions[Key] =>
-    given.findLast((level) => level[key] !== undefined)?.[key];
-  const attempts = last('attempts');
-  if (attempts === undefined) {
-    throw new InvalidOptionError(
-      'retry.attempts',
-      'is missing here and at every wider level. Say how often the task is tried in all, ' +
-        'for example retry: { attempts: 3 }.',
-    );
-  }
-  return toPolicy({
-    attempts,
-    backoff: last('backoff'),
-    delay: last('delay'),
-    factor: last('factor'),
-    maxDelay: last('maxDelay'),
-    jitter: last('jitter'),
-    retryIf: last('retryIf'),
-  });
-}
-
 function toDedupe(options: DedupeOptions | undefined): TaskSettings['dedupe'] {
   return options && { key: options.key, windowMs: milliseconds(options.window ?? 0) };
 }
@@ -250,68 +171,9 @@ function toQueueSettings(name: string, options: QueueOptions): QueueSettings {
   });
 }
 
-function toPolicy(options: RetryOptions & { attempts: number }): RetryPolicy {
-  const {
-    attempts,
-    backoff = 'exponential',
-    delay,
-    factor = 2,
-    maxDelay,
-    jitter,
-    retryIf,
-  } = options;
-  const delayMs = milliseconds(delay ?? DEFAULT_RETRY_DELAY);
-  const maxDelayMs = milliseconds(maxDelay ?? DEFAULT_RETRY_MAX_DELAY);
-  const areGiven = delay !== undefined && maxDelay !== undefined;
-  if (areGiven && delayMs > maxDelayMs && typeof backoff !== 'function') {
-    throw new InvalidOptionError(
-      'retry.delay',
-      `${describe(delay)} is longer than maxDelay, ${describe(maxDelay)}, and no ` +
-        'wait may be. Each is set here or at a wider level: raise maxDelay, or shorten delay.',
-    );
-  }
-  return Object.freeze({
-    attempts,
-    backoff,
-    delayMs,
-    factor,
-    maxDelayMs: maxDelay === undefined ? Math.max(delayMs, maxDelayMs) : maxDelayMs,
-    jitter: jitter ?? 'full',
-    retryIf,
-  });
-}
-
-function checkEngine(value: unknown, path: string): void {
-  if (typeof (value as { create?: unknown } | null)?.create !== 'function') {
-    throw new InvalidOptionError(
-      path,
-      `expected an engine such as journal({ path }), got ${describe(value)}.`,
-    );
-  }
-}
-
-function checkQueues(value: unknown, path: string): void {
-  const names: Record<string, (queue: unknown, queuePath: string) => void> = {};
-  for (const name of Object.keys(value ?? {})) {
-    if (!/^[\w.-]+$/.test(name)) {
-      throw new InvalidOptionError(
-        `${path}.${name}`,
-        'a queue name has letters, digits, ".", "_" and "-" only.',
-      );
-    }
-    names[name] = (queue, queuePath) => checkShape<QueueOptions>(queue, queuePath, QUEUE_SHAPE);
-  }
-  checkShape(value, path, names);
-}
-
 /** `object` without its `undefined` entries, which would otherwise hide a wider level's. */
 function defined<T extends object>(object: T | undefined): Partial<T> {
   return Object.fromEntries(
     Object.entries(object ?? {}).filter(([, value]) => value !== undefined),
   ) as Partial<T>;
-}
-
-/** For durations that were checked already. */
-function milliseconds(duration: Duration): number {
-  return toMilliseconds(duration) ?? 0;
 }

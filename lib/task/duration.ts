@@ -21,3 +21,8 @@ export function toMilliseconds(value: unknown): number | undefined {
   }
   return undefined;
 }
+
+/** The same for a duration that was checked already. */
+export function milliseconds(duration: Duration): number {
+  return toMilliseconds(duration) ?? 0;
+}

@@ -12,7 +12,7 @@ import {
   requireKeys,
   type Shape,
 } from '../../options/checks.js';
-import { toMilliseconds, type Duration } from '../../task/duration.js';
+import { milliseconds } from '../../task/duration.js';
 import type { Serializer, TaskStorage } from '../../task/stored-call.js';
 import type { BullMQConnection, BullMQOptions, PostgresOptions } from './bullmq.js';
 
@@ -127,9 +127,4 @@ function checkPrefix(value: unknown, path: string): void {
   if (!/^[\w.{}-]+$/.test(value as string)) {
     throw new InvalidOptionError(path, 'has letters, digits, ".", "_", "-" and braces only.');
   }
-}
-
-/** For durations that were checked already. */
-function milliseconds(duration: Duration): number {
-  return toMilliseconds(duration) ?? 0;
 }

@@ -7,7 +7,7 @@ import {
   requireKeys,
   type Shape,
 } from '../../options/checks.js';
-import { toMilliseconds } from '../../task/duration.js';
+import { milliseconds } from '../../task/duration.js';
 import type { Serializer, TaskStorage } from '../../task/stored-call.js';
 import type { JournalOptions } from './journal.js';
 
@@ -44,7 +44,7 @@ export function resolveJournalOptions(options: JournalOptions): JournalSettings 
   return {
     path,
     maxStarts: options.maxStarts ?? DEFAULTS.maxStarts,
-    commitTimeoutMs: toMilliseconds(options.commitTimeout ?? DEFAULTS.commitTimeout) ?? 0,
+    commitTimeoutMs: milliseconds(options.commitTimeout ?? DEFAULTS.commitTimeout),
     storage: { serializer, maxArgsBytes: options.maxArgsBytes ?? DEFAULTS.maxArgsBytes },
   };
 }

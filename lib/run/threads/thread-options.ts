@@ -9,7 +9,7 @@ import {
   type Check,
   type Shape,
 } from '../../options/checks.js';
-import { toMilliseconds, type Duration } from '../../task/duration.js';
+import { milliseconds, type Duration } from '../../task/duration.js';
 
 /** What `BackgroundTasksThreadsModule.forRoot()` takes. Every option has a default. */
 export interface BackgroundTasksThreadsOptions {
@@ -90,7 +90,7 @@ export function toThreadPoolSettings(options: BackgroundTasksThreadsOptions): Th
   const { threads, idleTimeout, maxQueue, resourceLimits, execArgv } = options;
   return Object.freeze({
     threads: threads ?? Math.max(1, availableParallelism() - 1),
-    idleTimeoutMs: toMilliseconds(idleTimeout ?? DEFAULT_IDLE_TIMEOUT) ?? 0,
+    idleTimeoutMs: milliseconds(idleTimeout ?? DEFAULT_IDLE_TIMEOUT),
     maxQueue: maxQueue ?? DEFAULT_MAX_QUEUE,
     resourceLimits,
     execArgv,

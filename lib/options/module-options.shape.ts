@@ -1,0 +1,86 @@
+import { InvalidOptionError } from '../errors/misuse.errors.js';
+import {
+  checkBoolean,
+  checkCount,
+  checkDuration,
+  checkFiniteCount,
+  checkFunction,
+  checkOneOf,
+  checkPositiveDuration,
+  checkShape,
+  describe,
+  requireKeys,
+  type Check,
+  type Shape,
+} from './checks.js';
+import type {
+  BackgroundTasksOptions,
+  CarryOptions,
+  QueueOptions,
+  RateLimitOptions,
+  RequestOptions,
+} from './module-options.js';
+import { DEFAULTS_SHAPE } from './task-options.shape.js';
+
+const RATE_SHAPE: Shape<RateLimitOptions> = { max: checkFiniteCount, per: checkPositiveDuration };
+const QUEUE_SHAPE: Shape<QueueOptions> = {
+  ...DEFAULTS_SHAPE,
+  concurrency: checkCount,
+  concurrencyPerKey: checkCount,
+  rateLimit: (value, path) => {
+    checkShape<RateLimitOptions>(value, path, RATE_SHAPE);
+    requireKeys(value as object, path, 'max', 'per');
+  },
+  maxPending: checkCount,
+  overflow: checkOneOf('reject', 'drop-oldest'),
+  engine: checkEngine,
+};
+const CARRY_SHAPE: Shape<CarryOptions> = { capture: checkFunction, restore: checkFunction };
+const REQUEST_SHAPE: Shape<RequestOptions> = {
+  order: checkOneOf('sequential', 'concurrent'),
+  onFailure: checkOneOf('continue', 'stop'),
+};
+const MODULE_SHAPE: Shape<BackgroundTasksOptions> = {
+  ...DEFAULTS_SHAPE,
+  queues: checkQueues,
+  drainTimeout: checkDuration,
+  remember: checkCount,
+  logEvents: checkBoolean,
+  engine: checkEngine,
+  carry: (value, path) => {
+    checkShape<CarryOptions>(value, path, CARRY_SHAPE);
+    requireKeys(value as object, path, 'capture', 'restore');
+  },
+  request: (value, path) => checkShape<RequestOptions>(value, path, REQUEST_SHAPE),
+};
+
+/**
+ * Refuses what cannot be the module's options.
+ *
+ * @throws UnknownOptionError, InvalidOptionError
+ */
+export const checkModuleOptions: Check = (value, path) =>
+  checkShape<BackgroundTasksOptions>(value, path, MODULE_SHAPE);
+
+function checkEngine(value: unknown, path: string): void {
+  if (typeof (value as { create?: unknown } | null)?.create !== 'function') {
+    throw new InvalidOptionError(
+      path,
+      `expected an engine such as journal({ path }), got ${describe(value)}.`,
+    );
+  }
+}
+
+function checkQueues(value: unknown, path: string): void {
+  const names: Record<string, (queue: unknown, queuePath: string) => void> = {};
+  for (const name of Object.keys(value ?? {})) {
+    if (!/^[\w.-]+$/.test(name)) {
+      throw new InvalidOptionError(
+        `${path}.${name}`,
+        'a queue name has letters, digits, ".", "_" and "-" only.',
+      );
+    }
+    names[name] = (queue, queuePath) => checkShape<QueueOptions>(queue, queuePath, QUEUE_SHAPE);
+  }
+  checkShape(value, path, names);
+}
