@@ -13,10 +13,19 @@ describe('what a thread throws', () => {
     expect(arrived.name).toBe('TypeError');
     expect(arrived.message).toBe('no');
     expect(arrived.stack).toBe(error.stack);
+    expect(takeApart(error).kind).toBe('error');
     expect(Object.entries(arrived)).toEqual([
       ['code', 'E_NO'],
       ['detail', { at: 1 }],
     ]);
+  });
+
+  it('can be changed as any error can, and shows no more of itself than any', () => {
+    const arrived = sent(new TypeError('no')) as Error;
+    const as = { enumerable: false, configurable: true, writable: true };
+    expect(Object.getOwnPropertyDescriptor(arrived, 'name')).toMatchObject(as);
+    expect(Object.getOwnPropertyDescriptor(arrived, 'stack')).toMatchObject(as);
+    expect('cause' in arrived).toBe(false);
   });
 
   it('arrives without the properties that cannot travel', () => {
@@ -36,6 +45,14 @@ describe('what a thread throws', () => {
     expect(messages).toEqual(['12', '11', '10', '9', '8', '7', '6', '5', '4']);
   });
 
+  it('arrives with a cause that was set afterwards, and all that the cause had', () => {
+    const error = new Error('no');
+    error.cause = Object.assign(new TypeError('why'), { code: 'E_WHY' });
+    const arrived = sent(error) as Error;
+    expect(arrived.cause).toMatchObject({ name: 'TypeError', message: 'why', code: 'E_WHY' });
+    expect(Object.keys(arrived)).toEqual([]);
+  });
+
   it('arrives where its causes go round in a circle', () => {
     const error = new Error('round');
     error.cause = error;
@@ -43,12 +60,18 @@ describe('what a thread throws', () => {
   });
 
   it('is what the retry policy knows', () => {
-    const unrecoverable = sent(new UnrecoverableError('gone', { cause: new Error('why') }));
+    const gone = new UnrecoverableError('gone', { cause: new Error('why') });
+    const unrecoverable = sent(gone);
     expect(unrecoverable).toBeInstanceOf(UnrecoverableError);
-    expect(unrecoverable).toMatchObject({ message: 'gone', cause: { message: 'why' } });
-    const later = sent(new RetryLaterError('90s'));
+    expect(unrecoverable).toMatchObject({
+      message: 'gone',
+      cause: { message: 'why' },
+      stack: gone.stack,
+    });
+    const busy = new RetryLaterError('90s');
+    const later = sent(busy);
     expect(later).toBeInstanceOf(RetryLaterError);
-    expect(later).toMatchObject({ delayMs: 90_000 });
+    expect(later).toMatchObject({ delayMs: 90_000, stack: busy.stack });
   });
 
   it.each([['text'], [42], [undefined], [null], [{ a: 1 }]])('may be %p', (value) => {
@@ -68,7 +91,12 @@ describe('what a thread throws', () => {
     const foreign = Object.defineProperty({ name: 'Foreign', message: 'far' }, Symbol.toStringTag, {
       value: 'Error',
     });
+    expect(sent(foreign)).toBeInstanceOf(Error);
     expect(sent(foreign)).toMatchObject({ name: 'Foreign', message: 'far' });
+    expect(sent(Object.assign(new Error('odd'), { stack: () => 'a function' }))).toMatchObject({
+      message: 'odd',
+      stack: undefined,
+    });
   });
 
   it('tells what can be sent at all', () => {

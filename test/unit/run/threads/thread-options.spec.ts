@@ -47,6 +47,14 @@ describe('the options of the threads', () => {
     expect(attempt).toThrow(`Option "${path}"`);
   });
 
+  it.each<[object, string]>([
+    [{ threads: Number.POSITIVE_INFINITY }, 'expected a number that ends'],
+    [{ resourceLimits: { stackSizeMb: 0 } }, 'expected a number above 0, got 0'],
+    [{ execArgv: '--import' }, "expected an array of strings, got '--import'"],
+  ])('%j are refused with the reason', (options, reason) => {
+    expect(() => toThreadPoolSettings(options)).toThrow(reason);
+  });
+
   it.each([[{ thread: 1 }], [{ resourceLimits: { stackSize: 1 } }]])(
     '%j are refused, because there are none such',
     (options) => {

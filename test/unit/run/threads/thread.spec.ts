@@ -2,15 +2,17 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { callInThread } from '../../../../lib/run/threads/thread.js';
 import { putTogether } from '../../../../lib/run/threads/sent-error.js';
+import { transfer } from '../../../../lib/run/threads/transfer.js';
 
 const MODULE = `
 export const add = (a, b) => a + b;
 export const later = async (value) => value;
 export const give = (kind) => ({ map: new Map([[1, 2]]), null: null, symbol: Symbol('s'), function: add })[kind];
 export const fail = () => { throw new TypeError('no'); };
+export const same = (value) => value;
 export const number = 7;
 export default () => 'the default';
 `;
@@ -59,10 +61,36 @@ describe('a call in a thread', () => {
     });
   });
 
+  it.each([
+    ['a text', 'text'],
+    ['a number', 1],
+    ['nothing', undefined],
+    ['null', null],
+    ['a buffer', new ArrayBuffer(8)],
+    ['a view of one', new Uint8Array(8)],
+  ])('sends %s without trying first', async (_, value) => {
+    const trial = jest.spyOn(globalThis, 'structuredClone');
+    const reply = await call('same', [value]);
+    expect(reply).toEqual({ kind: 'returned', value });
+    expect(trial).not.toHaveBeenCalled();
+    trial.mockRestore();
+  });
+
+  it('hands over a result that is marked for it', async () => {
+    const value = transfer(new Uint8Array(8));
+    const reply: object = await call('same', [value]);
+    const [list, inner] = Object.getOwnPropertySymbols(reply).map(
+      (symbol) => (reply as Record<symbol, unknown>)[symbol],
+    );
+    expect(list).toEqual([value.buffer]);
+    expect(inner).toEqual({ kind: 'returned', value });
+  });
+
   it('says which functions there are where the one that is meant is not', async () => {
     expect(await call('sub')).toEqual({
       kind: 'missing',
-      problem: 'it exports no function "sub" (its functions: add, default, fail, give, later)',
+      problem:
+        'it exports no function "sub" (its functions: add, default, fail, give, later, same)',
     });
     expect(await call('number')).toMatchObject({ kind: 'missing' });
     expect(await call('sub', [], 'empty.mjs')).toEqual({
