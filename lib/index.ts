@@ -4,11 +4,11 @@
  * @module main
  */
 
-export {
-  BackgroundTasksModule,
-  type BackgroundTasksAsyncOptions,
-  type BackgroundTasksOptionsFactory,
-} from './background-tasks.module.js';
+export { BackgroundTasksModule } from './background-tasks.module.js';
+export type {
+  BackgroundTasksAsyncOptions,
+  BackgroundTasksOptionsFactory,
+} from './background-tasks.module-definition.js';
 export type { EngineFactory } from './engine/engine.js';
 export { Background } from './collect/background.decorator.js';
 export { BackgroundTasks } from './collect/background-tasks.js';

@@ -1,0 +1,181 @@
+import { Logger, Scope, type Provider } from '@nestjs/common';
+import {
+  ApplicationConfig,
+  DiscoveryService,
+  HttpAdapterHost,
+  MetadataScanner,
+  ModuleRef,
+  ModulesContainer,
+  REQUEST,
+} from '@nestjs/core';
+import { MODULE_OPTIONS_TOKEN } from './background-tasks.module-definition.js';
+import { BackgroundTasks } from './collect/background-tasks.js';
+import { BackgroundExplorer } from './collect/background.explorer.js';
+import { findCollection } from './collect/find-collection.js';
+import { TaskIntake } from './collect/task-intake.js';
+import { createEngine } from './create-engine.js';
+import { ENGINE, type Engine } from './engine/engine.js';
+import { EventLog } from './observe/event-log.js';
+import { Observer } from './observe/observer.js';
+import { TaskEvents } from './observe/task-events.js';
+import { TaskLog } from './observe/task-log.js';
+import { TaskRecords } from './observe/task-records.js';
+import { TaskStats } from './observe/task-stats.js';
+import type { BackgroundTasksOptions } from './options/module-options.js';
+import { ResolvedOptions } from './options/resolved-options.js';
+import { BackgroundTasksInterceptor } from './release/background-tasks.interceptor.js';
+import { HandlerHook } from './release/handler-hook.js';
+import { Release } from './release/release.js';
+import { RequestHook } from './release/request-hook.js';
+import { AttemptHooks } from './run/attempt-hooks.js';
+import { Lifecycle } from './run/lifecycle.js';
+import { TaskRunner } from './run/task-runner.js';
+import { TaskWorker } from './run/task-worker.js';
+import { CLOCK, systemClock, type Clock } from './task/clock.js';
+import { TaskRegistry } from './task/task-registry.js';
+
+const LIFECYCLE_PARTS = Symbol('nestjs-background-tasks:lifecycle-parts');
+
+/** All that the module is made of. */
+export const providers: Provider[] = [
+  TaskRegistry,
+  { provide: CLOCK, useValue: systemClock },
+  {
+    provide: TaskLog,
+    useFactory: () => new TaskLog(new Logger('BackgroundTasks')),
+  },
+  {
+    provide: ResolvedOptions,
+    inject: [MODULE_OPTIONS_TOKEN],
+    useFactory: (options: BackgroundTasksOptions) => new ResolvedOptions(options),
+  },
+  {
+    provide: TaskEvents,
+    inject: [CLOCK, TaskLog],
+    useFactory: (clock: Clock, log: TaskLog) =>
+      new TaskEvents(clock, (error) => log.listenerFailed(error)),
+  },
+  {
+    provide: EventLog,
+    inject: [TaskEvents, ResolvedOptions],
+    useFactory: (events: TaskEvents, { logEvents }: ResolvedOptions) =>
+      new EventLog(events, new Logger('BackgroundTasks'), logEvents),
+  },
+  TaskStats,
+  {
+    provide: TaskRecords,
+    inject: [ResolvedOptions],
+    useFactory: ({ remember }: ResolvedOptions) => new TaskRecords(remember),
+  },
+  {
+    provide: Observer,
+    inject: [TaskStats, TaskRecords, TaskEvents, TaskLog],
+    useFactory: (...parts: ConstructorParameters<typeof Observer>) => new Observer(...parts),
+  },
+  {
+    provide: AttemptHooks,
+    inject: [TaskLog],
+    useFactory: (log: TaskLog) => new AttemptHooks((error) => log.hookFailed(error)),
+  },
+  {
+    provide: TaskWorker,
+    inject: [CLOCK, Observer, AttemptHooks, ResolvedOptions],
+    useFactory: (
+      clock: Clock,
+      observer: Observer,
+      hooks: AttemptHooks,
+      { carriers }: ResolvedOptions,
+    ) => new TaskWorker(clock, Math.random, observer, hooks, carriers),
+  },
+  {
+    provide: ENGINE,
+    inject: [ResolvedOptions, TaskWorker, CLOCK],
+    useFactory: ({ queues }: ResolvedOptions, worker: TaskWorker, clock: Clock) =>
+      createEngine([...queues.values()], worker, clock, new Logger('BackgroundTasks')),
+  },
+  {
+    provide: TaskIntake,
+    inject: [ResolvedOptions, TaskRegistry, ENGINE, Observer, CLOCK],
+    useFactory: (...parts: ConstructorParameters<typeof TaskIntake>) => new TaskIntake(...parts),
+  },
+  {
+    provide: Release,
+    inject: [TaskIntake, ENGINE, Observer, ResolvedOptions, CLOCK],
+    useFactory: (
+      intake: TaskIntake,
+      engine: Engine,
+      observer: Observer,
+      { request }: ResolvedOptions,
+      clock: Clock,
+    ) => new Release(intake, engine, observer, request, clock),
+  },
+  {
+    provide: RequestHook,
+    inject: [Release, HttpAdapterHost],
+    useFactory: (release: Release, host: HttpAdapterHost) => {
+      const hook = new RequestHook(release);
+      // At once, or under a test module as soon as it makes an application.
+      host.init$.subscribe(() => hook.install(host.httpAdapter));
+      return hook;
+    },
+  },
+  BackgroundTasksInterceptor,
+  {
+    provide: HandlerHook,
+    inject: [ModulesContainer, MetadataScanner, ApplicationConfig, BackgroundTasksInterceptor],
+    useFactory: (...parts: ConstructorParameters<typeof HandlerHook>) => {
+      const hook = new HandlerHook(...parts);
+      hook.interceptMessages();
+      return hook;
+    },
+  },
+  {
+    provide: BackgroundExplorer,
+    inject: [DiscoveryService, ModuleRef, ResolvedOptions, TaskRegistry, TaskIntake],
+    useFactory: (...parts: ConstructorParameters<typeof BackgroundExplorer>) =>
+      new BackgroundExplorer(...parts),
+  },
+  {
+    // What starts and stops is handed over once there is something to start.
+    provide: LIFECYCLE_PARTS,
+    inject: [Lifecycle, ENGINE, Release, TaskEvents, CLOCK, ResolvedOptions],
+    useFactory: (
+      lifecycle: Lifecycle,
+      engine: Engine,
+      release: Release,
+      events: TaskEvents,
+      clock: Clock,
+      { drainTimeoutMs }: ResolvedOptions,
+    ) =>
+      lifecycle.take({
+        engine,
+        requests: release,
+        restorer: release,
+        events,
+        clock,
+        drainTimeoutMs,
+      }),
+  },
+  {
+    provide: TaskRunner,
+    inject: [
+      TaskIntake,
+      ENGINE,
+      ResolvedOptions,
+      TaskRecords,
+      TaskStats,
+      CLOCK,
+      TaskEvents,
+      AttemptHooks,
+      Release,
+    ],
+    useFactory: (...parts: ConstructorParameters<typeof TaskRunner>) => new TaskRunner(...parts),
+  },
+  {
+    provide: BackgroundTasks,
+    scope: Scope.REQUEST,
+    inject: [REQUEST, TaskIntake],
+    useFactory: (request: unknown, intake: TaskIntake) =>
+      new BackgroundTasks(intake, findCollection(request), request !== undefined),
+  },
+];
