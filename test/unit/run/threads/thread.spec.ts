@@ -10,7 +10,7 @@ import { transfer } from '../../../../lib/run/threads/transfer.js';
 const MODULE = `
 export const add = (a, b) => a + b;
 export const later = async (value) => value;
-export const give = (kind) => ({ map: new Map([[1, 2]]), null: null, symbol: Symbol('s'), function: add })[kind];
+export const give = (kind) => ({ map: new Map([[1, 2]]), null: null, symbol: Symbol('s'), function: add, 'object with a function': { add } })[kind];
 export const fail = () => { throw new TypeError('no'); };
 export const same = (value) => value;
 export const number = 7;
@@ -54,12 +54,15 @@ describe('a call in a thread', () => {
     });
   });
 
-  it.each(['symbol', 'function'])('says that a %s cannot be sent back', async (kind) => {
-    expect(await call('give', [kind])).toEqual({
-      kind: 'unsendable',
-      problem: expect.stringContaining('could not be cloned'),
-    });
-  });
+  it.each(['symbol', 'function', 'object with a function'])(
+    'says that the %s cannot be sent back',
+    async (kind) => {
+      expect(await call('give', [kind])).toEqual({
+        kind: 'unsendable',
+        problem: expect.stringContaining('could not be cloned'),
+      });
+    },
+  );
 
   it.each([
     ['a text', 'text'],
