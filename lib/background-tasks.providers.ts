@@ -15,6 +15,7 @@ import { findCollection } from './collect/find-collection.js';
 import { TaskIntake } from './collect/task-intake.js';
 import { createEngine } from './create-engine.js';
 import { ENGINE, type Engine } from './engine/engine.js';
+import { InvalidOptionError } from './errors/misuse.errors.js';
 import { EventLog } from './observe/event-log.js';
 import { Observer } from './observe/observer.js';
 import { TaskEvents } from './observe/task-events.js';
@@ -38,6 +39,18 @@ const LIFECYCLE_PARTS = Symbol('nestjs-background-tasks:lifecycle-parts');
 
 /** All that the module is made of. */
 export const providers: Provider[] = [
+  {
+    // `forRoot()` and `forRootAsync()` put another in its place.
+    provide: MODULE_OPTIONS_TOKEN,
+    useFactory: () => {
+      throw new InvalidOptionError(
+        '',
+        'there are none, because the class itself is imported. Import ' +
+          'BackgroundTasksModule.forRoot() once, in the root module; it is global, and no other ' +
+          'module has to import it.',
+      );
+    },
+  },
   TaskRegistry,
   { provide: CLOCK, useValue: systemClock },
   {

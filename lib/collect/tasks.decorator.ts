@@ -14,7 +14,10 @@ export const Tasks: () => ParameterDecorator = createParamDecorator(
   (_: unknown, context: ExecutionContext): BackgroundTasks => {
     const collection = findCollection(context.switchToHttp().getRequest<unknown>());
     if (!(collection?.intake instanceof TaskIntake)) {
-      throw new NoRequestError();
+      throw new NoRequestError(
+        '@Tasks() found no collection for this request. ' +
+          'Is BackgroundTasksModule.forRoot() among the imports of the root module?',
+      );
     }
     return new BackgroundTasks(collection.intake, collection, true);
   },

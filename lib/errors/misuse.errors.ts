@@ -126,15 +126,17 @@ export class AmbiguousTaskError extends BackgroundTasksError {
   }
 }
 
-/** `BackgroundTasks` was used where no request is being handled. */
+const NO_REQUEST =
+  'BackgroundTasks collects the tasks of a request, and no request is being handled here. ' +
+  'Outside a request (cron jobs, scripts, consumers) inject TaskRunner and call its addTask().';
+
+/** `BackgroundTasks` was used where no request is being handled, or without the module. */
 export class NoRequestError extends BackgroundTasksError {
   readonly code = 'BGT_NO_REQUEST';
 
-  constructor() {
-    super(
-      'BackgroundTasks collects the tasks of a request, and no request is being handled here. ' +
-        'Outside a request (cron jobs, scripts, consumers) inject TaskRunner and call its addTask().',
-    );
+  /** @param message in place of the usual one */
+  constructor(message = NO_REQUEST) {
+    super(message);
   }
 }
 

@@ -36,6 +36,19 @@ describe('BackgroundTasksModule', () => {
     });
   });
 
+  it.each<[string, readonly (Type | DynamicModule)[]]>([
+    ['alone', [BackgroundTasksModule]],
+    ['beside forRoot()', [BackgroundTasksModule.forRoot(), BackgroundTasksModule]],
+  ])('imported as a bare class, %s, is refused with what to import', async (_, imports) => {
+    await expect(start(...imports)).rejects.toMatchObject({
+      code: 'BGT_INVALID_OPTION',
+      message:
+        'The options of BackgroundTasksModule: there are none, because the class itself is ' +
+        'imported. Import BackgroundTasksModule.forRoot() once, in the root module; it is ' +
+        'global, and no other module has to import it.',
+    });
+  });
+
   it('imported once, and reached over two ways, is fine', async () => {
     const shared = BackgroundTasksModule.forRoot();
     @Module({ imports: [shared] })
@@ -71,6 +84,13 @@ describe('BackgroundTasksModule', () => {
 });
 
 describe('forRootAsync()', () => {
+  it('refuses a factory that returns nothing', async () => {
+    const nothing = BackgroundTasksModule.forRootAsync({ useFactory: () => undefined as never });
+    await expect(start(nothing)).rejects.toThrow(
+      'The options of BackgroundTasksModule: expected a plain object, got undefined.',
+    );
+  });
+
   @Injectable()
   class Settings implements BackgroundTasksOptionsFactory {
     createBackgroundTasksOptions(): BackgroundTasksOptions {

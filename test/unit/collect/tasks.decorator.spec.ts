@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Controller, Get, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import request from 'supertest';
-import { BackgroundTasks, NoRequestError, Tasks } from '../../../lib/index.js';
+import { BackgroundTasks, Tasks } from '../../../lib/index.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 
 @Controller()
@@ -18,7 +18,7 @@ class LonelyController {
 class LonelyModule {}
 
 describe('@Tasks() in an application without the module', () => {
-  it('refuses, with what to do', async () => {
+  it('refuses, and asks for the module', async () => {
     const logger = new RecordingLogger();
     const testing = Test.createTestingModule({ imports: [LonelyModule] }).setLogger(logger);
     const app = (await testing.compile()).createNestApplication();
@@ -27,6 +27,9 @@ describe('@Tasks() in an application without the module', () => {
       .get('/')
       .expect(500);
     await app.close();
-    expect(logger.of('error').join()).toContain(new NoRequestError().message);
+    expect(logger.of('error').join()).toContain(
+      '@Tasks() found no collection for this request. ' +
+        'Is BackgroundTasksModule.forRoot() among the imports of the root module?',
+    );
   });
 });
