@@ -10,7 +10,8 @@ export interface ProcessUsage {
 
 /** What a later look at the process is compared with. */
 export interface ProcessReading {
-  readonly loop: ReturnType<typeof performance.eventLoopUtilization>;
+  // Spelled out: where a user's types are the browser's, its `performance` has no such function.
+  readonly loop: { readonly idle: number; readonly active: number; readonly utilization: number };
   readonly heapBytes: number;
 }
 

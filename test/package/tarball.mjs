@@ -137,8 +137,11 @@ try {
   console.log(`threads: ${checkThreads(home)}`);
   console.log(`durable: ${checkDurable(home)}`);
   console.log(`kit: ${checkKit(home)}`);
-  run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', home], home);
-  console.log('types: checked from ESM and from CommonJS');
+  const tsc = [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', home];
+  run(process.execPath, tsc, home);
+  // Where no `lib` is given, as in an application that `nest new` makes, the browser's types are there, too.
+  run(process.execPath, [...tsc, '--lib', 'ES2023,DOM'], home);
+  console.log('types: checked from ESM and from CommonJS, with and without those of the browser');
 } catch (error) {
   console.error(error instanceof assert.AssertionError ? error.message : error);
   console.error('the packed tarball is not fit for use');
