@@ -62,8 +62,9 @@ export class BackgroundExplorer {
     const type = prototype.constructor;
     const member = `${type.name}.${typeof key === 'symbol' ? (key.description ?? 'symbol') : key}`;
     refuseRoute((prototype as Record<string | symbol, object>)[key] ?? method, member);
-    const settings = this.options.forTask(undefined, options);
-    this.intake.checkSupport(settings, `@Background() on ${member}`);
+    const place = `@Background() on ${member}`;
+    const settings = this.options.forTask(undefined, options, place);
+    this.intake.checkSupport(settings, place);
     this.registry.register({
       name: options?.name ?? member,
       type,

@@ -44,9 +44,11 @@ export class UnknownQueueError extends BackgroundTasksError {
     known: readonly string[],
     /** The name of the queue nearest to it, if any is near. */
     readonly suggestion?: string,
+    /** What names it, for example `@Background() on Mailer.send`; where a call does its stack tells. */
+    readonly place?: string,
   ) {
     super(
-      `Unknown queue "${queue}". ${
+      `${place === undefined ? 'Unknown' : `${place}: unknown`} queue "${queue}". ${
         suggestion ? `Did you mean "${suggestion}"?` : `Known queues: ${known.join(', ')}.`
       } Queues are declared in BackgroundTasksModule.forRoot({ queues: { … } }).`,
     );

@@ -6,15 +6,19 @@ import { describe } from './checks.js';
 const DEFAULT_RETRY_DELAY: Duration = '1s';
 const DEFAULT_RETRY_MAX_DELAY: Duration = '30s';
 
-const NO_RETRY: RetryPolicy = toPolicy({ attempts: 1 });
+const NO_RETRY: RetryPolicy = toPolicy({ attempts: 1 }, 'retry');
 
 /**
  * One policy of what several levels say.
  *
  * @param levels from the widest to the narrowest: `false` clears what was set before it
+ * @param path where the narrowest of them stands
  * @throws InvalidOptionError where they do not come to a policy
  */
-export function mergeRetry(levels: readonly (false | RetryOptions | undefined)[]): RetryPolicy {
+export function mergeRetry(
+  levels: readonly (false | RetryOptions | undefined)[],
+  path: string,
+): RetryPolicy {
   const start = levels.lastIndexOf(false) + 1;
   const given = levels.slice(start).filter((level) => typeof level === 'object');
   if (given.length === 0) {
@@ -25,23 +29,26 @@ export function mergeRetry(levels: readonly (false | RetryOptions | undefined)[]
   const attempts = last('attempts');
   if (attempts === undefined) {
     throw new InvalidOptionError(
-      'retry.attempts',
+      `${path}.attempts`,
       'is missing here and at every wider level. Say how often the task is tried in all, ' +
         'for example retry: { attempts: 3 }.',
     );
   }
-  return toPolicy({
-    attempts,
-    backoff: last('backoff'),
-    delay: last('delay'),
-    factor: last('factor'),
-    maxDelay: last('maxDelay'),
-    jitter: last('jitter'),
-    retryIf: last('retryIf'),
-  });
+  return toPolicy(
+    {
+      attempts,
+      backoff: last('backoff'),
+      delay: last('delay'),
+      factor: last('factor'),
+      maxDelay: last('maxDelay'),
+      jitter: last('jitter'),
+      retryIf: last('retryIf'),
+    },
+    path,
+  );
 }
 
-function toPolicy(options: RetryOptions & { attempts: number }): RetryPolicy {
+function toPolicy(options: RetryOptions & { attempts: number }, path: string): RetryPolicy {
   const {
     attempts,
     backoff = 'exponential',
@@ -56,7 +63,7 @@ function toPolicy(options: RetryOptions & { attempts: number }): RetryPolicy {
   const areGiven = delay !== undefined && maxDelay !== undefined;
   if (areGiven && delayMs > maxDelayMs && typeof backoff !== 'function') {
     throw new InvalidOptionError(
-      'retry.delay',
+      `${path}.delay`,
       `${describe(delay)} is longer than maxDelay, ${describe(maxDelay)}, and no ` +
         'wait may be. Each is set here or at a wider level: raise maxDelay, or shorten delay.',
     );

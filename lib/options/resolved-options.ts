@@ -73,25 +73,30 @@ export class ResolvedOptions {
   /**
    * @param call what was passed to `addTask()`
    * @param declared what stands on `@Background()`, checked at decoration
+   * @param place what errors say of where `declared` stands; the stack of a call tells by itself
    * @throws UnknownOptionError, InvalidOptionError, UnknownQueueError
    */
-  forTask(call: TaskOptions | undefined, declared: BackgroundOptions | undefined): TaskSettings {
+  forTask(
+    call: TaskOptions | undefined,
+    declared: BackgroundOptions | undefined,
+    place?: string,
+  ): TaskSettings {
     if (call !== undefined) {
       checkTaskOptions(call, '');
     }
     const queue = call?.queue ?? declared?.queue ?? DEFAULT_QUEUE;
-    this.requireQueue(queue);
+    this.requireQueue(queue, place);
     const defaults = this.defaults.get(queue) ?? this.defaultsFor(queue);
     return call === undefined && declared === undefined
       ? defaults
-      : this.merge(defaults, declared ?? {}, call ?? {});
+      : this.merge(defaults, declared ?? {}, call ?? {}, place);
   }
 
   /** @throws UnknownQueueError where a queue is named and not configured */
-  requireQueue(queue: string | undefined): void {
+  requireQueue(queue: string | undefined, place?: string): void {
     if (queue !== undefined && !this.queues.has(queue)) {
       const known = [...this.queues.keys()];
-      throw new UnknownQueueError(queue, known, nearest(queue, known));
+      throw new UnknownQueueError(queue, known, nearest(queue, known), place);
     }
   }
 
@@ -105,7 +110,10 @@ export class ResolvedOptions {
       queue,
       priority: priority ?? 'normal',
       delayMs: 0,
-      retry: mergeRetry(levels.map(({ retry }) => retry)),
+      retry: mergeRetry(
+        levels.map(({ retry }) => retry),
+        levels[1].retry === undefined ? 'retry' : `queues.${queue}.retry`,
+      ),
       timeoutMs: toMilliseconds(narrower),
       when: 'success',
       dedupe: undefined,
@@ -119,6 +127,7 @@ export class ResolvedOptions {
     defaults: TaskSettings,
     declared: BackgroundOptions,
     call: TaskOptions,
+    place: string | undefined,
   ): TaskSettings {
     const { queue, priority, timeoutMs } = defaults;
     const timeout = call.timeout ?? declared.timeout;
@@ -127,7 +136,7 @@ export class ResolvedOptions {
       queue,
       priority: call.priority ?? declared.priority ?? priority,
       delayMs: milliseconds(call.delay ?? declared.delay ?? 0),
-      retry: this.retryFor(defaults, declared.retry, call.retry),
+      retry: this.retryFor(defaults, declared.retry, call.retry, place),
       timeoutMs: timeout === undefined ? timeoutMs : milliseconds(timeout),
       when: call.when ?? declared.when ?? 'success',
       dedupe: toDedupe(call.dedupe ?? declared.dedupe),
@@ -143,11 +152,16 @@ export class ResolvedOptions {
   /** Most calls say nothing of it: what their queue has was checked and merged at start-up. */
   private retryFor(
     { queue, retry }: TaskSettings,
-    ...narrower: readonly TaskOptions['retry'][]
+    declared: TaskOptions['retry'],
+    called: TaskOptions['retry'],
+    place: string | undefined,
   ): RetryPolicy {
-    return narrower.every((level) => level === undefined)
+    return declared === undefined && called === undefined
       ? retry
-      : mergeRetry([this.options.retry, this.options.queues?.[queue]?.retry, ...narrower]);
+      : mergeRetry(
+          [this.options.retry, this.options.queues?.[queue]?.retry, declared, called],
+          place === undefined ? 'retry' : `${place}.retry`,
+        );
   }
 }
 

@@ -226,7 +226,7 @@ describe('the options of @Background()', () => {
     expect(events[0]).toMatchObject({ name: 'mail' });
   });
 
-  it('that name an unknown queue are refused at start-up', async () => {
+  it('that name an unknown queue are refused at start-up, with the method', async () => {
     @Injectable()
     class Mailer {
       @Background({ queue: 'email' })
@@ -238,7 +238,7 @@ describe('the options of @Background()', () => {
     await expect(start).rejects.toMatchObject({
       code: 'BGT_UNKNOWN_QUEUE',
       message:
-        'Unknown queue "email". Did you mean "emails"? ' +
+        '@Background() on Mailer.send: unknown queue "email". Did you mean "emails"? ' +
         'Queues are declared in BackgroundTasksModule.forRoot({ queues: { … } }).',
     });
   });
@@ -253,7 +253,7 @@ describe('the options of @Background()', () => {
     }
     await expect(createApp({ providers: [Mailer] })).rejects.toMatchObject({
       code: 'BGT_INVALID_OPTION',
-      path: 'retry.attempts',
+      path: '@Background() on Mailer.send.retry.attempts',
     });
     await expect(
       createApp({ providers: [Mailer] }, { retry: { attempts: 2 } }),

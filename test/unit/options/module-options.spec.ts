@@ -235,10 +235,12 @@ describe('a value that an option cannot have', () => {
   });
 });
 
+const missingAt = (path: string) =>
+  `Option "${path}": is missing here and at every wider level. Say how often the task ` +
+  'is tried in all, for example retry: { attempts: 3 }.';
+
 describe('retry options without attempts', () => {
-  const message =
-    'Option "retry.attempts": is missing here and at every wider level. Say how often the task ' +
-    'is tried in all, for example retry: { attempts: 3 }.';
+  const message = missingAt('retry.attempts');
 
   it('are refused at start-up where they are the module’s', () => {
     expect(refusalOf({ retry: { delay: '5s' } })).toMatchObject({
@@ -248,7 +250,9 @@ describe('retry options without attempts', () => {
   });
 
   it('are refused at start-up where they are a queue’s', () => {
-    expect(refusalOf({ queues: { mails: { retry: { delay: '5s' } } } }).message).toBe(message);
+    expect(refusalOf({ queues: { mails: { retry: { delay: '5s' } } } }).message).toBe(
+      missingAt('queues.mails.retry.attempts'),
+    );
   });
 
   it('are completed by a wider level', () => {
@@ -269,8 +273,8 @@ describe('retry options without attempts', () => {
   });
 });
 
-const tooLong = (delay: string, maxDelay: string) =>
-  `Option "retry.delay": ${delay} is longer than maxDelay, ${maxDelay}, and no wait may be. Each is ` +
+const tooLong = (delay: string, maxDelay: string, path = 'retry.delay') =>
+  `Option "${path}": ${delay} is longer than maxDelay, ${maxDelay}, and no wait may be. Each is ` +
   'set here or at a wider level: raise maxDelay, or shorten delay.';
 
 const policyOf = (retry: RetryOptions) =>
@@ -280,7 +284,9 @@ describe('a retry delay that is longer than maxDelay', () => {
   it('is refused at start-up where both are the module’s, or a queue’s', () => {
     const retry = { attempts: 3, delay: '1m', maxDelay: '30s' } as const;
     expect(refusalOf({ retry }).message).toBe(tooLong("'1m'", "'30s'"));
-    expect(refusalOf({ queues: { mails: { retry } } }).message).toBe(tooLong("'1m'", "'30s'"));
+    expect(refusalOf({ queues: { mails: { retry } } }).message).toBe(
+      tooLong("'1m'", "'30s'", 'queues.mails.retry.delay'),
+    );
   });
 
   it('is refused where one of them is of a wider level', () => {
