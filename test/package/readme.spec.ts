@@ -17,8 +17,11 @@ const PAGES = [
 /** The compiler reads the library and the framework first. */
 const PATIENCE_MS = 60_000;
 
-/** What the compiler says about files that exist in memory only, by file. */
-function compile(files: ReadonlyMap<string, string>): Map<string, string[]> {
+/** What the compiler says about `roots`, by file; `files` exist in memory only. */
+function compile(
+  roots: readonly string[],
+  files: ReadonlyMap<string, string>,
+): Map<string, string[]> {
   const configFile = join(ROOT, 'tsconfig.json');
   const { config } = ts.readConfigFile(configFile, (path) => ts.sys.readFile(path)) as {
     config: unknown;
@@ -30,12 +33,12 @@ function compile(files: ReadonlyMap<string, string>): Map<string, string[]> {
   host.fileExists = (file) => files.has(file) || disk.fileExists(file);
   host.readFile = (file) => files.get(file) ?? disk.readFile(file);
   host.directoryExists = (path) => directories.has(path) || disk.directoryExists?.(path) !== false;
-  const program = ts.createProgram([...files.keys()], options, host);
+  const program = ts.createProgram(roots, options, host);
   const complaints = (file: string): string[] =>
     ts
       .getPreEmitDiagnostics(program, program.getSourceFile(file))
       .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
-  return new Map([...files.keys()].map((file) => [file, complaints(file)]));
+  return new Map(roots.map((file) => [file, complaints(file)]));
 }
 
 /** The way GitHub turns a heading into an anchor. */
@@ -67,10 +70,13 @@ describe.each(PAGES)('%s', (page) => {
 
 describe('the snippets', () => {
   const snippets = new Map<string, string>();
+  const tour = snippetsOf(readFileSync(join(ROOT, 'README.md'), 'utf8'));
+  const beside = new Map<string, string>();
   for (const page of PAGES) {
-    // As files beside each other: those of a page may import one another.
+    // As files beside each other: those of a page may import one another, and those of the tour.
     const own = snippetsOf(readFileSync(join(ROOT, page), 'utf8'));
     own.forEach((code, name) => snippets.set(join(ROOT, 'snippets', page, name), code));
+    tour.forEach((code, name) => beside.set(join(ROOT, 'snippets', page, name), code));
   }
   const wrong = join(ROOT, 'snippets/wrong.ts');
   let complaints: Map<string, string[]>;
@@ -80,7 +86,10 @@ describe('the snippets', () => {
       import { TaskRunner } from 'nestjs-background-tasks';
       export const add = (runner: TaskRunner) => runner.addTask((count: number) => count, 'one');
     `;
-    complaints = compile(new Map([...snippets, [wrong, code]]));
+    complaints = compile(
+      [...snippets.keys(), wrong],
+      new Map([...beside, ...snippets, [wrong, code]]),
+    );
   }, PATIENCE_MS);
 
   it('are found', () => {
