@@ -62,13 +62,40 @@ export class TaskLogLine implements TaskLogFields {
   }
 }
 
+/** How many causes of an error are named; a chain may have no end. */
+const MAX_CAUSES = 3;
+
 /** Any value can be thrown, and looking at it must not throw in turn. */
 export function summaryOf(error: unknown): string {
   try {
-    return isError(error) ? `${error.name}: ${error.message}` : String(error);
+    return `${titleOf(error)}${isError(error) ? causesOf(error) : ''}`;
   } catch {
     return 'a value that cannot be shown';
   }
+}
+
+function titleOf(error: unknown): string {
+  if (!isError(error)) {
+    return String(error);
+  }
+  const { name, message, code }: Error & { readonly code?: unknown } = error;
+  // What failed to connect to several addresses has a code and no message.
+  return `${name}: ${message === '' && typeof code === 'string' ? code : message}`;
+}
+
+/** A stack has none of them, and `fetch failed` is all that `fetch()` says by itself. */
+function causesOf(error: Error): string {
+  let text = '';
+  try {
+    let { cause } = error;
+    for (let count = 0; count < MAX_CAUSES && cause !== undefined && cause !== null; count += 1) {
+      text += ` (cause: ${titleOf(cause)})`;
+      cause = (cause as { cause?: unknown }).cause;
+    }
+  } catch {
+    // What was found is shown.
+  }
+  return text;
 }
 
 /** The stack of whatever was thrown, if it has one. */
