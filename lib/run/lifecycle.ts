@@ -56,14 +56,10 @@ export class Lifecycle
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    if (process.listenerCount('SIGTERM') === 0) {
-      new Logger('BackgroundTasks').warn(
-        'Nobody listens to SIGTERM: a task that runs when the process is told to stop is lost. ' +
-          'Call app.enableShutdownHooks() before app.listen().',
-      );
-    }
     this.isStarted = true;
     await this.parts?.engine.start(this.parts.restorer);
+    // A context without a server has started before its caller gets it and can ask for the hooks.
+    this.parts?.clock.soon(warnOfSignals);
   }
 
   /**
@@ -111,6 +107,15 @@ export class Lifecycle
       const callOff = clock.after(Math.max(0, limit - clock.now()), () => resolve(false));
       drained.finally(callOff).then(() => resolve(true), reject);
     });
+  }
+}
+
+function warnOfSignals(): void {
+  if (process.listenerCount('SIGTERM') === 0) {
+    new Logger('BackgroundTasks').warn(
+      'Nobody listens to SIGTERM: a task that runs when the process is told to stop is lost. ' +
+        'Call app.enableShutdownHooks() before app.listen(), or once the application context is there.',
+    );
   }
 }
 

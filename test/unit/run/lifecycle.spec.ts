@@ -77,12 +77,23 @@ describe('the life of the tasks of an application', () => {
     [1, 0],
   ])('with %i listeners to SIGTERM has %i warnings about that', async (listeners, warnings) => {
     const count = listenTo(listeners);
-    await lifecycleOf().lifecycle.onApplicationBootstrap();
+    const { lifecycle, clock } = lifecycleOf();
+    await lifecycle.onApplicationBootstrap();
+    await clock.settle();
     expect(count).toHaveBeenCalledWith('SIGTERM');
     expect(logger.of('warn')).toHaveLength(warnings);
     expect(logger.of('warn').join()).toMatch(
       warnings === 0 ? /^$/ : /Nobody listens to SIGTERM.* Call app\.enableShutdownHooks\(\)/,
     );
+  });
+
+  it('waits with that warning until the caller has the application, and can ask for the hooks', async () => {
+    listenTo(0);
+    const { lifecycle, clock } = lifecycleOf();
+    await lifecycle.onApplicationBootstrap();
+    listenTo(1); // as `enableShutdownHooks()` of an application context does now
+    await clock.settle();
+    expect(logger.of('warn')).toEqual([]);
   });
 
   it('ends in three drains, and then in a stop', async () => {
