@@ -17,8 +17,10 @@ export function storeCall(
   captured: Pick<StoredCall, 'carried' | 'alsoCarried'>,
 ): StoredCall {
   const given = args.at(-1) === undefined ? withoutEnd(args) : args;
+  const unfit = problemAt('options', options);
   const problem =
-    problemAt('options', options) ??
+    // All else was refused before.
+    (unfit && `${unfit}; what computes belongs on @Background()`) ??
     problemAt('carry.capture()', captured.carried) ??
     problemAt('carried', captured.alsoCarried) ??
     (serializer === undefined ? problemAt('args', given) : undefined);

@@ -75,7 +75,7 @@ export interface BullMQSettings {
 
 /** @throws UnknownOptionError, InvalidOptionError */
 export function resolveBullMQOptions(options: BullMQOptions): BullMQSettings {
-  checkShape<BullMQOptions>(options, '', BULLMQ_SHAPE);
+  checkShape<BullMQOptions>(options, 'bullmq', BULLMQ_SHAPE);
   requireKeys(options, 'bullmq', 'connection');
   const hold = options.hold ?? DEFAULTS.hold;
   return {

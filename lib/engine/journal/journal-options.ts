@@ -38,7 +38,7 @@ export interface JournalSettings {
 
 /** @throws UnknownOptionError, InvalidOptionError */
 export function resolveJournalOptions(options: JournalOptions): JournalSettings {
-  checkShape<JournalOptions>(options, '', JOURNAL_SHAPE);
+  checkShape<JournalOptions>(options, 'journal', JOURNAL_SHAPE);
   requireKeys(options, 'journal', 'path');
   const { path, serializer } = options;
   return {

@@ -87,19 +87,19 @@ describe('the options of BullMQ', () => {
 describe('bullmq()', () => {
   it.each<[Record<string, unknown>, string]>([
     [{}, 'bullmq.connection'],
-    [{ connection: 'localhost:6379' }, 'connection'],
-    [{ connection: 'http://localhost' }, 'connection'],
-    [{ connection: 6379 }, 'connection'],
-    [{ connection: REDIS, role: 'consumer' }, 'role'],
-    [{ connection: REDIS, prefix: 'a:b' }, 'prefix'],
-    [{ connection: REDIS, prefix: '' }, 'prefix'],
-    [{ connection: REDIS, commitTimeout: 0 }, 'commitTimeout'],
-    [{ connection: REDIS, hold: true }, 'hold'],
-    [{ connection: REDIS, lockDuration: 'soon' }, 'lockDuration'],
-    [{ connection: REDIS, maxStarts: 0 }, 'maxStarts'],
-    [{ connection: REDIS, keep: { failed: -1 } }, 'keep.failed'],
-    [{ connection: REDIS, fallback: 'journal' }, 'fallback'],
-    [{ connection: REDIS, serializer: { serialize: String } }, 'serializer.deserialize'],
+    [{ connection: 'localhost:6379' }, 'bullmq.connection'],
+    [{ connection: 'http://localhost' }, 'bullmq.connection'],
+    [{ connection: 6379 }, 'bullmq.connection'],
+    [{ connection: REDIS, role: 'consumer' }, 'bullmq.role'],
+    [{ connection: REDIS, prefix: 'a:b' }, 'bullmq.prefix'],
+    [{ connection: REDIS, prefix: '' }, 'bullmq.prefix'],
+    [{ connection: REDIS, commitTimeout: 0 }, 'bullmq.commitTimeout'],
+    [{ connection: REDIS, hold: true }, 'bullmq.hold'],
+    [{ connection: REDIS, lockDuration: 'soon' }, 'bullmq.lockDuration'],
+    [{ connection: REDIS, maxStarts: 0 }, 'bullmq.maxStarts'],
+    [{ connection: REDIS, keep: { failed: -1 } }, 'bullmq.keep.failed'],
+    [{ connection: REDIS, fallback: 'journal' }, 'bullmq.fallback'],
+    [{ connection: REDIS, serializer: { serialize: String } }, 'bullmq.serializer.deserialize'],
   ])('refuses %j at once', (options, path) => {
     expect(() => bullmq(options as never)).toThrow(
       expect.objectContaining({ code: 'BGT_INVALID_OPTION', path }),
@@ -108,7 +108,7 @@ describe('bullmq()', () => {
 
   it('knows what was meant', () => {
     expect(() => bullmq({ connection: REDIS, rolle: 'both' } as never)).toThrow(
-      'Unknown option "rolle". Did you mean "role"?',
+      'Unknown option "bullmq.rolle". Did you mean "role"?',
     );
   });
 });

@@ -101,12 +101,13 @@ describe('a journal that cannot be used', () => {
 
 describe('journal()', () => {
   it.each([
+    [undefined, 'journal'],
     [{}, 'journal.path'],
-    [{ path: '' }, 'path'],
-    [{ path: 'x', maxStarts: 0 }, 'maxStarts'],
-    [{ path: 'x', commitTimeout: 0 }, 'commitTimeout'],
-    [{ path: 'x', maxArgsBytes: -1 }, 'maxArgsBytes'],
-    [{ path: 'x', serializer: { serialize: () => '' } }, 'serializer.deserialize'],
+    [{ path: '' }, 'journal.path'],
+    [{ path: 'x', maxStarts: 0 }, 'journal.maxStarts'],
+    [{ path: 'x', commitTimeout: 0 }, 'journal.commitTimeout'],
+    [{ path: 'x', maxArgsBytes: -1 }, 'journal.maxArgsBytes'],
+    [{ path: 'x', serializer: { serialize: () => '' } }, 'journal.serializer.deserialize'],
   ])('refuses %j at once', (options, path) => {
     expect(() => journal(options as never)).toThrow(
       expect.objectContaining({ code: 'BGT_INVALID_OPTION', path }),
@@ -115,7 +116,7 @@ describe('journal()', () => {
 
   it('knows what was meant', () => {
     expect(() => journal({ path: 'x', maxStart: 1 } as never)).toThrow(
-      'Unknown option "maxStart". Did you mean "maxStarts"?',
+      'Unknown option "journal.maxStart". Did you mean "maxStarts"?',
     );
   });
 });
