@@ -59,7 +59,7 @@ export class Lifecycle
     this.isStarted = true;
     await this.parts?.engine.start(this.parts.restorer);
     // A context without a server has started before its caller gets it and can ask for the hooks.
-    this.parts?.clock.soon(warnOfSignals);
+    this.parts?.clock.soon(() => this.warnOfSignals());
   }
 
   /**
@@ -89,6 +89,16 @@ export class Lifecycle
     this.parts?.events.complete();
   }
 
+  private warnOfSignals(): void {
+    const isClosing = this.deadline !== Number.POSITIVE_INFINITY;
+    if (!isClosing && process.listenerCount('SIGTERM') === 0) {
+      new Logger('BackgroundTasks').warn(
+        'Nobody listens to SIGTERM: a task that runs when the process is told to stop is lost. ' +
+          'Call app.enableShutdownHooks() before app.listen(), or once the application context is there.',
+      );
+    }
+  }
+
   /** Past the deadline, which all drains of a shutdown share, what is left is given up. */
   private async drain(awaited: DrainScope): Promise<void> {
     if (!(await this.drained(awaited, this.deadline))) {
@@ -107,15 +117,6 @@ export class Lifecycle
       const callOff = clock.after(Math.max(0, limit - clock.now()), () => resolve(false));
       drained.finally(callOff).then(() => resolve(true), reject);
     });
-  }
-}
-
-function warnOfSignals(): void {
-  if (process.listenerCount('SIGTERM') === 0) {
-    new Logger('BackgroundTasks').warn(
-      'Nobody listens to SIGTERM: a task that runs when the process is told to stop is lost. ' +
-        'Call app.enableShutdownHooks() before app.listen(), or once the application context is there.',
-    );
   }
 }
 

@@ -96,6 +96,15 @@ describe('the life of the tasks of an application', () => {
     expect(logger.of('warn')).toEqual([]);
   });
 
+  it('has no such warning where it is over before that', async () => {
+    listenTo(0);
+    const { lifecycle, clock } = lifecycleOf();
+    await lifecycle.onApplicationBootstrap();
+    await lifecycle.onModuleDestroy();
+    await clock.settle();
+    expect(logger.of('warn')).toEqual([]);
+  });
+
   it('ends in three drains, and then in a stop', async () => {
     const { lifecycle, calls } = lifecycleOf();
     await lifecycle.onApplicationBootstrap();
