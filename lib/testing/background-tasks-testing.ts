@@ -51,6 +51,7 @@ export class BackgroundTasksTesting {
   private readonly durableQueues: readonly string[] | true;
   private failures: unknown[] = [];
   private isHurrying = false;
+  private isInstalled = false;
 
   /**
    * @param options a mode, or a mode and more
@@ -84,8 +85,10 @@ export class BackgroundTasksTesting {
       .overrideProvider(ENGINE)
       .useFactory({
         inject: [ResolvedOptions, TaskWorker],
-        factory: (...[{ queues }, worker]: [ResolvedOptions, Worker]) =>
-          this.engineOf([...queues.values()], worker),
+        factory: (...[{ queues }, worker]: [ResolvedOptions, Worker]) => {
+          this.isInstalled = true;
+          return this.engineOf([...queues.values()], worker);
+        },
       });
   }
 
@@ -120,6 +123,7 @@ export class BackgroundTasksTesting {
    */
   expectAdded(task: ((...args: never[]) => unknown) | string, args?: unknown[]): AddedTask;
   expectAdded(...wanted: unknown[]): AddedTask {
+    this.requireInstalled();
     const { added } = this.ledger;
     const task = new WantedTask(wanted as unknown as Wanted);
     const found = added.find((each) => task.fits(each));
@@ -149,6 +153,7 @@ export class BackgroundTasksTesting {
    */
   expectNone(task?: ((...args: never[]) => unknown) | string, args?: unknown[]): void;
   expectNone(...wanted: unknown[]): void {
+    this.requireInstalled();
     const task = wanted.length === 0 ? undefined : new WantedTask(wanted as unknown as Wanted);
     const found = this.ledger.added.filter((each) => task?.fits(each) ?? true);
     if (found.length > 0) {
@@ -360,7 +365,18 @@ export class BackgroundTasksTesting {
         this.mode === 'fake' ? 'no task ever runs' : 'tasks run by themselves: await whenIdle()';
       throw new Error(`${call} needs mode 'manual'. In mode '${this.mode}' ${why}.`);
     }
+    this.requireInstalled();
     return this.pace;
+  }
+
+  /** A kit that sees no application would find that nothing was added, and be content. */
+  private requireInstalled(): void {
+    if (!this.isInstalled) {
+      throw new Error(
+        'These BackgroundTasksTesting are in no application: pass what Test.createTestingModule() ' +
+          'returned to install(), and compile it.',
+      );
+    }
   }
 }
 

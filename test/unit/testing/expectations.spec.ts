@@ -70,6 +70,19 @@ describe('the expectations of the kit', () => {
     );
   });
 
+  it.each<[string, (tasks: BackgroundTasksTesting) => unknown]>([
+    ['expectAdded()', (tasks) => tasks.expectAdded(notify)],
+    ['expectNone()', (tasks) => tasks.expectNone()],
+    ['drain()', (tasks) => tasks.drain()],
+    ['advance()', (tasks) => tasks.advance('1s')],
+  ])('refuse %s of a kit that is in no application', async (_, call) => {
+    const tasks = new BackgroundTasksTesting('manual');
+    await expect(Promise.resolve(tasks).then(call)).rejects.toThrow(
+      'These BackgroundTasksTesting are in no application: pass what Test.createTestingModule() ' +
+        'returned to install(), and compile it.',
+    );
+  });
+
   it('refuse a method that is no task, whose name is most likely misspelt', () => {
     expect(() => app.tasks.expectAdded(Mailer, 'plain')).toThrow(
       new Error('Mailer.plain is not a @Background() method.'),
