@@ -31,13 +31,17 @@ export function linesOf(
   return heads;
 }
 
-/** Makes one chain of all the tasks of a request, where one that fails is to stop those after it. */
+/**
+ * Makes one chain of all the tasks of a request that were to run, where one that fails is to stop
+ * those after it. What was dropped for how the handler ended has not failed.
+ */
 export function bind(tasks: readonly Task[], { onFailure }: RequestSettings): void {
   if (onFailure === 'stop') {
+    const committed = tasks.filter(({ isCommitted }) => isCommitted);
     // Once only: whoever was cancelled between commit and release has broken this very chain.
-    const bound = tasks.find(({ chain }) => chain?.isWholeRequest);
+    const bound = committed.find(({ chain }) => chain?.isWholeRequest);
     const chain: Chain = bound?.chain ?? { isBroken: false, isWholeRequest: true };
-    tasks.forEach((task) => {
+    committed.forEach((task) => {
       task.chain = chain;
     });
   }

@@ -285,6 +285,43 @@ describe('P3: on which end of the handler a task runs', () => {
   });
 });
 
+describe("P3: under onFailure: 'stop'", () => {
+  const STOP = { request: { onFailure: 'stop' } } as const;
+
+  it('what a refused request drops does not stop those that are for that', async () => {
+    const { clock, response, tasks } = createRequest(STOP);
+    const handles = addForEachEnd(tasks);
+    response.answer(403);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(FAILURE);
+  });
+
+  it('what is added after the handler’s end, and is not for that, does not stop the others', async () => {
+    const { clock, collection, release, response, tasks } = createRequest(STOP);
+    const first = tasks.addTask(() => undefined);
+    release.begin(collection);
+    await release.end(collection, true);
+    const late = addForEachEnd(tasks).toReversed();
+    response.answer();
+    await clock.settle();
+    expect(statuses([first, ...late])).toEqual(['completed', ...SUCCESS]);
+  });
+
+  it('a chain that is not for that does not stop the others', async () => {
+    const { clock, handle } = createKit(STOP);
+    const handles = await handle((tasks) => {
+      const chain = tasks.chain();
+      return [
+        chain.addTask({ when: 'failure' }, () => undefined),
+        chain.addTask(() => undefined),
+        tasks.addTask(() => undefined),
+      ];
+    });
+    await clock.settle();
+    expect(statuses(handles)).toEqual(['dropped', 'dropped', 'completed']);
+  });
+});
+
 describe('P3: a stream that its client left', () => {
   it('before anything of it was sent has failed', async () => {
     const { clock, collection, release, response, tasks } = createRequest();
