@@ -12,6 +12,12 @@ export interface CollectionKeeper {
   begin(collection: Collection): void;
   /** Its handler has ended; what is to run is stored when this resolves. */
   end(collection: Collection, hasSucceeded: boolean): Promise<void> | void;
+  /**
+   * Its handler has returned a stream, whose end is the handler's: once somebody subscribes to it.
+   *
+   * @returns what whoever does is to call
+   */
+  offer(collection: Collection): () => void;
   /** Nobody waits for its handler's end any more: a client left its stream, or it was timed out. */
   leave(collection: Collection): void;
   /** A call of its request has failed with `error`, and the request may fail with it. */

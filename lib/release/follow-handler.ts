@@ -54,10 +54,18 @@ export function followStream(
 
 function completed(collection: Collection, value: unknown): unknown {
   if (isObservable(value)) {
-    return followStream(collection, value);
+    return offered(collection, followStream(collection, value));
   }
   const stored = decided(collection, true);
   return stored === undefined ? value : stored.then(() => value);
+}
+
+function offered(collection: Collection, stream: Observable<unknown>): Observable<unknown> {
+  const taken = collection.keeper.offer(collection);
+  return new Observable((subscriber) => {
+    taken();
+    return stream.subscribe(subscriber);
+  });
 }
 
 function failed(collection: Collection, error: unknown): unknown {

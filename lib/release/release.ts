@@ -99,6 +99,20 @@ export class Release implements CollectionKeeper, Restorer {
     return group.flatMap((stored) => this.intake.restore(stored, isReturning) ?? []);
   }
 
+  /** Nest never subscribes to a stream of events whose client left before the stream was there. */
+  offer(collection: Collection): () => void {
+    let isTaken = false;
+    this.clock.soon(() => {
+      if (!isTaken) {
+        this.leave(collection);
+      }
+    });
+    return () => {
+      isTaken = true;
+      this.begin(collection);
+    };
+  }
+
   /** Nobody waits for the handler's end any more: a client left its stream, or it was timed out. */
   leave(collection: Collection): void {
     collection.handler = collection.response === undefined ? 'completed' : 'none';

@@ -101,6 +101,13 @@ async function startLeaving(platform: Platform): Promise<Leaving> {
       return concat(of({ data: 'the first' }), NEVER);
     }
 
+    @Sse('prepared-events')
+    async preparedEvents(@Tasks() tasks: BackgroundTasks): Promise<Observable<never>> {
+      add(tasks);
+      await end.opened;
+      return NEVER;
+    }
+
     @Get('guarded')
     @UseGuards(Slow)
     guarded(): void {}
@@ -190,6 +197,20 @@ onEachPlatform((platform) => {
     expect(chunk).toBeDefined();
     expect(leaving.app.names('started')).toEqual([]);
     response.destroy();
+
+    expect(await outcomes(leaving)).toMatchObject(AFTER_SUCCESS);
+  });
+
+  it('P4: a client that leaves before there is a stream of events: what was added runs', async () => {
+    const leaving = await startLeaving(platform);
+    const { app, begun, end } = leaving;
+
+    const connection = await RawConnection.open(app.port);
+    connection.get('/prepared-events');
+    await begun.opened;
+    connection.destroy();
+    await app.untilClosed('/prepared-events');
+    end.open();
 
     expect(await outcomes(leaving)).toMatchObject(AFTER_SUCCESS);
   });

@@ -19,6 +19,10 @@ function request(stored?: Promise<void>) {
       log.push(hasSucceeded ? 'succeeded' : 'failed');
       return stored;
     },
+    offer: () => {
+      log.push('offered');
+      return () => void log.push('taken');
+    },
     leave: () => void log.push('left'),
     refused: (_, error) => void log.push(`refused: ${(error as Error).message}`),
   };
@@ -108,9 +112,9 @@ describe('the call of a handler', () => {
       log,
     );
     source.next('a');
-    expect(log).toEqual(['begin', 'next a']);
+    expect(log).toEqual(['begin', 'offered', 'taken', 'next a']);
     source.complete();
-    expect(log).toEqual(['begin', 'next a', 'succeeded', 'complete']);
+    expect(log).toEqual(['begin', 'offered', 'taken', 'next a', 'succeeded', 'complete']);
   });
 });
 

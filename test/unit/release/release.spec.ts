@@ -333,6 +333,33 @@ describe('P3: a stream that its client left', () => {
     expect(statuses(handles)).toEqual(FAILURE);
   });
 
+  it('before it was there is left, whoever may yet subscribe to it', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const handles = addForEachEnd(tasks);
+    release.begin(collection);
+    response.req.socket.destroy();
+    const taken = release.offer(collection);
+    expect(collection.handler).toBe('running');
+    await clock.settle();
+    expect(statuses(handles)).toEqual(FAILURE);
+    taken();
+    await release.end(collection, true);
+    expect(statuses(handles)).toEqual(FAILURE);
+  });
+
+  it('after somebody subscribed to it is left by whoever did', async () => {
+    const { clock, collection, release, response, tasks } = createRequest();
+    const handles = addForEachEnd(tasks);
+    release.begin(collection);
+    release.offer(collection)();
+    response.req.socket.destroy();
+    await clock.settle();
+    expect(statuses(handles)).toEqual(['collected', 'collected', 'collected']);
+    await release.end(collection, true);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(SUCCESS);
+  });
+
   it('has done what it was to do where there is no response', async () => {
     const { clock, intake, release } = createKit();
     const collection = release.open(undefined);
