@@ -10,6 +10,12 @@ export function captureContext(): AsyncResource | undefined {
   return keepsStoresInFrames && !hasStoreOfOthers(resource) ? undefined : resource;
 }
 
+/** Calls `callback(argument)` where `AsyncLocalStorage.enterWith()` changes nothing for the caller. */
+export function inCopyOfContext<A, T>(callback: (argument: A) => T, argument: A): T {
+  const copy = new AsyncResource('BackgroundTask', { requireManualDestroy: true });
+  return copy.runInAsyncScope(callback, undefined, argument);
+}
+
 /**
  * Up to Node.js 22 the stores of AsyncLocalStorage are kept on the current resource, under symbols
  * of this description; later in a frame of their own. Where they can be seen, looking for one costs

@@ -1,5 +1,5 @@
 import type { AsyncResource } from 'node:async_hooks';
-import { captureContext } from './async-context.js';
+import { captureContext, inCopyOfContext } from './async-context.js';
 import type { MethodIntake } from './ambient.js';
 import type { LogLines } from './log-lines.js';
 import type { Outcome, TaskStatus } from './outcome.js';
@@ -213,11 +213,14 @@ export class Task {
     return (this.extras ??= new TaskExtras());
   }
 
-  /** Calls `callback(argument)` in the async context of the place where the task was added. */
+  /**
+   * Calls `callback(argument)` in the async context of the place where the task was added: in a copy,
+   * as what one attempt enters for good is neither for the next one nor for other tasks.
+   */
   inContext<A, T>(callback: (argument: A) => T, argument: A): T {
     return this.context === undefined
-      ? callback(argument)
-      : this.context.runInAsyncScope(callback, undefined, argument);
+      ? inCopyOfContext(callback, argument)
+      : this.context.runInAsyncScope(inCopyOfContext<A, T>, undefined, callback, argument);
   }
 
   /** Makes the call. May throw, return, or return a promise: all of it is the user's. */

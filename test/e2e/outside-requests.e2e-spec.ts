@@ -110,6 +110,16 @@ describe('in an application context', () => {
     PATIENCE_MS + 5_000,
   );
 
+  it(
+    'P7: a task sees nothing of the async context that another one has entered',
+    async () => {
+      const ended = await runProcess('entered-contexts.ts', [], PATIENCE_MS);
+
+      expect(ended).toMatchObject({ code: 0, errors: '', output: '0 of 1000\n' });
+    },
+    PATIENCE_MS + 5_000,
+  );
+
   it('P6: BackgroundTasks says what to use instead', async () => {
     const app = await start({});
 

@@ -226,6 +226,21 @@ describe('P7: the async context of the place where a task was added', () => {
     );
   });
 
+  it('is the same on every attempt, whatever the one before has entered', async () => {
+    const tenants = new AsyncLocalStorage<string>();
+    const { clock, runner } = createKit({ retry: { attempts: 2 } });
+    const seen: (string | undefined)[] = [];
+    tenants.run('of the request', () =>
+      runner.addTask(() => {
+        seen.push(tenants.getStore());
+        tenants.enterWith('of the attempt');
+        fail();
+      }),
+    );
+    await clock.advance(10_000);
+    expect(seen).toEqual(['of the request', 'of the request']);
+  });
+
   it('is that of the task for what the task adds', async () => {
     const storage = new AsyncLocalStorage<string>();
     const { clock, runner } = createKit();
