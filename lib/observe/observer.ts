@@ -87,6 +87,12 @@ export class Observer {
     this.events.emit('retrying', task, { error, delayMs, durationMs, process: usage });
   }
 
+  /** It was to start, but that could not be recorded: no attempt was made. */
+  putOff(task: Task, error: unknown, delayMs: number): void {
+    this.due(task, delayMs);
+    this.log.putOff(task, error, delayMs);
+  }
+
   completed(task: Task, durationMs: number): void {
     const { attempts } = task;
     const usage = this.usageOf(task);

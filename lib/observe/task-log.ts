@@ -38,6 +38,13 @@ export class TaskLog {
     this.write('warn', task, { event: 'retrying', delayMs }, sentence);
   }
 
+  putOff(task: Task, error: unknown, delayMs: number): void {
+    const sentence =
+      `was put off by ${Math.round(delayMs)} ms: its start could not be recorded: ` +
+      summaryOf(error);
+    this.write('warn', task, { event: 'put-off', delayMs }, sentence);
+  }
+
   dropped(task: Task, reason: DropReason): void {
     // What waits for a failure is dropped by every success: that is no news.
     const level = reason === 'handler-completed' ? 'debug' : 'warn';

@@ -81,7 +81,9 @@ export class TaskStats {
 
   /** To be called while the task still has the status in which it settles. */
   settled(task: Task, status: Outcome['status'], durationMs?: number): void {
-    this.tallyOf(task).settled(status, task.status === 'running', durationMs);
+    // Without an attempt it was about to run, and its start was still being recorded.
+    const wasRunning = task.status === 'running' && task.attempt !== undefined;
+    this.tallyOf(task).settled(status, wasRunning, durationMs);
   }
 
   ofQueue(queue: string): TaskFigures {

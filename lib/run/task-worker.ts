@@ -49,7 +49,7 @@ export class TaskWorker implements Worker {
       case 'completed':
         return this.observer.completed(task, this.durationOf(task));
       case 'retry':
-        return this.observer.retrying(task, verdict.error, verdict.delayMs, this.durationOf(task));
+        return this.retrying(task, verdict.error, verdict.delayMs);
       case 'failed':
         return this.observer.failed(task, verdict.error, this.durationOf(task));
       case 'cancelled':
@@ -74,6 +74,14 @@ export class TaskWorker implements Worker {
     task.startedAt = now;
     task.attempts += 1;
     this.observer.started(task);
+  }
+
+  private retrying(task: Task, error: unknown, delayMs: number): void {
+    if (task.attempt === undefined) {
+      return this.observer.putOff(task, error, delayMs);
+    }
+    this.observer.retrying(task, error, delayMs, this.durationOf(task));
+    task.attempt = undefined;
   }
 
   private durationOf({ attempt, startedAt }: Task): number {

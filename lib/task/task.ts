@@ -64,7 +64,7 @@ export class Task {
   status: TaskStatus = 'collected';
   /** How many attempts have started. */
   attempts = 0;
-  /** The latest attempt, under way or just over. */
+  /** The attempt that is under way or just over; `undefined` while it waits. */
   attempt: Interruptible | undefined = undefined;
   /** When the latest attempt started: milliseconds since the epoch. */
   startedAt: number | undefined = undefined;

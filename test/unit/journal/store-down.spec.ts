@@ -84,7 +84,7 @@ describe('a task', () => {
     await store.close();
     store.mood = 'refuses';
     await start(store, path);
-    await untilSeen('retrying');
+    await store.hasFailed;
     expect(app.book.started).toEqual([]);
     store.mood = 'well';
     await app.runner.whenIdle();
@@ -150,15 +150,5 @@ function record(tag: string, starts: number): JournalRecord {
 function leave(store: FragileStore, left: JournalRecord): Promise<void> {
   return new Promise((resolve, reject) => {
     store.commit([left], (error) => (error === undefined ? resolve() : reject(error)));
-  });
-}
-
-function untilSeen(type: string): Promise<void> {
-  return new Promise((resolve) => {
-    app.runner.events.subscribe((event) => {
-      if (event.type === type) {
-        resolve();
-      }
-    });
   });
 }

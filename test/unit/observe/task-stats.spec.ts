@@ -6,14 +6,19 @@ import { bareTask } from '../support/tasks.js';
 
 const STATUSES = ['completed', 'failed', 'cancelled', 'dropped', 'abandoned'] as const;
 
+function begin(stats: TaskStats, task: Task): void {
+  task.status = 'running';
+  task.attempt = { reading: undefined, interrupt: () => undefined };
+  stats.started(task);
+}
+
 /** Adds a task, runs it if it is to run, and settles it. */
 function live(stats: TaskStats, name: string, status: (typeof STATUSES)[number], ms: number): Task {
   const task = bareTask(name);
   stats.added(task);
   const hasRun = status === 'completed' || status === 'failed';
   if (hasRun) {
-    task.status = 'running';
-    stats.started(task);
+    begin(stats, task);
   }
   stats.settled(task, status, hasRun ? ms : undefined);
   return task;
@@ -36,8 +41,7 @@ describe('the statistics of tasks', () => {
     const stats = new TaskStats();
     const task = bareTask('a');
     stats.added(task);
-    task.status = 'running';
-    stats.started(task);
+    begin(stats, task);
     expect(stats.ofQueue('default')).toMatchObject({ running: 1, pending: 0 });
     stats.settled(task, 'cancelled');
     expect(stats.ofQueue('default')).toMatchObject({ running: 0, pending: 0, cancelled: 1 });
@@ -47,8 +51,7 @@ describe('the statistics of tasks', () => {
     const stats = new TaskStats();
     const task = bareTask('a');
     stats.added(task);
-    task.status = 'running';
-    stats.started(task);
+    begin(stats, task);
     task.status = 'retrying';
     stats.retrying(task);
     expect(stats.ofQueue('default')).toMatchObject({ running: 0, pending: 1, retried: 1 });
