@@ -28,6 +28,8 @@ export interface AttemptSetting {
 /** One run of a task's body. Whatever the body does, it comes to exactly one verdict. */
 export class Attempt implements RunningTask, Interruptible {
   isRunning = true;
+  /** 1 for the first. Its body may yet ask when the next one is under way. */
+  readonly number: number;
   reading: ProcessReading | undefined = undefined;
   private hasBodyEnded = false;
   /** To be called when it is over: its timer, its profile. */
@@ -41,7 +43,9 @@ export class Attempt implements RunningTask, Interruptible {
     private readonly setting: AttemptSetting,
     /** Called exactly once. */
     private readonly conclude: (task: Task, verdict: Verdict) => void,
-  ) {}
+  ) {
+    this.number = task.attempts + 1;
+  }
 
   get kind(): 'task' {
     return 'task';

@@ -98,12 +98,12 @@ export class TaskWorker implements Worker {
   private describe(attempt: Attempt): CurrentTask {
     const { task } = attempt;
     const { observer } = this;
-    const { id, name, queue, attempts } = task;
+    const { id, name, queue } = task;
     return Object.freeze({
       id,
       name,
       queue,
-      attempt: attempts,
+      attempt: attempt.number,
       maxAttempts: task.settings.retry.attempts,
       // A getter: a signal costs more than most bodies.
       get signal() {

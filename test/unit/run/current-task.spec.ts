@@ -42,6 +42,17 @@ describe('currentTask() inside a task', () => {
     expect(mixedUp).toEqual([]);
   });
 
+  it('tells its own attempt to a body that asks when the next one is under way', async () => {
+    const { clock, runner } = createKit();
+    const attempts: number[] = [];
+    runner.addTask({ timeout: 10, retry: { attempts: 2, delay: 0 } }, async () => {
+      await clock.sleep(15);
+      attempts.push(currentTask().attempt);
+    });
+    await clock.advance(100);
+    expect(attempts).toEqual([1, 2]);
+  });
+
   it('cannot be changed', async () => {
     const { clock, runner } = createKit();
     let isFrozen = false;
