@@ -69,14 +69,17 @@ export class EngineRouter implements Engine {
   follow(predecessor: Task, task: Task): void {
     this.came += 1;
     const engine = this.of(task.queue);
-    if (this.of(predecessor.queue) === engine || engine.shared !== undefined) {
+    const before = this.of(predecessor.queue);
+    if (before === engine || engine.shared !== undefined) {
       engine.follow(predecessor, task);
+    } else if (before.shared === undefined && !predecessor.isOver) {
+      before.follow(predecessor, task); // in its line, as the tasks of a request are
     } else {
       void this.followElsewhere(predecessor, task);
     }
   }
 
-  /** Settled in another engine, maybe in another process: only its outcome tells. */
+  /** Settled in another engine, or to settle in another process: only its outcome tells. */
   private async followElsewhere(predecessor: Task, task: Task): Promise<void> {
     const outcome = await predecessor.whenSettled();
     if (task.chain !== undefined && breaksChain(outcome)) {

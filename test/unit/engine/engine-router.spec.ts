@@ -89,6 +89,20 @@ describe('queues of several engines', () => {
     expect(ran).toEqual(['first']);
   });
 
+  it('know a step that waits for one of another engine: it is listed, and stands for its key', async () => {
+    const { clock, runner } = twoEngines();
+    const ran: string[] = [];
+    const same = { queue: 'a', name: 'same', dedupe: { key: 'k' } };
+    const chain = runner.chain();
+    chain.addTask({ name: 'first' }, () => clock.sleep(100));
+    const second = chain.addTask(same, () => ran.push('second'));
+    await clock.advance(10);
+    expect((await runner.list({ status: 'queued' })).map(({ id }) => id)).toEqual([second.id]);
+    expect(runner.addTask(same, () => ran.push('duplicate')).id).toBe(second.id);
+    await clock.advance(1_000);
+    expect(ran).toEqual(['second']);
+  });
+
   it('let a step follow a duplicate of another engine: another one does its work', async () => {
     const { clock, handle, runner } = twoEngines();
     const same = { name: 'same', dedupe: { key: 'k' } };
