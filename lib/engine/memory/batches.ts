@@ -107,6 +107,17 @@ export class Batches implements Place {
     }
   }
 
+  /** The one of a queue that has been gathered for longest. */
+  firstOf(queue: string): Task | undefined {
+    for (const { tasks } of this.gathering.values()) {
+      const [first] = tasks;
+      if (first?.queue === queue) {
+        return first;
+      }
+    }
+    return undefined;
+  }
+
   /** Sends off what has been gathered, without waiting any longer. */
   flushAll(): void {
     [...this.gathering.keys()].forEach((kind) => this.flush(kind));

@@ -14,7 +14,7 @@ export interface QueueHost {
   readonly pace: Pace;
   /** Runs the task; must call {@link MemoryQueue.free} and pump when its slot is free again. */
   attempt(task: Task): void;
-  /** The one of a queue that has been delayed or between attempts for longest. */
+  /** The one of a queue that has been delayed or between attempts for longest, else gathered. */
   longestPostponed(queue: string): Task | undefined;
   /** Makes room for another. */
   overflow(task: Task): void;

@@ -54,7 +54,7 @@ export class MemoryEngine implements Engine {
       clock: this.clock,
       pace: this.pace,
       attempt: (task) => this.attempt(task),
-      longestPostponed: (queue) => this.timers.firstOf(queue),
+      longestPostponed: (queue) => this.timers.firstOf(queue) ?? this.batches.firstOf(queue),
       overflow: (task) => this.takeOut(task, { kind: 'dropped', reason: 'overflow' }),
     };
     this.queues = new Queues(queues, host);

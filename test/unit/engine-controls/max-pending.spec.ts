@@ -329,6 +329,34 @@ describe("overflow: 'drop-oldest'", () => {
     expect(probe.begun).toEqual(['4', '3']);
   });
 
+  it('drops what has been gathered for longest, where nothing else waits', async () => {
+    @Injectable()
+    class Mailer {
+      readonly sent: number[] = [];
+
+      @Background({ queue: 'mails', batch: { size: 10, wait: '1m' } })
+      async send(ids: number[]): Promise<void> {
+        this.sent.push(...ids);
+      }
+
+      @Background({ batch: { size: 10, wait: '1m' } })
+      async note(_ids: number[]): Promise<void> {}
+    }
+    const { clock, runner, module } = await createApp(
+      { providers: [Mailer] },
+      { queues: { mails: { maxPending: 2, overflow: 'drop-oldest' } } },
+    );
+    const mailer = module.get(Mailer);
+    const handles = [runner.addTask(mailer.note, [0])];
+    for (const id of [1, 2, 3]) {
+      await clock.advance(1);
+      handles.push(runner.addTask(mailer.send, [id]));
+    }
+    await clock.advance(60_000);
+    expect(statuses(handles)).toEqual(['completed', 'dropped', 'completed', 'completed']);
+    expect(mailer.sent).toEqual([2, 3]);
+  });
+
   it('drops nothing of another queue', async () => {
     const { runner } = await createApp(
       {},
