@@ -13,7 +13,7 @@ export interface CollectionKeeper {
   /** Its handler has ended; what is to run is stored when this resolves. */
   end(collection: Collection, hasSucceeded: boolean): Promise<void> | void;
   /**
-   * Its handler has returned a stream, whose end is the handler's: once somebody subscribes to it.
+   * Its handler has returned a stream, whose end is the handler's: once somebody begins to read it.
    *
    * @returns what whoever does is to call
    */

@@ -25,6 +25,7 @@ export function followStream(
 ): Observable<unknown> {
   return new Observable((subscriber) => {
     let isOver = false;
+    let isGenerating = false;
     const end = (hasSucceeded: boolean, tell: () => void): void => {
       isOver = true;
       const stored = decided(collection, hasSucceeded);
@@ -35,12 +36,23 @@ export function followStream(
       }
     };
     const subscription = stream.subscribe({
-      next: (value) => subscriber.next(value),
+      next: (value) => {
+        const followed = followIfGenerator(collection, value);
+        isGenerating = followed !== value;
+        subscriber.next(followed);
+      },
       error: (error: unknown) => {
         collection.refused(error);
         end(false, () => subscriber.error(error));
       },
-      complete: () => end(true, () => subscriber.complete()),
+      complete: () => {
+        if (isGenerating) {
+          isOver = true; // here; the handler is not
+          subscriber.complete();
+        } else {
+          end(true, () => subscriber.complete());
+        }
+      },
     });
     return () => {
       subscription.unsubscribe();
@@ -56,8 +68,9 @@ function completed(collection: Collection, value: unknown): unknown {
   if (isObservable(value)) {
     return offered(collection, followStream(collection, value));
   }
-  const stored = decided(collection, true);
-  return stored === undefined ? value : stored.then(() => value);
+  const followed = followIfGenerator(collection, value);
+  const stored = followed === value ? decided(collection, true) : undefined;
+  return stored === undefined ? followed : stored.then(() => value);
 }
 
 function offered(collection: Collection, stream: Observable<unknown>): Observable<unknown> {
@@ -66,6 +79,46 @@ function offered(collection: Collection, stream: Observable<unknown>): Observabl
     taken();
     return stream.subscribe(subscriber);
   });
+}
+
+/** A handler that is an `async *` has not even begun: what it yields is the body of its response. */
+function followIfGenerator(collection: Collection, value: unknown): unknown {
+  const isBody =
+    collection.response !== undefined &&
+    Object.prototype.toString.call(value) === '[object AsyncGenerator]';
+  return isBody
+    ? followGenerator(
+        collection,
+        value as AsyncGenerator<unknown, unknown>,
+        collection.keeper.offer(collection),
+      )
+    : value;
+}
+
+async function* followGenerator(
+  collection: Collection,
+  generator: AsyncGenerator<unknown, unknown>,
+  taken: () => void,
+): AsyncGenerator<unknown, unknown> {
+  let isOver = false;
+  taken();
+  try {
+    const result = yield* generator;
+    isOver = true;
+    await decided(collection, true);
+    return result;
+  } catch (error) {
+    if (!isOver) {
+      isOver = true;
+      collection.refused(error);
+      await decided(collection, false);
+    }
+    throw error;
+  } finally {
+    if (!isOver) {
+      collection.keeper.leave(collection);
+    }
+  }
 }
 
 function failed(collection: Collection, error: unknown): unknown {

@@ -99,11 +99,11 @@ export class Release implements CollectionKeeper, Restorer {
     return group.flatMap((stored) => this.intake.restore(stored, isReturning) ?? []);
   }
 
-  /** Nest never subscribes to a stream of events whose client left before the stream was there. */
+  /** Nest never begins with a stream of events whose client left before the stream was there. */
   offer(collection: Collection): () => void {
     let isTaken = false;
     this.clock.soon(() => {
-      if (!isTaken) {
+      if (!isTaken && collection.handler === 'running') {
         this.leave(collection);
       }
     });

@@ -9,7 +9,7 @@ const NO = new Error('no');
 const UNSTORED = new Error('the store is down');
 
 /** A request, and what its keeper is told, in order. `stored` is what the end waits for. */
-function request(stored?: Promise<void>) {
+function request(stored?: Promise<void>, response?: object) {
   const log: string[] = [];
   const keeper: CollectionKeeper = {
     watch: () => undefined,
@@ -27,7 +27,7 @@ function request(stored?: Promise<void>) {
     refused: (_, error) => void log.push(`refused: ${(error as Error).message}`),
   };
   const intake = {} as MethodIntake;
-  return { log, collection: new Collection(intake, keeper, undefined, undefined) };
+  return { log, collection: new Collection(intake, keeper, response, undefined) };
 }
 
 /** Writes down what comes out of a stream. */
@@ -190,5 +190,87 @@ describe('the stream of a handler', () => {
     const subscription = listen(followStream(collection, of(1)), log);
     subscription.unsubscribe();
     expect(log).toEqual(['next 1', 'succeeded']);
+  });
+});
+
+async function* body(): AsyncGenerator<string, string> {
+  yield 'a';
+  yield 'b';
+  return 'result';
+}
+
+async function* broken(): AsyncGenerator<string> {
+  yield 'a';
+  throw NO;
+}
+
+/** Called as an HTTP handler, or inside an interceptor. */
+function follow(generator: AsyncGenerator, isIntercepted: boolean, stored?: Promise<void>) {
+  const { collection, log } = request(stored, {});
+  let given: unknown;
+  if (isIntercepted) {
+    followStream(collection, of(generator)).subscribe((value) => {
+      given = value;
+    });
+  } else {
+    given = followCall(collection, () => generator);
+    log.shift();
+  }
+  return { log, given: given as AsyncGenerator };
+}
+
+describe('the generator of a handler', () => {
+  describe.each([false, true])('(intercepted: %p)', (isIntercepted) => {
+    it('gives what it yields and returns, and is over then', async () => {
+      const { given, log } = follow(body(), isIntercepted);
+      expect(log).toEqual(['offered']);
+      expect(await given.next()).toEqual({ done: false, value: 'a' });
+      expect(await given.next()).toEqual({ done: false, value: 'b' });
+      expect(log).toEqual(['offered', 'taken']);
+      expect(await given.next()).toEqual({ done: true, value: 'result' });
+      expect(log).toEqual(['offered', 'taken', 'succeeded']);
+    });
+
+    it('fails with what it throws', async () => {
+      const { given, log } = follow(broken(), isIntercepted);
+      await given.next();
+      await expect(given.next()).rejects.toBe(NO);
+      expect(log).toEqual(['offered', 'taken', 'refused: no', 'failed']);
+    });
+
+    it('is left by whoever does not wait for its end', async () => {
+      const { given, log } = follow(body(), isIntercepted);
+      await given.next();
+      await given.return(undefined);
+      expect(log).toEqual(['offered', 'taken', 'left']);
+    });
+
+    it('P17: ends when the tasks are stored, and not before', async () => {
+      const stored = new Deferred();
+      const { given, log } = follow(body(), isIntercepted, stored.promise);
+      await given.next();
+      await given.next();
+      const end = given.next().then(() => log.push('end'));
+      await new Promise(setImmediate);
+      expect(log).toEqual(['offered', 'taken', 'succeeded']);
+      stored.resolve();
+      await end;
+      expect(log).toEqual(['offered', 'taken', 'succeeded', 'end']);
+    });
+
+    it('P17: fails where the tasks cannot be stored', async () => {
+      const { given, log } = follow(body(), isIntercepted, Promise.reject(UNSTORED));
+      await given.next();
+      await given.next();
+      await expect(given.next()).rejects.toBe(UNSTORED);
+      expect(log).toEqual(['offered', 'taken', 'succeeded', 'refused: the store is down']);
+    });
+  });
+
+  it('is a value like any other where there is no response that it could be the body of', () => {
+    const { collection, log } = request();
+    const generator = body();
+    expect(followCall(collection, () => generator)).toBe(generator);
+    expect(log).toEqual(['begin', 'succeeded']);
   });
 });
