@@ -44,9 +44,14 @@ export class TaskHandle {
     return this.task.whenSettled();
   }
 
-  /** @internal As a log shows it: without all that the task holds. */
-  [inspect.custom](): object {
+  /** @internal As a response or a log of JSON shows it: without all that the task holds. */
+  toJSON(): object {
     const { id, name, queue, status } = this;
     return { id, name, queue, status };
+  }
+
+  /** @internal The same for a log of text. */
+  [inspect.custom](): object {
+    return this.toJSON();
   }
 }

@@ -25,6 +25,14 @@ describe('a task handle', () => {
     );
   });
 
+  it('is sent and logged as JSON without what the task holds', () => {
+    const { runner } = createKit();
+    const handle = runner.addTask({ name: 'welcome' }, (_secret: string) => undefined, 'secret');
+    expect(JSON.parse(JSON.stringify({ handle }))).toEqual({
+      handle: { id: handle.id, name: 'welcome', queue: 'default', status: 'queued' },
+    });
+  });
+
   it('has an id of its own', () => {
     const { runner } = createKit();
     const ids = Array.from({ length: 100 }, () => runner.addTask(() => undefined).id);
