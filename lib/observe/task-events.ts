@@ -1,4 +1,5 @@
 import { Subject, type Observable } from 'rxjs';
+import { inCopyOfContext } from '../task/async-context.js';
 import type { Clock } from '../task/clock.js';
 import type { Task } from '../task/task.js';
 import { IsolatedObservable } from './isolated-observable.js';
@@ -32,7 +33,8 @@ export class TaskEvents {
     }
     const { id, name, queue, attempts } = task;
     const event = { type, id, name, queue, at: this.clock.now(), attempt: attempts, ...details };
-    this.subject.next(event as unknown as TaskEvent);
+    // Tasks start in the same turn: what a listener enters for good is not for them.
+    inCopyOfContext((each) => this.subject.next(each), event as unknown as TaskEvent);
   }
 
   complete(): void {

@@ -111,7 +111,7 @@ describe('in an application context', () => {
   );
 
   it(
-    'P7: a task sees nothing of the async context that another one has entered',
+    'P7: a task sees nothing of the async context that another one, or a listener, has entered',
     async () => {
       const ended = await runProcess('entered-contexts.ts', [], PATIENCE_MS);
 

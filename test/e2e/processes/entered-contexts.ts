@@ -8,6 +8,8 @@ const tenants = new AsyncLocalStorage<string>();
 const app = await NestFactory.createApplicationContext(rootModule({}), { logger: false });
 const runner = app.get(TaskRunner);
 let strangers = 0;
+// Called as tasks start and end, between the bodies of others.
+runner.events.subscribe(() => tenants.enterWith('of a listener'));
 
 // Many of them start in the same turn of the event loop.
 for (let pair = 0; pair < 1_000; pair += 1) {
