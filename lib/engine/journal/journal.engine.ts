@@ -7,6 +7,7 @@ import type { EngineSetting, Restorer } from '../engine.js';
 import type { End } from '../memory/ends.js';
 import { MemoryEngine } from '../memory/memory.engine.js';
 import { JournalLedger } from './journal-ledger.js';
+import type { JournalRecord } from './journal-record.js';
 import type { JournalSettings } from './journal-options.js';
 import { JournalStore } from './journal-store.js';
 import { Leftovers } from './leftovers.js';
@@ -23,6 +24,8 @@ export class JournalEngine extends MemoryEngine {
   private readonly crashed = new WeakMap<Task, TaskCrashedError>();
   /** Left behind in chains of which a task before them has not completed. */
   private readonly broken = new WeakSet<Task>();
+  /** What a former process has left, in the order in which it was added. */
+  private left: readonly JournalRecord[] = [];
 
   constructor(
     setting: EngineSetting,
@@ -44,11 +47,14 @@ export class JournalEngine extends MemoryEngine {
     return this.settings.storage;
   }
 
-  override open(): Promise<void> {
+  override async open(): Promise<void> {
     const { path } = this.settings;
-    return this.store.open((problem) =>
+    await this.store.open((problem) =>
       this.logger.error(`The journal ${path} could not be written: ${problem}`),
     );
+    // Read now: by the time of its start the journal may hold tasks of this process, too.
+    this.left = this.store.takeOver();
+    this.journal.continueAfter(this.left.at(-1));
   }
 
   /** The tasks of a request in one flush, shared with all other requests that wait for one. */
@@ -66,9 +72,8 @@ export class JournalEngine extends MemoryEngine {
   }
 
   override async start(restorer: Restorer): Promise<void> {
-    const records = this.store.takeOver();
-    this.journal.continueAfter(records.at(-1));
-    const leftovers = new Leftovers(records);
+    const leftovers = new Leftovers(this.left);
+    this.left = [];
     for (const { tasks, recordOf } of leftovers.restore(restorer)) {
       for (const task of tasks) {
         const record = recordOf(task);

@@ -1,6 +1,6 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { describe, expect, it } from '@jest/globals';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
 import { Background } from 'nestjs-background-tasks';
 import type { Group } from '../../../lib/engine/journal/group.js';
 import { JournalStore } from '../../../lib/engine/journal/journal-store.js';
@@ -223,6 +223,21 @@ describe('after a crash', () => {
   });
 });
 
+describe('a task that is added as the application starts', () => {
+  it('runs once, beside what a former process has left', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path, { providers: [Old] });
+    await before.runner.pause();
+    await before.get(Old).work('left');
+    const image = await crashImage(path);
+    const after = await start(image, { providers: [Old, AddsAtStart] });
+    await after.runner.whenIdle();
+    expect(after.get(Old).done.toSorted()).toEqual(['bootstrap', 'init', 'left']);
+    await close(after);
+    expect(await recordsIn(image)).toEqual([]);
+  });
+});
+
 describe('a task that takes its process down', () => {
   it('is started maxStarts times, then failed, kept, and run again when asked', async () => {
     let path = await temporaryFolder();
@@ -432,6 +447,19 @@ class Old {
   @Background()
   async work(tag: string): Promise<void> {
     this.done.push(tag);
+  }
+}
+
+@Injectable()
+class AddsAtStart implements OnModuleInit, OnApplicationBootstrap {
+  constructor(@Inject(Old) private readonly old: Old) {}
+
+  async onModuleInit(): Promise<void> {
+    await this.old.work('init');
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.old.work('bootstrap');
   }
 }
 
