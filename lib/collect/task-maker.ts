@@ -139,16 +139,17 @@ export class TaskMaker {
     return task;
   }
 
-  /** A task that comes back from a store, or `undefined` if no method here has its name. */
-  ofStored({ id, name, call, addedAt, attempts }: StoredTask): Task | undefined {
+  /**
+   * A task that comes back from a store, or `undefined` if no method here has its name.
+   *
+   * @throws BackgroundTasksError where it cannot be made again here
+   */
+  ofStored({ id, name, queue, call, addedAt, attempts }: StoredTask): Task | undefined {
     const definition = this.registry.get(name);
     if (definition === undefined) {
       return undefined;
     }
-    const settings =
-      call.options === undefined
-        ? definition.settings
-        : this.options.forTask(call.options, definition.declared);
+    const settings = this.settingsOfStored(call, queue, definition);
     const storage = this.engine.storageOf(settings.queue);
     const args = readArgs(call, storage);
     const keys = keysOf(settings, definition.name, args);
@@ -166,6 +167,18 @@ export class TaskMaker {
     );
     task.comeBack(id, attempts, call);
     return task;
+  }
+
+  /** It stays in the queue that it is in, whose engine has it: its method may have another one by now. */
+  private settingsOfStored(
+    { options }: StoredCall,
+    queue: string,
+    { settings, declared }: TaskDefinition,
+  ): TaskSettings {
+    const now = options === undefined ? settings : this.options.forTask(options, declared);
+    return now.queue === queue || !this.options.queues.has(queue)
+      ? now
+      : this.options.forTask({ ...options, queue }, declared);
   }
 }
 

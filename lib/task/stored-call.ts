@@ -38,6 +38,8 @@ export interface TaskStorage {
 export interface StoredTask {
   readonly id: string;
   readonly name: string;
+  /** The one that it was added to. */
+  readonly queue: string;
   readonly call: StoredCall;
   /** Milliseconds since the epoch. */
   readonly addedAt: number;

@@ -188,10 +188,11 @@ export function callOf({ data: { args, call } }: TaskJob): StoredCall {
 }
 
 export function storedTaskOf(job: TaskJob): StoredTask {
-  const { id, name, data, attemptsMade } = job;
+  const { id, name, queueName, data, attemptsMade } = job;
   return {
     id: id ?? '',
     name,
+    queue: queueName,
     call: callOf(job),
     addedAt: data.addedAt,
     attempts: attemptsMade,

@@ -72,7 +72,7 @@ export class JournalEngine extends MemoryEngine {
   }
 
   override async start(restorer: Restorer): Promise<void> {
-    const leftovers = new Leftovers(this.left);
+    const leftovers = new Leftovers(this.left, (task) => this.check(task));
     this.left = [];
     for (const { tasks, recordOf } of leftovers.restore(restorer)) {
       for (const task of tasks) {
@@ -103,6 +103,14 @@ export class JournalEngine extends MemoryEngine {
       await this.patience.wait(this.store.close());
     } catch (error) {
       this.logger.error(`The journal ${path} could not be closed: ${String(error)}`);
+    }
+  }
+
+  /** @throws Error where the task's queue, which it was not added to, is another engine's */
+  private check(task: Task): void {
+    if (!this.keeps(task)) {
+      this.worker.leave(task);
+      throw new Error(`Queue "${task.queue}" is not kept in this journal`);
     }
   }
 

@@ -15,8 +15,14 @@ export class Leftovers {
   private readonly unreadable: { readonly record: JournalRecord; readonly error: unknown }[] = [];
   private waiting = 0;
 
-  /** @param records in the order in which they were added */
-  constructor(private readonly records: readonly JournalRecord[]) {}
+  /**
+   * @param records in the order in which they were added
+   * @param check throws where a task is not for this engine
+   */
+  constructor(
+    private readonly records: readonly JournalRecord[],
+    private readonly check: (task: Task) => void,
+  ) {}
 
   *restore(restorer: Restorer): Generator<RestoredGroup> {
     for (const group of groupsOf(this.records)) {
@@ -81,6 +87,8 @@ export class Leftovers {
       const [task] = restorer.restore([record]);
       if (task === undefined) {
         this.unknown.set(record.name, (this.unknown.get(record.name) ?? 0) + 1);
+      } else {
+        this.check(task);
       }
       return task;
     } catch (error) {

@@ -30,7 +30,7 @@ export class MemoryEngine implements Engine {
   private readonly outside = new OutsideRequests();
   private readonly recorder: Recorder;
   private readonly clock: Clock;
-  private readonly worker: Worker;
+  protected readonly worker: Worker;
   private readonly elsewhere: (task: Task) => void;
   private state: 'open' | 'stopping' | 'closed' = 'open';
   private isDraining = false;
@@ -219,6 +219,11 @@ export class MemoryEngine implements Engine {
       this.hold(task);
     }
     this.enter(head, dueAtOf);
+  }
+
+  /** Whether its queue is one of this engine's. */
+  protected keeps(task: Task): boolean {
+    return this.queues.has(task);
   }
 
   private hold(task: Task): void {
