@@ -38,8 +38,17 @@ export function storeCall(
         'and pass its id.',
     );
   }
-  const { carried, alsoCarried } = captured;
-  return { args: text, options, carried, alsoCarried };
+  return {
+    args: text,
+    options: copyOf(options),
+    carried: copyOf(captured.carried),
+    alsoCarried: copyOf(captured.alsoCarried),
+  };
+}
+
+/** It is written later, and its owner may have gone on with it by then: with what cannot be written, too. */
+function copyOf<T>(value: T): T {
+  return typeof value === 'object' ? (JSON.parse(JSON.stringify(value)) as T) : value;
 }
 
 /** Without what is `undefined` at the end: a call that leaves it out means the same. */

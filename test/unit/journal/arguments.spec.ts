@@ -4,7 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { Background, type TaskOptions } from 'nestjs-background-tasks';
 import { parse, stringify } from 'superjson';
 import type { Application } from '../../conformance/support/application.js';
-import { crashImage, start, temporaryFolder } from './support/machine.js';
+import { close, crashImage, recordsIn, start, temporaryFolder } from './support/machine.js';
 
 class Money {
   constructor(readonly cents: number) {}
@@ -189,6 +189,20 @@ describe('carry', () => {
     after.get(Sink).onTake = () => seen.push(tenant);
     await after.runner.whenIdle();
     expect(seen).toEqual(['acme']);
+  });
+
+  it('takes the context as it was when the task was added, whatever becomes of it', async () => {
+    const path = await temporaryFolder();
+    const context: Record<string, unknown> = { tenant: 'acme' };
+    const options = { carry: { ...carry, capture: () => context }, drainTimeout: 50 };
+    const app = await start(path, { providers: [Sink], options });
+    await app.runner.pause();
+    const added = app.get(Sink).take('one');
+    context['tenant'] = 'other';
+    context['amount'] = 1n;
+    await added;
+    await close(app);
+    expect(await recordsIn(path)).toMatchObject([{ carried: { tenant: 'acme' } }]);
   });
 
   it('refuses a context that cannot be stored', async () => {
