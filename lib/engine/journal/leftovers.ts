@@ -98,16 +98,25 @@ export class Leftovers {
   }
 }
 
-/** Tasks that were committed together, in the order in which they were added. */
+/**
+ * Tasks that were committed together, and what was added to their chains later, in the order in which
+ * they were added.
+ */
 function groupsOf(records: readonly JournalRecord[]): JournalRecord[][] {
-  const groups = new Map<string, JournalRecord[]>();
+  const groups: JournalRecord[][] = [];
+  /** By the names of groups and of chains. */
+  const byBond = new Map<string, JournalRecord[]>();
   for (const record of records) {
-    const group = groups.get(record.group);
+    const bonds = [record.chain, record.group].filter((bond) => bond !== undefined);
+    let group = bonds.map((bond) => byBond.get(bond)).find((known) => known !== undefined);
     if (group === undefined) {
-      groups.set(record.group, [record]);
-    } else {
-      group.push(record);
+      group = [];
+      groups.push(group);
+    }
+    group.push(record);
+    for (const bond of bonds) {
+      byBond.set(bond, byBond.get(bond) ?? group);
     }
   }
-  return [...groups.values()];
+  return groups;
 }

@@ -1,13 +1,19 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { PassThrough, type Writable } from 'node:stream';
 import { Controller, Inject, Param, Post, Res, StreamableFile } from '@nestjs/common';
-import { Tasks, type BackgroundTasks, type TaskHandle } from 'nestjs-background-tasks';
+import {
+  Tasks,
+  type BackgroundTasks,
+  type TaskChain,
+  type TaskHandle,
+} from 'nestjs-background-tasks';
 import { Jobs } from './jobs.js';
 
 @Controller()
 export class Api {
   /** Of the latest streamed response. */
   handles: readonly TaskHandle[] = [];
+  chain: TaskChain | undefined;
   body = new PassThrough();
 
   constructor(@Inject(Jobs) private readonly jobs: Jobs) {}
@@ -38,7 +44,7 @@ export class Api {
   }
 
   @Post('chain')
-  chain(@Tasks() tasks: BackgroundTasks): void {
+  breaks(@Tasks() tasks: BackgroundTasks): void {
     const chain = tasks.chain();
     chain.addTask(this.jobs.flaky, 'breaks', 9);
     chain.addTask(this.jobs.note, 'after the break');
@@ -66,6 +72,7 @@ export class Api {
   @Post('stream/:how')
   stream(@Param('how') how: string, @Tasks() tasks: BackgroundTasks): StreamableFile {
     const chain = tasks.chain();
+    this.chain = chain;
     const add = {
       first: how === 'plain' ? tasks : chain,
       second: how === 'plain' ? tasks : chain,

@@ -133,6 +133,21 @@ describe('after a crash', () => {
     });
   });
 
+  it('goes on with a chain of a request and what was added to it after the response, in order', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    await before.runner.pause();
+    const response = await before.open('/stream/chain');
+    await response.end();
+    before.get(Api).chain?.addTask(before.jobs.note, 'late');
+    await before.untilQueued('default', 4);
+    const after = await start(await crashImage(path));
+    await after.runner.whenIdle();
+    expect(after.book.story).toEqual(
+      ['first', 'second', 'third', 'late'].flatMap((tag) => [`start ${tag}`, `end ${tag}`]),
+    );
+  });
+
   it('drops what comes after a task of its chain that was cancelled before the response closed', async () => {
     const path = await temporaryFolder();
     const before = await start(path);
