@@ -51,10 +51,22 @@ export class EngineRouter implements Engine {
     const commits = this.engines
       .map((engine) => {
         const own = tasks.filter(({ queue }) => this.of(queue) === engine);
-        return own.length === 0 ? undefined : engine.commit(own, isHeld, after);
+        return own.length === 0 ? undefined : this.commitTo(engine, own, isHeld, after);
       })
       .filter((commit) => commit !== undefined);
     return commits.length === 0 ? undefined : Promise.all(commits).then(() => undefined);
+  }
+
+  /** A store knows nothing of another engine's tasks: what follows one of those waits for its release. */
+  private commitTo(
+    engine: Engine,
+    tasks: readonly Task[],
+    isHeld: boolean | undefined,
+    after: Task | undefined,
+  ): Promise<void> | void {
+    return after !== undefined && engine.shared !== undefined && this.of(after.queue) !== engine
+      ? engine.commit(tasks, true)
+      : engine.commit(tasks, isHeld, after);
   }
 
   storeWithin(client: TransactionClient, task: Task): Promise<string> | undefined {
@@ -70,9 +82,10 @@ export class EngineRouter implements Engine {
     this.came += 1;
     const engine = this.of(task.queue);
     const before = this.of(predecessor.queue);
-    if (before === engine || engine.shared !== undefined) {
+    const isShared = engine.shared !== undefined || before.shared !== undefined;
+    if (before === engine) {
       engine.follow(predecessor, task);
-    } else if (before.shared === undefined && !predecessor.isOver) {
+    } else if (!isShared && !predecessor.isOver) {
       before.follow(predecessor, task); // in its line, as the tasks of a request are
     } else {
       void this.followElsewhere(predecessor, task);

@@ -22,6 +22,7 @@ import { Cancellation } from './cancellation.js';
 import { CollectedTasks } from './collected-tasks.js';
 import { Commits } from './commits.js';
 import { Consumers } from './consumers.js';
+import { JobLine } from './job-line.js';
 import type { JobStore } from './job-store.js';
 import { MemoryFallback } from './memory-fallback.js';
 import { openStore } from './open-store.js';
@@ -54,6 +55,7 @@ export class BullMQEngine implements Engine {
   private readonly fallback: MemoryFallback | undefined;
   private readonly idleness = new Idleness();
   private readonly commits: Commits;
+  private readonly line: JobLine;
   private readonly shutdown: Shutdown;
   private restorer: Restorer | undefined;
   private isClosed = false;
@@ -108,6 +110,7 @@ export class BullMQEngine implements Engine {
     this.fallback = fallback;
     this.cancellation = cancellation;
     this.commits = commits;
+    this.line = new JobLine(store, clock);
     this.shutdown = new Shutdown({ ...parts, idleness, clock });
     this.shared = storeView({ ...parts, cancellation });
   }
@@ -314,6 +317,7 @@ export class BullMQEngine implements Engine {
     if (!this.isClosed) {
       this.isClosed = true;
       this.collected.close();
+      this.line.close();
       await this.shutdown.close();
     }
   }
@@ -330,7 +334,15 @@ export class BullMQEngine implements Engine {
       return;
     }
     task.status = task.settings.delayMs > 0 ? 'delayed' : 'queued';
-    this.producer.release(task);
+    if (task.chain?.isBroken) {
+      // Maybe by a task of another engine, of which the store knows nothing.
+      this.line.breakOff(linkOf(task)).then(
+        () => this.producer.release(task),
+        () => undefined, // closed before it could be written down
+      );
+    } else {
+      this.producer.release(task);
+    }
     task.letGo();
     this.worker.leave(task);
     this.handles.add(task);

@@ -239,12 +239,13 @@ export class Consumer {
 
 /** Whether there is nothing to see to but the call: no line, no crash and no cancellation before. */
 function isPlain({ data, stalledCounter }: TaskJob): boolean {
-  const { end, prior, needs, isCancelled } = data;
+  const { end, prior, needs, isCancelled, isBroken } = data;
   return (
     stalledCounter === 0 &&
     end === undefined &&
     prior === undefined &&
     needs === undefined &&
-    isCancelled === undefined
+    isCancelled === undefined &&
+    isBroken === undefined
   );
 }

@@ -17,9 +17,13 @@ export class JobLine {
   ) {}
 
   /** Whether the tasks that this one depends on allow it to run. */
-  async turnOf({ data: { prior, needs } }: TaskJob): Promise<'now' | 'wait' | 'never'> {
+  async turnOf({ data }: TaskJob): Promise<'now' | 'wait' | 'never'> {
+    const { prior, needs, isBroken } = data;
     if (prior !== undefined && (await this.stateOf(prior)) === 'open') {
       return 'wait';
+    }
+    if (isBroken) {
+      return 'never';
     }
     if (needs === undefined) {
       return 'now';
@@ -41,6 +45,14 @@ export class JobLine {
         return;
       }
     }
+  }
+
+  /** What it needs is another engine's, and has not completed: whoever takes it drops it. */
+  async breakOff({ queue, id }: JobLink): Promise<void> {
+    await this.untilDone(async () => {
+      const job = await this.store.queue(queue).getJob(id);
+      await job?.updateData({ ...job.data, isBroken: true });
+    });
   }
 
   /** From here on nothing is waited for. */

@@ -41,6 +41,8 @@ export interface JobData {
   /** What it is needed for may be added later: it is not removed without a word. */
   readonly isInChain?: boolean;
   readonly isCancelled?: boolean;
+  /** What it needs is not in the store, and has not completed: it does not run. */
+  readonly isBroken?: boolean;
   readonly end?: StoredEnd;
   /** How often it had been found running by a dead worker when somebody retried it by hand. */
   readonly forgivenStarts?: number;

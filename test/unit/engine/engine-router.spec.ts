@@ -312,12 +312,30 @@ describe('the router before several engines', () => {
     expect(router({ a: {}, b: {} }).shared).toBeUndefined();
   });
 
-  it('hands a task to a shared engine, which knows when its predecessor has settled', () => {
-    const follow = jest.fn<Engine['follow']>();
-    const shared = {} as SharedStore;
+  it('has a store hold what follows a task of another engine, until that has settled', async () => {
+    const commit = jest.fn<Engine['commit']>();
+    const release = jest.fn<Engine['release']>();
     const [before, after] = [taskIn('a'), taskIn('b')];
-    router({ a: {}, b: { follow, shared } }).follow(before, after);
-    expect(follow).toHaveBeenCalledWith(before, after);
+    const routed = router({ a: {}, b: { commit, release, shared: {} as SharedStore } });
+    void routed.commit([after], false, before);
+    expect(commit).toHaveBeenCalledWith([after], true);
+    routed.follow(before, after);
+    expect(release).not.toHaveBeenCalled();
+    before.settle({ status: 'completed', attempts: 1, durationMs: 0 });
+    await Promise.resolve();
+    expect(release).toHaveBeenCalledWith(after);
+  });
+
+  it('tells an engine whom a task follows where that is its own, or nobody else can know', () => {
+    const commit = jest.fn<Engine['commit']>();
+    const [a, b, before] = [taskIn('a'), taskIn('b'), taskIn('a')];
+    const routed = router({ a: { commit, shared: {} as SharedStore }, b: { commit } });
+    void routed.commit([a], false, before);
+    void routed.commit([b], false, before);
+    expect(commit.mock.calls).toEqual([
+      [[a], false, before],
+      [[b], false, before],
+    ]);
   });
 });
 
