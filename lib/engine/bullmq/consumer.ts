@@ -228,9 +228,14 @@ export class Consumer {
     });
   }
 
+  /** @throws where it cannot be made again here, or those that it is linked to are not to be found */
   private restore(job: TaskJob): Task | undefined {
-    if (job.data.v !== FORMAT) {
+    const { v, prior, needs, next = [] } = job.data;
+    if (v !== FORMAT) {
       return undefined;
+    }
+    for (const link of [prior, needs, ...next]) {
+      void (link && this.host.store.queue(link.queue));
     }
     const isReturning = job.data.by === this.host.producer.id || job.attemptsMade > 0;
     return this.host.restorer.restore([storedTaskOf(job)], isReturning)[0];

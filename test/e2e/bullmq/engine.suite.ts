@@ -331,6 +331,29 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       await able.work.until('in another language');
     });
 
+    it('keeps a task that is linked to one in a queue which it does not have, and says so', async () => {
+      const producer = await start({ role: 'producer' }, { queues: { gone: {} } });
+      const chain = producer.tasks.chain();
+      chain.addTask({ queue: 'gone' }, producer.work.note, 'first');
+      chain.addTask(producer.work.note, 'second');
+      const store = producer.app.get<BullMQEngine>(ENGINE, { strict: false })['store'];
+      await eventually(async () => {
+        expect(await store.queue('default').getDelayed()).toHaveLength(1);
+      });
+      // What would happen by itself in some seconds.
+      await store.queue('default').promoteJobs();
+      const worker = await start({ role: 'worker' });
+      await eventually(async () =>
+        expect(worker.log.lines.join('\n')).toMatch(
+          /cannot be made again here: .+"gone".+It is kept/,
+        ),
+      );
+      await eventually(async () =>
+        expect((await worker.tasks.stats()).queues['default']).toMatchObject({ running: 0 }),
+      );
+      expect(worker.work.done).toEqual([]);
+    });
+
     it('settles the handle of a task that another process runs', async () => {
       const producer = await start({ role: 'producer' });
       const done = producer.tasks.addTask(producer.work.note, 'over there').whenSettled();
