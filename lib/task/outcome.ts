@@ -46,7 +46,7 @@ export type Outcome =
       readonly reason: DropReason;
     }
   | {
-      /** The shutdown could not wait for it. */
+      /** The shutdown could not wait for it, or its store has let go of it before anybody here knew its end. */
       readonly status: 'abandoned';
       /** How many attempts had started. */
       readonly attempts: number;

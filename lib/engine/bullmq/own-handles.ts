@@ -13,8 +13,12 @@ export class OwnHandles {
 
   /** @param isHere whether a worker of this process has the task */
   constructor(store: JobStore, clock: Clock, isHere: (id: string) => boolean) {
-    this.elsewhere = new SettledElsewhere(store, clock, isHere, (task, outcome) =>
-      this.settle(task, outcome),
+    this.elsewhere = new SettledElsewhere(
+      store,
+      clock,
+      isHere,
+      (task) => this.recent.get(task.id) === task,
+      (task, outcome) => this.settle(task, outcome),
     );
   }
 

@@ -19,6 +19,8 @@ const MOST_A_TIME = 100;
 export class SettledElsewhere {
   private readonly watched = new Map<string, Task>();
   private readonly events = new Map<string, QueueEvents>();
+  /** The store did not have them when it was last asked. */
+  private readonly missing = new WeakSet<Task>();
   private callOff: (() => void) | undefined;
   private isClosed = false;
 
@@ -27,6 +29,8 @@ export class SettledElsewhere {
     private readonly clock: Clock,
     /** Whether a worker of this process has the task: it tells of the end itself, when it is through. */
     private readonly isHere: (id: string) => boolean,
+    /** Whether the store has taken the task: where it does not have it now, it has let go of it. */
+    private readonly wasStored: (task: Task) => boolean,
     private readonly onSettled: (task: Task, outcome: Outcome) => void,
   ) {}
 
@@ -75,7 +79,11 @@ export class SettledElsewhere {
     for (const task of [...this.watched.values()].slice(0, MOST_A_TIME)) {
       this.watched.delete(task.id);
       this.watched.set(task.id, task);
-      await this.ask(task, undefined);
+      if (await this.ask(task, undefined)) {
+        this.missing.delete(task);
+      } else {
+        this.missed(task);
+      }
     }
     this.callOff =
       this.watched.size > 0 && !this.isClosed
@@ -83,17 +91,34 @@ export class SettledElsewhere {
         : undefined;
   }
 
-  /** @param hint what an event said, for a job that the store has let go of already */
-  private async ask(task: Task, hint: StoredEnd | undefined): Promise<void> {
+  /**
+   * @param hint what an event said, for a job that the store has let go of already
+   * @returns whether there is anything to wait for, as far as is known
+   */
+  private async ask(task: Task, hint: StoredEnd | undefined): Promise<boolean> {
     const { id, queue } = task;
+    if (task.outcome !== undefined) {
+      this.watched.delete(id); // not by way of the store, which may never have had it
+      return true;
+    }
     try {
       const job: TaskJob | undefined = await this.store.queue(queue).getJob(id);
       const end = job === undefined ? hint : endOfJob(job);
       if (end !== undefined && !this.isHere(id) && this.watched.delete(id)) {
         this.onSettled(task, outcomeOf(end));
       }
+      return job !== undefined || this.isHere(id) || !this.wasStored(task);
     } catch {
-      // Asked again later.
+      return true; // asked again later
+    }
+  }
+
+  /** At the second time: an event that tells more may have been on its way. */
+  private missed(task: Task): void {
+    if (!this.missing.has(task)) {
+      this.missing.add(task);
+    } else if (this.watched.delete(task.id)) {
+      this.onSettled(task, { status: 'abandoned', attempts: task.attempts });
     }
   }
 }

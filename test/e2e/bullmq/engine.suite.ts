@@ -391,6 +391,14 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(await tasks.counts()).toMatchObject({ completed: 1, failed: 0, delayed: 1 });
     });
 
+    it('settles the handle of a task that another process has cancelled before anybody asked', async () => {
+      const { tasks, work } = await start({ role: 'producer' });
+      const other = await start({ role: 'producer' });
+      const handle = tasks.addTask({ delay: '1h' }, work.note, 'never');
+      await eventually(async () => expect(await other.tasks.cancel(handle.id)).toBe(true));
+      expect(await handle.whenSettled()).toMatchObject({ status: 'abandoned' });
+    });
+
     it('cancels a task that another process runs', async () => {
       const producer = await start({ role: 'producer' });
       const worker = await start({ role: 'worker' });
