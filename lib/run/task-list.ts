@@ -1,4 +1,4 @@
-import type { Engine } from '../engine/engine.js';
+import type { Engine, SharedStore } from '../engine/engine.js';
 import { describeTask } from '../observe/describe-task.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { TaskRecords } from '../observe/task-records.js';
@@ -49,11 +49,11 @@ export async function listTasks(
   options.requireQueue(filter.queue);
   const { status, name, queue, limit = DEFAULT_LIMIT } = filter;
   // Where no store has to be asked, the answer is how things stand at this moment.
+  const { shared } = sources.engine;
   const found: TaskInfo[] =
-    sources.engine.shared === undefined
-      ? []
-      : await sources.engine.shared.list({ status, name, queue, limit });
+    shared === undefined ? [] : await shared.list({ status, name, queue, limit });
   const known = new Set(found.map(({ id }) => id));
+  const failedHere = new Set<string>();
   for (const task of candidates(status, sources)) {
     if (found.length >= limit) {
       break;
@@ -64,9 +64,25 @@ export async function listTasks(
       (queue === undefined || task.queue === queue);
     if (fits && (known.size === 0 || !known.has(task.id))) {
       found.push(describeTask(task));
+      if (task.isFromStore && task.status === 'failed') {
+        failedHere.add(task.id);
+      }
     }
   }
-  return found;
+  return shared === undefined || status === undefined || failedHere.size === 0
+    ? found
+    : withoutRetried(found, failedHere, shared);
+}
+
+/** What failed here, and was retried in the store since, is not what this process remembers any more. */
+async function withoutRetried(
+  found: readonly TaskInfo[],
+  failedHere: ReadonlySet<string>,
+  shared: SharedStore,
+): Promise<TaskInfo[]> {
+  const now = await Promise.all([...failedHere].map((id) => shared.find(id)));
+  const retried = new Set(now.flatMap((info) => (info && info.status !== 'failed' ? info.id : [])));
+  return found.filter(({ id }) => !retried.has(id));
 }
 
 export async function countTasks(

@@ -175,7 +175,9 @@ export class TaskRunner {
     if (stored !== undefined) {
       return new TaskHandle(stored);
     }
-    const task = this.records.get(id);
+    // The store may have it, and not as failed any more: another process has retried it.
+    const isStored = this.records.get(id)?.isFromStore && (await shared?.find(id)) !== undefined;
+    const task = isStored ? undefined : this.records.get(id);
     return task?.status === 'failed' ? this.intake.again(task) : undefined;
   }
 

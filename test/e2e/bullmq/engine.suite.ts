@@ -399,6 +399,21 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(await handle.whenSettled()).toMatchObject({ status: 'abandoned' });
     });
 
+    it('no longer has as failed what another process has retried since', async () => {
+      const first = await start();
+      const handle = first.tasks.addTask({ timeout: 50 }, first.work.wait, 'long');
+      expect(await handle.whenSettled()).toMatchObject({ status: 'failed' });
+      expect(await first.tasks.list({ status: 'failed' })).toHaveLength(1);
+      await first.tasks.pause();
+      const second = await start();
+      const again = await second.tasks.retry(handle.id);
+      await second.work.until('long begins');
+      expect(await first.tasks.list({ status: 'failed' })).toEqual([]);
+      expect(await first.tasks.retry(handle.id)).toBeUndefined();
+      second.work.open('long');
+      expect(await again?.whenSettled()).toMatchObject({ status: 'completed' });
+    });
+
     it('cancels a task that another process runs', async () => {
       const producer = await start({ role: 'producer' });
       const worker = await start({ role: 'worker' });
