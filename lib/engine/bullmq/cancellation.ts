@@ -102,19 +102,28 @@ export class Cancellation {
     } catch {
       return false; // a worker has taken it meanwhile
     }
-    const { collected, producer, handles, worker, restorer } = this.host;
+    const { collected, handles, worker } = this.host;
     if (own !== undefined && collected.has(own)) {
       this.withdraw(own);
       return true;
     }
-    const isReturning = job.data.by === producer.id;
-    const [task] = restorer().restore([storedTaskOf(job)], isReturning);
+    const task = this.restore(job);
     if (task !== undefined) {
       task.isOver = true;
       worker.announce(task, { kind: 'cancelled' });
       handles.settled(task);
     }
     return true;
+  }
+
+  /** @returns `undefined` where it cannot be made again here, which is no reason to keep it */
+  private restore(job: TaskJob): Task | undefined {
+    const { producer, restorer } = this.host;
+    try {
+      return restorer().restore([storedTaskOf(job)], job.data.by === producer.id)[0];
+    } catch {
+      return undefined;
+    }
   }
 
   /** This process has not released it yet. */

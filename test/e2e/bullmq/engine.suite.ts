@@ -304,7 +304,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       await newer.work.until('for it, too');
     });
 
-    it('keeps a task that it cannot make again, says so with the reason, and offers it again', async () => {
+    it('keeps a task that it cannot make again, says so with the reason, and offers it again, or cancels it', async () => {
       const serializer = {
         serialize: (value: unknown) => `~${JSON.stringify(value)}`,
         deserialize: (text: string) => JSON.parse(text.slice(1)) as unknown[],
@@ -320,6 +320,9 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
         /error .*has a task "note" \(.+\) in queue "default" that cannot be made again here: .+It is kept/,
       );
       expect(await unable.tasks.list()).toMatchObject([{ name: 'note', args: [] }]);
+      const unwanted = producer.tasks.addTask({ delay: '1h' }, producer.work.note, 'unwanted');
+      await eventually(async () => expect(await unable.tasks.cancel(unwanted.id)).toBe(true));
+      expect(await producer.tasks.get(unwanted.id)).toBeUndefined();
       await unable.work.wait('another');
       await unable.work.until('another begins');
       unable.work.open('another');
