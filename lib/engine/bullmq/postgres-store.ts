@@ -5,6 +5,7 @@ import type { TransactionClient } from '../../task/transaction-client.js';
 import type { EngineSupport } from '../engine.js';
 import type { StoreAddress } from './bullmq-options.js';
 import { ErrorLog } from './error-log.js';
+import { forgiving } from './forgiving-connection.js';
 import type { JobQueue, JobStore, JobWorker, Process, WorkerLimits } from './job-store.js';
 import { missing } from './missing-peer.js';
 import { entryOf, type NewJob } from './stored-job.js';
@@ -93,9 +94,9 @@ export class PostgresStore implements JobStore {
   }
 
   worker(name: string, process: Process, limits: WorkerLimits): JobWorker {
-    const { Worker, createPostgresBackend } = this.opened;
+    const { Worker } = this.opened;
     const options = { ...limits, connection: this.config(), autorun: false };
-    const worker = new Worker(name, process, options, createPostgresBackend as never);
+    const worker = new Worker(name, process, options, this.backend as never);
     worker.on('error', this.errors.report);
     // Closed by force it would wait on, and keep the process, until its next delayed job is due.
     worker.on('closing', () => void worker.backend.disconnectBlocking(false));
@@ -103,9 +104,9 @@ export class PostgresStore implements JobStore {
   }
 
   events(name: string): QueueEvents {
-    const { QueueEvents: Events, createPostgresBackend } = this.opened;
+    const { QueueEvents: Events } = this.opened;
     const options = { connection: { ...this.config(), max: 1 } };
-    const events = new Events(name, options, createPostgresBackend as never);
+    const events = new Events(name, options, this.backend as never);
     events.on('error', this.errors.report);
     return events;
   }
@@ -164,9 +165,11 @@ export class PostgresStore implements JobStore {
     if (this.isClosed) {
       throw new Error('The store is closed.');
     }
-    const connection = new Connection(this.config());
+    const connection = forgiving(new Connection(this.config()));
     connection.on('error', this.errors.report);
-    await connection.waitUntilReady();
+    while (!this.isClosed && !(await this.isReachedBy(connection))) {
+      await new Promise<void>((done) => this.later(done));
+    }
     if (this.isClosed) {
       await connection.close();
       throw new Error('The store is closed.');
@@ -181,6 +184,16 @@ export class PostgresStore implements JobStore {
       this.made.set(name, queue);
     }
     this.errors.recovered();
+  }
+
+  private async isReachedBy(connection: PostgresConnection): Promise<boolean> {
+    try {
+      await connection.waitUntilReady();
+      return true;
+    } catch (error) {
+      this.errors.report(error);
+      return false;
+    }
   }
 
   /** @returns whether the server could be reached, and has the schema now */
@@ -198,6 +211,13 @@ export class PostgresStore implements JobStore {
       client.end().catch(() => undefined);
     }
   }
+
+  /** What a worker, or a reader of events, has for itself. */
+  private readonly backend: BullMQ['createPostgresBackend'] = (...setting) => {
+    const backend = this.opened.createPostgresBackend(...setting);
+    forgiving((backend as unknown as { connection: PostgresConnection }).connection);
+    return backend;
+  };
 
   private async listenOnce(onCancel: (id: string) => void, onGap: () => void): Promise<void> {
     const client = this.connect();
