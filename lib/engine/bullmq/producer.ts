@@ -52,6 +52,7 @@ export class Producer {
   ): Promise<Task[]> {
     const heldMs = isHeld ? this.settings.holdMs : undefined;
     const jobs = jobsOf(lines, this.id, heldMs, LINE_HOLD_MS, after);
+    jobs.forEach(({ task }) => this.retraction.callOffFor(task.id));
     const adding: Adding = { isSent: this.store.isReady, isGivenUp: false };
     try {
       const ids = await this.patience.wait(

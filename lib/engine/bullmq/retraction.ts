@@ -42,6 +42,11 @@ export class Retraction {
     this.callOff ??= this.clock.after(AGAIN_MS, () => void this.removeAll());
   }
 
+  /** It is to run after all: a task that ran in memory instead, and is retried, has the same id. */
+  callOffFor(id: string): void {
+    this.unwanted.delete(id);
+  }
+
   /** Resolves when what is not to run is gone, or the store does not answer. */
   async close(): Promise<void> {
     this.isClosed = true;
@@ -69,6 +74,9 @@ export class Retraction {
     const { id, queue } = link;
     try {
       await this.patience.wait(this.store.ready());
+      if (this.unwanted.get(id) !== unwanted) {
+        return true; // called off meanwhile
+      }
       // Whether there was one it does not say on Redis: its 1 means that nobody runs it.
       await this.patience.wait(this.store.queue(queue).remove(id));
       unwanted.goneBy ??= this.clock.now() + LANDING_MS;

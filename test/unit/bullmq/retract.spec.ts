@@ -3,6 +3,7 @@ import type { BullMQSettings } from '../../../lib/engine/bullmq/bullmq-options.j
 import type { JobStore } from '../../../lib/engine/bullmq/job-store.js';
 import { Producer } from '../../../lib/engine/bullmq/producer.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { bareTask } from '../support/tasks.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 
 type Answer = (wasThere: boolean) => number;
@@ -15,8 +16,16 @@ function createProducer(answer: Answer = () => 1) {
   let isUp = true;
   const store = {
     label: 'The store',
+    isReady: true,
     ready: () => (isUp ? Promise.resolve() : Promise.reject(new Error('down'))),
     queue: () => ({
+      opts: {},
+      backend: {
+        addJob: (_job: unknown, id: string) => {
+          stored.add(id);
+          return Promise.resolve(id);
+        },
+      },
       remove: (id: string) => {
         removed.push(id);
         return Promise.resolve(answer(stored.delete(id)));
@@ -81,6 +90,18 @@ describe('P17: a task of a request that was told it failed', () => {
     setUp(true);
     await clock.advance(1_000);
     expect([...stored]).toEqual([]);
+  });
+
+  it('stays where it is stored once more: it ran in memory instead, and is retried', async () => {
+    const { producer, clock, stored, removed } = createProducer();
+    const task = bareTask('again');
+    task.stored = { args: '[]', options: undefined, carried: undefined };
+    producer.retract({ queue: 'default', id: task.id });
+    await clock.advance(1_000);
+    await producer.add([[task]], false, undefined);
+    await clock.advance(60_000);
+    expect([...stored]).toEqual([task.id]);
+    expect(removed).toEqual([task.id]);
   });
 
   it('is told of where the store is away for too long', async () => {
