@@ -60,7 +60,7 @@ export class AttemptHooks {
 }
 
 /** Calls `body`. @returns a function that returns or throws what it did */
-function attempted(body: () => unknown): () => unknown {
+export function attempted(body: () => unknown): () => unknown {
   try {
     const result = body();
     return () => result;

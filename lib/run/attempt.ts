@@ -5,7 +5,7 @@ import type { ProcessReading } from '../task/process-usage.js';
 import { TaskAbandonedError, TaskCancelledError, TaskTimeoutError } from '../task/task.errors.js';
 import type { Interruptible, Interruption, Task } from '../task/task.js';
 import { COMPLETED, type Verdict } from '../task/verdict.js';
-import type { AttemptHooks } from './attempt-hooks.js';
+import { attempted, type AttemptHooks } from './attempt-hooks.js';
 import type { CurrentTask } from './current-task.js';
 import type { Profiler } from './profiler.js';
 import { decide } from './retry-policy.js';
@@ -164,8 +164,16 @@ const { then } = Promise.prototype;
 function enter(attempt: Attempt): unknown {
   const { carriers, task } = attempt;
   return task.isFromStore && carriers?.isEmpty === false
-    ? carriers.restore(task.stored, () => run(attempt))
+    ? restored(attempt, carriers)
     : run(attempt);
+}
+
+/** Once, and what the body comes to counts: also where whoever restores its context does not return that. */
+function restored(attempt: Attempt, carriers: Carriers): unknown {
+  let end: (() => unknown) | undefined;
+  const body = (): unknown => (end ??= attempted(() => run(attempt)))();
+  const returned = carriers.restore(attempt.task.stored, body);
+  return isThenable(returned) ? returned : body();
 }
 
 function run(attempt: Attempt): unknown {

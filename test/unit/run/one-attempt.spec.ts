@@ -235,6 +235,30 @@ describe('what is carried with a task from another process', () => {
     expect(tenantIn(fromStore, undefined)).toBeUndefined();
   });
 
+  it.each<[string, (run: () => unknown) => unknown]>([
+    ['returns nothing', (run) => void run()],
+    ['is asynchronous', async (run) => run()],
+    ['does not call the body', () => undefined],
+    ['calls it twice', (run) => [run(), run()].at(0)],
+  ])(
+    'is brought back around one body, whose end counts, where the one that does so %s',
+    async (_how, restore) => {
+      const own = new Carriers({
+        capture: () => undefined,
+        restore: (_carried, run) => restore(run) as ReturnType<typeof run>,
+      });
+      let runs = 0;
+      const body = async (): Promise<void> => {
+        runs += 1;
+        await Promise.resolve();
+        throw new Error('no');
+      };
+      const { clock, kinds } = attempt(body, {}, fromStore, own);
+      await clock.settle();
+      expect([runs, kinds()]).toEqual([1, ['failed']]);
+    },
+  );
+
   it('is nothing where nothing was stored with it', () => {
     expect(
       tenantIn((task) => {
