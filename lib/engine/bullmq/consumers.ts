@@ -36,7 +36,9 @@ export class Consumers {
   resume(queue: string | undefined): void {
     for (const name of this.named(queue)) {
       this.paused.delete(name);
-      this.byQueue.get(name)?.resume();
+      if (!this.isDraining) {
+        this.byQueue.get(name)?.resume();
+      }
     }
   }
 

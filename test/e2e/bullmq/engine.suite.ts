@@ -271,6 +271,32 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(second.work.done).toEqual(['left']);
     });
 
+    it('P13: starts nothing more once it shuts down, though a queue is resumed', async () => {
+      const { app, tasks, work } = await start({}, { queues: { default: { concurrency: 1 } } });
+      await work.wait('running');
+      await work.until('running begins');
+      await tasks.pause();
+      await work.note('left');
+      const engine = app.get<BullMQEngine>(ENGINE, { strict: false });
+      const draining = new Promise<void>((resolve) => {
+        const drain = engine.drain.bind(engine);
+        engine.drain = (...args) => {
+          const drained = drain(...args);
+          resolve();
+          return drained;
+        };
+      });
+      const closed = app.close();
+      await draining;
+      await tasks.resume();
+      // As long as it takes to fetch a task.
+      await tasks.ping();
+      await tasks.ping();
+      work.open('running');
+      await closed;
+      expect(work.done).toEqual(['running begins', 'running ends']);
+    });
+
     it('gives back at shutdown what does not end in time, for another process to run', async () => {
       const first = await start({}, { drainTimeout: 100 });
       await first.work.wait('stuck');
