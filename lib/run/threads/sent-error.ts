@@ -4,8 +4,16 @@ import type { SentError } from './thread-call.js';
 /** A cause of a cause of a cause: past this nobody reads on, and a circle must end somewhere. */
 const MAX_DEPTH = 8;
 
-/** In the thread: takes apart what was thrown. */
+/** In the thread: takes apart what was thrown, whatever that is: looking at it may throw. */
 export function takeApart(thrown: unknown, depth = 0): SentError {
+  try {
+    return partsOf(thrown, depth);
+  } catch {
+    return { kind: 'value', value: 'a value that cannot be shown' };
+  }
+}
+
+function partsOf(thrown: unknown, depth: number): SentError {
   if (!isError(thrown)) {
     return { kind: 'value', value: isSendable(thrown) ? thrown : String(thrown) };
   }
@@ -18,9 +26,19 @@ export function takeApart(thrown: unknown, depth = 0): SentError {
     stack: typeof stack === 'string' ? stack : undefined,
     cause: hasCause ? takeApart(cause, depth + 1) : undefined,
     properties: Object.fromEntries(
-      Object.entries(thrown).filter(([key, value]) => key !== 'cause' && isSendable(value)),
+      Object.keys(thrown).flatMap((key) => (key === 'cause' ? [] : sendableEntry(thrown, key))),
     ),
   };
+}
+
+/** A property may be a getter, which may throw. */
+function sendableEntry(thrown: object, key: string): [string, unknown][] {
+  try {
+    const value = (thrown as Record<string, unknown>)[key];
+    return isSendable(value) ? [[key, value]] : [];
+  } catch {
+    return [];
+  }
 }
 
 /** In the main thread: puts it together again, with the stack of the thread. */

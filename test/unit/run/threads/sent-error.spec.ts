@@ -99,6 +99,25 @@ describe('what a thread throws', () => {
     });
   });
 
+  it('arrives without a property that cannot be looked at', () => {
+    const error = Object.defineProperty(Object.assign(new Error('no'), { code: 'E' }), 'secret', {
+      enumerable: true,
+      get: () => {
+        throw new Error('not for you');
+      },
+    });
+    expect(takeApart(error)).toMatchObject({ message: 'no', properties: { code: 'E' } });
+  });
+
+  it('is a text where it cannot be looked at', () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    const shapeless: unknown = Object.assign(Object.create(null), { act: () => undefined });
+    expect([takeApart(proxy), takeApart(shapeless)]).toEqual(
+      Array.from({ length: 2 }, () => ({ kind: 'value', value: 'a value that cannot be shown' })),
+    );
+  });
+
   it('tells what can be sent at all', () => {
     expect([isSendable({ a: [1] }), isSendable(() => 1)]).toEqual([true, false]);
   });
