@@ -57,9 +57,10 @@ export const GROUPS = {
       mutate: ['sent-error', 'thread', 'thread-options'].map((name) => `threads/${name}`),
       tests: unit('run/threads/sent-error', 'run/threads/thread', 'run/threads/thread-options'),
     },
+    { mutate: ['threads/transfer'], tests: unit('run/threads/transfer') },
     {
       apart: true,
-      mutate: ['thread-pool', 'transfer'].map((name) => `threads/${name}`),
+      mutate: ['threads/thread-pool'],
       tests: unit('run/threads/thread-pool'),
     },
     {

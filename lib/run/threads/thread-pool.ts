@@ -192,7 +192,7 @@ function explain(
   if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') {
     return new ThreadOutOfMemoryError(functionName, { cause: error });
   }
-  const code = /^worker exited with code: (\d+)$/.exec(error.message)?.[1];
+  const code = /^worker exited with code: (-?\d+)$/.exec(error.message)?.[1];
   return code === undefined
     ? new ThreadExitedError(functionName, `nobody caught ${String(error)}`, { cause: error })
     : new ThreadExitedError(functionName, `something called process.exit(${code}).`);

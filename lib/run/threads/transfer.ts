@@ -14,7 +14,7 @@ const TRANSFER = Symbol.for('nestjs-background-tasks:transfer');
  * @returns the same `value`
  */
 export function transfer<T extends ArrayBuffer | ArrayBufferView>(value: T): T {
-  Object.defineProperty(value, TRANSFER, { value: true, configurable: true });
+  Object.defineProperty(value, TRANSFER, { value: true });
   return value;
 }
 

@@ -44,7 +44,7 @@ describeWith('postgres', 'connections to PostgreSQL', () => {
   beforeEach(() => {
     log = new TestLog();
     const address = { kind: 'postgres', options: { connectionString: server.url } } as const;
-    store = new PostgresStore(address, freshPrefix(), 1_000, log as never);
+    store = new PostgresStore(address, freshPrefix(), 1_000, log);
   });
 
   afterEach(async () => {

@@ -159,16 +159,21 @@ describe('ThreadPool', () => {
       'of the thread are told apart, and those who wait for the next thread get it',
       async () => {
         const { call, log } = poolOf();
-        const exited = call('exit', 3);
+        const exited = call('exit', 13);
+        const belowZero = call('exit', -1);
         const crashed = call('crash');
         const sum = call('add', 1, 1);
         await expect(exited).rejects.toMatchObject({
           code: 'BGT_THREAD_EXITED',
           message:
-            'The thread of exit() ended before the function did: something called process.exit(3).',
+            'The thread of exit() ended before the function did: something called process.exit(13).',
+        });
+        await expect(belowZero).rejects.toMatchObject({
+          message: expect.stringContaining('something called process.exit(-1).'),
         });
         await expect(crashed).rejects.toMatchObject({
           code: 'BGT_THREAD_EXITED',
+          message: expect.stringContaining('nobody caught Error: nobody is there to catch it'),
           cause: { message: 'nobody is there to catch it' },
         });
         expect(await sum).toBe(2);
@@ -186,6 +191,7 @@ describe('ThreadPool', () => {
         await expect(hoarding).rejects.toMatchObject({
           code: 'BGT_THREAD_OUT_OF_MEMORY',
           message: expect.stringContaining('maxOldGenerationSizeMb'),
+          cause: { code: 'ERR_WORKER_OUT_OF_MEMORY' },
         });
         expect(await sum).toBe(2);
       },
@@ -199,6 +205,7 @@ describe('ThreadPool', () => {
         await expect(call('add', 1, 1)).rejects.toMatchObject({
           code: 'BGT_THREAD_EXITED',
           message: expect.stringMatching(/could not start: .*no-such-loader/),
+          cause: { message: expect.stringContaining('no-such-loader') },
         });
         await expect(call('add', 2, 2)).rejects.toMatchObject({ code: 'BGT_THREAD_EXITED' });
       },
@@ -233,6 +240,7 @@ describe('ThreadPool', () => {
           message: expect.stringMatching(
             /broken\.mjs: it cannot be loaded: this file does not load$/,
           ),
+          cause: { message: 'this file does not load' },
         });
         await expect(load('nowhere.mjs')).rejects.toMatchObject({
           code: 'BGT_THREAD_FUNCTION',
@@ -250,7 +258,9 @@ describe('ThreadPool', () => {
           code: 'BGT_THREAD_ARGUMENT',
           index: 1,
           message: expect.stringContaining('Argument 2 of add() cannot be sent to a thread'),
+          cause: { name: 'DataCloneError' },
         });
+        await expect(call('add', () => 1, 2)).rejects.toMatchObject({ index: 0 });
         expect(await call('add', 1, 1)).toBe(2);
         expect(pool.size).toBe(1);
       },
