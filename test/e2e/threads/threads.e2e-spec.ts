@@ -7,6 +7,7 @@ import {
   Post,
   UseGuards,
   type CanActivate,
+  type DynamicModule,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
@@ -41,12 +42,11 @@ const threads = (options: BackgroundTasksThreadsOptions = {}) =>
   BackgroundTasksThreadsModule.forRoot({ threads: 1, execArgv: EXEC_ARGV, ...options });
 
 async function contextOf(
-  options: BackgroundTasksThreadsOptions = {},
+  options: BackgroundTasksThreadsOptions | DynamicModule = {},
   drainTimeout: `${number}ms` | '10s' = '10s',
 ) {
-  @Module({
-    imports: [BackgroundTasksModule.forRoot({ drainTimeout }), threads(options)],
-  })
+  const module = 'module' in options ? options : threads(options);
+  @Module({ imports: [BackgroundTasksModule.forRoot({ drainTimeout }), module] })
   class AppModule {}
 
   const log = new LogBook();
@@ -58,6 +58,22 @@ async function contextOf(
 }
 
 describe('threads', () => {
+  it(
+    'take their options from other providers, too',
+    async () => {
+      class Factory {
+        createBackgroundTasksThreadsOptions(): BackgroundTasksThreadsOptions {
+          return { threads: 1, execArgv: EXEC_ARGV };
+        }
+      }
+      const module = BackgroundTasksThreadsModule.forRootAsync({ useClass: Factory });
+      const { nest, runner } = await contextOf(module);
+      expect(await runner.addTask(add, 1, 2).whenSettled()).toMatchObject({ status: 'completed' });
+      await nest.close();
+    },
+    PATIENCE_MS,
+  );
+
   it(
     'run a task under the name of its function, and fail it with a clear error when they exit',
     async () => {

@@ -75,6 +75,18 @@ describe('ThreadPool', () => {
     );
   });
 
+  it(
+    'has no queue at all where maxQueue is 0, and runs what finds a thread',
+    async () => {
+      const { call } = poolOf({ maxQueue: 0 });
+      const sum = call('add', 1, 1);
+      await expect(call('add', 2, 2)).rejects.toMatchObject({ code: 'BGT_THREAD_QUEUE_FULL' });
+      expect(await sum).toBe(2);
+      expect(await call('add', 3, 3)).toBe(6);
+    },
+    PATIENCE_MS,
+  );
+
   describe('the signal', () => {
     it(
       'ends the work itself, and the next call has a thread',
