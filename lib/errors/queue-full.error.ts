@@ -9,10 +9,15 @@ export class QueueFullError extends TemporaryError {
     readonly queue: string,
     /** How many tasks may be pending in it. */
     readonly maxPending: number,
+    /** Whether the queue could drop its oldest task instead, and is not told to. */
+    couldDropOldest = false,
   ) {
     super(
-      `Queue "${queue}" is full: ${maxPending} tasks are pending. Try again later, raise its ` +
-        "maxPending, or set overflow: 'drop-oldest'.",
+      `Queue "${queue}" is full: ${maxPending} tasks are pending. Try again later, ${
+        couldDropOldest
+          ? "raise its maxPending, or set overflow: 'drop-oldest'."
+          : 'or raise its maxPending.'
+      }`,
     );
   }
 }

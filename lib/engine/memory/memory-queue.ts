@@ -67,7 +67,7 @@ export class MemoryQueue {
     if (this.pending >= maxPending) {
       const oldest = overflow === 'drop-oldest' ? this.leastMissed : undefined;
       if (oldest === undefined) {
-        throw new QueueFullError(name, maxPending);
+        throw new QueueFullError(name, maxPending, overflow === 'reject');
       }
       this.host.overflow(oldest);
     }

@@ -357,6 +357,19 @@ describe("overflow: 'drop-oldest'", () => {
     expect(mailer.sent).toEqual([2, 3]);
   });
 
+  it('refuses where nothing can make room, and does not advise what is set', async () => {
+    const { clock, handle, runner } = await createFull({ maxPending: 1, overflow: 'drop-oldest' });
+    await handle((tasks) => {
+      tasks.addTask(() => undefined);
+      expect(refusalOf(() => runner.addTask(() => undefined))).toMatchObject({
+        code: 'BGT_QUEUE_FULL',
+        message:
+          'Queue "default" is full: 1 tasks are pending. Try again later, or raise its maxPending.',
+      });
+    });
+    await clock.settle();
+  });
+
   it('drops nothing of another queue', async () => {
     const { runner } = await createApp(
       {},

@@ -54,6 +54,13 @@ describe('maxPending of a queue that processes share', () => {
     expect(admit(10)).toBe(4);
   });
 
+  it('does not advise what it does not have: dropping another task', () => {
+    admit(4);
+    expect(() => limits.admit('mail')).toThrow(
+      'Queue "mail" is full: 4 tasks are pending. Try again later, or raise its maxPending.',
+    );
+  });
+
   it('counts what other processes have added', async () => {
     stored = 2;
     expect(admit(1)).toBe(1); // the first one asks
