@@ -194,7 +194,8 @@ function isFunction(value: unknown): value is (...args: never[]) => unknown {
 /** Before the name of what `bind()` has made. */
 const BOUND = 'bound ';
 
-function nameOf(fn: { readonly name: string }): string {
-  const { name } = fn;
-  return (name.startsWith(BOUND) ? name.slice(BOUND.length) : name) || 'anonymous';
+/** A static `name` of a class stands in the place of its own, and may be anything. */
+function nameOf({ name }: { readonly name: unknown }): string {
+  const given = typeof name === 'string' ? name : '';
+  return (given.startsWith(BOUND) ? given.slice(BOUND.length) : given) || 'anonymous';
 }

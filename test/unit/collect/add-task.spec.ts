@@ -129,6 +129,18 @@ describe('addTask()', () => {
     });
   });
 
+  it.each<[string, unknown]>([
+    ['no string', 5],
+    ['a symbol', Symbol('name')],
+    ['empty', ''],
+  ])('calls a function whose name is %s anonymous', async (_, name) => {
+    const { clock, runner } = createKit();
+    const task = runner.addTask(Object.defineProperty(() => undefined, 'name', { value: name }));
+    expect(task.name).toBe('anonymous');
+    await clock.settle();
+    expect(task.status).toBe('completed');
+  });
+
   it('takes a function’s properties for what they are: no options', async () => {
     const { clock, runner } = createKit();
     const body = Object.assign(jest.fn(), { queue: 'none such' });
