@@ -8,7 +8,7 @@ import type {
   TaskSettings,
 } from '../task/task-options.js';
 import { Carriers } from './carriers.js';
-import { nearest } from './checks.js';
+import { checkString, nearest } from './checks.js';
 import { mergeRetry } from './merge-retry.js';
 import type {
   BackgroundTasksOptions,
@@ -92,9 +92,10 @@ export class ResolvedOptions {
       : this.merge(defaults, declared ?? {}, call ?? {}, place);
   }
 
-  /** @throws UnknownQueueError where a queue is named and not configured */
+  /** @throws UnknownQueueError, InvalidOptionError where a queue is named and not configured */
   requireQueue(queue: string | undefined, place?: string): void {
     if (queue !== undefined && !this.queues.has(queue)) {
+      checkString(queue, 'queue');
       const known = [...this.queues.keys()];
       throw new UnknownQueueError(queue, known, nearest(queue, known), place);
     }

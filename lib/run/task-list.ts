@@ -45,7 +45,7 @@ export async function listTasks(
   sources: TaskSources,
   options: ResolvedOptions,
 ): Promise<TaskInfo[]> {
-  checkShape<TaskFilter>(filter, '', FILTER_SHAPE);
+  checkShape<TaskFilter>(filter, 'filter', FILTER_SHAPE);
   options.requireQueue(filter.queue);
   const { status, name, queue, limit = DEFAULT_LIMIT } = filter;
   // Where no store has to be asked, the answer is how things stand at this moment.

@@ -389,6 +389,16 @@ describe('TaskRunner.pause() and resume()', () => {
     const { runner } = await createRunner(ONE_AT_A_TIME);
     await expect(runner.pause('othr')).rejects.toBeInstanceOf(UnknownQueueError);
     await expect(runner.resume('othr')).rejects.toBeInstanceOf(UnknownQueueError);
+    await expect(runner.counts('othr')).rejects.toBeInstanceOf(UnknownQueueError);
+  });
+
+  it.each([null, 5, {}])('refuses what is no name of a queue: %p', async (queue) => {
+    const { runner } = await createRunner();
+    for (const call of ['pause', 'resume', 'counts'] as const) {
+      await expect(runner[call](queue as never)).rejects.toThrow(
+        /^Option "queue": expected a non-empty string, got /,
+      );
+    }
   });
 });
 

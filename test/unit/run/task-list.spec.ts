@@ -53,7 +53,13 @@ describe('the list of tasks, where other processes have some', () => {
   it('knows what was meant by a filter that there is not', async () => {
     const filter = { statu: 'failed' } as TaskFilter;
     await expect(listTasks(filter, sources([]), OPTIONS)).rejects.toThrow(
-      'Unknown option "statu". Did you mean "status"?',
+      'Unknown option "filter.statu". Did you mean "status"?',
+    );
+  });
+
+  it('says that it is the filter that it does not understand', async () => {
+    await expect(listTasks(null as never, sources([]), OPTIONS)).rejects.toThrow(
+      'Option "filter": expected a plain object, got null.',
     );
   });
 
