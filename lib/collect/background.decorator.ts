@@ -30,10 +30,22 @@ export type BackgroundMethodDecorator = <Method extends (...args: never[]) => vo
  * (`new Mailer()` in a unit test).
  *
  * @param options of all its tasks; a call through `addTask()` can have some of its own
- * @throws BackgroundMethodError on a getter, a static method, a property or a route
+ * @throws BackgroundMethodError on a getter, a static method, a property or a route, and where its
+ * parentheses are missing
  * @throws UnknownOptionError, InvalidOptionError
  */
-export function Background(options?: BackgroundOptions): BackgroundMethodDecorator {
+export function Background(options?: BackgroundOptions): BackgroundMethodDecorator;
+export function Background(
+  options?: BackgroundOptions,
+  // Only where it stands as the decorator itself: its options are the prototype then.
+  property?: string | symbol,
+): BackgroundMethodDecorator {
+  if (property !== undefined) {
+    throw new BackgroundMethodError(
+      memberName(options as object, property),
+      'its parentheses are missing. Write @Background(), also where it has no options.',
+    );
+  }
   return (target, key, descriptor: PropertyDescriptor | undefined) => {
     const member = memberName(target, key);
     const method: unknown = descriptor?.value;

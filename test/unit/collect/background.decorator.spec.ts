@@ -9,6 +9,9 @@ import { createApp } from '../support/app.js';
 const Loose = (options?: unknown) =>
   Background(options as BackgroundOptions) as unknown as PropertyDecorator & MethodDecorator;
 
+/** As `@Background` stands without its parentheses: not every compiler looks at types. */
+const Bare = Background as unknown as PropertyDecorator & MethodDecorator;
+
 const MessagePattern = SetMetadata('microservices:pattern', ['signed-up']);
 
 describe('@Background() where it cannot work', () => {
@@ -77,6 +80,32 @@ describe('@Background() where it cannot work', () => {
         return Mailer;
       },
       '@Background() on Mailer.send: a static method has no provider to run on.',
+    ],
+    [
+      'a method, without its parentheses',
+      () => {
+        class Mailer {
+          @Bare
+          send(): void {
+            // Never called.
+          }
+        }
+        return Mailer;
+      },
+      '@Background() on Mailer.send: its parentheses are missing. Write @Background(), also where ' +
+        'it has no options.',
+    ],
+    [
+      'a property, without its parentheses',
+      () => {
+        class Mailer {
+          @Bare
+          subject = 'Welcome';
+        }
+        return Mailer;
+      },
+      '@Background() on Mailer.subject: its parentheses are missing. Write @Background(), also ' +
+        'where it has no options.',
     ],
     [
       'a controller’s route, above it',
