@@ -60,8 +60,8 @@ export class BoardTask implements QueueJob {
       name: excerptOfText(name, 200),
       progress: progressOf(this.task.progress),
       attemptsMade: attempts,
-      timestamp: Math.round(addedAt),
-      processedOn: startedAt === undefined ? null : Math.round(startedAt),
+      timestamp: addedAt,
+      processedOn: startedAt ?? null,
       finishedOn:
         startedAt === undefined || outcome === undefined
           ? null

@@ -1,9 +1,10 @@
+import { wholeMs } from '../task/clock.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { Task } from '../task/task.js';
 
 /** The task as it stands. */
 export function describeTask(task: Task): TaskInfo {
-  const { id, name, queue, status, settings, args, attempts, addedAt, outcome } = task;
+  const { id, name, queue, status, settings, args, attempts, startedAt, outcome } = task;
   return Object.freeze({
     id,
     name,
@@ -13,8 +14,8 @@ export function describeTask(task: Task): TaskInfo {
     args,
     attempts,
     maxAttempts: settings.retry.attempts,
-    addedAt,
-    startedAt: task.startedAt,
+    addedAt: wholeMs(task.addedAt),
+    startedAt: startedAt && wholeMs(startedAt),
     progress: task.progress,
     logs: task.logs?.all ?? [],
     outcome,

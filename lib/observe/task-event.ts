@@ -9,7 +9,7 @@ interface OfTask {
   readonly name: string;
   /** The queue that it is in. */
   readonly queue: string;
-  /** When it happened: milliseconds since the epoch. */
+  /** When it happened: milliseconds since the epoch, with fractions. */
   readonly at: number;
 }
 

@@ -28,5 +28,10 @@ export const systemClock: Clock = {
   soon: (callback) => void setImmediate(callback),
 };
 
+/** A time as `Date.now()` tells it, and as users are told. */
+export function wholeMs(timeMs: number): number {
+  return Math.floor(timeMs);
+}
+
 /** Injection token of the {@link Clock}. */
 export const CLOCK = Symbol('nestjs-background-tasks:clock');

@@ -1,7 +1,7 @@
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { Priority } from './task-options.js';
 
-/** A task as it stood when it was asked for. Times are milliseconds since the epoch. */
+/** A task as it stood when it was asked for. Times are whole milliseconds since the epoch. */
 export interface TaskInfo {
   /** As `TaskHandle.id`. */
   readonly id: string;

@@ -5,7 +5,7 @@ import { InvalidOptionError, type Duration } from '../index.js';
 import type { QueueSettings } from '../options/module-options.js';
 import { ResolvedOptions } from '../options/resolved-options.js';
 import { TaskWorker } from '../run/task-worker.js';
-import { CLOCK, systemClock } from '../task/clock.js';
+import { CLOCK, systemClock, wholeMs } from '../task/clock.js';
 import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
 import type { Task } from '../task/task.js';
 import type { AddedTask } from './added-task.js';
@@ -97,9 +97,9 @@ export class BackgroundTasksTesting {
     return [...this.ledger.added];
   }
 
-  /** Milliseconds since the epoch, on the kit's clock. */
+  /** Whole milliseconds since the epoch, on the kit's clock. */
   now(): number {
-    return this.clock.now();
+    return wholeMs(this.clock.now());
   }
 
   /**

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { FlowJobEntry, Job, JobJson, JobsOptions } from 'bullmq';
+import { wholeMs } from '../../task/clock.js';
 import type { StoredCall, StoredTask } from '../../task/stored-call.js';
 import type { Priority } from '../../task/task-options.js';
 import type { Chain, Task } from '../../task/task.js';
@@ -123,7 +124,7 @@ function newJob(
     v: FORMAT,
     ...writtenCall(stored),
     by,
-    addedAt: Math.round(addedAt),
+    addedAt: wholeMs(addedAt),
     ...(delayMs > 0 && { delayMs }),
     ...(retry.attempts > 1 && { maxAttempts: retry.attempts }),
     ...(rest.length > 0 && { next: nextOf(rest) }),

@@ -18,7 +18,7 @@ const INFO: TaskInfo = {
   args: [],
   attempts: 0,
   maxAttempts: 3,
-  addedAt: 1_000.4,
+  addedAt: 1_000,
   startedAt: undefined,
   progress: undefined,
   logs: [],

@@ -91,6 +91,12 @@ describe('the jobs of a line', () => {
     ]);
   });
 
+  it('tell when they were added as other tasks do: in whole milliseconds that are over', () => {
+    const task = bareTask('a', undefined, { addedAt: 5.75 });
+    task.stored = { name: 'a' } as unknown as Task['stored'];
+    expect(jobs([[task]])[0]?.data.addedAt).toBe(5);
+  });
+
   it('are not made of a task that was not written down', () => {
     expect(() => jobs([[bareTask('a')]])).toThrow('"a" was not written down');
   });

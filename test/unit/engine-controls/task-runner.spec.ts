@@ -63,6 +63,15 @@ describe('TaskRunner.get()', () => {
     });
   });
 
+  it('tells times as Date.now() does: in whole milliseconds', async () => {
+    const { clock, runner } = await createRunner();
+    const begin = clock.now();
+    await clock.advance(0.75);
+    const { id } = runner.addTask(() => clock.sleep(10));
+    await clock.advance(1.5);
+    expect(await runner.get(id)).toMatchObject({ addedAt: begin, startedAt: begin });
+  });
+
   it('gives a picture, not the task: it does not change, nor can it be changed', async () => {
     const { clock, runner } = await createRunner();
     const handle = runner.addTask(() => undefined);

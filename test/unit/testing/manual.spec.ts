@@ -80,6 +80,12 @@ describe("the kit in mode 'manual'", () => {
     expect(tasks.now() - begin).toBe(85_000);
   });
 
+  it('tells the time in whole milliseconds, as Date.now() does', async () => {
+    const { tasks } = await start();
+    await tasks.advance(0.3);
+    expect(Number.isInteger(tasks.now())).toBe(true);
+  });
+
   it('times out a body that waits for the clock', async () => {
     const { runner, tasks } = await start();
     runner.addTask({ timeout: '30s' }, () => new Promise(() => undefined));
