@@ -4,6 +4,7 @@ import type { Engine, EngineFactory, EngineSetting, Worker } from './engine/engi
 import { MemoryEngine } from './engine/memory/memory.engine.js';
 import type { QueueSettings } from './options/module-options.js';
 import type { Clock } from './task/clock.js';
+import type { Task } from './task/task.js';
 
 const memory: EngineFactory = {
   engine: 'memory',
@@ -25,8 +26,9 @@ export function createEngine(
   const byQueue = new Map<string, Engine>();
   const router = new EngineRouter(byQueue);
   const elsewhere: EngineSetting['elsewhere'] = (task) => void router.release(task);
+  const released = (): Iterable<Task> => router.tasks();
   for (const [factory, own] of factories) {
-    const engine = factory.create({ queues: own, worker, clock, logger, elsewhere });
+    const engine = factory.create({ queues: own, worker, clock, logger, elsewhere, released });
     own.forEach(({ name }) => byQueue.set(name, engine));
   }
   const [only, ...others] = new Set(byQueue.values());

@@ -206,6 +206,8 @@ export interface EngineSetting {
   readonly logger: LoggerService;
   /** Takes a task whose turn has come, with its line, and whose queue is another engine's. */
   readonly elsewhere: (task: Task) => void;
+  /** {@link Engine.tasks} of all engines, where there are several: a line goes through their queues. */
+  readonly released?: () => Iterable<Task>;
 }
 
 /** What `engine` in the module's or a queue's options is: `journal(…)`, `bullmq(…)`. */

@@ -65,7 +65,7 @@ export class BullMQEngine implements Engine {
     setting: EngineSetting,
     private readonly settings: BullMQSettings,
   ) {
-    const { queues, worker, clock, logger, elsewhere } = setting;
+    const { queues, worker, clock, logger, elsewhere, released = () => [] } = setting;
     for (const { name, overflow } of queues) {
       if (name === '' || name.includes(':')) {
         throw new InvalidOptionError(
@@ -117,7 +117,7 @@ export class BullMQEngine implements Engine {
     this.cancellation = cancellation;
     this.commits = commits;
     this.line = new JobLine(store, clock);
-    this.shutdown = new Shutdown({ ...parts, idleness, clock });
+    this.shutdown = new Shutdown({ ...parts, idleness, released, clock });
     this.shared = storeView({ ...parts, cancellation });
   }
 

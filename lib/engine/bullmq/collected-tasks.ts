@@ -83,7 +83,19 @@ export class CollectedTasks {
   }
 
   get isEmpty(): boolean {
-    return [...this.byQueue.keys()].every((queue) => this.count(queue) === 0);
+    return this.size === 0;
+  }
+
+  /** Whether there is nothing besides what stands in `lines`, a task of another engine before it. */
+  isEmptyBut(lines: Iterable<Task>): boolean {
+    return (
+      this.isEmpty ||
+      this.size === [...lines].filter((task) => this.knows(task.queue) && this.has(task)).length
+    );
+  }
+
+  private get size(): number {
+    return [...this.byQueue.keys()].reduce((sum, queue) => sum + this.count(queue), 0);
   }
 
   private of(queue: string): Stages {

@@ -1,4 +1,5 @@
 import type { Clock } from '../../task/clock.js';
+import type { Task } from '../../task/task.js';
 import type { DrainScope } from '../engine.js';
 import type { Idleness } from '../memory/idleness.js';
 import { atMost } from './at-most.js';
@@ -21,6 +22,8 @@ export interface ShutdownHost {
   readonly handles: OwnHandles;
   readonly fallback: MemoryFallback | undefined;
   readonly idleness: Idleness;
+  /** What stands in lines of any engine. */
+  readonly released: () => Iterable<Task>;
   readonly clock: Clock;
 }
 
@@ -32,10 +35,10 @@ export class Shutdown {
 
   /** What has not been started stays in the store, for other processes or the next start. */
   async drain(deadline: number, awaited: DrainScope): Promise<void> {
-    const { consumers, collected, idleness, fallback } = this.host;
+    const { consumers, collected, idleness, fallback, released } = this.host;
     consumers.drain();
     const own = idleness.when(
-      () => consumers.isIdle && (awaited !== 'collected' || collected.isEmpty),
+      () => consumers.isIdle && (awaited !== 'collected' || collected.isEmptyBut(released())),
     );
     await Promise.all([own, fallback?.memory.drain(deadline, awaited)]);
   }

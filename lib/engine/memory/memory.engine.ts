@@ -32,13 +32,14 @@ export class MemoryEngine implements Engine {
   private readonly clock: Clock;
   protected readonly worker: Worker;
   private readonly elsewhere: (task: Task) => void;
+  private readonly released: () => Iterable<Task>;
   private state: 'open' | 'stopping' | 'closed' = 'open';
   private isDraining = false;
   /** Admitted and not settled. */
   private live = 0;
 
   constructor(
-    { queues, worker, clock, elsewhere }: EngineSetting,
+    { queues, worker, clock, elsewhere, released }: EngineSetting,
     /** Where its tasks are to survive the process. */
     ledger?: Ledger,
     pace?: Pace,
@@ -46,6 +47,7 @@ export class MemoryEngine implements Engine {
     this.recorder = new Recorder(ledger);
     this.worker = worker;
     this.elsewhere = elsewhere;
+    this.released = released ?? (() => this.tasks());
     this.clock = this.outside.clock(clock);
     this.pace = pace ?? new Slice(this.clock);
     this.timers = new Timers(this.clock, (task) => this.enqueue(task));
@@ -181,7 +183,7 @@ export class MemoryEngine implements Engine {
         (this.isEmpty &&
           this.recorder.isIdle &&
           this.timers.earliest >= deadline &&
-          !(awaited === 'collected' && this.live > [...this.tasks()].length)),
+          !(awaited === 'collected' && this.hasCollected)),
     );
   }
 
@@ -432,6 +434,14 @@ export class MemoryEngine implements Engine {
   /** Nothing runs or waits for a slot. */
   private get isEmpty(): boolean {
     return this.batches.isEmpty && this.queues.isIdle;
+  }
+
+  /** Whether a request has tasks that are neither here nor in another engine's line. */
+  private get hasCollected(): boolean {
+    if (this.live === 0) {
+      return false; // without going through what others have
+    }
+    return this.live > [...this.released()].filter((task) => this.queues.has(task)).length;
   }
 
   private interrupt(): void {

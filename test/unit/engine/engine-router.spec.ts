@@ -231,6 +231,36 @@ describe('queues of several engines', () => {
     },
   );
 
+  it.each<DrainScope>(['present', 'released', 'collected'])(
+    'P13: are not drained of a line that starts past the deadline, wherever it goes on (%s)',
+    async (scope) => {
+      const { clock, engine, runner } = twoEngines();
+      const chain = runner.chain();
+      chain.addTask({ delay: '1h' }, () => undefined);
+      chain.addTask({ queue: 'a' }, () => undefined);
+      const drain = resolutionOf(engine.drain(clock.now() + 10_000, scope));
+      await clock.settle();
+      expect(drain.isThere).toBe(true);
+    },
+  );
+
+  it('P13: are drained of what requests have collected, whatever stands in their lines', async () => {
+    const { clock, engine, handle, runner } = twoEngines();
+    const chain = runner.chain();
+    chain.addTask({ delay: '1h' }, () => undefined);
+    chain.addTask({ queue: 'a' }, () => undefined);
+    const request = handle(async (tasks) => {
+      const collected = tasks.addTask(() => undefined);
+      await clock.sleep(100);
+      return collected;
+    });
+    const drain = resolutionOf(engine.drain(clock.now() + 10_000, 'collected'));
+    await clock.settle();
+    expect(drain.isThere).toBe(false);
+    await clock.advance(100);
+    expect([drain.isThere, (await request).status]).toEqual([true, 'completed']);
+  });
+
   it('P13: are drained of what is present, however much comes after it', async () => {
     const { clock, engine, runner } = twoEngines();
     let isComing = true;
