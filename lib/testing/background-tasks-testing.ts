@@ -2,6 +2,7 @@ import { Logger } from '@nestjs/common';
 import type { TestingModuleBuilder } from '@nestjs/testing';
 import { ENGINE, type Engine, type EngineSetting, type Worker } from '../engine/engine.js';
 import { InvalidOptionError, type Duration } from '../index.js';
+import { checkOneOf } from '../options/checks.js';
 import type { QueueSettings } from '../options/module-options.js';
 import { ResolvedOptions } from '../options/resolved-options.js';
 import { TaskWorker } from '../run/task-worker.js';
@@ -18,6 +19,8 @@ import type { TestingMode, TestingOptions } from './testing-options.js';
 import { WantedTask, listOf, type Wanted } from './wanted-task.js';
 
 const DEFAULT_PATIENCE: Duration = '4s';
+
+const checkMode = checkOneOf('inline', 'manual', 'fake');
 
 /** How long a body that has begun may keep time from moving on, in real milliseconds. */
 const HOLD_UP_MS = 50;
@@ -58,13 +61,9 @@ export class BackgroundTasksTesting {
    * @throws InvalidOptionError
    */
   constructor(options: TestingMode | TestingOptions) {
-    const { mode, patience, durableQueues } =
-      typeof options === 'string'
-        ? ({ mode: options } satisfies TestingOptions as TestingOptions)
-        : options;
-    if (!['inline', 'manual', 'fake'].includes(mode)) {
-      throw new InvalidOptionError('mode', "expected one of 'inline', 'manual', 'fake'.");
-    }
+    const { mode, patience, durableQueues }: TestingOptions =
+      typeof options === 'object' && options !== null ? options : { mode: options };
+    checkMode(mode, 'mode');
     this.mode = mode;
     this.patienceMs = millisecondsOf(patience ?? DEFAULT_PATIENCE, 'patience');
     this.durableQueues = durableQueues ?? [];

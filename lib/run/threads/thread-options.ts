@@ -86,7 +86,7 @@ const SHAPE: Shape<BackgroundTasksThreadsOptions> = {
 
 /** @throws UnknownOptionError, InvalidOptionError */
 export function toThreadPoolSettings(options: BackgroundTasksThreadsOptions): ThreadPoolSettings {
-  checkShape<BackgroundTasksThreadsOptions>(options, '', SHAPE);
+  checkShape<BackgroundTasksThreadsOptions>(options, 'BackgroundTasksThreadsModule', SHAPE);
   const { threads, idleTimeout, maxQueue, resourceLimits, execArgv } = options;
   return Object.freeze({
     threads: threads ?? Math.max(1, availableParallelism() - 1),

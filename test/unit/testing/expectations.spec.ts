@@ -120,10 +120,21 @@ describe('the expectations of the kit', () => {
     );
   });
 
-  it('refuse an unknown mode and durations that are none', async () => {
-    expect(() => new BackgroundTasksTesting('real' as TestingMode)).toThrow(
-      "Option \"mode\": expected one of 'inline', 'manual', 'fake'.",
+  it.each([
+    ['real', "'real'"],
+    [undefined, 'undefined'],
+    [null, 'null'],
+    [{}, 'undefined'],
+  ])('refuse %p, which is no mode', (options, received) => {
+    expect(() => new BackgroundTasksTesting(options as TestingMode)).toThrow(
+      expect.objectContaining({
+        name: 'InvalidOptionError',
+        message: `Option "mode": expected one of 'inline', 'manual', 'fake', got ${received}.`,
+      }),
     );
+  });
+
+  it('refuse durations that are none', async () => {
     await expect(app.tasks.advance('soon' as '1s')).rejects.toThrow('advance(duration)');
   });
 });

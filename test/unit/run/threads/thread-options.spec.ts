@@ -44,7 +44,7 @@ describe('the options of the threads', () => {
   ])('%j are refused at %s', (options, path) => {
     const attempt = () => toThreadPoolSettings(options);
     expect(attempt).toThrow(InvalidOptionError);
-    expect(attempt).toThrow(`Option "${path}"`);
+    expect(attempt).toThrow(`Option "BackgroundTasksThreadsModule.${path}"`);
   });
 
   it.each<[object, string]>([
@@ -55,12 +55,24 @@ describe('the options of the threads', () => {
     expect(() => toThreadPoolSettings(options)).toThrow(reason);
   });
 
-  it.each([[{ thread: 1 }], [{ resourceLimits: { stackSize: 1 } }]])(
-    '%j are refused, because there are none such',
-    (options) => {
-      const attempt = () => toThreadPoolSettings(options as BackgroundTasksThreadsOptions);
-      expect(attempt).toThrow(UnknownOptionError);
-      expect(attempt).toThrow(/Did you mean/);
-    },
-  );
+  it.each<[object, string]>([
+    [
+      { thread: 1 },
+      'Unknown option "BackgroundTasksThreadsModule.thread". Did you mean "threads"?',
+    ],
+    [
+      { resourceLimits: { stackSize: 1 } },
+      'Unknown option "BackgroundTasksThreadsModule.resourceLimits.stackSize". Did you mean "stackSizeMb"?',
+    ],
+  ])('%j are refused, because there are none such', (options, message) => {
+    const attempt = () => toThreadPoolSettings(options);
+    expect(attempt).toThrow(UnknownOptionError);
+    expect(attempt).toThrow(message);
+  });
+
+  it('are said to be those of the threads where they are none', () => {
+    expect(() => toThreadPoolSettings(4 as BackgroundTasksThreadsOptions)).toThrow(
+      'Option "BackgroundTasksThreadsModule": expected a plain object, got 4.',
+    );
+  });
 });
