@@ -171,9 +171,19 @@ function enter(attempt: Attempt): unknown {
 /** Once, and what the body comes to counts: also where whoever restores its context does not return that. */
 function restored(attempt: Attempt, carriers: Carriers): unknown {
   let end: (() => unknown) | undefined;
-  const body = (): unknown => (end ??= attempted(() => run(attempt)))();
+  const body = (): unknown => (end ??= attempted(() => heard(run(attempt))))();
   const returned = carriers.restore(attempt.task.stored, body);
-  return isThenable(returned) ? returned : body();
+  return isThenable(returned) ? Promise.resolve(returned).then(body) : body();
+}
+
+/** A promise that may be looked at too late: its rejection is no unhandled one until then. */
+function heard(result: unknown): unknown {
+  if (isThenable(result)) {
+    const promise = Promise.resolve(result);
+    void Reflect.apply(then, promise, [undefined, () => undefined]);
+    return promise;
+  }
+  return result;
 }
 
 function run(attempt: Attempt): unknown {

@@ -238,7 +238,16 @@ describe('what is carried with a task from another process', () => {
   it.each<[string, (run: () => unknown) => unknown]>([
     ['returns nothing', (run) => void run()],
     ['is asynchronous', async (run) => run()],
+    ['is asynchronous, and returns nothing', async (run) => void run()],
+    [
+      'is asynchronous, and goes on after the body',
+      async (run) => {
+        void run();
+        await new Promise((resolve) => setImmediate(resolve));
+      },
+    ],
     ['does not call the body', () => undefined],
+    ['is asynchronous, and does not call the body', async () => undefined],
     ['calls it twice', (run) => [run(), run()].at(0)],
   ])(
     'is brought back around one body, whose end counts, where the one that does so %s',
