@@ -67,12 +67,6 @@ export class BullMQEngine implements Engine {
   ) {
     const { queues, worker, clock, logger, elsewhere, released = () => [] } = setting;
     for (const { name, overflow } of queues) {
-      if (name === '' || name.includes(':')) {
-        throw new InvalidOptionError(
-          `queues.${name}`,
-          'on BullMQ a name is not empty, and has no ":".',
-        );
-      }
       if (overflow !== 'reject') {
         throw new InvalidOptionError(
           `queues.${name}.overflow`,

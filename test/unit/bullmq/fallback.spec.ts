@@ -151,12 +151,4 @@ describe('a queue on BullMQ', () => {
       path: 'queues.news.overflow',
     });
   });
-
-  it.each(['mails:urgent', ''])('is not called "%s", which BullMQ refuses', async (name) => {
-    const engine = bullmq({ connection: 'postgres://127.0.0.1:1/none' });
-    await expect(Application.start({ engine, queues: { [name]: {} } })).rejects.toMatchObject({
-      code: 'BGT_INVALID_OPTION',
-      path: `queues.${name}`,
-    });
-  });
 });
