@@ -237,6 +237,39 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         await app.runner.addTask(app.jobs.once, 'key').whenSettled();
         expect(app.book.of('key')).toHaveLength(2);
       });
+
+      it('counts a failed task that runs once more', async () => {
+        const options = { queue: 'single', dedupe: { key: 'x' } };
+        const failed = app.runner.addTask(options, app.jobs.hopeless, 'again');
+        await failed.whenSettled();
+        await app.runner.pause('single');
+        const again = await app.runner.retry(failed.id);
+        await app.untilQueued('single', 1);
+        const second = app.runner.addTask(options, app.jobs.hopeless, 'beside it');
+        const duplicate = under.isShared ? second : undefined;
+        const outcome = await duplicate?.whenSettled();
+        await app.runner.resume('single');
+        expect(await again?.whenSettled()).toMatchObject({ status: 'failed' });
+        expect(outcome ?? second.id).toEqual(
+          under.isShared ? { status: 'dropped', reason: 'duplicate' } : failed.id,
+        );
+        await app.runner.addTask(options, app.jobs.hopeless, 'next').whenSettled();
+        expect(app.book.started).toEqual(['again', 'again', 'next']);
+      });
+
+      it('drops a failed task that is to run once more beside another', async () => {
+        const options = { dedupe: { key: 'x' } };
+        const failed = app.runner.addTask(options, app.jobs.hopeless, 'failed');
+        await failed.whenSettled();
+        const other = app.runner.addTask({ ...options, delay: '1h' }, app.jobs.hopeless, 'other');
+        // On its way to a store it is not delayed yet, and holds no key.
+        await app.eventually(() => expect(other.status).toBe('delayed'));
+        const again = await app.runner.retry(failed.id);
+        expect(await again?.whenSettled()).toEqual({ status: 'dropped', reason: 'duplicate' });
+        expect(await app.runner.get(failed.id)).toMatchObject({ status: 'dropped' });
+        expect(await other.cancel()).toBe(true);
+        expect(app.book.started).toEqual(['failed']);
+      });
     });
 
     describe('a queue that is full', () => {

@@ -38,6 +38,12 @@ export interface JobStore {
    */
   listen(onCancel: (id: string) => void, onGap: () => void): void;
   tellCancel(id: string): Promise<void>;
+  /**
+   * From here on, and until it has ended, the job stands for the key, unless another does.
+   *
+   * @returns whether it does
+   */
+  claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean>;
   /** Keeps a dedupe key after its job has ended. */
   holdKey(queue: string, dedupeId: string, jobId: string, forMs: number): Promise<void>;
   /**

@@ -29,6 +29,12 @@ const RECONNECT_MS = 500;
 /** Connections for short commands, shared by all queues; each worker has as many of its own. */
 const POOL_SIZE = 4;
 
+/** Gives a row where the job has the key now. */
+const CLAIM_KEY = `
+INSERT INTO dedup (queue, dedup_id, job_id) VALUES ($1, $2, $3)
+ON CONFLICT (queue, dedup_id) DO UPDATE SET expire_at_ms = NULL WHERE dedup.job_id = $3
+RETURNING job_id`;
+
 /** BullMQ on PostgreSQL. Its schema is made, or brought up to date, when the store is first reached. */
 export class PostgresStore implements JobStore {
   readonly support: EngineSupport = {
@@ -120,6 +126,11 @@ export class PostgresStore implements JobStore {
 
   async tellCancel(id: string): Promise<void> {
     await this.connection?.pool.query('SELECT pg_notify($1, $2)', [this.channel, id]);
+  }
+
+  async claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean> {
+    const claimed = await this.connection?.pool.query(CLAIM_KEY, [queue, dedupeId, jobId]);
+    return claimed?.rows.length === 1;
   }
 
   async holdKey(): Promise<void> {

@@ -14,6 +14,15 @@ type RedisAddress = Extract<StoreAddress, { kind: 'redis' }>;
 /** Waits between attempts to connect grow to no more than this. */
 const LONGEST_RECONNECT_MS = 1_000;
 
+/** In one step: between two, the key might lapse, or be another's. Without an expiry it ends with its job. */
+const CLAIM_KEY = `
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1])
+return 1`;
+
 /** BullMQ on Redis or Valkey. */
 export class RedisStore implements JobStore {
   readonly support: EngineSupport = {
@@ -127,6 +136,11 @@ export class RedisStore implements JobStore {
 
   async tellCancel(id: string): Promise<void> {
     await this.client?.publish(this.channel, id);
+  }
+
+  async claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean> {
+    const key = this.queue(queue).toKey(`de:${dedupeId}`);
+    return (await this.client?.eval(CLAIM_KEY, 1, key, jobId)) === 1;
   }
 
   async holdKey(queue: string, dedupeId: string, jobId: string, forMs: number): Promise<void> {

@@ -8,8 +8,8 @@ import type { TaskInfo } from '../../task/task-info.js';
 import type { QueueState, Restorer, StoredCounts, TaskQuery } from '../engine.js';
 import { Patience } from '../patience.js';
 import type { JobQueue, JobStore } from './job-store.js';
-import { endOfJob, outcomeOf } from './stored-end.js';
-import { callOf, priorityOf, storedTaskOf, type TaskJob } from './stored-job.js';
+import { endOfJob, outcomeOf, type StoredEnd } from './stored-end.js';
+import { callOf, priorityOf, storedTaskOf, type JobData, type TaskJob } from './stored-job.js';
 
 /** In the order in which a job goes through them: one that moves on while they are read is not missed. */
 const TYPES: Record<TaskStatus, readonly JobType[]> = {
@@ -32,6 +32,14 @@ const ALL: readonly JobType[] = [
   'failed',
   'completed',
 ];
+
+/** Whoever takes a job with this ends it. */
+const DUPLICATE: StoredEnd = {
+  status: 'dropped',
+  attempts: 0,
+  durationMs: 0,
+  reason: 'duplicate',
+};
 
 /** So many jobs are read at once. */
 const PAGE = 100;
@@ -143,7 +151,8 @@ export class StoredTasks {
     }
     const { end: _end, next: _next, prior: _prior, needs: _needs, ...data } = job.data;
     // Its line has gone on without it: it runs on its own now.
-    await job.updateData({ ...data, forgivenStarts: job.stalledCounter });
+    const again: JobData = { ...data, forgivenStarts: job.stalledCounter };
+    await job.updateData((await this.standsForItsKey(job)) ? again : { ...again, end: DUPLICATE });
     await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
     job.attemptsMade = 0;
     const [task] = this.restorer().restore([storedTaskOf(job)]);
@@ -151,6 +160,15 @@ export class StoredTasks {
       task.status = 'queued';
     }
     return task;
+  }
+
+  /** Its dedupe key went when it failed, and another task may have it by now. */
+  private async standsForItsKey({
+    queueName,
+    deduplicationId,
+    id = '',
+  }: TaskJob): Promise<boolean> {
+    return deduplicationId === undefined || this.store.claimKey(queueName, deduplicationId, id);
   }
 
   /** How many wait for a slot, a time, their line or their response. */
