@@ -140,7 +140,8 @@ export function unsupportedOption(
 
 /** What there is to know and to do about tasks that this process may never have seen. */
 export interface SharedStore {
-  find(id: string): Promise<TaskInfo | undefined>;
+  /** @param queue where it is, if that is known: no store of another queue has to be there */
+  find(id: string, queue?: string): Promise<TaskInfo | undefined>;
   list(query: TaskQuery): Promise<TaskInfo[]>;
   /** How many tasks of each status it has, by queue: only of `queue`, or of all that it keeps. */
   counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>>;
@@ -148,8 +149,13 @@ export interface SharedStore {
   cancel(id: string): Promise<boolean>;
   /** Removes a task that has settled. @returns whether there was one */
   forget(id: string): Promise<boolean>;
-  /** Queues a failed task again. @returns it, or `undefined` where the store has no such task */
-  retry(id: string): Promise<Task | undefined>;
+  /**
+   * Queues a failed task again.
+   *
+   * @param queue as for {@link find}
+   * @returns it, or `undefined` where the store has no such task
+   */
+  retry(id: string, queue?: string): Promise<Task | undefined>;
   states(): Promise<QueueState[]>;
   /** Somebody waits for the task to settle, wherever that happens. */
   watch(task: Task): void;

@@ -9,9 +9,8 @@ export class SharedStores implements SharedStore {
     private readonly engineOf: (queue: string) => Engine,
   ) {}
 
-  async find(id: string): Promise<TaskInfo | undefined> {
-    const found = await Promise.all(this.stores.map((store) => store.find(id)));
-    return found.find((view) => view !== undefined);
+  find(id: string, queue?: string): Promise<TaskInfo | undefined> {
+    return anyOf(this.of(queue).map((store) => store.find(id)));
   }
 
   async list(query: TaskQuery): Promise<TaskInfo[]> {
@@ -25,18 +24,15 @@ export class SharedStores implements SharedStore {
   }
 
   async cancel(id: string): Promise<boolean> {
-    const cancelled = await Promise.all(this.stores.map((store) => store.cancel(id)));
-    return cancelled.includes(true);
+    return (await anyOf(this.stores.map((store) => store.cancel(id)))) ?? false;
   }
 
   async forget(id: string): Promise<boolean> {
-    const forgotten = await Promise.all(this.stores.map((store) => store.forget(id)));
-    return forgotten.includes(true);
+    return (await anyOf(this.stores.map((store) => store.forget(id)))) ?? false;
   }
 
-  async retry(id: string): Promise<Task | undefined> {
-    const tasks = await Promise.all(this.stores.map((store) => store.retry(id)));
-    return tasks.find((task) => task !== undefined);
+  retry(id: string, queue?: string): Promise<Task | undefined> {
+    return anyOf(this.of(queue).map((store) => store.retry(id)));
   }
 
   async states(): Promise<QueueState[]> {
@@ -67,4 +63,20 @@ export class SharedStores implements SharedStore {
   private get stores(): readonly SharedStore[] {
     return this.engines.flatMap(({ shared }) => shared ?? []);
   }
+}
+
+/**
+ * What one of them has, whatever became of the others.
+ *
+ * @throws why another gave no answer, where none has it: that one may
+ */
+async function anyOf<T>(answers: readonly Promise<T>[]): Promise<T | undefined> {
+  const settled = await Promise.allSettled(answers);
+  const values = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const found = values.find(Boolean);
+  const refusal = settled.find((each) => each.status === 'rejected');
+  if (found === undefined && refusal !== undefined) {
+    throw refusal.reason;
+  }
+  return found;
 }

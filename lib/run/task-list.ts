@@ -53,7 +53,7 @@ export async function listTasks(
   const found: TaskInfo[] =
     shared === undefined ? [] : await shared.list({ status, name, queue, limit });
   const known = new Set(found.map(({ id }) => id));
-  const failedHere = new Set<string>();
+  const failedHere = new Map<string, string>();
   for (const task of candidates(status, sources)) {
     if (found.length >= limit) {
       break;
@@ -65,7 +65,7 @@ export async function listTasks(
     if (fits && (known.size === 0 || !known.has(task.id))) {
       found.push(describeTask(task));
       if (task.isFromStore && task.status === 'failed') {
-        failedHere.add(task.id);
+        failedHere.set(task.id, task.queue);
       }
     }
   }
@@ -77,10 +77,10 @@ export async function listTasks(
 /** What failed here, and was retried in the store since, is not what this process remembers any more. */
 async function withoutRetried(
   found: readonly TaskInfo[],
-  failedHere: ReadonlySet<string>,
+  failedHere: ReadonlyMap<string, string>,
   shared: SharedStore,
 ): Promise<TaskInfo[]> {
-  const now = await Promise.all([...failedHere].map((id) => shared.find(id)));
+  const now = await Promise.all(Array.from(failedHere, ([id, queue]) => shared.find(id, queue)));
   const retried = new Set(now.flatMap((info) => (info && info.status !== 'failed' ? info.id : [])));
   return found.filter(({ id }) => !retried.has(id));
 }

@@ -2,7 +2,7 @@ import type { Observable } from 'rxjs';
 import { TaskChain } from '../collect/task-chain.js';
 import type { TaskIntake } from '../collect/task-intake.js';
 import { TransactionTasks } from '../collect/transaction-tasks.js';
-import type { Engine } from '../engine/engine.js';
+import type { Engine, SharedStore } from '../engine/engine.js';
 import type { TaskEvent } from '../observe/task-event.js';
 import type { TaskEvents } from '../observe/task-events.js';
 import { describeTask } from '../observe/describe-task.js';
@@ -14,6 +14,7 @@ import type { ResolvedOptions } from '../options/resolved-options.js';
 import type { MethodIntake } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import type { TaskStatus } from '../task/outcome.js';
+import type { Task } from '../task/task.js';
 import { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import type { TransactionClient } from '../task/transaction-client.js';
@@ -107,9 +108,8 @@ export class TaskRunner {
    */
   async get(id: string): Promise<TaskInfo | undefined> {
     const task = this.records.get(id);
-    const { shared } = this.engine;
     const isHere = task !== undefined && !task.isOver;
-    const stored = isHere || shared === undefined ? undefined : await shared.find(id);
+    const stored = isHere ? undefined : await this.storeOf(task)?.find(id, task?.queue);
     return stored ?? (task && describeTask(task));
   }
 
@@ -170,13 +170,14 @@ export class TaskRunner {
    * @returns `undefined` where no failed task with this id is remembered
    */
   async retry(id: string): Promise<TaskHandle | undefined> {
-    const { shared } = this.engine;
-    const stored = shared === undefined ? undefined : await shared.retry(id);
+    const known = this.records.get(id);
+    const shared = this.storeOf(known);
+    const stored = await shared?.retry(id, known?.queue);
     if (stored !== undefined) {
       return new TaskHandle(stored);
     }
     // The store may have it, and not as failed any more: another process has retried it.
-    const isStored = this.records.get(id)?.isFromStore && (await shared?.find(id)) !== undefined;
+    const isStored = known?.isFromStore && (await shared?.find(id, known.queue)) !== undefined;
     const task = isStored ? undefined : this.records.get(id);
     return task?.status === 'failed' ? this.intake.again(task) : undefined;
   }
@@ -241,6 +242,11 @@ export class TaskRunner {
     const { shared } = this.engine;
     const states = shared === undefined ? this.engine.states() : await shared.states();
     return statisticsOf(this.taskStats, states, this.clock.now());
+  }
+
+  /** Who may know more of a task than this process does: nobody of one that has settled outside of any store. */
+  private storeOf(task: Task | undefined): SharedStore | undefined {
+    return task?.outcome === undefined || task.isFromStore ? this.engine.shared : undefined;
   }
 
   private get sources(): TaskSources {

@@ -396,6 +396,8 @@ function stores() {
   return { first, shared: router(engines).shared as SharedStore };
 }
 
+const gone = (): Promise<never> => Promise.reject(new Error('gone'));
+
 describe('the shared stores of several engines', () => {
   it('find a task, whichever has it', async () => {
     const { shared } = stores();
@@ -430,6 +432,31 @@ describe('the shared stores of several engines', () => {
     expect([await shared.forget('1'), await shared.forget('9')]).toEqual([true, false]);
     expect((await shared.retry('2'))?.queue).toBe('b');
     expect(await shared.retry('9')).toBeUndefined();
+  });
+
+  it('give what one of them knows while another cannot be reached', async () => {
+    const { first, shared } = stores();
+    Object.assign(first, { find: gone, retry: gone, cancel: gone, forget: gone });
+    expect(await shared.find('2')).toEqual({ id: '2' });
+    expect((await shared.retry('2'))?.queue).toBe('b');
+    expect([await shared.cancel('2'), await shared.forget('2')]).toEqual([true, true]);
+  });
+
+  it('say so where the one that cannot be reached may have it', async () => {
+    const { first, shared } = stores();
+    Object.assign(first, { find: gone, retry: gone, cancel: gone, forget: gone });
+    await expect(shared.find('9')).rejects.toThrow('gone');
+    await expect(shared.retry('9')).rejects.toThrow('gone');
+    await expect(shared.cancel('9')).rejects.toThrow('gone');
+    await expect(shared.forget('9')).rejects.toThrow('gone');
+  });
+
+  it('are asked for a task only where it can be, if its queue is known', async () => {
+    const { first, shared } = stores();
+    Object.assign(first, { find: gone, retry: gone });
+    expect(await shared.find('9', 'b')).toBeUndefined();
+    expect(await shared.retry('9', 'm')).toBeUndefined();
+    await expect(shared.find('9', 'a')).rejects.toThrow('gone');
   });
 
   it('tell how the queues of every engine stand, also of one without a store', async () => {

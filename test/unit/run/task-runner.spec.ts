@@ -50,6 +50,8 @@ function known(records: TaskRecords, status?: 'failed' | 'completed'): Task {
   return task;
 }
 
+const gone = (): Promise<never> => Promise.reject(new Error('gone'));
+
 describe('the runner before a store that other processes use, too', () => {
   it('shows a task of its own as it stands here, until it is over', async () => {
     const find = jest.fn<SharedStore['find']>(() => Promise.resolve(VIEW));
@@ -60,7 +62,10 @@ describe('the runner before a store that other processes use, too', () => {
     task.isOver = true;
     expect(await runner.get(task.id)).toBe(VIEW);
     expect(await runner.get('elsewhere')).toBe(VIEW);
-    expect(find.mock.calls).toEqual([[task.id], ['elsewhere']]);
+    expect(find.mock.calls).toEqual([
+      [task.id, 'default'],
+      ['elsewhere', undefined],
+    ]);
   });
 
   it('shows what it remembers where the store has forgotten', async () => {
@@ -107,6 +112,26 @@ describe('the runner before a store that other processes use, too', () => {
     expect(await runner.retry(failed.id)).toEqual({ again: 'task' });
     expect(again).toHaveBeenCalledWith(failed);
     expect(await runner.retry('nobody')).toBeUndefined();
+  });
+
+  it('asks no store for a task that none ever had: it may not be there', async () => {
+    const { runner, records } = runnerOf({}, { find: gone, retry: gone });
+    const failed = known(records, 'failed');
+    expect(await runner.get(failed.id)).toMatchObject({ status: 'failed' });
+    expect(await runner.retry(failed.id)).toEqual({ again: 'task' });
+    await expect(runner.get('elsewhere')).rejects.toThrow('gone');
+    await expect(runner.retry('elsewhere')).rejects.toThrow('gone');
+  });
+
+  it('asks the store of its queue what became of a task that came from one', async () => {
+    const find = jest.fn<SharedStore['find']>(() => Promise.resolve(undefined));
+    const retry = jest.fn<SharedStore['retry']>(() => Promise.resolve(undefined));
+    const { runner, records } = runnerOf({}, { find, retry });
+    const failed = known(records, 'failed');
+    failed.isFromStore = true;
+    expect(await runner.retry(failed.id)).toEqual({ again: 'task' });
+    expect(retry).toHaveBeenCalledWith(failed.id, 'default');
+    expect(find).toHaveBeenCalledWith(failed.id, 'default');
   });
 
   it('asks the store how its queues stand', async () => {
