@@ -78,8 +78,12 @@ export function resolveBullMQOptions(options: BullMQOptions): BullMQSettings {
   checkShape<BullMQOptions>(options, 'bullmq', BULLMQ_SHAPE);
   requireKeys(options, 'bullmq', 'connection');
   const hold = options.hold ?? DEFAULTS.hold;
+  const address = addressOf(options.connection);
+  if (address.kind === 'postgres' && options.prefix !== undefined) {
+    checkSchema(options.prefix);
+  }
   return {
-    address: addressOf(options.connection),
+    address,
     isConsumer: (options.role ?? DEFAULTS.role) !== 'producer',
     prefix: options.prefix,
     commitTimeoutMs: milliseconds(options.commitTimeout ?? DEFAULTS.commitTimeout),
@@ -126,5 +130,17 @@ function checkPrefix(value: unknown, path: string): void {
   checkString(value, path);
   if (!/^[\w.{}-]+$/.test(value as string)) {
     throw new InvalidOptionError(path, 'has letters, digits, ".", "_", "-" and braces only.');
+  }
+}
+
+/** PostgreSQL cuts names at 63 bytes, and that of a channel is the schema's and a little more. */
+const LONGEST_SCHEMA = 56;
+
+function checkSchema(prefix: string): void {
+  if (!/^[A-Za-z_]\w*$/.test(prefix) || prefix.length > LONGEST_SCHEMA) {
+    throw new InvalidOptionError(
+      'bullmq.prefix',
+      `on PostgreSQL it is the name of a schema: letters, digits and "_", no digit first, at most ${LONGEST_SCHEMA}.`,
+    );
   }
 }

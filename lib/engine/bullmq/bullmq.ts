@@ -30,8 +30,8 @@ export interface BullMQOptions {
    */
   role?: 'producer' | 'worker' | 'both';
   /**
-   * Before the name of every key on Redis; the name of the schema on PostgreSQL. Applications that
-   * share a store have one each.
+   * Before the name of every key on Redis; the name of the schema on PostgreSQL, of letters, digits
+   * and `_`, at most 56. Applications that share a store have one each.
    * @default 'bgt' on Redis, 'bullmq' on PostgreSQL
    */
   prefix?: string;

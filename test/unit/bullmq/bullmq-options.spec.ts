@@ -3,6 +3,7 @@ import { bullmq } from '../../../lib/engine/bullmq/index.js';
 import { resolveBullMQOptions } from '../../../lib/engine/bullmq/bullmq-options.js';
 
 const REDIS = 'redis://localhost:6379';
+const POSTGRES = 'postgres://localhost/tasks';
 
 describe('the options of BullMQ', () => {
   it('have a default each, but for the connection', () => {
@@ -93,6 +94,9 @@ describe('bullmq()', () => {
     [{ connection: REDIS, role: 'consumer' }, 'bullmq.role'],
     [{ connection: REDIS, prefix: 'a:b' }, 'bullmq.prefix'],
     [{ connection: REDIS, prefix: '' }, 'bullmq.prefix'],
+    [{ connection: POSTGRES, prefix: 'a-b' }, 'bullmq.prefix'],
+    [{ connection: POSTGRES, prefix: '1st' }, 'bullmq.prefix'],
+    [{ connection: POSTGRES, prefix: 'a'.repeat(57) }, 'bullmq.prefix'],
     [{ connection: REDIS, commitTimeout: 0 }, 'bullmq.commitTimeout'],
     [{ connection: REDIS, hold: true }, 'bullmq.hold'],
     [{ connection: REDIS, lockDuration: 'soon' }, 'bullmq.lockDuration'],
@@ -104,6 +108,13 @@ describe('bullmq()', () => {
     expect(() => bullmq(options as never)).toThrow(
       expect.objectContaining({ code: 'BGT_INVALID_OPTION', path }),
     );
+  });
+
+  it.each([
+    [REDIS, '1-'.repeat(50)],
+    [POSTGRES, '_'.repeat(56)],
+  ])('takes what can be a name on %s', (connection, prefix) => {
+    expect(() => bullmq({ connection, prefix })).not.toThrow();
   });
 
   it('knows what was meant', () => {
