@@ -29,6 +29,9 @@ const RECONNECT_MS = 500;
 /** Connections for short commands, shared by all queues; each worker has as many of its own. */
 const POOL_SIZE = 4;
 
+/** A migration may take that much longer than a command: it may make an index of a large table. */
+const MIGRATION_FACTOR = 30;
+
 /** Gives a row where the job has the key now. */
 const CLAIM_KEY = `
 INSERT INTO dedup (queue, dedup_id, job_id) VALUES ($1, $2, $3)
@@ -245,7 +248,11 @@ export class PostgresStore implements JobStore {
     if (Client === undefined) {
       throw new Error('The store is not open.');
     }
-    const client = new Client({ ...this.address.options, connectionTimeoutMillis: 1_000 });
+    const client = new Client({
+      query_timeout: this.commandTimeoutMs * MIGRATION_FACTOR,
+      ...this.address.options,
+      connectionTimeoutMillis: 1_000,
+    });
     client.on('error', this.errors.report);
     return client;
   }

@@ -61,6 +61,30 @@ describeWith('postgres', 'connections to PostgreSQL', () => {
     await eventually(async () => expect(log.lines.join('\n')).toMatch(/not currently accepting/));
   }
 
+  it('are tried again where the server falls silent while its schema is made', async () => {
+    await store.close();
+    const address = { kind: 'postgres', options: { connectionString: server.url } } as const;
+    store = new PostgresStore(address, freshPrefix(), 50, log);
+    const connect = store['connect'].bind(store);
+    store['connect'] = () => {
+      const client = connect();
+      const reach = client.connect.bind(client);
+      client.connect = async () => {
+        await reach();
+        server.freeze();
+      };
+      return client;
+    };
+    try {
+      await store.open(['queue']);
+      await eventually(async () => expect(log.lines.join('\n')).toMatch(/timeout/));
+    } finally {
+      server.thaw();
+    }
+    store['connect'] = connect;
+    await store.ready();
+  });
+
   it('are tried again where one is refused after the first was taken', async () => {
     const migrate = store['migrate'].bind(store);
     store['migrate'] = async () => {
