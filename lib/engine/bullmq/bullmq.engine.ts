@@ -2,6 +2,7 @@ import type { LoggerService } from '@nestjs/common';
 import { InvalidOptionError, ShutDownError } from '../../errors/misuse.errors.js';
 import type { Clock } from '../../task/clock.js';
 import type { TaskStorage } from '../../task/stored-call.js';
+import { breaksChain, type Outcome } from '../../task/outcome.js';
 import type { Task } from '../../task/task.js';
 import type { TransactionClient } from '../../task/transaction-client.js';
 import type {
@@ -200,7 +201,10 @@ export class BullMQEngine implements Engine {
   /** A hint only: its job knows whom it follows, and looks for itself should this process die. */
   private async startAfter(predecessor: Task, task: Task): Promise<void> {
     const before = await this.commits.storedBefore(predecessor);
-    await before?.whenSettled();
+    const outcome = await before?.whenSettled();
+    if (task.chain !== undefined && outcome !== undefined && isFailure(outcome)) {
+      await this.line.breakOff(linkOf(task)).catch(() => undefined); // settled, or closed meanwhile
+    }
     const delayMs = this.cancellation.has(task) ? 0 : task.settings.delayMs;
     await this.producer.start(linkOf(task), delayMs);
   }
@@ -354,4 +358,9 @@ export class BullMQEngine implements Engine {
     }
     return this.restorer;
   }
+}
+
+/** Whether it breaks a chain for sure: one that this process has lost sight of may have completed. */
+function isFailure(outcome: Outcome): boolean {
+  return outcome.status !== 'abandoned' && breaksChain(outcome);
 }

@@ -1,3 +1,4 @@
+import { breaksChain } from '../../task/outcome.js';
 import type { Verdict } from '../../task/verdict.js';
 import type { ConsumerHost } from './consumer.js';
 import type { Held, HeldJobs } from './held-jobs.js';
@@ -5,6 +6,7 @@ import type { JobLine } from './job-line.js';
 import { PutBack, TaskFailed, TaskRetries } from './job-signals.js';
 import {
   endOf,
+  outcomeOf,
   verdictOf,
   writtenEndOf,
   type End,
@@ -84,6 +86,9 @@ export class JobEnding {
     held.verdict = verdict;
     if (data.next !== undefined) {
       await this.line.untilDone(() => job.updateData({ ...data, end }));
+      if (data.isInChain && breaksChain(outcomeOf(end))) {
+        await this.line.breakChain(job);
+      }
       await this.line.passOn(data.next);
     }
     if (verdict.kind === 'failed') {

@@ -47,7 +47,7 @@ export class JobLine {
     }
   }
 
-  /** What it needs is another engine's, and has not completed: whoever takes it drops it. */
+  /** What it needs has not completed, and the store does not know, or may forget: whoever takes it drops it. */
   async breakOff({ queue, id }: JobLink): Promise<void> {
     await this.untilDone(async () => {
       const job = await this.store.queue(queue).getJob(id);
@@ -55,9 +55,29 @@ export class JobLine {
     });
   }
 
+  /** Finds the one further down the line that needs this one, and {@link breakOff breaks} it off. */
+  async breakChain({ id, data }: TaskJob): Promise<void> {
+    for (let next = await this.firstOf(data.next); next !== undefined;) {
+      if (next.data.needs?.id === id) {
+        return this.breakOff({ queue: next.queueName, id: next.id ?? '' });
+      }
+      next = await this.firstOf(next.data.next);
+    }
+  }
+
   /** From here on nothing is waited for. */
   close(): void {
     this.isClosed = true;
+  }
+
+  private async firstOf(links: readonly JobLink[] = []): Promise<TaskJob | undefined> {
+    for (const { queue, id } of links) {
+      const job = await this.untilDone(() => this.store.queue(queue).getJob(id));
+      if (job !== undefined) {
+        return job;
+      }
+    }
+    return undefined;
   }
 
   /** @returns whether there is such a task */

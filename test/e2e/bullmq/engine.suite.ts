@@ -164,6 +164,19 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(work.done).toEqual(['one', 'two 1']);
     }, 20_000);
 
+    it('drops what follows in a chain also where the store has let go of what failed', async () => {
+      const { tasks, work } = await start({ keep: { failed: 1 } });
+      const chain = tasks.chain();
+      const first = chain.addTask({ delay: 100, retry: false }, work.fail, 'first', 1);
+      const second = chain.addTask({ delay: 500 }, work.note, 'second');
+      const third = chain.addTask(work.note, 'third');
+      await first.whenSettled();
+      await tasks.addTask({ retry: false }, work.fail, 'another', 1).whenSettled();
+      expect(await second.whenSettled()).toMatchObject({ status: 'dropped' });
+      expect(await third.whenSettled()).toMatchObject({ status: 'dropped' });
+      expect(work.done).toEqual(['first 1', 'another 1']);
+    });
+
     it.each([
       ['goes on with', 0, 'completed', ['first 1', 'second', 'third']],
       ['breaks', 1, 'dropped', ['first 1']],

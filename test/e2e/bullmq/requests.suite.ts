@@ -61,6 +61,17 @@ class TasksController {
     tasks.addTask(this.work.note, 'last');
   }
 
+  @Post('long-chain')
+  longChain(@Tasks() tasks: BackgroundTasks): void {
+    const chain = tasks.chain();
+    chain.addTask({ retry: false }, this.work.fail, 'a', 1);
+    tasks.addTask({ dedupe: { key: 'x' } }, this.work.wait, 'between');
+    tasks.addTask({ dedupe: { key: 'x' } }, this.work.wait, 'not unique');
+    chain.addTask(this.work.note, 'b');
+    chain.addTask(this.work.note, 'c');
+    tasks.addTask(this.work.note, 'last');
+  }
+
   @Post('unique')
   unique(@Tasks() tasks: BackgroundTasks): void {
     tasks.addTask({ dedupe: { key: 'x' } }, this.work.wait, 'unique');
@@ -184,6 +195,16 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     await eventually(async () => {
       expect(await tasks.list({ status: 'dropped' })).toMatchObject([{ args: ['b'] }]);
     });
+  });
+
+  it('drops the rest of a chain also where the store has let go of what failed', async () => {
+    const { url, work, tasks } = await start({ keep: { failed: 1 } });
+    await post(`${url}/long-chain`);
+    await work.until('between begins');
+    await tasks.addTask({ retry: false }, work.fail, 'another', 1).whenSettled();
+    work.open('between');
+    await work.until('last');
+    expect(work.done).toEqual(['a 1', 'between begins', 'another 1', 'between ends', 'last']);
   });
 
   it('P3: stores what is for a failed handler, and nothing else', async () => {
