@@ -210,11 +210,11 @@ export class Consumer {
   /** Most tasks complete, and nothing follows them: one promise is all that this takes. */
   private attempt(held: Held, token: string): Promise<WrittenEnd> {
     return new Promise((resolve) => {
-      const { task, job } = held;
+      const { task } = held;
       const { host } = this;
       task.status = 'running';
       host.worker.attempt(task, (_task, verdict) => {
-        if (verdict.kind === 'completed' && job.data.next === undefined) {
+        if (verdict.kind === 'completed' && isAlone(held)) {
           held.verdict = verdict;
           resolve(writtenEndOf(endOf(task, verdict, host.clock.now())));
         } else {
@@ -253,4 +253,9 @@ function isPlain({ data, stalledCounter }: TaskJob): boolean {
     isCancelled === undefined &&
     isBroken === undefined
   );
+}
+
+/** Whether its end concerns nobody else: neither who is next in its line, nor who asks for its key. */
+function isAlone({ task, job }: Held): boolean {
+  return job.data.next === undefined && (task.settings.dedupe?.windowMs ?? 0) === 0;
 }

@@ -2,7 +2,7 @@ import { IdMap } from '../../task/id-map.js';
 import type { Task } from '../../task/task.js';
 import type { Dropped, Verdict } from '../../task/verdict.js';
 import type { ConsumerHost } from './consumer.js';
-import { dedupeIdOf, type TaskJob } from './stored-job.js';
+import type { TaskJob } from './stored-job.js';
 
 /** A job that this worker has, and what is to be told once it is recorded. */
 export interface Held {
@@ -84,7 +84,6 @@ export class HeldJobs {
     } else {
       task.isOver = true;
       worker.announce(task, verdict);
-      this.holdKey(task);
       this.host.settled(task);
     }
     this.host.freed();
@@ -107,16 +106,5 @@ export class HeldJobs {
   private of(job: TaskJob | undefined): Held | undefined {
     const held = job?.id === undefined ? undefined : this.byId.get(job.id);
     return held?.job === job ? held : undefined;
-  }
-
-  /** Its dedupe key goes with the job; where its window is still open it comes back. */
-  private holdKey({ keys, settings, addedAt, queue, id }: Task): void {
-    if (keys?.dedupe === undefined) {
-      return;
-    }
-    const restMs = addedAt + (settings.dedupe?.windowMs ?? 0) - this.host.clock.now();
-    if (restMs > 0) {
-      this.host.store.holdKey(queue, dedupeIdOf(keys.dedupe), id, restMs).catch(() => undefined);
-    }
   }
 }

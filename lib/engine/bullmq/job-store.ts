@@ -39,13 +39,12 @@ export interface JobStore {
   listen(onCancel: (id: string) => void, onGap: () => void): void;
   tellCancel(id: string): Promise<void>;
   /**
-   * From here on, and until it has ended, the job stands for the key, unless another does.
+   * From here on the job stands for the key, unless another does.
    *
+   * @param forMs how long, whether it has ended or not; until it has ended where there is none
    * @returns whether it does
    */
-  claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean>;
-  /** Keeps a dedupe key after its job has ended. */
-  holdKey(queue: string, dedupeId: string, jobId: string, forMs: number): Promise<void>;
+  claimKey(queue: string, dedupeId: string, jobId: string, forMs?: number): Promise<boolean>;
   /**
    * Adds a job through a connection that is not the store's, in the transaction that is open there.
    * There is none where the store knows no transactions.

@@ -131,13 +131,10 @@ export class PostgresStore implements JobStore {
     await this.connection?.pool.query('SELECT pg_notify($1, $2)', [this.channel, id]);
   }
 
+  /** For no span of time: windows are refused when a task is added, see `support`. */
   async claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean> {
     const claimed = await this.connection?.pool.query(CLAIM_KEY, [queue, dedupeId, jobId]);
     return claimed?.rows.length === 1;
-  }
-
-  async holdKey(): Promise<void> {
-    // Refused when the task was added: see `support`.
   }
 
   async addWithin(client: TransactionClient, job: NewJob): Promise<string> {

@@ -14,13 +14,16 @@ type RedisAddress = Extract<StoreAddress, { kind: 'redis' }>;
 /** Waits between attempts to connect grow to no more than this. */
 const LONGEST_RECONNECT_MS = 1_000;
 
-/** In one step: between two, the key might lapse, or be another's. Without an expiry it ends with its job. */
+/**
+ * In one step: between two, the key might lapse, or be another's. BullMQ removes it with the end of its
+ * job where it has no expiry, and else leaves it to that.
+ */
 const CLAIM_KEY = `
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then
   return 0
 end
-redis.call('SET', KEYS[1], ARGV[1])
+redis.call('SET', KEYS[1], unpack(ARGV))
 return 1`;
 
 /** BullMQ on Redis or Valkey. */
@@ -138,14 +141,10 @@ export class RedisStore implements JobStore {
     await this.client?.publish(this.channel, id);
   }
 
-  async claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean> {
+  async claimKey(queue: string, dedupeId: string, jobId: string, forMs?: number): Promise<boolean> {
     const key = this.queue(queue).toKey(`de:${dedupeId}`);
-    return (await this.client?.eval(CLAIM_KEY, 1, key, jobId)) === 1;
-  }
-
-  async holdKey(queue: string, dedupeId: string, jobId: string, forMs: number): Promise<void> {
-    const key = this.queue(queue).toKey(`de:${dedupeId}`);
-    await this.client?.set(key, jobId, 'PX', Math.ceil(forMs), 'NX');
+    const expiry = forMs === undefined ? [] : ['PX', Math.ceil(forMs)];
+    return (await this.client?.eval(CLAIM_KEY, 1, key, jobId, ...expiry)) === 1;
   }
 
   retention(count: number): KeepJobs {
