@@ -1,5 +1,5 @@
 import { breaksChain, type TaskStatus } from '../task/outcome.js';
-import type { Task } from '../task/task.js';
+import type { Chain, Task } from '../task/task.js';
 import type { TaskStorage } from '../task/stored-call.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import type {
@@ -49,12 +49,41 @@ export class EngineRouter implements Engine {
 
   commit(tasks: readonly Task[], isHeld?: boolean, after?: Task): Promise<void> | void {
     const commits = this.engines
-      .map((engine) => {
-        const own = tasks.filter(({ queue }) => this.of(queue) === engine);
-        return own.length === 0 ? undefined : this.commitTo(engine, own, isHeld, after);
+      .flatMap((engine) => {
+        const [own = [], ...behindOthers] = this.partsFor(engine, tasks);
+        return [
+          own.length === 0 ? undefined : this.commitTo(engine, own, isHeld, after),
+          ...behindOthers.map((part) => engine.commit(part, true)),
+        ];
       })
       .filter((commit) => commit !== undefined);
     return commits.length === 0 ? undefined : Promise.all(commits).then(() => undefined);
+  }
+
+  /**
+   * An engine's share of a request. A store is not told of another engine's tasks, and would put what
+   * is left of a chain together: each part that stands behind such a task is by itself, and waits for
+   * its release.
+   */
+  private partsFor(engine: Engine, tasks: readonly Task[]): readonly Task[][] {
+    const parts: Task[][] = [[]];
+    const latest = new Map<Chain, Task[] | undefined>();
+    for (const task of tasks) {
+      const { chain, queue } = task;
+      let part: Task[] | undefined;
+      if (this.of(queue) === engine) {
+        const isBehindAnother = engine.shared !== undefined && chain && latest.has(chain);
+        part = isBehindAnother ? latest.get(chain) : parts[0];
+        if (part === undefined) {
+          parts.push((part = []));
+        }
+        part.push(task);
+      }
+      if (chain !== undefined) {
+        latest.set(chain, part);
+      }
+    }
+    return parts;
   }
 
   /** A store knows nothing of another engine's tasks: what follows one of those waits for its release. */

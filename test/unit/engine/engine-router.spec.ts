@@ -356,6 +356,25 @@ describe('the router before several engines', () => {
     expect(release).toHaveBeenCalledWith(after);
   });
 
+  it('has a store hold what stands behind a task of another engine in a chain of the request', () => {
+    const commit = jest.fn<Engine['commit']>();
+    const inMemory = jest.fn<Engine['commit']>();
+    const routed = router({ a: { commit: inMemory }, b: { commit, shared: {} as SharedStore } });
+    const chain = { isBroken: false };
+    const chained = ['b', 'a', 'b', 'b', 'a', 'b'].map((queue) =>
+      Object.assign(taskIn(queue), { chain }),
+    );
+    const [first, second, third, fourth, fifth, sixth] = chained;
+    const beside = taskIn('b');
+    void routed.commit([...chained, beside], false);
+    expect(commit.mock.calls).toEqual([
+      [[first, beside], false, undefined],
+      [[third, fourth], true],
+      [[sixth], true],
+    ]);
+    expect(inMemory.mock.calls).toEqual([[[second, fifth], false, undefined]]);
+  });
+
   it('tells an engine whom a task follows where that is its own, or nobody else can know', () => {
     const commit = jest.fn<Engine['commit']>();
     const [a, b, before] = [taskIn('a'), taskIn('b'), taskIn('a')];
