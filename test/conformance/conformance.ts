@@ -474,6 +474,17 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         );
       });
 
+      it('drops, behind a duplicate, what comes after a task that failed', async () => {
+        app.runner.addTask({ dedupe: { key: 'x' } }, app.jobs.hold, 'x');
+        await app.book.until('x');
+        expect(await app.post('/duplicate')).toBe(201);
+        await app.book.until('breaks');
+        await app.untilQueued('default', 0);
+        app.book.open('x');
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(['x', 'breaks']);
+      });
+
       it('leaves the other tasks of its request alone', async () => {
         await app.post('/chain');
         await app.runner.whenIdle();

@@ -65,6 +65,15 @@ export class Api {
     tasks.addTask(this.jobs.note, 'beside the chain');
   }
 
+  /** A chain with a duplicate of another task between one that fails and the last. */
+  @Post('duplicate')
+  duplicate(@Tasks() tasks: BackgroundTasks): void {
+    const chain = tasks.chain();
+    chain.addTask(this.jobs.hopeless, 'breaks');
+    chain.addTask({ dedupe: { key: 'x' } }, this.jobs.note, 'duplicate');
+    chain.addTask(this.jobs.note, 'last');
+  }
+
   /**
    * Its body begins, and ends when the test says so. `late-second`: a chain of two of which the second
    * has a delay, and a task after it.

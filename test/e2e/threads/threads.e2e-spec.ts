@@ -209,9 +209,11 @@ describe('threads', () => {
       NestFactory.createApplicationContext(Twice, { logger: false, abortOnError: false }),
     ).rejects.toMatchObject({ code: 'BGT_THREAD_DUPLICATE_MODULE' });
     await expect(contextOf({ thread: 1 } as object)).rejects.toMatchObject({
-      message: 'Unknown option "thread". Did you mean "threads"?',
+      message: 'Unknown option "BackgroundTasksThreadsModule.thread". Did you mean "threads"?',
     });
-    await expect(contextOf({ threads: 0 })).rejects.toMatchObject({ path: 'threads' });
+    await expect(contextOf({ threads: 0 })).rejects.toMatchObject({
+      path: 'BackgroundTasksThreadsModule.threads',
+    });
   });
 
   it('take the URL of a file and nothing else', () => {
