@@ -22,8 +22,6 @@ const REASONS = {
     'half of its branches are for Node.js up to 22, the other half for later ones.',
   'lib/engine/journal/journal-lock.ts':
     'one branch is for Windows, and which of two that ask at the same moment gives way differs from run to run.',
-  'lib/engine/journal/journal-options.ts':
-    'one of its six branches is for a duration that is none, which was refused before.',
 };
 
 const names = process.argv.slice(2);

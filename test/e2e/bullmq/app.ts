@@ -59,6 +59,11 @@ export class Work {
     this.gate(text).resolve();
   }
 
+  /** What waits for the gate fails instead. */
+  break(text: string): void {
+    this.gate(text).reject(new Error(`${text} broke`));
+  }
+
   /** Resolves once `text` has been done, `times` over. */
   async until(text: string, times = 1): Promise<void> {
     while (this.done.filter((done) => done === text).length < times) {

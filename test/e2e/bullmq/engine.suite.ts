@@ -443,7 +443,9 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
 
     it('no longer has as failed what another process has retried since', async () => {
       const first = await start();
-      const handle = first.tasks.addTask({ timeout: 50 }, first.work.wait, 'long');
+      const handle = first.tasks.addTask(first.work.wait, 'long');
+      await first.work.until('long begins');
+      first.work.break('long');
       expect(await handle.whenSettled()).toMatchObject({ status: 'failed' });
       expect(await first.tasks.list({ status: 'failed' })).toHaveLength(1);
       await first.tasks.pause();
