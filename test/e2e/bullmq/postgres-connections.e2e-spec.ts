@@ -1,39 +1,23 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import { PostgresStore } from '../../../lib/engine/bullmq/postgres-store.js';
 import { describeWith } from '../../support/describe-with.js';
+import { postgresClient, type PostgresClient } from '../../support/postgres-client.js';
 import { postgresServer, type TestServer } from '../../support/servers.js';
 import { freshPrefix, TestLog } from './app.js';
 import { eventually } from './engine.suite.js';
 
 jest.setTimeout(20_000);
 
-interface Client {
-  connect(): Promise<void>;
-  query(text: string): Promise<unknown>;
-  end(): Promise<void>;
-}
-
-/** Its types are a package of their own. */
-async function newClient(connectionString: string): Promise<Client> {
-  const name: string = 'pg';
-  const { default: pg } = (await import(name)) as {
-    default: { Client: new (options: object) => Client };
-  };
-  const client = new pg.Client({ connectionString });
-  await client.connect();
-  return client;
-}
-
 describeWith('postgres', 'connections to PostgreSQL', () => {
   let server: TestServer;
-  let admin: Client;
+  let admin: PostgresClient;
   let log: TestLog;
   let store: PostgresStore;
 
   beforeAll(async () => {
     server = await postgresServer();
     await server.start();
-    admin = await newClient(server.url.replace(/postgres$/, 'template1'));
+    admin = await postgresClient(server.url.replace(/postgres$/, 'template1'));
   }, 60_000);
 
   afterAll(async () => {

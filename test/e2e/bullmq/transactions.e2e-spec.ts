@@ -2,37 +2,21 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@j
 import { TransactionError } from 'nestjs-background-tasks';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import { describeWith } from '../../support/describe-with.js';
+import { postgresClient, type PostgresClient } from '../../support/postgres-client.js';
 import { postgresServer, type TestServer } from '../../support/servers.js';
 import { freshPrefix, startApp, type TestApp } from './app.js';
 
 jest.setTimeout(30_000);
 
-interface Client {
-  connect(): Promise<void>;
-  query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
-  end(): Promise<void>;
-}
-
-/** Its types are a package of their own. */
-async function newClient(connectionString: string): Promise<Client> {
-  const name: string = 'pg';
-  const { default: pg } = (await import(name)) as {
-    default: { Client: new (options: object) => Client };
-  };
-  const client = new pg.Client({ connectionString });
-  await client.connect();
-  return client;
-}
-
 describeWith('postgres', "tasks in the caller's own transaction", () => {
   let server: TestServer;
   let app: TestApp;
-  let client: Client;
+  let client: PostgresClient;
 
   beforeAll(async () => {
     server = await postgresServer();
     await server.start();
-    client = await newClient(server.url);
+    client = await postgresClient(server.url);
     await client.query('CREATE TABLE orders (id text PRIMARY KEY)');
   }, 60_000);
   beforeEach(async () => {
