@@ -125,7 +125,7 @@ export class EngineRouter implements Engine {
   private async followElsewhere(predecessor: Task, task: Task): Promise<void> {
     const outcome = await predecessor.whenSettled();
     if (task.chain !== undefined && breaksChain(outcome)) {
-      task.chain.isBroken = true; // cancelled in line: its own engine comes to it later
+      task.chain.isBroken = true; // a store does not see the chain, and memory may come to it later
     }
     void this.release(task);
   }

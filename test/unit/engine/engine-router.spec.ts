@@ -356,6 +356,24 @@ describe('the router before several engines', () => {
     expect(release).toHaveBeenCalledWith(after);
   });
 
+  it.each([
+    ['failed', { status: 'failed', attempts: 1, durationMs: 0, error: new Error('no') }, true],
+    ['cancelled', { status: 'cancelled', attempts: 0 }, true],
+    ['completed', { status: 'completed', attempts: 1, durationMs: 0 }, false],
+  ] as const)(
+    'tells the next engine of a chain that a task of a store has %s',
+    async (_status, outcome, isBroken) => {
+      const release = jest.fn<Engine['release']>();
+      const [before, after] = [taskIn('a'), taskIn('b')];
+      after.chain = { isBroken: false };
+      router({ a: { shared: {} as SharedStore }, b: { release } }).follow(before, after);
+      before.settle(outcome);
+      await Promise.resolve();
+      expect(release).toHaveBeenCalledWith(after);
+      expect(after.chain).toEqual({ isBroken });
+    },
+  );
+
   it('has a store hold what stands behind a task of another engine in a chain of the request', () => {
     const commit = jest.fn<Engine['commit']>();
     const inMemory = jest.fn<Engine['commit']>();
