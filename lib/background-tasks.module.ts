@@ -11,14 +11,14 @@ import {
   type BackgroundTasksAsyncOptions,
 } from './background-tasks.module-definition.js';
 import { providers } from './background-tasks.providers.js';
-import { BackgroundTasks } from './collect/background-tasks.js';
-import { BackgroundExplorer } from './collect/background.explorer.js';
+import { BackgroundTasks } from './request/background-tasks.js';
+import { BackgroundExplorer } from './intake/background.explorer.js';
 import { ENGINE, type Engine } from './engine/engine.js';
 import type { BackgroundTasksOptions } from './options/module-options.js';
-import { BackgroundTasksInterceptor } from './release/background-tasks.interceptor.js';
-import { HandlerHook } from './release/handler-hook.js';
-import { Release } from './release/release.js';
-import { RequestHook } from './release/request-hook.js';
+import { BackgroundTasksInterceptor } from './request/background-tasks.interceptor.js';
+import { HandlerHook } from './request/nest/handler-hook.js';
+import { Release } from './request/release.js';
+import { RequestHook } from './request/nest/request-hook.js';
 import { LifecycleModule } from './run/lifecycle.js';
 import { TaskRunner } from './run/task-runner.js';
 

@@ -10,11 +10,11 @@ export type {
   BackgroundTasksOptionsFactory,
 } from './background-tasks.module-definition.js';
 export type { EngineFactory } from './engine/engine.js';
-export { Background } from './collect/background.decorator.js';
-export { BackgroundTasks } from './collect/background-tasks.js';
-export { TaskChain } from './collect/task-chain.js';
-export { TransactionTasks } from './collect/transaction-tasks.js';
-export { Tasks } from './collect/tasks.decorator.js';
+export { Background } from './intake/background.decorator.js';
+export { BackgroundTasks } from './request/background-tasks.js';
+export { TaskChain } from './intake/task-chain.js';
+export { TransactionTasks } from './intake/transaction-tasks.js';
+export { Tasks } from './request/tasks.decorator.js';
 export { BackgroundTasksError } from './errors/background-tasks.error.js';
 export {
   AmbiguousTaskError,
@@ -51,7 +51,7 @@ export type {
   RequestOptions,
   TaskDefaults,
 } from './options/module-options.js';
-export { BackgroundTasksInterceptor } from './release/background-tasks.interceptor.js';
+export { BackgroundTasksInterceptor } from './request/background-tasks.interceptor.js';
 export type { AroundAttempt } from './run/attempt-hooks.js';
 export { currentTask, type CurrentTask } from './run/current-task.js';
 export type { TaskFilter } from './run/task-list.js';

@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
-import { TaskChain } from '../collect/task-chain.js';
-import type { TaskIntake } from '../collect/task-intake.js';
-import { TransactionTasks } from '../collect/transaction-tasks.js';
+import { TaskChain } from '../intake/task-chain.js';
+import type { TaskIntake } from '../intake/task-intake.js';
+import { TransactionTasks } from '../intake/transaction-tasks.js';
 import type { Engine, SharedStore } from '../engine/engine.js';
 import type { TaskEvent } from '../observe/task-event.js';
 import type { TaskEvents } from '../observe/task-events.js';

@@ -84,28 +84,28 @@ export const GROUPS = {
       ],
     },
   ],
-  release: [
-    { mutate: ['response-closed'], tests: unit('release/response-closed') },
-    { mutate: ['response-answered'], tests: unit('release/response-answered') },
-    { mutate: ['lines'], tests: unit('release/lines', 'engine/lines', 'engine-controls/chain') },
+  request: [
+    { mutate: ['response-closed'], tests: unit('request/response-closed') },
+    { mutate: ['response-answered'], tests: unit('request/response-answered') },
+    { mutate: ['lines'], tests: unit('request/lines', 'engine/lines', 'engine-controls/chain') },
     {
       mutate: ['release'],
-      tests: unit('release/release', 'release/storing', 'engine/lines', 'engine-controls/chain'),
+      tests: unit('request/release', 'request/storing', 'engine/lines', 'engine-controls/chain'),
     },
-    { mutate: ['follow-handler'], tests: unit('release/follow-handler') },
+    { mutate: ['follow-handler'], tests: unit('request/follow-handler') },
     {
       mutate: ['background-tasks.interceptor'],
-      tests: unit('release/background-tasks.interceptor'),
+      tests: unit('request/background-tasks.interceptor'),
     },
     {
       mutate: ['request-hook', 'follow-route', 'interceptor-first', 'retry-later'],
       tests: unit(
-        'release/request-hook',
-        'release/follow-route',
-        'release/interceptor-first',
-        'release/retry-later',
+        'request/request-hook',
+        'request/follow-route',
+        'request/interceptor-first',
+        'request/retry-later',
       ),
     },
-    { mutate: ['handler-hook'], tests: unit('release/handler-hook') },
+    { mutate: ['handler-hook'], tests: unit('request/handler-hook') },
   ],
 };

@@ -20,14 +20,15 @@ const RULE = 'eslint(no-restricted-imports)';
 
 /** Room → the rooms and optional packages it may import. `.` is the root of lib/. */
 const ARROWS = {
-  '.': 'options errors task collect release engine engine/memory run observe',
+  '.': 'options errors task intake request request/nest engine engine/memory run observe',
   errors: '',
   task: 'errors',
   options: 'task errors engine',
   observe: 'task errors',
-  collect: 'task errors options engine observe',
-  release: 'collect task engine observe options errors',
-  run: 'task engine errors options observe collect',
+  intake: 'task errors options engine observe',
+  request: 'request/nest intake task engine observe options errors',
+  'request/nest': 'request intake task engine observe options errors',
+  run: 'task engine errors options observe intake',
   'run/threads': 'run task errors options piscina',
   engine: 'task',
   'engine/memory': 'engine task errors',

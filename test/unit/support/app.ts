@@ -8,7 +8,7 @@ import {
   type BackgroundTasksOptions,
   type TaskEvent,
 } from '../../../lib/index.js';
-import { Release } from '../../../lib/release/release.js';
+import { Release } from '../../../lib/request/release.js';
 import { ambient } from '../../../lib/task/ambient.js';
 import { CLOCK } from '../../../lib/task/clock.js';
 import { FakeClock } from './fake-clock.js';

@@ -1,5 +1,5 @@
-import { BackgroundTasks } from '../../../lib/collect/background-tasks.js';
-import { TaskIntake } from '../../../lib/collect/task-intake.js';
+import { BackgroundTasks } from '../../../lib/request/background-tasks.js';
+import { TaskIntake } from '../../../lib/intake/task-intake.js';
 import { createEngine } from '../../../lib/create-engine.js';
 import type { TaskEvent } from '../../../lib/observe/task-event.js';
 import { TaskEvents } from '../../../lib/observe/task-events.js';
@@ -9,7 +9,7 @@ import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
 import type { BackgroundTasksOptions } from '../../../lib/options/module-options.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
-import { Release } from '../../../lib/release/release.js';
+import { Release } from '../../../lib/request/release.js';
 import { AttemptHooks } from '../../../lib/run/attempt-hooks.js';
 import { TaskRunner } from '../../../lib/run/task-runner.js';
 import { TaskWorker } from '../../../lib/run/task-worker.js';

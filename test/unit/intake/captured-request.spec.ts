@@ -2,7 +2,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { CaptureWatch, capturedIn } from '../../../lib/collect/captured-request.js';
+import { CaptureWatch, capturedIn } from '../../../lib/intake/captured-request.js';
 
 const request = new IncomingMessage(new Socket());
 request.httpVersion = '1.1';

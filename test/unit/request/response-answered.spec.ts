@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { wasAnswered } from '../../../lib/release/response-answered.js';
+import { wasAnswered } from '../../../lib/request/nest/response-answered.js';
 
 describe('a request without a handler’s end', () => {
   it.each<[object | undefined, boolean]>([

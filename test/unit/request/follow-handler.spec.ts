@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { of, Subject, throwError, type Observable } from 'rxjs';
-import { Collection, type CollectionKeeper } from '../../../lib/collect/collection.js';
-import { followCall, followStream } from '../../../lib/release/follow-handler.js';
+import { Collection, type CollectionKeeper } from '../../../lib/intake/collection.js';
+import { followCall, followStream } from '../../../lib/request/follow-handler.js';
 import type { MethodIntake } from '../../../lib/task/ambient.js';
 import { Deferred } from '../support/deferred.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { HttpServer } from '@nestjs/common';
-import { attachCollection, attachedCollection } from '../../../lib/collect/find-collection.js';
-import { RequestHook } from '../../../lib/release/request-hook.js';
+import { attachCollection, attachedCollection } from '../../../lib/intake/find-collection.js';
+import { RequestHook } from '../../../lib/request/nest/request-hook.js';
 import { ambient } from '../../../lib/task/ambient.js';
 import { FakeResponse } from '../support/fake-response.js';
 import { createKit } from '../support/kit.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Collection } from '../../../lib/collect/collection.js';
+import type { Collection } from '../../../lib/intake/collection.js';
 import type { Task } from '../../../lib/task/task.js';
 import { createKit } from '../support/kit.js';
 import { bareTask } from '../support/tasks.js';

@@ -1,8 +1,8 @@
-import type { Collection } from '../collect/collection.js';
-import { attachedCollection } from '../collect/find-collection.js';
-import { ambient } from '../task/ambient.js';
-import { takeOver } from '../task/take-over.js';
-import { followCall } from './follow-handler.js';
+import type { Collection } from '../../intake/collection.js';
+import { attachedCollection } from '../../intake/find-collection.js';
+import { ambient } from '../../task/ambient.js';
+import { takeOver } from '../../task/take-over.js';
+import { followCall } from '../follow-handler.js';
 
 /** Where Nest's parameter decorators leave what the arguments of a route are. */
 const ROUTE_ARGUMENTS = '__routeArguments__';

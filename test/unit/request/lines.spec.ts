@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { RequestSettings } from '../../../lib/options/module-options.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
-import { linesOf } from '../../../lib/release/lines.js';
+import { linesOf } from '../../../lib/request/lines.js';
 import type { Chain, Task } from '../../../lib/task/task.js';
 import { bareTask } from '../support/tasks.js';
 

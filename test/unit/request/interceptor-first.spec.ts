@@ -2,7 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { UseInterceptors, type NestInterceptor } from '@nestjs/common';
 import { INTERCEPTORS_METADATA } from '@nestjs/common/constants.js';
 import { BackgroundTasksInterceptor } from '../../../lib/index.js';
-import { hasInterceptors, putInterceptorFirst } from '../../../lib/release/interceptor-first.js';
+import {
+  hasInterceptors,
+  putInterceptorFirst,
+} from '../../../lib/request/nest/interceptor-first.js';
 
 class Other implements NestInterceptor {
   intercept(): never {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { QueueFullError } from '../../../lib/index.js';
-import { askToRetryLater } from '../../../lib/release/retry-later.js';
+import { askToRetryLater } from '../../../lib/request/nest/retry-later.js';
 
 const FULL = new QueueFullError('default', 1);
 

@@ -1,5 +1,5 @@
 import type { ApplicationConfig, MetadataScanner, ModulesContainer } from '@nestjs/core';
-import { BackgroundTasksInterceptor } from './background-tasks.interceptor.js';
+import { BackgroundTasksInterceptor } from '../background-tasks.interceptor.js';
 import { followRoute } from './follow-route.js';
 import { hasInterceptors, putInterceptorFirst } from './interceptor-first.js';
 

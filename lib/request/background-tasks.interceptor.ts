@@ -7,8 +7,8 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { Observable, type Subscription } from 'rxjs';
-import type { Collection } from '../collect/collection.js';
-import { attachCollection, findCollection } from '../collect/find-collection.js';
+import type { Collection } from '../intake/collection.js';
+import { attachCollection, findCollection } from '../intake/find-collection.js';
 import { ambient } from '../task/ambient.js';
 import { followStream } from './follow-handler.js';
 import { Release } from './release.js';

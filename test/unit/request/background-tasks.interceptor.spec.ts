@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CallHandler, ExecutionContext } from '@nestjs/common';
 import { concatMap, lastValueFrom, of, throwError, type Observable } from 'rxjs';
-import type { Collection } from '../../../lib/collect/collection.js';
-import { attachCollection, attachedCollection } from '../../../lib/collect/find-collection.js';
+import type { Collection } from '../../../lib/intake/collection.js';
+import { attachCollection, attachedCollection } from '../../../lib/intake/find-collection.js';
 import { BackgroundTasks, type TaskHandle } from '../../../lib/index.js';
-import { BackgroundTasksInterceptor } from '../../../lib/release/background-tasks.interceptor.js';
+import { BackgroundTasksInterceptor } from '../../../lib/request/background-tasks.interceptor.js';
 import { ambient } from '../../../lib/task/ambient.js';
 import { FakeResponse } from '../support/fake-response.js';
 import { createKit } from '../support/kit.js';

@@ -1,9 +1,9 @@
 import { NoRequestError } from '../errors/misuse.errors.js';
 import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
-import type { Collection } from './collection.js';
-import { TaskChain } from './task-chain.js';
-import type { TaskIntake } from './task-intake.js';
+import type { Collection } from '../intake/collection.js';
+import { TaskChain } from '../intake/task-chain.js';
+import type { TaskIntake } from '../intake/task-intake.js';
 
 /**
  * The tasks of the request under way. Inject it into controllers, services, guards, pipes,

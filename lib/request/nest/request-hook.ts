@@ -1,8 +1,8 @@
 import type { HttpServer } from '@nestjs/common';
-import type { Collection } from '../collect/collection.js';
-import { attachCollection, attachedCollection } from '../collect/find-collection.js';
-import { ambient } from '../task/ambient.js';
-import type { Release } from './release.js';
+import type { Collection } from '../../intake/collection.js';
+import { attachCollection, attachedCollection } from '../../intake/find-collection.js';
+import { ambient } from '../../task/ambient.js';
+import type { Release } from '../release.js';
 
 type Next = (error?: unknown) => void;
 type Middleware = (request: object, response: object, next: Next) => void;

@@ -1,5 +1,5 @@
-import { Collection, type CollectionKeeper } from '../collect/collection.js';
-import type { TaskIntake } from '../collect/task-intake.js';
+import { Collection, type CollectionKeeper } from '../intake/collection.js';
+import type { TaskIntake } from '../intake/task-intake.js';
 import type { Engine, Restorer } from '../engine/engine.js';
 import type { Observer } from '../observe/observer.js';
 import type { RequestSettings } from '../options/module-options.js';
@@ -9,9 +9,9 @@ import type { StoredTask } from '../task/stored-call.js';
 import { LinkedList } from '../task/linked-list.js';
 import type { Chain, Task } from '../task/task.js';
 import { bind, linesOf } from './lines.js';
-import { wasAnswered } from './response-answered.js';
-import { isResponseClosed, onceResponseClosed } from './response-closed.js';
-import { askToRetryLater } from './retry-later.js';
+import { wasAnswered } from './nest/response-answered.js';
+import { isResponseClosed, onceResponseClosed } from './nest/response-closed.js';
+import { askToRetryLater } from './nest/retry-later.js';
 
 /** Sees a request's tasks from the handler's end to the engine: commit, wait, hand over or drop. */
 export class Release implements CollectionKeeper, Restorer {

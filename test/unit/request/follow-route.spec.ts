@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { Body, Controller, Get, Param, Post, Req, Query } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
-import { attachCollection } from '../../../lib/collect/find-collection.js';
-import { followRoute } from '../../../lib/release/follow-route.js';
+import { attachCollection } from '../../../lib/intake/find-collection.js';
+import { followRoute } from '../../../lib/request/nest/follow-route.js';
 import { ambient } from '../../../lib/task/ambient.js';
 import { createKit } from '../support/kit.js';
 

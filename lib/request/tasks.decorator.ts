@@ -1,8 +1,8 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { NoRequestError } from '../errors/misuse.errors.js';
 import { BackgroundTasks } from './background-tasks.js';
-import { findCollection } from './find-collection.js';
-import { TaskIntake } from './task-intake.js';
+import { findCollection } from '../intake/find-collection.js';
+import { TaskIntake } from '../intake/task-intake.js';
 
 /**
  * Parameter decorator: the {@link BackgroundTasks} of the request that the handler answers. The

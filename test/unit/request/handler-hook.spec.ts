@@ -9,9 +9,9 @@ import {
 } from '@nestjs/common';
 import { INTERCEPTORS_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { ApplicationConfig, MetadataScanner, type ModulesContainer } from '@nestjs/core';
-import { attachCollection } from '../../../lib/collect/find-collection.js';
+import { attachCollection } from '../../../lib/intake/find-collection.js';
 import { BackgroundTasksInterceptor } from '../../../lib/index.js';
-import { HandlerHook } from '../../../lib/release/handler-hook.js';
+import { HandlerHook } from '../../../lib/request/nest/handler-hook.js';
 import { createKit } from '../support/kit.js';
 
 class Other implements NestInterceptor {

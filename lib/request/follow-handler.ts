@@ -1,5 +1,5 @@
 import { isObservable, Observable } from 'rxjs';
-import type { Collection } from '../collect/collection.js';
+import type { Collection } from '../intake/collection.js';
 
 /** Calls a handler. What it gives is as before, but comes once its tasks have been decided. */
 export function followCall(collection: Collection, call: () => unknown): unknown {

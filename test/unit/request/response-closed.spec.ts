@@ -1,6 +1,6 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
-import { isResponseClosed, onceResponseClosed } from '../../../lib/release/response-closed.js';
+import { isResponseClosed, onceResponseClosed } from '../../../lib/request/nest/response-closed.js';
 import { collectGarbage } from '../support/garbage.js';
 import { FakeResponse, FakeSocket } from '../support/fake-response.js';
 

@@ -1,4 +1,4 @@
-import { BackgroundTasksInterceptor } from './background-tasks.interceptor.js';
+import { BackgroundTasksInterceptor } from '../background-tasks.interceptor.js';
 
 /** Where `@UseInterceptors()` leaves them, on a class or a method. */
 const INTERCEPTORS = '__interceptors__';

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { TemporaryError } from '../errors/temporary.error.js';
+import { TemporaryError } from '../../errors/temporary.error.js';
 
 const asked = new WeakSet<object>();
 
