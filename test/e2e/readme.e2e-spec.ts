@@ -9,14 +9,14 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MailServer } from '../../sample/signup/mail-server.js';
-import { snippetsOf } from '../package/snippets.js';
+import { snippetsOf, TOUR } from '../package/snippets.js';
 import { LogBook } from './support/log-book.js';
 import { onEachPlatform } from './support/platforms.js';
 import { listen, type RunningApp } from './support/running-app.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** The application of the README, as its snippets are, but for the two addresses in them. */
+/** The application of README and tour, as its snippets are, but for the two addresses in them. */
 onEachPlatform((platform) => {
   const home = process.cwd();
   const mails = new MailServer();
@@ -43,7 +43,8 @@ onEachPlatform((platform) => {
     // Below the repository, whose packages the snippets import.
     mkdirSync(join(ROOT, 'var'), { recursive: true });
     folder = mkdtempSync(join(ROOT, 'var/readme-'));
-    for (const [name, code] of snippetsOf(readFileSync(join(ROOT, 'README.md'), 'utf8'))) {
+    const pages = TOUR.map((page) => readFileSync(join(ROOT, page), 'utf8')).join('\n');
+    for (const [name, code] of snippetsOf(pages)) {
       const address = `http://127.0.0.1:${(crm.address() as AddressInfo).port}`;
       const own = code
         .replace('smtp://127.0.0.1:1025', `smtp://127.0.0.1:${mails.port}`)
@@ -71,7 +72,7 @@ onEachPlatform((platform) => {
     await mails.onApplicationShutdown();
   });
 
-  it('runs the README', async () => {
+  it('runs README and tour', async () => {
     const notified = await app.request('/send-notification/ada@example.com', { method: 'POST' });
     expect(notified.body).toContain('Notification sent in the background');
     await app.untilSettled(2);

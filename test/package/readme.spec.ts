@@ -3,11 +3,13 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import ts from 'typescript';
-import { snippetsOf } from './snippets.js';
+import { snippetsOf, TOUR } from './snippets.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PAGES = [
   'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
   'sample/README.md',
   ...readdirSync(join(ROOT, 'docs'))
     .filter((name) => name.endsWith('.md'))
@@ -70,7 +72,7 @@ describe.each(PAGES)('%s', (page) => {
 
 describe('the snippets', () => {
   const snippets = new Map<string, string>();
-  const tour = snippetsOf(readFileSync(join(ROOT, 'README.md'), 'utf8'));
+  const tour = snippetsOf(TOUR.map((page) => readFileSync(join(ROOT, page), 'utf8')).join('\n'));
   const beside = new Map<string, string>();
   for (const page of PAGES) {
     // As files beside each other: those of a page may import one another, and those of the tour.

@@ -14,3 +14,6 @@ export function snippetsOf(text: string): Map<string, string> {
   }
   return snippets;
 }
+
+/** Where the snippets of an application stand: they are files beside each other, and import one another. */
+export const TOUR = ['README.md', 'docs/tour.md'];
