@@ -2,7 +2,7 @@
 export default {
   testEnvironment: 'node',
   // A limit against hanging, not a measure: machines are shared.
-  testTimeout: 30_000,
+  testTimeout: 120_000,
   // Much of the time is spent waiting. What ES modules leave behind in a worker slows down all that follows.
   maxWorkers: 2,
   workerIdleMemoryLimit: '800MB',

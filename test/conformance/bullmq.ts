@@ -11,7 +11,7 @@ export function bullmqConformance(name: string, makeServer: () => Promise<TestSe
   beforeAll(async () => {
     server = await makeServer();
     await server.start();
-  }, 60_000);
+  });
 
   afterAll(() => server.remove());
 

@@ -3,7 +3,7 @@ import { onEachPlatform } from './support/platforms.js';
 import { runProcess } from './support/process.js';
 
 /** Most of it goes into compiling what the process loads. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 120_000;
 /** A process that takes longer to end is kept alive by something. */
 const END_MS = 3_000;
 

@@ -15,7 +15,7 @@ import { rootModule, type AppSetup } from './support/root-module.js';
 import { startApp } from './support/running-app.js';
 
 /** Most of it goes into compiling what the process loads. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 120_000;
 
 @Injectable()
 class Reports {

@@ -6,7 +6,7 @@ import { runProcess } from './support/process.js';
 import { startApp, startTestApp, type RunningApp } from './support/running-app.js';
 
 /** A process that compiles what it loads, on a machine that has other tests to run. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 
 /** What must have run: of each place the task of this result, and the one that always runs. */
 function expectedOf({ places, result }: Ending): string[] {

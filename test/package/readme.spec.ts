@@ -17,7 +17,7 @@ const PAGES = [
 ];
 
 /** The compiler reads the library and the framework first. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 /** What the compiler says about `roots`, by file; `files` exist in memory only. */
 function compile(

@@ -125,9 +125,9 @@ export class Application {
     });
   }
 
-  /** Resolves when `attempt` does not throw any more. @throws what it threw, after five seconds */
+  /** Resolves when `attempt` does not throw any more. @throws what it threw where it never stops */
   async eventually(attempt: () => unknown): Promise<void> {
-    const giveUpAt = Date.now() + 5_000;
+    const giveUpAt = Date.now() + 60_000;
     for (;;) {
       try {
         await attempt();

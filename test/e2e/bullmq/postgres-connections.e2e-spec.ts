@@ -6,8 +6,6 @@ import { postgresServer, type TestServer } from '../../support/servers.js';
 import { freshPrefix, TestLog } from './app.js';
 import { eventually } from './engine.suite.js';
 
-jest.setTimeout(20_000);
-
 describeWith('postgres', 'connections to PostgreSQL', () => {
   let server: TestServer;
   let admin: PostgresClient;
@@ -18,7 +16,7 @@ describeWith('postgres', 'connections to PostgreSQL', () => {
     server = await postgresServer();
     await server.start();
     admin = await postgresClient(server.url.replace(/postgres$/, 'template1'));
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await admin.end();

@@ -1,9 +1,6 @@
-import { jest } from '@jest/globals';
 import { describeWith } from '../../support/describe-with.js';
 import { postgresServer } from '../../support/servers.js';
 import { processesSuite } from './processes.suite.js';
-
-jest.setTimeout(20_000);
 
 describeWith('postgres', 'processes with BullMQ on PostgreSQL', () =>
   processesSuite(postgresServer, 2_000),

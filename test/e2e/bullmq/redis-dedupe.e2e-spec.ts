@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { TaskEvent } from 'nestjs-background-tasks';
 import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
 import type { RedisStore } from '../../../lib/engine/bullmq/redis-store.js';
@@ -8,8 +8,6 @@ import { redisServer, type TestServer } from '../../support/servers.js';
 import { freshPrefix, startApp, type TestApp } from './app.js';
 import { eventually } from './engine.suite.js';
 
-jest.setTimeout(20_000);
-
 describeWith('redis-server', 'a dedupe window on Redis', () => {
   let server: TestServer;
   let prefix: string;
@@ -18,7 +16,7 @@ describeWith('redis-server', 'a dedupe window on Redis', () => {
   beforeAll(async () => {
     server = await redisServer();
     await server.start();
-  }, 60_000);
+  });
 
   afterAll(() => server.remove());
 

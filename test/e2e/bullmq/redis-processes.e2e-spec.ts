@@ -1,9 +1,6 @@
-import { jest } from '@jest/globals';
 import { describeWith } from '../../support/describe-with.js';
 import { redisServer } from '../../support/servers.js';
 import { processesSuite } from './processes.suite.js';
-
-jest.setTimeout(20_000);
 
 describeWith('redis-server', 'processes with BullMQ on Redis', () =>
   processesSuite(redisServer, 10_000),

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import {
   Controller,
   Injectable,
@@ -32,8 +32,6 @@ import { describeWith } from '../../support/describe-with.js';
 import { redisServer, type TestServer } from '../../support/servers.js';
 import { freshPrefix } from './app.js';
 import { eventually } from './engine.suite.js';
-
-jest.setTimeout(30_000);
 
 /** What an SDK registers by default: the header of the W3C. */
 const traceparent: TextMapPropagator = {
@@ -92,7 +90,7 @@ describeWith('redis-server', 'the trace of a task that another process runs', ()
     propagation.setGlobalPropagator(traceparent);
     server = await redisServer();
     await server.start();
-  }, 60_000);
+  });
   afterAll(async () => {
     await Promise.all(apps.map((app) => app.close()));
     context.disable();
@@ -146,7 +144,7 @@ describeWith('redis-server', 'the trace of a task that another process runs', ()
       { logger: false },
     );
     apps.push(worker);
-    await eventually(async () => expect(working.spans()).toHaveLength(2), 10_000);
+    await eventually(async () => expect(working.spans()).toHaveLength(2));
     await worker.get(TaskRunner).whenIdle();
 
     const [requested, ...others] = producing.spans();

@@ -1,12 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { TransactionError } from 'nestjs-background-tasks';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import { describeWith } from '../../support/describe-with.js';
 import { postgresClient, type PostgresClient } from '../../support/postgres-client.js';
 import { postgresServer, type TestServer } from '../../support/servers.js';
 import { freshPrefix, startApp, type TestApp } from './app.js';
-
-jest.setTimeout(30_000);
 
 describeWith('postgres', "tasks in the caller's own transaction", () => {
   let server: TestServer;
@@ -18,7 +16,7 @@ describeWith('postgres', "tasks in the caller's own transaction", () => {
     await server.start();
     client = await postgresClient(server.url);
     await client.query('CREATE TABLE orders (id text PRIMARY KEY)');
-  }, 60_000);
+  });
   beforeEach(async () => {
     app = await startApp(
       { connection: server.url, prefix: freshPrefix() },

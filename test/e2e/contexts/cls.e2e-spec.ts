@@ -12,7 +12,7 @@ interface Traced {
 }
 
 /** Most of it goes into compiling what the process loads. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 120_000;
 
 onEachPlatform(({ name }) => {
   it(

@@ -12,7 +12,7 @@ import { useWorkingDirectory } from './working-directory.js';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Threads start with a compiler of their own, next to other tests. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 interface ImageStatus {
   readonly status: string;

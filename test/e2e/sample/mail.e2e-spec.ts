@@ -6,7 +6,7 @@ import { getJson } from './requests.js';
 import { startSample } from './start-sample.js';
 
 /** A thousand mails over a real connection. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 describe('sample: mail', () => {
   onEachPlatform((platform) => {

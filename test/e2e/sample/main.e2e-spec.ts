@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const REGISTER = pathToFileURL(join(ROOT, 'node_modules/@oxc-node/core/register.mjs')).href;
 
 /** A process that compiles what it loads, on a machine that has other tests to run. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 /** What `npm start` starts, in a directory of its own. */
 class SampleProcess {

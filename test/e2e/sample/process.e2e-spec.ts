@@ -7,7 +7,7 @@ import { upload } from './requests.js';
 import { startSample } from './start-sample.js';
 import { useWorkingDirectory } from './working-directory.js';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 
 describe('sample: process', () => {
   useWorkingDirectory();

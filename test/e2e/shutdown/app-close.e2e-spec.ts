@@ -34,9 +34,6 @@ import { rootModule, type AppSetup } from '../support/root-module.js';
 import { startApp } from '../support/running-app.js';
 import { Gate } from '../support/time.js';
 
-/** Far more than closing takes, and far less than `drainTimeout`. */
-const AT_ONCE_MS = 1_000;
-
 let app: INestApplicationContext | undefined;
 
 afterEach(async () => {
@@ -69,21 +66,15 @@ async function start(options: AppSetup['options'] = {}): Promise<Started> {
   return { app, runner, history: new History(runner), log };
 }
 
-async function durationOf(action: Promise<unknown>): Promise<number> {
-  const startedAt = performance.now();
-  await action;
-  return performance.now() - startedAt;
-}
-
-it('P13: app.close() with nothing pending is immediate', async () => {
-  const { app: closing, runner } = await start();
+it('P13: app.close() with nothing pending waits for nothing', async () => {
+  const { app: closing, runner } = await start({ drainTimeout: '1h' });
   await runner.addTask(() => undefined).whenSettled();
 
-  expect(await durationOf(closing.close())).toBeLessThan(AT_ONCE_MS);
+  await expect(closing.close()).resolves.toBeUndefined();
 });
 
 it('P13: closing again, or twice at once, is the same', async () => {
-  const { app: closing, runner, history } = await start();
+  const { app: closing, runner, history } = await start({ drainTimeout: '1h' });
   const begun = new Gate();
   const end = new Gate();
   runner.addTask({ name: 'held' }, async () => {
@@ -95,7 +86,7 @@ it('P13: closing again, or twice at once, is the same', async () => {
   const both = Promise.all([closing.close(), closing.close()]);
   end.open();
   await both;
-  expect(await durationOf(closing.close())).toBeLessThan(AT_ONCE_MS);
+  await closing.close();
 
   expect(history.names('completed')).toEqual(['held']);
 });
@@ -153,7 +144,7 @@ it('P13: tasks that cannot start before it hold up nothing, and are listed', asy
   const paused = runner.addTask({ name: 'paused', queue: 'paused' }, () => undefined);
   await history.untilSeen('retrying', 'again');
 
-  expect(await durationOf(closing.close())).toBeLessThan(AT_ONCE_MS);
+  await closing.close();
   expect(history.names('abandoned').toSorted()).toEqual([
     'again',
     'first',
@@ -224,7 +215,7 @@ it('P13: what was never started is not waited for', async () => {
   const closed = module.close().catch(() => {
     hasClosed = false;
   });
-  expect(await durationOf(closed)).toBeLessThan(AT_ONCE_MS);
+  await closed;
   const lines = log.ofTasks('error').map(({ message }) => message);
   expect(lines).toHaveLength(hasClosed ? 1 : 0);
   expect(lines.join()).toMatch(hasClosed ? /^Task early \(.+\) was abandoned/ : /^$/);
@@ -338,5 +329,5 @@ onEachPlatform((platform) => {
 
     expect(busy.names('abandoned')).toEqual([]);
     expect(busy.names('completed')).toHaveLength(served);
-  }, 15_000);
+  });
 });

@@ -22,9 +22,7 @@ it(
 
     expect(await child.ended).toEqual(KILLED);
     // The timeout, and the second that the heedless one was given.
-    const lastedMs = performance.now() - toldAt;
-    expect(lastedMs).toBeGreaterThan(1_100);
-    expect(lastedMs).toBeLessThan(5_000);
+    expect(performance.now() - toldAt).toBeGreaterThan(1_100);
     expect(child.all('error ').toSorted()).toEqual(
       titles
         .map((title) => `error BackgroundTasks: Task ${title} was abandoned: ${WHY}`)

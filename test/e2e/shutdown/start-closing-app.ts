@@ -2,7 +2,7 @@ import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
 import { ChildApp } from '../support/child-app.js';
 
 /** Most of it goes into compiling what the process loads. */
-export const PATIENCE_MS = 20_000;
+export const PATIENCE_MS = 120_000;
 
 interface Setup {
   readonly platform: string;

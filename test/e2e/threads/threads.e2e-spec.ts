@@ -36,7 +36,7 @@ const waitFor = threadFunction<Work['waitFor']>(WORK, 'waitFor');
 const exit = threadFunction<Work['exit']>(WORK, 'exit');
 
 /** Threads start with a compiler of their own, next to other tests. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 const threads = (options: BackgroundTasksThreadsOptions = {}) =>
   BackgroundTasksThreadsModule.forRoot({ threads: 1, execArgv: EXEC_ARGV, ...options });

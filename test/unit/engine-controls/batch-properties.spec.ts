@@ -205,5 +205,5 @@ describe('whatever calls are batched, in and outside of requests, and cancelled'
       fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 40, size: 'max' }), play),
       { numRuns: 100 },
     );
-  }, 60_000);
+  });
 });

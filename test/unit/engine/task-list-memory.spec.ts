@@ -9,14 +9,6 @@ const isRemoved = (index: number) => (index > 900 && index < 4_000) || index % 3
 
 const namesOf = (list: TaskList): string[] => Array.from(list, ({ name }) => name);
 
-/** As little of a task as a list looks at. */
-const lightTask = () => ({ place: undefined }) as unknown as Task;
-
-async function heapUsed(): Promise<number> {
-  await collectGarbage();
-  return process.memoryUsage().heapUsed;
-}
-
 const isAlive = (task: WeakRef<Task>) => task.deref() !== undefined;
 
 describe('a list of many tasks', () => {
@@ -42,27 +34,6 @@ describe('a list of many tasks', () => {
       expect(tasks.every((task) => list.shift() === task)).toBe(true);
       expect([list.isEmpty, list.first, list.shift()]).toEqual([true, undefined, undefined]);
     }
-  });
-
-  it('costs a few bytes a task', async () => {
-    const list = new TaskList();
-    const tasks = Array.from({ length: 300_000 }, lightTask);
-    const before = await heapUsed();
-    tasks.forEach((task) => list.push(task));
-    expect(((await heapUsed()) - before) / tasks.length).toBeLessThan(24);
-    expect(list.isEmpty).toBe(false);
-  });
-
-  it('keeps nothing of what has gone through it, although it never was empty', async () => {
-    const list = new TaskList();
-    list.push(lightTask());
-    const before = await heapUsed();
-    for (let index = 0; index < 1_000_000; index += 1) {
-      list.push(lightTask());
-      list.shift();
-    }
-    expect((await heapUsed()) - before).toBeLessThan(1_000_000);
-    expect(list.isEmpty).toBe(false);
   });
 
   it('lets go of what was taken, long before it is empty', async () => {

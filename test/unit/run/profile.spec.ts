@@ -14,8 +14,9 @@ interface CpuProfile {
 let directory: string;
 
 function burn(): void {
-  const until = performance.now() + 30;
-  while (performance.now() < until) {
+  // CPU time: what a busy machine gives to others is not sampled.
+  const before = process.cpuUsage();
+  while (process.cpuUsage(before).user < 50_000) {
     // Busy on purpose.
   }
 }
@@ -65,7 +66,7 @@ describe('a method with `profile`', () => {
       const text = await readFile(join(directory, file), 'utf8');
       const { nodes, samples } = JSON.parse(text) as CpuProfile;
       expect(nodes.map(({ callFrame }) => callFrame.functionName)).toContain('build');
-      expect(samples.length).toBeGreaterThan(5);
+      expect(samples).not.toEqual([]);
     }
     // Each is written in its own time.
     expect(lines.toSorted()[0]).toMatch(/was profiled: .+-1\.cpuprofile$/);

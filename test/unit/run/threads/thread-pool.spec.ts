@@ -4,7 +4,7 @@ import { transfer } from 'nestjs-background-tasks/threads';
 import { fixture, poolOf, SharedGate, untilAtLeast } from './pool.js';
 
 /** Threads start one by one, each with a compiler of its own, next to other tests. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 describe('ThreadPool', () => {
   describe('calls', () => {
