@@ -14,9 +14,6 @@ import { runProcess } from './support/process.js';
 import { rootModule, type AppSetup } from './support/root-module.js';
 import { startApp } from './support/running-app.js';
 
-/** Most of it goes into compiling what the process loads. */
-const PATIENCE_MS = 120_000;
-
 @Injectable()
 class Reports {
   readonly written: string[] = [];
@@ -95,30 +92,22 @@ describe('in an application context', () => {
     expect(seen).toEqual(['bootstrapped', 'task']);
   });
 
-  it(
-    'P7: a task sees nothing of the async context that the application was created in',
-    async () => {
-      const ended = await runProcess('created-in-context.ts', [], PATIENCE_MS);
+  it('P7: a task sees nothing of the async context that the application was created in', async () => {
+    const ended = await runProcess('created-in-context.ts');
 
-      expect(ended).toMatchObject({ code: 0, errors: '' });
-      // One of them was added in a context of its own; one had two attempts.
-      expect(ended.output.trim().split('\n').toSorted()).toEqual([
-        ...Array<string>(4).fill('nothing'),
-        'request',
-      ]);
-    },
-    PATIENCE_MS + 5_000,
-  );
+    expect(ended).toMatchObject({ code: 0, errors: '' });
+    // One of them was added in a context of its own; one had two attempts.
+    expect(ended.output.trim().split('\n').toSorted()).toEqual([
+      ...Array<string>(4).fill('nothing'),
+      'request',
+    ]);
+  });
 
-  it(
-    'P7: a task sees nothing of the async context that another one, or a listener, has entered',
-    async () => {
-      const ended = await runProcess('entered-contexts.ts', [], PATIENCE_MS);
+  it('P7: a task sees nothing of the async context that another one, or a listener, has entered', async () => {
+    const ended = await runProcess('entered-contexts.ts');
 
-      expect(ended).toMatchObject({ code: 0, errors: '', output: '0 of 1000\n' });
-    },
-    PATIENCE_MS + 5_000,
-  );
+    expect(ended).toMatchObject({ code: 0, errors: '', output: '0 of 1000\n' });
+  });
 
   it('P6: BackgroundTasks says what to use instead', async () => {
     const app = await start({});

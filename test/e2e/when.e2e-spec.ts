@@ -5,9 +5,6 @@ import { onEachPlatform } from './support/platforms.js';
 import { runProcess } from './support/process.js';
 import { startApp, startTestApp, type RunningApp } from './support/running-app.js';
 
-/** A process that compiles what it loads, on a machine that has other tests to run. */
-const PATIENCE_MS = 120_000;
-
 /** What must have run: of each place the task of this result, and the one that always runs. */
 function expectedOf({ places, result }: Ending): string[] {
   return places.flatMap((place) => [`${place}: ${result}`, `${place}: always`]);
@@ -79,7 +76,7 @@ describe('injected into Fastify, without a socket', () => {
   let injected: readonly Injected[] = [];
 
   beforeAll(async () => {
-    const { code, output, errors } = await runProcess('inject-endings.ts', [], PATIENCE_MS);
+    const { code, output, errors } = await runProcess('inject-endings.ts');
     if (code !== 0) {
       throw new Error(errors);
     }
@@ -87,7 +84,7 @@ describe('injected into Fastify, without a socket', () => {
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Injected);
-  }, PATIENCE_MS);
+  });
 
   it.each(ENDINGS)('P3: runs what was to run when $ending', (ending) => {
     const { status, ran } = injected.find((each) => each.ending === ending.ending) ?? {};

@@ -22,7 +22,7 @@ const APPS = [
   { name: 'esm-12-fastify', nest: 12, type: 'module', platform: 'fastify' },
   { name: 'commonjs-11-express', nest: 11, type: 'commonjs', platform: 'express' },
 ];
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 120_000;
 
 const TSCONFIG = {
   compilerOptions: {
@@ -109,12 +109,12 @@ async function use(app) {
     assert.deepEqual(await post('first'), { accepted: 'first' });
     await output.find(/^noted first$/);
 
-    assert.deepEqual(await post('slow'), { accepted: 'slow' });
-    assert.ok(!output.includes('noted slow'), 'the answer waited for the task');
+    assert.deepEqual(await post('last'), { accepted: 'last' });
+    await output.find(/^began last$/);
     child.kill('SIGTERM');
     await exit;
     assert.ok(
-      output.includes('noted slow'),
+      output.includes('noted last'),
       `the shutdown did not wait for the task\n${output.text}`,
     );
   } finally {

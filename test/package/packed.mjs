@@ -10,7 +10,7 @@ export const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf
 
 /** @returns what the command printed */
 export function run(command, args, cwd) {
-  const result = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 120_000 });
+  const result = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 600_000 });
   const output = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim();
   assert.ok(
     result.status === 0,

@@ -16,9 +16,6 @@ const PAGES = [
     .map((name) => `docs/${name}`),
 ];
 
-/** The compiler reads the library and the framework first. */
-const PATIENCE_MS = 120_000;
-
 /** What the compiler says about `roots`, by file; `files` exist in memory only. */
 function compile(
   roots: readonly string[],
@@ -92,7 +89,7 @@ describe('the snippets', () => {
       [...snippets.keys(), wrong],
       new Map([...beside, ...snippets, [wrong, code]]),
     );
-  }, PATIENCE_MS);
+  });
 
   it('are found', () => {
     expect(snippets.size).toBeGreaterThan(5);

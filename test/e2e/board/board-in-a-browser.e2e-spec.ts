@@ -109,7 +109,6 @@ describeWithBrowser('the board in a real browser', () => {
       expect(await board.runner.counts('emails')).toMatchObject({ failed: 0, completed: 1 });
       expect(problems).toEqual([]);
     },
-    60_000,
   );
 });
 

@@ -41,3 +41,5 @@ console.log(await response.text());
 await completed;
 await app.close();
 console.log('closed');
+// A timer would end by itself, and keep the process until then.
+console.log(process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length);

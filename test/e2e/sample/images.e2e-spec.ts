@@ -11,9 +11,6 @@ import { useWorkingDirectory } from './working-directory.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** Threads start with a compiler of their own, next to other tests. */
-const PATIENCE_MS = 120_000;
-
 interface ImageStatus {
   readonly status: string;
   readonly percent: number;
@@ -50,44 +47,36 @@ describe('sample: images', () => {
     const statusOf = async (body: unknown): Promise<ImageStatus> =>
       getJson(app, (body as { status: string }).status);
 
-    it(
-      'answers with the id of a task, and makes a thumbnail and a sepia picture in threads',
-      async () => {
-        const { status, body } = await upload(app, '/images', new Uint8Array(await photo()));
-        expect(status).toBe(202);
-        expect(body).toEqual({ id: expect.any(String), status: expect.any(String) });
-        await app.untilSettled(1);
-        const image = await statusOf(body);
-        expect(image).toMatchObject({
-          status: 'completed',
-          percent: 100,
-          thumbnail: { width: 320, height: 200 },
-          sepia: { width: 800, height: 500 },
-        });
-        const { dominant } = await sharp(image.sepia?.file).stats();
-        expect(dominant.r).toBeGreaterThan(dominant.b);
-        expect(await readdir('var/uploads')).toEqual([]);
-        const reported = app.history.filter(({ type }) => type === 'progress');
-        expect(reported).toHaveLength(3);
-      },
-      PATIENCE_MS,
-    );
+    it('answers with the id of a task, and makes a thumbnail and a sepia picture in threads', async () => {
+      const { status, body } = await upload(app, '/images', new Uint8Array(await photo()));
+      expect(status).toBe(202);
+      expect(body).toEqual({ id: expect.any(String), status: expect.any(String) });
+      await app.untilSettled(1);
+      const image = await statusOf(body);
+      expect(image).toMatchObject({
+        status: 'completed',
+        percent: 100,
+        thumbnail: { width: 320, height: 200 },
+        sepia: { width: 800, height: 500 },
+      });
+      const { dominant } = await sharp(image.sepia?.file).stats();
+      expect(dominant.r).toBeGreaterThan(dominant.b);
+      expect(await readdir('var/uploads')).toEqual([]);
+      const reported = app.history.filter(({ type }) => type === 'progress');
+      expect(reported).toHaveLength(3);
+    });
 
-    it(
-      'fails the task of a broken image, and says why',
-      async () => {
-        const whole = new Uint8Array(await photo());
-        const { status, body } = await upload(app, '/images', whole.subarray(0, whole.length / 2));
-        expect(status).toBe(202);
-        await app.untilSettled(1);
-        expect(await statusOf(body)).toMatchObject({
-          status: 'failed',
-          reason: expect.stringContaining('premature end'),
-        });
-        expect(await readdir('var/uploads')).toEqual([]);
-      },
-      PATIENCE_MS,
-    );
+    it('fails the task of a broken image, and says why', async () => {
+      const whole = new Uint8Array(await photo());
+      const { status, body } = await upload(app, '/images', whole.subarray(0, whole.length / 2));
+      expect(status).toBe(202);
+      await app.untilSettled(1);
+      expect(await statusOf(body)).toMatchObject({
+        status: 'failed',
+        reason: expect.stringContaining('premature end'),
+      });
+      expect(await readdir('var/uploads')).toEqual([]);
+    });
 
     it('refuses at once what is no image, whatever it is called', async () => {
       expect((await upload(app, '/images', 'only text')).status).toBe(415);

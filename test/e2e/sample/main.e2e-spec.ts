@@ -10,9 +10,6 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const REGISTER = pathToFileURL(join(ROOT, 'node_modules/@oxc-node/core/register.mjs')).href;
 
-/** A process that compiles what it loads, on a machine that has other tests to run. */
-const PATIENCE_MS = 120_000;
-
 /** What `npm start` starts, in a directory of its own. */
 class SampleProcess {
   output = '';
@@ -98,51 +95,43 @@ describe('sample: the process that npm start starts', () => {
     await rm(directory, { recursive: true });
   });
 
-  it(
-    'prints requests to try, and a line for each of their tasks',
-    async () => {
-      sample = new SampleProcess(directory, {});
-      await sample.untilPrinted(/curl '\S+\/mails'\n/g);
-      expect(await statusesOf(sample.output)).toEqual([
-        '200 /send-notification/ada@example.com',
-        '200 /send-notification/ada@example.com?q=some-query',
-        '201 /signup',
-        '201 /signup?failures=2',
-        '200 /mails',
-        '200 /health',
-        '200 /metrics',
-      ]);
-      await sample.untilPrinted(/^(write|Mailer).*completed \d+ ms$/gm, 5);
-      const [notification] = await sample.untilPrinted(/^writeNotification .*$/gm);
-      expect(notification?.[0]).toMatch(
-        /^writeNotification \w{4}: added 0 ms, queued \d+ ms, started \d+ ms, completed \d+ ms$/,
-      );
-      expect(await readFile(join(directory, 'log.txt'), 'utf8')).toBe(
-        'notification for ada@example.com: some notification\n' +
-          'found query: some-query\n' +
-          'notification for ada@example.com: some notification\n',
-      );
-    },
-    PATIENCE_MS,
-  );
+  it('prints requests to try, and a line for each of their tasks', async () => {
+    sample = new SampleProcess(directory, {});
+    await sample.untilPrinted(/curl '\S+\/mails'\n/g);
+    expect(await statusesOf(sample.output)).toEqual([
+      '200 /send-notification/ada@example.com',
+      '200 /send-notification/ada@example.com?q=some-query',
+      '201 /signup',
+      '201 /signup?failures=2',
+      '200 /mails',
+      '200 /health',
+      '200 /metrics',
+    ]);
+    await sample.untilPrinted(/^(write|Mailer).*completed \d+ ms$/gm, 5);
+    const [notification] = await sample.untilPrinted(/^writeNotification .*$/gm);
+    expect(notification?.[0]).toMatch(
+      /^writeNotification \w{4}: added 0 ms, queued \d+ ms, started \d+ ms, completed \d+ ms$/,
+    );
+    expect(await readFile(join(directory, 'log.txt'), 'utf8')).toBe(
+      'notification for ada@example.com: some notification\n' +
+        'found query: some-query\n' +
+        'notification for ada@example.com: some notification\n',
+    );
+  });
 
-  it(
-    'sends what is pending when it is told to end',
-    async () => {
-      sample = new SampleProcess(directory, { MAIL_FAILURES: '2' });
-      const [line] = await sample.untilPrinted(/curl '(\S+)\/mails'\n/g);
-      const response = await fetch(`${line?.[1]}/signup`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ email: 'ada@example.com', name: 'Ada' }),
-      });
-      expect(response.status).toBe(201);
-      expect(await sample.terminate()).toBe('SIGTERM');
-      expect(sample.output).toMatch(
-        /^Mailer\.sendWelcome .*retrying .*451.*retrying .*451.*completed \d+ ms$/m,
-      );
-      expect(sample.output.trimEnd()).toMatch(/The mail server has closed$/);
-    },
-    PATIENCE_MS,
-  );
+  it('sends what is pending when it is told to end', async () => {
+    sample = new SampleProcess(directory, { MAIL_FAILURES: '2' });
+    const [line] = await sample.untilPrinted(/curl '(\S+)\/mails'\n/g);
+    const response = await fetch(`${line?.[1]}/signup`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ email: 'ada@example.com', name: 'Ada' }),
+    });
+    expect(response.status).toBe(201);
+    expect(await sample.terminate()).toBe('SIGTERM');
+    expect(sample.output).toMatch(
+      /^Mailer\.sendWelcome .*retrying .*451.*retrying .*451.*completed \d+ ms$/m,
+    );
+    expect(sample.output.trimEnd()).toMatch(/The mail server has closed$/);
+  });
 });

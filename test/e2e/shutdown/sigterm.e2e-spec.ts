@@ -1,79 +1,65 @@
 import { expect, it } from '@jest/globals';
 import { send } from '../support/client.js';
-import { PATIENCE_MS, startClosingApp } from './start-closing-app.js';
+import { startClosingApp } from './start-closing-app.js';
 
 // What is not about requests is the same on both platforms.
 const platform = 'Fastify';
 const WHY = 'the application shut down before it ended';
 const KILLED = { code: null, signal: 'SIGTERM' };
 
-it(
-  'P13: after drainTimeout signals abort, and what is left is listed by name and id',
-  async () => {
-    const { child, port } = await startClosingApp({ platform, options: { drainTimeout: 200 } });
+it('P13: after drainTimeout signals abort, and what is left is listed by name and id', async () => {
+  const { child, port } = await startClosingApp({ platform, options: { drainTimeout: 200 } });
 
-    const { body } = await send(port, '/endless');
-    const titles = JSON.parse(body) as string[];
-    expect(titles).toHaveLength(4);
-    await child.line('heeds began');
-    await child.line('heedless began');
-    const toldAt = performance.now();
-    child.signal('SIGTERM');
+  const { body } = await send(port, '/endless');
+  const titles = JSON.parse(body) as string[];
+  expect(titles).toHaveLength(4);
+  await child.line('heeds began');
+  await child.line('heedless began');
+  const toldAt = performance.now();
+  child.signal('SIGTERM');
 
-    expect(await child.ended).toEqual(KILLED);
-    // The timeout, and the second that the heedless one was given.
-    expect(performance.now() - toldAt).toBeGreaterThan(1_100);
-    expect(child.all('error ').toSorted()).toEqual(
-      titles
-        .map((title) => `error BackgroundTasks: Task ${title} was abandoned: ${WHY}`)
-        .toSorted(),
-    );
-    expect(child.lines).toContain('heeds was aborted: TaskAbandonedError');
-    expect(child.lines).not.toContain('waits began');
-    expect(child.lines).not.toContain('tomorrow began');
-    // The exit goes on: what others do in their hooks comes after.
-    expect(child.lines.indexOf('prisma disconnected')).toBeGreaterThan(
-      child.lines.indexOf('heedless abandoned'),
-    );
-    expect(child.lines.at(-1)).toBe('databases shut down, typeorm open: true');
-  },
-  PATIENCE_MS,
-);
+  expect(await child.ended).toEqual(KILLED);
+  // The timeout, and the second that the heedless one was given.
+  expect(performance.now() - toldAt).toBeGreaterThan(1_100);
+  expect(child.all('error ').toSorted()).toEqual(
+    titles.map((title) => `error BackgroundTasks: Task ${title} was abandoned: ${WHY}`).toSorted(),
+  );
+  expect(child.lines).toContain('heeds was aborted: TaskAbandonedError');
+  expect(child.lines).not.toContain('waits began');
+  expect(child.lines).not.toContain('tomorrow began');
+  // The exit goes on: what others do in their hooks comes after.
+  expect(child.lines.indexOf('prisma disconnected')).toBeGreaterThan(
+    child.lines.indexOf('heedless abandoned'),
+  );
+  expect(child.lines.at(-1)).toBe('databases shut down, typeorm open: true');
+});
 
-it(
-  'P13: a task that has yet to wait for its delay is listed, and does not hold up the exit',
-  async () => {
-    const { child, port } = await startClosingApp({ platform, options: { drainTimeout: '1h' } });
+it('P13: a task that has yet to wait for its delay is listed, and does not hold up the exit', async () => {
+  const { child, port } = await startClosingApp({ platform, options: { drainTimeout: '1h' } });
 
-    await send(port, '/tomorrow');
-    child.signal('SIGTERM');
+  await send(port, '/tomorrow');
+  child.signal('SIGTERM');
 
-    expect(await child.ended).toEqual(KILLED);
-    expect(child.all('error ')).toEqual([
-      expect.stringMatching(/Task tomorrow \([-0-9a-f]{36}\) was abandoned/),
-    ]);
-  },
-  PATIENCE_MS,
-);
+  expect(await child.ended).toEqual(KILLED);
+  expect(child.all('error ')).toEqual([
+    expect.stringMatching(/Task tomorrow \([-0-9a-f]{36}\) was abandoned/),
+  ]);
+});
 
-it(
-  'P13: a second SIGTERM neither hangs nor cuts short',
-  async () => {
-    const { child, port } = await startClosingApp({ platform });
+it('P13: a second SIGTERM neither hangs nor cuts short', async () => {
+  const { child, port } = await startClosingApp({ platform });
 
-    await send(port, '/held');
-    await child.line('held began');
-    child.signal('SIGTERM');
-    await child.line('told to stop');
-    child.signal('SIGTERM');
-    await child.line('told to stop', 2);
-    child.tell('end the task');
+  await send(port, '/held');
+  await child.line('held began');
+  child.signal('SIGTERM');
+  await child.line('told to stop');
+  child.signal('SIGTERM');
+  await child.line('told to stop', 2);
+  child.tell('end the task');
 
-    expect(await child.ended).toEqual(KILLED);
-    expect(child.lines).toContain('held ended with prisma, typeorm');
-  },
-  PATIENCE_MS,
-);
+  expect(await child.ended).toEqual(KILLED);
+  expect(child.lines).toContain('held ended with prisma, typeorm');
+});
 
 async function warningsOf(hasHooks: boolean): Promise<string[]> {
   const { child, port } = await startClosingApp({ platform, hasHooks });
@@ -84,13 +70,9 @@ async function warningsOf(hasHooks: boolean): Promise<string[]> {
   return child.all('warn ');
 }
 
-it(
-  'P13: a missing enableShutdownHooks() is mentioned once at start',
-  async () => {
-    expect(await warningsOf(false)).toEqual([
-      expect.stringMatching(/^warn BackgroundTasks: .*Call app\.enableShutdownHooks\(\)/),
-    ]);
-    expect(await warningsOf(true)).toEqual([]);
-  },
-  PATIENCE_MS,
-);
+it('P13: a missing enableShutdownHooks() is mentioned once at start', async () => {
+  expect(await warningsOf(false)).toEqual([
+    expect.stringMatching(/^warn BackgroundTasks: .*Call app\.enableShutdownHooks\(\)/),
+  ]);
+  expect(await warningsOf(true)).toEqual([]);
+});

@@ -1,9 +1,6 @@
 import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
 import { ChildApp } from '../support/child-app.js';
 
-/** Most of it goes into compiling what the process loads. */
-export const PATIENCE_MS = 120_000;
-
 interface Setup {
   readonly platform: string;
   readonly options?: BackgroundTasksOptions;

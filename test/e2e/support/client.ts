@@ -1,6 +1,5 @@
 import { request, type Agent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { now } from './time.js';
 
 export interface RequestOptions {
   readonly method?: string;
@@ -15,8 +14,6 @@ export interface Reply {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
-  /** When the client had all of it. */
-  readonly lastByteAt: number;
 }
 
 /** Resolves when the head of the response is there; its body is the caller's to read. */
@@ -48,7 +45,6 @@ export async function read(response: IncomingMessage): Promise<Reply> {
     chunks.push(chunk as Buffer);
   }
   return {
-    lastByteAt: now(),
     status: response.statusCode ?? 0,
     headers: response.headers,
     body: Buffer.concat(chunks).toString(),
@@ -62,15 +58,14 @@ export async function send(port: number, path: string, options?: RequestOptions)
 /** A connection that speaks no HTTP of its own: what is sent, and when, is the test's. */
 export class RawConnection {
   received = '';
-  private readonly waiting: { readonly text: string; readonly resolve: (at: number) => void }[] =
-    [];
+  private readonly waiting: { readonly text: string; readonly resolve: () => void }[] = [];
 
   private constructor(private readonly socket: Socket) {
     socket.on('data', (chunk: Buffer) => {
       this.received += chunk.toString();
       this.waiting
         .filter(({ text }) => this.received.includes(text))
-        .forEach(({ resolve }) => resolve(now()));
+        .forEach(({ resolve }) => resolve());
     });
     // A reset is what some tests are about.
     socket.on('error', () => undefined);
@@ -90,10 +85,10 @@ export class RawConnection {
     );
   }
 
-  /** Resolves to the time when `text` had arrived. */
-  untilReceived(text: string): Promise<number> {
+  /** Resolves when `text` has arrived. */
+  untilReceived(text: string): Promise<void> {
     return this.received.includes(text)
-      ? Promise.resolve(now())
+      ? Promise.resolve()
       : new Promise((resolve) => void this.waiting.push({ text, resolve }));
   }
 

@@ -35,9 +35,6 @@ const burnForEver = threadFunction<Work['burnForEver']>(WORK, 'burnForEver');
 const waitFor = threadFunction<Work['waitFor']>(WORK, 'waitFor');
 const exit = threadFunction<Work['exit']>(WORK, 'exit');
 
-/** Threads start with a compiler of their own, next to other tests. */
-const PATIENCE_MS = 120_000;
-
 const threads = (options: BackgroundTasksThreadsOptions = {}) =>
   BackgroundTasksThreadsModule.forRoot({ threads: 1, execArgv: EXEC_ARGV, ...options });
 
@@ -58,43 +55,35 @@ async function contextOf(
 }
 
 describe('threads', () => {
-  it(
-    'take their options from other providers, too',
-    async () => {
-      class Factory {
-        createBackgroundTasksThreadsOptions(): BackgroundTasksThreadsOptions {
-          return { threads: 1, execArgv: EXEC_ARGV };
-        }
+  it('take their options from other providers, too', async () => {
+    class Factory {
+      createBackgroundTasksThreadsOptions(): BackgroundTasksThreadsOptions {
+        return { threads: 1, execArgv: EXEC_ARGV };
       }
-      const module = BackgroundTasksThreadsModule.forRootAsync({ useClass: Factory });
-      const { nest, runner } = await contextOf(module);
-      expect(await runner.addTask(add, 1, 2).whenSettled()).toMatchObject({ status: 'completed' });
-      await nest.close();
-    },
-    PATIENCE_MS,
-  );
+    }
+    const module = BackgroundTasksThreadsModule.forRootAsync({ useClass: Factory });
+    const { nest, runner } = await contextOf(module);
+    expect(await runner.addTask(add, 1, 2).whenSettled()).toMatchObject({ status: 'completed' });
+    await nest.close();
+  });
 
-  it(
-    'run a task under the name of its function, and fail it with a clear error when they exit',
-    async () => {
-      const { nest, runner, log } = await contextOf();
-      const sum = runner.addTask(add, 1, 2);
-      expect(sum.name).toBe('add');
-      expect(await sum.whenSettled()).toMatchObject({ status: 'completed' });
-      const failed = await runner
-        .addTask({ retry: { attempts: 2, delay: 1 } }, exit, 1)
-        .whenSettled();
-      expect(failed).toMatchObject({
-        status: 'failed',
-        attempts: 2,
-        error: { code: 'BGT_THREAD_EXITED' },
-      });
-      expect(await runner.addTask(add, 3, 4).whenSettled()).toMatchObject({ status: 'completed' });
-      expect(log.ofTasks('error')[0]?.message).toContain('something called process.exit(1)');
-      await nest.close();
-    },
-    PATIENCE_MS,
-  );
+  it('run a task under the name of its function, and fail it with a clear error when they exit', async () => {
+    const { nest, runner, log } = await contextOf();
+    const sum = runner.addTask(add, 1, 2);
+    expect(sum.name).toBe('add');
+    expect(await sum.whenSettled()).toMatchObject({ status: 'completed' });
+    const failed = await runner
+      .addTask({ retry: { attempts: 2, delay: 1 } }, exit, 1)
+      .whenSettled();
+    expect(failed).toMatchObject({
+      status: 'failed',
+      attempts: 2,
+      error: { code: 'BGT_THREAD_EXITED' },
+    });
+    expect(await runner.addTask(add, 3, 4).whenSettled()).toMatchObject({ status: 'completed' });
+    expect(log.ofTasks('error')[0]?.message).toContain('something called process.exit(1)');
+    await nest.close();
+  });
 
   it.each(['timeout', 'cancel'] as const)(
     'stop for real on %s, and the log knows of no body that goes on',
@@ -122,45 +111,36 @@ describe('threads', () => {
       expect(log.ofTasks('warn').filter(({ message }) => message.includes('goes on'))).toEqual([]);
       await nest.close();
     },
-    PATIENCE_MS,
   );
 
-  it(
-    'are there until the drain is over',
-    async () => {
-      const { nest, runner } = await contextOf();
-      const gate = new SharedGate();
-      const first = runner.addTask(waitFor, gate.buffer);
-      const second = runner.addTask(add, 1, 2);
-      await gate.untilArrived(1);
-      const closing = nest.close();
-      gate.open();
-      await closing;
-      expect(await first.whenSettled()).toMatchObject({ status: 'completed' });
-      expect(await second.whenSettled()).toMatchObject({ status: 'completed' });
-    },
-    PATIENCE_MS,
-  );
+  it('are there until the drain is over', async () => {
+    const { nest, runner } = await contextOf();
+    const gate = new SharedGate();
+    const first = runner.addTask(waitFor, gate.buffer);
+    const second = runner.addTask(add, 1, 2);
+    await gate.untilArrived(1);
+    const closing = nest.close();
+    gate.open();
+    await closing;
+    expect(await first.whenSettled()).toMatchObject({ status: 'completed' });
+    expect(await second.whenSettled()).toMatchObject({ status: 'completed' });
+  });
 
-  it(
-    'are ended when the drain has taken too long',
-    async () => {
-      const { nest, runner } = await contextOf({}, '50ms');
-      const counter = new SharedArrayBuffer(4);
-      const view = new Int32Array(counter);
-      const task = runner.addTask(burnForEver, counter, undefined);
-      await untilAtLeast(view, 0, 1);
-      await nest.close();
-      expect(await task.whenSettled()).toMatchObject({ status: 'abandoned' });
-      // Its thread has been told to end, and does so within the step that it is at; else this never ends.
-      let counted: number;
-      do {
-        counted = Atomics.load(view, 0);
-        await new Promise((resolve) => setImmediate(resolve));
-      } while (Atomics.load(view, 0) !== counted);
-    },
-    PATIENCE_MS,
-  );
+  it('are ended when the drain has taken too long', async () => {
+    const { nest, runner } = await contextOf({}, '50ms');
+    const counter = new SharedArrayBuffer(4);
+    const view = new Int32Array(counter);
+    const task = runner.addTask(burnForEver, counter, undefined);
+    await untilAtLeast(view, 0, 1);
+    await nest.close();
+    expect(await task.whenSettled()).toMatchObject({ status: 'abandoned' });
+    // Its thread has been told to end, and does so within the step that it is at; else this never ends.
+    let counted: number;
+    do {
+      counted = Atomics.load(view, 0);
+      await new Promise((resolve) => setImmediate(resolve));
+    } while (Atomics.load(view, 0) !== counted);
+  });
 
   it('are not found without the module, and the error says what to import', async () => {
     @Module({ imports: [BackgroundTasksModule.forRoot()] })
@@ -181,25 +161,21 @@ describe('threads', () => {
     });
   });
 
-  it(
-    'of two applications are two pools; outside of tasks it must be clear whose is meant',
-    async () => {
-      const one = await contextOf();
-      expect(await add(1, 2)).toBe(3);
-      const two = await contextOf();
-      await expect(add(1, 2)).rejects.toMatchObject({ code: 'BGT_THREAD_NO_POOL' });
-      expect(await two.runner.addTask(add, 1, 2).whenSettled()).toMatchObject({
-        status: 'completed',
-      });
-      await two.nest.close();
-      expect(await one.runner.addTask(add, 1, 2).whenSettled()).toMatchObject({
-        status: 'completed',
-      });
-      expect(await add(1, 2)).toBe(3);
-      await one.nest.close();
-    },
-    PATIENCE_MS,
-  );
+  it('of two applications are two pools; outside of tasks it must be clear whose is meant', async () => {
+    const one = await contextOf();
+    expect(await add(1, 2)).toBe(3);
+    const two = await contextOf();
+    await expect(add(1, 2)).rejects.toMatchObject({ code: 'BGT_THREAD_NO_POOL' });
+    expect(await two.runner.addTask(add, 1, 2).whenSettled()).toMatchObject({
+      status: 'completed',
+    });
+    await two.nest.close();
+    expect(await one.runner.addTask(add, 1, 2).whenSettled()).toMatchObject({
+      status: 'completed',
+    });
+    expect(await add(1, 2)).toBe(3);
+    await one.nest.close();
+  });
 
   it('are refused twice in one application, and with options that do not exist', async () => {
     @Module({ imports: [BackgroundTasksModule.forRoot(), threads(), threads({ threads: 2 })] })
@@ -227,89 +203,81 @@ describe('threads', () => {
   });
 
   onEachPlatform((platform) => {
-    it(
-      "run inside a @Background() method and inside a handler, in their application's threads",
-      async () => {
-        @Injectable()
-        class Sums {
-          readonly results: number[] = [];
+    it("run inside a @Background() method and inside a handler, in their application's threads", async () => {
+      @Injectable()
+      class Sums {
+        readonly results: number[] = [];
 
-          @Background()
-          async compute(a: number, b: number): Promise<void> {
-            this.results.push(await add(a, b));
-          }
+        @Background()
+        async compute(a: number, b: number): Promise<void> {
+          this.results.push(await add(a, b));
+        }
+      }
+
+      @Controller('sums')
+      class SumsController {
+        constructor(readonly sums: Sums) {}
+
+        @Get()
+        async now(): Promise<{ sum: number }> {
+          return { sum: await add(20, 22) };
         }
 
-        @Controller('sums')
-        class SumsController {
-          constructor(readonly sums: Sums) {}
+        @Post()
+        later(@Tasks() tasks: BackgroundTasks): void {
+          tasks.addTask(this.sums.compute, 1, 2);
+        }
+      }
 
-          @Get()
-          async now(): Promise<{ sum: number }> {
-            return { sum: await add(20, 22) };
-          }
+      const app = await startApp(platform, {
+        imports: [threads()],
+        controllers: [SumsController],
+        providers: [Sums],
+      });
+      expect(JSON.parse((await app.request('/sums')).body)).toEqual({ sum: 42 });
+      expect((await app.request('/sums', { method: 'POST' })).status).toBe(201);
+      await app.untilSettled(1);
+      expect(app.names('completed')).toEqual(['Sums.compute']);
+      expect(app.nest.get(Sums).results).toEqual([3]);
+    });
 
-          @Post()
-          later(@Tasks() tasks: BackgroundTasks): void {
-            tasks.addTask(this.sums.compute, 1, 2);
-          }
+    it('are not to be had for a guard or a handler: the client is told when to come back', async () => {
+      class AddingGuard implements CanActivate {
+        async canActivate(): Promise<boolean> {
+          return (await add(1, 2)) === 3;
+        }
+      }
+
+      @Controller()
+      class SumsController {
+        @Get('handled')
+        async handled(): Promise<number> {
+          return add(1, 2);
         }
 
-        const app = await startApp(platform, {
-          imports: [threads()],
-          controllers: [SumsController],
-          providers: [Sums],
+        @UseGuards(AddingGuard)
+        @Get('guarded')
+        guarded(): string {
+          return 'let in';
+        }
+      }
+
+      const app = await startApp(platform, {
+        imports: [threads({ maxQueue: 1 })],
+        controllers: [SumsController],
+      });
+      const gate = new SharedGate();
+      const tasks = [1, 2].map(() => app.runner.addTask(waitFor, gate.buffer));
+      await gate.untilArrived(1);
+      for (const path of ['/handled', '/guarded']) {
+        expect(await app.request(path)).toMatchObject({
+          status: 503,
+          headers: { 'retry-after': '1' },
         });
-        expect(JSON.parse((await app.request('/sums')).body)).toEqual({ sum: 42 });
-        expect((await app.request('/sums', { method: 'POST' })).status).toBe(201);
-        await app.untilSettled(1);
-        expect(app.names('completed')).toEqual(['Sums.compute']);
-        expect(app.nest.get(Sums).results).toEqual([3]);
-      },
-      PATIENCE_MS,
-    );
-
-    it(
-      'are not to be had for a guard or a handler: the client is told when to come back',
-      async () => {
-        class AddingGuard implements CanActivate {
-          async canActivate(): Promise<boolean> {
-            return (await add(1, 2)) === 3;
-          }
-        }
-
-        @Controller()
-        class SumsController {
-          @Get('handled')
-          async handled(): Promise<number> {
-            return add(1, 2);
-          }
-
-          @UseGuards(AddingGuard)
-          @Get('guarded')
-          guarded(): string {
-            return 'let in';
-          }
-        }
-
-        const app = await startApp(platform, {
-          imports: [threads({ maxQueue: 1 })],
-          controllers: [SumsController],
-        });
-        const gate = new SharedGate();
-        const tasks = [1, 2].map(() => app.runner.addTask(waitFor, gate.buffer));
-        await gate.untilArrived(1);
-        for (const path of ['/handled', '/guarded']) {
-          expect(await app.request(path)).toMatchObject({
-            status: 503,
-            headers: { 'retry-after': '1' },
-          });
-        }
-        gate.open();
-        await Promise.all(tasks.map((task) => task.whenSettled()));
-        expect(await app.request('/guarded')).toMatchObject({ status: 200, body: 'let in' });
-      },
-      PATIENCE_MS,
-    );
+      }
+      gate.open();
+      await Promise.all(tasks.map((task) => task.whenSettled()));
+      expect(await app.request('/guarded')).toMatchObject({ status: 200, body: 'let in' });
+    });
   });
 });

@@ -3,131 +3,100 @@ import { RetryLaterError, UnrecoverableError } from 'nestjs-background-tasks';
 import { transfer } from 'nestjs-background-tasks/threads';
 import { fixture, poolOf, SharedGate, untilAtLeast } from './pool.js';
 
-/** Threads start one by one, each with a compiler of its own, next to other tests. */
-const PATIENCE_MS = 120_000;
-
 describe('ThreadPool', () => {
   describe('calls', () => {
-    it(
-      'run in another thread, and return what the function returns',
-      async () => {
-        const { call } = poolOf();
-        expect(await call('add', 2, 3)).toBe(5);
-        expect(await call('whereAmI')).toBeGreaterThan(0);
-        expect(await call('default', 21)).toBe(42);
-      },
-      PATIENCE_MS,
-    );
+    it('run in another thread, and return what the function returns', async () => {
+      const { call } = poolOf();
+      expect(await call('add', 2, 3)).toBe(5);
+      expect(await call('whereAmI')).toBeGreaterThan(0);
+      expect(await call('default', 21)).toBe(42);
+    });
 
-    it(
-      'reach a CommonJS file, whatever way its exports are written',
-      async () => {
-        const { pool } = poolOf();
-        const call = { href: fixture('work.cjs'), exportName: 'add', args: [1, 2] };
-        expect(await pool.run('add', call)).toBe(3);
-      },
-      PATIENCE_MS,
-    );
+    it('reach a CommonJS file, whatever way its exports are written', async () => {
+      const { pool } = poolOf();
+      const call = { href: fixture('work.cjs'), exportName: 'add', args: [1, 2] };
+      expect(await pool.run('add', call)).toBe(3);
+    });
 
-    it(
-      'run side by side as far as there are threads, and first in, first out beyond',
-      async () => {
-        const { call, pool } = poolOf({ threads: 2 });
-        const gate = new SharedGate();
-        const order: number[] = [];
-        const calls = [1, 2].map(() => call('waitFor', gate.buffer));
-        const later = [1, 2, 3].map(async (number) => {
-          await call('add', number, 0);
-          order.push(number);
-        });
-        await gate.untilArrived(2);
-        expect(pool.size).toBe(2);
-        expect(order).toEqual([]);
-        gate.open();
-        const [first, second] = await Promise.all(calls);
-        expect(first).not.toBe(second);
-        await Promise.all(later);
-        expect(order).toHaveLength(3);
-        expect(pool.size).toBe(2);
-      },
-      PATIENCE_MS,
-    );
+    it('run side by side as far as there are threads, and first in, first out beyond', async () => {
+      const { call, pool } = poolOf({ threads: 2 });
+      const gate = new SharedGate();
+      const order: number[] = [];
+      const calls = [1, 2].map(() => call('waitFor', gate.buffer));
+      const later = [1, 2, 3].map(async (number) => {
+        await call('add', number, 0);
+        order.push(number);
+      });
+      await gate.untilArrived(2);
+      expect(pool.size).toBe(2);
+      expect(order).toEqual([]);
+      gate.open();
+      const [first, second] = await Promise.all(calls);
+      expect(first).not.toBe(second);
+      await Promise.all(later);
+      expect(order).toHaveLength(3);
+      expect(pool.size).toBe(2);
+    });
 
-    it(
-      'are refused beyond maxQueue, with an error that Nest answers as 503',
-      async () => {
-        const { call } = poolOf({ maxQueue: 1 });
-        const gate = new SharedGate();
-        const running = call('waitFor', gate.buffer);
-        const waiting = call('add', 1, 1);
-        await expect(call('add', 2, 2)).rejects.toMatchObject({
-          code: 'BGT_THREAD_QUEUE_FULL',
-          status: 503,
-          maxQueue: 1,
-          message: expect.stringContaining('raise maxQueue'),
-        });
-        await gate.untilArrived(1);
-        gate.open();
-        await running;
-        expect(await waiting).toBe(2);
-      },
-      PATIENCE_MS,
-    );
+    it('are refused beyond maxQueue, with an error that Nest answers as 503', async () => {
+      const { call } = poolOf({ maxQueue: 1 });
+      const gate = new SharedGate();
+      const running = call('waitFor', gate.buffer);
+      const waiting = call('add', 1, 1);
+      await expect(call('add', 2, 2)).rejects.toMatchObject({
+        code: 'BGT_THREAD_QUEUE_FULL',
+        status: 503,
+        maxQueue: 1,
+        message: expect.stringContaining('raise maxQueue'),
+      });
+      await gate.untilArrived(1);
+      gate.open();
+      await running;
+      expect(await waiting).toBe(2);
+    });
   });
 
-  it(
-    'has no queue at all where maxQueue is 0, and runs what finds a thread',
-    async () => {
-      const { call } = poolOf({ maxQueue: 0 });
-      const sum = call('add', 1, 1);
-      await expect(call('add', 2, 2)).rejects.toMatchObject({ code: 'BGT_THREAD_QUEUE_FULL' });
-      expect(await sum).toBe(2);
-      expect(await call('add', 3, 3)).toBe(6);
-    },
-    PATIENCE_MS,
-  );
+  it('has no queue at all where maxQueue is 0, and runs what finds a thread', async () => {
+    const { call } = poolOf({ maxQueue: 0 });
+    const sum = call('add', 1, 1);
+    await expect(call('add', 2, 2)).rejects.toMatchObject({ code: 'BGT_THREAD_QUEUE_FULL' });
+    expect(await sum).toBe(2);
+    expect(await call('add', 3, 3)).toBe(6);
+  });
 
   describe('the signal', () => {
-    it(
-      'ends the work itself, and the next call has a thread',
-      async () => {
-        const { call, callWith } = poolOf();
-        const counter = new SharedArrayBuffer(4);
-        const view = new Int32Array(counter);
-        const controller = new AbortController();
-        const reason = new Error('enough');
-        const burning = callWith(controller.signal, 'burnForEver', counter);
-        const next = call('add', 1, 1);
-        await untilAtLeast(view, 0, 1_000);
-        controller.abort(reason);
-        await expect(burning).rejects.toBe(reason);
-        expect(await next).toBe(2);
-        // The thread of the next call has started and answered meanwhile: long enough to count on.
-        const counted = Atomics.load(view, 0);
-        expect(await call('add', 2, 2)).toBe(4);
-        expect(Atomics.load(view, 0)).toBe(counted);
-      },
-      PATIENCE_MS,
-    );
+    it('ends the work itself, and the next call has a thread', async () => {
+      const { call, callWith } = poolOf();
+      const counter = new SharedArrayBuffer(4);
+      const view = new Int32Array(counter);
+      const controller = new AbortController();
+      const reason = new Error('enough');
+      const burning = callWith(controller.signal, 'burnForEver', counter);
+      const next = call('add', 1, 1);
+      await untilAtLeast(view, 0, 1_000);
+      controller.abort(reason);
+      await expect(burning).rejects.toBe(reason);
+      expect(await next).toBe(2);
+      // The thread of the next call has started and answered meanwhile: long enough to count on.
+      const counted = Atomics.load(view, 0);
+      expect(await call('add', 2, 2)).toBe(4);
+      expect(Atomics.load(view, 0)).toBe(counted);
+    });
 
-    it(
-      'takes a waiting call out of the queue',
-      async () => {
-        const { call, callWith } = poolOf({ maxQueue: 1 });
-        const gate = new SharedGate();
-        const running = call('waitFor', gate.buffer);
-        const controller = new AbortController();
-        const waiting = callWith(controller.signal, 'add', 1, 1);
-        controller.abort(new Error('enough'));
-        await expect(waiting).rejects.toThrow('enough');
-        const another = call('add', 2, 2);
-        await gate.untilArrived(1);
-        gate.open();
-        await running;
-        expect(await another).toBe(4);
-      },
-      PATIENCE_MS,
-    );
+    it('takes a waiting call out of the queue', async () => {
+      const { call, callWith } = poolOf({ maxQueue: 1 });
+      const gate = new SharedGate();
+      const running = call('waitFor', gate.buffer);
+      const controller = new AbortController();
+      const waiting = callWith(controller.signal, 'add', 1, 1);
+      controller.abort(new Error('enough'));
+      await expect(waiting).rejects.toThrow('enough');
+      const another = call('add', 2, 2);
+      await gate.untilArrived(1);
+      gate.open();
+      await running;
+      expect(await another).toBe(4);
+    });
 
     it('lets nothing start once it is aborted', async () => {
       const { callWith, pool } = poolOf();
@@ -138,203 +107,153 @@ describe('ThreadPool', () => {
   });
 
   describe('failures', () => {
-    it(
-      "come with the function's own error: name, message, stack, cause and properties",
-      async () => {
-        const { call } = poolOf();
-        await expect(call('fail', 'out of range', { status: 418 })).rejects.toMatchObject({
-          name: 'RangeError',
-          message: 'out of range',
-          stack: expect.stringContaining('work.mjs'),
-          status: 418,
-          cause: { message: 'the reason' },
-        });
-        await expect(call('failWith', 'just a string')).rejects.toBe('just a string');
-      },
-      PATIENCE_MS,
-    );
+    it("come with the function's own error: name, message, stack, cause and properties", async () => {
+      const { call } = poolOf();
+      await expect(call('fail', 'out of range', { status: 418 })).rejects.toMatchObject({
+        name: 'RangeError',
+        message: 'out of range',
+        stack: expect.stringContaining('work.mjs'),
+        status: 418,
+        cause: { message: 'the reason' },
+      });
+      await expect(call('failWith', 'just a string')).rejects.toBe('just a string');
+    });
 
-    it(
-      'keep their meaning for the retry policy',
-      async () => {
-        const { call } = poolOf();
-        const unrecoverable = call('fail', 'no use', { code: 'BGT_UNRECOVERABLE' });
-        await expect(unrecoverable).rejects.toBeInstanceOf(UnrecoverableError);
-        const later = call('fail', 'busy', { code: 'BGT_RETRY_LATER', delayMs: 90_000 });
-        await expect(later).rejects.toBeInstanceOf(RetryLaterError);
-        await expect(later).rejects.toMatchObject({ delayMs: 90_000, message: 'busy' });
-      },
-      PATIENCE_MS,
-    );
+    it('keep their meaning for the retry policy', async () => {
+      const { call } = poolOf();
+      const unrecoverable = call('fail', 'no use', { code: 'BGT_UNRECOVERABLE' });
+      await expect(unrecoverable).rejects.toBeInstanceOf(UnrecoverableError);
+      const later = call('fail', 'busy', { code: 'BGT_RETRY_LATER', delayMs: 90_000 });
+      await expect(later).rejects.toBeInstanceOf(RetryLaterError);
+      await expect(later).rejects.toMatchObject({ delayMs: 90_000, message: 'busy' });
+    });
 
-    it(
-      'of the thread are told apart, and those who wait for the next thread get it',
-      async () => {
-        const { call, log } = poolOf();
-        const exited = call('exit', 13);
-        const belowZero = call('exit', -1);
-        const crashed = call('crash');
-        const sum = call('add', 1, 1);
-        await expect(exited).rejects.toMatchObject({
-          code: 'BGT_THREAD_EXITED',
-          message:
-            'The thread of exit() ended before the function did: something called process.exit(13).',
-        });
-        await expect(belowZero).rejects.toMatchObject({
-          message: expect.stringContaining('something called process.exit(-1).'),
-        });
-        await expect(crashed).rejects.toMatchObject({
-          code: 'BGT_THREAD_EXITED',
-          message: expect.stringContaining('nobody caught Error: nobody is there to catch it'),
-          cause: { message: 'nobody is there to catch it' },
-        });
-        expect(await sum).toBe(2);
-        expect(log.lines).toEqual([]);
-      },
-      PATIENCE_MS,
-    );
+    it('of the thread are told apart, and those who wait for the next thread get it', async () => {
+      const { call, log } = poolOf();
+      const exited = call('exit', 13);
+      const belowZero = call('exit', -1);
+      const crashed = call('crash');
+      const sum = call('add', 1, 1);
+      await expect(exited).rejects.toMatchObject({
+        code: 'BGT_THREAD_EXITED',
+        message:
+          'The thread of exit() ended before the function did: something called process.exit(13).',
+      });
+      await expect(belowZero).rejects.toMatchObject({
+        message: expect.stringContaining('something called process.exit(-1).'),
+      });
+      await expect(crashed).rejects.toMatchObject({
+        code: 'BGT_THREAD_EXITED',
+        message: expect.stringContaining('nobody caught Error: nobody is there to catch it'),
+        cause: { message: 'nobody is there to catch it' },
+      });
+      expect(await sum).toBe(2);
+      expect(log.lines).toEqual([]);
+    });
 
-    it(
-      'for lack of memory say what to raise, and the pool goes on',
-      async () => {
-        const { call } = poolOf({ resourceLimits: { maxOldGenerationSizeMb: 64 } });
-        const hoarding = call('hoard');
-        const sum = call('add', 1, 1);
-        await expect(hoarding).rejects.toMatchObject({
-          code: 'BGT_THREAD_OUT_OF_MEMORY',
-          message: expect.stringContaining('maxOldGenerationSizeMb'),
-          cause: { code: 'ERR_WORKER_OUT_OF_MEMORY' },
-        });
-        expect(await sum).toBe(2);
-      },
-      PATIENCE_MS,
-    );
+    it('for lack of memory say what to raise, and the pool goes on', async () => {
+      const { call } = poolOf({ resourceLimits: { maxOldGenerationSizeMb: 64 } });
+      const hoarding = call('hoard');
+      const sum = call('add', 1, 1);
+      await expect(hoarding).rejects.toMatchObject({
+        code: 'BGT_THREAD_OUT_OF_MEMORY',
+        message: expect.stringContaining('maxOldGenerationSizeMb'),
+        cause: { code: 'ERR_WORKER_OUT_OF_MEMORY' },
+      });
+      expect(await sum).toBe(2);
+    });
 
-    it(
-      'of a thread that cannot start reach the call that waits for it',
-      async () => {
-        const { call } = poolOf({ execArgv: ['--import', 'no-such-loader'] });
-        await expect(call('add', 1, 1)).rejects.toMatchObject({
-          code: 'BGT_THREAD_EXITED',
-          message: expect.stringMatching(/could not start: .*no-such-loader/),
-          cause: { message: expect.stringContaining('no-such-loader') },
-        });
-        await expect(call('add', 2, 2)).rejects.toMatchObject({ code: 'BGT_THREAD_EXITED' });
-      },
-      PATIENCE_MS,
-    );
+    it('of a thread that cannot start reach the call that waits for it', async () => {
+      const { call } = poolOf({ execArgv: ['--import', 'no-such-loader'] });
+      await expect(call('add', 1, 1)).rejects.toMatchObject({
+        code: 'BGT_THREAD_EXITED',
+        message: expect.stringMatching(/could not start: .*no-such-loader/),
+        cause: { message: expect.stringContaining('no-such-loader') },
+      });
+      await expect(call('add', 2, 2)).rejects.toMatchObject({ code: 'BGT_THREAD_EXITED' });
+    });
   });
 
   describe('bad input', () => {
-    it(
-      'names an export that is not there, and those that are',
-      async () => {
-        const { call } = poolOf();
-        await expect(call('addd', 1, 1)).rejects.toMatchObject({
-          code: 'BGT_THREAD_FUNCTION',
-          message: expect.stringMatching(
-            /work\.mjs: it exports no function "addd" \(.*add, .*\)\.$/,
-          ),
-        });
-        await expect(call('notAFunction')).rejects.toMatchObject({ code: 'BGT_THREAD_FUNCTION' });
-      },
-      PATIENCE_MS,
-    );
+    it('names an export that is not there, and those that are', async () => {
+      const { call } = poolOf();
+      await expect(call('addd', 1, 1)).rejects.toMatchObject({
+        code: 'BGT_THREAD_FUNCTION',
+        message: expect.stringMatching(/work\.mjs: it exports no function "addd" \(.*add, .*\)\.$/),
+      });
+      await expect(call('notAFunction')).rejects.toMatchObject({ code: 'BGT_THREAD_FUNCTION' });
+    });
 
-    it(
-      'names a file that cannot be loaded, and why',
-      async () => {
-        const { pool } = poolOf();
-        const load = (name: string): Promise<unknown> =>
-          pool.run('never', { href: fixture(name), exportName: 'never', args: [] });
-        await expect(load('broken.mjs')).rejects.toMatchObject({
-          code: 'BGT_THREAD_FUNCTION',
-          message: expect.stringMatching(
-            /broken\.mjs: it cannot be loaded: this file does not load$/,
-          ),
-          cause: { message: 'this file does not load' },
-        });
-        await expect(load('nowhere.mjs')).rejects.toMatchObject({
-          code: 'BGT_THREAD_FUNCTION',
-          message: expect.stringContaining('nowhere.mjs'),
-        });
-      },
-      PATIENCE_MS,
-    );
+    it('names a file that cannot be loaded, and why', async () => {
+      const { pool } = poolOf();
+      const load = (name: string): Promise<unknown> =>
+        pool.run('never', { href: fixture(name), exportName: 'never', args: [] });
+      await expect(load('broken.mjs')).rejects.toMatchObject({
+        code: 'BGT_THREAD_FUNCTION',
+        message: expect.stringMatching(
+          /broken\.mjs: it cannot be loaded: this file does not load$/,
+        ),
+        cause: { message: 'this file does not load' },
+      });
+      await expect(load('nowhere.mjs')).rejects.toMatchObject({
+        code: 'BGT_THREAD_FUNCTION',
+        message: expect.stringContaining('nowhere.mjs'),
+      });
+    });
 
-    it(
-      'says which argument cannot be sent',
-      async () => {
-        const { call, pool } = poolOf();
-        await expect(call('add', 1, () => 2)).rejects.toMatchObject({
-          code: 'BGT_THREAD_ARGUMENT',
-          index: 1,
-          message: expect.stringContaining('Argument 2 of add() cannot be sent to a thread'),
-          cause: { name: 'DataCloneError' },
-        });
-        await expect(call('add', () => 1, 2)).rejects.toMatchObject({ index: 0 });
-        expect(await call('add', 1, 1)).toBe(2);
-        expect(pool.size).toBe(1);
-      },
-      PATIENCE_MS,
-    );
+    it('says which argument cannot be sent', async () => {
+      const { call, pool } = poolOf();
+      await expect(call('add', 1, () => 2)).rejects.toMatchObject({
+        code: 'BGT_THREAD_ARGUMENT',
+        index: 1,
+        message: expect.stringContaining('Argument 2 of add() cannot be sent to a thread'),
+        cause: { name: 'DataCloneError' },
+      });
+      await expect(call('add', () => 1, 2)).rejects.toMatchObject({ index: 0 });
+      expect(await call('add', 1, 1)).toBe(2);
+      expect(pool.size).toBe(1);
+    });
 
-    it(
-      'says that a result cannot be sent back, and keeps the thread',
-      async () => {
-        const { call } = poolOf();
-        const before = await call('whereAmI');
-        await expect(call('returnFunction')).rejects.toMatchObject({
-          code: 'BGT_THREAD_RESULT',
-          message: expect.stringContaining('could not be cloned'),
-        });
-        expect(await call('whereAmI')).toBe(before);
-      },
-      PATIENCE_MS,
-    );
+    it('says that a result cannot be sent back, and keeps the thread', async () => {
+      const { call } = poolOf();
+      const before = await call('whereAmI');
+      await expect(call('returnFunction')).rejects.toMatchObject({
+        code: 'BGT_THREAD_RESULT',
+        message: expect.stringContaining('could not be cloned'),
+      });
+      expect(await call('whereAmI')).toBe(before);
+    });
   });
 
   describe('buffers', () => {
-    it(
-      'are copied, unless they are marked to be handed over',
-      async () => {
-        const { call } = poolOf();
-        const copied = new Uint8Array(1_000_000);
-        expect(await call('sizeOf', copied)).toBe(1_000_000);
-        expect(copied.byteLength).toBe(1_000_000);
-        const moved = transfer(new Uint8Array(1_000_000));
-        expect(await call('sizeOf', moved)).toBe(1_000_000);
-        expect(moved.byteLength).toBe(0);
-        await expect(call('sizeOf', moved)).rejects.toMatchObject({
-          code: 'BGT_THREAD_ARGUMENT',
-          message: expect.stringContaining('gone with the first attempt'),
-        });
-      },
-      PATIENCE_MS,
-    );
+    it('are copied, unless they are marked to be handed over', async () => {
+      const { call } = poolOf();
+      const copied = new Uint8Array(1_000_000);
+      expect(await call('sizeOf', copied)).toBe(1_000_000);
+      expect(copied.byteLength).toBe(1_000_000);
+      const moved = transfer(new Uint8Array(1_000_000));
+      expect(await call('sizeOf', moved)).toBe(1_000_000);
+      expect(moved.byteLength).toBe(0);
+      await expect(call('sizeOf', moved)).rejects.toMatchObject({
+        code: 'BGT_THREAD_ARGUMENT',
+        message: expect.stringContaining('gone with the first attempt'),
+      });
+    });
 
-    it(
-      'are handed back where the function marks its result',
-      async () => {
-        const { pool } = poolOf();
-        const call = { href: fixture('transferring.ts'), exportName: 'make', args: [1_000_000] };
-        expect(await pool.run('make', call)).toHaveProperty('byteLength', 1_000_000);
-        const lengthLeft = { ...call, exportName: 'lengthLeft', args: [] };
-        expect(await pool.run('lengthLeft', lengthLeft)).toBe(0);
-      },
-      PATIENCE_MS,
-    );
+    it('are handed back where the function marks its result', async () => {
+      const { pool } = poolOf();
+      const call = { href: fixture('transferring.ts'), exportName: 'make', args: [1_000_000] };
+      expect(await pool.run('make', call)).toHaveProperty('byteLength', 1_000_000);
+      const lengthLeft = { ...call, exportName: 'lengthLeft', args: [] };
+      expect(await pool.run('lengthLeft', lengthLeft)).toBe(0);
+    });
 
-    it(
-      'that share their memory with others are copied even if marked',
-      async () => {
-        const { call } = poolOf();
-        const part = transfer(Buffer.from('a small buffer, of the pool that all share'));
-        expect(await call('sizeOf', part)).toBe(part.byteLength);
-        expect(part.toString()).toMatch(/^a small buffer/);
-      },
-      PATIENCE_MS,
-    );
+    it('that share their memory with others are copied even if marked', async () => {
+      const { call } = poolOf();
+      const part = transfer(Buffer.from('a small buffer, of the pool that all share'));
+      expect(await call('sizeOf', part)).toBe(part.byteLength);
+      expect(part.toString()).toMatch(/^a small buffer/);
+    });
   });
 
   describe('threads', () => {
@@ -342,42 +261,34 @@ describe('ThreadPool', () => {
       expect(poolOf().pool.size).toBe(0);
     });
 
-    it(
-      'are released when they have been idle',
-      async () => {
-        const { call, pool } = poolOf({ idleTimeout: 1 });
-        await call('add', 1, 1);
-        const deadline = Date.now() + 30_000;
-        while (pool.size > 0 && Date.now() < deadline) {
-          await new Promise((resolve) => setImmediate(resolve));
-        }
-        expect(pool.size).toBe(0);
-        expect(await call('add', 2, 2)).toBe(4);
-      },
-      PATIENCE_MS,
-    );
+    it('are released when they have been idle', async () => {
+      const { call, pool } = poolOf({ idleTimeout: 1 });
+      await call('add', 1, 1);
+      const deadline = Date.now() + 30_000;
+      while (pool.size > 0 && Date.now() < deadline) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(pool.size).toBe(0);
+      expect(await call('add', 2, 2)).toBe(4);
+    });
 
-    it(
-      'end with the pool, whatever they do',
-      async () => {
-        const { call, pool } = poolOf();
-        const counter = new SharedArrayBuffer(4);
-        const view = new Int32Array(counter);
-        const burning = call('burnForEver', counter);
-        const waiting = call('add', 1, 1);
-        const both = Promise.allSettled([burning, waiting]);
-        await untilAtLeast(view, 0, 1);
-        await pool.close();
-        expect(await both).toMatchObject([
-          { status: 'rejected', reason: { code: 'BGT_THREAD_POOL_CLOSED' } },
-          { status: 'rejected', reason: { code: 'BGT_THREAD_POOL_CLOSED' } },
-        ]);
-        const counted = Atomics.load(view, 0);
-        await expect(call('add', 1, 1)).rejects.toMatchObject({ code: 'BGT_THREAD_POOL_CLOSED' });
-        expect(pool.size).toBe(0);
-        expect(Atomics.load(view, 0)).toBe(counted);
-      },
-      PATIENCE_MS,
-    );
+    it('end with the pool, whatever they do', async () => {
+      const { call, pool } = poolOf();
+      const counter = new SharedArrayBuffer(4);
+      const view = new Int32Array(counter);
+      const burning = call('burnForEver', counter);
+      const waiting = call('add', 1, 1);
+      const both = Promise.allSettled([burning, waiting]);
+      await untilAtLeast(view, 0, 1);
+      await pool.close();
+      expect(await both).toMatchObject([
+        { status: 'rejected', reason: { code: 'BGT_THREAD_POOL_CLOSED' } },
+        { status: 'rejected', reason: { code: 'BGT_THREAD_POOL_CLOSED' } },
+      ]);
+      const counted = Atomics.load(view, 0);
+      await expect(call('add', 1, 1)).rejects.toMatchObject({ code: 'BGT_THREAD_POOL_CLOSED' });
+      expect(pool.size).toBe(0);
+      expect(Atomics.load(view, 0)).toBe(counted);
+    });
   });
 });
