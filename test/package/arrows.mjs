@@ -33,7 +33,19 @@ const ARROWS = {
   engine: 'task',
   'engine/memory': 'engine task errors',
   'engine/journal': 'engine/memory engine task errors options lmdb',
-  'engine/bullmq': 'engine/memory engine task errors options bullmq ioredis pg',
+  'engine/bullmq':
+    'engine/bullmq/codec engine/bullmq/store engine/bullmq/store/postgres engine/bullmq/commit ' +
+    'engine/bullmq/consumer engine/bullmq/view engine/memory engine task errors options bullmq ioredis pg',
+  'engine/bullmq/codec': 'task errors bullmq ioredis pg',
+  'engine/bullmq/store': 'engine/bullmq/codec engine task errors bullmq ioredis pg',
+  'engine/bullmq/store/postgres':
+    'engine/bullmq/store engine/bullmq/codec engine task errors bullmq ioredis pg',
+  'engine/bullmq/commit':
+    'engine/bullmq/codec engine/bullmq/store engine task errors bullmq ioredis pg',
+  'engine/bullmq/consumer':
+    'engine/bullmq/codec engine/bullmq/store engine task errors bullmq ioredis pg',
+  'engine/bullmq/view':
+    'engine/bullmq/codec engine/bullmq/store engine task errors bullmq ioredis pg',
   testing: 'index task options run engine engine/memory @nestjs/testing',
   health: 'index duration @nestjs/terminus',
   metrics: 'index errors prom-client @opentelemetry/api',

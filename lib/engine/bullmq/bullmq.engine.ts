@@ -20,21 +20,21 @@ import { Idleness } from '../memory/idleness.js';
 import { MemoryEngine } from '../memory/memory.engine.js';
 import type { BullMQSettings } from './bullmq-options.js';
 import { Cancellation } from './cancellation.js';
-import { CollectedTasks } from './collected-tasks.js';
-import { Commits } from './commits.js';
-import { Consumers } from './consumers.js';
-import { JobLine } from './job-line.js';
-import type { JobStore } from './job-store.js';
+import { CollectedTasks } from './commit/collected-tasks.js';
+import { Commits } from './commit/commits.js';
+import { Consumers } from './consumer/consumers.js';
+import { JobLine } from './consumer/job-line.js';
+import type { JobStore } from './store/job-store.js';
 import { MemoryFallback } from './memory-fallback.js';
 import { openStore } from './open-store.js';
-import { OwnHandles } from './own-handles.js';
-import { PendingLimits } from './pending-limits.js';
-import { Producer } from './producer.js';
+import { OwnHandles } from './view/own-handles.js';
+import { PendingLimits } from './commit/pending-limits.js';
+import { Producer } from './commit/producer.js';
 import { Shutdown } from './shutdown.js';
 import { storeView } from './store-view.js';
-import { linkOf } from './stored-job.js';
-import { StoredTasks } from './stored-tasks.js';
-import { UnknownNames } from './unknown-names.js';
+import { linkOf } from './codec/stored-job.js';
+import { StoredTasks } from './view/stored-tasks.js';
+import { UnknownNames } from './consumer/unknown-names.js';
 
 /** How often a store that is waited for is asked whether there is anything left, in milliseconds. */
 const ASK_IDLE_MS = 200;
@@ -281,7 +281,7 @@ export class BullMQEngine implements Engine {
     const { store, producer, settings, worker, clock, logger } = this;
     this.consumers.start({
       store,
-      producer,
+      processId: producer.id,
       settings,
       restorer,
       worker,

@@ -1,14 +1,14 @@
 import type { Task } from '../../task/task.js';
 import type { Restorer, Worker } from '../engine.js';
-import type { CollectedTasks } from './collected-tasks.js';
-import type { Commits } from './commits.js';
-import type { Consumers } from './consumers.js';
-import type { JobStore } from './job-store.js';
+import type { CollectedTasks } from './commit/collected-tasks.js';
+import type { Commits } from './commit/commits.js';
+import type { Consumers } from './consumer/consumers.js';
+import type { JobStore } from './store/job-store.js';
 import type { MemoryFallback } from './memory-fallback.js';
-import type { OwnHandles } from './own-handles.js';
-import type { Producer } from './producer.js';
-import { storedTaskOf, type TaskJob } from './stored-job.js';
-import type { StoredTasks } from './stored-tasks.js';
+import type { OwnHandles } from './view/own-handles.js';
+import type { Producer } from './commit/producer.js';
+import { storedTaskOf, type TaskJob } from './codec/stored-job.js';
+import type { StoredTasks } from './view/stored-tasks.js';
 
 /** Where a task that is to be cancelled may be. */
 export interface CancellationHost {

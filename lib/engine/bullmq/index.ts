@@ -5,9 +5,5 @@
  * @module bullmq
  */
 
-export {
-  bullmq,
-  type BullMQConnection,
-  type BullMQOptions,
-  type PostgresOptions,
-} from './bullmq.js';
+export { bullmq } from './bullmq.js';
+export type { BullMQConnection, BullMQOptions, PostgresOptions } from './bullmq-options.js';

@@ -1,8 +1,8 @@
 import type { LoggerService } from '@nestjs/common';
 import type { BullMQSettings } from './bullmq-options.js';
-import type { JobStore } from './job-store.js';
-import { PostgresStore } from './postgres-store.js';
-import { RedisStore } from './redis-store.js';
+import type { JobStore } from './store/job-store.js';
+import { PostgresStore } from './store/postgres/postgres-store.js';
+import { RedisStore } from './store/redis-store.js';
 
 /** The store that the options name; nothing is connected yet. */
 export function openStore(settings: BullMQSettings, logger: LoggerService): JobStore {

@@ -2,13 +2,13 @@ import type { Clock } from '../../task/clock.js';
 import type { Task } from '../../task/task.js';
 import type { DrainScope } from '../engine.js';
 import type { Idleness } from '../memory/idleness.js';
-import { atMost } from './at-most.js';
-import type { CollectedTasks } from './collected-tasks.js';
-import type { Consumers } from './consumers.js';
-import type { JobStore } from './job-store.js';
+import { atMost } from './store/at-most.js';
+import type { CollectedTasks } from './commit/collected-tasks.js';
+import type { Consumers } from './consumer/consumers.js';
+import type { JobStore } from './store/job-store.js';
 import type { MemoryFallback } from './memory-fallback.js';
-import type { OwnHandles } from './own-handles.js';
-import type { Producer } from './producer.js';
+import type { OwnHandles } from './view/own-handles.js';
+import type { Producer } from './commit/producer.js';
 
 /** How long what ended in the last moment may take to be recorded, in milliseconds. */
 const RECORD_MS = 1_000;

@@ -2,12 +2,12 @@ import { MAX_LINES } from '../../task/log-lines.js';
 import type { Task } from '../../task/task.js';
 import type { SharedStore, Worker } from '../engine.js';
 import type { Cancellation } from './cancellation.js';
-import type { Consumers } from './consumers.js';
-import { storable } from './job-signals.js';
-import type { JobStore } from './job-store.js';
+import type { Consumers } from './consumer/consumers.js';
+import { storable } from './codec/job-signals.js';
+import type { JobStore } from './store/job-store.js';
 import type { MemoryFallback } from './memory-fallback.js';
-import type { OwnHandles } from './own-handles.js';
-import type { StoredTasks } from './stored-tasks.js';
+import type { OwnHandles } from './view/own-handles.js';
+import type { StoredTasks } from './view/stored-tasks.js';
 
 /** What the view needs. */
 export interface StoreViewHost {

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
-import { PostgresStore } from '../../../lib/engine/bullmq/postgres-store.js';
+import { PostgresStore } from '../../../lib/engine/bullmq/store/postgres/postgres-store.js';
 import { describeWith } from '../../support/describe-with.js';
 import { postgresClient, type PostgresClient } from '../../support/postgres-client.js';
 import { postgresServer, type TestServer } from '../../support/servers.js';
@@ -88,7 +88,12 @@ describeWith('postgres', 'connections to PostgreSQL', () => {
     await store.queue('queue').add('job', { v: 1 } as never);
     await takeConnections(false);
     const done = jest.fn<() => Promise<number>>(() => Promise.resolve(1));
-    const worker = store.worker('queue', done, { runRetryDelay: 50, skipStalledCheck: true });
+    const limits = { runRetryDelay: 50, skipStalledCheck: true };
+    const worker = store.worker('queue', done, limits, {
+      isOpen: () => true,
+      isClosed: () => false,
+      over: () => undefined,
+    });
     void worker.run();
     await untilRefused();
     await takeConnections(true);

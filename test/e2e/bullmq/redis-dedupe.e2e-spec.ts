@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { TaskEvent } from 'nestjs-background-tasks';
 import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
-import type { RedisStore } from '../../../lib/engine/bullmq/redis-store.js';
+import type { RedisStore } from '../../../lib/engine/bullmq/store/redis-store.js';
 import { ENGINE } from '../../../lib/engine/engine.js';
 import { describeWith } from '../../support/describe-with.js';
 import { redisServer, type TestServer } from '../../support/servers.js';

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import type { CollectedTasks } from '../../../lib/engine/bullmq/collected-tasks.js';
-import { Commits } from '../../../lib/engine/bullmq/commits.js';
+import type { CollectedTasks } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
+import { Commits } from '../../../lib/engine/bullmq/commit/commits.js';
 import { MemoryFallback } from '../../../lib/engine/bullmq/memory-fallback.js';
-import { OwnHandles } from '../../../lib/engine/bullmq/own-handles.js';
-import type { JobStore } from '../../../lib/engine/bullmq/job-store.js';
-import type { Producer } from '../../../lib/engine/bullmq/producer.js';
-import type { JobLink } from '../../../lib/engine/bullmq/stored-job.js';
+import { OwnHandles } from '../../../lib/engine/bullmq/view/own-handles.js';
+import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
+import type { Producer } from '../../../lib/engine/bullmq/commit/producer.js';
+import type { JobLink } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import type { Restorer, Worker } from '../../../lib/engine/engine.js';
 import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
 import type { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';

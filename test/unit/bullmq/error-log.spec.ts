@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { ErrorLog } from '../../../lib/engine/bullmq/error-log.js';
+import { ErrorLog } from '../../../lib/engine/bullmq/store/error-log.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 
 describe('the trouble of a store', () => {

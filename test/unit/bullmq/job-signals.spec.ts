@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { PutBack, TaskFailed, TaskRetries } from '../../../lib/engine/bullmq/job-signals.js';
+import { PutBack, TaskFailed, TaskRetries } from '../../../lib/engine/bullmq/codec/job-signals.js';
 import { HOSTILE_VALUES } from '../support/hostile-values.js';
 
 describe('what BullMQ is told of a failed attempt', () => {

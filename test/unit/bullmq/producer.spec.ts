@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { BullMQSettings } from '../../../lib/engine/bullmq/bullmq-options.js';
-import type { JobStore } from '../../../lib/engine/bullmq/job-store.js';
-import { Producer } from '../../../lib/engine/bullmq/producer.js';
+import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
+import { Producer } from '../../../lib/engine/bullmq/commit/producer.js';
 import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { RecentTasks } from '../../../lib/engine/bullmq/recent-tasks.js';
+import { RecentTasks } from '../../../lib/engine/bullmq/view/recent-tasks.js';
 import { bareTask } from '../support/tasks.js';
 
 const MOST = 10_000;

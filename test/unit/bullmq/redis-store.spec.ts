@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { RedisStore } from '../../../lib/engine/bullmq/redis-store.js';
+import { RedisStore } from '../../../lib/engine/bullmq/store/redis-store.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 
 type Address = ConstructorParameters<typeof RedisStore>[0];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { BullMQSettings } from '../../../lib/engine/bullmq/bullmq-options.js';
-import type { JobStore } from '../../../lib/engine/bullmq/job-store.js';
-import { Producer } from '../../../lib/engine/bullmq/producer.js';
+import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
+import { Producer } from '../../../lib/engine/bullmq/commit/producer.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { bareTask } from '../support/tasks.js';
 import { RecordingLogger } from '../support/recording-logger.js';

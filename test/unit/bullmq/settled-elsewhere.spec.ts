@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
-import type { JobStore } from '../../../lib/engine/bullmq/job-store.js';
-import { SettledElsewhere } from '../../../lib/engine/bullmq/settled-elsewhere.js';
-import type { TaskJob } from '../../../lib/engine/bullmq/stored-job.js';
+import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
+import { SettledElsewhere } from '../../../lib/engine/bullmq/view/settled-elsewhere.js';
+import type { TaskJob } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { bareTask } from '../support/tasks.js';

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { CollectedTasks } from '../../../lib/engine/bullmq/collected-tasks.js';
-import type { PendingLimits } from '../../../lib/engine/bullmq/pending-limits.js';
+import { CollectedTasks } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
+import type { PendingLimits } from '../../../lib/engine/bullmq/commit/pending-limits.js';
 import { Shutdown, type ShutdownHost } from '../../../lib/engine/bullmq/shutdown.js';
 import type { DrainScope, QueueLimits } from '../../../lib/engine/engine.js';
 import { Idleness } from '../../../lib/engine/memory/idleness.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { isAnswer, isUnsent } from '../../../lib/engine/bullmq/store-answer.js';
+import { isAnswer, isUnsent } from '../../../lib/engine/bullmq/store/store-answer.js';
 
 describe('an error of a command', () => {
   it.each<[unknown, boolean, boolean]>([

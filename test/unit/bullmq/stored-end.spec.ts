@@ -2,13 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import {
   endIn,
   endOf,
-  endOfJob,
   outcomeOf,
   verdictOf,
   writtenEndOf,
   type StoredEnd,
-} from '../../../lib/engine/bullmq/stored-end.js';
-import type { TaskJob } from '../../../lib/engine/bullmq/stored-job.js';
+} from '../../../lib/engine/bullmq/codec/stored-end.js';
+import { endOfJob, type TaskJob } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import type { Task } from '../../../lib/task/task.js';
 
 const FAILED: StoredEnd = { status: 'failed', attempts: 2, durationMs: 3, error: 'no' };

@@ -4,8 +4,8 @@ import {
   priorityOf,
   storedTaskOf,
   type TaskJob,
-} from '../../../lib/engine/bullmq/stored-job.js';
-import { outcomeOf } from '../../../lib/engine/bullmq/stored-end.js';
+} from '../../../lib/engine/bullmq/codec/stored-job.js';
+import { outcomeOf } from '../../../lib/engine/bullmq/codec/stored-end.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
 import { bareTask } from '../support/tasks.js';

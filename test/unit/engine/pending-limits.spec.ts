@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
-import { PendingLimits } from '../../../lib/engine/bullmq/pending-limits.js';
+import { PendingLimits } from '../../../lib/engine/bullmq/commit/pending-limits.js';
 import { QueueFullError } from '../../../lib/errors/queue-full.error.js';
 import type { QueueLimits } from '../../../lib/engine/engine.js';
 import { Deferred } from '../support/deferred.js';

@@ -1,14 +1,22 @@
 import type { LoggerService } from '@nestjs/common';
 import type { PostgresConnection, QueueEvents } from 'bullmq';
-import { TransactionError } from '../../errors/storage.errors.js';
-import type { TransactionClient } from '../../task/transaction-client.js';
-import type { EngineSupport } from '../engine.js';
-import type { StoreAddress } from './bullmq-options.js';
-import { ErrorLog } from './error-log.js';
+import { TransactionError } from '../../../../errors/storage.errors.js';
+import type { TransactionClient } from '../../../../task/transaction-client.js';
+import type { EngineSupport } from '../../../engine.js';
+import { ErrorLog } from '../error-log.js';
 import { forgiving } from './forgiving-connection.js';
-import type { JobQueue, JobStore, JobWorker, Process, WorkerLimits } from './job-store.js';
-import { missing } from './missing-peer.js';
-import { entryOf, type NewJob } from './stored-job.js';
+import type {
+  JobQueue,
+  JobStore,
+  JobWorker,
+  Process,
+  StoreAddress,
+  WorkerGate,
+  WorkerLimits,
+} from '../job-store.js';
+import { createTaskWorker } from '../task-worker.js';
+import { missing } from '../missing-peer.js';
+import { entryOf, type NewJob } from '../../codec/stored-job.js';
 import { connectionOf, inSchema } from './within-transaction.js';
 
 type BullMQ = typeof import('bullmq');
@@ -102,10 +110,10 @@ export class PostgresStore implements JobStore {
     return this.made.values();
   }
 
-  worker(name: string, process: Process, limits: WorkerLimits): JobWorker {
-    const { Worker } = this.opened;
+  worker(name: string, process: Process, limits: WorkerLimits, gate: WorkerGate): JobWorker {
     const options = { ...limits, connection: this.config(), autorun: false };
-    const worker = new Worker(name, process, options, this.backend as never);
+    const { Worker } = this.opened;
+    const worker = createTaskWorker(Worker, gate, name, process, options, this.backend);
     worker.on('error', this.errors.report);
     // Closed by force it would wait on, and keep the process, until its next delayed job is due.
     worker.on('closing', () => void worker.backend.disconnectBlocking(false));

@@ -1,4 +1,4 @@
-import { MissingPeerError } from '../../errors/missing-peer.error.js';
+import { MissingPeerError } from '../../../errors/missing-peer.error.js';
 
 /** For the `catch` of an import of an optional peer. */
 export function missing(peer: string): (error: unknown) => never {

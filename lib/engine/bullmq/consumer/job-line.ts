@@ -1,8 +1,7 @@
-import type { Clock } from '../../task/clock.js';
-import type { JobStore } from './job-store.js';
-import { isAnswer } from './store-answer.js';
-import { endOfJob } from './stored-end.js';
-import type { JobLink, TaskJob } from './stored-job.js';
+import type { Clock } from '../../../task/clock.js';
+import type { JobStore } from '../store/job-store.js';
+import { isAnswer } from '../store/store-answer.js';
+import { endOfJob, type JobLink, type TaskJob } from '../codec/stored-job.js';
 
 /** Waits between attempts to reach the store, in milliseconds. */
 const AGAIN_MS = 500;

@@ -1,10 +1,10 @@
 import type { QueueEvents } from 'bullmq';
-import type { Clock } from '../../task/clock.js';
-import type { Outcome } from '../../task/outcome.js';
-import type { Task } from '../../task/task.js';
-import type { JobStore } from './job-store.js';
-import { endIn, endOfJob, failedEnd, outcomeOf, type StoredEnd } from './stored-end.js';
-import type { TaskJob } from './stored-job.js';
+import type { Clock } from '../../../task/clock.js';
+import type { Outcome } from '../../../task/outcome.js';
+import type { Task } from '../../../task/task.js';
+import type { JobStore } from '../store/job-store.js';
+import { endIn, failedEnd, outcomeOf, type StoredEnd } from '../codec/stored-end.js';
+import { endOfJob, type TaskJob } from '../codec/stored-job.js';
 
 /** How often the store is asked about tasks whose events may have been missed, in milliseconds. */
 const ASK_MS = 1_000;

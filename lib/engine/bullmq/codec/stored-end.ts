@@ -1,8 +1,7 @@
-import type { DropReason, Outcome } from '../../task/outcome.js';
-import type { Task } from '../../task/task.js';
-import type { Dropped, Verdict } from '../../task/verdict.js';
+import type { DropReason, Outcome } from '../../../task/outcome.js';
+import type { Task } from '../../../task/task.js';
+import type { Dropped, Verdict } from '../../../task/verdict.js';
 import { TaskFailed } from './job-signals.js';
-import type { TaskJob } from './stored-job.js';
 
 /** How a task settles here. */
 export type End = Exclude<Verdict, { kind: 'retry' | 'abandoned' }> | Dropped;
@@ -56,15 +55,6 @@ export function endOf({ attempts, startedAt }: Task, verdict: End, now: number):
 
 export function failedEnd(error: string, attempts: number): StoredEnd {
   return { status: 'failed', attempts, durationMs: 0, error };
-}
-
-/** What became of a job, once BullMQ is done with it. */
-export function endOfJob(job: TaskJob): StoredEnd | undefined {
-  const { finishedOn, failedReason, returnvalue, data, attemptsMade } = job;
-  if (finishedOn === undefined || finishedOn === null) {
-    return undefined;
-  }
-  return data.end ?? endIn(returnvalue) ?? failedEnd(failedReason, attemptsMade);
 }
 
 export function verdictOf({ status, error, reason }: StoredEnd): End {

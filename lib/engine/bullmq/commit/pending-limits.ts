@@ -1,6 +1,6 @@
-import { QueueFullError } from '../../errors/queue-full.error.js';
-import type { Clock } from '../../task/clock.js';
-import type { QueueLimits } from '../engine.js';
+import { QueueFullError } from '../../../errors/queue-full.error.js';
+import type { Clock } from '../../../task/clock.js';
+import type { QueueLimits } from '../../engine.js';
 
 /** How long a count is relied on, in milliseconds. */
 const FRESH_MS = 1_000;

@@ -1,8 +1,14 @@
+import type { RedisOptions } from 'ioredis';
 import type { KeepJobs, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
-import type { TransactionClient } from '../../task/transaction-client.js';
-import type { EngineSupport } from '../engine.js';
-import type { WrittenEnd } from './stored-end.js';
-import type { JobData, NewJob, TaskJob } from './stored-job.js';
+import type { TransactionClient } from '../../../task/transaction-client.js';
+import type { EngineSupport } from '../../engine.js';
+import type { WrittenEnd } from '../codec/stored-end.js';
+import type { JobData, NewJob, TaskJob } from '../codec/stored-job.js';
+
+/** Where the tasks are. */
+export type StoreAddress =
+  | { readonly kind: 'redis'; readonly options: RedisOptions; readonly url: string | undefined }
+  | { readonly kind: 'postgres'; readonly options: Readonly<Record<string, unknown>> };
 
 export type JobQueue = Queue<JobData, WrittenEnd>;
 export type JobWorker = Worker<JobData, WrittenEnd>;
@@ -12,6 +18,16 @@ export type Process = (job: TaskJob, token: string | undefined) => Promise<Writt
 
 /** What a worker is told of besides the connection. */
 export type WorkerLimits = Omit<WorkerOptions, 'connection' | 'prefix' | 'autorun'>;
+
+/** What a worker asks, and tells, its consumer. */
+export interface WorkerGate {
+  /** Whether jobs may be taken. */
+  isOpen(): boolean;
+  /** Whether nothing is recorded any more. */
+  isClosed(): boolean;
+  /** BullMQ is done with a job whose end it may not have recorded. */
+  over(job: TaskJob): void;
+}
 
 /** The connections to one store, and BullMQ's classes on them. */
 export interface JobStore {
@@ -30,7 +46,7 @@ export interface JobStore {
   queue(name: string): JobQueue;
   queues(): Iterable<JobQueue>;
   /** Not running yet. Its commands wait for the store to come back. */
-  worker(name: string, process: Process, limits: WorkerLimits): JobWorker;
+  worker(name: string, process: Process, limits: WorkerLimits, gate: WorkerGate): JobWorker;
   events(name: string): QueueEvents;
   /**
    * @param onCancel is told the id of each task that any process cancels while it runs

@@ -1,39 +1,15 @@
-import type { LoggerService } from '@nestjs/common';
-import { TaskCrashedError } from '../../errors/storage.errors.js';
-import type { Clock } from '../../task/clock.js';
-import type { Task } from '../../task/task.js';
-import type { QueueLimits, Restorer, Worker } from '../engine.js';
-import type { BullMQSettings } from './bullmq-options.js';
+import { TaskCrashedError } from '../../../errors/storage.errors.js';
+import type { Task } from '../../../task/task.js';
+import type { QueueLimits } from '../../engine.js';
+import type { ConsumerHost } from './consumer-host.js';
 import { HeldJobs, type Held } from './held-jobs.js';
 import { JobEnding } from './job-ending.js';
-import { gate } from './job-gate.js';
 import { JobLine } from './job-line.js';
-import { recordVerdicts } from './job-recording.js';
-import { TaskRetries } from './job-signals.js';
-import type { JobStore, JobWorker, WorkerLimits } from './job-store.js';
-import type { Producer } from './producer.js';
+import { TaskRetries } from '../codec/job-signals.js';
+import type { JobWorker, Process, WorkerLimits } from '../store/job-store.js';
 import { SettledSweep } from './settled-sweep.js';
-import { endOf, writtenEndOf, type WrittenEnd } from './stored-end.js';
-import { FORMAT, storedTaskOf, type TaskJob } from './stored-job.js';
-import type { UnknownNames } from './unknown-names.js';
-
-/** What a consumer shares with the others of its engine. */
-export interface ConsumerHost {
-  readonly store: JobStore;
-  readonly producer: Producer;
-  readonly settings: BullMQSettings;
-  readonly restorer: Restorer;
-  readonly worker: Worker;
-  readonly clock: Clock;
-  readonly logger: LoggerService;
-  readonly unknown: UnknownNames;
-  /** An attempt has begun. */
-  started(task: Task): void;
-  /** Recorded and announced: for the handle that this process may have of the task. */
-  settled(task: Task): void;
-  /** Nothing of it is under way here any more. */
-  freed(): void;
-}
+import { endOf, writtenEndOf, type WrittenEnd } from '../codec/stored-end.js';
+import { FORMAT, storedTaskOf, type TaskJob } from '../codec/stored-job.js';
 
 /** How long BullMQ waits before it tries again to take or to record a job, in milliseconds. */
 const AGAIN_MS = 500;
@@ -77,24 +53,18 @@ export class Consumer {
           error instanceof TaskRetries ? error.delayMs : -1,
       },
     };
-    this.worker = store.worker(name, (job, token) => this.process(job, token ?? ''), limits);
-    this.listen(this.worker);
-  }
-
-  private listen(worker: JobWorker): void {
-    gate(worker, () => this.isOpen);
-    worker.on('completed', (job) => this.held.recorded(job));
-    worker.on('failed', (job) => this.held.recorded(job));
-    recordVerdicts(
-      worker,
-      this.host.clock,
-      () => this.isClosed,
-      (job) => {
+    const process: Process = (job, token) => this.process(job, token ?? '');
+    this.worker = store.worker(name, process, limits, {
+      isOpen: () => this.isOpen,
+      isClosed: () => this.isClosed,
+      over: (job) => {
         if (!this.isClosed) {
           this.held.over(job);
         }
       },
-    );
+    });
+    this.worker.on('completed', (job) => this.held.recorded(job));
+    this.worker.on('failed', (job) => this.held.recorded(job));
   }
 
   get running(): number {
@@ -237,7 +207,7 @@ export class Consumer {
     for (const link of [prior, needs, ...next]) {
       void (link && this.host.store.queue(link.queue));
     }
-    const isReturning = job.data.by === this.host.producer.id || job.attemptsMade > 0;
+    const isReturning = job.data.by === this.host.processId || job.attemptsMade > 0;
     return this.host.restorer.restore([storedTaskOf(job)], isReturning)[0];
   }
 }

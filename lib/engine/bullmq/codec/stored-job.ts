@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { FlowJobEntry, Job, JobJson, JobsOptions } from 'bullmq';
-import { wholeMs } from '../../task/clock.js';
-import type { StoredCall, StoredTask } from '../../task/stored-call.js';
-import type { Priority } from '../../task/task-options.js';
-import type { Chain, Task } from '../../task/task.js';
+import { wholeMs } from '../../../task/clock.js';
+import type { StoredCall, StoredTask } from '../../../task/stored-call.js';
+import type { Priority } from '../../../task/task-options.js';
+import type { Chain, Task } from '../../../task/task.js';
 import { isStorable } from './job-signals.js';
-import type { JobQueue } from './job-store.js';
-import type { StoredEnd, WrittenEnd } from './stored-end.js';
+import { endIn, failedEnd, type StoredEnd, type WrittenEnd } from './stored-end.js';
 
 /** Another task's job. */
 export interface JobLink {
@@ -157,8 +156,14 @@ export function dedupeIdOf(key: string): string {
   return createHash('sha256').update(key).digest('base64url');
 }
 
+/** The part of BullMQ's queue that says where its jobs are. */
+interface QueueAddress {
+  readonly name: string;
+  readonly opts: { readonly prefix?: string };
+}
+
 /** A job as BullMQ's own class would hand it to its backend, without what has nothing to say yet. */
-export function entryOf(queue: JobQueue, { task, data, options }: NewJob): FlowJobEntry {
+export function entryOf(queue: QueueAddress, { task, data, options }: NewJob): FlowJobEntry {
   const jobData: Partial<JobJson> = {
     name: task.definition?.name ?? task.name,
     data: JSON.stringify(data),
@@ -200,4 +205,13 @@ export function storedTaskOf(job: TaskJob): StoredTask {
     addedAt: data.addedAt,
     attempts: attemptsMade,
   };
+}
+
+/** What became of a job, once BullMQ is done with it. */
+export function endOfJob(job: TaskJob): StoredEnd | undefined {
+  const { finishedOn, failedReason, returnvalue, data, attemptsMade } = job;
+  if (finishedOn === undefined || finishedOn === null) {
+    return undefined;
+  }
+  return data.end ?? endIn(returnvalue) ?? failedEnd(failedReason, attemptsMade);
 }

@@ -1,15 +1,22 @@
 import type { JobType } from 'bullmq';
-import { StoreUnavailableError } from '../../errors/storage.errors.js';
-import type { Clock } from '../../task/clock.js';
-import type { TaskStatus } from '../../task/outcome.js';
-import { byTime } from '../../task/log-lines.js';
-import { NO_ARGS, type Task } from '../../task/task.js';
-import type { TaskInfo } from '../../task/task-info.js';
-import type { QueueState, Restorer, StoredCounts, TaskQuery } from '../engine.js';
-import { Patience } from '../patience.js';
-import type { JobQueue, JobStore } from './job-store.js';
-import { endOfJob, outcomeOf, type StoredEnd } from './stored-end.js';
-import { callOf, priorityOf, storedTaskOf, type JobData, type TaskJob } from './stored-job.js';
+import { StoreUnavailableError } from '../../../errors/storage.errors.js';
+import type { Clock } from '../../../task/clock.js';
+import type { TaskStatus } from '../../../task/outcome.js';
+import { byTime } from '../../../task/log-lines.js';
+import { NO_ARGS, type Task } from '../../../task/task.js';
+import type { TaskInfo } from '../../../task/task-info.js';
+import type { QueueState, Restorer, StoredCounts, TaskQuery } from '../../engine.js';
+import { Patience } from '../../patience.js';
+import type { JobQueue, JobStore } from '../store/job-store.js';
+import { outcomeOf, type StoredEnd } from '../codec/stored-end.js';
+import {
+  callOf,
+  endOfJob,
+  priorityOf,
+  storedTaskOf,
+  type JobData,
+  type TaskJob,
+} from '../codec/stored-job.js';
 
 /** In the order in which a job goes through them: one that moves on while they are read is not missed. */
 const TYPES: Record<TaskStatus, readonly JobType[]> = {

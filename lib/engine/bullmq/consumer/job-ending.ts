@@ -1,9 +1,9 @@
-import { breaksChain } from '../../task/outcome.js';
-import type { Verdict } from '../../task/verdict.js';
-import type { ConsumerHost } from './consumer.js';
+import { breaksChain } from '../../../task/outcome.js';
+import type { Verdict } from '../../../task/verdict.js';
+import type { ConsumerHost } from './consumer-host.js';
 import type { Held, HeldJobs } from './held-jobs.js';
 import type { JobLine } from './job-line.js';
-import { PutBack, TaskFailed, TaskRetries } from './job-signals.js';
+import { PutBack, TaskFailed, TaskRetries } from '../codec/job-signals.js';
 import {
   endOf,
   outcomeOf,
@@ -12,8 +12,8 @@ import {
   type End,
   type StoredEnd,
   type WrittenEnd,
-} from './stored-end.js';
-import type { TaskJob } from './stored-job.js';
+} from '../codec/stored-end.js';
+import type { TaskJob } from '../codec/stored-job.js';
 
 /**
  * What BullMQ is to do with a job whose attempt is over, or that is not attempted: what a promise of

@@ -1,8 +1,8 @@
-import { IdMap } from '../../task/id-map.js';
-import type { Task } from '../../task/task.js';
-import type { Dropped, Verdict } from '../../task/verdict.js';
-import type { ConsumerHost } from './consumer.js';
-import type { TaskJob } from './stored-job.js';
+import { IdMap } from '../../../task/id-map.js';
+import type { Task } from '../../../task/task.js';
+import type { Dropped, Verdict } from '../../../task/verdict.js';
+import type { ConsumerHost } from './consumer-host.js';
+import type { TaskJob } from '../codec/stored-job.js';
 
 /** A job that this worker has, and what is to be told once it is recorded. */
 export interface Held {

@@ -1,4 +1,4 @@
-import type { Task } from '../../task/task.js';
+import type { Task } from '../../../task/task.js';
 
 /** A handle whose task is older may not learn by itself how it ended: `TaskRunner.get()` does. */
 const MOST = 10_000;

@@ -1,5 +1,5 @@
-import type { Place, Task } from '../../task/task.js';
-import type { QueueLimits } from '../engine.js';
+import type { Place, Task } from '../../../task/task.js';
+import type { QueueLimits } from '../../engine.js';
 import type { PendingLimits } from './pending-limits.js';
 
 /** How far tasks have come that are not released yet. A task is in one place only, and knows it. */

@@ -1,8 +1,8 @@
 import type { LoggerService } from '@nestjs/common';
-import type { Clock } from '../../task/clock.js';
-import type { Patience } from '../patience.js';
-import type { JobStore } from './job-store.js';
-import type { JobLink } from './stored-job.js';
+import type { Clock } from '../../../task/clock.js';
+import type { Patience } from '../../patience.js';
+import type { JobStore } from '../store/job-store.js';
+import type { JobLink } from '../codec/stored-job.js';
 
 /** How often what could not be done is tried again, and for how long. */
 const AGAIN_MS = 1_000;

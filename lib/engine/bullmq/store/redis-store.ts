@@ -1,11 +1,19 @@
 import type { LoggerService } from '@nestjs/common';
 import type { KeepJobs, QueueEvents } from 'bullmq';
 import type { Redis, RedisOptions } from 'ioredis';
-import type { EngineSupport } from '../engine.js';
-import type { StoreAddress } from './bullmq-options.js';
-import type { JobQueue, JobStore, JobWorker, Process, WorkerLimits } from './job-store.js';
+import type { EngineSupport } from '../../engine.js';
+import type {
+  JobQueue,
+  JobStore,
+  JobWorker,
+  Process,
+  StoreAddress,
+  WorkerGate,
+  WorkerLimits,
+} from './job-store.js';
 import { batchWrites } from './batched-writes.js';
 import { ErrorLog } from './error-log.js';
+import { createTaskWorker } from './task-worker.js';
 import { missing } from './missing-peer.js';
 
 type BullMQ = typeof import('bullmq');
@@ -108,15 +116,10 @@ export class RedisStore implements JobStore {
     return this.made.values();
   }
 
-  worker(name: string, process: Process, limits: WorkerLimits): JobWorker {
-    const { Worker } = this.opened;
+  worker(name: string, process: Process, limits: WorkerLimits, gate: WorkerGate): JobWorker {
     const connection = this.connect({ maxRetriesPerRequest: null });
-    const worker: JobWorker = new Worker(name, process, {
-      ...limits,
-      connection,
-      prefix: this.prefix,
-      autorun: false,
-    });
+    const options = { ...limits, connection, prefix: this.prefix, autorun: false };
+    const worker = createTaskWorker(this.opened.Worker, gate, name, process, options);
     worker.on('error', this.errors.report);
     return worker;
   }

@@ -1,19 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import type { LoggerService } from '@nestjs/common';
-import { StoreUnavailableError } from '../../errors/storage.errors.js';
-import type { Clock } from '../../task/clock.js';
-import type { Task } from '../../task/task.js';
-import type { TransactionClient } from '../../task/transaction-client.js';
-import { Patience } from '../patience.js';
-import type { BullMQSettings } from './bullmq-options.js';
+import { StoreUnavailableError } from '../../../errors/storage.errors.js';
+import type { Clock } from '../../../task/clock.js';
+import type { Task } from '../../../task/task.js';
+import type { TransactionClient } from '../../../task/transaction-client.js';
+import { Patience } from '../../patience.js';
 import { Holds } from './holds.js';
-import type { JobStore } from './job-store.js';
+import type { JobStore } from '../store/job-store.js';
 import { Retraction } from './retraction.js';
-import { isUnsent } from './store-answer.js';
-import { entryOf, jobsOf, linkOf, type JobLink, type NewJob } from './stored-job.js';
+import { isUnsent } from '../store/store-answer.js';
+import { entryOf, jobsOf, linkOf, type JobLink, type NewJob } from '../codec/stored-job.js';
 
 /** How long a task in a line waits to be told before it looks for itself, in milliseconds. */
 const LINE_HOLD_MS = 3_600_000;
+
+/** The part of an engine's settings that is needed here. */
+export interface ProducerSettings {
+  readonly commitTimeoutMs: number;
+  /** `undefined` for none. */
+  readonly holdMs: number | undefined;
+}
+
 /** How far tasks have come on their way to the store. */
 interface Adding {
   isSent: boolean;
@@ -30,7 +37,7 @@ export class Producer {
 
   constructor(
     private readonly store: JobStore,
-    private readonly settings: BullMQSettings,
+    private readonly settings: ProducerSettings,
     clock: Clock,
     logger: LoggerService,
   ) {

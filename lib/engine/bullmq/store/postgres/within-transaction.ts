@@ -1,4 +1,4 @@
-import type { TransactionClient } from '../../task/transaction-client.js';
+import type { TransactionClient } from '../../../../task/transaction-client.js';
 
 /** What BullMQ's commands on PostgreSQL ask of a connection. */
 interface Connection {

@@ -1,7 +1,7 @@
-import type { Clock } from '../../task/clock.js';
-import { breaksChain, type Outcome } from '../../task/outcome.js';
-import type { Task } from '../../task/task.js';
-import type { JobStore } from './job-store.js';
+import type { Clock } from '../../../task/clock.js';
+import { breaksChain, type Outcome } from '../../../task/outcome.js';
+import type { Task } from '../../../task/task.js';
+import type { JobStore } from '../store/job-store.js';
 import { RecentTasks } from './recent-tasks.js';
 import { SettledElsewhere } from './settled-elsewhere.js';
 

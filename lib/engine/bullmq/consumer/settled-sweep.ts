@@ -1,6 +1,6 @@
-import type { Clock } from '../../task/clock.js';
-import type { BullMQSettings } from './bullmq-options.js';
-import type { JobStore } from './job-store.js';
+import type { Clock } from '../../../task/clock.js';
+import type { ConsumerSettings } from './consumer-host.js';
+import type { JobStore } from '../store/job-store.js';
 
 /** How often settled jobs are counted where the store keeps too many, in milliseconds. */
 const SWEEP_MS = 30_000;
@@ -12,7 +12,7 @@ export class SettledSweep {
   constructor(
     private readonly queue: string,
     private readonly store: JobStore,
-    private readonly settings: BullMQSettings,
+    private readonly settings: ConsumerSettings,
     private readonly clock: Clock,
   ) {}
 

@@ -1,5 +1,6 @@
-import type { QueueLimits } from '../engine.js';
-import { Consumer, type ConsumerHost } from './consumer.js';
+import type { QueueLimits } from '../../engine.js';
+import { Consumer } from './consumer.js';
+import type { ConsumerHost } from './consumer-host.js';
 
 /** One consumer for each queue, once the store has been reached; which of them are paused, before that too. */
 export class Consumers {

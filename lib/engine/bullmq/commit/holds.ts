@@ -1,8 +1,8 @@
-import type { Clock } from '../../task/clock.js';
-import type { Task } from '../../task/task.js';
-import type { JobStore } from './job-store.js';
-import { isAnswer } from './store-answer.js';
-import { linkOf, type JobLink } from './stored-job.js';
+import type { Clock } from '../../../task/clock.js';
+import type { Task } from '../../../task/task.js';
+import type { JobStore } from '../store/job-store.js';
+import { isAnswer } from '../store/store-answer.js';
+import { linkOf, type JobLink } from '../codec/stored-job.js';
 
 /** How soon what could not be done is tried again, in milliseconds. */
 const AGAIN_MS = 1_000;

@@ -1,4 +1,4 @@
-import type { Clock } from '../../task/clock.js';
+import type { Clock } from '../../../task/clock.js';
 
 /** Resolves when `promise` has settled, and no later than after `timeoutMs`. */
 export function atMost(clock: Clock, timeoutMs: number, promise: Promise<unknown>): Promise<void> {

@@ -1,17 +1,23 @@
-import { StoreUnavailableError } from '../../errors/storage.errors.js';
-import { breaksChain } from '../../task/outcome.js';
-import type { Task } from '../../task/task.js';
-import type { Restorer, Worker } from '../engine.js';
+import { StoreUnavailableError } from '../../../errors/storage.errors.js';
+import { breaksChain } from '../../../task/outcome.js';
+import type { Task } from '../../../task/task.js';
+import type { Restorer, Worker } from '../../engine.js';
 import type { CollectedTasks } from './collected-tasks.js';
-import type { MemoryFallback } from './memory-fallback.js';
 import type { Producer } from './producer.js';
-import { linkOf } from './stored-job.js';
+import { linkOf } from '../codec/stored-job.js';
+
+/** Where tasks go that the store does not take. */
+export interface Fallback {
+  has(task: Task): boolean;
+  /** @throws QueueFullError, ShutDownError */
+  take(task: Task): void;
+}
 
 /** What commits need. */
 export interface CommitsHost {
   readonly producer: Producer;
   readonly collected: CollectedTasks;
-  readonly fallback: MemoryFallback | undefined;
+  readonly fallback: Fallback | undefined;
   readonly worker: Worker;
   readonly restorer: () => Restorer;
 }
@@ -110,7 +116,7 @@ export class Commits {
     return tasks.length <= 1 ? [tasks] : this.host.restorer().line(tasks).map(lineOf);
   }
 
-  private fallBack(fallback: MemoryFallback, tasks: readonly Task[]): void {
+  private fallBack(fallback: Fallback, tasks: readonly Task[]): void {
     for (const task of tasks.filter(({ isOver }) => !isOver)) {
       fallback.take(task);
       this.host.collected.takeOut(task);

@@ -1,0 +1,85 @@
+import type { WorkerOptions } from 'bullmq';
+import { PutBack, TaskFailed } from '../codec/job-signals.js';
+import type { WrittenEnd } from '../codec/stored-end.js';
+import type { JobData, TaskJob } from '../codec/stored-job.js';
+import type { JobWorker, Process, WorkerGate } from './job-store.js';
+import { isAnswer } from './store-answer.js';
+
+type BullMQ = typeof import('bullmq');
+type WorkerClass = BullMQ['Worker'];
+
+/** How long to wait before recording is tried again, in milliseconds. */
+const AGAIN_MS = 500;
+
+/** What is overridden and called below, all of it `protected` in BullMQ 6.7. */
+const PROTECTED = ['moveToActive', 'handleCompleted', 'handleFailed'];
+
+/** Which of the methods that are needed here BullMQ does not have any more: its own worker serves then. */
+export function missingFrom({ prototype }: WorkerClass): string[] {
+  return PROTECTED.filter((name) => typeof Reflect.get(prototype, name) !== 'function');
+}
+
+/**
+ * BullMQ's worker with two repairs, each needed as of BullMQ 6.7.
+ *
+ * - Its pause and close leave a worker that waits for a job waiting: it takes the next one that comes,
+ *   on PostgreSQL also as it is told to close, when it can no longer run it. Here it asks for none while
+ *   the gate is shut, and puts back the one that it got as the gate was shut.
+ * - An error of a store that is about to stop, met while BullMQ records that a job has completed, would
+ *   be what the job failed of. Here a job fails by what its task throws, and by nothing else.
+ */
+export function createTaskWorker(
+  Worker: WorkerClass,
+  gate: WorkerGate,
+  ...setting: [name: string, process: Process, options: WorkerOptions, backend?: unknown]
+): JobWorker {
+  class TaskWorker extends Worker<JobData, WrittenEnd> {
+    protected override async moveToActive(token: string, name?: string): Promise<TaskJob> {
+      const job = gate.isOpen() ? await super.moveToActive(token, name) : undefined;
+      if (job === undefined || gate.isOpen()) {
+        return job as TaskJob; // BullMQ's types know no `undefined`
+      }
+      // Where the store cannot be reached any more, the lock's end gives it back.
+      await job.moveToWait(token).catch(() => undefined);
+      return undefined as never;
+    }
+
+    protected override async handleFailed(
+      error: Error,
+      job: TaskJob,
+      ...rest: HandleRest
+    ): Promise<TaskJob> {
+      try {
+        return await this.record(error, job, rest);
+      } finally {
+        gate.over(job);
+      }
+    }
+
+    private async record(error: Error, job: TaskJob, rest: HandleRest): Promise<TaskJob> {
+      const isVerdict = error instanceof TaskFailed || error instanceof PutBack;
+      const hasCompleted = !isVerdict && (job.returnvalue as WrittenEnd | null) !== null;
+      if (hasCompleted && isAnswer(error)) {
+        throw error; // it was recorded, or is another worker's by now
+      }
+      for (;;) {
+        try {
+          return hasCompleted
+            ? // BullMQ has set what it was to record, but for a 0.
+              await super.handleCompleted(job.returnvalue ?? 0, job, ...rest)
+            : await super.handleFailed(error, job, ...rest);
+        } catch (refusal) {
+          if (isAnswer(refusal) || gate.isClosed()) {
+            throw refusal;
+          }
+          await this.delay(AGAIN_MS);
+        }
+      }
+    }
+  }
+  const [name, process, options, backend] = setting;
+  const Fitting = missingFrom(Worker).length === 0 ? TaskWorker : Worker<JobData, WrittenEnd>;
+  return new Fitting(name, process, options, backend as undefined);
+}
+
+type HandleRest = [token: string, fetchNext?: () => boolean, span?: never];

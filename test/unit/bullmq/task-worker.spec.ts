@@ -1,0 +1,120 @@
+import { EventEmitter } from 'node:events';
+import { beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Worker } from 'bullmq';
+import { TaskFailed } from '../../../lib/engine/bullmq/codec/job-signals.js';
+import type { TaskJob } from '../../../lib/engine/bullmq/codec/stored-job.js';
+import type { JobWorker } from '../../../lib/engine/bullmq/store/job-store.js';
+import { createTaskWorker, missingFrom } from '../../../lib/engine/bullmq/store/task-worker.js';
+
+const shuttingDown = new Error('the database system is shutting down');
+const lockLost = Object.assign(new Error('Missing lock for job'), { code: -2 });
+
+/** A store of one job, which fails with these errors first, in turn: BullMQ's own worker is before it. */
+class Backend extends EventEmitter {
+  readonly done: string[] = [];
+  errors: Error[] = [];
+  readonly waitUntilReady = (): Promise<void> => Promise.resolve();
+  readonly moveToActive = jest.fn(() => Promise.resolve([JOB, 'id', 0, 0]));
+  readonly moveJobFromActiveToWait = jest.fn(() => this.did('put back'));
+  readonly moveToCompleted = (_job: TaskJob, end: unknown): Promise<[]> =>
+    this.did(`completed: ${JSON.stringify(end)}`);
+  readonly moveToFailed = (_job: TaskJob, reason: string): Promise<{ result: [] }> =>
+    this.did(`failed: ${reason}`).then((result) => ({ result }));
+
+  private async did(what: string): Promise<[]> {
+    this.done.push(what);
+    const error = this.errors.shift();
+    if (error !== undefined) {
+      throw error;
+    }
+    return [];
+  }
+}
+
+const JOB = { name: 'name', data: '{}', opts: {}, timestamp: 0 };
+
+describe("a worker of BullMQ's with its repairs", () => {
+  let backend: Backend;
+  let gate: { isOpen: boolean; isClosed: boolean; over: string[] };
+  let worker: JobWorker;
+  let job: TaskJob;
+
+  beforeEach(async () => {
+    backend = new Backend();
+    gate = { isOpen: true, isClosed: false, over: [] };
+    worker = createTaskWorker(
+      Worker,
+      {
+        isOpen: () => gate.isOpen,
+        isClosed: () => gate.isClosed,
+        over: ({ id = '' }) => void gate.over.push(id),
+      },
+      'queue',
+      () => Promise.resolve(0),
+      { connection: {}, autorun: false },
+      () => backend,
+    );
+    // Nobody is to wait for a store that is about to come back.
+    worker.delay = () => Promise.resolve();
+    job = await worker['moveToActive']('token');
+    backend.moveToActive.mockClear();
+  });
+
+  const fail = async (error: Error, end: unknown): Promise<unknown> => {
+    job.returnvalue = end as number;
+    return worker['handleFailed'](error, job, 'token', () => false);
+  };
+
+  it('needs nothing that the installed BullMQ does not have', () => {
+    expect(missingFrom(Worker)).toEqual([]);
+    expect(missingFrom(EventEmitter as never)).toContain('moveToActive');
+  });
+
+  it('takes jobs while its gate is open, and asks for none while that is shut', async () => {
+    expect(await worker['moveToActive']('token')).toMatchObject({ id: 'id', name: 'name' });
+    gate.isOpen = false;
+    expect(await worker['moveToActive']('token')).toBeUndefined();
+    expect(backend.moveToActive).toHaveBeenCalledTimes(1);
+    expect(backend.done).toEqual([]);
+  });
+
+  it.each([[], [new Error('gone')]])(
+    'gives back the job that it took as the gate was shut, or leaves it to its lock',
+    async (...errors) => {
+      backend.errors = errors;
+      const taking = worker['moveToActive']('token');
+      gate.isOpen = false;
+      expect(await taking).toBeUndefined();
+      expect(backend.done).toEqual(['put back']);
+    },
+  );
+
+  it.each([
+    [0.25, 'completed: 0.25'],
+    [undefined, 'completed: 0'],
+  ])('records again what has completed where the store is about to stop', async (end, record) => {
+    backend.errors = [shuttingDown];
+    await fail(shuttingDown, end);
+    expect(backend.done).toEqual([record, record]);
+    expect(gate.over).toEqual(['id']);
+  });
+
+  it('records again what has failed, too', async () => {
+    backend.errors = [shuttingDown];
+    await fail(new TaskFailed(new Error('no')), null);
+    expect(backend.done).toEqual(['failed: no', 'failed: no']);
+  });
+
+  it('leaves it to the worker that has the lock', async () => {
+    await expect(fail(lockLost, 0.25)).rejects.toThrow(lockLost);
+    expect(backend.done).toEqual([]);
+    expect(gate.over).toEqual(['id']);
+  });
+
+  it('gives up when the lock is lost, and when the process closes', async () => {
+    backend.errors = [lockLost, shuttingDown];
+    await expect(fail(shuttingDown, 0.25)).rejects.toThrow(lockLost);
+    gate.isClosed = true;
+    await expect(fail(shuttingDown, 0.25)).rejects.toThrow(shuttingDown);
+  });
+});
