@@ -7,6 +7,7 @@ import type { Interruptible, Interruption, Task } from '../task/task.js';
 import { COMPLETED, type Verdict } from '../task/verdict.js';
 import { attempted, type AttemptHooks } from './attempt-hooks.js';
 import type { CurrentTask } from './current-task.js';
+import { finishLazy } from './lazy-result.js';
 import type { Profiler } from './profiler.js';
 import { decide } from './retry-policy.js';
 
@@ -132,6 +133,24 @@ export class Attempt implements RunningTask, Interruptible {
     });
   }
 
+  /** @returns a promise of the body's end where it has only begun: see {@link finishLazy} */
+  finish(value: unknown): Promise<void> | undefined {
+    if (!this.isRunning) {
+      return undefined; // it took too long to get here
+    }
+    return finishLazy(value, (stop) => {
+      const end = (): void => {
+        this.hasBodyEnded = true;
+        stop();
+      };
+      if (this.isRunning) {
+        (this.ends ??= []).push(end);
+      } else {
+        end(); // cancelled as it began
+      }
+    });
+  }
+
   private returned(): void {
     this.hasBodyEnded = true;
     this.end(COMPLETED);
@@ -188,12 +207,16 @@ function heard(result: unknown): unknown {
 
 function run(attempt: Attempt): unknown {
   return attempt.hooks.isEmpty
-    ? ambient.run(attempt, callOf, attempt.task)
-    : attempt.hooks.around(attempt.current, () => ambient.run(attempt, callOf, attempt.task));
+    ? ambient.run(attempt, callOf, attempt)
+    : attempt.hooks.around(attempt.current, () => ambient.run(attempt, callOf, attempt));
 }
 
-function callOf(task: Task): unknown {
-  return task.call();
+/** In the context of the body still: what it left to be done is done there. */
+function callOf(attempt: Attempt): unknown {
+  const result = attempt.task.call();
+  return isThenable(result)
+    ? Reflect.apply(then, Promise.resolve(result), [(value: unknown) => attempt.finish(value)])
+    : attempt.finish(result);
 }
 
 function isThenable(value: unknown): boolean {
