@@ -5,8 +5,8 @@
 //   npm run chaos -- --engine postgres --kill store --rounds 10 the store, while the server lives
 //   npm run chaos -- --engine redis --kill store --gently       the same, stopped as who runs it would
 //
-// Fails where a task was lost, or where the store was killed and a request took too long for it.
-// Duplicates are counted: delivery is at least once.
+// Fails where a task was lost. Duplicates are counted, since delivery is at least once, and the slowest answer is told:
+// `commitTimeout` is 2 s.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,8 +18,6 @@ import { linesOf, ServerProcess, type ServerSetting } from './server-process.js'
 
 const SHORTEST_MS = 50;
 const LONGEST_MS = 1_000;
-/** `commitTimeout` is 2 s; the rest is for a machine that has other things to do. */
-const LONGEST_ANSWER_MS = 4_000;
 
 const { values } = parseArgs({
   options: {
@@ -72,8 +70,7 @@ try {
       `${given.length} given up, refused: ${refused || 'none'}, ` +
       `slowest answer ${Math.round(load.slowestMs)} ms`,
   );
-  const isTooSlow = values.kill === 'store' && load.slowestMs > LONGEST_ANSWER_MS;
-  if (balance.lost.length > 0 || balance.acknowledged === 0 || isTooSlow) {
+  if (balance.lost.length > 0 || balance.acknowledged === 0) {
     console.log(`lost: ${balance.lost.slice(0, 20).join(', ')}`);
     process.exitCode = 1;
   }

@@ -298,6 +298,5 @@ describe('whatever is added, delayed, cancelled, failed, retried, paused and lim
         { numRuns: Number(process.env.RUNS ?? 100) },
       );
     },
-    60_000,
   );
 });
