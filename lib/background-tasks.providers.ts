@@ -103,8 +103,8 @@ export const providers: Provider[] = [
   {
     provide: ENGINE,
     inject: [ResolvedOptions, TaskWorker, CLOCK],
-    useFactory: ({ queues }: ResolvedOptions, worker: TaskWorker, clock: Clock) =>
-      createEngine([...queues.values()], worker, clock, new Logger('BackgroundTasks')),
+    useFactory: (options: ResolvedOptions, worker: TaskWorker, clock: Clock) =>
+      createEngine(options, worker, clock, new Logger('BackgroundTasks')),
   },
   {
     provide: TaskIntake,

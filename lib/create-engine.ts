@@ -3,6 +3,7 @@ import { EngineRouter } from './engine/engine-router.js';
 import type { Engine, EngineFactory, EngineSetting, Worker } from './engine/engine.js';
 import { MemoryEngine } from './engine/memory/memory.engine.js';
 import type { QueueSettings } from './options/module-options.js';
+import type { ResolvedOptions } from './options/resolved-options.js';
 import type { Clock } from './task/clock.js';
 import type { Task } from './task/task.js';
 
@@ -13,13 +14,13 @@ const memory: EngineFactory = {
 
 /** One engine for all queues that name the same, and a router before them where there are several. */
 export function createEngine(
-  queues: readonly QueueSettings[],
+  { queues: byName, drainTimeoutMs }: ResolvedOptions,
   worker: Worker,
   clock: Clock,
   logger: LoggerService,
 ): Engine {
   const factories = new Map<EngineFactory, QueueSettings[]>();
-  for (const queue of queues) {
+  for (const queue of byName.values()) {
     const factory = queue.engine ?? memory;
     factories.set(factory, [...(factories.get(factory) ?? []), queue]);
   }
@@ -28,7 +29,8 @@ export function createEngine(
   const elsewhere: EngineSetting['elsewhere'] = (task) => void router.release(task);
   const released = (): Iterable<Task> => router.tasks();
   for (const [factory, own] of factories) {
-    const engine = factory.create({ queues: own, worker, clock, logger, elsewhere, released });
+    const setting = { queues: own, worker, clock, logger, drainTimeoutMs, elsewhere, released };
+    const engine = factory.create(setting);
     own.forEach(({ name }) => byQueue.set(name, engine));
   }
   const [only, ...others] = new Set(byQueue.values());

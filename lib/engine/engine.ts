@@ -210,6 +210,8 @@ export interface EngineSetting {
   readonly worker: Worker;
   readonly clock: Clock;
   readonly logger: LoggerService;
+  /** How long a shutdown waits for tasks. @default 0 */
+  readonly drainTimeoutMs?: number;
   /** Takes a task whose turn has come, with its line, and whose queue is another engine's. */
   readonly elsewhere: (task: Task) => void;
   /** {@link Engine.tasks} of all engines, where there are several: a line goes through their queues. */

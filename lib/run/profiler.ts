@@ -43,7 +43,8 @@ export class Profiler {
 
   private async write(task: Task, file: string, profile: object): Promise<void> {
     try {
-      await writeFile(file, JSON.stringify(profile));
+      // It shows paths and names that are nobody else's business.
+      await writeFile(file, JSON.stringify(profile), { mode: 0o600 });
       this.onProfiled(task, file, undefined);
     } catch (error) {
       this.onProfiled(task, file, error);

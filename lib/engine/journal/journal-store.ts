@@ -1,11 +1,11 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { LoggerService } from '@nestjs/common';
 import type { Database, RootDatabase } from 'lmdb';
 import { MissingPeerError } from '../../errors/missing-peer.error.js';
 import { JournalError } from '../../errors/storage.errors.js';
 import { GroupCommit } from './group-commit.js';
 import type { Done, Group } from './group.js';
-import { problemOfFile } from './journal-file.js';
+import { prepareFiles, prepareFolder } from './journal-file.js';
 import { JournalLock, type OwnerEntry } from './journal-lock.js';
 import { FORMAT, type JournalRecord } from './journal-record.js';
 import { decodeRecord, encodeRecord } from './record-line.js';
@@ -16,6 +16,12 @@ interface Meta {
   readonly owner: string;
 }
 
+/** Told of what nobody else would hear of. */
+export type StoreLog = Pick<LoggerService, 'error' | 'warn'>;
+
+/** Where nobody adds a task, so often it is looked whether the journal is still there: in milliseconds. */
+const LOOK_MS = 500;
+
 /** The journal on disk: records by their order, in an LMDB environment that this process owns. */
 export class JournalStore {
   private readonly group = new GroupCommit({
@@ -23,48 +29,54 @@ export class JournalStore {
     failed: (error) => this.failed(error),
   });
   private isFailing = false;
-  private report: (problem: string) => void = () => undefined;
+  private log: StoreLog | undefined;
   private lock: JournalLock | undefined;
   private root: RootDatabase<unknown, string> | undefined;
   private records: Database<string, number> | undefined;
+  private looking: NodeJS.Timeout | undefined;
 
   constructor(private readonly folder: string) {}
 
   /**
-   * @param report told of what could not be written and is waited for by nobody
+   * @param log told of what could not be written and is waited for by nobody
+   * @param patienceMs how long a process that is about to end may take to let go of the journal
    * @throws JournalError (in use, damaged, of another version), MissingPeerError
    */
-  async open(report?: (problem: string) => void): Promise<void> {
-    this.report = report ?? this.report;
+  async open(log?: StoreLog, patienceMs = 0): Promise<void> {
+    this.log = log;
     const { open } = await import('lmdb').catch((error: unknown) => {
       throw new MissingPeerError('nestjs-background-tasks/journal', ['lmdb'], { cause: error });
     });
     try {
-      await mkdir(this.folder, { recursive: true });
-      const problem = await problemOfFile(this.file);
-      if (problem !== undefined) {
-        throw new Error(problem);
+      const path = await prepareFolder(this.folder);
+      const onWait = (): void =>
+        log?.warn(
+          `The journal ${path} is in use by another process or application. Waiting ${patienceMs} ms ` +
+            'at most for it to end.',
+        );
+      this.lock = new JournalLock(path);
+      await this.lock.whenFree(patienceMs, onWait);
+      if (await prepareFiles(path)) {
+        log?.warn(
+          `The journal ${path} is empty, and its lock file says that it was in use. Tasks that it ` +
+            'held are lost: somebody has cut off or replaced the file.',
+        );
       }
       // Batches of an event turn have promises of lmdb's own: one that fails, when the disk is full,
       // would be an unhandled rejection.
-      this.root = open<unknown, string>({
-        path: this.file,
-        noSubdir: true,
-        eventTurnBatching: false,
-      });
+      this.root = open<unknown, string>({ path, noSubdir: true, eventTurnBatching: false });
       const meta = this.root.openDB<Meta[keyof Meta], keyof Meta>({ name: 'meta' });
       this.checkFormat(meta.get('format'));
-      this.lock = new JournalLock(this.folder, ownerEntry(meta));
-      await this.lock.take();
+      await this.lock.take(ownerEntry(meta), patienceMs, onWait);
       if (meta.get('format') === undefined) {
         meta.putSync('format', FORMAT);
       }
       this.records = this.root.openDB<string, number>({ name: 'tasks', encoding: 'string' });
     } catch (error) {
-      await this.lock?.free();
-      await this.root?.close();
+      await this.letGo();
       throw error instanceof JournalError ? error : this.unusable(error);
     }
+    this.looking = setInterval(() => this.look(), LOOK_MS).unref();
   }
 
   /**
@@ -106,18 +118,17 @@ export class JournalStore {
 
   /** What was given to it before is on disk then. */
   async close(): Promise<void> {
+    clearInterval(this.looking);
     if (this.records !== undefined) {
       await this.group.flush();
     }
     await this.root?.flushed;
-    await this.lock?.free();
-    await this.root?.close();
-    this.root = undefined;
-    this.records = undefined;
+    await this.letGo();
   }
 
   /** In one transaction. Resolves with its flush where somebody waits for the disk, else with the commit. */
   protected async append(group: Group): Promise<void> {
+    this.checkPlace();
     const { opened } = this;
     try {
       const committed = opened.batch(() => {
@@ -129,14 +140,40 @@ export class JournalStore {
     } catch (failure) {
       throw await causeOf(failure);
     }
+    // What went into a file that nobody will find is not stored.
+    this.checkPlace();
     this.isFailing = false;
   }
 
   protected failed({ message }: Error): void {
     if (!this.isFailing) {
       this.isFailing = true;
-      this.report(message);
+      this.log?.error(`The journal ${this.file} could not be written: ${message}`);
     }
+  }
+
+  private look(): void {
+    const problem = this.lock?.problem();
+    if (problem !== undefined) {
+      this.failed(new Error(`it ${problem}`));
+    }
+  }
+
+  /** @throws Error where this process does not have the journal any more */
+  private checkPlace(): void {
+    const problem = this.lock?.problem();
+    if (problem !== undefined) {
+      throw new Error(`it ${problem}`);
+    }
+  }
+
+  private async letGo(): Promise<void> {
+    const { lock, root } = this;
+    this.root = undefined;
+    this.records = undefined;
+    lock?.free();
+    await root?.close();
+    await lock?.close();
   }
 
   private checkOpen(): void {

@@ -13,6 +13,9 @@ import { JournalStore } from './journal-store.js';
 import { Leftovers } from './leftovers.js';
 import { Patience } from '../patience.js';
 
+/** What a process that shuts down takes besides `drainTimeout`, until it lets go of the journal. */
+const CLOSING_MS = 2_000;
+
 /** The memory engine with a journal: what has not settled is on disk, and comes back. */
 export class JournalEngine extends MemoryEngine {
   private readonly store: JournalStore;
@@ -20,6 +23,7 @@ export class JournalEngine extends MemoryEngine {
   private readonly settings: JournalSettings;
   private readonly logger: LoggerService;
   private readonly patience: Patience;
+  private readonly lockPatienceMs: number;
   /** Found running too often when their process died. */
   private readonly crashed = new WeakMap<Task, TaskCrashedError>();
   /** Left behind in chains of which a task before them has not completed. */
@@ -41,6 +45,7 @@ export class JournalEngine extends MemoryEngine {
     this.settings = settings;
     this.logger = logger;
     this.patience = patience;
+    this.lockPatienceMs = (setting.drainTimeoutMs ?? 0) + CLOSING_MS;
   }
 
   override storageOf(): TaskStorage {
@@ -48,10 +53,7 @@ export class JournalEngine extends MemoryEngine {
   }
 
   override async open(): Promise<void> {
-    const { path } = this.settings;
-    await this.store.open((problem) =>
-      this.logger.error(`The journal ${path} could not be written: ${problem}`),
-    );
+    await this.store.open(this.logger, this.lockPatienceMs);
     // Read now: by the time of its start the journal may hold tasks of this process, too.
     this.left = this.store.takeOver();
     this.journal.continueAfter(this.left.at(-1));

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
@@ -30,6 +30,12 @@ describe('the profiler', () => {
     const { error } = await profile(`a/${'x'.repeat(500)}`);
     expect(error).toBeUndefined();
     expect(readdirSync(directory)).toEqual([`a_${'x'.repeat(98)}-id-2.cpuprofile`]);
+  });
+
+  it.each([0, 0o022])('O8: is for its owner only, with umask %o', async (umask) => {
+    const before = process.umask(umask);
+    const { file } = await profile('task').finally(() => process.umask(before));
+    expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
   it('says so where this build of Node.js has no inspector', async () => {

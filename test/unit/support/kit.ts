@@ -41,7 +41,7 @@ export function createKit(
   const stats = new TaskStats();
   const observer = new Observer(stats, records, events, log);
   const worker = new TaskWorker(clock, random, observer);
-  const engine = createEngine([...resolved.queues.values()], worker, clock, logger);
+  const engine = createEngine(resolved, worker, clock, logger);
   const registry = new TaskRegistry();
   const intake = new TaskIntake(resolved, registry, engine, observer, clock);
   const release = new Release(intake, engine, observer, resolved.request, clock);
