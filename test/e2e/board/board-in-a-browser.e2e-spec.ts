@@ -10,6 +10,9 @@ const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 /** Where screenshots go, if anywhere. */
 const { SCREENSHOTS } = process.env;
 
+/** Shorter than the limit of a test: what fails says what it has waited for. */
+const PATIENCE_MS = 60_000;
+
 const ARGS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -33,9 +36,11 @@ describeWithBrowser('the board in a real browser', () => {
     browser = await chromium.launchPersistentContext(profile, {
       executablePath: CHROMIUM,
       headless: true,
+      timeout: PATIENCE_MS,
       args: ARGS,
       viewport: { width: 1280, height: 860 },
     });
+    browser.setDefaultTimeout(PATIENCE_MS);
   });
   afterEach(async () => {
     await Promise.all(browser.pages().map((page) => page.close()));
@@ -52,7 +57,6 @@ describeWithBrowser('the board in a real browser', () => {
       board = await startBoard(platform);
       await fetch(`${board.url}/users`, { method: 'POST' });
       const page = await browser.newPage();
-      page.setDefaultTimeout(8_000);
       const problems: string[] = [];
       page.on('pageerror', (error) => problems.push(String(error)));
 
@@ -113,7 +117,7 @@ describeWithBrowser('the board in a real browser', () => {
 });
 
 async function expectEventually(isTrue: () => Promise<boolean>): Promise<void> {
-  const until = performance.now() + 60_000;
+  const until = performance.now() + PATIENCE_MS;
   while (!(await isTrue()) && performance.now() < until) {
     await new Promise((resolve) => setImmediate(resolve));
   }

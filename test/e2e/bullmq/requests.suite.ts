@@ -152,7 +152,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
   ): Promise<{ url: string; work: Work; tasks: TaskRunner }> {
     log = new TestLog();
     const root = rootModule(
-      { connection: server.url, prefix, commitTimeout: 500, ...bull },
+      { connection: server.url, prefix, commitTimeout: '20s', ...bull },
       { queues: { other: {} }, ...options },
       [Work],
       [TasksController],
@@ -294,6 +294,9 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
   });
 
   describe('while the store is down', () => {
+    /** Soon enough for a test; so requests are repeated until they are stored. */
+    const SOON = { commitTimeout: 500 };
+
     afterEach(async () => {
       await server.kill();
       await server.start();
@@ -301,7 +304,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
 
     it('P17: answers 503 at start, and works once it is there', async () => {
       await server.kill();
-      const { url, work } = await start({}, {}, false);
+      const { url, work } = await start(SOON, {}, false);
       const answer = await post(`${url}/note/early`);
       expect(answer.status).toBe(503);
       expect(answer.headers.get('retry-after')).toBe('1');
@@ -312,8 +315,8 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     });
 
     it('P17: answers 503 when it goes away, and works when it is back', async () => {
-      const { url, work } = await start();
-      await post(`${url}/note/before`);
+      const { url, work } = await start(SOON);
+      await untilStored(`${url}/note/before`);
       await work.until('before');
       await server.kill();
       const answer = await post(`${url}/note/meanwhile`);
@@ -325,8 +328,8 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     });
 
     it('P17: answers 503 when it does not answer, and takes back what landed', async () => {
-      const { url, work, tasks } = await start({ role: 'producer' });
-      await post(`${url}/note/first`);
+      const { url, work, tasks } = await start({ role: 'producer', ...SOON });
+      await untilStored(`${url}/note/first`);
       server.freeze();
       const answer = await post(`${url}/note/frozen`);
       expect(answer.status).toBe(503);
@@ -341,8 +344,8 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     });
 
     it('P13: shuts down', async () => {
-      const { url, work } = await start({}, { drainTimeout: 300 });
-      await post(`${url}/note/x`);
+      const { url, work } = await start(SOON, { drainTimeout: 300 });
+      await untilStored(`${url}/note/x`);
       await work.until('x');
       await server.kill();
       await expect(app?.close()).resolves.toBeUndefined();
@@ -350,7 +353,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
 
     it('falls back to memory where that is wanted, and says so', async () => {
       await server.kill();
-      const { url, work, tasks } = await start({ fallback: 'memory' }, {}, false);
+      const { url, work, tasks } = await start({ fallback: 'memory', ...SOON }, {}, false);
       const types: string[] = [];
       tasks.events.subscribe(({ type }) => types.push(type));
       expect((await post(`${url}/note/anyway`)).status).toBe(201);
@@ -361,13 +364,13 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
 
     it('answers a request of which nothing is to be stored', async () => {
       await server.kill();
-      const { url } = await start({}, {}, false);
+      const { url } = await start(SOON, {}, false);
       expect((await post(`${url}/failure-only`)).status).toBe(201);
       expect((await post(`${url}/note/any`)).status).toBe(503);
     });
 
     it('P2: runs what fell back behind what the store took, when both are there', async () => {
-      const { url, work, tasks } = await start({ fallback: 'memory' });
+      const { url, work, tasks } = await start({ fallback: 'memory', ...SOON });
       const types: string[] = [];
       tasks.events.subscribe(({ type }) => types.push(type));
       const response = await fetch(`${url}/late`);
@@ -381,7 +384,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     });
 
     it('P2: runs once what the store could have taken, behind what fell back', async () => {
-      const { url, work, tasks } = await start({ fallback: 'memory' });
+      const { url, work, tasks } = await start({ fallback: 'memory', ...SOON });
       server.freeze();
       const response = await fetch(`${url}/late`);
       server.thaw();
@@ -395,7 +398,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
 
     it('P17: loses nothing that it has acknowledged, stopped and started under load', async () => {
       // What a worker was given by a dying store, and never heard of, comes back when its lock ends.
-      const { url, work } = await start({ lockDuration: '1s' });
+      const { url, work } = await start({ lockDuration: '1s', ...SOON });
       const acknowledged: string[] = [];
       const load = { isOver: false };
       const client = async (name: number): Promise<void> => {

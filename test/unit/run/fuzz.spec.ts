@@ -13,7 +13,7 @@ async function fuzz(scenario: Scenario, runs: number, tasksPerRun: number): Prom
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--import', '@oxc-node/core/register', script, scenario, `${runs}`, `${tasksPerRun}`],
-    { cwd: join(here, '..', '..', '..'), timeout: 60_000 },
+    { cwd: join(here, '..', '..', '..'), timeout: 100_000 },
   );
   return JSON.parse(stdout) as FuzzReport;
 }

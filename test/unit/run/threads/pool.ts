@@ -67,6 +67,15 @@ export async function untilAtLeast(view: Int32Array, index: number, count: numbe
   }
 }
 
+/** Resolves when `view[index]` has stopped growing: whoever raised it is gone. */
+export async function untilStill(view: Int32Array, index: number): Promise<void> {
+  let seen: number;
+  do {
+    seen = Atomics.load(view, index);
+    await new Promise((resolve) => setImmediate(resolve));
+  } while (Atomics.load(view, index) !== seen);
+}
+
 afterEach(async () => {
   await Promise.all(pools.splice(0).map((pool) => pool.close()));
 });
