@@ -39,7 +39,6 @@ export {
   TransactionError,
   UnsupportedOptionError,
 } from './errors/storage.errors.js';
-export { UnguardedBoardError } from './errors/unguarded-board.error.js';
 export type { TaskEvent } from './observe/task-event.js';
 export type { TaskInfo } from './task/task-info.js';
 export type { DurationStats, TaskCounts, TaskFigures } from './observe/task-stats.js';

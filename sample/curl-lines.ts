@@ -1,3 +1,5 @@
+import { boardPassword } from './board/board-password.js';
+
 /**
  * What to try, ready to paste.
  *
@@ -19,7 +21,7 @@ Try, in another terminal in the same directory:
   ${signUp('?failures=2', { email: 'grace@example.com', name: 'Grace' })}
   curl '${url}/mails'
 
-  # all tasks, in a browser: ${url}/tasks
+  # all tasks, in a browser: ${url.replace('//', `//admin:${boardPassword}@`)}/tasks/
   curl '${url}/health'
   curl '${url}/metrics'
 

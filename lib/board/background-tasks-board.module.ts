@@ -1,17 +1,24 @@
 import type { BaseAdapter } from '@bull-board/api/baseAdapter';
 import type { IServerAdapter } from '@bull-board/api/typings/app';
 import { Inject, Logger, Module, type DynamicModule, type NestModule } from '@nestjs/common';
-import { HttpAdapterHost, ModuleRef } from '@nestjs/core';
+import { HttpAdapterHost, ModuleRef, Reflector } from '@nestjs/core';
 import { requirePeer } from '../errors/require-peer.js';
-import { InvalidOptionError, TaskRunner, UnguardedBoardError, type TaskInfo } from '../index.js';
+import { UnguardedBoardError } from './unguarded-board.error.js';
+import { TaskRunner, type TaskInfo } from '../index.js';
 import { BoardGate } from './board-gate.js';
-import type { BoardOptions } from './board-options.js';
+import {
+  HIDDEN,
+  isWhileDeveloping,
+  settingsOf,
+  type BoardOptions,
+  type BoardSettings,
+} from './board-options.js';
 import { excerptOf } from './excerpt.js';
 import { mountBoard } from './mount.js';
+import { restricted } from './restricted-adapter.js';
 import { TaskQueueAdapter } from './task-queue.adapter.js';
 
-const OPTIONS = Symbol('nestjs-background-tasks:board-options');
-const HIDDEN = 'hidden';
+const SETTINGS = Symbol('nestjs-background-tasks:board-settings');
 const LET_GO = 'let go when the task ended';
 
 type CreateBullBoard = (board: {
@@ -28,7 +35,7 @@ type CreateBullBoard = (board: {
 export class BackgroundTasksBoardModule implements NestModule {
   /** @internal */
   constructor(
-    @Inject(OPTIONS) private readonly options: BoardOptions,
+    @Inject(SETTINGS) private readonly settings: BoardSettings,
     @Inject(TaskRunner) private readonly runner: TaskRunner,
     @Inject(HttpAdapterHost) private readonly adapterHost: HttpAdapterHost,
     @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
@@ -36,18 +43,14 @@ export class BackgroundTasksBoardModule implements NestModule {
 
   /**
    * @param options where the board is, who may see it, and what of the tasks
-   * @throws InvalidOptionError
-   * @throws UnguardedBoardError at start-up, without a guard in production
+   * @throws InvalidOptionError, UnknownOptionError
+   * @throws UnguardedBoardError at start-up, without a guard, unless NODE_ENV is development or test
    * @throws MissingPeerError at start-up, without the package for the HTTP adapter in use
    */
   static forRoot(options: BoardOptions = {}): DynamicModule {
-    const { route = '/tasks' } = options;
-    if (!/^(\/[\w.~-]+)+$/.test(route)) {
-      throw new InvalidOptionError('route', `expected a path such as '/tasks', got '${route}'.`);
-    }
     return {
       module: BackgroundTasksBoardModule,
-      providers: [{ provide: OPTIONS, useValue: { ...options, route } }],
+      providers: [{ provide: SETTINGS, useValue: settingsOf(options) }],
     };
   }
 
@@ -57,29 +60,46 @@ export class BackgroundTasksBoardModule implements NestModule {
     if (!httpAdapter) {
       return; // without HTTP there is nothing to serve
     }
-    const { route = '/tasks', guard } = this.options;
-    if (guard === undefined) {
-      if (process.env.NODE_ENV === 'production') {
-        throw new UnguardedBoardError(route);
-      }
-      new Logger('BackgroundTasks').warn(
-        `The board at ${route} has no guard: whoever reaches this server sees and controls all tasks.`,
+    const { route, guards, decorators, readOnly } = this.settings;
+    if (guards.length === 0 && !isWhileDeveloping()) {
+      throw new UnguardedBoardError(route, process.env.NODE_ENV);
+    }
+    this.warn();
+    const { queues } = await this.runner.stats();
+    const gate = new BoardGate(guards, decorators ?? [], readOnly, this.moduleRef);
+    mountBoard(httpAdapter, route, gate, (board) => this.fill(board, Object.keys(queues)));
+  }
+
+  private warn(): void {
+    const { route, guards, decorators } = this.settings;
+    const logger = new Logger('BackgroundTasks');
+    if (guards.length === 0) {
+      logger.warn(
+        `The board at ${route} has no guard: whoever uses this machine sees and controls all tasks. ` +
+          'It answers at localhost only.',
       );
     }
-    const { queues } = await this.runner.stats();
-    const gate = new BoardGate(guard, this.moduleRef, BackgroundTasksBoardModule);
-    mountBoard(httpAdapter, route, gate, (board) => this.fill(board, Object.keys(queues)));
+    const types = guards.map((guard) => (typeof guard === 'function' ? guard : guard.constructor));
+    const byMetadata = types.find((type) => asksForReflector(type));
+    if (byMetadata !== undefined && decorators === undefined) {
+      logger.warn(
+        `${byMetadata.name}, a guard of the board at ${route}, asks for a Reflector. If it decides by ` +
+          'metadata, it finds none here and may let everybody in. Pass what would stand on a ' +
+          'controller, decorators: [Roles(…)], or decorators: [] if it needs none.',
+      );
+    }
   }
 
   private fill(serverAdapter: IServerAdapter, names: readonly string[]): void {
     const { createBullBoard } = requirePeer('@bull-board/api', 'nestjs-background-tasks/board') as {
       createBullBoard: CreateBullBoard;
     };
-    const { readOnly = false, adapters = [], title = 'Background tasks' } = this.options;
+    const { readOnly, adapters, title } = this.settings;
     const showArgs = (task: TaskInfo): unknown => this.argsOf(task);
     const own = names.map((name) => new TaskQueueAdapter(name, this.runner, showArgs, readOnly));
+    const restrictions = { isReadOnly: readOnly, areArgsHidden: this.args !== 'show' };
     createBullBoard({
-      queues: [...own, ...adapters],
+      queues: [...own, ...adapters.map((adapter) => restricted(adapter, restrictions))],
       serverAdapter,
       options: {
         uiConfig: {
@@ -92,8 +112,12 @@ export class BackgroundTasksBoardModule implements NestModule {
     });
   }
 
+  private get args(): NonNullable<BoardOptions['args']> {
+    return this.settings.args ?? (isWhileDeveloping() ? 'show' : 'hide');
+  }
+
   private argsOf(task: TaskInfo): unknown {
-    const { args = process.env.NODE_ENV === 'production' ? 'hide' : 'show' } = this.options;
+    const { args } = this;
     if (args === 'hide') {
       return HIDDEN;
     }
@@ -107,4 +131,9 @@ export class BackgroundTasksBoardModule implements NestModule {
       return HIDDEN;
     }
   }
+}
+
+function asksForReflector(type: object): boolean {
+  const needs: unknown = Reflect.getMetadata('design:paramtypes', type);
+  return Array.isArray(needs) && needs.includes(Reflector);
 }

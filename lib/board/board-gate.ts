@@ -1,17 +1,18 @@
 import {
   ForbiddenException,
   HttpException,
-  type CanActivate,
-  type ExecutionContext,
-  type Type,
+  HttpStatus,
+  MethodNotAllowedException,
 } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
-import { lastValueFrom, isObservable } from 'rxjs';
-import type { BoardGuard } from './board-options.js';
+import type { BoardDecorator, BoardGuard } from './board-options.js';
+import { guardedBy, isLetIn, type Guarded } from './guard-context.js';
+import { isReading, requireLoopback, requireSameSite, type RawRequest } from './same-site.js';
 
-interface RawRequest {
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, unknown>>;
+/** The parts of a response that Express and Fastify have in common. */
+export interface RawResponse {
+  getHeader(name: string): unknown;
+  header(name: string, value: string): unknown;
 }
 
 /** Why a request is not let in: a status and a body to answer with. */
@@ -20,84 +21,62 @@ export interface Refusal {
   readonly body: object | string;
 }
 
-const READING = new Set(['GET', 'HEAD']);
-
-const nothing = (): void => undefined;
+const NO_FRAMES = "frame-ancestors 'none'";
 
 /** Stands before every request to the board, its pages and its files included. */
 export class BoardGate {
+  private readonly guarded: Guarded;
+
+  /** @param guards all of them have to agree; without any, only this machine is let in */
   constructor(
-    private readonly guard: BoardGuard | undefined,
+    private readonly guards: readonly BoardGuard[],
+    decorators: readonly BoardDecorator[],
+    private readonly isReadOnly: boolean,
     private readonly moduleRef: ModuleRef,
-    private readonly host: Type<unknown>,
-  ) {}
+  ) {
+    this.guarded = guardedBy(decorators);
+  }
 
   /** @returns `undefined` where the request may pass */
-  async refuse(request: object, response: object): Promise<Refusal | undefined> {
+  async refuse(request: RawRequest, response: RawResponse): Promise<Refusal | undefined> {
+    forbidFrames(response);
     try {
-      // A page elsewhere could make the browser of somebody who may use the board do so.
-      if (isForeign(request)) {
-        throw new ForbiddenException('Requests from other sites change nothing here.');
-      }
-      if (!(await this.isAllowed(request, response))) {
-        throw new ForbiddenException();
-      }
+      await this.check(request, response);
       return undefined;
     } catch (error) {
       return error instanceof HttpException
         ? { status: error.getStatus(), body: error.getResponse() }
-        : { status: 500, body: { statusCode: 500, message: 'The guard of the board failed.' } };
+        : {
+            status: HttpStatus.INTERNAL_SERVER_ERROR,
+            body: { statusCode: 500, message: 'The guard of the board failed.' },
+          };
     }
   }
 
-  private async isAllowed(request: object, response: object): Promise<boolean> {
-    const { guard } = this;
-    if (guard === undefined) {
-      return true;
+  /** @throws HttpException, or what a guard throws */
+  private async check(request: RawRequest, response: RawResponse): Promise<void> {
+    requireSameSite(request);
+    if (this.guards.length === 0) {
+      requireLoopback(request);
     }
-    if (typeof guard === 'function' && !isGuardClass(guard)) {
-      return guard(request, response);
+    for (const guard of this.guards) {
+      if (!(await isLetIn(guard, [request, response], this.guarded, this.moduleRef))) {
+        throw new ForbiddenException();
+      }
     }
-    const instance = typeof guard === 'function' ? await this.resolve(guard) : guard;
-    const verdict = instance.canActivate(contextOf([request, response], this.host));
-    return isObservable(verdict) ? lastValueFrom(verdict) : verdict;
-  }
-
-  private async resolve(guard: Type<CanActivate>): Promise<CanActivate> {
-    try {
-      return this.moduleRef.get(guard, { strict: false });
-    } catch {
-      return this.moduleRef.create(guard);
+    if (this.isReadOnly && !isReading(request)) {
+      throw new MethodNotAllowedException('The board is read-only.');
     }
   }
 }
 
-function isGuardClass(
-  guard: Extract<BoardGuard, (...args: never[]) => unknown> | Type<CanActivate>,
-): guard is Type<CanActivate> {
-  const { prototype } = guard as { prototype?: Partial<CanActivate> };
-  return typeof prototype?.canActivate === 'function';
-}
-
-function isForeign({ method = 'GET', headers }: RawRequest): boolean {
-  return !READING.has(method) && headers?.['sec-fetch-site'] === 'cross-site';
-}
-
-/** What a guard of Nest's is asked with; there is no handler of Nest's behind it. */
-function contextOf(args: [object, object], host: Type<unknown>): ExecutionContext {
-  const http = { getRequest: () => args[0], getResponse: () => args[1], getNext: () => nothing };
-  return {
-    getClass: () => host,
-    getHandler: () => nothing,
-    getArgs: () => args,
-    getArgByIndex: (index: number) => args[index],
-    getType: () => 'http',
-    switchToHttp: () => http,
-    switchToRpc: () => ({ getContext: () => args[1], getData: () => args[0] }),
-    switchToWs: () => ({
-      getClient: () => args[0],
-      getData: () => args[1],
-      getPattern: () => '',
-    }),
-  } as unknown as ExecutionContext;
+/** In a frame of another page, its buttons could be pressed by somebody who does not see them. */
+function forbidFrames(response: RawResponse): void {
+  const policy = response.getHeader('content-security-policy');
+  response.header('x-frame-options', 'DENY');
+  // Policies add up: that of the application stays.
+  response.header(
+    'content-security-policy',
+    typeof policy === 'string' ? `${policy}, ${NO_FRAMES}` : NO_FRAMES,
+  );
 }

@@ -1,6 +1,6 @@
 import type { BaseAdapter } from '@bull-board/api/baseAdapter';
 import type { CanActivate, Type } from '@nestjs/common';
-import type { TaskInfo } from '../index.js';
+import { InvalidOptionError, UnknownOptionError, type TaskInfo } from '../index.js';
 
 /**
  * Who may see and use the board: a function of the raw request, or a guard of Nest's, which may be a
@@ -11,21 +11,85 @@ export type BoardGuard =
   | CanActivate
   | ((request: unknown, response: unknown) => boolean | Promise<boolean>);
 
+/**
+ * A decorator that gives metadata to a controller and to a handler: `@Roles('admin')`, what
+ * `SetMetadata()` or `Reflector.createDecorator()` makes.
+ * @inline
+ */
+export type BoardDecorator = ClassDecorator & MethodDecorator;
+
 /** What `BackgroundTasksBoardModule.forRoot()` takes. */
 export interface BoardOptions {
   /** Where the board is served; a global prefix does not apply. @default '/tasks' */
   route?: string;
-  /** Required where `NODE_ENV` is `production`. @default none */
-  guard?: BoardGuard;
   /**
-   * What is shown of a task's arguments: `'show'`, `'hide'`, or what a function returns for them.
-   * @default 'hide' where NODE_ENV is production, else 'show'
+   * Several have to agree, in this order: `[AuthGuard, RolesGuard]`. The application's global guards
+   * are not asked. Required unless `NODE_ENV` is `development` or `test`; there a board without a
+   * guard answers at localhost only. `() => true` lets everybody in.
+   * @default none
+   */
+  guard?: BoardGuard | readonly BoardGuard[];
+  /**
+   * Metadata for guards that decide by it, as it would stand on a controller: `[Roles('admin')]`.
+   * Such a guard may let everybody in where it finds none. @default []
+   */
+  decorators?: readonly BoardDecorator[];
+  /**
+   * What is shown of a task's arguments: `'show'`, `'hide'`, or what a function returns for them. Of
+   * the jobs of `adapters`, data and results are shown with `'show'` only.
+   * @default 'show' where NODE_ENV is development or test, else 'hide'
    */
   args?: 'show' | 'hide' | ((args: readonly unknown[], task: TaskInfo) => unknown);
-  /** Nothing can be retried, cancelled, paused or cleaned. @default false */
+  /** Nothing can be retried, cancelled, paused, cleaned or added, `adapters` included. @default false */
   readOnly?: boolean;
   /** The title of the page. @default 'Background tasks' */
   title?: string;
   /** Further queues beside those of the application, BullMQ's for example. @default [] */
   adapters?: readonly BaseAdapter[];
+}
+
+/** Stands for what is not shown. */
+export const HIDDEN = 'hidden';
+
+const KNOWN = ['route', 'guard', 'decorators', 'args', 'readOnly', 'title', 'adapters'];
+
+/** {@link BoardOptions}, filled in. */
+export interface BoardSettings extends Required<
+  Omit<BoardOptions, 'guard' | 'decorators' | 'args'>
+> {
+  readonly guards: readonly BoardGuard[];
+  /** `undefined` where nobody has thought of it. */
+  readonly decorators: readonly BoardDecorator[] | undefined;
+  /** `undefined` where the environment decides. */
+  readonly args: BoardOptions['args'];
+}
+
+/** @throws UnknownOptionError, InvalidOptionError */
+export function settingsOf(options: BoardOptions): BoardSettings {
+  const unknown = Object.keys(options).find((key) => !KNOWN.includes(key));
+  if (unknown !== undefined) {
+    throw new UnknownOptionError(unknown, KNOWN);
+  }
+  const { route = '/tasks', guard = [], args = 'hide' } = options;
+  if (!/^(\/[\w.~-]+)+$/.test(route)) {
+    throw new InvalidOptionError('route', `expected a path such as '/tasks', got '${route}'.`);
+  }
+  if (typeof args !== 'function' && args !== 'show' && args !== 'hide') {
+    throw new InvalidOptionError('args', `expected 'show', 'hide' or a function.`);
+  }
+  const { readOnly = false, title = 'Background tasks', adapters = [], decorators } = options;
+  return {
+    route,
+    guards: [guard].flat(),
+    decorators,
+    args: options.args,
+    readOnly,
+    title,
+    adapters,
+  };
+}
+
+/** Only where it is said in so many words: a `NODE_ENV` that is missing or misspelt is production. */
+export function isWhileDeveloping(): boolean {
+  return process.env.NODE_ENV === 'development' || process.env.NODE_ENV === 'test';
 }

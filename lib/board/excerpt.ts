@@ -20,6 +20,8 @@ export function excerptOfText(text: string, limit = MAX_CHARACTERS): string {
 class Excerpt {
   private nodes = MAX_NODES;
   private characters = MAX_CHARACTERS;
+  /** What is being looked at, from the outside in. */
+  private readonly around: object[] = [];
 
   of(value: unknown, depth: number): unknown {
     this.nodes -= 1;
@@ -47,7 +49,19 @@ class Excerpt {
       case 'function':
         return this.text(`(function ${value.name})`);
       case 'object':
-        return value === null ? null : this.object(value, depth);
+        return value === null ? null : this.once(value, depth);
+    }
+  }
+
+  private once(value: object, depth: number): unknown {
+    if (this.around.includes(value)) {
+      return '(a circle)';
+    }
+    this.around.push(value);
+    try {
+      return this.object(value, depth);
+    } finally {
+      this.around.pop();
     }
   }
 

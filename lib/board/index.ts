@@ -8,3 +8,4 @@
 export { BackgroundTasksBoardModule } from './background-tasks-board.module.js';
 export type { BoardGuard, BoardOptions } from './board-options.js';
 export { TaskQueueAdapter } from './task-queue.adapter.js';
+export { UnguardedBoardError } from './unguarded-board.error.js';

@@ -1,7 +1,7 @@
 import type { IServerAdapter } from '@bull-board/api/typings/app';
 import type { HttpServer } from '@nestjs/common';
 import { requirePeer } from '../errors/require-peer.js';
-import type { BoardGate } from './board-gate.js';
+import type { BoardGate, RawResponse } from './board-gate.js';
 
 const USER = 'nestjs-background-tasks/board';
 
@@ -14,14 +14,14 @@ interface FastifyBoard extends IServerAdapter {
   setBasePath(path: string): this;
   registerPlugin(): unknown;
 }
-interface Reply {
+interface Reply extends RawResponse {
   status(code: number): { send(body: unknown): unknown };
 }
 interface FastifyScope {
   addHook(name: 'onRequest', hook: (request: object, reply: Reply) => Promise<unknown>): unknown;
   register(plugin: unknown, options?: object): unknown;
 }
-interface ExpressResponse {
+interface ExpressResponse extends RawResponse {
   status(code: number): { json(body: unknown): unknown };
 }
 

@@ -9,7 +9,7 @@ import type {
   Status,
 } from '@bull-board/api/typings/app';
 import { requirePeer } from '../errors/require-peer.js';
-import type { TaskRunner } from '../index.js';
+import type { TaskInfo, TaskRunner } from '../index.js';
 import { BoardTask, STATUSES, type BoardStatus, type ShowArgs } from './board-task.js';
 
 // Loaded here, so that an import of the board without its peer says at once what is missing.
@@ -17,6 +17,8 @@ const { BaseAdapter: Base } = requirePeer(
   '@bull-board/api/dist/queueAdapters/base.js',
   'nestjs-background-tasks/board',
 ) as { BaseAdapter: typeof BaseAdapter };
+
+const TASK_ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 const NO_METRICS: QueueMetrics = {
   meta: { count: 0, prevTS: 0, prevCount: 0 },
@@ -60,8 +62,8 @@ export class TaskQueueAdapter extends Base {
 
   /** The task with this id, if it is one of this queue. @param id as `TaskHandle.id` */
   async getJob(id: string): Promise<QueueJob | undefined> {
-    const task = await this.runner.get(id);
-    return task?.queue === this.queue ? this.jobOf(task) : undefined;
+    const task = await this.task(id);
+    return task && this.jobOf(task);
   }
 
   /**
@@ -90,8 +92,8 @@ export class TaskQueueAdapter extends Base {
 
   /** What the task wrote by `currentTask().log()`. @param id as `TaskHandle.id` */
   async getJobLogs(id: string): Promise<string[]> {
-    const task = await this.runner.get(id);
-    return task?.queue === this.queue ? [...task.logs] : [];
+    const task = await this.task(id);
+    return [...(task?.logs ?? [])];
   }
 
   /** Whether tasks of the queue are kept from starting. */
@@ -182,12 +184,18 @@ export class TaskQueueAdapter extends Base {
     return refuse('There are no schedulers.');
   }
 
-  private jobOf(task: Awaited<ReturnType<TaskRunner['list']>>[number]): QueueJob {
+  /** The id comes from a URL: what is none is not looked up, in a store it may lead elsewhere. */
+  private async task(id: string): Promise<TaskInfo | undefined> {
+    const task = TASK_ID.test(id) ? await this.runner.get(id) : undefined;
+    return task?.queue === this.queue ? task : undefined;
+  }
+
+  private jobOf(task: TaskInfo): QueueJob {
     return new BoardTask(task, this.runner, this.showArgs);
   }
 
-  private async first(status: JobStatus, limit: number): ReturnType<TaskRunner['list']> {
-    const found: Awaited<ReturnType<TaskRunner['list']>> = [];
+  private async first(status: JobStatus, limit: number): Promise<TaskInfo[]> {
+    const found: TaskInfo[] = [];
     for (const each of STATUSES[status as BoardStatus] ?? []) {
       if (found.length < limit) {
         const filter = { status: each, queue: this.queue, limit: limit - found.length };

@@ -1,18 +1,15 @@
 import { Module } from '@nestjs/common';
 import { BackgroundTasksBoardModule } from 'nestjs-background-tasks/board';
+import { boardPassword } from './board-password.js';
+import { PasswordGuard } from './password.guard.js';
 
-/** The dashboard at /tasks. With `BOARD_TOKEN` set, only for those who send it. */
+/** The dashboard at /tasks, for whoever knows the password. */
 @Module({
   imports: [
     BackgroundTasksBoardModule.forRoot({
       route: '/tasks',
-      guard: process.env.BOARD_TOKEN === undefined ? undefined : hasToken,
+      guard: new PasswordGuard(boardPassword),
     }),
   ],
 })
 export class BoardModule {}
-
-function hasToken(request: unknown): boolean {
-  const { headers } = request as { headers: Record<string, string | undefined> };
-  return headers.authorization === `Bearer ${process.env.BOARD_TOKEN}`;
-}

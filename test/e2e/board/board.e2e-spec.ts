@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
   Injectable,
@@ -5,9 +7,10 @@ import {
   type CanActivate,
   type ExecutionContext,
 } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
 import type { BoardOptions } from 'nestjs-background-tasks/board';
 import { of } from 'rxjs';
-import { PLATFORMS, startBoard, type BoardApp, type Platform } from './board-app.js';
+import { OtherQueue, PLATFORMS, startBoard, type BoardApp, type Platform } from './board-app.js';
 
 interface Job {
   readonly id: string;
@@ -37,6 +40,31 @@ class HeaderGuard implements CanActivate {
   }
 }
 
+const Roles = Reflector.createDecorator<string, string[]>({ transform: (role) => [role] });
+
+/** As Nest's documentation has it. */
+@Injectable()
+class RolesGuard implements CanActivate {
+  constructor(private readonly reflector: Reflector) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    const roles = this.reflector.get(Roles, context.getHandler());
+    if (!roles) {
+      return true;
+    }
+    const { headers } = context.switchToHttp().getRequest<{ headers: { role?: string } }>();
+    return roles.includes(headers.role ?? '');
+  }
+}
+
+function setEnvironment(value: string | undefined): void {
+  if (value === undefined) {
+    delete process.env.NODE_ENV;
+  } else {
+    process.env.NODE_ENV = value;
+  }
+}
+
 function broken(): never {
   throw new Error('secret');
 }
@@ -46,7 +74,7 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform
   const { NODE_ENV } = process.env;
 
   afterEach(async () => {
-    process.env.NODE_ENV = NODE_ENV;
+    setEnvironment(NODE_ENV);
     await board.app.close();
   });
 
@@ -57,11 +85,29 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform
     path: string,
     method = 'GET',
     headers?: Record<string, string>,
+    body?: object,
   ): Promise<{ status: number; text: string; body: unknown }> {
-    const response = await fetch(`${board.url}/tasks${path}`, { method, headers });
+    const response = await fetch(`${board.url}/tasks${path}`, {
+      method,
+      headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
+      ...(body && { body: JSON.stringify(body) }),
+    });
     const text = await response.text();
     const isJson = response.headers.get('content-type')?.includes('json') === true;
     return { status: response.status, text, body: isJson ? (JSON.parse(text) as unknown) : text };
+  }
+
+  /** With headers that `fetch()` does not let through. */
+  async function raw(
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+  ): Promise<number> {
+    const sent = request(`${board.url}/tasks${path}`, { method, headers }).end();
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    response.resume();
+    await once(response, 'end');
+    return response.statusCode ?? 0;
   }
 
   async function queue(name: string, query = ''): Promise<Queue> {
@@ -179,12 +225,73 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform
   });
 
   describe('to an attacker', () => {
-    it('is not served without a guard in production', async () => {
-      process.env.NODE_ENV = 'production';
-      await expect(startBoard(platform)).rejects.toThrow(
-        'it is not served without a guard. Pass one: BackgroundTasksBoardModule.forRoot({ guard: … }).',
+    it.each([undefined, '', 'production', 'prod', 'staging', 'production ', 'Development'])(
+      'O3: is not served without a guard, and shows no arguments, where NODE_ENV is %j',
+      async (environment) => {
+        setEnvironment(environment);
+        await expect(startBoard(platform)).rejects.toThrow(
+          `NODE_ENV is ${JSON.stringify(environment) ?? 'not set'}: it is not served without a guard.`,
+        );
+        expect(await shown()).toBe('hidden');
+        expect(await shown('show')).toEqual([{ password: 'secret' }]);
+      },
+    );
+
+    it.each(['development', 'test'])(
+      'O3: is served without a guard where NODE_ENV is %s, and says so',
+      async (environment) => {
+        setEnvironment(environment);
+        const { log } = await start();
+        expect(log.lines).toContainEqual(
+          expect.objectContaining({
+            level: 'warn',
+            message: expect.stringMatching(/^The board at \/tasks has no guard: /),
+          }),
+        );
+        expect((await call('/api/queues')).status).toBe(200);
+      },
+    );
+
+    it.each(['tasks.example.com', '127.0.0.1.example.com', '192.168.0.7', 'localhost@example.com'])(
+      'O5: answers at localhost only without a guard: not at %s, which may lead here',
+      async (host) => {
+        await start();
+        expect(await raw('GET', '/', { host })).toBe(403);
+        expect(await raw('PUT', '/api/queues/default/pause', { host })).toBe(403);
+        await board.app.close();
+        await start({ guard: () => true });
+        expect(await raw('GET', '/', { host })).toBe(200);
+      },
+    );
+
+    it.each(['localhost', 'localhost:3000', 'app.localhost', '127.0.0.9', '[::1]:3000'])(
+      'O5: answers at %s without a guard',
+      async (host) => {
+        await start();
+        expect(await raw('GET', '/', { host })).toBe(200);
+      },
+    );
+
+    it('O4: carries metadata for guards that decide by it, several of them in order', async () => {
+      const guard = [HeaderGuard, RolesGuard];
+      await start({ guard, decorators: [Roles('admin')] });
+      const admin = { authorization: 'Bearer admin' };
+      expect((await call('/api/queues')).status).toBe(401);
+      expect((await call('/api/queues', 'GET', admin)).status).toBe(403);
+      expect((await call('/api/queues', 'GET', { ...admin, role: 'admin' })).status).toBe(200);
+      expect(board.log.lines.filter(({ message }) => message.includes('Reflector'))).toEqual([]);
+    });
+
+    it('O4: warns of a guard that seems to decide by metadata, where there is none', async () => {
+      await start({ guard: RolesGuard });
+      expect(board.log.lines).toContainEqual(
+        expect.objectContaining({
+          level: 'warn',
+          message: expect.stringMatching(
+            /^RolesGuard, a guard of .* asks for a Reflector\..*decorators/,
+          ),
+        }),
       );
-      await start({ guard: () => true });
     });
 
     it.each<[string, BoardOptions['guard']]>([
@@ -225,24 +332,50 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform
       expect(response.text).not.toContain('secret');
     });
 
-    it('does nothing that a page of another site asks for', async () => {
+    it.each<[string, Record<string, string>, number, number]>([
+      // what asks, its headers, whether it may read, whether it may act
+      ['a page of another site', { 'sec-fetch-site': 'cross-site' }, 403, 403],
+      ['a page of a sibling', { 'sec-fetch-site': 'same-site' }, 403, 403],
+      ['a header that nobody knows', { 'sec-fetch-site': 'same-origin, none' }, 403, 403],
+      [
+        'a link elsewhere',
+        { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' },
+        200,
+        403,
+      ],
+      ['the board', { 'sec-fetch-site': 'same-origin' }, 200, 200],
+      ['the address bar', { 'sec-fetch-site': 'none' }, 200, 200],
+      ['a page over http', { origin: 'http://evil.example' }, 403, 403],
+      ['a page without an origin', { origin: 'null' }, 403, 403],
+      ['a page of another port', { origin: 'http://tasks.example:81' }, 403, 403],
+      ['the board over http', { origin: 'http://tasks.example' }, 200, 200],
+      ['the board behind TLS', { origin: 'https://tasks.example:443' }, 200, 200],
+      ['no browser', {}, 200, 200],
+    ])('O5: does for %s what it should', async (_, headers, reading, acting) => {
       await start({ guard: () => true });
-      const foreign = { 'sec-fetch-site': 'cross-site' };
-      expect((await call('/api/queues/default/pause', 'PUT', foreign)).status).toBe(403);
-      expect((await call('/api/queues/pause', 'PUT', foreign)).status).toBe(403);
+      const named = { host: 'tasks.example', ...headers };
+      expect(await raw('GET', '/api/queues?activeQueue=default', named)).toBe(reading);
+      expect(await raw('PUT', '/api/queues/default/pause', named)).toBe(acting);
+      expect(await raw('PUT', '/api/queues/pause', named)).toBe(acting);
       const { queues } = await board.runner.stats();
-      expect(queues.default?.isPaused).toBe(false);
+      expect(queues.default?.isPaused).toBe(acting === 200);
     });
 
-    it('hides arguments in production, or by an option, and takes its word for them', async () => {
-      process.env.NODE_ENV = 'production';
-      expect(await shown()).toBe('hidden');
-      expect(await shown('show')).toEqual([{ password: 'secret' }]);
-      expect(await shown(([user]) => Object.keys(user as object))).toEqual(['password']);
-      expect(await shown(broken)).toBe('hidden');
-      process.env.NODE_ENV = 'test';
+    it('O5: stands in no frame, whoever is let in', async () => {
+      for (const guard of [() => true, () => false]) {
+        await start({ guard });
+        const { headers } = await fetch(`${board.url}/tasks/`);
+        expect(headers.get('x-frame-options')).toBe('DENY');
+        expect(headers.get('content-security-policy')).toBe("frame-ancestors 'none'");
+        await board.app.close();
+      }
+    });
+
+    it('hides arguments where an option says so, or takes its word for them', async () => {
       expect(await shown()).toEqual([{ password: 'secret' }]);
       expect(await shown('hide')).toBe('hidden');
+      expect(await shown(([user]) => Object.keys(user as object))).toEqual(['password']);
+      expect(await shown(broken)).toBe('hidden');
     });
 
     it('stays small with 10 MB of arguments', async () => {
@@ -262,16 +395,70 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform
       expect(text).toContain('more characters');
     });
 
-    it('changes nothing where it is read-only', async () => {
-      const { runner } = await start({ readOnly: true });
-      expect((await call('/api/queues/default/pause', 'PUT')).status).toBe(405);
-      const { queues } = await runner.stats();
-      expect(queues.default?.isPaused).toBe(false);
+    const CHANGES: [method: string, path: string][] = [
+      ['PUT', '/pause'],
+      ['PUT', '/other/pause'],
+      ['PUT', '/other/empty'],
+      ['PUT', '/other/obliterate'],
+      ['PUT', '/other/retry/failed'],
+      ['PUT', '/other/clean/failed'],
+      ['PUT', '/other/promote'],
+      ['PUT', '/other/1/retry'],
+      ['PUT', '/other/1/clean'],
+      ['PUT', '/other/job-schedulers/nightly/run'],
+      ['PUT', '/other/job-schedulers/nightly/remove'],
+      ['PATCH', '/other/1/update-data'],
+      ['POST', '/other/add'],
+      ['PUT', '/default/pause'],
+    ];
+
+    it('O6: changes nothing where it is read-only, whoever keeps the queue', async () => {
+      const other = new OtherQueue();
+      await start({ readOnly: true, adapters: [other] });
+      for (const [method, path] of CHANGES) {
+        expect([path, (await call(`/api/queues${path}`, method, {}, {})).status]).toEqual([
+          path,
+          405,
+        ]);
+      }
+      expect(other.done).toEqual([]);
+      expect((await board.runner.stats()).queues.default?.isPaused).toBe(false);
+      // The page shows no buttons, and the adapter is what it was for other boards.
+      expect(await queue('other')).toMatchObject({ readOnlyMode: true, allowRetries: false });
+      expect(other.readOnlyMode).toBe(false);
+    });
+
+    it('changes what an adapter allows where it is not read-only', async () => {
+      const other = new OtherQueue();
+      await start({ adapters: [other] });
+      await call('/api/queues/other/empty', 'PUT');
+      await call('/api/queues/other/pause', 'PUT');
+      expect(other.done).toEqual(['empty', 'pause']);
+    });
+
+    it.each<[BoardOptions['args'], string]>([
+      ['hide', 'hidden'],
+      [() => 'what there is to see', 'hidden'],
+      ['show', 'secret'],
+    ])('O6: shows of the jobs of an adapter, with %s: %s', async (args, data) => {
+      await start({ args, adapters: [new OtherQueue()] });
+      expect((await queue('other', '&status=failed')).jobs).toMatchObject([
+        { data, returnValue: data },
+      ]);
+      const one = await call('/api/queues/other/1');
+      const schedulers = await call('/api/job-schedulers');
+      expect([one, schedulers].map(({ text }) => text.includes('secret'))).toEqual(
+        data === 'secret' ? [true, true] : [false, false],
+      );
     });
   });
 
-  it('refuses a route that is none', async () => {
+  it('refuses options that are none', async () => {
     await expect(startBoard(platform, { route: '../x' })).rejects.toThrow('Option "route"');
+    await expect(startBoard(platform, { args: 'hidden' as never })).rejects.toThrow(
+      'Option "args"',
+    );
+    await expect(startBoard(platform, { readonly: true } as never)).rejects.toThrow('"readonly"');
     await start({ route: '/admin/tasks' });
     const response = await fetch(`${board.url}/admin/tasks/api/queues`);
     expect(await response.json()).toHaveProperty('queues');

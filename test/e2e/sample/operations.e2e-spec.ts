@@ -1,4 +1,5 @@
 import { expect, it } from '@jest/globals';
+import { boardPassword } from '../../../sample/board/board-password.js';
 import { parseExposition } from '../../unit/metrics/exposition.js';
 import { onEachPlatform } from '../support/platforms.js';
 import { startSample } from './start-sample.js';
@@ -28,7 +29,13 @@ onEachPlatform((platform) => {
       value: 1,
     });
 
-    const board = await app.request('/tasks/');
+    const stranger = await app.request('/tasks/');
+    expect([stranger.status, stranger.headers['www-authenticate']]).toEqual([
+      401,
+      'Basic realm="tasks"',
+    ]);
+    const authorization = `Basic ${Buffer.from(`admin:${boardPassword}`).toString('base64')}`;
+    const board = await app.request('/tasks/', { headers: { authorization } });
     expect(board.status).toBe(200);
     expect(board.body).toContain('<title>Background tasks</title>');
   });

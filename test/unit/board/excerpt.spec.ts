@@ -42,10 +42,13 @@ describe('what the board shows of a value', () => {
     expect(JSON.stringify(excerptOf(nested(7)))).toContain('(…)');
   });
 
-  it('ends in a circle', () => {
-    const circle: Record<string, unknown> = {};
+  it('O21: shows a circle once, and twice what stands there twice', () => {
+    const circle: Record<string, unknown> = { map: new Map<string, unknown>() };
     circle['self'] = circle;
-    expect(JSON.stringify(excerptOf(circle))).toContain('(…)');
+    (circle['map'] as Map<string, unknown>).set('back', circle);
+    expect(excerptOf([circle, circle])).toEqual(
+      [1, 2].map(() => ({ map: { '(Map)': [['back', '(a circle)']] }, self: '(a circle)' })),
+    );
   });
 
   it('costs the same of a large value as of a small one', () => {

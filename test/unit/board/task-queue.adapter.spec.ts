@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import type { TaskRunner } from 'nestjs-background-tasks';
 import { TaskQueueAdapter } from 'nestjs-background-tasks/board';
 import { createKit } from '../support/kit.js';
 
@@ -20,6 +21,18 @@ describe('a queue on the board', () => {
     expect(await adapter.getJobLogs(other.id)).toEqual([]);
     expect(await adapter.getJobCounts()).toMatchObject({ delayed: 1, active: 0 });
   });
+
+  it.each(['meta', '../meta', 'emails:meta', '', '%2e%2e', '__proto__'])(
+    'O21: looks for no task with the id %j',
+    async (id) => {
+      const asked: string[] = [];
+      const runner = { get: (each: string) => asked.push(each) } as unknown as TaskRunner;
+      const adapter = new TaskQueueAdapter('emails', runner, () => undefined, false);
+      expect(await adapter.getJob(id)).toBeUndefined();
+      expect(await adapter.getJobLogs(id)).toEqual([]);
+      expect(asked).toEqual([]);
+    },
+  );
 
   it('shows a page of each status', async () => {
     const kit = kitWithEmails();
