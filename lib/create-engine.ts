@@ -1,11 +1,10 @@
 import type { LoggerService } from '@nestjs/common';
 import { EngineRouter } from './engine/engine-router.js';
-import type { Engine, EngineFactory, EngineSetting, Worker } from './engine/engine.js';
+import type { Engine, EngineFactory, Worker } from './engine/engine.js';
 import { MemoryEngine } from './engine/memory/memory.engine.js';
 import type { QueueSettings } from './options/module-options.js';
 import type { ResolvedOptions } from './options/resolved-options.js';
 import type { Clock } from './task/clock.js';
-import type { Task } from './task/task.js';
 
 const memory: EngineFactory = {
   engine: 'memory',
@@ -25,14 +24,10 @@ export function createEngine(
     factories.set(factory, [...(factories.get(factory) ?? []), queue]);
   }
   const byQueue = new Map<string, Engine>();
-  const router = new EngineRouter(byQueue);
-  const elsewhere: EngineSetting['elsewhere'] = (task) => void router.release(task);
-  const released = (): Iterable<Task> => router.tasks();
   for (const [factory, own] of factories) {
-    const setting = { queues: own, worker, clock, logger, drainTimeoutMs, elsewhere, released };
-    const engine = factory.create(setting);
+    const engine = factory.create({ queues: own, worker, clock, logger, drainTimeoutMs });
     own.forEach(({ name }) => byQueue.set(name, engine));
   }
   const [only, ...others] = new Set(byQueue.values());
-  return only !== undefined && others.length === 0 ? only : router;
+  return only !== undefined && others.length === 0 ? only : new EngineRouter(byQueue);
 }

@@ -1,6 +1,5 @@
-import { breaksChain, type TaskStatus } from '../task/outcome.js';
-import type { Chain, Task } from '../task/task.js';
-import type { TaskStorage } from '../task/stored-call.js';
+import type { TaskStatus } from '../task/outcome.js';
+import type { Task } from '../task/task.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import type {
   DrainScope,
@@ -23,12 +22,8 @@ export class EngineRouter implements Engine {
     return [...new Set(this.byQueue.values())];
   }
 
-  storageOf(queue: string): TaskStorage | undefined {
-    return this.of(queue).storageOf(queue);
-  }
-
-  supportOf(queue: string): EngineSupport | undefined {
-    return this.of(queue).supportOf?.(queue);
+  supportOf(queue: string): EngineSupport {
+    return this.of(queue).supportOf(queue);
   }
 
   get shared(): SharedStore | undefined {
@@ -47,55 +42,11 @@ export class EngineRouter implements Engine {
     this.of(task.queue).admit(task);
   }
 
-  commit(tasks: readonly Task[], isHeld?: boolean, after?: Task): Promise<void> | void {
+  commit(heads: readonly Task[], isHeld?: boolean): Promise<void> | void {
     const commits = this.engines
-      .flatMap((engine) => {
-        const [own = [], ...behindOthers] = this.partsFor(engine, tasks);
-        return [
-          own.length === 0 ? undefined : this.commitTo(engine, own, isHeld, after),
-          ...behindOthers.map((part) => engine.commit(part, true)),
-        ];
-      })
-      .filter((commit) => commit !== undefined);
+      .map((engine) => heads.filter(({ queue }) => this.of(queue) === engine))
+      .flatMap((own) => (own[0] && this.of(own[0].queue).commit(own, isHeld)) ?? []);
     return commits.length === 0 ? undefined : Promise.all(commits).then(() => undefined);
-  }
-
-  /**
-   * An engine's share of a request. A store is not told of another engine's tasks, and would put what
-   * is left of a chain together: each part that stands behind such a task is by itself, and waits for
-   * its release.
-   */
-  private partsFor(engine: Engine, tasks: readonly Task[]): readonly Task[][] {
-    const parts: Task[][] = [[]];
-    const latest = new Map<Chain, Task[] | undefined>();
-    for (const task of tasks) {
-      const { chain, queue } = task;
-      let part: Task[] | undefined;
-      if (this.of(queue) === engine) {
-        const isBehindAnother = engine.shared !== undefined && chain && latest.has(chain);
-        part = isBehindAnother ? latest.get(chain) : parts[0];
-        if (part === undefined) {
-          parts.push((part = []));
-        }
-        part.push(task);
-      }
-      if (chain !== undefined) {
-        latest.set(chain, part);
-      }
-    }
-    return parts;
-  }
-
-  /** A store knows nothing of another engine's tasks: what follows one of those waits for its release. */
-  private commitTo(
-    engine: Engine,
-    tasks: readonly Task[],
-    isHeld: boolean | undefined,
-    after: Task | undefined,
-  ): Promise<void> | void {
-    return after !== undefined && engine.shared !== undefined && this.of(after.queue) !== engine
-      ? engine.commit(tasks, true)
-      : engine.commit(tasks, isHeld, after);
   }
 
   storeWithin(client: TransactionClient, task: Task): Promise<string> | undefined {
@@ -105,29 +56,6 @@ export class EngineRouter implements Engine {
   release(head: Task): PromiseLike<void> | void {
     this.came += 1;
     return this.of(head.queue).release(head);
-  }
-
-  follow(predecessor: Task, task: Task): void {
-    this.came += 1;
-    const engine = this.of(task.queue);
-    const before = this.of(predecessor.queue);
-    const isShared = engine.shared !== undefined || before.shared !== undefined;
-    if (before === engine) {
-      engine.follow(predecessor, task);
-    } else if (!isShared && !predecessor.isOver) {
-      before.follow(predecessor, task); // in its line, as the tasks of a request are
-    } else {
-      void this.followElsewhere(predecessor, task);
-    }
-  }
-
-  /** Settled in another engine, or to settle in another process: only its outcome tells. */
-  private async followElsewhere(predecessor: Task, task: Task): Promise<void> {
-    const outcome = await predecessor.whenSettled();
-    if (task.chain !== undefined && breaksChain(outcome)) {
-      task.chain.isBroken = true; // a store does not see the chain, and memory may come to it later
-    }
-    void this.release(task);
   }
 
   discard(task: Task): void {

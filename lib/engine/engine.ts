@@ -13,11 +13,8 @@ import type { Dropped, Verdict } from '../task/verdict.js';
  * its failure means, is the {@link Worker}'s.
  */
 export interface Engine {
-  /** How a queue's calls are written down; `undefined` where they stay in memory. */
-  storageOf(queue: string): TaskStorage | undefined;
-
-  /** What the engine of a queue can do; `undefined` for everything. */
-  supportOf?(queue: string): EngineSupport | undefined;
+  /** What the engine of a queue can do: one object for all the queues of one engine. */
+  supportOf(queue: string): EngineSupport;
 
   /** Set where other processes see the tasks, too, and make some of the attempts. */
   readonly shared?: SharedStore | undefined;
@@ -33,13 +30,14 @@ export interface Engine {
   admit(task: Task): void;
 
   /**
-   * The handler completed: from here on the tasks count. A durable engine stores them all in one
-   * operation, and the response waits for it.
+   * From here on the tasks count. A durable engine stores them all in one operation, and the response
+   * waits for it.
    *
+   * @param heads of lines (see `task/line.ts`), each with the tasks behind it. One with a `prior`
+   * stands behind a task that was committed before
    * @param isHeld whether a response has to close before they are released
-   * @param after what they will {@link follow}, committed before
    */
-  commit(tasks: readonly Task[], isHeld?: boolean, after?: Task): Promise<void> | void;
+  commit(heads: readonly Task[], isHeld?: boolean): Promise<void> | void;
 
   /**
    * Stores the task through a connection of its caller's: it exists, and is released, if the
@@ -52,13 +50,11 @@ export interface Engine {
   storeWithin?(client: TransactionClient, task: Task): Promise<string> | undefined;
 
   /**
-   * The task may start, and the line of its successors after it. Where this returns something to
-   * wait for, the call of a `@Background()` method outside a request waits for it.
+   * The line may start: its head, or, where that has a `prior`, as soon as that one has settled. Where
+   * this returns something to wait for, the call of a `@Background()` method outside a request waits
+   * for it.
    */
-  release(task: Task): PromiseLike<void> | void;
-
-  /** The task may start when `predecessor`, already released, has settled. */
-  follow(predecessor: Task, task: Task): void;
+  release(head: Task): PromiseLike<void> | void;
 
   /** Gives back the place of an admitted task that will never be released. */
   discard(task: Task): void;
@@ -115,6 +111,8 @@ export type DrainScope = 'present' | 'released' | 'collected';
 export interface EngineSupport {
   /** For the message of a refusal: `BullMQ on PostgreSQL`. */
   readonly engine: string;
+  /** How calls are written down; `undefined` where they stay in memory. */
+  readonly storage: TaskStorage | undefined;
   readonly batch: boolean;
   readonly concurrencyKey: boolean;
   readonly dedupeWindow: boolean;
@@ -212,10 +210,6 @@ export interface EngineSetting {
   readonly logger: LoggerService;
   /** How long a shutdown waits for tasks. @default 0 */
   readonly drainTimeoutMs?: number;
-  /** Takes a task whose turn has come, with its line, and whose queue is another engine's. */
-  readonly elsewhere: (task: Task) => void;
-  /** {@link Engine.tasks} of all engines, where there are several: a line goes through their queues. */
-  readonly released?: () => Iterable<Task>;
 }
 
 /** What `engine` in the module's or a queue's options is: `journal(…)`, `bullmq(…)`. */

@@ -168,3 +168,23 @@ export class ShutDownError extends BackgroundTasksError {
     );
   }
 }
+
+/** A chain was to go on in another engine, where nobody hears how its tasks end. */
+export class ChainError extends BackgroundTasksError {
+  readonly code = 'BGT_CHAIN';
+
+  constructor(
+    /** The task that was to be added. */
+    readonly taskName: string,
+    /** Its queue. */
+    readonly queue: string,
+    /** The queue of the task before it. */
+    readonly previousQueue: string,
+  ) {
+    super(
+      `Task "${taskName}" for queue "${queue}" cannot follow a task of queue "${previousQueue}" in a ` +
+        'chain: the queues have different engines. Keep a chain in one engine, or have its last task ' +
+        'add the next one.',
+    );
+  }
+}

@@ -4,9 +4,9 @@ import type { TaskSettings } from '../task/task-options.js';
 
 /** @throws UnsupportedOptionError where the queue's engine cannot do what the settings ask for */
 export function checkSupport(engine: Engine, settings: TaskSettings, subject: string): void {
-  const support = engine.supportOf?.(settings.queue);
-  const option = support && unsupportedOption(support, settings);
-  if (support !== undefined && option !== undefined) {
+  const support = engine.supportOf(settings.queue);
+  const option = unsupportedOption(support, settings);
+  if (option !== undefined) {
     throw new UnsupportedOptionError(subject, option, settings.queue, support.engine);
   }
 }

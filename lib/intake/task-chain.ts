@@ -1,19 +1,16 @@
 import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
-import type { Chain, Task } from '../task/task.js';
+import type { Chain } from '../task/task.js';
 import type { Collection } from './collection.js';
 import type { TaskIntake } from './task-intake.js';
 
 /**
  * Tasks of which each needs the ones before it: they run in strict order, and once one of them did
- * not complete the rest is dropped.
+ * not complete the rest is dropped. All of them are for queues of one engine.
  */
 export class TaskChain {
-  /** @internal What links the tasks; `last` is the latest one added. */
-  readonly link: { readonly chain: Chain; last: Task | undefined } = {
-    chain: { isBroken: false },
-    last: undefined,
-  };
+  /** @internal */
+  readonly chain: Chain = {};
 
   /** @internal */
   constructor(
@@ -29,7 +26,7 @@ export class TaskChain {
    * @param args what it is called with
    * @returns the task, to look at and to cancel
    * @throws NotAFunctionError, QueueFullError, UnknownOptionError, InvalidOptionError,
-   * UnknownQueueError
+   * UnknownQueueError, ChainError
    */
   addTask<Args extends unknown[]>(
     options: TaskOptions & NotAFunction,
@@ -42,13 +39,13 @@ export class TaskChain {
    * @param fn any function, or a `@Background()` method
    * @param args what it is called with
    * @returns the task, to look at and to cancel
-   * @throws NotAFunctionError, QueueFullError
+   * @throws NotAFunctionError, QueueFullError, ChainError
    */
   addTask<Args extends unknown[]>(
     fn: (...args: Args) => unknown,
     ...args: NoInfer<Args>
   ): TaskHandle;
   addTask(...call: unknown[]): TaskHandle {
-    return this.intake.add(call, this.collectionNow(), this);
+    return this.intake.add(call, this.collectionNow(), this.chain);
   }
 }

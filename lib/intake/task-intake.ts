@@ -1,21 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import type { Engine } from '../engine/engine.js';
+import { ChainError } from '../errors/misuse.errors.js';
 import { TransactionError } from '../errors/storage.errors.js';
 import type { Observer } from '../observe/observer.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import { ambient } from '../task/ambient.js';
 import type { BackgroundMethod } from '../task/background-method.js';
 import type { Clock } from '../task/clock.js';
+import { follow, join } from '../task/line.js';
+import type { DropReason } from '../task/outcome.js';
 import type { StoredTask } from '../task/stored-call.js';
 import { TaskHandle } from '../task/task-handle.js';
 import type { TaskSettings } from '../task/task-options.js';
 import type { TaskRegistry } from '../task/task-registry.js';
 import type { TransactionClient } from '../task/transaction-client.js';
-import type { Task, TaskHome } from '../task/task.js';
+import type { Chain, Task, TaskHome } from '../task/task.js';
 import { CaptureWatch } from './captured-request.js';
 import { checkSupport } from './check-support.js';
 import { Collection } from './collection.js';
-import type { TaskChain } from './task-chain.js';
 import { TaskMaker } from './task-maker.js';
 
 /** Takes calls in, and sends the task of each where it belongs: into the request's collection, or off. */
@@ -42,14 +44,18 @@ export class TaskIntake implements TaskHome {
    * @param chain the chain that it is the next task of
    * @throws BackgroundTasksError where the call, its options or its queue is not acceptable
    */
-  add(call: readonly unknown[], collection: Collection | undefined, chain?: TaskChain): TaskHandle {
+  add(call: readonly unknown[], collection: Collection | undefined, chain?: Chain): TaskHandle {
     const task = this.maker.ofCall(call);
+    this.checkChain(chain, task);
     const duplicate = this.duplicateOf(task, collection);
     if (duplicate !== undefined) {
       return new TaskHandle(duplicate);
     }
     this.admit(task, collection);
-    void this.send(task, collection, chain);
+    if (chain !== undefined) {
+      join(chain, task);
+    }
+    void this.send(task, collection);
     return new TaskHandle(task);
   }
 
@@ -183,30 +189,23 @@ export class TaskIntake implements TaskHome {
     this.observer.added(task);
   }
 
-  private send(
-    task: Task,
-    collection: Collection | undefined,
-    chain?: TaskChain,
-  ): PromiseLike<void> | void {
-    const predecessor = chain?.link.last;
-    if (chain !== undefined) {
-      task.chain = chain.link.chain;
-      chain.link.last = task;
-    }
+  private send(task: Task, collection: Collection | undefined): PromiseLike<void> | void {
     if (collection?.isOpen) {
       return collection.add(task);
     }
+    if (!follow(task)) {
+      return this.drop(task, 'predecessor-failed');
+    }
     task.isCommitted = true;
-    const stored = this.engine.commit([task], false, predecessor);
+    const stored = this.engine.commit([task]);
     if (stored === undefined) {
-      return this.release(task, predecessor);
+      return this.release(task);
     }
     const released = stored.then(
-      () => this.release(task, predecessor),
+      () => this.release(task),
       (error: unknown) => {
         if (!task.isOver) {
-          this.engine.discard(task);
-          this.observer.dropped(task, 'not-stored');
+          this.drop(task, 'not-stored');
         }
         throw error;
       },
@@ -216,13 +215,26 @@ export class TaskIntake implements TaskHome {
     return released;
   }
 
-  private release(task: Task, predecessor: Task | undefined): PromiseLike<void> | void {
+  private drop(task: Task, reason: DropReason): void {
+    this.engine.discard(task);
+    this.observer.dropped(task, reason);
+  }
+
+  private release(task: Task): PromiseLike<void> | void {
     if (task.isOver) {
       return undefined; // the store knew another one with its dedupe key, or it was cancelled meanwhile
     }
-    const handedOver =
-      predecessor === undefined ? this.engine.release(task) : this.engine.follow(predecessor, task);
+    const handedOver = this.engine.release(task);
     this.observer.queued(task);
     return handedOver;
+  }
+
+  /** @throws ChainError where the chain has begun in another engine: none could keep its order */
+  private checkChain(chain: Chain | undefined, { name, queue }: Task): void {
+    const last = chain?.last;
+    const of = last && this.engine.supportOf(last.queue);
+    if (last !== undefined && of !== this.engine.supportOf(queue)) {
+      throw new ChainError(name, queue, last.queue);
+    }
   }
 }

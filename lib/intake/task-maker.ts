@@ -78,7 +78,7 @@ export class TaskMaker {
     options?: TaskOptions,
   ): Task {
     const keys = keysOf(settings, name, args);
-    const storage = this.engine.storageOf(settings.queue);
+    const storage = this.engine.supportOf(settings.queue).storage;
     if (storage !== undefined) {
       return this.storable(storage, settings, name, target, args, definition, options, keys);
     }
@@ -150,7 +150,7 @@ export class TaskMaker {
       return undefined;
     }
     const settings = this.settingsOfStored(call, queue, definition);
-    const storage = this.engine.storageOf(settings.queue);
+    const storage = this.engine.supportOf(settings.queue).storage;
     const args = readArgs(call, storage);
     const keys = keysOf(settings, definition.name, args);
     const { method, name: taskName } = definition;

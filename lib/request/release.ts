@@ -4,11 +4,11 @@ import type { Engine, Restorer } from '../engine/engine.js';
 import type { Observer } from '../observe/observer.js';
 import type { RequestSettings } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
+import { headsOf, linesOf, type LineRules } from '../task/line.js';
 import { breaksChain, type DropReason } from '../task/outcome.js';
 import type { StoredTask } from '../task/stored-call.js';
 import { LinkedList } from '../task/linked-list.js';
 import type { Chain, Task } from '../task/task.js';
-import { bind, linesOf } from './lines.js';
 import { wasAnswered } from './nest/response-answered.js';
 import { isResponseClosed, onceResponseClosed } from './nest/response-closed.js';
 import { askToRetryLater } from './nest/retry-later.js';
@@ -21,14 +21,17 @@ export class Release implements CollectionKeeper, Restorer {
   private batches = 0;
   /** Those with tasks that have not been released yet. */
   private readonly collecting = new LinkedList<Collection>();
+  private readonly rules: LineRules;
 
   constructor(
     private readonly intake: TaskIntake,
     private readonly engine: Engine,
     private readonly observer: Observer,
-    private readonly settings: RequestSettings,
+    settings: RequestSettings,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.rules = { ...settings, engineOf: (queue) => engine.supportOf(queue) };
+  }
 
   /** Whether the collection is one of this application's. */
   owns(collection: Collection): boolean {
@@ -74,9 +77,8 @@ export class Release implements CollectionKeeper, Restorer {
     const tasks = collection.take();
     this.decideAll(tasks, hasSucceeded);
     const committed = tasks.filter(isToRun);
-    bind(committed, this.settings);
     collection.putBack(tasks.filter(hasPlaceInLine));
-    const stored = this.engine.commit(committed, collection.response !== undefined);
+    const stored = this.engine.commit(this.line(committed), collection.response !== undefined);
     if (stored === undefined) {
       return this.handled(collection);
     }
@@ -92,7 +94,7 @@ export class Release implements CollectionKeeper, Restorer {
   }
 
   line(tasks: readonly Task[]): readonly Task[] {
-    return linesOf(tasks, this.settings);
+    return linesOf(tasks, this.rules);
   }
 
   restore(group: readonly StoredTask[], isReturning = false): readonly Task[] {
@@ -186,8 +188,8 @@ export class Release implements CollectionKeeper, Restorer {
       return this.handOver(tasks);
     }
     this.decideAll(tasks, hasSucceeded);
-    bind(tasks, this.settings);
-    const stored = this.engine.commit(late.filter(isToRun));
+    this.line(tasks.filter(({ isCommitted }) => isCommitted));
+    const stored = this.engine.commit(headsOf(late.filter(isToRun)));
     if (stored === undefined) {
       this.handOver(tasks);
     } else {
@@ -207,7 +209,7 @@ export class Release implements CollectionKeeper, Restorer {
 
   private handOver(tasks: readonly Task[]): void {
     const released = tasks.filter(isToRun);
-    for (const head of linesOf(tasks.filter(hasPlaceInLine), this.settings)) {
+    for (const head of this.line(tasks.filter(({ isCommitted }) => isCommitted))) {
       void this.engine.release(head);
     }
     released.forEach((task) => this.observer.queued(task));

@@ -8,6 +8,8 @@ export class TaskExtras {
   progress: unknown = undefined;
   logs: LogLines | undefined = undefined;
   successor: Task | undefined = undefined;
+  prior: Task | undefined = undefined;
+  needs: Task | undefined = undefined;
   chain: Chain | undefined = undefined;
   followers: Task[] | undefined = undefined;
   leader: Task | undefined = undefined;

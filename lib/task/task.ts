@@ -37,7 +37,8 @@ export interface Interruptible {
 export interface Chain {
   /** Set where the chain has to be found again in a store. */
   id?: string;
-  isBroken: boolean;
+  /** The latest task of it. */
+  last?: Task;
   /** That it was made of all the tasks of a request. */
   readonly isWholeRequest?: true;
 }
@@ -142,6 +143,28 @@ export class Task {
   set successor(task: Task | undefined) {
     if (task !== this.successor) {
       this.own.successor = task;
+    }
+  }
+
+  /** The task that has to settle before this one may start, as long as it stands in a line. */
+  get prior(): Task | undefined {
+    return this.extras?.prior;
+  }
+
+  set prior(task: Task | undefined) {
+    if (task !== this.prior) {
+      this.own.prior = task;
+    }
+  }
+
+  /** The task before it in its chain. */
+  get needs(): Task | undefined {
+    return this.extras?.needs;
+  }
+
+  set needs(task: Task | undefined) {
+    if (task !== this.needs) {
+      this.own.needs = task;
     }
   }
 
@@ -268,6 +291,12 @@ export class Task {
     this.leader = undefined;
   }
 
+  /** Else each task of a chain that goes on and on would keep the one before it. */
+  private standAlone(): void {
+    this.prior = undefined;
+    this.needs = undefined;
+  }
+
   private joinedItems(): unknown[] {
     return [this, ...(this.followers ?? [])].flatMap(({ args }) => args[0] as unknown[]);
   }
@@ -276,6 +305,7 @@ export class Task {
   letGo(): void {
     this.context = undefined;
     this.forget();
+    this.standAlone();
   }
 
   /** Records the end: the outcome first, then whoever waits for it. */
@@ -285,6 +315,7 @@ export class Task {
     this.status = outcome.status;
     this.context = undefined;
     this.attempt = undefined;
+    this.standAlone();
     if (outcome.status !== 'failed') {
       this.forget();
     }

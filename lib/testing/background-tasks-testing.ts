@@ -340,16 +340,19 @@ export class BackgroundTasksTesting {
   private engineOf(queues: readonly QueueSettings[], worker: Worker): KitEngine {
     const { clock, ledger, pace, awaited } = this;
     const logger = new Logger('BackgroundTasks');
-    const setting: EngineSetting = { queues, worker, clock, logger, elsewhere: noEngineElse };
-    const configured = queues.flatMap(({ engine, ...queue }): [string, Engine][] =>
-      engine === undefined ? [] : [[queue.name, engine.create({ ...setting, queues: [queue] })]],
-    );
+    const setting: EngineSetting = { queues, worker, clock, logger };
+    const configured = new Map<string, Engine>();
+    for (const factory of new Set(queues.flatMap(({ engine }) => engine ?? []))) {
+      const own = queues.filter(({ engine }) => engine === factory);
+      const engine = factory.create({ ...setting, queues: own });
+      own.forEach(({ name }) => configured.set(name, engine));
+    }
     return new KitEngine(setting, {
       clock,
       ledger,
       pace,
       awaited,
-      configured: new Map(configured),
+      configured,
       storeArgs: (task) => (this.isDurable(task) ? jsonCopy(task) : task.args),
     });
   }
@@ -389,8 +392,4 @@ function millisecondsOf(duration: Duration, path: string): number {
     throw new InvalidOptionError(path, `expected ${DURATION_FORMAT}, got ${String(duration)}.`);
   }
   return found;
-}
-
-function noEngineElse(): never {
-  throw new Error('The kit has all queues.');
 }

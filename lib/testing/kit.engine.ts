@@ -2,7 +2,6 @@ import { MemoryEngine } from '../engine/memory/memory.engine.js';
 import type { DrainScope, Engine, EngineSetting, EngineSupport, Worker } from '../engine/engine.js';
 import { ambient } from '../task/ambient.js';
 import { systemClock } from '../task/clock.js';
-import type { TaskStorage } from '../task/stored-call.js';
 import type { Task } from '../task/task.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import { AwaitedTask } from './awaited-task.js';
@@ -34,17 +33,13 @@ export class KitEngine extends MemoryEngine {
   }
 
   /** What could not be stored in production is refused here, too, and the rest makes the same trip. */
-  override storageOf(queue: string): TaskStorage | undefined {
-    return this.kit.configured.get(queue)?.storageOf(queue);
-  }
-
-  supportOf(queue: string): EngineSupport | undefined {
-    return this.kit.configured.get(queue)?.supportOf?.(queue);
+  override supportOf(queue: string): EngineSupport {
+    return this.kit.configured.get(queue)?.supportOf(queue) ?? super.supportOf(queue);
   }
 
   /** The kit is no part of the transaction: the task is there whatever becomes of that. */
   storeWithin(_client: TransactionClient, task: Task): Promise<string> | undefined {
-    if (this.supportOf(task.queue)?.transactions !== true) {
+    if (this.supportOf(task.queue).transactions !== true) {
       return undefined;
     }
     task.isCommitted = true;
@@ -69,11 +64,6 @@ export class KitEngine extends MemoryEngine {
     return pace === undefined && !isInsideTask && !this.isPausedFor(task)
       ? new AwaitedTask(task, () => void awaited.add(task))
       : undefined;
-  }
-
-  override follow(predecessor: Task, task: Task): void {
-    this.kit.ledger.handedOver(task);
-    super.follow(predecessor, task);
   }
 
   override discard(task: Task): void {

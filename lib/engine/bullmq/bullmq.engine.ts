@@ -1,7 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import { InvalidOptionError, ShutDownError } from '../../errors/misuse.errors.js';
 import type { Clock } from '../../task/clock.js';
-import type { TaskStorage } from '../../task/stored-call.js';
+import { lineFrom } from '../../task/line.js';
 import { breaksChain, type Outcome } from '../../task/outcome.js';
 import type { Task } from '../../task/task.js';
 import type { TransactionClient } from '../../task/transaction-client.js';
@@ -45,7 +45,7 @@ export class BullMQEngine implements Engine {
   private readonly worker: Worker;
   private readonly clock: Clock;
   private readonly logger: LoggerService;
-  private readonly elsewhere: (task: Task) => void;
+  private readonly support: EngineSupport;
   private readonly store: JobStore;
   private readonly producer: Producer;
   private readonly stored: StoredTasks;
@@ -59,6 +59,8 @@ export class BullMQEngine implements Engine {
   private readonly line: JobLine;
   private readonly shutdown: Shutdown;
   private restorer: Restorer | undefined;
+  /** Committed behind a task that had been committed before. */
+  private readonly followers = new WeakSet<Task>();
   private isClosed = false;
   readonly shared: SharedStore;
 
@@ -66,7 +68,7 @@ export class BullMQEngine implements Engine {
     setting: EngineSetting,
     private readonly settings: BullMQSettings,
   ) {
-    const { queues, worker, clock, logger, elsewhere, released = () => [] } = setting;
+    const { queues, worker, clock, logger } = setting;
     for (const { name, overflow } of queues) {
       if (overflow !== 'reject') {
         throw new InvalidOptionError(
@@ -79,7 +81,6 @@ export class BullMQEngine implements Engine {
     this.worker = worker;
     this.clock = clock;
     this.logger = logger;
-    this.elsewhere = elsewhere;
     const store = openStore(settings, logger);
     const producer = new Producer(store, settings, clock, logger);
     const stored = new StoredTasks(
@@ -99,10 +100,11 @@ export class BullMQEngine implements Engine {
     const { idleness } = this;
     const restorer = (): Restorer => this.restored;
     const parts = { store, producer, stored, collected, consumers, handles, fallback, worker };
-    const commits = new Commits({ ...parts, restorer });
+    const commits = new Commits(parts);
     const discard = (task: Task): void => this.discard(task);
     const cancellation = new Cancellation({ ...parts, commits, restorer, discard });
     this.store = store;
+    this.support = { ...store.support, storage: settings.storage };
     this.producer = producer;
     this.stored = stored;
     this.collected = collected;
@@ -112,16 +114,12 @@ export class BullMQEngine implements Engine {
     this.cancellation = cancellation;
     this.commits = commits;
     this.line = new JobLine(store, clock);
-    this.shutdown = new Shutdown({ ...parts, idleness, released, clock });
+    this.shutdown = new Shutdown({ ...parts, idleness, clock });
     this.shared = storeView({ ...parts, cancellation });
   }
 
-  storageOf(): TaskStorage {
-    return this.settings.storage;
-  }
-
   supportOf(): EngineSupport {
-    return this.store.support;
+    return this.support;
   }
 
   /** Only the store knows, and it says so at commit. */
@@ -136,9 +134,10 @@ export class BullMQEngine implements Engine {
     this.collected.admit(task);
   }
 
-  commit(tasks: readonly Task[], isHeld = false, after?: Task): Promise<void> | void {
-    if (tasks.length > 0) {
-      return this.commits.add(tasks, isHeld, after);
+  commit(heads: readonly Task[], isHeld = false): Promise<void> | void {
+    if (heads.length > 0) {
+      heads.filter(({ prior }) => prior !== undefined).forEach((head) => this.followers.add(head));
+      return this.commits.add(heads, isHeld);
     }
   }
 
@@ -157,19 +156,14 @@ export class BullMQEngine implements Engine {
   release(head: Task): PromiseLike<void> | void {
     this.cut(head);
     if (this.fallback?.has(head)) {
-      return this.fallback.memory.release(head);
+      return this.fallback.release(head);
     }
-    let last = head;
-    for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
-      if (!this.collected.knows(task.queue)) {
-        // Another engine's: nobody here is told when its predecessor has settled elsewhere.
-        const stranger = task;
-        last.successor = undefined;
-        void last.whenSettled().then(() => this.elsewhere(stranger));
-        break;
-      }
-      last = task;
+    for (const task of lineFrom(head)) {
+      const { prior } = task;
       this.handOver(task);
+      if (prior !== undefined && this.followers.delete(task)) {
+        void this.startAfter(prior, task);
+      }
     }
     this.idleness.check();
   }
@@ -187,15 +181,6 @@ export class BullMQEngine implements Engine {
       }
       last = successor;
     }
-  }
-
-  follow(predecessor: Task, task: Task): void {
-    if (this.fallback?.has(task)) {
-      return this.fallback.follow(predecessor, task);
-    }
-    this.handOver(task);
-    this.idleness.check();
-    void this.startAfter(predecessor, task);
   }
 
   /** A hint only: its job knows whom it follows, and looks for itself should this process die. */
@@ -338,15 +323,7 @@ export class BullMQEngine implements Engine {
       return;
     }
     task.status = task.settings.delayMs > 0 ? 'delayed' : 'queued';
-    if (task.chain?.isBroken) {
-      // Maybe by a task of another engine, of which the store knows nothing.
-      this.line.breakOff(linkOf(task)).then(
-        () => this.producer.release(task),
-        () => undefined, // closed before it could be written down
-      );
-    } else {
-      this.producer.release(task);
-    }
+    this.producer.release(task);
     task.letGo();
     this.worker.leave(task);
     this.handles.add(task);

@@ -22,11 +22,11 @@ export class MemoryFallback {
     this.worker.fallBack(task);
   }
 
-  follow(predecessor: Task, task: Task): void {
-    if (this.has(predecessor)) {
-      this.memory.follow(predecessor, task);
-    } else {
-      void predecessor.whenSettled().then(() => this.memory.release(task));
+  release(head: Task): PromiseLike<void> | void {
+    const { prior } = head;
+    if (prior === undefined || this.has(prior) || prior.outcome !== undefined) {
+      return this.memory.release(head);
     }
+    void prior.whenSettled().then(() => this.memory.release(head));
   }
 }

@@ -1,5 +1,4 @@
 import type { Clock } from '../../task/clock.js';
-import type { Task } from '../../task/task.js';
 import type { DrainScope } from '../engine.js';
 import type { Idleness } from '../memory/idleness.js';
 import { atMost } from './store/at-most.js';
@@ -22,8 +21,6 @@ export interface ShutdownHost {
   readonly handles: OwnHandles;
   readonly fallback: MemoryFallback | undefined;
   readonly idleness: Idleness;
-  /** What stands in lines of any engine. */
-  readonly released: () => Iterable<Task>;
   readonly clock: Clock;
 }
 
@@ -35,10 +32,10 @@ export class Shutdown {
 
   /** What has not been started stays in the store, for other processes or the next start. */
   async drain(deadline: number, awaited: DrainScope): Promise<void> {
-    const { consumers, collected, idleness, fallback, released } = this.host;
+    const { consumers, collected, idleness, fallback } = this.host;
     consumers.drain();
     const own = idleness.when(
-      () => consumers.isIdle && (awaited !== 'collected' || collected.isEmptyBut(released())),
+      () => consumers.isIdle && (awaited !== 'collected' || collected.isEmpty),
     );
     await Promise.all([own, fallback?.memory.drain(deadline, awaited)]);
   }

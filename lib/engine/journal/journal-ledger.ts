@@ -1,6 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Clock } from '../../task/clock.js';
-import type { Chain, Task } from '../../task/task.js';
+import type { Task } from '../../task/task.js';
 import type { Ledger } from '../memory/ledger.js';
 import type { Answer, Patience } from '../patience.js';
 import { JournalRecord } from './journal-record.js';
@@ -9,8 +9,6 @@ import type { JournalStore } from './journal-store.js';
 /** Keeps the journal in step with its tasks. */
 export class JournalLedger implements Ledger {
   private lastOrder = 0;
-  /** What is in the journal of each, in the order in which it was added. */
-  private readonly chains = new WeakMap<Chain, Set<JournalRecord>>();
 
   constructor(
     private readonly store: JournalStore,
@@ -23,22 +21,15 @@ export class JournalLedger implements Ledger {
   /**
    * Resolves when the tasks are on disk.
    *
-   * @param after what they follow in their chain
    * @throws what `refusal` makes of what the store did; nothing of the tasks is left then, as far as
    * it obeys
    */
   commit(
     tasks: readonly Task[],
     group: string | undefined,
-    after: Task | undefined,
     refusal: (cause: Error) => Error,
   ): Promise<void> {
     const records = tasks.map((task) => this.recordOf(task, group));
-    if (after !== undefined && isBrokenAfter(after)) {
-      records.forEach((record) => {
-        record.isBroken = true;
-      });
-    }
     return this.patience.ask(
       (answer) => this.store.commit(records, answer),
       (error) => {
@@ -56,13 +47,6 @@ export class JournalLedger implements Ledger {
   /** @param youngest of what a former process has left */
   continueAfter(youngest: JournalRecord | undefined): void {
     this.lastOrder = youngest?.order ?? 0;
-  }
-
-  adopt({ chain }: Task, record: JournalRecord): void {
-    if (chain !== undefined) {
-      const records = this.chains.get(chain) ?? new Set();
-      this.chains.set(chain, records.add(record));
-    }
   }
 
   /** When its task settles it stays. */
@@ -124,30 +108,12 @@ export class JournalLedger implements Ledger {
     if (record === undefined || record.isDead || record.isGone) {
       return false;
     }
-    if (task.chain !== undefined) {
-      this.chains.get(task.chain)?.delete(record);
-    }
     if (task.hasCompleted) {
       // A task that is remembered must not keep what it was stored with.
       task.stored = undefined;
-    } else {
-      this.breakChain(task, record);
     }
     this.store.remove(record, done);
     return true;
-  }
-
-  /**
-   * Those behind it know it by its record as long as it is there, and by their own from here on. Before
-   * they are released they do not stand in line yet.
-   */
-  private breakChain({ chain }: Task, { order }: JournalRecord): void {
-    for (const record of (chain && this.chains.get(chain)) ?? []) {
-      if (record.order > order && !record.isBroken && !record.isGone && !record.isDead) {
-        record.isBroken = true;
-        this.store.put(record);
-      }
-    }
   }
 
   private supersede(record: JournalRecord): void {
@@ -194,7 +160,6 @@ export class JournalLedger implements Ledger {
     record.dueAt = now + settings.delayMs;
     this.countFirstStart(record);
     task.stored = record;
-    this.adopt(task, record);
     return record;
   }
 
@@ -227,10 +192,6 @@ export class JournalLedger implements Ledger {
       return error;
     });
   }
-}
-
-function isBrokenAfter({ chain, isOver, hasCompleted }: Task): boolean {
-  return chain?.isBroken === true || (isOver && !hasCompleted);
 }
 
 function recordOf({ stored }: Task): JournalRecord | undefined {

@@ -18,8 +18,6 @@ export class JournalRecord implements StoredTask, StoredCall {
   isCounted = false;
   /** It was given up, and stays until it is retried. */
   isDead = false;
-  /** One before it in its chain has not completed: it is not to run. */
-  isBroken = false;
   /** The dead one whose place it takes, unless it cannot be stored. */
   former: JournalRecord | undefined = undefined;
   /** It is not needed any more, whatever stands on disk. */

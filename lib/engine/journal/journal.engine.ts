@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { LoggerService } from '@nestjs/common';
 import { StoreUnavailableError, TaskCrashedError } from '../../errors/storage.errors.js';
-import type { TaskStorage } from '../../task/stored-call.js';
+import { lineFrom } from '../../task/line.js';
 import type { Task } from '../../task/task.js';
-import type { EngineSetting, Restorer } from '../engine.js';
+import type { EngineSetting, EngineSupport, Restorer } from '../engine.js';
 import type { End } from '../memory/ends.js';
-import { MemoryEngine } from '../memory/memory.engine.js';
+import { MemoryEngine, SUPPORT } from '../memory/memory.engine.js';
 import { JournalLedger } from './journal-ledger.js';
 import type { JournalRecord } from './journal-record.js';
 import type { JournalSettings } from './journal-options.js';
@@ -21,13 +21,12 @@ export class JournalEngine extends MemoryEngine {
   private readonly store: JournalStore;
   private readonly journal: JournalLedger;
   private readonly settings: JournalSettings;
+  protected override readonly support: EngineSupport;
   private readonly logger: LoggerService;
   private readonly patience: Patience;
   private readonly lockPatienceMs: number;
   /** Found running too often when their process died. */
   private readonly crashed = new WeakMap<Task, TaskCrashedError>();
-  /** Left behind in chains of which a task before them has not completed. */
-  private readonly broken = new WeakSet<Task>();
   /** What a former process has left, in the order in which it was added. */
   private left: readonly JournalRecord[] = [];
 
@@ -43,13 +42,10 @@ export class JournalEngine extends MemoryEngine {
     this.store = store;
     this.journal = ledger;
     this.settings = settings;
+    this.support = { ...SUPPORT, engine: 'journal', storage: settings.storage };
     this.logger = logger;
     this.patience = patience;
     this.lockPatienceMs = (setting.drainTimeoutMs ?? 0) + CLOSING_MS;
-  }
-
-  override storageOf(): TaskStorage {
-    return this.settings.storage;
   }
 
   override async open(): Promise<void> {
@@ -60,10 +56,11 @@ export class JournalEngine extends MemoryEngine {
   }
 
   /** The tasks of a request in one flush, shared with all other requests that wait for one. */
-  override commit(tasks: readonly Task[], _isHeld?: boolean, after?: Task): Promise<void> | void {
+  override commit(heads: readonly Task[], _isHeld?: boolean): Promise<void> | void {
+    const tasks = heads.flatMap((head) => [...lineFrom(head)]);
     if (tasks.length > 0) {
       const group = tasks.length === 1 ? undefined : randomUUID();
-      return this.journal.commit(tasks, group, after, this.refusal);
+      return this.journal.commit(tasks, group, this.refusal);
     }
   }
 
@@ -79,13 +76,9 @@ export class JournalEngine extends MemoryEngine {
     for (const { tasks, recordOf } of leftovers.restore(restorer)) {
       for (const task of tasks) {
         const record = recordOf(task);
-        this.journal.adopt(task, record);
         if (record.isDead || record.starts >= this.settings.maxStarts) {
           this.journal.bury(record);
           this.crashed.set(task, new TaskCrashedError(task.name, record.starts));
-        }
-        if (record.isBroken) {
-          this.broken.add(task);
         }
       }
       for (const head of restorer.line(tasks)) {
@@ -123,9 +116,6 @@ export class JournalEngine extends MemoryEngine {
     const end = super.endOf(task);
     if (end !== undefined) {
       return end;
-    }
-    if (this.broken.has(task)) {
-      return { kind: 'dropped', reason: 'predecessor-failed' };
     }
     const error = this.crashed.get(task);
     return error === undefined ? undefined : { kind: 'failed', error };

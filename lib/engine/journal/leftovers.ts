@@ -74,7 +74,7 @@ export class Leftovers {
         continue;
       }
       if (chain !== undefined) {
-        task.chain = chains.get(chain) ?? { id: chain, isBroken: false };
+        task.chain = chains.get(chain) ?? { id: chain };
         chains.set(chain, task.chain);
       }
       tasks.push(task);

@@ -1,7 +1,7 @@
 import type { StoredCall } from '../../task/stored-call.js';
 import { JournalRecord } from './journal-record.js';
 
-const State = { waiting: 0, dead: 1, broken: 2 } as const;
+const State = { waiting: 0, dead: 1 } as const;
 type State = (typeof State)[keyof typeof State];
 
 type Fields = [
@@ -25,17 +25,10 @@ export function encodeRecord(record: JournalRecord): string {
   const { order, id, name, queue, attempts, starts, group, chain, args } = record;
   const addedAt = Math.floor(record.addedAt);
   const dueIn = Math.ceil(record.dueAt) - addedAt;
-  const numbers = `${order},${addedAt},${dueIn},${attempts},${starts},${stateOf(record)}`;
+  const numbers = `${order},${addedAt},${dueIn},${attempts},${starts},${record.isDead ? State.dead : State.waiting}`;
   const names = `${quoted(id)},${quoted(name)},${quoted(queue)},${quoted(args)}`;
   const bonds = `${group === id ? 0 : quoted(group)},${chain === undefined ? 0 : quoted(chain)}`;
   return `[${numbers},${names},${bonds}${extrasOf(record)}]`;
-}
-
-function stateOf({ isDead, isBroken }: JournalRecord): State {
-  if (isDead) {
-    return State.dead;
-  }
-  return isBroken ? State.broken : State.waiting;
 }
 
 function quoted(text: string): string {
@@ -72,6 +65,5 @@ export function decodeRecord(line: string): JournalRecord {
   record.attempts = attempts;
   record.starts = starts;
   record.isDead = state === State.dead;
-  record.isBroken = state === State.broken;
   return record;
 }

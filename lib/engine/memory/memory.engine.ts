@@ -1,15 +1,22 @@
 import { ShutDownError } from '../../errors/misuse.errors.js';
 import type { Clock } from '../../task/clock.js';
-import type { TaskStorage } from '../../task/stored-call.js';
+import { behind, fallIn, following, lineFrom, standingOf, takeOff } from '../../task/line.js';
 import type { Task } from '../../task/task.js';
 import type { Verdict } from '../../task/verdict.js';
-import type { DrainScope, Engine, EngineSetting, QueueState, Restorer, Worker } from '../engine.js';
+import type {
+  DrainScope,
+  Engine,
+  EngineSetting,
+  EngineSupport,
+  QueueState,
+  Restorer,
+  Worker,
+} from '../engine.js';
 import { Batches } from './batches.js';
 import { DedupeKeys } from './dedupe-keys.js';
 import { ABANDONED, KEPT, type Abandoned, type End } from './ends.js';
 import { Idleness } from './idleness.js';
 import type { Ledger } from './ledger.js';
-import { lastInLine, next } from './line.js';
 import { isSharingItsRun, leaveMembers, membersOf, setStatus } from './members.js';
 import type { QueueHost } from './memory-queue.js';
 import { OutsideRequests } from './outside-requests.js';
@@ -21,6 +28,7 @@ import { Timers } from './timers.js';
 
 /** Keeps tasks in the memory of the process: they do not survive it. */
 export class MemoryEngine implements Engine {
+  protected readonly support: EngineSupport = { ...SUPPORT };
   private readonly queues: Queues;
   private readonly timers: Timers;
   private readonly batches: Batches;
@@ -31,23 +39,19 @@ export class MemoryEngine implements Engine {
   private readonly recorder: Recorder;
   private readonly clock: Clock;
   protected readonly worker: Worker;
-  private readonly elsewhere: (task: Task) => void;
-  private readonly released: () => Iterable<Task>;
   private state: 'open' | 'stopping' | 'closed' = 'open';
   private isDraining = false;
   /** Admitted and not settled. */
   private live = 0;
 
   constructor(
-    { queues, worker, clock, elsewhere, released }: EngineSetting,
+    { queues, worker, clock }: EngineSetting,
     /** Where its tasks are to survive the process. */
     ledger?: Ledger,
     pace?: Pace,
   ) {
     this.recorder = new Recorder(ledger);
     this.worker = worker;
-    this.elsewhere = elsewhere;
-    this.released = released ?? (() => this.tasks());
     this.clock = this.outside.clock(clock);
     this.pace = pace ?? new Slice(this.clock);
     this.timers = new Timers(this.clock, (task) => this.enqueue(task));
@@ -62,8 +66,8 @@ export class MemoryEngine implements Engine {
     this.queues = new Queues(queues, host);
   }
 
-  storageOf(_queue: string): TaskStorage | undefined {
-    return undefined;
+  supportOf(_queue: string): EngineSupport {
+    return this.support;
   }
 
   duplicateOf(dedupeKey: string): Task | undefined {
@@ -78,39 +82,30 @@ export class MemoryEngine implements Engine {
     this.live += 1;
   }
 
-  commit(_tasks: readonly Task[]): Promise<void> | void {
+  commit(_heads: readonly Task[], _isHeld?: boolean): Promise<void> | void {
     // Nothing to store: what the process holds is all there is.
   }
 
   release(head: Task): PromiseLike<void> | void {
-    for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
-      if (task.outcome === undefined) {
-        this.hold(task);
-      }
-    }
-    this.enter(head);
-    this.idleness.check();
-  }
-
-  follow(predecessor: Task, task: Task): void {
-    if (!predecessor.isOver) {
+    for (const task of lineFrom(head)) {
       this.hold(task);
-      // Released with a request, the predecessor may have others behind it already.
-      lastInLine(predecessor).successor = task;
-    } else if (predecessor.hasCompleted) {
-      void this.release(task);
-    } else {
-      this.end(task, { kind: 'dropped', reason: 'predecessor-failed' });
-      this.idleness.check();
     }
+    switch (fallIn(head)) {
+      case 'now':
+        this.enter(head);
+        break;
+      case 'never':
+        this.end(head, PREDECESSOR_FAILED);
+        break;
+      case 'wait':
+    }
+    this.idleness.check();
   }
 
   discard(task: Task): void {
     task.isOver = true;
     this.leave(task);
-    if (task.successor !== undefined) {
-      this.enter(next(task)); // what was added to its chain meanwhile
-    }
+    this.dropBehind(task);
     this.idleness.check();
   }
 
@@ -215,7 +210,7 @@ export class MemoryEngine implements Engine {
    * @param dueAtOf when a task may start, in milliseconds since the epoch
    */
   protected takeBack(head: Task, dueAtOf: (task: Task) => number): void {
-    for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
+    for (const task of lineFrom(head)) {
       this.queues.of(task).live += 1;
       this.live += 1;
       this.hold(task);
@@ -230,7 +225,7 @@ export class MemoryEngine implements Engine {
 
   private hold(task: Task): void {
     if (task.isOver) {
-      return; // cancelled while it stood in another engine's line
+      return; // cancelled before its response had closed
     }
     task.status = 'queued';
     if (task.keys?.dedupe !== undefined) {
@@ -240,16 +235,13 @@ export class MemoryEngine implements Engine {
 
   /** The turn of the first in a line has come; those that are not to run any more end here. */
   private enter(first: Task | undefined, dueAtOf?: (task: Task) => number): void {
-    for (let task = first; task !== undefined; task = next(task)) {
+    for (let task = first; task !== undefined; task = takeOff(task)) {
       const isGathered = this.batches.unjoin(task);
       if (task.isOver) {
         continue; // cancelled while it stood in line
       }
       if (isGathered) {
         return;
-      }
-      if (!this.queues.has(task)) {
-        return this.elsewhere(task);
       }
       const end = this.endOf(task);
       if (end === undefined) {
@@ -263,9 +255,6 @@ export class MemoryEngine implements Engine {
   protected endOf(task: Task): End | undefined {
     if (this.state !== 'open') {
       return this.abandonmentOf(task);
-    }
-    if (task.chain?.isBroken) {
-      return { kind: 'dropped', reason: 'predecessor-failed' };
     }
     const key = task.keys?.dedupe;
     const holder = key === undefined ? task : this.duplicateOf(key);
@@ -306,7 +295,7 @@ export class MemoryEngine implements Engine {
   /** Whether a task behind another in its line could be in the same batch: its turn has come as well. */
   private mayJoin(task: Task): boolean {
     const isFree = task.chain === undefined && task.settings.delayMs === 0;
-    return isFree && this.queues.has(task) && !task.isOver && this.endOf(task) === undefined;
+    return isFree && !task.isOver && this.endOf(task) === undefined;
   }
 
   private attempt(task: Task): void {
@@ -364,8 +353,8 @@ export class MemoryEngine implements Engine {
     const { followers } = task;
     this.end(task, end);
     followers?.forEach((follower) => this.end(follower, end));
-    this.enter(next(task));
-    followers?.forEach((follower) => this.enter(next(follower)));
+    this.enter(takeOff(task));
+    followers?.forEach((follower) => this.enter(takeOff(follower)));
   }
 
   /** Ends a task that waits, alone. */
@@ -375,12 +364,27 @@ export class MemoryEngine implements Engine {
     this.queues.of(task).withdraw(task);
     this.end(task, end);
     if (isWaiting && !this.batches.hasJoined(task)) {
-      this.enter(next(task)); // else those behind it in its line wait for those before it
+      this.enter(takeOff(task)); // else those behind it in its line wait for those before it
     }
     this.idleness.check();
   }
 
   private end(task: Task, end: End): void {
+    this.endAlone(task, end);
+    if (end.kind !== 'abandoned') {
+      this.dropBehind(task);
+    }
+  }
+
+  /** Those of its chain do not wait for their turn to hear that it will not come. */
+  private dropBehind(task: Task): void {
+    if (task.chain !== undefined && task.successor !== undefined) {
+      const { dropped } = following(task.chain, standingOf(task), behind(task));
+      dropped.forEach((each) => this.endAlone(each, PREDECESSOR_FAILED));
+    }
+  }
+
+  private endAlone(task: Task, end: End): void {
     task.followers = undefined;
     task.leader = undefined;
     if (task.isOver) {
@@ -436,18 +440,26 @@ export class MemoryEngine implements Engine {
     return this.batches.isEmpty && this.queues.isIdle;
   }
 
-  /** Whether a request has tasks that are neither here nor in another engine's line. */
+  /** Whether a request has tasks that are not released. */
   private get hasCollected(): boolean {
-    if (this.live === 0) {
-      return false; // without going through what others have
-    }
-    return this.live > [...this.released()].filter((task) => this.queues.has(task)).length;
+    return this.live > 0 && this.live > [...this.tasks()].length;
   }
 
   private interrupt(): void {
     this.queues.interrupt();
   }
 }
+
+/** It keeps calls as they are, and can do all that there is to ask for. */
+export const SUPPORT: EngineSupport = {
+  engine: 'memory',
+  storage: undefined,
+  batch: true,
+  concurrencyKey: true,
+  dedupeWindow: true,
+};
+
+const PREDECESSOR_FAILED: End = { kind: 'dropped', reason: 'predecessor-failed' };
 
 /** Settled and told. Takes out those that have, so that asking again and again costs no more than each once. */
 function haveSettled(tasks: Task[]): boolean {

@@ -6,10 +6,10 @@ import { OwnHandles } from '../../../lib/engine/bullmq/view/own-handles.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
 import type { Producer } from '../../../lib/engine/bullmq/commit/producer.js';
 import type { JobLink } from '../../../lib/engine/bullmq/codec/stored-job.js';
-import type { Restorer, Worker } from '../../../lib/engine/engine.js';
+import type { Worker } from '../../../lib/engine/engine.js';
 import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
 import type { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
-import type { Outcome } from '../../../lib/task/outcome.js';
+import { breaksChain, type Outcome } from '../../../lib/task/outcome.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { Deferred } from '../support/deferred.js';
@@ -29,9 +29,9 @@ function createCommits(
   const told: string[] = [];
   const commits = new Commits({
     producer: {
-      add: (lines: readonly (readonly Task[])[], _isHeld: boolean, after: Task | undefined) => {
+      add: (lines: readonly (readonly Task[])[]) => {
         added.push(...lines.flat().map(({ name }) => name));
-        followed.push(after?.name);
+        followed.push(...lines.map(([head]) => head?.prior?.name));
         return store(lines.flat());
       },
       retract: ({ id }: JobLink) => void retracted.push(id),
@@ -41,15 +41,23 @@ function createCommits(
     worker: {
       announce: ({ name }: Task, { kind }: { kind: string }) => void told.push(`${name} ${kind}`),
     } as unknown as Worker,
-    restorer: () => ({ line: (tasks: readonly Task[]) => tasks }) as unknown as Restorer,
   });
   return { commits, added, followed, retracted, told };
 }
 
-function predecessor(outcome: Outcome, isInChain: boolean): Task {
-  const task = bareTask('before');
-  task.chain = isInChain ? { isBroken: false } : undefined;
-  task.settle(outcome);
+/** A task that follows one with this outcome. */
+function follower(outcome: Outcome, isInChain: boolean): Task {
+  const [before, after] = [bareTask('before'), behind(undefined, 'after')];
+  before.chain = after.chain = isInChain ? {} : undefined;
+  before.settle(outcome);
+  before.hasCompleted = !breaksChain(outcome);
+  after.prior = before;
+  return after;
+}
+
+function behind(prior: Task | undefined, name: string): Task {
+  const task = bareTask(name);
+  task.prior = prior;
   return task;
 }
 
@@ -64,7 +72,7 @@ describe('a task that follows one which has settled', () => {
     ['dropped, in none', { status: 'dropped', reason: 'handler-failed' }, false, true],
   ])('is stored or dropped as it must be: %s', async (_what, outcome, isInChain, isStored) => {
     const { commits, added, told } = createCommits();
-    await commits.add([bareTask('after')], false, predecessor(outcome, isInChain));
+    await commits.add([follower(outcome, isInChain)], false);
     expect(added).toStrictEqual(isStored ? ['after'] : []);
     expect(told).toStrictEqual(isStored ? [] : ['after dropped']);
   });
@@ -75,13 +83,14 @@ describe('a task that follows a duplicate', () => {
     const { commits, followed, told } = createCommits((tasks) =>
       Promise.resolve(tasks.filter(({ name }) => name.startsWith('duplicate'))),
     );
-    const [first, second, third, last] = ['first', 'duplicate', 'duplicate too', 'last'].map(
-      (name) => bareTask(name),
-    );
-    await commits.add([first], false, undefined);
-    await commits.add([second], false, first);
+    const first = bareTask('first');
+    const second = behind(first, 'duplicate');
+    const third = behind(second, 'duplicate too');
+    const last = behind(third, 'last');
+    await commits.add([first], false);
+    await commits.add([second], false);
     // Nobody waits until the store has said that it is one.
-    await Promise.all([commits.add([third], false, second), commits.add([last], false, third)]);
+    await Promise.all([commits.add([third], false), commits.add([last], false)]);
     expect(followed).toStrictEqual([undefined, 'first', 'first', 'first']);
     expect(told).toStrictEqual(['duplicate dropped', 'duplicate too dropped']);
   });
@@ -91,8 +100,8 @@ describe('a task that follows a duplicate', () => {
       Promise.resolve(tasks.filter(({ name }) => name === 'duplicate')),
     );
     const duplicate = bareTask('duplicate');
-    await commits.add([duplicate], false, undefined);
-    await commits.add([bareTask('after')], false, duplicate);
+    await commits.add([duplicate], false);
+    await commits.add([behind(duplicate, 'after')], false);
     expect(followed).toStrictEqual([undefined, undefined]);
   });
 });
@@ -102,7 +111,7 @@ describe('P17: a task whose request fails, though not by its own store', () => {
     const stored = new Deferred<Task[]>();
     const { commits, retracted } = createCommits(() => stored.promise);
     const task = bareTask('task');
-    const added = commits.add([task], true, undefined);
+    const added = commits.add([task], true);
     const takenBack = commits.takeBack(task);
     await Promise.resolve();
     expect(retracted).toStrictEqual([]);
@@ -114,7 +123,7 @@ describe('P17: a task whose request fails, though not by its own store', () => {
   it('is left alone where the store has refused it: the producer has seen to that', async () => {
     const { commits, retracted } = createCommits(() => Promise.reject(new Error('no')));
     const task = bareTask('task');
-    await expect(commits.add([task], true, undefined)).rejects.toThrow('no');
+    await expect(commits.add([task], true)).rejects.toThrow('no');
     await commits.takeBack(task);
     expect(retracted).toStrictEqual([]);
   });
@@ -129,7 +138,7 @@ describe('P17: a task whose request fails, though not by its own store', () => {
     );
     const [discarded, other] = [bareTask('discarded'), bareTask('other')];
     discarded.isOver = true;
-    await commits.add([discarded, other], true, undefined);
+    await commits.add([discarded, other], true);
     expect(taken).toStrictEqual(['other']);
   });
 
@@ -137,7 +146,7 @@ describe('P17: a task whose request fails, though not by its own store', () => {
     const { commits, told } = createCommits((tasks) => Promise.resolve([...tasks]));
     const task = bareTask('task');
     task.isOver = true;
-    await commits.add([task], true, undefined);
+    await commits.add([task], true);
     expect(told).toStrictEqual([]);
   });
 });
@@ -153,7 +162,8 @@ describe('a task that fell back to memory', () => {
     const fallback = new MemoryFallback(memory, worker);
     const [stored, fallen] = [bareTask('stored'), bareTask('fallen')];
     fallback.take(fallen);
-    fallback.follow(stored, fallen);
+    fallen.prior = stored;
+    void fallback.release(fallen);
     await Promise.resolve();
     expect(released).toStrictEqual([]);
     stored.settle(COMPLETED);
@@ -164,17 +174,16 @@ describe('a task that fell back to memory', () => {
 
 describe('the handle of a stored task', () => {
   it.each<[Outcome, boolean]>([
-    [COMPLETED, false],
-    [FAILED, true],
-  ])('shows how another object of it has ended: %j', (outcome, isBroken) => {
+    [COMPLETED, true],
+    [FAILED, false],
+  ])('shows how another object of it has ended: %j', (outcome, hasCompleted) => {
     const handles = new OwnHandles({} as JobStore, new FakeClock(), () => true);
     const [own, attempted] = [bareTask('own'), bareTask('own')];
-    own.chain = { isBroken: false };
     own.comeBack('id', 0, {} as never);
     attempted.comeBack('id', 1, {} as never);
     handles.add(own);
     attempted.settle(outcome);
     handles.settled(attempted);
-    expect([own.outcome, own.chain.isBroken]).toEqual([outcome, isBroken]);
+    expect([own.outcome, own.hasCompleted]).toEqual([outcome, hasCompleted]);
   });
 });

@@ -78,7 +78,7 @@ describe('P1: a stored task whose response is still open', () => {
   it('is held for as long as that takes', async () => {
     const { producer, clock, asked } = createProducer();
     const task = taskOf('a');
-    await producer.add([[task]], true, undefined);
+    await producer.add([[task]], true);
     await clock.advance(40_000);
     expect(asked).toEqual(['a in 30000', 'a in 30000']);
     producer.release(task);
@@ -89,7 +89,7 @@ describe('P1: a stored task whose response is still open', () => {
 
   it('is held again as soon as the store is back', async () => {
     const { producer, clock, asked, setUp } = createProducer();
-    await producer.add([[taskOf('a')]], true, undefined);
+    await producer.add([[taskOf('a')]], true);
     setUp(false);
     await clock.advance(16_000);
     expect(asked).toEqual([]);
@@ -102,7 +102,7 @@ describe('P1: a stored task whose response is still open', () => {
   it('is not put off once it is released, by what could not be done before', async () => {
     const { producer, clock, asked, setUp } = createProducer();
     const task = taskOf('a', 5_000);
-    await producer.add([[task]], true, undefined);
+    await producer.add([[task]], true);
     setUp(false);
     await clock.advance(15_000); // half of the hold is over: it is prolonged, and that fails
     setUp(true);
@@ -114,7 +114,7 @@ describe('P1: a stored task whose response is still open', () => {
   it('is released as soon as the store is back', async () => {
     const { producer, clock, asked, setUp } = createProducer();
     const task = taskOf('a', 5_000);
-    await producer.add([[task]], true, undefined);
+    await producer.add([[task]], true);
     setUp(false);
     producer.release(task);
     await clock.advance(3_000);
@@ -129,7 +129,7 @@ describe('a duplicate that the store knows already', () => {
     const { producer, clock, asked, duplicates } = createProducer();
     const task = taskOf('a');
     duplicates.add('a');
-    expect(await producer.add([[task]], true, undefined)).toEqual([task]);
+    expect(await producer.add([[task]], true)).toEqual([task]);
     await clock.advance(120_000);
     expect(asked).toEqual([]);
     expect(clock.pendingTimers).toBe(0);
@@ -139,7 +139,7 @@ describe('a duplicate that the store knows already', () => {
     const { producer, clock, asked, duplicates } = createProducer();
     const line = [taskOf('a'), taskOf('b'), taskOf('c', 5_000), taskOf('d')] as const;
     duplicates.add('a').add('b');
-    expect(await producer.add([line], true, undefined)).toEqual([line[0], line[1]]);
+    expect(await producer.add([line], true)).toEqual([line[0], line[1]]);
     await clock.advance(16_000);
     expect(asked).toEqual(['c in 35000', 'c in 35000']);
     line.forEach((task) => producer.release(task));
@@ -151,7 +151,7 @@ describe('a duplicate that the store knows already', () => {
   it('is replaced at once where no response is waited for', async () => {
     const { producer, clock, asked, duplicates } = createProducer();
     duplicates.add('a');
-    await producer.add([[taskOf('a'), taskOf('b')]], false, undefined);
+    await producer.add([[taskOf('a'), taskOf('b')]], false);
     await clock.advance(120_000);
     expect(asked).toEqual(['b now']);
   });
@@ -160,7 +160,7 @@ describe('a duplicate that the store knows already', () => {
     const { producer, clock, asked, duplicates } = createProducer();
     const line = [taskOf('a'), taskOf('b'), taskOf('c')] as const;
     duplicates.add('b');
-    expect(await producer.add([line], true, undefined)).toEqual([line[1]]);
+    expect(await producer.add([line], true)).toEqual([line[1]]);
     line.forEach((task) => producer.release(task));
     await clock.advance(120_000);
     expect(asked).toEqual(['a now']);
@@ -176,9 +176,7 @@ describe('P17: a task that the store has not taken', () => {
   ])('is looked for only where it may have arrived: it %s', async (_what, how, asked) => {
     const kit = createProducer();
     kit.refuseBy(Object.assign(new Error('no'), how));
-    await expect(kit.producer.add([[taskOf('a')]], true, undefined)).rejects.toThrow(
-      StoreUnavailableError,
-    );
+    await expect(kit.producer.add([[taskOf('a')]], true)).rejects.toThrow(StoreUnavailableError);
     await kit.clock.advance(1_000);
     expect(kit.asked).toStrictEqual(asked);
   });

@@ -98,7 +98,7 @@ describe('P17: a task of a request that was told it failed', () => {
     task.stored = { args: '[]', options: undefined, carried: undefined };
     producer.retract({ queue: 'default', id: task.id });
     await clock.advance(1_000);
-    await producer.add([[task]], false, undefined);
+    await producer.add([[task]], false);
     await clock.advance(60_000);
     expect([...stored]).toEqual([task.id]);
     expect(removed).toEqual([task.id]);

@@ -4,7 +4,6 @@ import type { PendingLimits } from '../../../lib/engine/bullmq/commit/pending-li
 import { Shutdown, type ShutdownHost } from '../../../lib/engine/bullmq/shutdown.js';
 import type { DrainScope, QueueLimits } from '../../../lib/engine/engine.js';
 import { Idleness } from '../../../lib/engine/memory/idleness.js';
-import type { Task } from '../../../lib/task/task.js';
 import { resolutionOf } from '../support/resolution.js';
 import { bareTask } from '../support/tasks.js';
 
@@ -17,19 +16,16 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('P13: the drain of a store', () => {
   let collected: CollectedTasks;
-  let released: Task[];
   let idleness: Idleness;
   let shutdown: Shutdown;
 
   beforeEach(() => {
     collected = new CollectedTasks([{ name: 'default' } as QueueLimits], limits);
-    released = [];
     idleness = new Idleness();
     shutdown = new Shutdown({
       consumers: { isIdle: true, drain: () => undefined },
       collected,
       idleness,
-      released: () => released,
     } as unknown as ShutdownHost);
   });
 
@@ -49,12 +45,5 @@ describe('P13: the drain of a store', () => {
     idleness.check();
     await turn();
     expect(drain.isThere).toBe(true);
-  });
-
-  it('does not wait for what stands behind a task of another engine: that is for its drain', async () => {
-    const task = bareTask('in line');
-    collected.admit(task);
-    released = [bareTask('another engine’s'), task];
-    expect((await drainOf('collected')).isThere).toBe(true);
   });
 });

@@ -7,7 +7,7 @@ import {
 } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import { outcomeOf } from '../../../lib/engine/bullmq/codec/stored-end.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';
-import type { Task } from '../../../lib/task/task.js';
+import type { Chain, Task } from '../../../lib/task/task.js';
 import { bareTask } from '../support/tasks.js';
 
 const HOLD_MS = 1_000;
@@ -22,8 +22,7 @@ function storedTask(name: string, options: BackgroundOptions = {}, dedupe?: stri
 
 const linkOf = (name: string) => ({ queue: 'default', id: `id of ${name}` });
 
-const jobs = (lines: Task[][], heldMs?: number, after?: Task) =>
-  jobsOf(lines, 'process', heldMs, LINE_HOLD_MS, after);
+const jobs = (lines: Task[][], heldMs?: number) => jobsOf(lines, 'process', heldMs, LINE_HOLD_MS);
 
 describe('the jobs of a line', () => {
   it('are linked, the head held for the response and the others for their turn', () => {
@@ -62,7 +61,7 @@ describe('the jobs of a line', () => {
   });
 
   it('need those before them in their chain, also one that was stored before', () => {
-    const chain = { isBroken: false };
+    const chain: Chain = {};
     const [first, between, second] = [storedTask('1'), storedTask('x'), storedTask('2')];
     first.chain = chain;
     second.chain = chain;
@@ -71,12 +70,14 @@ describe('the jobs of a line', () => {
       undefined,
       linkOf('1'),
     ]);
-    const [late] = jobs([[second]], HOLD_MS, first);
+    second.prior = first;
+    const [late] = jobs([[second]], HOLD_MS);
     expect(late?.data).toMatchObject({ needs: linkOf('1'), prior: linkOf('1'), isInChain: true });
     expect(late?.options.delay).toBe(5_000);
     const other = storedTask('other');
-    other.chain = { isBroken: false };
-    expect(jobs([[other]], HOLD_MS, first)[0]?.data.needs).toBeUndefined();
+    other.chain = {};
+    other.prior = first;
+    expect(jobs([[other]], HOLD_MS)[0]?.data.needs).toBeUndefined();
   });
 
   it('have the priority of their task, and its attempts where there are several', () => {

@@ -210,8 +210,14 @@ async function play(
   const request = ({ specs, isChained, isCancelled, takes, fails }: Action & { kind: 'request' }) =>
     app.handle(async (tasks) => {
       const chain = tasks.chain();
-      const behind: string[] = [];
-      for (const each of specs) {
+      const lines = new Map<Queue | undefined, string[]>();
+      const [{ queue }] = specs;
+      for (const given of specs) {
+        // No line goes through two engines.
+        const each = areApart && isChained ? { ...given, queue } : given;
+        const line = areApart ? each.queue : undefined;
+        const behind = lines.get(line) ?? [];
+        lines.set(line, behind);
         const handle = addWith(each, () =>
           isChained
             ? chain.addTask(optionsOf(each), bodyOf(each))
@@ -285,7 +291,7 @@ async function play(
 describe('whatever is added, delayed, cancelled, failed, retried, paused and limited', () => {
   it.each([
     ['in one engine', false],
-    ['in two, whose lines go through both', true],
+    ['in two, each with lines of its own', true],
   ])(
     'P8, P9, P11: no limit is passed, nothing runs twice, each settles once, counters are exact, %s',
     async (_where, areApart) => {

@@ -24,7 +24,6 @@ function createEngine(isRecording = true) {
   const log: string[] = [];
   const records: { readonly what: string; readonly end: Deferred }[] = [];
   const conclusions = new Map<Task, (verdict: Verdict) => void>();
-  const elsewhere: Task[] = [];
   const record = (what: string): Promise<void> => {
     const end = new Deferred();
     records.push({ what, end });
@@ -65,7 +64,6 @@ function createEngine(isRecording = true) {
       },
       clock,
       logger: new RecordingLogger(),
-      elsewhere: (task) => void elsewhere.push(task),
     },
     ledger,
   );
@@ -75,7 +73,6 @@ function createEngine(isRecording = true) {
     engine,
     log,
     records,
-    elsewhere,
     add: (name: string, options: BackgroundOptions = {}, args: unknown[] = []): Task => {
       const task = bareTask(name, undefined, { options, args });
       task.isCommitted = true;
@@ -346,20 +343,8 @@ describe('what a former process has left', () => {
   });
 });
 
-describe('a task of another engine in a line', () => {
-  it('is handed over when its turn has come', async () => {
-    const { add, clock, conclude, elsewhere, engine } = createEngine(false);
-    const task = add('a');
-    const stranger = bareTask('stranger');
-    Object.defineProperty(stranger, 'queue', { value: 'elsewhere' });
-    engine.follow(task, stranger);
-    await clock.settle();
-    expect(elsewhere).toEqual([]);
-    await conclude(task, COMPLETED);
-    expect(elsewhere).toEqual([stranger]);
-  });
-
-  it('has no place here by itself', () => {
+describe('a task of another engine', () => {
+  it('has no place here', () => {
     const { engine } = createEngine();
     const stranger = bareTask('stranger');
     Object.defineProperty(stranger, 'queue', { value: 'elsewhere' });

@@ -30,7 +30,6 @@ function createEngine() {
     },
     clock,
     logger: new RecordingLogger(),
-    elsewhere: () => undefined,
   });
   void engine.start({ restore: () => [], line: () => [] });
   return {

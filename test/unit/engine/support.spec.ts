@@ -3,8 +3,14 @@ import { unsupportedOption } from '../../../lib/engine/engine.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 
-const ALL = { engine: 'x', batch: true, concurrencyKey: true, dedupeWindow: true };
-const NONE = { engine: 'x', batch: false, concurrencyKey: false, dedupeWindow: false };
+const ALL = {
+  engine: 'x',
+  storage: undefined,
+  batch: true,
+  concurrencyKey: true,
+  dedupeWindow: true,
+};
+const NONE = { ...ALL, batch: false, concurrencyKey: false, dedupeWindow: false };
 
 const settingsOf = (options: BackgroundOptions) =>
   new ResolvedOptions({}).forTask(undefined, options);

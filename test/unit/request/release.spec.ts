@@ -156,7 +156,7 @@ describe('a chain of a request that was answered before its handler', () => {
 
 describe('P5: a task that is added to a chain after the response closed, before the release', () => {
   it.each<RequestOptions>([{ onFailure: 'continue' }, { onFailure: 'stop' }])(
-    'runs behind its chain and before what stands behind that: %p',
+    'runs behind its request, in the order added: %p',
     async (request) => {
       const { clock, collection, release, response, runner, tasks } = createRequest({ request });
       const ran: string[] = [];
@@ -172,7 +172,7 @@ describe('P5: a task that is added to a chain after the response closed, before 
       chain.addTask(() => ran.push('later'));
       const idleness = resolutionOf(runner.whenIdle());
       await clock.settle();
-      expect(ran).toEqual(['of the chain', 'late', 'later', 'behind', 'last']);
+      expect(ran).toEqual(['of the chain', 'behind', 'last', 'late', 'later']);
       expect(idleness.isThere).toBe(true);
     },
   );

@@ -1,5 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { BackgroundTasks, type TaskHandle, type When } from '../../../lib/index.js';
+import { lineFrom } from '../../../lib/task/line.js';
 import type { Task } from '../../../lib/task/task.js';
 import { Deferred } from '../support/deferred.js';
 import { FakeResponse } from '../support/fake-response.js';
@@ -19,7 +20,8 @@ function createRequest() {
   const kit = createKit();
   const response = new FakeResponse();
   const commits: Commit[] = [];
-  jest.spyOn(kit.engine, 'commit').mockImplementation((tasks, isAnswered) => {
+  jest.spyOn(kit.engine, 'commit').mockImplementation((heads, isAnswered) => {
+    const tasks = heads.flatMap((head) => [...lineFrom(head)]);
     const end = new Deferred();
     commits.push({ tasks, names: tasks.map(({ name }) => name), isAnswered, end });
     return end.promise;

@@ -75,25 +75,21 @@ export interface NewJob {
 /**
  * @param lines for each line its tasks, in order
  * @param heldMs how long the heads wait for their release; `undefined` where they are free at once
- * @param after a task that was stored before, and that the first head follows
  */
 export function jobsOf(
   lines: readonly (readonly Task[])[],
   by: string,
   heldMs: number | undefined,
   lineHoldMs: number,
-  after: Task | undefined,
 ): NewJob[] {
-  const [[only, second] = [], ...others] = lines;
-  if (only !== undefined && second === undefined && others.length === 0 && after === undefined) {
-    return [newJob(only, by, heldMs, undefined, undefined, [])];
-  }
   return lines.flatMap((line) => {
+    const after = line[0]?.prior;
     const latest = new Map<Chain, Task>();
     return line.map((task, index) => {
       const prior = line[index - 1] ?? after;
       const needs =
-        task.chain && (latest.get(task.chain) ?? (after?.chain === task.chain ? after : undefined));
+        task.chain &&
+        (latest.get(task.chain) ?? (after?.chain === task.chain ? after : task.needs));
       if (task.chain !== undefined) {
         latest.set(task.chain, task);
       }

@@ -72,11 +72,6 @@ export class CollectedTasks {
     return place === collected || place === stored;
   }
 
-  /** Whether the queue is one of this engine's. */
-  knows(queue: string): boolean {
-    return this.byQueue.has(queue);
-  }
-
   count(queue: string): number {
     const { collected, stored } = this.of(queue);
     return collected.size + stored.size;
@@ -84,14 +79,6 @@ export class CollectedTasks {
 
   get isEmpty(): boolean {
     return this.size === 0;
-  }
-
-  /** Whether there is nothing besides what stands in `lines`, a task of another engine before it. */
-  isEmptyBut(lines: Iterable<Task>): boolean {
-    return (
-      this.isEmpty ||
-      this.size === [...lines].filter((task) => this.knows(task.queue) && this.has(task)).length
-    );
   }
 
   private get size(): number {

@@ -1,7 +1,7 @@
 import { StoreUnavailableError } from '../../../errors/storage.errors.js';
-import { breaksChain } from '../../../task/outcome.js';
+import { following, lineFrom, standingOf } from '../../../task/line.js';
 import type { Task } from '../../../task/task.js';
-import type { Restorer, Worker } from '../../engine.js';
+import type { Worker } from '../../engine.js';
 import type { CollectedTasks } from './collected-tasks.js';
 import type { Producer } from './producer.js';
 import { linkOf } from '../codec/stored-job.js';
@@ -19,7 +19,6 @@ export interface CommitsHost {
   readonly collected: CollectedTasks;
   readonly fallback: Fallback | undefined;
   readonly worker: Worker;
-  readonly restorer: () => Restorer;
 }
 
 /** Brings tasks to the store; where it does not take them, to the memory of this process, if they may go there. */
@@ -32,9 +31,11 @@ export class Commits {
   constructor(private readonly host: CommitsHost) {}
 
   /** @throws StoreUnavailableError within the commit timeout */
-  add(tasks: readonly Task[], isHeld: boolean, after: Task | undefined): Promise<void> {
-    const stored = this.keep(tasks, isHeld, after);
-    tasks.forEach((task) => {
+  add(heads: readonly Task[], isHeld: boolean): Promise<void> {
+    // As they are now: what is added to a chain while these are stored comes with a commit of its own.
+    const lines = heads.map((head) => [...lineFrom(head)]);
+    const stored = this.keep(lines, isHeld);
+    lines.flat().forEach((task) => {
       task.storing = stored;
     });
     return stored;
@@ -69,20 +70,19 @@ export class Commits {
     return undefined;
   }
 
-  private async keep(
-    tasks: readonly Task[],
-    isHeld: boolean,
-    predecessor: Task | undefined,
-  ): Promise<void> {
+  private async keep(lines: readonly (readonly Task[])[], isHeld: boolean): Promise<void> {
     const { producer, fallback } = this.host;
+    const tasks = lines.flat();
     try {
-      const after = predecessor && (await this.storedBefore(predecessor));
-      if (after !== undefined && !this.mayFollow(tasks, after)) {
-        return;
+      const toStore = [];
+      for (const line of lines) {
+        const rest = await this.restOf(line);
+        if (rest.length > 0) {
+          toStore.push(rest);
+        }
       }
-      const duplicates = await producer.add(this.linesOf(tasks), isHeld, after);
-      for (const task of duplicates) {
-        this.before.set(task, after);
+      for (const task of toStore.length === 0 ? [] : await producer.add(toStore, isHeld)) {
+        this.before.set(task, task.prior);
         this.drop(task, 'duplicate');
       }
       tasks.forEach((task) => this.host.collected.stored(task));
@@ -99,21 +99,25 @@ export class Commits {
     }
   }
 
-  private mayFollow(tasks: readonly Task[], after: Task): boolean {
+  /** What of a line is for the store, given what became of the task that it follows. */
+  private async restOf(line: readonly Task[]): Promise<readonly Task[]> {
     const { fallback } = this.host;
+    const [head] = line;
+    if (head?.prior === undefined) {
+      return line;
+    }
+    const after = await this.storedBefore(head.prior);
+    head.prior = after;
+    if (after === undefined) {
+      return line;
+    }
     if (fallback?.has(after)) {
-      this.fallBack(fallback, tasks);
-      return false;
+      this.fallBack(fallback, line);
+      return [];
     }
-    if (hasBroken(after)) {
-      tasks.forEach((task) => this.drop(task, 'predecessor-failed'));
-      return false;
-    }
-    return true;
-  }
-
-  private linesOf(tasks: readonly Task[]): readonly (readonly Task[])[] {
-    return tasks.length <= 1 ? [tasks] : this.host.restorer().line(tasks).map(lineOf);
+    const { dropped } = following(after.chain, standingOf(after), line);
+    dropped.forEach((task) => this.drop(task, 'predecessor-failed'));
+    return line.filter((task) => !dropped.includes(task));
   }
 
   private fallBack(fallback: Fallback, tasks: readonly Task[]): void {
@@ -129,19 +133,7 @@ export class Commits {
     }
     this.host.collected.takeOut(task);
     task.isOver = true;
+    task.hasCompleted = reason === 'duplicate';
     this.host.worker.announce(task, { kind: 'dropped', reason });
   }
-}
-
-/** Whether what follows in its chain has to do without it, though no job in the store says so. */
-function hasBroken({ chain, outcome }: Task): boolean {
-  return chain !== undefined && outcome !== undefined && breaksChain(outcome);
-}
-
-function lineOf(head: Task): Task[] {
-  const line: Task[] = [];
-  for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
-    line.push(task);
-  }
-  return line;
 }

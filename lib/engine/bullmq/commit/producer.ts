@@ -52,13 +52,9 @@ export class Producer {
    * @returns those that the store knew already, by their dedupe key
    * @throws StoreUnavailableError within the commit timeout
    */
-  async add(
-    lines: readonly (readonly Task[])[],
-    isHeld: boolean,
-    after: Task | undefined,
-  ): Promise<Task[]> {
+  async add(lines: readonly (readonly Task[])[], isHeld: boolean): Promise<Task[]> {
     const heldMs = isHeld ? this.settings.holdMs : undefined;
-    const jobs = jobsOf(lines, this.id, heldMs, LINE_HOLD_MS, after);
+    const jobs = jobsOf(lines, this.id, heldMs, LINE_HOLD_MS);
     jobs.forEach(({ task }) => this.retraction.callOffFor(task.id));
     const adding: Adding = { isSent: this.store.isReady, isGivenUp: false };
     try {
@@ -91,7 +87,7 @@ export class Producer {
       return undefined;
     }
     const add = store.addWithin.bind(store, client);
-    const jobs = jobsOf([[task]], this.id, undefined, LINE_HOLD_MS, undefined);
+    const jobs = jobsOf([[task]], this.id, undefined, LINE_HOLD_MS);
     return this.whenReady()
       .then(() => Promise.all(jobs.map(add)))
       .then(([id = task.id]) => id);

@@ -33,7 +33,7 @@ export interface WorkerGate {
 export interface JobStore {
   /** For messages. */
   readonly label: string;
-  readonly support: EngineSupport;
+  readonly support: Omit<EngineSupport, 'storage'>;
   /** Loads the peers and begins to connect; does not wait for it. @throws MissingPeerError */
   open(queues: readonly string[]): Promise<void>;
   /** Whether commands can be sent now, as far as is known: {@link ready} would not wait. */

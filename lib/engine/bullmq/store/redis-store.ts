@@ -1,7 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import type { KeepJobs, QueueEvents } from 'bullmq';
 import type { Redis, RedisOptions } from 'ioredis';
-import type { EngineSupport } from '../../engine.js';
 import type {
   JobQueue,
   JobStore,
@@ -36,7 +35,7 @@ return 1`;
 
 /** BullMQ on Redis or Valkey. */
 export class RedisStore implements JobStore {
-  readonly support: EngineSupport = {
+  readonly support: JobStore['support'] = {
     engine: 'BullMQ on Redis',
     batch: false,
     concurrencyKey: false,

@@ -82,9 +82,6 @@ export class OwnHandles {
     this.elsewhere.forget(task.id);
     task.isOver = true;
     task.hasCompleted = !breaksChain(outcome);
-    if (task.chain !== undefined && !task.hasCompleted) {
-      task.chain.isBroken = true;
-    }
     task.settle(outcome);
   }
 }

@@ -2,7 +2,6 @@ import type { LoggerService } from '@nestjs/common';
 import type { PostgresConnection, QueueEvents } from 'bullmq';
 import { TransactionError } from '../../../../errors/storage.errors.js';
 import type { TransactionClient } from '../../../../task/transaction-client.js';
-import type { EngineSupport } from '../../../engine.js';
 import { ErrorLog } from '../error-log.js';
 import { forgiving } from './forgiving-connection.js';
 import type {
@@ -48,7 +47,7 @@ RETURNING job_id`;
 
 /** BullMQ on PostgreSQL. Its schema is made, or brought up to date, when the store is first reached. */
 export class PostgresStore implements JobStore {
-  readonly support: EngineSupport = {
+  readonly support: JobStore['support'] = {
     engine: 'BullMQ on PostgreSQL',
     batch: false,
     concurrencyKey: false,
