@@ -1,10 +1,4 @@
-import {
-  Inject,
-  Module,
-  type DynamicModule,
-  type NestModule,
-  type OnModuleInit,
-} from '@nestjs/common';
+import { Module, type DynamicModule, type NestModule, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
 import {
   ConfigurableModuleClass,
@@ -13,13 +7,12 @@ import {
 import { providers } from './background-tasks.providers.js';
 import { BackgroundTasks } from './request/background-tasks.js';
 import { BackgroundExplorer } from './intake/background.explorer.js';
-import { ENGINE, type Engine } from './engine/engine.js';
 import type { BackgroundTasksOptions } from './options/module-options.js';
 import { BackgroundTasksInterceptor } from './request/background-tasks.interceptor.js';
 import { HandlerHook } from './request/nest/handler-hook.js';
 import { Release } from './request/release.js';
 import { RequestHook } from './request/nest/request-hook.js';
-import { LifecycleModule } from './run/lifecycle.js';
+import { Lifecycle, LifecycleModule } from './run/lifecycle.js';
 import { TaskRunner } from './run/task-runner.js';
 
 /**
@@ -42,8 +35,7 @@ export class BackgroundTasksModule
     private readonly hook: RequestHook,
     private readonly handlers: HandlerHook,
     private readonly adapterHost: HttpAdapterHost,
-    @Inject(ENGINE) private readonly engine: Engine,
-    private readonly release: Release,
+    private readonly lifecycle: Lifecycle,
   ) {
     super();
   }
@@ -75,6 +67,6 @@ export class BackgroundTasksModule
   /** Nest calls it when every provider is there. */
   async onModuleInit(): Promise<void> {
     this.explorer.explore();
-    await this.engine.open(this.release);
+    await this.lifecycle.open();
   }
 }

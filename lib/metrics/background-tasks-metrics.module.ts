@@ -2,6 +2,7 @@ import {
   Inject,
   Module,
   type DynamicModule,
+  type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
@@ -20,7 +21,9 @@ const OPTIONS = Symbol('nestjs-background-tasks:metrics-options');
  * both. Import it beside `BackgroundTasksModule`; without it nothing of this costs anything.
  */
 @Module({})
-export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplicationShutdown {
+export class BackgroundTasksMetricsModule
+  implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown
+{
   private prometheus: PrometheusMetrics | undefined;
   private openTelemetry: OpenTelemetryMetrics | undefined;
   private subscription: Subscription | undefined;
@@ -35,6 +38,7 @@ export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplication
   /**
    * @param options which of the two, and how
    * @throws InvalidOptionError, MissingPeerError at start-up
+   * @throws DuplicateMetricsError at start-up, where the registry has such metrics already
    */
   static forRoot(options: MetricsOptions): DynamicModule {
     if (!options.prometheus && !options.openTelemetry) {
@@ -65,10 +69,19 @@ export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplication
         }),
       );
     }
-    this.subscription = this.runner.events.subscribe((event) => {
-      this.prometheus?.on(event);
-      this.openTelemetry?.on(event);
+    this.subscription = this.runner.events.subscribe({
+      next: (event) => {
+        this.prometheus?.on(event);
+        this.openTelemetry?.on(event);
+      },
+      // Also where the application cannot start: nobody may ever close it.
+      complete: () => this.prometheus?.close(),
     });
+  }
+
+  /** Nest calls it when all that can fail before has not. */
+  onApplicationBootstrap(): void {
+    this.prometheus?.open();
   }
 
   /** Nest calls it after the drain: the last tasks are counted. */

@@ -7,3 +7,4 @@
 
 export { BackgroundTasksMetricsModule } from './background-tasks-metrics.module.js';
 export type { MetricsOptions, OpenTelemetryOptions, PrometheusOptions } from './metrics-options.js';
+export { DuplicateMetricsError } from './duplicate-metrics.error.js';

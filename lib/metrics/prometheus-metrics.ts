@@ -2,6 +2,7 @@ import type { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { requirePeer } from '../errors/require-peer.js';
 import type { QueueFigures, TaskEvent, TaskRunner } from '../index.js';
 import type { BoundedNames } from './bounded-names.js';
+import { DuplicateMetricsError } from './duplicate-metrics.error.js';
 import type { PrometheusOptions } from './metrics-options.js';
 
 const DEFAULT_PREFIX = 'background_tasks_';
@@ -15,7 +16,8 @@ type ByTask = (typeof BY_TASK)[number];
 /** Counters and histograms from events; gauges are read when they are scraped. */
 export class PrometheusMetrics {
   private readonly register: Registry;
-  private readonly names: string[] = [];
+  private readonly prefix: string;
+  private readonly metrics: Metric[] = [];
   private readonly added: Counter<ByTask>;
   private readonly settled: Counter<ByTask | 'status'>;
   private readonly retries: Counter<ByTask>;
@@ -30,7 +32,7 @@ export class PrometheusMetrics {
   constructor(
     private readonly runner: TaskRunner,
     private readonly tasks: BoundedNames,
-    private readonly options: PrometheusOptions,
+    options: PrometheusOptions,
   ) {
     const client = requirePeer(
       'prom-client',
@@ -38,32 +40,38 @@ export class PrometheusMetrics {
     ) as typeof import('prom-client');
     const { buckets = DEFAULT_BUCKETS } = options;
     this.register = options.register ?? client.register;
+    this.prefix = options.prefix ?? DEFAULT_PREFIX;
     const histogram = (name: string, help: string, bounds: readonly number[]): Histogram<ByTask> =>
-      new client.Histogram({ ...this.metric(name, help, BY_TASK), buckets: [...bounds] });
-    this.added = new client.Counter(this.metric('added_total', 'Tasks that were added.', BY_TASK));
-    this.settled = new client.Counter(
-      this.metric('settled_total', 'Tasks that are over, by how they ended.', [
-        ...BY_TASK,
-        'status',
-      ] as const),
+      this.own(new client.Histogram({ ...this.metric(name, help, BY_TASK), buckets: [...bounds] }));
+    const counter = <Label extends string>(
+      name: string,
+      help: string,
+      labels: readonly Label[],
+    ): Counter<Label> => this.own(new client.Counter(this.metric(name, help, labels)));
+    this.added = counter('added_total', 'Tasks that were added.', BY_TASK);
+    this.settled = counter('settled_total', 'Tasks that are over, by how they ended.', [
+      ...BY_TASK,
+      'status',
+    ] as const);
+    this.retries = counter(
+      'retries_total',
+      'Attempts that failed and were followed by another.',
+      BY_TASK,
     );
-    this.retries = new client.Counter(
-      this.metric('retries_total', 'Attempts that failed and were followed by another.', BY_TASK),
+    this.fellBack = counter(
+      'fell_back_total',
+      'Tasks that their store did not take, and that are kept in memory.',
+      BY_TASK,
     );
-    this.fellBack = new client.Counter(
-      this.metric(
-        'fell_back_total',
-        'Tasks that their store did not take, and that are kept in memory.',
-        BY_TASK,
-      ),
+    this.duration = this.own(
+      new client.Histogram({
+        ...this.metric('duration_seconds', 'How long attempts ran.', [
+          ...BY_TASK,
+          'outcome',
+        ] as const),
+        buckets: [...buckets],
+      }),
     );
-    this.duration = new client.Histogram({
-      ...this.metric('duration_seconds', 'How long attempts ran.', [
-        ...BY_TASK,
-        'outcome',
-      ] as const),
-      buckets: [...buckets],
-    });
     this.waiting = histogram(
       'waiting_seconds',
       'How long tasks waited to start, since they were released or due.',
@@ -110,9 +118,22 @@ export class PrometheusMetrics {
     }
   }
 
+  /** Puts the metrics into the registry, all of them or none. @throws DuplicateMetricsError */
+  open(): void {
+    const taken = this.metrics.find(({ name }) => this.register.getSingleMetric(name));
+    if (taken !== undefined) {
+      throw new DuplicateMetricsError(taken.name, this.prefix);
+    }
+    this.metrics.forEach((metric) => this.register.registerMetric(metric as never));
+  }
+
   /** Takes the metrics out of the registry: another application may want the names. */
   close(): void {
-    this.names.forEach((name) => this.register.removeSingleMetric(name));
+    for (const metric of this.metrics) {
+      if ((this.register.getSingleMetric(metric.name) as unknown) === metric) {
+        this.register.removeSingleMetric(metric.name);
+      }
+    }
   }
 
   private ended(
@@ -134,7 +155,7 @@ export class PrometheusMetrics {
     figure: (queue: QueueFigures) => number,
   ): void {
     const figures = (): Promise<Figures> => this.figures();
-    const gauge: Gauge<'queue'> = new GaugeType({
+    const gauge = new GaugeType<'queue'>({
       ...this.metric(name, help, ['queue'] as const),
       async collect() {
         const current = await figures();
@@ -144,6 +165,7 @@ export class PrometheusMetrics {
         }
       },
     });
+    this.own(gauge);
   }
 
   /** One reading serves all gauges of a scrape. There is none where a store does not answer. */
@@ -160,15 +182,24 @@ export class PrometheusMetrics {
     return this.read.figures;
   }
 
+  private own<T extends object>(metric: T): T {
+    // The type of a metric does not tell its name.
+    this.metrics.push(metric as Metric);
+    return metric;
+  }
+
+  /** In no registry yet: a start that fails leaves none there. */
   private metric<Label extends string>(
     name: string,
     help: string,
     labelNames: readonly Label[],
-  ): { name: string; help: string; labelNames: readonly Label[]; registers: Registry[] } {
-    const full = `${this.options.prefix ?? DEFAULT_PREFIX}${name}`;
-    this.names.push(full);
-    return { name: full, help, labelNames, registers: [this.register] };
+  ): { name: string; help: string; labelNames: readonly Label[]; registers: [] } {
+    return { name: `${this.prefix}${name}`, help, labelNames, registers: [] };
   }
+}
+
+interface Metric {
+  readonly name: string;
 }
 
 type Figures = Readonly<Record<string, QueueFigures>>;

@@ -55,9 +55,14 @@ export class Lifecycle
     this.parts = parts;
   }
 
+  /** Makes the stores ready; tasks are not started yet. */
+  open(): Promise<void> {
+    return this.orGiveUp(async ({ engine, restorer }) => engine.open(restorer));
+  }
+
   async onApplicationBootstrap(): Promise<void> {
     this.isStarted = true;
-    await this.parts?.engine.start(this.parts.restorer);
+    await this.orGiveUp(async ({ engine, restorer }) => engine.start(restorer));
     // A context without a server has started before its caller gets it and can ask for the hooks.
     this.parts?.clock.soon(() => this.warnOfSignals());
   }
@@ -87,6 +92,23 @@ export class Lifecycle
     this.parts?.requests.abandon();
     await this.parts?.engine.close();
     this.parts?.events.complete();
+  }
+
+  /** Nobody may close an application that cannot start: what it has opened by then is closed here. */
+  private async orGiveUp(step: (parts: LifecycleParts) => Promise<void>): Promise<void> {
+    if (this.parts === undefined) {
+      return;
+    }
+    const { engine, events } = this.parts;
+    try {
+      await step(this.parts);
+    } catch (error) {
+      this.isStarted = false;
+      // What went wrong first is what counts.
+      await Promise.resolve(engine.close()).catch(() => undefined);
+      events.complete();
+      throw error;
+    }
   }
 
   private warnOfSignals(): void {

@@ -77,6 +77,8 @@ export class BackgroundTasksThreadsModule
     if (!openPool(this.runner.home, this.pool)) {
       throw new DuplicateThreadsModuleError();
     }
+    // Also where the application cannot start: nobody may ever close it.
+    this.runner.events.subscribe({ complete: () => closePool(this.pool) });
   }
 
   /** After the drain, which is over before the last hooks of all other modules begin. */

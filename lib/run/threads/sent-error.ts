@@ -4,6 +4,9 @@ import type { SentError } from './thread-call.js';
 /** A cause of a cause of a cause: past this nobody reads on, and a circle must end somewhere. */
 const MAX_DEPTH = 8;
 
+/** What a timer of Node.js takes: some 24 days. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1;
+
 /** In the thread: takes apart what was thrown, whatever that is: looking at it may throw. */
 export function takeApart(thrown: unknown, depth = 0): SentError {
   try {
@@ -48,18 +51,46 @@ export function putTogether(sent: SentError): unknown {
   }
   const { name, message, stack, cause, properties } = sent;
   const options = cause && { cause: putTogether(cause) };
-  // The two that the retry policy knows have to be what they were.
-  switch (properties['code']) {
-    case 'BGT_UNRECOVERABLE':
-      return Object.assign(new UnrecoverableError(message, options), { stack });
-    case 'BGT_RETRY_LATER':
-      return Object.assign(new RetryLaterError(Number(properties['delayMs']), message, options), {
-        stack,
-      });
-  }
-  const error = Object.assign(new Error(message, options), properties);
+  const error = known(properties, message, options) ?? withProperties(message, options, properties);
   Object.defineProperty(error, 'name', { value: name, configurable: true, writable: true });
   Object.defineProperty(error, 'stack', { value: stack, configurable: true, writable: true });
+  return error;
+}
+
+/** The two that the retry policy knows have to be what they were. */
+function known(
+  { code, delayMs }: Readonly<Record<string, unknown>>,
+  message: string,
+  options: ErrorOptions | undefined,
+): Error | undefined {
+  switch (code) {
+    case 'BGT_UNRECOVERABLE':
+      return new UnrecoverableError(message, options);
+    case 'BGT_RETRY_LATER':
+      // Anything can call itself so: what is no wait is none, and none is without an end.
+      return typeof delayMs === 'number' && delayMs >= 0
+        ? new RetryLaterError(Math.min(delayMs, LONGEST_WAIT_MS), message, options)
+        : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function withProperties(
+  message: string,
+  options: ErrorOptions | undefined,
+  properties: Readonly<Record<string, unknown>>,
+): Error {
+  const error = new Error(message, options);
+  // Defined, not assigned: one of them may be called `__proto__`.
+  for (const [key, value] of Object.entries(properties)) {
+    Object.defineProperty(error, key, {
+      value,
+      configurable: true,
+      enumerable: true,
+      writable: true,
+    });
+  }
   return error;
 }
 

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Piscina } from 'piscina';
 import type { LoggerService } from '@nestjs/common';
@@ -176,9 +178,21 @@ function settle({ functionName, call, resolve, reject }: Journey, reply: ThreadR
     case 'missing': {
       const cause = reply.error && putTogether(reply.error);
       const why = cause instanceof Error ? `: ${cause.message}` : '.';
-      return reject(new ThreadFunctionError(`${call.href}: ${reply.problem}${why}`, { cause }));
+      const problem = `${call.href}: ${reply.problem}${why}${hintFor(call.href, cause)}`;
+      return reject(new ThreadFunctionError(problem, { cause }));
     }
   }
+}
+
+const NOT_LOADED = new Set<unknown>(['ERR_MODULE_NOT_FOUND', 'ERR_UNKNOWN_FILE_EXTENSION']);
+
+/** A test runner compiles what it loads, and a thread is beyond its reach. */
+function hintFor(href: string, cause: unknown): string {
+  const source = new URL(href.replace(/\.([cm]?)js$/, '.$1ts'));
+  const isSource = /\.[cm]?ts$/.test(source.pathname) && existsSync(source);
+  return isSource && NOT_LOADED.has((cause as { code?: unknown } | undefined)?.code)
+    ? ` There is ${basename(source.pathname)}, which nothing compiles for a thread: see docs/threads.md#testing.`
+    : '';
 }
 
 /** What a pool reports is never the function's own error: that one comes as a reply. */

@@ -30,8 +30,9 @@ async function find({ href, exportName }: ThreadCall): Promise<Callable | Thread
     return { kind: 'missing', problem: 'it cannot be loaded', error: takeApart(error) };
   }
   // Of a CommonJS module not every export is recognised from outside.
-  const inner = exports['default'] as Record<string, unknown> | null | undefined;
-  const candidate = [exports[exportName], inner?.[exportName]].find(isCallable);
+  const candidate = [exports, exports['default']]
+    .map((from) => ownOf(from, exportName))
+    .find(isCallable);
   if (candidate !== undefined) {
     return candidate;
   }
@@ -39,6 +40,13 @@ async function find({ href, exportName }: ThreadCall): Promise<Callable | Thread
   const known =
     names.length === 0 ? 'it exports no function' : `its functions: ${names.join(', ')}`;
   return { kind: 'missing', problem: `it exports no function "${exportName}" (${known})` };
+}
+
+/** What every object has by birth, such as `constructor`, nobody has exported. */
+function ownOf(from: unknown, name: string): unknown {
+  return from !== null && from !== undefined && Object.hasOwn(from, name)
+    ? (from as Record<string, unknown>)[name]
+    : undefined;
 }
 
 function isCallable(value: unknown): value is Callable {

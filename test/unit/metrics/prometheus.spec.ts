@@ -8,6 +8,7 @@ import {
   type BackgroundTasksOptions,
 } from 'nestjs-background-tasks';
 import { bullmq } from 'nestjs-background-tasks/bullmq';
+import { journal } from 'nestjs-background-tasks/journal';
 import { BackgroundTasksMetricsModule, type MetricsOptions } from 'nestjs-background-tasks/metrics';
 import { Registry, register as defaultRegister } from 'prom-client';
 import { keyOf, parseExposition, type Family } from './exposition.js';
@@ -21,6 +22,8 @@ class Mailer {
 }
 
 let app: INestApplicationContext;
+
+const refuse = (): Promise<never> => Promise.reject(new Error('not today'));
 
 async function start(
   options: MetricsOptions,
@@ -36,7 +39,10 @@ async function start(
   })
   class AppModule {}
 
-  app = await NestFactory.createApplicationContext(AppModule, { logger: false });
+  app = await NestFactory.createApplicationContext(AppModule, {
+    logger: false,
+    abortOnError: false,
+  });
   return app.get(TaskRunner);
 }
 
@@ -151,6 +157,34 @@ describe('the Prometheus metrics', () => {
     await app.close();
     expect(await defaultRegister.metrics()).toBe('\n');
     await start({ prometheus: true });
+  });
+
+  it('O14: name the registry and the prefix where another application counts there', async () => {
+    const register = new Registry();
+    await start({ prometheus: { register } });
+    const first = app;
+    await expect(start({ prometheus: { register } })).rejects.toMatchObject({
+      code: 'BGT_DUPLICATE_METRICS',
+      message: expect.stringMatching(
+        /"background_tasks_added_total".*register: new Registry\(\).*prefix: /,
+      ),
+    });
+    expect((await scrape(register)).size).toBe(12);
+    await start({ prometheus: { register, prefix: 'other_' } });
+    expect((await scrape(register)).size).toBe(24);
+    await app.close();
+    expect((await scrape(register)).size).toBe(12);
+    app = first;
+  });
+
+  it.each<[string, Provider[], BackgroundTasksOptions]>([
+    ['another module', [{ provide: 'init', useValue: { onModuleInit: refuse } }], {}],
+    ['its engine', [], { engine: journal({ path: '/dev/null/journal' }) }],
+  ])('O14: leave no trace of a start that failed by %s', async (_, providers, tasks) => {
+    const register = new Registry();
+    await expect(start({ prometheus: { register } }, providers, tasks)).rejects.toThrow();
+    expect(register.getMetricsAsArray()).toEqual([]);
+    await start({ prometheus: { register } });
   });
 
   it('are asked for, or nothing is', () => {

@@ -36,7 +36,7 @@ function lifecycleOf(drains: Partial<Record<DrainScope, Promise<void>>> = {}) {
   };
   const lifecycle = new Lifecycle();
   lifecycle.take(parts);
-  return { lifecycle, clock, calls };
+  return { lifecycle, clock, calls, engine };
 }
 
 /** Whether a promise has been settled by now. */
@@ -71,6 +71,21 @@ describe('the life of the tasks of an application', () => {
     await lifecycle.onApplicationBootstrap();
     expect(calls).toEqual(['start restorer']);
   });
+
+  it.each(['open', 'start'] as const)(
+    'O14: is over when its stores do not %s, and says why they did not',
+    async (step) => {
+      const { lifecycle, calls, engine } = lifecycleOf();
+      engine[step] = () => Promise.reject(new Error('no such disk'));
+      engine.close = () => Promise.reject(new Error('nothing to close'));
+      const begin = step === 'open' ? lifecycle.open() : lifecycle.onApplicationBootstrap();
+      await expect(begin).rejects.toThrow('no such disk');
+      expect(calls).toEqual(['complete']);
+      engine.close = () => undefined;
+      await lifecycle.onModuleDestroy(); // there is nothing to wait for
+      expect(calls).toEqual(['complete', 'released']);
+    },
+  );
 
   it.each([
     [0, 1],

@@ -74,6 +74,37 @@ describe('what a thread throws', () => {
     expect(later).toMatchObject({ delayMs: 90_000, stack: busy.stack });
   });
 
+  it('O22: arrives with a property called __proto__, and is the error that it was', () => {
+    const error = new TypeError('no');
+    Object.defineProperty(error, '__proto__', { value: { polluted: true }, enumerable: true });
+    const arrived = sent(error) as Error;
+    expect(Object.getPrototypeOf(arrived)).toBe(Error.prototype);
+    expect(Object.getOwnPropertyDescriptor(arrived, '__proto__')?.value).toEqual({
+      polluted: true,
+    });
+    expect('polluted' in arrived).toBe(false);
+  });
+
+  it.each([9e15, Number.POSITIVE_INFINITY])(
+    'O22: asks for %d ms, and for a wait with an end',
+    (ms) => {
+      const later = sent(
+        Object.assign(new Error('later'), { code: 'BGT_RETRY_LATER', delayMs: ms }),
+      );
+      expect(later).toBeInstanceOf(RetryLaterError);
+      expect(later).toMatchObject({ message: 'later', delayMs: 2_147_483_647 });
+    },
+  );
+
+  it.each([Number.NaN, -1, '5s', undefined, null, {}])(
+    'O22: asks for no wait with %p, and stays what it was',
+    (delayMs) => {
+      const error = Object.assign(new TypeError('no'), { code: 'BGT_RETRY_LATER', delayMs });
+      expect(sent(error)).not.toBeInstanceOf(RetryLaterError);
+      expect(sent(error)).toMatchObject({ name: 'TypeError', message: 'no', delayMs });
+    },
+  );
+
   it.each([['text'], [42], [undefined], [null], [{ a: 1 }]])('may be %p', (value) => {
     expect(sent(value)).toEqual(value);
   });

@@ -1,3 +1,7 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { RetryLaterError, UnrecoverableError } from 'nestjs-background-tasks';
 import { transfer } from 'nestjs-background-tasks/threads';
@@ -198,6 +202,20 @@ describe('ThreadPool', () => {
         message: expect.stringContaining('nowhere.mjs'),
       });
     });
+
+    it.each(['unbuilt.js', 'unbuilt.ts'])(
+      'O22: says how to test, where %s is one that nothing has compiled',
+      async (name) => {
+        const folder = mkdtempSync(join(tmpdir(), 'threads-'));
+        writeFileSync(join(folder, 'unbuilt.ts'), "import './nowhere.js'; export const run = 1;");
+        const { pool } = poolOf();
+        const { href } = pathToFileURL(join(folder, name));
+        await expect(pool.run('run', { href, exportName: 'run', args: [] })).rejects.toThrow(
+          'There is unbuilt.ts, which nothing compiles for a thread: see docs/threads.md#testing.',
+        );
+        rmSync(folder, { recursive: true });
+      },
+    );
 
     it('says which argument cannot be sent', async () => {
       const { call, pool } = poolOf();

@@ -29,6 +29,7 @@ describe('a call in a thread', () => {
     writeFileSync(join(folder, 'module.mjs'), MODULE);
     writeFileSync(join(folder, 'broken.mjs'), 'throw new RangeError("does not load");');
     writeFileSync(join(folder, 'empty.mjs'), 'export const nothing = 1;');
+    writeFileSync(join(folder, 'commonjs.cjs'), 'module.exports = function main() {};');
     writeFileSync(join(folder, 'hidden.mjs'), 'export default { add: (a, b) => a + b };');
   });
 
@@ -101,6 +102,15 @@ describe('a call in a thread', () => {
       problem: 'it exports no function "sub" (it exports no function)',
     });
   });
+
+  it.each(['constructor', 'toString', 'hasOwnProperty', '__proto__', '__defineGetter__', 'apply'])(
+    'O22: calls nothing that nobody has exported: %s',
+    async (name) => {
+      for (const file of ['module.mjs', 'hidden.mjs', 'commonjs.cjs']) {
+        expect(await call(name, [], file)).toMatchObject({ kind: 'missing' });
+      }
+    },
+  );
 
   it('says that a file cannot be loaded, and why', async () => {
     const reply = await call('add', [], 'broken.mjs');
