@@ -1,5 +1,11 @@
-import { Module, type DynamicModule, type NestModule, type OnModuleInit } from '@nestjs/common';
-import { DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
+import {
+  Logger,
+  Module,
+  type DynamicModule,
+  type NestModule,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { DiscoveryModule, DiscoveryService, HttpAdapterHost } from '@nestjs/core';
 import {
   ConfigurableModuleClass,
   type BackgroundTasksAsyncOptions,
@@ -10,6 +16,7 @@ import { BackgroundExplorer } from './intake/background.explorer.js';
 import type { BackgroundTasksOptions } from './options/module-options.js';
 import { BackgroundTasksInterceptor } from './request/background-tasks.interceptor.js';
 import { HandlerHook } from './request/nest/handler-hook.js';
+import { warnOfJobsPerRequest } from './request/nest/jobs-per-request.js';
 import { Release } from './request/release.js';
 import { RequestHook } from './request/nest/request-hook.js';
 import { Lifecycle, LifecycleModule } from './run/lifecycle.js';
@@ -36,6 +43,7 @@ export class BackgroundTasksModule
     private readonly handlers: HandlerHook,
     private readonly adapterHost: HttpAdapterHost,
     private readonly lifecycle: Lifecycle,
+    private readonly discovery: DiscoveryService,
   ) {
     super();
   }
@@ -67,6 +75,7 @@ export class BackgroundTasksModule
   /** Nest calls it when every provider is there. */
   async onModuleInit(): Promise<void> {
     this.explorer.explore();
+    warnOfJobsPerRequest(this.discovery, BackgroundTasks, new Logger('BackgroundTasks'));
     await this.lifecycle.open();
   }
 }

@@ -182,7 +182,9 @@ describe('the Prometheus metrics', () => {
     ['its engine', [], { engine: journal({ path: '/dev/null/journal' }) }],
   ])('O14: leave no trace of a start that failed by %s', async (_, providers, tasks) => {
     const register = new Registry();
-    await expect(start({ prometheus: { register } }, providers, tasks)).rejects.toThrow();
+    await expect(start({ prometheus: { register } }, providers, tasks)).rejects.toThrow(
+      /not today|journal/,
+    );
     expect(register.getMetricsAsArray()).toEqual([]);
     await start({ prometheus: { register } });
   });
