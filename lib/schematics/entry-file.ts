@@ -38,8 +38,41 @@ export function rootModuleIn(typescript: TypeScript, text: string): RootModule |
   return undefined;
 }
 
+/**
+ * Lets the usual signals close the application, on the line after the one that makes it.
+ *
+ * @param text of `main.ts`
+ * @returns the file's new text, or `undefined` where no line of it makes an application and keeps it
+ */
+export function withShutdownHooks(typescript: TypeScript, text: string): string | undefined {
+  const source = typescript.createSourceFile('main.ts', text, typescript.ScriptTarget.Latest, true);
+  const call = startIn(typescript, source);
+  const declaration = call && typescript.isAwaitExpression(call.parent) && call.parent.parent;
+  if (!declaration || !typescript.isVariableDeclaration(declaration)) {
+    return undefined;
+  }
+  const statement = declaration.parent.parent;
+  const { name } = declaration;
+  if (!typescript.isVariableStatement(statement) || !typescript.isIdentifier(name)) {
+    return undefined;
+  }
+  const quote = /from\s*(["'])/.exec(text)?.[1] ?? "'";
+  const indent = /[ \t]*$/.exec(text.slice(0, statement.getStart(source)))?.[0] ?? '';
+  const eol = text.includes('\r\n') ? '\r\n' : '\n';
+  const semicolon = statement.getText(source).endsWith(';') ? ';' : '';
+  const signals = ['SIGTERM', 'SIGINT'].map((signal) => `${quote}${signal}${quote}`).join(', ');
+  const line = `${eol}${indent}${name.text}.enableShutdownHooks([${signals}])${semicolon}`;
+  return text.slice(0, statement.end) + line + text.slice(statement.end);
+}
+
 function startedIn(typescript: TypeScript, source: ts.SourceFile): string | undefined {
-  let className: string | undefined;
+  const [first] = startIn(typescript, source)?.arguments ?? [];
+  return first !== undefined && typescript.isIdentifier(first) ? first.text : undefined;
+}
+
+/** The first call that makes an application of a module. */
+function startIn(typescript: TypeScript, source: ts.SourceFile): ts.CallExpression | undefined {
+  let found: ts.CallExpression | undefined;
   const look = (node: ts.Node): void => {
     if (typescript.isCallExpression(node)) {
       const { expression, arguments: args } = node;
@@ -47,13 +80,12 @@ function startedIn(typescript: TypeScript, source: ts.SourceFile): string | unde
         typescript.isPropertyAccessExpression(expression) &&
         expression.expression.getText(source) === 'NestFactory' &&
         STARTERS.has(expression.name.text);
-      const [first] = args;
-      if (isStart && first !== undefined && typescript.isIdentifier(first)) {
-        className ??= first.text;
+      if (isStart && args[0] !== undefined && typescript.isIdentifier(args[0])) {
+        found ??= node;
       }
     }
     typescript.forEachChild(node, look);
   };
   look(source);
-  return className;
+  return found;
 }

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import type { Rule, SchematicContext, Tree } from '@angular-devkit/schematics';
-import { rootModuleIn, type RootModule } from './entry-file.js';
+import { rootModuleIn, withShutdownHooks, type RootModule } from './entry-file.js';
 import { loadTypeScript, type TypeScript } from './load-typescript.js';
 import { importInto, isImportedIn } from './module-file.js';
 
@@ -12,7 +12,10 @@ export interface NestAddOptions {
   readonly module?: string;
 }
 
-/** Imports `BackgroundTasksModule` into the root module, unless some module of the application does. */
+/**
+ * Imports `BackgroundTasksModule` into the root module, unless some module of the application does, and
+ * lets signals close the application, unless something of it does.
+ */
 export function nestAdd({ sourceRoot = 'src', module }: NestAddOptions): Rule {
   return (tree, { logger }) => {
     const already = sourcesIn(tree, sourceRoot).find((path) => isImportedIn(tree.readText(path)));
@@ -23,7 +26,11 @@ export function nestAdd({ sourceRoot = 'src', module }: NestAddOptions): Rule {
     const typescript = loadTypeScript(process.cwd());
     const { path, className } = locate(typescript, tree, sourceRoot, module);
     tree.overwrite(path, importInto(typescript, tree.readText(path), className));
-    mentionShutdownHooks(tree, sourceRoot, logger);
+    letSignalsClose(typescript, tree, sourceRoot, logger);
+    logger.info(
+      'While developing, start with "nest start --watch --no-shell": the new process then waits until ' +
+        'the old one has finished its tasks.',
+    );
   };
 }
 
@@ -78,7 +85,9 @@ function sourcesIn(tree: Tree, sourceRoot: string): string[] {
   return paths;
 }
 
-function mentionShutdownHooks(
+/** Without it a signal ends the process in the middle of its tasks. */
+function letSignalsClose(
+  typescript: TypeScript,
   tree: Tree,
   sourceRoot: string,
   logger: SchematicContext['logger'],
@@ -86,10 +95,18 @@ function mentionShutdownHooks(
   const isThere = sourcesIn(tree, sourceRoot).some((path) =>
     tree.readText(path).includes('enableShutdownHooks'),
   );
-  if (!isThere) {
+  if (isThere) {
+    return;
+  }
+  const main = posix.join(sourceRoot, 'main.ts');
+  const text = tree.exists(main) ? withShutdownHooks(typescript, tree.readText(main)) : undefined;
+  if (text !== undefined) {
+    tree.overwrite(main, text);
+    logger.info(`In ${main}, SIGTERM and SIGINT now close the application, which waits for tasks.`);
+  } else {
     logger.info(
-      'One more line is yours: app.enableShutdownHooks() in main.ts lets tasks finish when the ' +
-        'process is told to end.',
+      "One line is yours: app.enableShutdownHooks(['SIGTERM', 'SIGINT']), where the application is " +
+        'made, lets tasks finish when the process is told to end.',
     );
   }
 }

@@ -11,6 +11,7 @@ const NEST = join(ROOT, 'node_modules/@nestjs/cli/bin/nest.js');
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc');
 
 const IMPORT = "import { BackgroundTasksModule } from 'nestjs-background-tasks';";
+const HOOKS = /^ *app\.enableShutdownHooks\(\['SIGTERM', 'SIGINT'\]\);\n/m;
 const CALL = 'BackgroundTasksModule.forRoot()';
 
 const START = `
@@ -41,12 +42,13 @@ function sourcesOf(app) {
   return new Map(names.map((name) => [name, readFileSync(join(app, 'src', name), 'utf8')]));
 }
 
-/** Everything but the root module is as it was; that has the import, and nothing else has changed in it. */
+/** The root module has the import and main.ts has the hooks; nothing else has changed. */
 function checkSources(before, after) {
   for (const [name, text] of after) {
-    const without = text.replace(`${IMPORT}\n`, '').replace(CALL, '');
+    const without = text.replace(`${IMPORT}\n`, '').replace(CALL, '').replace(HOOKS, '');
     assert.equal(without, before.get(name), `${name} was changed`);
   }
+  assert.match(after.get('main.ts'), HOOKS);
   const root = after.get('app.module.ts');
   assert.equal(root.split(IMPORT).length, 2, root);
   assert.ok(root.includes(`imports: [${CALL}]`), root);

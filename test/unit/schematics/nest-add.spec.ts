@@ -51,7 +51,7 @@ describe('nest add', () => {
       'src/core/root.ts': MODULE,
       'src/app.module.ts': MODULE,
     });
-    expect(changed).toEqual(['src/core/root.ts']);
+    expect(changed).toEqual(['src/main.ts', 'src/core/root.ts']);
     expect(tree.readText('src/core/root.ts')).toContain('BackgroundTasksModule.forRoot()');
   });
 
@@ -60,7 +60,7 @@ describe('nest add', () => {
     ['./app', 'src/app/index.ts'],
   ])('follows the import of %s', (specifier, path) => {
     const main = MAIN.replace('./app.module.js', specifier);
-    expect(add({ 'src/main.ts': main, [path]: MODULE }).changed).toEqual([path]);
+    expect(add({ 'src/main.ts': main, [path]: MODULE }).changed).toContain(path);
   });
 
   it.each([
@@ -75,7 +75,7 @@ describe('nest add', () => {
     const files = { 'apps/shop/src/main.ts': MAIN, 'apps/shop/src/shop.module.ts': MODULE };
     const sourceRoot = 'apps/shop/src';
     for (const module of ['shop.module.ts', 'shop.module']) {
-      expect(add(files, { sourceRoot, module }).changed).toEqual(['apps/shop/src/shop.module.ts']);
+      expect(add(files, { sourceRoot, module }).changed).toContain('apps/shop/src/shop.module.ts');
     }
   });
 
@@ -104,10 +104,31 @@ describe('nest add', () => {
     expect(() => add({ 'src/main.ts': MAIN })).toThrow(/--module=app\.module\.ts/);
   });
 
-  it('mentions the shutdown hooks, unless they are enabled', () => {
-    const files = { 'src/main.ts': MAIN, 'src/app.module.ts': MODULE };
-    expect(add(files).said).toMatch(/app\.enableShutdownHooks\(\)/);
-    const main = `${MAIN}app.enableShutdownHooks();\n`;
-    expect(add({ ...files, 'src/main.ts': main }).said).toBe('');
+  const files = { 'src/main.ts': MAIN, 'src/app.module.ts': MODULE };
+
+  it('lets signals close the application, unless something does', () => {
+    const { tree, said } = add(files);
+    expect(tree.readText('src/main.ts')).toBe(
+      `${MAIN}app.enableShutdownHooks(['SIGTERM', 'SIGINT']);\n`,
+    );
+    expect(said).toMatch(/^In src\/main\.ts, SIGTERM and SIGINT now close the application/);
+    const other = { 'src/start.ts': 'app.enableShutdownHooks()' };
+    expect(add({ ...files, ...other }).changed).toEqual(['src/app.module.ts']);
+  });
+
+  it.each(['start(await NestFactory.create(AppModule));', 'const { app } = await boot();'])(
+    'says what is left to write where main.ts has %s',
+    (line) => {
+      const main = MAIN.replace(/const app.*/, line);
+      const { changed, said } = add({ ...files, 'src/main.ts': main });
+      expect(changed).toEqual(['src/app.module.ts']);
+      expect(said).toMatch(
+        /One line is yours: app\.enableShutdownHooks\(\['SIGTERM', 'SIGINT'\]\)/,
+      );
+    },
+  );
+
+  it('O24: tells of the option by which a watched process waits for the one before it', () => {
+    expect(add(files).said).toMatch(/nest start --watch --no-shell/);
   });
 });
