@@ -21,6 +21,8 @@ import { Release } from './request/release.js';
 import { RequestHook } from './request/nest/request-hook.js';
 import { Lifecycle, LifecycleModule } from './run/lifecycle.js';
 import { TaskRunner } from './run/task-runner.js';
+import { Schedules } from './schedule/schedules.js';
+import { TaskRegistry } from './task/task-registry.js';
 
 /**
  * Background tasks for the whole application: import it once, in the root module. It is global, so
@@ -44,6 +46,8 @@ export class BackgroundTasksModule
     private readonly adapterHost: HttpAdapterHost,
     private readonly lifecycle: Lifecycle,
     private readonly discovery: DiscoveryService,
+    private readonly registry: TaskRegistry,
+    private readonly schedules: Schedules,
   ) {
     super();
   }
@@ -75,6 +79,9 @@ export class BackgroundTasksModule
   /** Nest calls it when every provider is there. */
   async onModuleInit(): Promise<void> {
     this.explorer.explore();
+    for (const definition of this.registry.all()) {
+      this.schedules.declare(definition, `@Background() on ${definition.member}`);
+    }
     warnOfJobsPerRequest(this.discovery, BackgroundTasks, new Logger('BackgroundTasks'));
     await this.lifecycle.open();
   }

@@ -16,7 +16,7 @@ import { TaskIntake } from './intake/task-intake.js';
 import { createEngine } from './create-engine.js';
 import { ENGINE, type Engine } from './engine/engine.js';
 import { InvalidOptionError } from './errors/misuse.errors.js';
-import { Log } from './observe/log.js';
+import { EventLog } from './observe/event-log.js';
 import { Observer } from './observe/observer.js';
 import { TaskEvents } from './observe/task-events.js';
 import { TaskLog } from './observe/task-log.js';
@@ -28,11 +28,12 @@ import { BackgroundTasksInterceptor } from './request/background-tasks.intercept
 import { HandlerHook } from './request/nest/handler-hook.js';
 import { Release } from './request/release.js';
 import { RequestHook } from './request/nest/request-hook.js';
-import { inContextOf } from './run/attempt.js';
 import { AttemptHooks } from './run/attempt-hooks.js';
 import { Lifecycle } from './run/lifecycle.js';
 import { TaskRunner } from './run/task-runner.js';
 import { TaskWorker } from './run/task-worker.js';
+import { ScheduleLog } from './schedule/schedule-log.js';
+import { Schedules } from './schedule/schedules.js';
 import { CLOCK, systemClock, type Clock } from './task/clock.js';
 import { TaskRegistry } from './task/task-registry.js';
 
@@ -54,12 +55,9 @@ export const providers: Provider[] = [
   },
   TaskRegistry,
   { provide: CLOCK, useValue: systemClock },
-  { provide: Log, useFactory: () => new Log(new Logger('BackgroundTasks')) },
   {
     provide: TaskLog,
-    inject: [Log, ResolvedOptions],
-    useFactory: (log: Log, { carriers }: ResolvedOptions) =>
-      new TaskLog(log, (task, print) => inContextOf(task, carriers, print)),
+    useFactory: () => new TaskLog(new Logger('BackgroundTasks')),
   },
   {
     provide: ResolvedOptions,
@@ -68,14 +66,15 @@ export const providers: Provider[] = [
   },
   {
     provide: TaskEvents,
-    inject: [CLOCK, TaskLog, ResolvedOptions],
-    useFactory: (clock: Clock, log: TaskLog, { logEvents }: ResolvedOptions) => {
-      const events = new TaskEvents(clock, (error) => log.listenerFailed(error));
-      if (logEvents) {
-        events.stream.subscribe((event) => log.happened(event));
-      }
-      return events;
-    },
+    inject: [CLOCK, TaskLog],
+    useFactory: (clock: Clock, log: TaskLog) =>
+      new TaskEvents(clock, (error) => log.listenerFailed(error)),
+  },
+  {
+    provide: EventLog,
+    inject: [TaskEvents, ResolvedOptions],
+    useFactory: (events: TaskEvents, { logEvents }: ResolvedOptions) =>
+      new EventLog(events, new Logger('BackgroundTasks'), logEvents),
   },
   TaskStats,
   {
@@ -105,9 +104,9 @@ export const providers: Provider[] = [
   },
   {
     provide: ENGINE,
-    inject: [ResolvedOptions, TaskWorker, CLOCK, Log],
-    useFactory: (options: ResolvedOptions, worker: TaskWorker, clock: Clock, log: Log) =>
-      createEngine(options, worker, clock, log),
+    inject: [ResolvedOptions, TaskWorker, CLOCK],
+    useFactory: (options: ResolvedOptions, worker: TaskWorker, clock: Clock) =>
+      createEngine(options, worker, clock, new Logger('BackgroundTasks')),
   },
   {
     provide: TaskIntake,
@@ -152,13 +151,22 @@ export const providers: Provider[] = [
       new BackgroundExplorer(...parts),
   },
   {
+    provide: Schedules,
+    inject: [TaskIntake, ENGINE, ResolvedOptions, CLOCK],
+    useFactory: (intake: TaskIntake, engine: Engine, { queues }: ResolvedOptions, clock: Clock) => {
+      const log = new ScheduleLog(new Logger('BackgroundTasks'));
+      return new Schedules(intake, engine, [...queues.keys()], clock, log);
+    },
+  },
+  {
     // What starts and stops is handed over once there is something to start.
     provide: LIFECYCLE_PARTS,
-    inject: [Lifecycle, ENGINE, Release, TaskEvents, CLOCK, ResolvedOptions],
+    inject: [Lifecycle, ENGINE, Release, Schedules, TaskEvents, CLOCK, ResolvedOptions],
     useFactory: (
       lifecycle: Lifecycle,
       engine: Engine,
       release: Release,
+      schedules: Schedules,
       events: TaskEvents,
       clock: Clock,
       { drainTimeoutMs }: ResolvedOptions,
@@ -167,6 +175,7 @@ export const providers: Provider[] = [
         engine,
         requests: release,
         restorer: release,
+        schedules,
         events,
         clock,
         drainTimeoutMs,
@@ -184,6 +193,7 @@ export const providers: Provider[] = [
       TaskEvents,
       AttemptHooks,
       Release,
+      Schedules,
     ],
     useFactory: (...parts: ConstructorParameters<typeof TaskRunner>) => new TaskRunner(...parts),
   },

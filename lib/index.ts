@@ -59,6 +59,7 @@ export type { QueueFigures, TaskStatistics } from './run/task-statistics.js';
 export type { Duration } from './task/duration.js';
 export type { DropReason, Outcome, TaskStatus } from './task/outcome.js';
 export type { ProcessUsage } from './task/process-usage.js';
+export type { ScheduleInfo, ScheduleOptions, ScheduleTiming } from './task/schedule-options.js';
 export { TaskHandle } from './task/task-handle.js';
 export type { TransactionClient } from './task/transaction-client.js';
 export type {

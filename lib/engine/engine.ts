@@ -113,6 +113,8 @@ export interface EngineSupport {
   readonly engine: string;
   /** How calls are written down; `undefined` where they stay in memory. */
   readonly storage: TaskStorage | undefined;
+  /** Where schedules are kept; without it they end with the process. */
+  readonly schedules?: ScheduleStore | undefined;
   readonly batch: boolean;
   readonly concurrencyKey: boolean;
   readonly dedupeWindow: boolean;
@@ -172,6 +174,25 @@ export interface TaskQuery {
   readonly name: string | undefined;
   readonly queue: string | undefined;
   readonly limit: number;
+}
+
+/** Keeps what is to be known of schedules after a restart, and in other processes. */
+export interface ScheduleStore {
+  /** All records by the names of their schedules, and what the store's own clock shows. */
+  load(): Promise<{ readonly now: number; readonly records: ReadonlyMap<string, string> }>;
+  /**
+   * In one operation: puts `after` in the place of the record `before`, and stores the task, released.
+   * `undefined` is no record.
+   *
+   * @returns `'stale'` where the record was another, and nothing has happened; `'duplicate'` where the
+   * record is `after` now, and another task stands for the task's `dedupe` key
+   */
+  swap(
+    name: string,
+    before: string | undefined,
+    after: string | undefined,
+    task?: Task,
+  ): Promise<'done' | 'duplicate' | 'stale'>;
 }
 
 /** How a queue stands at this moment. */

@@ -9,12 +9,12 @@ import type { BackgroundMethod } from '../task/background-method.js';
 import type { Clock } from '../task/clock.js';
 import { follow, join } from '../task/line.js';
 import type { DropReason } from '../task/outcome.js';
-import type { StoredTask } from '../task/stored-call.js';
+import type { StoredCall, StoredTask } from '../task/stored-call.js';
 import { TaskHandle } from '../task/task-handle.js';
-import type { TaskSettings } from '../task/task-options.js';
-import type { TaskRegistry } from '../task/task-registry.js';
+import type { TaskOptions, TaskSettings } from '../task/task-options.js';
+import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
 import type { TransactionClient } from '../task/transaction-client.js';
-import type { Chain, Task, TaskHome } from '../task/task.js';
+import { NO_ARGS, type Chain, type Task, type TaskHome } from '../task/task.js';
 import { CaptureWatch } from './captured-request.js';
 import { checkSupport } from './check-support.js';
 import { Collection } from './collection.js';
@@ -45,7 +45,42 @@ export class TaskIntake implements TaskHome {
    * @throws BackgroundTasksError where the call, its options or its queue is not acceptable
    */
   add(call: readonly unknown[], collection: Collection | undefined, chain?: Chain): TaskHandle {
-    const task = this.maker.ofCall(call);
+    return this.put(this.maker.ofCall(call), collection, chain);
+  }
+
+  /** A task of the call, not added yet: see {@link put}. @throws as {@link add} */
+  make(call: readonly unknown[]): Task {
+    return this.maker.ofCall(call);
+  }
+
+  /** The same of a method that was found by its name. */
+  makeOf(definition: TaskDefinition, options: TaskOptions | undefined): Task {
+    return this.maker.ofDefinition(definition, options, NO_ARGS);
+  }
+
+  /** The same of a call that was stored; `undefined` where no method here has its name. */
+  makeStored(name: string, queue: string, call: StoredCall): Task | undefined {
+    const addedAt = this.clock.now();
+    return this.maker.ofStored({ id: randomUUID(), name, queue, call, addedAt, attempts: 0 });
+  }
+
+  /** Whether a stored call of this name can be made here. */
+  knows(name: string): boolean {
+    return this.registry.get(name) !== undefined;
+  }
+
+  /** A task that was made here is in its store. */
+  stored(task: Task): void {
+    this.observer.added(task);
+  }
+
+  /** A task that was made here is not added. */
+  forget(task: Task): void {
+    this.observer.forget(task);
+  }
+
+  /** Adds a task that was made here: see {@link add}. */
+  put(task: Task, collection?: Collection, chain?: Chain): TaskHandle {
     this.checkChain(chain, task);
     const duplicate = this.duplicateOf(task, collection);
     if (duplicate !== undefined) {

@@ -54,12 +54,24 @@ export class TaskMaker {
       return this.of(settings, settings.name ?? nameOf(fn), fn, undefined, args, undefined);
     }
     const definition = this.registry.ofMethod(background.method, background.member);
+    return this.ofDefinition(definition, options, args);
+  }
+
+  /**
+   * @param options what was passed to `addTask()`, or a schedule needs
+   * @throws BackgroundTasksError where the options or the arguments are not acceptable
+   */
+  ofDefinition(
+    definition: TaskDefinition,
+    options: TaskOptions | undefined,
+    args: readonly unknown[],
+  ): Task {
     const settings =
       options === undefined
         ? definition.settings
-        : this.options.forTask(options, background.options);
+        : this.options.forTask(options, definition.declared);
     const name = options?.name ?? definition.name;
-    return this.of(settings, name, background.method, undefined, args, definition, options);
+    return this.of(settings, name, definition.method, undefined, args, definition, options);
   }
 
   /**

@@ -1,5 +1,4 @@
 import { wholeMs } from '../task/clock.js';
-import { shownOutcome } from '../task/outcome.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { Task } from '../task/task.js';
 
@@ -19,6 +18,6 @@ export function describeTask(task: Task): TaskInfo {
     startedAt: startedAt && wholeMs(startedAt),
     progress: task.progress,
     logs: task.logs?.all ?? [],
-    outcome: outcome && shownOutcome(outcome),
+    outcome,
   });
 }

@@ -1,4 +1,5 @@
 import { InvalidOptionError } from '../errors/misuse.errors.js';
+import type { ScheduleOptions } from '../task/schedule-options.js';
 import type {
   BackgroundOptions,
   BatchOptions,
@@ -56,8 +57,17 @@ const TASK_SHAPE: Shape<TaskOptions> = {
   concurrencyKey: checkKey,
 };
 
+const SCHEDULE_SHAPE: Shape<ScheduleOptions> = {
+  cron: checkString,
+  timeZone: checkString,
+  every: checkPositiveDuration,
+  missed: checkOneOf('skip', 'once', 'all'),
+  overlap: checkOneOf('skip', 'allow'),
+};
+
 const METHOD_SHAPE: Shape<BackgroundOptions> = {
   ...TASK_SHAPE,
+  ...SCHEDULE_SHAPE,
   aliases: (value, path) => {
     if (!Array.isArray(value)) {
       throw new InvalidOptionError(path, `expected an array of names, got ${describe(value)}.`);
@@ -84,8 +94,38 @@ export const checkTaskOptions: Check = (value, path) =>
  *
  * @throws UnknownOptionError, InvalidOptionError
  */
-export const checkMethodOptions: Check = (value, path) =>
+export const checkMethodOptions: Check = (value, path) => {
   checkShape<BackgroundOptions>(value, path, METHOD_SHAPE);
+  const { cron, every, timeZone, missed, overlap } = value as BackgroundOptions;
+  if (cron !== undefined || every !== undefined) {
+    checkTiming(value as BackgroundOptions, path);
+  } else if (timeZone !== undefined || missed !== undefined || overlap !== undefined) {
+    throw new InvalidOptionError(path, 'there is no schedule. Add "cron" or "every".');
+  }
+};
+
+/**
+ * Refuses what cannot be the options of a schedule that is added at run time.
+ *
+ * @throws UnknownOptionError, InvalidOptionError
+ */
+export const checkScheduleOptions: Check = (value, path) => {
+  checkShape<ScheduleOptions & TaskOptions>(value, path, { ...TASK_SHAPE, ...SCHEDULE_SHAPE });
+  requireKeys(value as object, path, 'name');
+  checkTiming(value as ScheduleOptions, path);
+};
+
+function checkTiming({ cron, every, timeZone }: ScheduleOptions, path: string): void {
+  if ((cron === undefined) === (every === undefined)) {
+    throw new InvalidOptionError(path, 'a schedule has one of "cron" and "every".');
+  }
+  if (timeZone !== undefined && cron === undefined) {
+    throw new InvalidOptionError(
+      `${path}.timeZone`,
+      'is for "cron". The ticks of "every" are the same in all time zones.',
+    );
+  }
+}
 
 function checkRetry(value: unknown, path: string): void {
   if (value !== false) {

@@ -19,10 +19,18 @@ export interface OpenRequests {
   abandon(): void;
 }
 
+/** What adds tasks by the clock. */
+export interface Ticking {
+  start(): void;
+  /** Resolves when no tick is under way. */
+  stop(): Promise<void>;
+}
+
 /** What starts and stops with the application. */
 export interface LifecycleParts {
   readonly engine: Engine;
   readonly requests: OpenRequests;
+  readonly schedules: Ticking;
   readonly restorer: Restorer;
   readonly events: TaskEvents;
   readonly clock: Clock;
@@ -63,6 +71,7 @@ export class Lifecycle
   async onApplicationBootstrap(): Promise<void> {
     this.isStarted = true;
     await this.orGiveUp(async ({ engine, restorer }) => engine.start(restorer));
+    this.parts?.schedules.start();
     // A context without a server has started before its caller gets it and can ask for the hooks.
     this.parts?.clock.soon(() => this.warnOfSignals());
   }
@@ -73,8 +82,9 @@ export class Lifecycle
    */
   async onModuleDestroy(): Promise<void> {
     if (this.parts !== undefined) {
-      const { clock, drainTimeoutMs, requests } = this.parts;
+      const { clock, drainTimeoutMs, requests, schedules } = this.parts;
       this.deadline = clock.now() + drainTimeoutMs;
+      await schedules.stop();
       await requests.whenClosedReleased();
       if (!(await this.drained('released', this.deadline - drainTimeoutMs / 2))) {
         await this.drain('present');

@@ -11,6 +11,9 @@ import type { TaskRecords } from '../observe/task-records.js';
 import type { TaskStats } from '../observe/task-stats.js';
 import type { CarryOptions } from '../options/module-options.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
+import { checkScheduleOptions } from '../options/task-options.shape.js';
+import type { Schedules } from '../schedule/schedules.js';
+import type { ScheduleInfo, ScheduleOptions } from '../task/schedule-options.js';
 import type { MethodIntake } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import type { TaskStatus } from '../task/outcome.js';
@@ -38,6 +41,7 @@ export class TaskRunner {
     taskEvents: TaskEvents,
     private readonly hooks: AttemptHooks,
     private readonly requests: TaskSources['requests'],
+    private readonly schedules: Schedules,
   ) {
     this.events = taskEvents.stream;
   }
@@ -99,6 +103,43 @@ export class TaskRunner {
    */
   using(client: TransactionClient): TransactionTasks {
     return new TransactionTasks(this.intake, client);
+  }
+
+  /**
+   * Adds a schedule, or changes the one of this name: at each tick one task is added. Where the engine of
+   * its queue stores tasks it stores the schedule, too: it outlives the process, and any process that has
+   * the method makes its ticks, each once.
+   *
+   * @param options its name, when it ticks, and the options of its tasks
+   * @param fn any function, or a `@Background()` method; only the latter where the engine stores
+   * @param args what it is called with at each tick
+   * @throws NotAFunctionError, NotStorableError, StoreUnavailableError, MissingPeerError,
+   * UnknownOptionError, InvalidOptionError, UnknownQueueError
+   */
+  async addSchedule<Args extends unknown[]>(
+    options: ScheduleOptions & TaskOptions & { name: string } & NotAFunction,
+    fn: (...args: Args) => unknown,
+    ...args: NoInfer<Args>
+  ): Promise<void> {
+    checkScheduleOptions(options, 'schedule');
+    const { name, cron, timeZone, every, missed, overlap, ...task } = options;
+    await this.schedules.add(name, { cron, timeZone, every, missed, overlap }, task, [fn, ...args]);
+  }
+
+  /** The schedules of this application, and those in the stores of its engines. */
+  listSchedules(): Promise<ScheduleInfo[]> {
+    return this.schedules.list();
+  }
+
+  /**
+   * Removes a schedule; tasks that it has added stay. One that stands on a `@Background()` method is gone
+   * for this process, and comes back with the next.
+   *
+   * @param name as it was added; of a method its task's name
+   * @returns whether there was one
+   */
+  removeSchedule(name: string): Promise<boolean> {
+    return this.schedules.remove(name);
   }
 
   /**

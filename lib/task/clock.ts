@@ -6,10 +6,17 @@ export interface Clock {
   after(delayMs: number, callback: () => void): () => void;
   /** Calls `callback` in the next turn of the event loop, after pending I/O. */
   soon(callback: () => void): void;
+  /** What the clock on the wall shows: milliseconds since the epoch. It may be set, and go back. */
+  wall(): number;
+  /** Calls `callback` once, when {@link wall} has come to `timeMs`. @returns a function that calls it off */
+  at(timeMs: number, callback: () => void): () => void;
 }
 
 /** A timer of Node.js holds 31 bits of milliseconds and fires at once beyond: longer waits go in legs. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** A clock that is set, and a machine that wakes up, are noticed after this many milliseconds at most. */
+const WALL_CHECK_MS = 30_000;
 
 const { timeOrigin } = performance;
 
@@ -26,6 +33,20 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
   soon: (callback) => void setImmediate(callback),
+  wall: () => Date.now(),
+  at(timeMs, callback) {
+    let timer: NodeJS.Timeout;
+    const look = (): void => {
+      const restMs = timeMs - Date.now();
+      if (restMs <= 0) {
+        callback();
+      } else {
+        timer = setTimeout(look, Math.min(restMs, WALL_CHECK_MS));
+      }
+    };
+    timer = setTimeout(look, 0);
+    return () => clearTimeout(timer);
+  },
 };
 
 /** A time as `Date.now()` tells it, and as users are told. */

@@ -1,4 +1,5 @@
 import type { Duration } from './duration.js';
+import type { ScheduleOptions } from './schedule-options.js';
 
 /** `'high'` overtakes `'normal'`, `'normal'` overtakes `'low'`; first in, first out within one. */
 export type Priority = 'high' | 'normal' | 'low';
@@ -104,7 +105,7 @@ export interface TaskOptions {
 }
 
 /** What `@Background()` takes: a task's options, and what makes sense for a method only. */
-export interface BackgroundOptions extends TaskOptions {
+export interface BackgroundOptions extends TaskOptions, ScheduleOptions {
   /**
    * For a method that takes one array: calls are merged into one run with their arrays joined, and
    * each call's handle settles with it.

@@ -57,6 +57,11 @@ export class TaskRegistry {
     }
   }
 
+  /** All of them, each once. */
+  all(): Iterable<TaskDefinition> {
+    return new Set(this.byName.values());
+  }
+
   /** By its name, or one that it used to have. */
   get(name: string): TaskDefinition | undefined {
     return this.byName.get(name);

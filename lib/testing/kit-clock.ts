@@ -36,6 +36,17 @@ export class KitClock implements Clock {
     systemClock.soon(callback);
   }
 
+  wall(): number {
+    return this.now();
+  }
+
+  /** Schedules tick when a test moves the time, and not while it hurries on to a retry. */
+  at(timeMs: number, callback: () => void): () => void {
+    return this.isRunning
+      ? (): void => undefined
+      : this.after(Math.max(0, timeMs - this.now()), callback);
+  }
+
   /** When the earliest timer is due: milliseconds since the epoch. */
   get next(): number | undefined {
     return this.earliest?.at;

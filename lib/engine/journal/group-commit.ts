@@ -37,6 +37,11 @@ export class GroupCommit {
     this.underWay ??= this.writeAll();
   }
 
+  /** Part of what is committed next in this turn of the loop. */
+  putSchedule(name: string, record: string | undefined): void {
+    this.filling.schedules.set(name, record);
+  }
+
   /** With what is written next, or in a moment: a crash may come first. */
   put(record: JournalRecord, done?: () => void): void {
     this.filling.put(record);

@@ -6,12 +6,14 @@ export type Done = (error?: Error) => void;
 /** What is written at once: after a crash all of it is found, or nothing. */
 export class Group {
   readonly removed: number[] = [];
+  /** What becomes of the records of schedules, by name; `undefined` removes one. */
+  readonly schedules = new Map<string, string | undefined>();
   private given: JournalRecord[] = [];
   private readonly waiting: Done[] = [];
   private listening: (() => void)[] = [];
 
   get isEmpty(): boolean {
-    return this.given.length === 0 && this.removed.length === 0;
+    return this.given.length === 0 && this.removed.length === 0 && this.schedules.size === 0;
   }
 
   /** Somebody waits for the disk. */
@@ -59,7 +61,12 @@ export class Group {
   }
 
   /** What a group before this one could not write. */
-  inherit({ given, removed }: Group): void {
+  inherit({ given, removed, schedules }: Group): void {
+    for (const [name, record] of schedules) {
+      if (!this.schedules.has(name)) {
+        this.schedules.set(name, record);
+      }
+    }
     // Before what is newer: of two records of one order the last is kept.
     this.given = [...given, ...this.given];
     removed.forEach((order) => this.remove(order));

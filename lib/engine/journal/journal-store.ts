@@ -33,6 +33,7 @@ export class JournalStore {
   private lock: JournalLock | undefined;
   private root: RootDatabase<unknown, string> | undefined;
   private records: Database<string, number> | undefined;
+  private scheduleRecords: Database<string, string> | undefined;
   private looking: NodeJS.Timeout | undefined;
 
   constructor(private readonly folder: string) {}
@@ -72,6 +73,10 @@ export class JournalStore {
         meta.putSync('format', FORMAT);
       }
       this.records = this.root.openDB<string, number>({ name: 'tasks', encoding: 'string' });
+      this.scheduleRecords = this.root.openDB<string, string>({
+        name: 'schedules',
+        encoding: 'string',
+      });
     } catch (error) {
       await this.letGo();
       throw error instanceof JournalError ? error : this.unusable(error);
@@ -90,6 +95,20 @@ export class JournalStore {
     } catch (error) {
       throw error instanceof JournalError ? error : this.unusable(error);
     }
+  }
+
+  /** The records of schedules, by name. */
+  schedules(): Map<string, string> {
+    this.checkOpen();
+    return new Map(
+      Array.from(this.scheduleRecords?.getRange() ?? [], ({ key, value }) => [key, value]),
+    );
+  }
+
+  /** Part of what is committed next in this turn of the loop. */
+  putSchedule(name: string, record: string | undefined): void {
+    this.checkOpen();
+    this.group.putSchedule(name, record);
   }
 
   /** Calls `done` when the records are on disk: all who wait at one moment share the flush. */
@@ -133,6 +152,12 @@ export class JournalStore {
     try {
       const committed = opened.batch(() => {
         group.removed.forEach((order) => void opened.remove(order));
+        for (const [name, record] of group.schedules) {
+          const { scheduleRecords } = this;
+          void (record === undefined
+            ? scheduleRecords?.remove(name)
+            : scheduleRecords?.put(name, record));
+        }
         group.records.forEach((record) => void opened.put(record.order, encodeRecord(record)));
       });
       // Asked for now: later there may be another flush to wait for.

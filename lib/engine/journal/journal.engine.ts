@@ -9,6 +9,7 @@ import { MemoryEngine, SUPPORT } from '../memory/memory.engine.js';
 import { JournalLedger } from './journal-ledger.js';
 import type { JournalRecord } from './journal-record.js';
 import type { JournalSettings } from './journal-options.js';
+import { JournalSchedules } from './journal-schedules.js';
 import { JournalStore } from './journal-store.js';
 import { Leftovers } from './leftovers.js';
 import { Patience } from '../patience.js';
@@ -42,7 +43,8 @@ export class JournalEngine extends MemoryEngine {
     this.store = store;
     this.journal = ledger;
     this.settings = settings;
-    this.support = { ...SUPPORT, engine: 'journal', storage: settings.storage };
+    const schedules = new JournalSchedules(store, clock, (task) => this.addScheduled(task));
+    this.support = { ...SUPPORT, engine: 'journal', storage: settings.storage, schedules };
     this.logger = logger;
     this.patience = patience;
     this.lockPatienceMs = (setting.drainTimeoutMs ?? 0) + CLOSING_MS;
@@ -53,6 +55,25 @@ export class JournalEngine extends MemoryEngine {
     // Read now: by the time of its start the journal may hold tasks of this process, too.
     this.left = this.store.takeOver();
     this.journal.continueAfter(this.left.at(-1));
+  }
+
+  /** With the record of its schedule, which waits to be written: a crash finds both or none. */
+  private async addScheduled(task: Task | undefined): Promise<'done' | 'duplicate'> {
+    const key = task?.keys?.dedupe;
+    if (task === undefined || (key !== undefined && this.duplicateOf(key) !== undefined)) {
+      await this.journal.commit([], undefined, this.refusal);
+      return 'duplicate';
+    }
+    this.admit(task);
+    task.isCommitted = true;
+    try {
+      await this.commit([task]);
+    } catch (error) {
+      this.discard(task);
+      throw error;
+    }
+    void this.release(task);
+    return 'done';
   }
 
   /** The tasks of a request in one flush, shared with all other requests that wait for one. */

@@ -20,6 +20,8 @@ export class OutsideRequests {
       now: () => clock.now(),
       after: (delayMs, callback) => outside.runInAsyncScope(() => clock.after(delayMs, callback)),
       soon: (callback) => outside.runInAsyncScope(() => clock.soon(callback)),
+      wall: () => clock.wall(),
+      at: (timeMs, callback) => outside.runInAsyncScope(() => clock.at(timeMs, callback)),
     };
   }
 }

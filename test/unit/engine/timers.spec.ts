@@ -55,6 +55,8 @@ describe('the timers of tasks', () => {
     const due: string[] = [];
     const hasty = {
       now: () => clock.now(),
+      wall: () => clock.wall(),
+      at: () => () => undefined,
       soon: () => undefined,
       // As timers of Node.js do by a fraction of a millisecond.
       after: (delayMs: number, callback: () => void) => early.after(delayMs / 2, callback),

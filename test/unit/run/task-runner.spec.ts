@@ -32,6 +32,7 @@ function runnerOf(parts: Partial<Engine>, store?: Partial<SharedStore>) {
     { stream: undefined } as unknown as TaskEvents,
     new AttemptHooks(() => undefined),
     { collected: () => [] },
+    undefined as never,
   );
   return { runner, records, again, intake };
 }

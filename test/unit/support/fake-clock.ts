@@ -40,6 +40,14 @@ export class FakeClock implements Clock {
     this.waitingForTurn.push(callback);
   }
 
+  wall(): number {
+    return this.timeMs;
+  }
+
+  at(timeMs: number, callback: () => void): () => void {
+    return this.after(Math.max(0, timeMs - this.timeMs), callback);
+  }
+
   /** How many timers are outstanding. */
   get pendingTimers(): number {
     return this.timers.length;

@@ -4,7 +4,6 @@ import { createEngine } from '../../../lib/create-engine.js';
 import type { TaskEvent } from '../../../lib/observe/task-event.js';
 import { TaskEvents } from '../../../lib/observe/task-events.js';
 import { Observer } from '../../../lib/observe/observer.js';
-import { Log } from '../../../lib/observe/log.js';
 import { TaskLog } from '../../../lib/observe/task-log.js';
 import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
@@ -13,6 +12,8 @@ import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import { Release } from '../../../lib/request/release.js';
 import { AttemptHooks } from '../../../lib/run/attempt-hooks.js';
 import { TaskRunner } from '../../../lib/run/task-runner.js';
+import { ScheduleLog } from '../../../lib/schedule/schedule-log.js';
+import { Schedules } from '../../../lib/schedule/schedules.js';
 import { TaskWorker } from '../../../lib/run/task-worker.js';
 import { ambient } from '../../../lib/task/ambient.js';
 import { TaskRegistry } from '../../../lib/task/task-registry.js';
@@ -35,7 +36,7 @@ export function createKit(
 ) {
   const clock = new FakeClock();
   const logger = new RecordingLogger();
-  const log = new TaskLog(new Log(logger));
+  const log = new TaskLog(logger);
   const events = new TaskEvents(clock, (error) => log.listenerFailed(error));
   const resolved = new ResolvedOptions(options);
   const records = new TaskRecords(resolved.remember);
@@ -47,6 +48,13 @@ export function createKit(
   const intake = new TaskIntake(resolved, registry, engine, observer, clock);
   const release = new Release(intake, engine, observer, resolved.request, clock);
   const hooks = new AttemptHooks((error) => log.hookFailed(error));
+  const schedules = new Schedules(
+    intake,
+    engine,
+    [...resolved.queues.keys()],
+    clock,
+    new ScheduleLog(logger),
+  );
   const runner = new TaskRunner(
     intake,
     engine,
@@ -57,6 +65,7 @@ export function createKit(
     events,
     hooks,
     release,
+    schedules,
   );
   if (isStarted) {
     void engine.start(release);

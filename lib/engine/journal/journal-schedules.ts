@@ -1,0 +1,51 @@
+import type { Clock } from '../../task/clock.js';
+import type { Task } from '../../task/task.js';
+import type { ScheduleStore } from '../engine.js';
+import type { JournalStore } from './journal-store.js';
+
+/** The records of schedules in a journal, whose only owner this process is. */
+export class JournalSchedules implements ScheduleStore {
+  private records: Map<string, string> | undefined;
+
+  /** @param add commits a task in this turn of the loop; `undefined` commits what is there without one */
+  constructor(
+    private readonly store: JournalStore,
+    private readonly clock: Clock,
+    private readonly add: (task: Task | undefined) => Promise<'done' | 'duplicate'>,
+  ) {}
+
+  load(): Promise<{ now: number; records: ReadonlyMap<string, string> }> {
+    return Promise.resolve({ now: this.clock.wall(), records: new Map(this.known) });
+  }
+
+  async swap(
+    name: string,
+    before: string | undefined,
+    after: string | undefined,
+    task?: Task,
+  ): Promise<'done' | 'duplicate' | 'stale'> {
+    if (this.known.get(name) !== before) {
+      return 'stale';
+    }
+    this.write(name, after);
+    try {
+      return await this.add(task);
+    } catch (error) {
+      this.write(name, before); // it may be on disk all the same: this goes there next
+      throw error;
+    }
+  }
+
+  private write(name: string, record: string | undefined): void {
+    if (record === undefined) {
+      this.known.delete(name);
+    } else {
+      this.known.set(name, record);
+    }
+    this.store.putSchedule(name, record);
+  }
+
+  private get known(): Map<string, string> {
+    return (this.records ??= this.store.schedules());
+  }
+}

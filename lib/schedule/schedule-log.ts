@@ -1,0 +1,45 @@
+import type { LoggerService } from '@nestjs/common';
+
+/** Tells what no task's log line says. */
+export class ScheduleLog {
+  private isFailing = false;
+
+  constructor(private readonly logger: LoggerService) {}
+
+  tickFailed(name: string, error: unknown): void {
+    this.logger.warn(`Schedule "${name}" could not add the task of a tick: ${messageOf(error)}`);
+  }
+
+  /** Once, until the store answers again. */
+  storeFailed(error: unknown): void {
+    if (!this.isFailing) {
+      this.isFailing = true;
+      this.logger.warn(
+        `Schedules wait, because their store does not answer: ${messageOf(error)}. ` +
+          'Ticks that fall due meanwhile are made when it answers again.',
+      );
+    }
+  }
+
+  storeRecovered(): void {
+    if (this.isFailing) {
+      this.isFailing = false;
+      this.logger.log('Schedules go on: their store answers again.');
+    }
+  }
+
+  ticksMissed(name: string, count: number, policy: 'skip' | 'once' | 'all'): void {
+    const done = {
+      skip: 'They are skipped',
+      once: 'One task stands for them all',
+      all: 'Each has its task',
+    }[policy];
+    this.logger.log(
+      `Schedule "${name}" missed ${count} ticks while no process had it. ${done} (missed: '${policy}').`,
+    );
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

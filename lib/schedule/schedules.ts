@@ -1,0 +1,177 @@
+import type { Engine, ScheduleStore } from '../engine/engine.js';
+import { BackgroundMethodError } from '../errors/misuse.errors.js';
+import { NotStorableError } from '../errors/storage.errors.js';
+import type { TaskIntake } from '../intake/task-intake.js';
+import type { Clock } from '../task/clock.js';
+import type { ScheduleInfo, ScheduleOptions } from '../task/schedule-options.js';
+import type { TaskOptions } from '../task/task-options.js';
+import type { TaskDefinition } from '../task/task-registry.js';
+import type { Task } from '../task/task.js';
+import { LocalSchedules } from './local-schedules.js';
+import { overlapKey, type Schedule } from './schedule.js';
+import type { ScheduleLog } from './schedule-log.js';
+import { StoredSchedules } from './stored-schedules.js';
+import { timingOf } from './timing.js';
+
+/** The schedules of an application: those in its code, and those that it adds as it runs. */
+export class Schedules {
+  private readonly local: LocalSchedules;
+  private readonly stored = new Map<ScheduleStore, StoredSchedules>();
+
+  constructor(
+    private readonly intake: TaskIntake,
+    private readonly engine: Engine,
+    private readonly queues: readonly string[],
+    private readonly clock: Clock,
+    private readonly log: ScheduleLog,
+  ) {
+    this.local = new LocalSchedules(clock, (name, makeTask) => {
+      try {
+        this.intake.put(makeTask());
+      } catch (error) {
+        log.tickFailed(name, error); // the queue is full: the next tick comes
+      }
+    });
+  }
+
+  /**
+   * The schedule of a `@Background()` method, if it has one.
+   *
+   * @throws InvalidOptionError, BackgroundMethodError, MissingPeerError
+   */
+  declare(definition: TaskDefinition, place: string): void {
+    const { declared: options, name, settings, method, member } = definition;
+    if (options?.cron === undefined && options?.every === undefined) {
+      return;
+    }
+    if (method.length > 0) {
+      throw new BackgroundMethodError(
+        member,
+        'a schedule calls it without arguments, and it takes some. Give its parameters defaults, or ' +
+          'add the schedule with TaskRunner.addSchedule(), which passes arguments.',
+      );
+    }
+    const { cron, timeZone, every, missed, overlap } = options;
+    const own = { cron, timeZone, every, missed, overlap };
+    const call = callOptions(own, settings.dedupe !== undefined, name);
+    const schedule: Schedule = {
+      name,
+      queue: settings.queue,
+      options: own,
+      timing: timingOf(own, place),
+      makeTask: () => this.intake.makeOf(definition, call),
+    };
+    const stored = this.storedFor(settings.queue);
+    if (stored === undefined) {
+      this.local.put(schedule);
+    } else {
+      stored.declare(schedule);
+    }
+  }
+
+  /**
+   * @param call a function and its arguments
+   * @throws BackgroundTasksError where the options or the call are not acceptable
+   */
+  async add(
+    name: string,
+    options: ScheduleOptions,
+    task: TaskOptions,
+    call: readonly unknown[],
+  ): Promise<void> {
+    const timing = timingOf(options, 'schedule');
+    const own = callOptions(options, task.dedupe !== undefined, name);
+    const makeTask = (): Task => this.intake.make([{ ...task, ...own }, ...call]);
+    const sample = makeTask();
+    const { queue } = sample;
+    const stored = this.storedFor(queue);
+    if (stored === undefined) {
+      return this.local.put({ name, queue, options, timing, makeTask });
+    }
+    if (sample.stored === undefined) {
+      throw new NotStorableError(sample.name, queue, 'it was not written down.');
+    }
+    await stored.put(name, {
+      options,
+      queue,
+      call: { name: sample.name, stored: sample.stored },
+    });
+  }
+
+  async list(): Promise<ScheduleInfo[]> {
+    const now = this.clock.wall();
+    const local = Array.from(this.local.all(), ({ name, queue, options, timing }) =>
+      infoOf(name, queue, options, timing.after(now)),
+    );
+    const stored = await Promise.all([...this.stored.values()].map((each) => each.all()));
+    return [
+      ...local,
+      ...stored.flatMap((records) =>
+        Array.from(records, ([name, { queue, options, last }]) =>
+          infoOf(name, queue, options, timingOf(options, `schedule "${name}"`).after(last)),
+        ),
+      ),
+    ];
+  }
+
+  /** @returns whether there was such a schedule */
+  async remove(name: string): Promise<boolean> {
+    const stored = await Promise.all([...this.stored.values()].map((each) => each.remove(name)));
+    return this.local.remove(name) || stored.includes(true);
+  }
+
+  /** Other processes may have left schedules in any store. */
+  start(): void {
+    this.queues.forEach((queue) => this.storedFor(queue));
+    this.local.start();
+    this.stored.forEach((each) => each.start());
+  }
+
+  /** Resolves when no tick is on its way to a store. */
+  async stop(): Promise<void> {
+    this.local.stop();
+    await Promise.all([...this.stored.values()].map((each) => each.stop()));
+  }
+
+  private storedFor(queue: string): StoredSchedules | undefined {
+    const store = this.engine.supportOf(queue).schedules;
+    if (store === undefined) {
+      return undefined;
+    }
+    let stored = this.stored.get(store);
+    if (stored === undefined) {
+      const { intake, log } = this;
+      stored = new StoredSchedules({
+        store,
+        clock: this.clock,
+        knows: (name) => intake.knows(name),
+        restore: (from, call) => intake.makeStored(call.name, from, call.stored),
+        stored: (task) => intake.stored(task),
+        notStored: (task) => intake.forget(task),
+        failed: (error) => log.storeFailed(error),
+        recovered: () => log.storeRecovered(),
+        missed: (name, count, policy) => log.ticksMissed(name, count, policy),
+      });
+      this.stored.set(store, stored);
+    }
+    return stored;
+  }
+}
+
+/** A task that has a key of its own is a duplicate by that; else one tick's task is by the schedule. */
+function callOptions(
+  { overlap = 'skip' }: ScheduleOptions,
+  hasKey: boolean,
+  name: string,
+): TaskOptions | undefined {
+  return overlap === 'skip' && !hasKey ? { dedupe: { key: overlapKey(name) } } : undefined;
+}
+
+function infoOf(
+  name: string,
+  queue: string,
+  options: ScheduleOptions,
+  nextAt: number | undefined,
+): ScheduleInfo {
+  return { ...options, name, queue, nextAt };
+}

@@ -1,0 +1,332 @@
+import { AsyncResource } from 'node:async_hooks';
+import type { ScheduleStore } from '../engine/engine.js';
+import type { Clock } from '../task/clock.js';
+import type { Task } from '../task/task.js';
+import type { Schedule } from './schedule.js';
+import { changed, decode, encode, RECORD_VERSION, specOf } from './schedule-record.js';
+import type { ScheduleRecord } from './schedule-record.js';
+import { countTicks, timingOf, type Timing } from './timing.js';
+
+/** How often the records are read, in milliseconds: other processes add, change and remove schedules. */
+const POLL_MS = 10_000;
+/** When a store that did not answer is asked again, in milliseconds. */
+const AGAIN_MS = 1_000;
+/** How often a process says that it has a schedule, in milliseconds. */
+const SEEN_MS = 30_000;
+/** A schedule that nobody has for so long is gone, in milliseconds. */
+const GONE_MS = 90_000;
+
+/** What the schedules of one store need. */
+export interface StoredSchedulesHost {
+  readonly store: ScheduleStore;
+  readonly clock: Clock;
+  /** Whether a method here has the name of what a schedule calls that was added at run time. */
+  readonly knows: (name: string) => boolean;
+  /** Makes the task of such a schedule. */
+  readonly restore: (queue: string, call: NonNullable<ScheduleRecord['call']>) => Task | undefined;
+  readonly stored: (task: Task) => void;
+  readonly notStored: (task: Task) => void;
+  readonly failed: (error: unknown) => void;
+  readonly recovered: () => void;
+  readonly missed: (name: string, count: number, policy: 'skip' | 'once' | 'all') => void;
+}
+
+interface Known {
+  readonly text: string;
+  readonly record: ScheduleRecord;
+}
+
+/**
+ * Schedules that a store keeps: each tick once, over all processes and starts. Whoever moves a record's
+ * `last` forward adds the tick's task, in one operation of the store; there is no leader. Ticks are due by
+ * the store's clock.
+ */
+export class StoredSchedules {
+  private readonly own = new Map<string, Schedule>();
+  private readonly timings = new Map<string, Timing>();
+  private records = new Map<string, Known>();
+  /** What the store's clock is ahead of this process'. */
+  private aheadMs = 0;
+  private startedAt = 0;
+  private isStarted = false;
+  private timer: (() => void) | undefined;
+  private nextPollAt = 0;
+  /** One thing at a time: what is known of the store's records is what the last one found. */
+  private underWay: Promise<unknown> = Promise.resolve();
+  private isAwake = false;
+  private readonly outside = new AsyncResource('Schedules', { requireManualDestroy: true });
+
+  constructor(private readonly host: StoredSchedulesHost) {}
+
+  /** A schedule that stands in the code. */
+  declare(schedule: Schedule): void {
+    this.own.set(schedule.name, schedule);
+  }
+
+  /** Adds a schedule at run time, or changes it: a change goes on from now. */
+  async put(
+    name: string,
+    record: Pick<ScheduleRecord, 'options' | 'queue' | 'call'>,
+  ): Promise<void> {
+    await this.change(name, (known) => {
+      const isSame =
+        known !== undefined &&
+        JSON.stringify([known.options, known.queue, known.call]) ===
+          JSON.stringify([record.options, record.queue, record.call]);
+      const now = this.now();
+      return isSame ? known : { v: RECORD_VERSION, last: now, seen: now, ...record };
+    });
+    this.wake();
+  }
+
+  async remove(name: string): Promise<boolean> {
+    this.own.delete(name);
+    return this.change(name, () => undefined);
+  }
+
+  all(): Promise<ReadonlyMap<string, ScheduleRecord>> {
+    return this.inTurn(async () => {
+      await this.load();
+      return new Map([...this.records].map(([name, { record }]) => [name, record]));
+    });
+  }
+
+  start(): void {
+    this.isStarted = true;
+    this.wake();
+  }
+
+  /** Resolves when nothing of this process' is on its way to the store. */
+  async stop(): Promise<void> {
+    this.isStarted = false;
+    this.timer?.();
+    await this.underWay;
+  }
+
+  private wake(): void {
+    if (this.isStarted && !this.isAwake) {
+      this.isAwake = true;
+      this.timer?.();
+      void this.outside.runInAsyncScope(() => this.inTurn(() => this.work()));
+    }
+  }
+
+  private inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const result = this.underWay.then(act);
+    this.underWay = result.catch(() => undefined);
+    return result;
+  }
+
+  private async work(): Promise<void> {
+    try {
+      if (this.startedAt === 0 || this.host.clock.now() >= this.nextPollAt) {
+        await this.refresh();
+      }
+      for (const name of this.records.keys()) {
+        await this.tickAll(name);
+      }
+      this.host.recovered();
+    } catch (error) {
+      this.nextPollAt = this.host.clock.now() + AGAIN_MS;
+      this.records.clear();
+      this.host.failed(error);
+    } finally {
+      this.isAwake = false;
+      this.wait();
+    }
+  }
+
+  private async refresh(): Promise<void> {
+    await this.load();
+    const isFirst = this.startedAt === 0;
+    this.startedAt ||= this.now();
+    for (const schedule of this.own.values()) {
+      await this.register(schedule);
+    }
+    if (isFirst) {
+      for (const name of this.records.keys()) {
+        await this.passOver(name);
+      }
+    }
+    for (const [name, { record }] of this.records) {
+      await this.look(name, record);
+    }
+  }
+
+  private async load(): Promise<void> {
+    const { store, clock } = this.host;
+    const before = clock.now();
+    const { now, records } = await store.load();
+    this.aheadMs = now - (before + clock.now()) / 2;
+    this.nextPollAt = clock.now() + POLL_MS;
+    this.records = new Map();
+    for (const [name, text] of records) {
+      const record = decode(text);
+      if (record !== undefined) {
+        this.records.set(name, { text, record });
+      }
+    }
+  }
+
+  /** What is in the code counts, unless a later version of it has been seen. */
+  private async register({ name, options, queue }: Schedule): Promise<void> {
+    const spec = specOf(options);
+    const now = this.now();
+    const known = this.records.get(name)?.record;
+    if (known === undefined) {
+      await this.swap(name, { v: RECORD_VERSION, options, queue, last: now, seen: now });
+    } else if (specOf(known.options) !== spec || known.queue !== queue || known.call) {
+      const isOlder = known.past?.includes(spec) === true && now - known.seen < GONE_MS;
+      if (!isOlder) {
+        await this.swap(name, changed(known, { options, queue }, now));
+      }
+    }
+  }
+
+  /** Ticks that are due since nobody was there. */
+  private async passOver(name: string): Promise<void> {
+    const known = this.records.get(name)?.record;
+    const now = this.now();
+    if (known === undefined || !this.isMine(name)) {
+      return;
+    }
+    if (known.last - now >= GONE_MS) {
+      // The clock was set back: to wait until it has caught up could take for ever.
+      await this.swap(name, { ...known, last: now, seen: now });
+    }
+    if (now - known.seen < GONE_MS) {
+      return;
+    }
+    const timing = this.timingOf(name);
+    const count = countTicks(timing, known.last, now);
+    if (count === 0) {
+      return;
+    }
+    const { missed = 'skip' } = known.options;
+    if (missed === 'all') {
+      await this.tickAll(name, count);
+    }
+    const latest = this.records.get(name)?.record ?? known;
+    const task = missed === 'once' ? this.taskOf(name) : undefined;
+    await this.swap(name, { ...latest, last: now, seen: now }, task);
+    this.host.missed(name, count, missed);
+  }
+
+  /** Says that it is here, and lets go of what nobody has any more. */
+  private async look(name: string, record: ScheduleRecord): Promise<void> {
+    const now = this.now();
+    if (this.isMine(name)) {
+      if (now - record.seen >= SEEN_MS) {
+        await this.swap(name, { ...record, seen: now });
+      }
+    } else if (
+      record.call === undefined &&
+      now - record.seen >= GONE_MS &&
+      now - this.startedAt >= GONE_MS
+    ) {
+      await this.swap(name, undefined);
+    }
+  }
+
+  private async tickAll(name: string, limit = Number.POSITIVE_INFINITY): Promise<void> {
+    for (let count = 0; count < limit && this.isStarted && this.isMine(name); count += 1) {
+      const known = this.records.get(name)?.record;
+      const tick = known && this.timingOf(name).after(known.last);
+      const now = this.now();
+      if (known === undefined || tick === undefined || tick > now) {
+        return;
+      }
+      await this.swap(name, { ...known, last: tick, seen: now }, this.taskOf(name));
+    }
+  }
+
+  /** Whether this process makes its ticks: it can, and no other version of the code is in charge. */
+  private isMine(name: string): boolean {
+    const record = this.records.get(name)?.record;
+    const own = this.own.get(name);
+    if (own === undefined) {
+      return record?.call !== undefined && this.host.knows(record.call.name);
+    }
+    return record !== undefined && specOf(record.options) === specOf(own.options);
+  }
+
+  private taskOf(name: string): Task | undefined {
+    const record = this.records.get(name)?.record;
+    return (
+      this.own.get(name)?.makeTask() ??
+      (record?.call && this.host.restore(record.queue, record.call))
+    );
+  }
+
+  /** Where another process was first, what it wrote is read. @returns whether this one was */
+  private async swap(
+    name: string,
+    after: ScheduleRecord | undefined,
+    task?: Task,
+  ): Promise<boolean> {
+    const before = this.records.get(name)?.text;
+    const text = after && encode(after);
+    let result: Awaited<ReturnType<ScheduleStore['swap']>> = 'stale';
+    try {
+      result = await this.host.store.swap(name, before, text, task);
+    } finally {
+      if (task !== undefined) {
+        (result === 'done' ? this.host.stored : this.host.notStored)(task);
+      }
+    }
+    if (result === 'stale') {
+      await this.load();
+    } else if (after === undefined || text === undefined) {
+      this.records.delete(name);
+    } else {
+      this.records.set(name, { text, record: after });
+    }
+    return result !== 'stale';
+  }
+
+  /** @returns whether there was a record */
+  private change(
+    name: string,
+    next: (known: ScheduleRecord | undefined) => ScheduleRecord | undefined,
+  ): Promise<boolean> {
+    return this.inTurn(async () => {
+      await this.load();
+      for (;;) {
+        const known = this.records.get(name)?.record;
+        const after = next(known);
+        if (after === known || (await this.swap(name, after))) {
+          return known !== undefined;
+        }
+      }
+    });
+  }
+
+  private wait(): void {
+    if (!this.isStarted) {
+      return;
+    }
+    const { clock } = this.host;
+    const ticks = [...this.records]
+      .filter(([name]) => this.isMine(name))
+      .map(([name, { record }]) => this.timingOf(name).after(record.last) ?? Infinity);
+    const waitMs = Math.min(this.nextPollAt - clock.now(), ...ticks.map((at) => at - this.now()));
+    this.timer = this.outside.runInAsyncScope(() =>
+      clock.after(Math.max(1, Math.min(waitMs, POLL_MS)), () => this.wake()),
+    );
+  }
+
+  private timingOf(name: string): Timing {
+    const own = this.own.get(name);
+    const options = this.records.get(name)?.record.options ?? own?.options ?? {};
+    const spec = specOf(options);
+    let timing = this.timings.get(spec);
+    if (timing === undefined) {
+      this.timings.set(spec, (timing = timingOf(options, `schedule "${name}"`)));
+    }
+    return timing;
+  }
+
+  private now(): number {
+    return this.host.clock.now() + this.aheadMs;
+  }
+}

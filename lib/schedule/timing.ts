@@ -1,0 +1,61 @@
+import { InvalidOptionError } from '../errors/misuse.errors.js';
+import { requirePeer } from '../errors/require-peer.js';
+import { milliseconds } from '../task/duration.js';
+import type { ScheduleTiming } from '../task/schedule-options.js';
+
+/** When the ticks of a schedule are. */
+export interface Timing {
+  /** The first tick after `timeMs`, in milliseconds since the epoch; `undefined` where there is none. */
+  after(timeMs: number): number | undefined;
+}
+
+type Cron = new (
+  pattern: string,
+  options: { paused: true; timezone?: string },
+) => { nextRun(after: Date): Date | null };
+
+/** No more ticks than this are looked at in one go, so that a long absence does not stop the event loop. */
+const MOST_TICKS = 1_000;
+
+/**
+ * @param place where the options stand, for the message
+ * @throws InvalidOptionError, MissingPeerError (croner, where `cron` is used)
+ */
+export function timingOf({ cron, timeZone, every }: ScheduleTiming, place: string): Timing {
+  if (every !== undefined) {
+    const spanMs = milliseconds(every);
+    // Counted from the epoch: every process, and every start of one, has the same ticks.
+    return { after: (timeMs) => (Math.floor(timeMs / spanMs) + 1) * spanMs };
+  }
+  const { Cron } = requirePeer('croner', 'The option "cron"') as { Cron: Cron };
+  try {
+    const expression = new Cron(cron ?? '', {
+      paused: true,
+      ...(timeZone !== undefined && { timezone: timeZone }),
+    });
+    const after = (timeMs: number): number | undefined =>
+      expression.nextRun(new Date(timeMs))?.getTime();
+    after(0); // an unknown time zone shows here
+    return { after };
+  } catch (error) {
+    const { message } = error as Error;
+    const isZone = timeZone !== undefined && /time ?zone/i.test(message);
+    throw new InvalidOptionError(
+      `${place}.${isZone ? 'timeZone' : 'cron'}`,
+      isZone
+        ? `'${timeZone}' is no time zone. Write one such as 'Europe/Berlin' or 'UTC'.`
+        : `'${cron}' is no cron expression: ${message}. Write five fields, such as '0 3 * * *', or six with seconds first.`,
+    );
+  }
+}
+
+/** How many ticks there are after `fromMs` up to `toMs`; no more than {@link MOST_TICKS} are counted. */
+export function countTicks(timing: Timing, fromMs: number, toMs: number): number {
+  let count = 0;
+  let tick = timing.after(fromMs);
+  while (tick !== undefined && tick <= toMs && count < MOST_TICKS) {
+    count += 1;
+    tick = timing.after(tick);
+  }
+  return count;
+}

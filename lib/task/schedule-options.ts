@@ -1,0 +1,37 @@
+import type { Duration } from './duration.js';
+
+/** When a schedule's ticks are: one of `cron` and `every`. */
+export interface ScheduleTiming {
+  /**
+   * A cron expression of five fields, or of six with seconds first: `'0 3 * * *'` is three o'clock
+   * every night. It needs the package `croner`.
+   */
+  cron?: string | undefined;
+  /** The time zone of `cron`. @default the process' own */
+  timeZone?: string | undefined;
+  /** A tick at each multiple of this span, counted from the epoch: `'5m'` ticks at :00, :05, :10. */
+  every?: Duration | undefined;
+}
+
+/** A schedule: at each of its ticks one task is added. */
+export interface ScheduleOptions extends ScheduleTiming {
+  /**
+   * What happens to ticks that nobody made because no process with this schedule ran: none of them is
+   * made up for, one task stands for them all, or each is added, 1,000 at most. For queues whose engine
+   * stores; in memory nobody knows of them.
+   * @default 'skip'
+   */
+  missed?: 'skip' | 'once' | 'all' | undefined;
+  /** Whether a tick adds a task while the task of an earlier tick has not settled. @default 'skip' */
+  overlap?: 'skip' | 'allow' | undefined;
+}
+
+/** A schedule as `TaskRunner.listSchedules()` shows it. Times are milliseconds since the epoch. */
+export interface ScheduleInfo extends ScheduleOptions {
+  /** By which it is removed. */
+  readonly name: string;
+  /** The queue that its tasks go to. */
+  readonly queue: string;
+  /** When it ticks next; `undefined` where it never does. */
+  readonly nextAt: number | undefined;
+}

@@ -1,0 +1,204 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { ScheduleStore } from '../../../lib/engine/engine.js';
+import { StoredSchedules } from '../../../lib/schedule/stored-schedules.js';
+import { timingOf } from '../../../lib/schedule/timing.js';
+import type { ScheduleOptions } from '../../../lib/task/schedule-options.js';
+import type { Task } from '../../../lib/task/task.js';
+import { FakeClock } from '../support/fake-clock.js';
+
+/** A store that several processes share, whose clock is its own. */
+class SharedRecords implements ScheduleStore {
+  readonly records = new Map<string, string>();
+  readonly tasks: string[] = [];
+  isDown = false;
+
+  constructor(readonly clock: FakeClock) {}
+
+  async load() {
+    await this.answer();
+    return { now: this.clock.now() + 3_600_000, records: new Map(this.records) };
+  }
+
+  async swap(name: string, before: string | undefined, after: string | undefined, task?: Task) {
+    await this.answer();
+    if (this.records.get(name) !== before) {
+      return 'stale' as const;
+    }
+    if (after === undefined) {
+      this.records.delete(name);
+    } else {
+      this.records.set(name, after);
+    }
+    if (task !== undefined) {
+      this.tasks.push(`${task.name} at ${new Date(this.clock.now()).toISOString().slice(11, 19)}`);
+    }
+    return 'done' as const;
+  }
+
+  private async answer(): Promise<void> {
+    await turn();
+    if (this.isDown) {
+      throw new Error('The store is down.');
+    }
+  }
+}
+
+let clock: FakeClock;
+let store: SharedRecords;
+const told: string[] = [];
+
+/** A process that has `own` in its code. */
+function processWith(own: Record<string, ScheduleOptions>, known: readonly string[] = []) {
+  const schedules = new StoredSchedules({
+    store,
+    clock,
+    knows: (name) => known.includes(name),
+    restore: (_queue, call) => ({ name: call.name }) as Task,
+    stored: () => undefined,
+    notStored: () => undefined,
+    failed: (error) => told.push(String(error)),
+    recovered: () => undefined,
+    missed: (name, count, policy) => told.push(`${name} missed ${count}: ${policy}`),
+  });
+  for (const [name, options] of Object.entries(own)) {
+    const makeTask = (): Task => ({ name }) as Task;
+    schedules.declare({ name, queue: 'q', options, timing: timingOf(options, name), makeTask });
+  }
+  schedules.start();
+  return schedules;
+}
+
+async function started(...each: Record<string, ScheduleOptions>[]) {
+  let last = processWith({});
+  for (const own of each) {
+    const next = processWith(own);
+    await pass(1_000);
+    await last.stop();
+    last = next;
+  }
+  return last;
+}
+
+async function pass(ms: number, stepMs = 1_000): Promise<void> {
+  for (let passed = 0; passed <= ms; passed += stepMs) {
+    for (let turns = 0; turns < 100; turns += 1) {
+      await turn();
+    }
+    if (passed < ms) {
+      await clock.advance(Math.min(stepMs, ms - passed));
+    }
+  }
+}
+
+beforeEach(() => {
+  clock = new FakeClock(Date.UTC(2026, 0, 1));
+  store = new SharedRecords(clock);
+  told.length = 0;
+});
+
+describe('a schedule that processes share', () => {
+  it('ticks once, whoever is there', async () => {
+    const all = [1, 2, 3].map(() => processWith({ a: { every: '5s' } }));
+    await pass(20_000);
+    await all[0]?.stop();
+    await pass(10_000);
+    expect(store.tasks).toHaveLength(6);
+    expect(new Set(store.tasks).size).toBe(6);
+  });
+
+  it('ticks by the clock of the store, which is an hour ahead', async () => {
+    processWith({ a: { cron: '30 1 * * *', timeZone: 'UTC' } });
+    await pass(3_600_000, 5_000);
+    expect(store.tasks).toEqual(['a at 00:30:00']);
+  });
+
+  it('makes up for ticks that fell due while the store was away', async () => {
+    processWith({ a: { every: '5s' } });
+    await pass(6_000);
+    store.isDown = true;
+    await pass(12_000);
+    store.isDown = false;
+    await pass(6_000);
+    expect(store.tasks).toHaveLength(4);
+    expect(told[0]).toContain('down');
+  });
+
+  it.each([
+    ['skip', 0],
+    ['once', 1],
+    ['all', 20],
+  ] as const)('missed: %s', async (missed, expected) => {
+    const options: ScheduleOptions = { every: '1m', missed };
+    await (await started({ a: options })).stop();
+    const before = store.tasks.length;
+    await clock.advance(20 * 60_000);
+    processWith({ a: options });
+    await pass(0);
+    expect(store.tasks.length - before).toBe(expected);
+    expect(told).toEqual([`a missed 20: ${missed}`]);
+  });
+
+  it('is made late, not missed, where a process comes back soon', async () => {
+    await (await started({ a: { every: '1m' } })).stop();
+    await clock.advance(61_000);
+    processWith({ a: { every: '1m' } });
+    await pass(0);
+    expect(store.tasks).toHaveLength(1);
+    expect(told).toEqual([]);
+  });
+
+  it('is changed once: an older process that starts again changes nothing', async () => {
+    processWith({ a: { every: '20s' } });
+    await pass(20_000);
+    processWith({ a: { every: '1h' } });
+    await pass(30_000);
+    processWith({ a: { every: '20s' } });
+    await pass(120_000);
+    expect(store.tasks).toHaveLength(1);
+  });
+
+  it('is what it was before, where the newer version is gone', async () => {
+    const newer = await started({ a: { every: '20s' } }, { a: { every: '1h' } });
+    processWith({ a: { every: '20s' } });
+    await pass(5_000);
+    await newer.stop();
+    await pass(150_000);
+    expect(store.tasks.length).toBeGreaterThan(1);
+  });
+
+  it('goes when nobody has it in the code any more', async () => {
+    await (await started({ a: { every: '1h' } })).stop();
+    processWith({ b: { every: '1h' } });
+    await pass(60_000);
+    expect([...store.records.keys()]).toEqual(['a', 'b']);
+    await pass(60_000);
+    expect([...store.records.keys()]).toEqual(['b']);
+  });
+
+  it('that was added at run time ticks where its method is known, and goes when it is removed', async () => {
+    const call = { name: 'Mailer.send', stored: { args: '[1]' } as never };
+    const producer = processWith({});
+    await producer.put('digest', { options: { every: '5s' }, queue: 'q', call });
+    await pass(15_000);
+    expect(store.tasks).toEqual([]);
+    const worker = processWith({}, ['Mailer.send']);
+    await pass(6_000);
+    expect(store.tasks).not.toEqual([]);
+    expect(await producer.remove('digest')).toBe(true);
+    await pass(12_000);
+    const { length } = store.tasks;
+    await pass(20_000);
+    expect(store.tasks).toHaveLength(length);
+    expect(await worker.remove('digest')).toBe(false);
+  });
+
+  it('leaves alone what a later version has written', async () => {
+    store.records.set('later', '{"v":2,"what":"else"}');
+    store.records.set('broken', 'not JSON');
+    processWith({ a: { every: '5s' } });
+    await pass(200_000, 5_000);
+    expect(store.records.get('later')).toBe('{"v":2,"what":"else"}');
+    expect(store.records.get('broken')).toBe('not JSON');
+  });
+});
