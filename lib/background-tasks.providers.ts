@@ -16,7 +16,7 @@ import { TaskIntake } from './intake/task-intake.js';
 import { createEngine } from './create-engine.js';
 import { ENGINE, type Engine } from './engine/engine.js';
 import { InvalidOptionError } from './errors/misuse.errors.js';
-import { EventLog } from './observe/event-log.js';
+import { Log } from './observe/log.js';
 import { Observer } from './observe/observer.js';
 import { TaskEvents } from './observe/task-events.js';
 import { TaskLog } from './observe/task-log.js';
@@ -28,6 +28,7 @@ import { BackgroundTasksInterceptor } from './request/background-tasks.intercept
 import { HandlerHook } from './request/nest/handler-hook.js';
 import { Release } from './request/release.js';
 import { RequestHook } from './request/nest/request-hook.js';
+import { inContextOf } from './run/attempt.js';
 import { AttemptHooks } from './run/attempt-hooks.js';
 import { Lifecycle } from './run/lifecycle.js';
 import { TaskRunner } from './run/task-runner.js';
@@ -55,9 +56,12 @@ export const providers: Provider[] = [
   },
   TaskRegistry,
   { provide: CLOCK, useValue: systemClock },
+  { provide: Log, useFactory: () => new Log(new Logger('BackgroundTasks')) },
   {
     provide: TaskLog,
-    useFactory: () => new TaskLog(new Logger('BackgroundTasks')),
+    inject: [Log, ResolvedOptions],
+    useFactory: (log: Log, { carriers }: ResolvedOptions) =>
+      new TaskLog(log, (task, print) => inContextOf(task, carriers, print)),
   },
   {
     provide: ResolvedOptions,
@@ -66,15 +70,14 @@ export const providers: Provider[] = [
   },
   {
     provide: TaskEvents,
-    inject: [CLOCK, TaskLog],
-    useFactory: (clock: Clock, log: TaskLog) =>
-      new TaskEvents(clock, (error) => log.listenerFailed(error)),
-  },
-  {
-    provide: EventLog,
-    inject: [TaskEvents, ResolvedOptions],
-    useFactory: (events: TaskEvents, { logEvents }: ResolvedOptions) =>
-      new EventLog(events, new Logger('BackgroundTasks'), logEvents),
+    inject: [CLOCK, TaskLog, ResolvedOptions],
+    useFactory: (clock: Clock, log: TaskLog, { logEvents }: ResolvedOptions) => {
+      const events = new TaskEvents(clock, (error) => log.listenerFailed(error));
+      if (logEvents) {
+        events.stream.subscribe((event) => log.happened(event));
+      }
+      return events;
+    },
   },
   TaskStats,
   {
@@ -104,9 +107,9 @@ export const providers: Provider[] = [
   },
   {
     provide: ENGINE,
-    inject: [ResolvedOptions, TaskWorker, CLOCK],
-    useFactory: (options: ResolvedOptions, worker: TaskWorker, clock: Clock) =>
-      createEngine(options, worker, clock, new Logger('BackgroundTasks')),
+    inject: [ResolvedOptions, TaskWorker, CLOCK, Log],
+    useFactory: (options: ResolvedOptions, worker: TaskWorker, clock: Clock, log: Log) =>
+      createEngine(options, worker, clock, log),
   },
   {
     provide: TaskIntake,

@@ -1,4 +1,5 @@
 import type { JobState, QueueJob, QueueJobJson } from '@bull-board/api/typings/app';
+import { errorText, summaryOf } from '../errors/error-text.js';
 import type { Outcome, TaskInfo, TaskRunner, TaskStatus } from '../index.js';
 import { excerptOf, excerptOfText } from './excerpt.js';
 
@@ -90,7 +91,7 @@ function reasonOf(outcome: Outcome | undefined): string {
     case 'completed':
       return '';
     case 'failed':
-      return textOf(outcome.error) || 'It failed.';
+      return summaryOf(errorText(outcome.error)) || 'It failed.';
     case 'cancelled':
       return 'It was cancelled.';
     case 'abandoned':
@@ -100,21 +101,6 @@ function reasonOf(outcome: Outcome | undefined): string {
   }
 }
 
-/** Any value can be thrown, and looking at it must not throw in turn. */
-function textOf(error: unknown): string {
-  try {
-    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  } catch {
-    return 'It threw a value that cannot be shown.';
-  }
-}
-
 function stacksOf(outcome: Outcome | undefined): string[] {
-  try {
-    const stack: unknown =
-      outcome?.status === 'failed' && outcome.error instanceof Error && outcome.error.stack;
-    return typeof stack === 'string' ? [stack] : [];
-  } catch {
-    return [];
-  }
+  return outcome?.status === 'failed' ? [errorText(outcome.error).stack ?? []].flat() : [];
 }

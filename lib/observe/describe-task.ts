@@ -1,4 +1,5 @@
 import { wholeMs } from '../task/clock.js';
+import { shownOutcome } from '../task/outcome.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { Task } from '../task/task.js';
 
@@ -18,6 +19,6 @@ export function describeTask(task: Task): TaskInfo {
     startedAt: startedAt && wholeMs(startedAt),
     progress: task.progress,
     logs: task.logs?.all ?? [],
-    outcome,
+    outcome: outcome && shownOutcome(outcome),
   });
 }

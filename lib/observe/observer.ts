@@ -1,4 +1,4 @@
-import type { DropReason } from '../task/outcome.js';
+import { withError, type DropReason } from '../task/outcome.js';
 import { usageSince, type ProcessUsage } from '../task/process-usage.js';
 import type { Task } from '../task/task.js';
 import type { TaskEvents } from './task-events.js';
@@ -97,6 +97,7 @@ export class Observer {
     const { attempts } = task;
     const usage = this.usageOf(task);
     this.stats.settled(task, 'completed', durationMs);
+    this.log.completed(task, durationMs);
     task.settle({ status: 'completed', attempts, durationMs });
     this.records.remember(task);
     this.events.emit('completed', task, { durationMs, process: usage });
@@ -106,9 +107,10 @@ export class Observer {
     const { attempts } = task;
     const usage = this.usageOf(task);
     this.stats.settled(task, 'failed', durationMs);
-    task.settle({ status: 'failed', attempts, durationMs, error });
-    this.records.remember(task);
+    // Before it settles: then it lets go of the context in which this is to be said.
     this.log.failed(task, error, durationMs);
+    task.settle(withError({ status: 'failed' as const, attempts, durationMs, error }));
+    this.records.remember(task);
     this.events.emit('failed', task, { error, durationMs, process: usage });
   }
 
@@ -123,17 +125,17 @@ export class Observer {
   abandoned(task: Task, isKept: boolean): void {
     const { attempts } = task;
     this.stats.settled(task, 'abandoned');
+    this.log.abandoned(task, isKept);
     task.settle({ status: 'abandoned', attempts });
     this.records.remember(task);
-    this.log.abandoned(task, isKept);
     this.events.emit('abandoned', task, {});
   }
 
   dropped(task: Task, reason: DropReason): void {
     this.stats.settled(task, 'dropped');
+    this.log.dropped(task, reason);
     task.settle({ status: 'dropped', reason });
     this.records.remember(task);
-    this.log.dropped(task, reason);
     this.events.emit('dropped', task, { reason });
   }
 

@@ -62,7 +62,7 @@ export type TaskEvent =
   | (OfEndedAttempt & {
       /** An attempt failed, and another follows. */
       readonly type: 'retrying';
-      /** What the attempt threw. */
+      /** What the attempt threw, as it was thrown; see `failed`. */
       readonly error: unknown;
       /** After how long the next one follows. */
       readonly delayMs: number;
@@ -74,7 +74,7 @@ export type TaskEvent =
   | (OfEndedAttempt & {
       /** Its last attempt threw, and there will be no other. */
       readonly type: 'failed';
-      /** What it threw, as it was thrown. */
+      /** What it threw, as it was thrown; written down (JSON, `inspect()`) it is its text only. */
       readonly error: unknown;
     })
   | (OfAttempt & {

@@ -1,6 +1,7 @@
 import { Subject, type Observable } from 'rxjs';
 import { inCopyOfContext } from '../task/async-context.js';
 import type { Clock } from '../task/clock.js';
+import { withError } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 import { IsolatedObservable } from './isolated-observable.js';
 import type { EventDetails, TaskEvent } from './task-event.js';
@@ -33,6 +34,9 @@ export class TaskEvents {
     }
     const { id, name, queue, attempts } = task;
     const event = { type, id, name, queue, at: this.clock.now(), attempt: attempts, ...details };
+    if ('error' in event) {
+      withError(event);
+    }
     // Tasks start in the same turn: what a listener enters for good is not for them.
     inCopyOfContext((each) => this.subject.next(each), event as unknown as TaskEvent);
   }

@@ -1,8 +1,10 @@
-import type { LoggerService } from '@nestjs/common';
-import type { DropReason } from '../task/outcome.js';
+import { isA } from '../errors/error-text.js';
+import { printable } from '../errors/printable.js';
+import { TaskCrashedError } from '../errors/storage.errors.js';
+import type { DropReason, TaskStatus } from '../task/outcome.js';
 import type { Interruption, Task } from '../task/task.js';
-import { printable } from './printable.js';
-import { TaskLogLine, stackOf, summaryOf, type TaskLogFields } from './task-log-line.js';
+import { LogLine, type Level, type Log, type LogFields, type Thrown } from './log.js';
+import type { TaskEvent } from './task-event.js';
 
 const WHY_DROPPED: Record<DropReason, string> = {
   'handler-failed': 'the handler of its request did not complete',
@@ -19,30 +21,50 @@ const WHAT_STOPPED: Record<Interruption, string> = {
   abandoned: 'was abandoned by the shutdown',
 };
 
-type Level = 'error' | 'warn' | 'log' | 'debug';
+const WHY_ABANDONED: Partial<Record<TaskStatus, string>> = {
+  collected: 'the response of its request had not ended',
+  queued: 'its turn had not come',
+  delayed: 'its delay was not over',
+  running: 'its attempt had not ended',
+  retrying: 'its next attempt was not due',
+};
+
+/** Calls `print` in the async context that the task runs in, where that is to be had. */
+export type InContextOf = (task: Task, print: () => void) => void;
 
 /** What the log says about tasks. No last failure is left out of it. */
 export class TaskLog {
-  constructor(private readonly logger: LoggerService) {}
+  constructor(
+    private readonly log: Log,
+    private readonly inContextOf: InContextOf = (_, print) => print(),
+  ) {}
 
   failed(task: Task, error: unknown, durationMs: number): void {
-    const attempts = task.attempts === 1 ? '1 attempt' : `${task.attempts} attempts`;
-    const sentence = `failed after ${attempts}, the last one of ${Math.round(durationMs)} ms: ${summaryOf(error)}`;
-    this.write('error', task, { event: 'failed', durationMs }, sentence, error);
+    const sentence = isA(TaskCrashedError, error)
+      ? `failed after ${error.starts} starts`
+      : `failed after ${attemptsOf(task)}, the last one of ${Math.round(durationMs)} ms`;
+    const thrown = { error, hasStack: true };
+    this.write('error', task, { event: 'failed', durationMs }, sentence, thrown);
   }
 
   retrying(task: Task, error: unknown, delayMs: number): void {
     const sentence =
       `failed in attempt ${task.attempts} of ${task.settings.retry.attempts}, ` +
-      `the next one follows in ${Math.round(delayMs)} ms: ${summaryOf(error)}`;
-    this.write('warn', task, { event: 'retrying', delayMs }, sentence);
+      `the next one follows in ${Math.round(delayMs)} ms`;
+    this.write('warn', task, { event: 'retrying', delayMs }, sentence, { error, hasStack: false });
+  }
+
+  /** After warnings, what became of it. */
+  completed(task: Task, durationMs: number): void {
+    if (task.attempts > 1) {
+      const sentence = `completed in attempt ${task.attempts}, after ${Math.round(durationMs)} ms`;
+      this.write('log', task, { event: 'completed', durationMs }, sentence);
+    }
   }
 
   putOff(task: Task, error: unknown, delayMs: number): void {
-    const sentence =
-      `was put off by ${Math.round(delayMs)} ms: its start could not be recorded: ` +
-      summaryOf(error);
-    this.write('warn', task, { event: 'put-off', delayMs }, sentence);
+    const sentence = `was put off by ${Math.round(delayMs)} ms: its start could not be recorded`;
+    this.write('warn', task, { event: 'put-off', delayMs }, sentence, { error, hasStack: false });
   }
 
   dropped(task: Task, reason: DropReason): void {
@@ -52,12 +74,12 @@ export class TaskLog {
   }
 
   abandoned(task: Task, isKept: boolean): void {
-    if (isKept) {
-      const kept = 'had not ended at the shutdown: it is stored and runs after the next start';
-      return this.write('warn', task, { event: 'abandoned' }, kept);
-    }
-    const sentence = 'was abandoned: the application shut down before it ended';
-    this.write('error', task, { event: 'abandoned' }, sentence);
+    const reason = task.status;
+    const why = WHY_ABANDONED[reason] ?? 'it had not ended';
+    const sentence = isKept
+      ? `had not ended at the shutdown (${why}): it is stored and runs after the next start`
+      : `was abandoned: ${why} when the application shut down`;
+    this.write(isKept ? 'warn' : 'error', task, { event: 'abandoned', reason }, sentence);
   }
 
   fellBack(task: Task): void {
@@ -73,86 +95,101 @@ export class TaskLog {
     this.write('warn', task, { event: 'overrun', reason }, sentence);
   }
 
-  /** A line that the task's body wrote. */
+  /** A line that the task's body wrote. It is in the task's context already. */
   line(task: Task, message: string): void {
-    this.print(
-      'log',
-      new TaskLogLine(fieldsOf(task, { event: 'log' }), `${title(task)}: ${message}`),
-    );
+    const sentence = `${title(task)}: ${printable(message)}`;
+    this.log.log(new LogLine(fieldsOf(task, { event: 'log' }), sentence));
   }
 
   captured(name: string, what: string, position: number): void {
-    this.guard(() =>
-      this.logger.warn(
-        `Task ${printable(name)} was given ${what} as argument ${position}: it may be closed when the ` +
-          'task runs. Pass what the task needs of it instead: ids, values, the path of a file ' +
-          '(docs/capturing.md; not checked in production).',
-      ),
-    );
+    const sentence =
+      `Task ${printable(name, 200)} was given ${printable(what, 200)} as argument ${position}: it may ` +
+      'be closed when the task runs. Pass what the task needs of it instead: ids, values, the path ' +
+      'of a file (docs/capturing.md; not checked in production).';
+    this.log.warn(new LogLine({ event: 'captured', taskName: name }, sentence));
   }
 
   /** A profile of an attempt was written to `file`, or could not be. */
   profiled(task: Task, file: string, error: unknown): void {
     if (error === undefined) {
-      this.write('log', task, { event: 'profiled' }, `was profiled: ${file}`);
+      this.write('log', task, { event: 'profiled' }, `was profiled: ${printable(file)}`);
     } else {
-      const sentence = `has no profile, ${file} could not be written: ${summaryOf(error)}`;
-      this.write('warn', task, { event: 'profiled' }, sentence);
+      const sentence = `has no profile, ${printable(file)} could not be written`;
+      this.write('warn', task, { event: 'profiled' }, sentence, { error, hasStack: false });
     }
   }
 
   hookFailed(error: unknown): void {
-    this.guard(() =>
-      this.logger.error(
-        `A function passed to TaskRunner.around() threw: ${printable(summaryOf(error))}`,
-        stackOf(error),
-      ),
-    );
+    const sentence = 'A function passed to TaskRunner.around() threw';
+    this.log.error(new LogLine({ event: 'hook-failed' }, sentence, { error, hasStack: true }));
   }
 
   listenerFailed(error: unknown): void {
-    this.guard(() =>
-      this.logger.error(
-        `A listener of TaskRunner.events threw: ${printable(summaryOf(error))}`,
-        stackOf(error),
-      ),
-    );
+    const sentence = 'A listener of TaskRunner.events threw';
+    this.log.error(new LogLine({ event: 'listener-failed' }, sentence, { error, hasStack: true }));
+  }
+
+  /** One line at debug for what happened to a task, unless it was said above at a higher level. */
+  happened(event: TaskEvent): void {
+    const sentence = sentenceOf(event);
+    if (sentence !== undefined) {
+      const { type, id, name, queue } = event;
+      const fields = {
+        event: type,
+        taskId: id,
+        taskName: name,
+        queue,
+        attempt: 'attempt' in event ? event.attempt : 0,
+        ...(type === 'completed' && { durationMs: event.durationMs }),
+      };
+      this.log.debug(new LogLine(fields, `${title(event)} ${sentence}`));
+    }
   }
 
   private write(
     level: Level,
     task: Task,
-    own: Partial<TaskLogFields> & { event: string },
+    own: Pick<LogFields, 'event' | 'durationMs' | 'delayMs' | 'reason'>,
     sentence: string,
-    error?: unknown,
+    thrown?: Thrown,
   ): void {
-    this.print(level, new TaskLogLine(fieldsOf(task, own), `${title(task)} ${sentence}`, error));
-  }
-
-  private print(level: Level, line: TaskLogLine): void {
-    this.guard(() => this.logger[level]?.(line));
-  }
-
-  /** A logger that throws must not cost a task its slot, nor others what they wait for. */
-  private guard(print: () => unknown): void {
-    try {
-      const printed = print();
-      if (printed instanceof Promise) {
-        printed.catch(() => undefined);
-      }
-    } catch {
-      // There is nowhere left to say so.
-    }
+    const line = new LogLine(fieldsOf(task, own), `${title(task)} ${sentence}`, thrown);
+    this.inContextOf(task, () => this.log[level](line));
   }
 }
 
-function title({ name, id }: Task): string {
-  return `Task ${name} (${id})`;
+/** `undefined` for what is said elsewhere, at a higher level. */
+function sentenceOf(event: TaskEvent): string | undefined {
+  switch (event.type) {
+    case 'added':
+      return `was added to ${printable(event.queue, 200)}`;
+    case 'queued':
+      return 'was released';
+    case 'started':
+      return `started, attempt ${event.attempt}`;
+    case 'progress':
+      return 'reported progress';
+    case 'completed':
+      return event.attempt > 1 ? undefined : `completed in ${Math.round(event.durationMs)} ms`;
+    case 'cancelled':
+      return 'was cancelled';
+    case 'dropped':
+    case 'retrying':
+    case 'failed':
+    case 'abandoned':
+    case 'fell-back':
+      return undefined;
+  }
 }
 
-function fieldsOf(
-  { id, name, queue, attempts }: Task,
-  own: Partial<TaskLogFields> & { event: string },
-): TaskLogFields {
+function attemptsOf({ attempts }: Task): string {
+  return attempts === 1 ? '1 attempt' : `${attempts} attempts`;
+}
+
+function title({ name, id }: { readonly name: string; readonly id: string }): string {
+  return `Task ${printable(name, 200)} (${printable(id, 200)})`;
+}
+
+function fieldsOf({ id, name, queue, attempts }: Task, own: LogFields): LogFields {
   return { taskId: id, taskName: name, queue, attempt: attempts, ...own };
 }

@@ -195,6 +195,29 @@ function restored(attempt: Attempt, carriers: Carriers): unknown {
   return isThenable(returned) ? Promise.resolve(returned).then(body) : body();
 }
 
+/** Calls `print` once in the context that the body of `task` runs in, or where that is not to be had. */
+export function inContextOf(task: Task, carriers: Carriers, print: () => void): void {
+  let isPrinted = false;
+  const once = (): void => {
+    if (!isPrinted) {
+      isPrinted = true;
+      print();
+    }
+  };
+  try {
+    const within: unknown = task.inContext(
+      () => (task.isFromStore && !carriers.isEmpty ? carriers.restore(task.stored, once) : once()),
+      undefined,
+    );
+    if (isThenable(within)) {
+      return void Promise.resolve(within).then(once, once);
+    }
+  } catch {
+    // What cannot restore a context says so where the attempt is made.
+  }
+  once();
+}
+
 /** A promise that may be looked at too late: its rejection is no unhandled one until then. */
 function heard(result: unknown): unknown {
   if (isThenable(result)) {

@@ -1,3 +1,4 @@
+import { isA } from '../errors/error-text.js';
 import { InvalidOptionError } from '../errors/misuse.errors.js';
 import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
 import { RetryLaterError, UnrecoverableError } from '../task/task.errors.js';
@@ -54,15 +55,6 @@ function refusePromise(answer: unknown, option: string): void {
       `retry.${option}`,
       'the function returned a promise; it has to answer at once.',
     );
-  }
-}
-
-/** Whatever was thrown: of a revoked proxy even this question throws. */
-function isA<T>(type: new (...args: never[]) => T, error: unknown): error is T {
-  try {
-    return error instanceof type;
-  } catch {
-    return false;
   }
 }
 

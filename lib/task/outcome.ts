@@ -1,3 +1,6 @@
+import { inspect } from 'node:util';
+import { errorText } from '../errors/error-text.js';
+
 /** Why a task was dropped without running. */
 export type DropReason =
   /** `when: 'success'`, and the handler threw or the request was refused. */
@@ -30,7 +33,7 @@ export type Outcome =
       readonly attempts: number;
       /** How long the last attempt ran. */
       readonly durationMs: number;
-      /** What the last attempt threw, as it was thrown. */
+      /** What the last attempt threw, as it was thrown; written down it is its text only. */
       readonly error: unknown;
     }
   | {
@@ -51,6 +54,20 @@ export type Outcome =
       /** How many attempts had started. */
       readonly attempts: number;
     };
+
+/**
+ * `record`, of which nothing but the text of its error is written down: an error may hold a request,
+ * with its token.
+ */
+export function withError<T extends { readonly error: unknown }>(record: T): T {
+  const shown = { value: (): object => ({ ...record, error: errorText(record.error) }) };
+  return Object.defineProperties(record, { toJSON: shown, [inspect.custom]: shown });
+}
+
+/** How it ended, for a list of tasks: whoever walks through that finds plain data. */
+export function shownOutcome(outcome: Outcome): Outcome {
+  return outcome.status === 'failed' ? { ...outcome, error: errorText(outcome.error) } : outcome;
+}
 
 /**
  * Whether what comes next in its chain has to do without it. Of a duplicate it does not: another task

@@ -31,6 +31,6 @@ export interface TaskInfo {
    * and a list has not.
    */
   readonly logs: readonly string[];
-  /** How it ended, once it has. */
+  /** How it ended, once it has; of an error its `name`, `message`, `code`, `stack` and `causes`. */
   readonly outcome: Outcome | undefined;
 }

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Piscina } from 'piscina';
 import type { LoggerService } from '@nestjs/common';
+import { printable } from '../../errors/printable.js';
 import { loadPiscina } from './load-piscina.js';
 import { isSendable, putTogether } from './sent-error.js';
 import type { ThreadCall, ThreadReply } from './thread-call.js';
@@ -146,7 +147,7 @@ export class ThreadPool {
     // Nobody waits for a thread that fails outside of any call.
     pool.on('error', (error: Error) => {
       this.lastFailure = error;
-      this.logger.warn(`A thread failed outside of any call: ${error.message}`);
+      this.logger.warn(`A thread failed outside of any call: ${printable(error.message)}`);
     });
     // Later, when the calls of the thread that is gone have been told, and the next has begun.
     pool.on('workerDestroy', () => setImmediate(() => this.rescue(pool)));

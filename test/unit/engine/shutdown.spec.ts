@@ -124,7 +124,7 @@ describe('P13: a drain', () => {
 });
 
 describe('stop()', () => {
-  it('settles whatever is left as abandoned, by name and id in the log', async () => {
+  it('O25: settles whatever is left as abandoned, and says by name and id why', async () => {
     const { clock, engine, runner, logger } = createKit({
       queues: { default: { concurrency: 1 }, retries: {} },
     });
@@ -149,12 +149,17 @@ describe('stop()', () => {
       { status: 'abandoned', attempts: 0 },
       { status: 'abandoned', attempts: 0 },
     ]);
-    const lines = logger.of('error').toSorted();
-    expect(lines).toEqual(
+    const why: Record<string, string> = {
+      retrying: 'its next attempt was not due',
+      running: 'its attempt had not ended',
+      queued: 'its turn had not come',
+      delayed: 'its delay was not over',
+    };
+    expect(logger.of('error').toSorted()).toEqual(
       all
         .map(
           ({ name, id }) =>
-            `Task ${name} (${id}) was abandoned: the application shut down before it ended`,
+            `Task ${name} (${id}) was abandoned: ${why[name]} when the application shut down`,
         )
         .toSorted(),
     );

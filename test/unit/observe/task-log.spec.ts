@@ -56,7 +56,7 @@ describe('the log', () => {
   });
 
   it.each<[string, unknown, string]>([
-    ['itself', 'itself', ' (cause: Error: no) (cause: Error: no) (cause: Error: no)'],
+    ['itself', 'itself', ''],
     ['a text', 'timeout', ' (cause: timeout)'],
     ['null', null, ''],
   ])('ends where the cause of an error is %s', async (_, value, causes) => {

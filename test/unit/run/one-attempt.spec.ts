@@ -9,6 +9,7 @@ import {
 } from '../../../lib/index.js';
 import { Observer } from '../../../lib/observe/observer.js';
 import { TaskEvents } from '../../../lib/observe/task-events.js';
+import { Log } from '../../../lib/observe/log.js';
 import { TaskLog } from '../../../lib/observe/task-log.js';
 import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
@@ -35,7 +36,7 @@ function attempt(
 ) {
   const clock = new FakeClock();
   const logger = new RecordingLogger();
-  const log = new TaskLog(logger);
+  const log = new TaskLog(new Log(logger));
   const events = new TaskEvents(clock, () => undefined);
   const records = new TaskRecords(10);
   const observer = new Observer(new TaskStats(), records, events, log);
@@ -163,7 +164,7 @@ describe('an attempt', () => {
     const body = jest.fn();
     const clock = new FakeClock();
     const logger = new RecordingLogger();
-    const log = new TaskLog(logger);
+    const log = new TaskLog(new Log(logger));
     const events = new TaskEvents(clock, () => undefined);
     const observer = new Observer(new TaskStats(), new TaskRecords(10), events, log);
     const worker = new TaskWorker(clock, () => 0.5, observer);

@@ -4,6 +4,7 @@ import { createEngine } from '../../../lib/create-engine.js';
 import type { TaskEvent } from '../../../lib/observe/task-event.js';
 import { TaskEvents } from '../../../lib/observe/task-events.js';
 import { Observer } from '../../../lib/observe/observer.js';
+import { Log } from '../../../lib/observe/log.js';
 import { TaskLog } from '../../../lib/observe/task-log.js';
 import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
@@ -36,7 +37,7 @@ export function createKit(
 ) {
   const clock = new FakeClock();
   const logger = new RecordingLogger();
-  const log = new TaskLog(logger);
+  const log = new TaskLog(new Log(logger));
   const events = new TaskEvents(clock, (error) => log.listenerFailed(error));
   const resolved = new ResolvedOptions(options);
   const records = new TaskRecords(resolved.remember);

@@ -1,7 +1,7 @@
 import type { JobType } from 'bullmq';
 import { StoreUnavailableError } from '../../../errors/storage.errors.js';
 import type { Clock } from '../../../task/clock.js';
-import type { TaskStatus } from '../../../task/outcome.js';
+import { shownOutcome, type TaskStatus } from '../../../task/outcome.js';
 import { byTime } from '../../../task/log-lines.js';
 import { NO_ARGS, type Task } from '../../../task/task.js';
 import type { TaskInfo } from '../../../task/task-info.js';
@@ -234,7 +234,7 @@ export class StoredTasks {
       startedAt: status === 'running' ? processedOn : undefined,
       progress: progressIn(progress),
       logs,
-      outcome: end && outcomeOf(end),
+      outcome: end && shownOutcome(outcomeOf(end)),
     });
   }
 }

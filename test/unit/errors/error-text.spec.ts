@@ -1,0 +1,121 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { errorText, summaryOf } from '../../../lib/errors/error-text.js';
+import { HOSTILE_VALUES, thrower } from '../support/hostile-values.js';
+
+const FRAME = '    at send (file.js:1:1)';
+
+function failed(message: string, stack = `Error: ${message}\n${FRAME}`): Error {
+  return Object.assign(new Error(message), { stack });
+}
+
+/** How many characters are handed to regular expressions and to searches while `work` is done. */
+function charactersLookedAt(work: () => unknown): number {
+  let count = 0;
+  const spy = (
+    owner: object,
+    key: string | symbol,
+    lengthOf: (self: unknown, arg: unknown) => number,
+  ) => {
+    const original = Reflect.get(owner, key) as (...args: unknown[]) => unknown;
+    const counting = function (this: unknown, ...args: unknown[]): unknown {
+      count += lengthOf(this, args[0]);
+      return Reflect.apply(original, this, args);
+    };
+    jest.spyOn(owner as Record<string, () => unknown>, key as string).mockImplementation(counting);
+  };
+  for (const key of ['test', Symbol.replace, Symbol.search, Symbol.split, Symbol.match]) {
+    spy(RegExp.prototype, key, (_, text) => String(text).length);
+  }
+  for (const key of ['indexOf', 'lastIndexOf', 'split', 'trim', 'includes', 'toString']) {
+    spy(String.prototype, key, (self) => String(self).length);
+  }
+  try {
+    work();
+  } finally {
+    jest.restoreAllMocks();
+  }
+  return count;
+}
+
+describe('the text of an error', () => {
+  afterEach(() => void jest.restoreAllMocks());
+
+  it('O1: takes work with a bound, whatever the error holds', () => {
+    const worst: unknown[] = [
+      failed(`no such user: ${'\n'.repeat(90_000)}x`),
+      failed(`${'\n    at '.repeat(20_000)}x`),
+      failed('x', `Error: y${'\n \t'.repeat(100_000)}`),
+      failed('x', `Error: x\n${`${FRAME}\n`.repeat(10_000)}`),
+      failed('x', `Error: x\n    at ${' '.repeat(200_000)}`),
+      failed('//'.repeat(100_000)),
+      failed('a'.repeat(100_000)),
+      failed('a:b@'.repeat(50_000)),
+      'a '.repeat(100_000),
+      new AggregateError(Array(100_000).fill(failed('\n'.repeat(50_000)))),
+      Object.assign(failed('x'), { name: '\n'.repeat(100_000), code: '@'.repeat(100_000) }),
+      Object.assign(failed('x'), { cause: failed('\n at'.repeat(100_000)) }),
+    ];
+    for (const error of worst) {
+      expect(charactersLookedAt(() => summaryOf(errorText(error)))).toBeLessThan(200_000);
+      const { stack = '' } = errorText(error);
+      expect(stack.split('\n').length).toBeLessThanOrEqual(51);
+      expect(JSON.stringify(errorText(error)).length).toBeLessThan(40_000);
+    }
+  });
+
+  it('O1: has frames that begin after the message', () => {
+    const forged = 'no\n    at forged (file.js:1:1)';
+    expect(errorText(failed(forged)).stack).toBe(
+      `Error: no\\n    at forged (file.js:1:1)\n${FRAME}`,
+    );
+    const changed = Object.assign(new Error(`${forged}\nmore`), { message: 'changed' });
+    expect(errorText(changed).stack).not.toContain('forged');
+    expect(errorText(changed).stack).toMatch(/^Error: changed\n {4}at /);
+  });
+
+  it.each<[string, string, string | undefined]>([
+    ['an empty message', '', `Error: \n${FRAME}`],
+    ['no frames', 'alone', undefined],
+  ])('knows where they begin after %s', (_, message, stack) => {
+    const text = stack === undefined ? failed(message, `Error: ${message}`) : failed(message);
+    expect(errorText(text).stack).toBe(stack);
+  });
+
+  it('O9: has nothing of an error but name, message, code, stack and causes', () => {
+    const config = { headers: { authorization: 'Bearer s3cret' }, url: 'https://u:pw@api' };
+    const error = Object.assign(failed('Request failed: https://u:pw@api/x'), {
+      name: 'AxiosError',
+      code: 'ERR_BAD_REQUEST',
+      config,
+      request: { config },
+      response: { config, status: 401 },
+      toJSON: () => ({ config }),
+      cause: Object.assign(failed('inner redis://u:pw@h'), { config }),
+    });
+    expect(errorText(error)).toEqual({
+      name: 'AxiosError',
+      message: 'Request failed: https://***@api/x',
+      code: 'ERR_BAD_REQUEST',
+      causes: ['Error: inner redis://***@h'],
+      stack: `AxiosError: Request failed: https://***@api/x\n${FRAME}`,
+    });
+    expect(errorText(config)).toEqual({ message: '[object Object]' });
+  });
+
+  it('names causes and the errors of one that stands for several: each once, a few', () => {
+    const refused = Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' });
+    const cyclic = new Error('no', { cause: refused });
+    refused.cause = cyclic;
+    expect(errorText(cyclic).causes).toEqual(['AggregateError: ECONNREFUSED']);
+    const many = new AggregateError([new Error('a'), 'b', null, ...Array(1e5).fill('c')], 'both');
+    expect(summaryOf(errorText(many))).toBe(
+      'AggregateError: both (cause: Error: a) (cause: b) (cause: c)',
+    );
+  });
+
+  it.each(HOSTILE_VALUES)('is there for %s', (_, make) => {
+    expect(summaryOf(errorText(make()))).toEqual(expect.stringMatching(/./));
+    expect(errorText(new Error('no', { cause: make() })).message).toBe('no');
+    expect(errorText(new AggregateError([make(), thrower()], 'no')).message).toBe('no');
+  });
+});
