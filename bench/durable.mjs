@@ -2,7 +2,7 @@
 // BullMQ as it is. Each measurement has a process of its own; the variants take turns, so that a machine which is slow
 // for a while is slow for all of them.
 //
-//   npm run bench:durable [-- --rounds 5 --seconds 5 --tasks 20000 --only process]
+//   npm run bench:durable -- --rounds 5 --seconds 5 --tasks 20000 --only process
 //
 // BullMQ is measured where there is a redis-server, which is started for it: durable as BullMQ recommends it, with an
 // append-only file that is flushed each second. The journal flushes before it acknowledges.
@@ -14,20 +14,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs, promisify } from 'node:util';
-import { machine, median, percentile, progress, progressDone, table } from './figures.mjs';
-import { barChart } from './plot.mjs';
-import { ROOT, freePort } from './servers/server-process.mjs';
+import { promisify } from 'node:util';
+import { fixed, median, progress, progressDone, quartiles, ratios } from './figures.mjs';
+import { benchmarkOptions } from './options.mjs';
+import { goalTable, report } from './report.mjs';
+import { freePort } from './servers/server-process.mjs';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '5' },
-    tasks: { type: 'string', default: '20000' },
-    only: { type: 'string', default: '' },
-  },
-});
-const ROUNDS = Number(values.rounds);
 const RAW = 'raw BullMQ';
 const OURS = 'ours, BullMQ';
 const UNHELD = 'ours, BullMQ, hold: false';
@@ -54,21 +46,26 @@ const GOALS = [
   ['tasks', 'ours, journal', 3],
 ];
 
+const VARIANTS = Object.entries(MEASUREMENTS).flatMap(([what, { variants }]) =>
+  variants.map((variant) => ({ what, variant, name: `${what}: ${variant}` })),
+);
+const options = benchmarkOptions(
+  { rounds: 5, seconds: 5, tasks: 20_000 },
+  VARIANTS.map(({ name }) => name),
+);
+const { rounds, seconds, tasks, write } = options;
 const run = promisify(execFile);
 const script = fileURLToPath(new URL('durable/measure.mjs', import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), 'bgt-bench-'));
 const redis = await startRedis();
-const chosen = Object.entries(MEASUREMENTS).flatMap(([what, { variants }]) =>
-  variants
-    .filter((variant) => redis !== undefined || !variant.includes('BullMQ'))
-    .map((variant) => ({ what, variant, name: `${what}: ${variant}` }))
-    .filter(({ name }) => name.includes(values.only)),
+const chosen = VARIANTS.filter(
+  ({ name }) => options.chosen.includes(name) && (redis !== undefined || !name.includes('BullMQ')),
 );
 const results = new Map(chosen.map(({ name }) => [name, []]));
 try {
-  for (let round = 1; round <= ROUNDS; round += 1) {
+  for (let round = 1; round <= rounds; round += 1) {
     for (const { what, variant, name } of chosen) {
-      progress(`round ${round} of ${ROUNDS}: ${name}`);
+      progress(`round ${round} of ${rounds}: ${name}`);
       results.get(name).push(await measure(what, variant));
     }
   }
@@ -86,7 +83,7 @@ async function measure(what, variant) {
   const own = await mkdtemp(join(folder, 'run-'));
   const { stdout } = await run(
     process.execPath,
-    [script, what, variant, own, String(redis?.port), values.seconds, values.tasks],
+    [script, what, variant, own, String(redis?.port), String(seconds), String(tasks)],
     { timeout: 120_000 },
   );
   await rm(own, { recursive: true, force: true });
@@ -94,73 +91,47 @@ async function measure(what, variant) {
 }
 
 const of = (name, field) => (results.get(name) ?? []).map((each) => each[field]);
-/** Round by round: what made one of them slow made the other slow, too. */
-const ratiosOf = (what, variant) => {
-  const peers = of(`${what}: ${RAW}`, 'perSecond');
-  return of(`${what}: ${variant}`, 'perSecond').flatMap((each, round) =>
-    peers[round] === undefined ? [] : [each / peers[round]],
-  );
-};
-const whole = (number) => Math.round(number).toLocaleString('en');
-const spread = (numbers, format) =>
-  [0.25, 0.75].map((share) => format(percentile(numbers, share))).join('–');
-const ratio = (number) => number.toFixed(2);
+const ratesOf = (what, variant) => of(`${what}: ${variant}`, 'perSecond');
+const ratiosToRaw = (what, variant) => ratios(ratesOf(what, variant), ratesOf(what, RAW));
+const ofMeasurement = (what) => chosen.filter((each) => each.what === what);
 
-console.log(`Medians of ${ROUNDS} rounds, and quartiles; ${machine()}\n`);
-for (const [what, { title }] of Object.entries(MEASUREMENTS)) {
-  const rows = chosen
-    .filter((each) => each.what === what)
-    .map(({ variant, name }) => {
-      const rates = of(name, 'perSecond');
-      const cpu = of(name, 'cpuMicros').filter((each) => each !== undefined);
-      const ratios = ratiosOf(what, variant);
-      return [
+await report({
+  write,
+  heading: `Medians of ${rounds} rounds, and quartiles`,
+  tables: [
+    ...Object.entries(MEASUREMENTS).map(([what, { title }]) => ({
+      head: [title, 'a second', 'quartiles', `ratio to ${RAW}`, 'quartiles', 'CPU each'],
+      rows: ofMeasurement(what).map(({ variant, name }) => [
         variant,
-        whole(median(rates)),
-        spread(rates, whole),
-        ratios.length > 0 ? ratio(median(ratios)) : '–',
-        ratios.length > 0 ? spread(ratios, ratio) : '–',
-        cpu.length > 0 ? `${median(cpu).toFixed(0)} µs` : '–',
-      ];
-    });
-  if (rows.length > 0) {
-    const head = [title, 'a second', 'quartiles', `ratio to ${RAW}`, 'quartiles', 'CPU each'];
-    console.log(`${table(head, rows)}\n`);
-  }
-}
-console.log('CPU is that of the measured process, without the server.\n');
-
-const goals = GOALS.map(([what, variant, goal]) => ({
-  what,
-  variant,
-  goal,
-  ratios: ratiosOf(what, variant),
-}))
-  .filter(({ ratios }) => ratios.length > 0)
-  .map(({ what, variant, goal, ratios }) => [
-    `${what}: ${variant} over ${RAW}`,
-    ratio(goal),
-    ratio(median(ratios)),
-    spread(ratios, ratio),
-    median(ratios) >= goal ? 'met' : 'not met',
-  ]);
-console.log(table(['goal', 'at least', 'median', 'quartiles', ''], goals));
-
-for (const [what, { title }] of Object.entries(MEASUREMENTS)) {
-  const bars = chosen
-    .filter((each) => each.what === what)
-    .map(({ variant, name }) => ({
+        fixed(median(ratesOf(what, variant)), 0),
+        quartiles(ratesOf(what, variant), 0),
+        fixed(median(ratiosToRaw(what, variant)), 2),
+        quartiles(ratiosToRaw(what, variant), 2),
+        fixed(median(of(name, 'cpuMicros').filter((each) => each !== undefined)), 0, ' µs'),
+      ]),
+    })),
+    goalTable(
+      GOALS.map(([what, variant, goal]) => ({
+        what: `${what}: ${variant} over ${RAW}`,
+        goal,
+        found: ratiosToRaw(what, variant),
+      })),
+    ),
+  ],
+  notes: [
+    'CPU is that of the measured process, without the server.',
+    ...(redis ? [] : ['redis-server is not installed here: BullMQ is left out.']),
+  ],
+  plots: Object.entries(MEASUREMENTS).map(([what, { title }]) => ({
+    name: `durable-${what}`,
+    title,
+    bars: ofMeasurement(what).map(({ variant }) => ({
       name: variant,
-      value: median(of(name, 'perSecond')),
+      value: median(ratesOf(what, variant)),
       isOurs: variant.includes('ours'),
-    }));
-  if (bars.length > 0) {
-    const plot = join(ROOT, `bench/plots/durable-${what}.svg`);
-    await barChart(plot, { title, bars });
-    console.log(`\n${plot}`);
-  }
-}
-if (redis === undefined) console.log('redis-server is not installed here: BullMQ is left out.');
+    })),
+  })),
+});
 
 async function startRedis() {
   const port = await freePort();

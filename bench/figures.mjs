@@ -1,15 +1,40 @@
 // How figures are taken together, and printed.
 import { availableParallelism, loadavg } from 'node:os';
 
+/** @returns `undefined` where there are no values */
 export function percentile(values, share) {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 }
 
+/** @returns `undefined` where there are no values */
 export function median(values) {
+  if (values.length === 0) return undefined;
   const sorted = values.toSorted((a, b) => a - b);
   const middle = (sorted.length - 1) / 2;
   return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
+}
+
+/** Round by round: what made one of them slow made the other slow, too. */
+export function ratios(values, others) {
+  return values.flatMap((each, round) =>
+    others[round] === undefined ? [] : [each / others[round]],
+  );
+}
+
+/** With so many digits after the point, and a dash in the place of what was not measured. */
+export function fixed(value, digits, unit = '') {
+  if (value === undefined) return '–';
+  const number = value.toLocaleString('en', {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+  return `${number}${unit}`;
+}
+
+export function quartiles(values, digits) {
+  if (values.length === 0) return '–';
+  return [0.25, 0.75].map((share) => fixed(percentile(values, share), digits)).join('–');
 }
 
 /** One line that is written anew, where there is a terminal. */

@@ -1,24 +1,23 @@
 // 100 uploads, 10 at a time, of which each means two seconds of work: how long until all are accepted, and until all
 // work is done. The same load on the sample's two endpoints and on FastAPI's counterparts, where it is installed.
 //
-//   npm run bench:headline            3 rounds
-//   npm run bench:headline -- 1       1 round
+//   npm run bench:headline -- --rounds 3 --only background
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { machine, median, progress, progressDone, table } from './figures.mjs';
-import { barChart } from './plot.mjs';
+import { fixed, median, progress, progressDone } from './figures.mjs';
+import { benchmarkOptions } from './options.mjs';
+import { report } from './report.mjs';
 import {
-  ROOT,
   freePort,
   hasUvicorn,
+  requireAb,
   startSample,
   startUvicorn,
 } from './servers/server-process.mjs';
 
-const ROUNDS = Number(process.argv[2] ?? 3);
 const UPLOADS = 100;
 const AT_ONCE = 10;
 const WARM_UP = 20;
@@ -42,13 +41,17 @@ const VARIANTS = [
   { name: 'Nest Express, waited for', path: '/process-sync', ...sample('express') },
   { name: 'Nest Express, background', path: '/process-async', ...sample('express') },
   { name: 'Nest Fastify, background', path: '/process-async', ...sample('fastify') },
-  ...(hasUvicorn()
-    ? [
-        { name: 'FastAPI, waited for', path: '/process-sync', ...fastapi },
-        { name: 'FastAPI, background', path: '/process-async', ...fastapi },
-      ]
-    : []),
+  { name: 'FastAPI, waited for', path: '/process-sync', ...fastapi },
+  { name: 'FastAPI, background', path: '/process-async', ...fastapi },
 ];
+const { rounds, chosen, write } = benchmarkOptions(
+  { rounds: 3 },
+  VARIANTS.map(({ name }) => name),
+);
+requireAb();
+const variants = VARIANTS.filter(
+  ({ name }) => chosen.includes(name) && (!name.startsWith('FastAPI') || hasUvicorn()),
+);
 
 async function ab(url, bodyFile, requests) {
   const { stdout } = await run(
@@ -91,50 +94,51 @@ try {
     'Content-Type: application/octet-stream\r\n\r\n';
   const content = [Buffer.from(head), Buffer.alloc(UPLOAD_BYTES, 7)];
   await writeFile(bodyFile, Buffer.concat([...content, Buffer.from(`\r\n--${BOUNDARY}--\r\n`)]));
-  const figures = new Map(VARIANTS.map(({ name }) => [name, []]));
-  for (let round = 1; round <= ROUNDS; round += 1) {
-    for (const variant of VARIANTS) {
-      progress(`round ${round} of ${ROUNDS}: ${variant.name}`);
+  const figures = new Map(variants.map(({ name }) => [name, []]));
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const variant of variants) {
+      progress(`round ${round} of ${rounds}: ${variant.name}`);
       figures.get(variant.name).push(await measure(variant, directory, bodyFile));
     }
   }
   progressDone();
-  const medians = new Map(
-    [...figures].map(([name, rounds]) => [
-      name,
+  const of = (name, field) => (figures.get(name) ?? []).map((each) => each[field]);
+  const waitedFor = (name) => {
+    const own = of(name.replace(/, .*/, ', waited for'), 'accepted');
+    return median(own.length > 0 ? own : of('Nest Express, waited for', 'accepted'));
+  };
+  await report({
+    write,
+    heading: `${UPLOADS} uploads, ${AT_ONCE} at a time, 2 s of work each; medians of ${rounds} rounds`,
+    tables: [
       {
-        accepted: median(rounds.map(({ accepted }) => accepted)),
-        done: median(rounds.map(({ done }) => done)),
+        head: ['', 'accepted after', 'over waiting', 'all done after', 'each round'],
+        rows: variants.map(({ name }) => {
+          const accepted = of(name, 'accepted');
+          const waited = waitedFor(name);
+          return [
+            name,
+            fixed(median(accepted), 3, ' s'),
+            fixed(waited === undefined ? undefined : waited / median(accepted), 0, 'x'),
+            fixed(median(of(name, 'done')), 1, ' s'),
+            accepted.map((each) => fixed(each, 3)).join(', '),
+          ];
+        }),
       },
-    ]),
-  );
-  const rows = [...medians].map(([name, { accepted, done }]) => {
-    const waited =
-      medians.get(name.replace(/, .*/, ', waited for')) ?? medians.get('Nest Express, waited for');
-    const all = figures.get(name).map((each) => each.accepted.toFixed(3));
-    return [
-      name,
-      `${accepted.toFixed(3)} s`,
-      `${(waited.accepted / accepted).toFixed(0)}x`,
-      `${done.toFixed(1)} s`,
-      all.join(', '),
-    ];
+    ],
+    notes: hasUvicorn() ? [] : ['FastAPI is not installed here (uvicorn, python3-fastapi).'],
+    plots: [
+      {
+        name: 'headline',
+        title: `${UPLOADS} uploads accepted after (s, less is better)`,
+        bars: variants.map(({ name }) => ({
+          name,
+          value: median(of(name, 'accepted')),
+          isOurs: name.startsWith('Nest') && name.endsWith('background'),
+        })),
+      },
+    ],
   });
-  console.log(
-    `${UPLOADS} uploads, ${AT_ONCE} at a time, 2 s of work each; medians of ${ROUNDS}; ${machine()}\n`,
-  );
-  console.log(table(['', 'accepted after', 'over waiting', 'all done after', 'each round'], rows));
-  const plot = join(ROOT, 'bench/plots/headline.svg');
-  await barChart(plot, {
-    title: `${UPLOADS} uploads accepted after (s, less is better)`,
-    bars: [...medians].map(([name, { accepted }]) => ({
-      name,
-      value: accepted,
-      isOurs: name.startsWith('Nest') && name.endsWith('background'),
-    })),
-  });
-  console.log(`\n${plot}`);
-  if (!hasUvicorn()) console.log('\nFastAPI is not installed here (uvicorn, python3-fastapi).');
 } finally {
   await rm(directory, { recursive: true, force: true });
 }

@@ -2,34 +2,26 @@
 // every way there is to send a mail afterwards. CPU is the server's own, from the operating system: on a machine that
 // others use it is steadier than requests per second.
 //
-//   npm run bench:request [-- --rounds 5 --requests 10000 --only fastify]
+//   npm run bench:request -- --rounds 5 --requests 10000 --only fastify
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
-import { machine, median, percentile, progress, progressDone, table } from './figures.mjs';
-import { barChart } from './plot.mjs';
+import { promisify } from 'node:util';
+import { fixed, median, progress, progressDone, quartiles, ratios } from './figures.mjs';
+import { benchmarkOptions } from './options.mjs';
+import { goalTable, report } from './report.mjs';
 import {
-  ROOT,
   SERVERS,
   freePort,
   hasUvicorn,
+  requireAb,
   startNode,
   startUvicorn,
 } from './servers/server-process.mjs';
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '5' },
-    requests: { type: 'string', default: '10000' },
-    only: { type: 'string', default: '' },
-  },
-});
-const ROUNDS = Number(values.rounds);
-const REQUESTS = Number(values.requests);
 const AT_ONCE = 20;
 /** USER_HZ, which Linux has had at 100 on every common architecture. */
 const TICKS_PER_SECOND = 100;
@@ -57,29 +49,36 @@ const GOALS = [
   ['ours, injected', 'request-scoped', 0.95],
 ];
 
-const redis = await startRedis();
-const workloads = [];
-for (const adapter of ['express', 'fastify']) {
-  for (const variant of NEST_VARIANTS) {
-    if (variant !== 'bullmq' || redis !== undefined) {
-      workloads.push({
-        name: `${adapter}: ${variant}`,
-        hasTask: !['bare', 'interceptor', 'ours, no task'].includes(variant),
-        start: (port) =>
-          startNode([join(SERVERS, 'nest-request.mjs'), adapter, variant, String(port)], {
-            env: { NO_COLOR: '1', NODE_ENV: 'production', REDIS_PORT: String(redis?.port) },
-          }),
-      });
-    }
-  }
-}
-if (hasUvicorn()) {
-  workloads.push({
+const NO_TASK = new Set(['bare', 'interceptor', 'ours, no task']);
+const WORKLOADS = [
+  ...['express', 'fastify'].flatMap((adapter) =>
+    NEST_VARIANTS.map((variant) => ({
+      name: `${adapter}: ${variant}`,
+      hasTask: !NO_TASK.has(variant),
+      start: (port) =>
+        startNode([join(SERVERS, 'nest-request.mjs'), adapter, variant, String(port)], {
+          env: { NO_COLOR: '1', NODE_ENV: 'production', REDIS_PORT: String(redis?.port) },
+        }),
+    })),
+  ),
+  {
     name: 'FastAPI',
     hasTask: true,
     start: (port) => startUvicorn('fastapi_request:app', port),
-  });
-}
+  },
+];
+const { rounds, requests, chosen, write } = benchmarkOptions(
+  { rounds: 5, requests: 10_000 },
+  WORKLOADS.map(({ name }) => name),
+);
+requireAb();
+const redis = await startRedis();
+const workloads = WORKLOADS.filter(
+  ({ name }) =>
+    chosen.includes(name) &&
+    (redis !== undefined || !name.endsWith('bullmq')) &&
+    (name !== 'FastAPI' || hasUvicorn()),
+);
 
 async function startRedis() {
   if (!existsSync('/usr/bin/redis-server')) return undefined;
@@ -100,11 +99,11 @@ function cpuSeconds(pid) {
   }
 }
 
-async function ab(url, directory, requests) {
+async function ab(url, directory, count) {
   const latencies = join(directory, 'latencies.csv');
   const { stdout } = await run(
     'ab',
-    `-q -k -n ${requests} -c ${AT_ONCE} -e ${latencies} -p ${join(directory, 'body')} -T`
+    `-q -k -n ${count} -c ${AT_ONCE} -e ${latencies} -p ${join(directory, 'body')} -T`
       .split(' ')
       .concat('application/json', url),
   );
@@ -122,14 +121,14 @@ async function measure({ start, hasTask }, directory) {
   const url = `http://127.0.0.1:${port}`;
   try {
     await server.untilAnswering(`${url}/done`);
-    const warmUp = Math.max(2_000, REQUESTS / 2);
+    const warmUp = Math.max(2_000, requests / 2);
     await ab(`${url}/mails/ada@example.com`, directory, warmUp);
     if (hasTask) await untilDone(url, warmUp);
     const before = cpuSeconds(server.pid);
-    const figures = await ab(`${url}/mails/ada@example.com`, directory, REQUESTS);
-    if (hasTask) await untilDone(url, warmUp + REQUESTS);
+    const figures = await ab(`${url}/mails/ada@example.com`, directory, requests);
+    if (hasTask) await untilDone(url, warmUp + requests);
     const seconds = cpuSeconds(server.pid) - before;
-    return { ...figures, cpu: (seconds * 1e6) / REQUESTS };
+    return { ...figures, cpu: (seconds * 1e6) / requests };
   } finally {
     await server.end();
   }
@@ -144,14 +143,13 @@ async function untilDone(url, tasks) {
   }
 }
 
-const chosen = workloads.filter(({ name }) => name.includes(values.only));
-const results = new Map(chosen.map(({ name }) => [name, []]));
+const results = new Map(workloads.map(({ name }) => [name, []]));
 const directory = await mkdtemp(join(tmpdir(), 'request-'));
 try {
   await writeFile(join(directory, 'body'), '{}');
-  for (let round = 1; round <= ROUNDS; round += 1) {
-    for (const workload of chosen) {
-      progress(`round ${round} of ${ROUNDS}: ${workload.name}`);
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const workload of workloads) {
+      progress(`round ${round} of ${rounds}: ${workload.name}`);
       try {
         results.get(workload.name).push(await measure(workload, directory));
       } catch (error) {
@@ -171,81 +169,54 @@ progressDone();
 
 const of = (name, field) => (results.get(name) ?? []).map((each) => each[field]);
 /** The peer's CPU over ours, round by round: 1 is level, less is slower. */
-const ratiosOf = (name, peer) => {
-  const peers = of(peer, 'cpu');
-  return of(name, 'cpu').flatMap((cpu, round) =>
-    peers[round] === undefined ? [] : [peers[round] / cpu],
-  );
-};
-const spread = (numbers, digits) =>
-  [0.25, 0.75].map((share) => percentile(numbers, share).toFixed(digits)).join('–');
-
-const measured = [...results].filter(([, rounds]) => rounds.length > 0).map(([name]) => name);
-console.log(
-  `${REQUESTS} requests, ${AT_ONCE} at a time; medians of ${ROUNDS} rounds, quartiles of CPU; ${machine()}\n`,
-);
-console.log(
-  table(
-    ['', 'requests/s', 'p50', 'p99', 'CPU a request', 'quartiles', 'CPU ratio to bare'],
-    measured.map((name) => {
-      const bare = `${name.split(':')[0]}: bare`;
-      const ratios = ratiosOf(name, bare);
-      return [
-        name,
-        Math.round(median(of(name, 'perSecond'))).toLocaleString('en'),
-        `${median(of(name, 'p50')).toFixed(1)} ms`,
-        `${median(of(name, 'p99')).toFixed(1)} ms`,
-        `${median(of(name, 'cpu')).toFixed(0)} µs`,
-        spread(of(name, 'cpu'), 0),
-        ratios.length > 0 ? median(ratios).toFixed(2) : '–',
-      ];
-    }),
+const cpuRatios = (name, peer) => ratios(of(peer, 'cpu'), of(name, 'cpu'));
+const FAST = 'fastify: ours, @Tasks()';
+const goals = [
+  ...['express', 'fastify'].flatMap((adapter) =>
+    GOALS.map(([ours, peer, goal]) => ({
+      what: `${adapter}: ${ours} over ${peer}`,
+      goal,
+      found: cpuRatios(`${adapter}: ${ours}`, `${adapter}: ${peer}`),
+    })),
   ),
-);
-
-const goals = ['express', 'fastify'].flatMap((adapter) =>
-  GOALS.flatMap(([ours, peer, goal]) => {
-    const ratios = ratiosOf(`${adapter}: ${ours}`, `${adapter}: ${peer}`);
-    return ratios.length === 0
-      ? []
-      : [[`${adapter}: ${ours} over ${peer}`, goal.toFixed(2), median(ratios), spread(ratios, 2)]];
-  }),
-);
-const fast = of('fastify: ours, @Tasks()', 'perSecond');
-const python = of('FastAPI', 'perSecond');
-if (fast.length > 0 && python.length > 0) {
-  const ratios = fast.flatMap((each, round) =>
-    python[round] === undefined ? [] : [each / python[round]],
-  );
-  goals.push([
-    "fastify: ours, @Tasks() over FastAPI's requests/s",
-    '2.00',
-    median(ratios),
-    spread(ratios, 2),
-  ]);
-}
-console.log(`\n${goalTable()}`);
-
-function goalTable() {
-  const rows = goals.map(([what, goal, ratio, quartiles]) => [
-    what,
-    goal,
-    ratio.toFixed(2),
-    quartiles,
-    ratio >= Number(goal) ? 'met' : 'not met',
-  ]);
-  return table(['goal', 'at least', 'median', 'quartiles', ''], rows);
-}
-
-const plot = join(ROOT, 'bench/plots/request.svg');
-await barChart(plot, {
-  title: 'CPU of the server for a request that sends a mail afterwards (µs, less is better)',
-  bars: measured.map((name) => ({
-    name,
-    value: median(of(name, 'cpu')),
-    isOurs: name.includes('ours'),
-  })),
+  {
+    what: `${FAST} over FastAPI's requests/s`,
+    goal: 2,
+    found: ratios(of(FAST, 'perSecond'), of('FastAPI', 'perSecond')),
+  },
+];
+const measured = [...results.keys()].filter((name) => results.get(name).length > 0);
+await report({
+  write,
+  heading: `${requests} requests, ${AT_ONCE} at a time; medians of ${rounds} rounds, quartiles of CPU`,
+  tables: [
+    {
+      head: ['', 'requests/s', 'p50', 'p99', 'CPU a request', 'quartiles', 'CPU ratio to bare'],
+      rows: measured.map((name) => [
+        name,
+        fixed(median(of(name, 'perSecond')), 0),
+        fixed(median(of(name, 'p50')), 1, ' ms'),
+        fixed(median(of(name, 'p99')), 1, ' ms'),
+        fixed(median(of(name, 'cpu')), 0, ' µs'),
+        quartiles(of(name, 'cpu'), 0),
+        fixed(median(cpuRatios(name, `${name.split(':')[0]}: bare`)), 2),
+      ]),
+    },
+    goalTable(goals),
+  ],
+  notes: [
+    ...(hasUvicorn() ? [] : ['FastAPI is not installed here (uvicorn, python3-fastapi).']),
+    ...(redis ? [] : ['redis-server is not installed here: BullMQ is left out.']),
+  ],
+  plots: [
+    {
+      name: 'request',
+      title: 'CPU of the server for a request that sends a mail afterwards (µs, less is better)',
+      bars: measured.map((name) => ({
+        name,
+        value: median(of(name, 'cpu')),
+        isOurs: name.includes('ours'),
+      })),
+    },
+  ],
 });
-console.log(`\n${plot}`);
-if (!hasUvicorn()) console.log('FastAPI is not installed here (uvicorn, python3-fastapi).');
-if (redis === undefined) console.log('redis-server is not installed here: BullMQ is left out.');

@@ -1,15 +1,14 @@
-// How long GET /ping takes while tasks burn CPU: 50 ms each, 20 a second, for 10 s. Pings leave on time, one every 10 ms,
+// How long GET /ping takes while tasks burn CPU: 50 ms each, 20 a second. Pings leave on time, one every 10 ms,
 // whether the one before is back or not, and count from when they were due: a server that stands still hides nothing.
 //
-//   npm run bench:responsive          3 rounds
-//   npm run bench:responsive -- 1     1 round
+//   npm run bench:responsive -- --rounds 3 --seconds 10 --only Nest
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
-import { machine, median, percentile, progress, progressDone, table } from './figures.mjs';
-import { barChart } from './plot.mjs';
+import { fixed, median, percentile, progress, progressDone, ratios } from './figures.mjs';
+import { benchmarkOptions } from './options.mjs';
+import { report } from './report.mjs';
 import {
-  ROOT,
   SERVERS,
   freePort,
   hasUvicorn,
@@ -17,8 +16,6 @@ import {
   startUvicorn,
 } from './servers/server-process.mjs';
 
-const ROUNDS = Number(process.argv[2] ?? 3);
-const WINDOW_MS = 10_000;
 const PING_EVERY_MS = 10;
 const TASK_EVERY_MS = 50;
 const WARM_UP_MS = 1_500;
@@ -26,24 +23,23 @@ const WARM_UP_MS = 1_500;
 const nest = (mode) => (port) =>
   startNode([join(SERVERS, 'nest-responsive.mjs'), mode, String(port)]);
 
+const fastapi = (port) => startUvicorn('fastapi_responsive:app', port);
+
 const VARIANTS = [
   { name: 'Nest, idle', start: nest('threads'), isIdle: true },
   { name: 'Nest, inline', start: nest('inline') },
   { name: 'Nest, threads', start: nest('threads') },
-  ...(hasUvicorn()
-    ? [
-        {
-          name: 'FastAPI, idle',
-          start: (port) => startUvicorn('fastapi_responsive:app', port),
-          isIdle: true,
-        },
-        {
-          name: 'FastAPI, thread pool',
-          start: (port) => startUvicorn('fastapi_responsive:app', port),
-        },
-      ]
-    : []),
+  { name: 'FastAPI, idle', start: fastapi, isIdle: true },
+  { name: 'FastAPI, thread pool', start: fastapi },
 ];
+const { rounds, seconds, chosen, write } = benchmarkOptions(
+  { rounds: 3, seconds: 10 },
+  VARIANTS.map(({ name }) => name),
+);
+const windowMs = seconds * 1000;
+const variants = VARIANTS.filter(
+  ({ name }) => chosen.includes(name) && (!name.startsWith('FastAPI') || hasUvicorn()),
+);
 
 const agent = new Agent({ keepAlive: true, maxSockets: 256 });
 
@@ -83,8 +79,8 @@ async function measure({ start, isIdle }) {
     await sleep(500);
     const burning = isIdle
       ? []
-      : atRate(TASK_EVERY_MS, WINDOW_MS, () => send(port, 'POST', '/burn'));
-    const pings = await atRate(PING_EVERY_MS, WINDOW_MS, () => send(port, 'GET', '/ping'));
+      : atRate(TASK_EVERY_MS, windowMs, () => send(port, 'POST', '/burn'));
+    const pings = await atRate(PING_EVERY_MS, windowMs, () => send(port, 'GET', '/ping'));
     const { completed, failed } = await (await fetch(`${url}/burned`)).json();
     await burning;
     if (failed > 0) throw new Error(`${failed} tasks failed:\n${server.output}`);
@@ -94,42 +90,51 @@ async function measure({ start, isIdle }) {
   }
 }
 
-const figures = new Map(VARIANTS.map(({ name }) => [name, []]));
-for (let round = 1; round <= ROUNDS; round += 1) {
-  for (const variant of VARIANTS) {
-    progress(`round ${round} of ${ROUNDS}: ${variant.name}`);
+const figures = new Map(variants.map(({ name }) => [name, []]));
+for (let round = 1; round <= rounds; round += 1) {
+  for (const variant of variants) {
+    progress(`round ${round} of ${rounds}: ${variant.name}`);
     figures.get(variant.name).push(await measure(variant));
   }
 }
 agent.destroy();
 progressDone();
 
-const of = (name, key) => median(figures.get(name).map((each) => each[key]));
-const rows = [...figures].map(([name, rounds]) => {
-  const idle = name.replace(/, .*/, ', idle');
-  return [
-    name,
-    `${of(name, 'p50').toFixed(1)} ms`,
-    `${of(name, 'p99').toFixed(1)} ms`,
-    `${median(rounds.map(({ p99 }, round) => p99 / figures.get(idle)[round].p99)).toFixed(1)}x`,
-    String(of(name, 'completed')),
-    rounds.map(({ p99 }) => p99.toFixed(1)).join(', '),
-  ];
+const of = (name, field) => (figures.get(name) ?? []).map((each) => each[field]);
+const added = Math.ceil(windowMs / TASK_EVERY_MS);
+await report({
+  write,
+  heading:
+    `GET /ping, one every ${PING_EVERY_MS} ms, while tasks burn 50 ms each, ${1000 / TASK_EVERY_MS} a second, for ` +
+    `${seconds} s; medians of ${rounds} rounds, "over idle" of the ratios within each round`,
+  tables: [
+    {
+      head: ['', 'p50', 'p99', 'p99 over idle', `tasks done of ${added}`, 'p99 of each round'],
+      rows: variants.map(({ name }) => {
+        const idle = of(name.replace(/, .*/, ', idle'), 'p99');
+        return [
+          name,
+          fixed(median(of(name, 'p50')), 1, ' ms'),
+          fixed(median(of(name, 'p99')), 1, ' ms'),
+          fixed(median(ratios(of(name, 'p99'), idle)), 1, 'x'),
+          fixed(median(of(name, 'completed')), 0),
+          of(name, 'p99')
+            .map((each) => fixed(each, 1))
+            .join(', '),
+        ];
+      }),
+    },
+  ],
+  notes: hasUvicorn() ? [] : ['FastAPI is not installed here (uvicorn, python3-fastapi).'],
+  plots: [
+    {
+      name: 'responsive',
+      title: 'GET /ping while tasks burn CPU, p99 (ms, less is better)',
+      bars: variants.map(({ name }) => ({
+        name,
+        value: median(of(name, 'p99')),
+        isOurs: name.startsWith('Nest') && !name.endsWith('idle'),
+      })),
+    },
+  ],
 });
-console.log(
-  `GET /ping, one every ${PING_EVERY_MS} ms, while tasks burn 50 ms each, ${1000 / TASK_EVERY_MS} a second, for ` +
-    `${WINDOW_MS / 1000} s; medians of ${ROUNDS}, "over idle" of the ratios within each round; ${machine()}\n`,
-);
-console.log(
-  table(['', 'p50', 'p99', 'p99 over idle', 'tasks done of 200', 'p99 of each round'], rows),
-);
-const plot = join(ROOT, 'bench/plots/responsive.svg');
-await barChart(plot, {
-  title: 'GET /ping while tasks burn CPU, p99 (ms, less is better)',
-  bars: [...figures.keys()].map((name) => ({
-    name,
-    value: of(name, 'p99'),
-    isOurs: name.startsWith('Nest') && !name.endsWith('idle'),
-  })),
-});
-console.log(`\n${plot}`);

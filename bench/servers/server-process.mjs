@@ -87,6 +87,13 @@ export function hasUvicorn() {
   return spawnSync('uvicorn', ['--version']).status === 0;
 }
 
+/** What makes the requests of some benchmarks. */
+export function requireAb() {
+  if (spawnSync('ab', ['-V']).status === 0) return;
+  console.error('ab is not installed: apt-get install apache2-utils');
+  process.exit(1);
+}
+
 export function startUvicorn(app, port) {
   return new ServerProcess(
     'uvicorn',
