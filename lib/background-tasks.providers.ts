@@ -155,11 +155,14 @@ export const providers: Provider[] = [
   },
   {
     provide: Schedules,
-    inject: [TaskIntake, ENGINE, ResolvedOptions, CLOCK],
-    useFactory: (intake: TaskIntake, engine: Engine, { queues }: ResolvedOptions, clock: Clock) => {
-      const log = new ScheduleLog(new Logger('BackgroundTasks'));
-      return new Schedules(intake, engine, [...queues.keys()], clock, log);
-    },
+    inject: [TaskIntake, ENGINE, ResolvedOptions, CLOCK, Log],
+    useFactory: (
+      intake: TaskIntake,
+      engine: Engine,
+      { queues }: ResolvedOptions,
+      clock: Clock,
+      log: Log,
+    ) => new Schedules(intake, engine, [...queues.keys()], clock, new ScheduleLog(log)),
   },
   {
     // What starts and stops is handed over once there is something to start.
