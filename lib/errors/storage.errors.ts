@@ -19,7 +19,14 @@ export class NotStorableError extends BackgroundTasksError {
   }
 }
 
-/** The store of a durable engine did not take a task in time. Nest answers it with 503. */
+/** What the store of a durable engine was asked for, as its refusal is told. */
+const UNAVAILABLE = {
+  store: 'did not store the tasks. They will not run; the request can be repeated.',
+  read: 'could not be read in time. Ask again when it can be reached.',
+  closed: 'could not be read: its connections have ended, because the application has shut down.',
+};
+
+/** The store of a durable engine did not do in time what it was asked for. Nest answers it with 503. */
 export class StoreUnavailableError extends TemporaryError {
   readonly code = 'BGT_STORE_UNAVAILABLE';
 
@@ -27,11 +34,9 @@ export class StoreUnavailableError extends TemporaryError {
     /** What and where the store is. */
     readonly store: string,
     options?: ErrorOptions,
+    asked: 'store' | 'read' | 'closed' = 'store',
   ) {
-    super(
-      `${store} did not store the tasks. They will not run; the request can be repeated.`,
-      options,
-    );
+    super(`${store} ${UNAVAILABLE[asked]}`, options);
   }
 }
 

@@ -91,7 +91,7 @@ export class BullMQEngine implements Engine {
       (args) => (settings.storage.serializer?.deserialize(args) ?? JSON.parse(args)) as unknown[],
     );
     const limits = new PendingLimits(queues, clock, (queue) => stored.pendingOf(queue));
-    const consumers = new Consumers(queues);
+    const consumers = new Consumers(queues, (isIdle) => this.idleness.when(isIdle));
     const collected = new CollectedTasks(queues, limits);
     const handles = new OwnHandles(store, clock, (id) => consumers.has(id));
     const fallback = settings.hasFallback
@@ -275,6 +275,8 @@ export class BullMQEngine implements Engine {
       unknown: new UnknownNames(store.label, logger),
       started: (task) => this.handles.started(task),
       settled: (task) => this.handles.settled(task),
+      lost: (task) => this.handles.lost(task),
+      alone: (act) => this.consumers.alone(act, { clock, waitMs: settings.lockDurationMs }),
       freed: () => this.idleness.check(),
     });
   }
@@ -307,6 +309,7 @@ export class BullMQEngine implements Engine {
       this.isClosed = true;
       this.collected.close();
       this.line.close();
+      this.stored.close();
       await this.shutdown.close();
     }
   }

@@ -1,10 +1,8 @@
-import { MAX_LINES } from '../../task/log-lines.js';
-import type { Task } from '../../task/task.js';
 import type { SharedStore, Worker } from '../engine.js';
 import type { Cancellation } from './cancellation.js';
 import type { Consumers } from './consumer/consumers.js';
-import { storable } from './codec/job-signals.js';
 import type { JobStore } from './store/job-store.js';
+import { Reports } from './view/reports.js';
 import type { MemoryFallback } from './memory-fallback.js';
 import type { OwnHandles } from './view/own-handles.js';
 import type { StoredTasks } from './view/stored-tasks.js';
@@ -23,6 +21,7 @@ export interface StoreViewHost {
 /** What there is to know and to do about the tasks of all processes. */
 export function storeView(host: StoreViewHost): SharedStore {
   const { store, stored, consumers, cancellation, handles, fallback, worker } = host;
+  const reports = new Reports(store);
   return {
     find: (id) => stored.find(id),
     list: (query) => stored.list(query),
@@ -43,19 +42,7 @@ export function storeView(host: StoreViewHost): SharedStore {
         handles.watch(task);
       }
     },
-    // For those who look from another process; lost where the store does not take it at once.
-    progressed({ id, queue, progress }: Task) {
-      const json = JSON.stringify(progress);
-      store
-        .queue(queue)
-        .backend.updateProgress(id, { json })
-        .catch(() => undefined);
-    },
-    logged({ id, queue }: Task, line: string) {
-      store
-        .queue(queue)
-        .backend.addLog(id, storable(line), MAX_LINES)
-        .catch(() => undefined);
-    },
+    progressed: (task) => reports.progressed(task),
+    logged: (task, line) => reports.logged(task, line),
   };
 }

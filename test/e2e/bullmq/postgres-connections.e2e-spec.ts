@@ -92,6 +92,7 @@ describeWith('postgres', 'connections to PostgreSQL', () => {
     const worker = store.worker('queue', done, limits, {
       isOpen: () => true,
       isClosed: () => false,
+      declined: () => undefined,
       over: () => undefined,
     });
     void worker.run();

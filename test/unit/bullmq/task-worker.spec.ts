@@ -47,6 +47,7 @@ describe("a worker of BullMQ's with its repairs", () => {
       {
         isOpen: () => gate.isOpen,
         isClosed: () => gate.isClosed,
+        declined: () => void gate.over.push('declined'),
         over: ({ id = '' }) => void gate.over.push(id),
       },
       'queue',

@@ -44,6 +44,8 @@ export interface JobData {
   /** What it needs is not in the store, and has not completed: it does not run. */
   readonly isBroken?: boolean;
   readonly end?: StoredEnd;
+  /** Its last start, once its process had died, was made with nothing beside it. */
+  readonly isLastAlone?: boolean;
   /** How often it had been found running by a dead worker when somebody retried it by hand. */
   readonly forgivenStarts?: number;
 }

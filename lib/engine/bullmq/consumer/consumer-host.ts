@@ -28,6 +28,10 @@ export interface ConsumerHost {
   started(task: Task): void;
   /** Recorded and announced: for the handle that this process may have of the task. */
   settled(task: Task): void;
+  /** Another worker has it, and tells how it ends. */
+  lost(task: Task): void;
+  /** Runs nothing of this process beside `act`. */
+  alone<T>(act: () => Promise<T>): Promise<T>;
   /** Nothing of it is under way here any more. */
   freed(): void;
 }

@@ -15,17 +15,22 @@ import { FORMAT, storedTaskOf, type TaskJob } from '../codec/stored-job.js';
 const AGAIN_MS = 500;
 /** How long a task whose predecessor is not over waits before it looks again. */
 const LOOK_AGAIN_MS = 5_000;
+/** How long before and after a job is due that is not known here. */
+const SIT_OUT_MS = 50;
 /** PostgreSQL counts in 32 bits. */
 const NO_LIMIT = 2 ** 31 - 1;
 const MOST_AT_ONCE = 100_000;
 
 /** Takes one queue's tasks from the store, and has them attempted. */
 export class Consumer {
+  private readonly name: string;
   private readonly held: HeldJobs;
   private readonly line: JobLine;
   private readonly ending: JobEnding;
   private readonly sweep: SettledSweep;
   private readonly worker: JobWorker;
+  /** Why nothing is taken. */
+  private readonly reasons = new Set<string>();
   private isStopping = false;
   private isClosed = false;
 
@@ -33,6 +38,7 @@ export class Consumer {
     private readonly host: ConsumerHost,
     { name, concurrency, rateLimit }: QueueLimits,
   ) {
+    this.name = name;
     const { settings, store, clock } = host;
     this.held = new HeldJobs(host);
     this.line = new JobLine(store, clock);
@@ -57,6 +63,7 @@ export class Consumer {
     this.worker = store.worker(name, process, limits, {
       isOpen: () => this.isOpen,
       isClosed: () => this.isClosed,
+      declined: () => void this.wakeAnother(),
       over: (job) => {
         if (!this.isClosed) {
           this.held.over(job);
@@ -71,6 +78,11 @@ export class Consumer {
     return this.held.size;
   }
 
+  /** How many bodies run. */
+  get attempting(): number {
+    return this.held.tasks.filter(({ attempt }) => attempt !== undefined).length;
+  }
+
   has(id: string): boolean {
     return this.held.has(id);
   }
@@ -81,13 +93,16 @@ export class Consumer {
     this.worker.run().catch(() => undefined);
   }
 
-  /** Takes no more; what runs goes on. */
-  async pause(): Promise<void> {
-    await this.worker.pause(true);
+  /** Takes no more, until there is no reason left; what runs goes on. */
+  pause(reason: string): void {
+    this.reasons.add(reason);
+    this.worker.pause(true).catch(() => undefined);
   }
 
-  resume(): void {
-    this.worker.resume().catch(() => undefined);
+  resume(reason: string): void {
+    if (this.reasons.delete(reason) && this.reasons.size === 0 && !this.isClosed) {
+      this.worker.resume().catch(() => undefined);
+    }
   }
 
   /** @returns whether it is here */
@@ -120,6 +135,12 @@ export class Consumer {
     this.line.close();
     // Without force it would wait for ever where the store is down.
     await this.worker.close(true);
+    await this.wakeAnother();
+  }
+
+  /** It may have been woken for a job, in the place of another worker. */
+  private async wakeAnother(): Promise<void> {
+    await this.host.store.wake(this.name).catch(() => undefined);
   }
 
   private get isOpen(): boolean {
@@ -142,20 +163,31 @@ export class Consumer {
       unknown.unreadable(job.name, job.id ?? '', job.queueName, error);
     }
     if (task === undefined) {
-      return this.ending.putOff(job, token, unknown.lookAgainMs);
+      const delayMs = unknown.lookAgainMs(job.attemptsStarted);
+      this.sitOut(job.id ?? '', delayMs);
+      return this.ending.putOff(job, token, delayMs);
     }
     const held = this.held.hold(task, job);
     return isPlain(job) ? this.attempt(held, token) : this.run(held, token);
   }
 
+  /** When the job is offered again it is for others to look at it first: one of them may know it. */
+  private sitOut(id: string, delayMs: number): void {
+    const { clock } = this.host;
+    const reason = `leaves ${id} to others`;
+    clock.after(Math.max(0, delayMs - SIT_OUT_MS), () => this.pause(reason));
+    clock.after(delayMs + SIT_OUT_MS, () => this.resume(reason));
+  }
+
   private async run(held: Held, token: string): Promise<WrittenEnd> {
     const { task, job } = held;
-    const { end, forgivenStarts = 0 } = job.data;
+    const { end, forgivenStarts = 0, isLastAlone } = job.data;
     if (end !== undefined) {
       return this.ending.goOn(held, end);
     }
     const starts = job.stalledCounter - forgivenStarts;
-    if (starts >= this.host.settings.maxStarts) {
+    const { maxStarts } = this.host.settings;
+    if (starts >= maxStarts && (isLastAlone || maxStarts === 1)) {
       const error = new TaskCrashedError(task.name, starts);
       return this.ending.end(held, { kind: 'failed', error });
     }
@@ -174,6 +206,24 @@ export class Consumer {
       this.held.letGo(held);
       return this.ending.putBack(job, token);
     }
+    const isLast = starts > 0 && starts >= maxStarts - 1;
+    return isLast
+      ? this.host.alone(() => this.attemptAlone(held, token, starts))
+      : this.attempt(held, token);
+  }
+
+  /** Which of those that ran when their process died has killed it, only this tells. */
+  private async attemptAlone(held: Held, token: string, starts: number): Promise<WrittenEnd> {
+    const { task, job } = held;
+    if (this.isStopping || this.isClosed) {
+      this.held.letGo(held);
+      return this.ending.putBack(job, token);
+    }
+    this.host.logger.warn(
+      `Task ${task.name} (${task.id}) was running when its process died, ${starts} times. It runs alone now, ` +
+        'for the last time.',
+    );
+    await this.line.untilDone(() => job.updateData({ ...job.data, isLastAlone: true }));
     return this.attempt(held, token);
   }
 

@@ -1,21 +1,36 @@
+import type { Clock } from '../../../task/clock.js';
 import type { QueueLimits } from '../../engine.js';
+import { atMost } from '../store/at-most.js';
 import { Consumer } from './consumer.js';
 import type { ConsumerHost } from './consumer-host.js';
+
+/** How long something is waited for. */
+interface Patient {
+  readonly clock: Clock;
+  readonly waitMs: number;
+}
 
 /** One consumer for each queue, once the store has been reached; which of them are paused, before that too. */
 export class Consumers {
   private readonly byQueue = new Map<string, Consumer>();
   private readonly paused = new Set<string>();
   private isDraining = false;
+  private lastAlone: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly queues: readonly QueueLimits[]) {}
+  constructor(
+    private readonly queues: readonly QueueLimits[],
+    private readonly whenIdle: (isIdle: () => boolean) => Promise<void>,
+  ) {}
 
   start(host: ConsumerHost): void {
     for (const limits of this.queues) {
       const consumer = new Consumer(host, limits);
       this.byQueue.set(limits.name, consumer);
-      if (this.isDraining || this.paused.has(limits.name)) {
-        void consumer.pause();
+      if (this.paused.has(limits.name)) {
+        consumer.pause('paused');
+      }
+      if (this.isDraining) {
+        consumer.pause('shutdown');
       }
       consumer.start();
     }
@@ -29,7 +44,7 @@ export class Consumers {
   pause(queue: string | undefined): void {
     for (const name of this.named(queue)) {
       this.paused.add(name);
-      void this.byQueue.get(name)?.pause();
+      this.byQueue.get(name)?.pause('paused');
     }
   }
 
@@ -37,9 +52,7 @@ export class Consumers {
   resume(queue: string | undefined): void {
     for (const name of this.named(queue)) {
       this.paused.delete(name);
-      if (!this.isDraining) {
-        this.byQueue.get(name)?.resume();
-      }
+      this.byQueue.get(name)?.resume('paused');
     }
   }
 
@@ -47,10 +60,30 @@ export class Consumers {
     return this.paused.has(queue);
   }
 
+  /**
+   * Runs nothing beside `act`: what runs ends first, if it does within `waitMs`, and nothing is taken meanwhile.
+   *
+   * @returns what `act` does
+   */
+  alone<T>(act: () => Promise<T>, { clock, waitMs }: Patient): Promise<T> {
+    const turn = this.lastAlone.then(async () => {
+      this.all.forEach((consumer) => consumer.pause('alone'));
+      try {
+        const idle = this.whenIdle(() => this.all.every(({ attempting }) => attempting === 0));
+        await atMost(clock, waitMs, idle);
+        return await act();
+      } finally {
+        this.all.forEach((consumer) => consumer.resume('alone'));
+      }
+    });
+    this.lastAlone = turn.catch(() => undefined);
+    return turn;
+  }
+
   /** None takes any more, for good. */
   drain(): void {
     this.isDraining = true;
-    this.all.forEach((consumer) => void consumer.pause());
+    this.all.forEach((consumer) => consumer.pause('shutdown'));
   }
 
   running(queue: string): number {

@@ -8,6 +8,8 @@ import type { TaskJob } from '../codec/stored-job.js';
 export interface Held {
   readonly task: Task;
   readonly job: TaskJob;
+  /** How many attempts had been recorded when it was taken. */
+  readonly attemptsBefore: number;
   verdict: Verdict | Dropped | undefined;
   /** Before its attempt began. */
   isCancelled: boolean;
@@ -32,9 +34,14 @@ export class HeldJobs {
   }
 
   hold(task: Task, job: TaskJob): Held {
-    // Handed out again: what became of the former attempt is recorded, though BullMQ has yet to say so.
-    this.tell(this.byId.get(task.id));
-    const held: Held = { task, job, verdict: undefined, isCancelled: false };
+    const former = this.byId.get(task.id);
+    const attemptsBefore = job.attemptsMade;
+    if (former !== undefined && attemptsBefore > former.attemptsBefore) {
+      this.tell(former); // it is recorded, though BullMQ has yet to say so
+    } else if (former !== undefined) {
+      this.lose(former);
+    }
+    const held: Held = { task, job, attemptsBefore, verdict: undefined, isCancelled: false };
     this.byId.set(task.id, held);
     return held;
   }
@@ -65,12 +72,22 @@ export class HeldJobs {
   over(job: TaskJob): void {
     const held = this.of(job);
     if (held !== undefined) {
-      this.host.logger.warn(
-        `Task ${held.task.name} (${held.task.id}) could not be recorded by this process, which did not renew ` +
-          'its lock in time: another worker runs it again.',
-      );
-      this.announce(held, { kind: 'abandoned', isKept: true });
+      this.lose(held);
     }
+  }
+
+  /** Whoever has its lock now goes on with it. */
+  private lose({ task }: Held): void {
+    const { logger, worker } = this.host;
+    logger.warn(
+      `Task ${task.name} (${task.id}) is another worker's by now: this process did not renew its ` +
+        'lock in time, because its event loop, the process or the store stood still. Its end here counts ' +
+        'for nothing, and what the store says of it holds. See lockDuration.',
+    );
+    this.byId.delete(task.id);
+    worker.leave(task);
+    this.host.lost(task);
+    this.host.freed();
   }
 
   announce(held: Held, verdict: Verdict | Dropped): void {

@@ -51,29 +51,32 @@ export class JobEnding {
 
   /** Some worker takes it again at once. @throws PutBack */
   async putBack(job: TaskJob, token: string): Promise<never> {
-    // Where the store cannot be reached any more, the lock's end gives it back.
-    await job.moveToWait(token).catch(() => undefined);
+    await this.leave(job, job.moveToWait(token));
+    await this.host.store.wake(job.queueName).catch(() => undefined);
     throw new PutBack('WaitingError');
   }
 
   /** Some worker takes it again after a while. @throws PutBack */
   async putOff(job: TaskJob, token: string, delayMs: number): Promise<never> {
-    // As above: it must not fail because of that.
-    await job.moveToDelayed(Date.now() + delayMs, token).catch(() => undefined);
+    await this.leave(job, job.moveToDelayed(Date.now() + delayMs, token));
     throw new PutBack('DelayedError');
   }
 
   /** The next worker that has a slot goes on with it; the attempt does not count. */
   private async abandon(held: Held, token: string): Promise<never> {
-    const { task, job } = held;
-    await job.moveToWait(token).catch((error: unknown) => {
+    try {
+      return await this.putBack(held.job, token);
+    } finally {
+      this.held.announce(held, { kind: 'abandoned', isKept: true });
+    }
+  }
+
+  /** Where the store cannot be reached any more, the lock's end gives it back. */
+  private async leave({ name, id }: TaskJob, moved: Promise<unknown>): Promise<void> {
+    await moved.catch((error: unknown) => {
       const { logger, store } = this.host;
-      logger.warn(
-        `${store.label}: ${task.name} (${task.id}) waits until its lock ends: ${String(error)}`,
-      );
+      logger.warn(`${store.label}: ${name} (${id}) waits until its lock ends: ${String(error)}`);
     });
-    this.held.announce(held, { kind: 'abandoned', isKept: true });
-    throw new PutBack('WaitingError');
   }
 
   /**

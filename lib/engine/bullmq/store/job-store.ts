@@ -25,6 +25,8 @@ export interface WorkerGate {
   isOpen(): boolean;
   /** Whether nothing is recorded any more. */
   isClosed(): boolean;
+  /** A worker did not take, or put back, what another could take: that one has to hear of it. */
+  declined(): void;
   /** BullMQ is done with a job whose end it may not have recorded. */
   over(job: TaskJob): void;
 }
@@ -48,6 +50,8 @@ export interface JobStore {
   /** Not running yet. Its commands wait for the store to come back. */
   worker(name: string, process: Process, limits: WorkerLimits, gate: WorkerGate): JobWorker;
   events(name: string): QueueEvents;
+  /** Wakes another worker of a queue: not every store does when a job is put back. */
+  wake(name: string): Promise<void>;
   /**
    * @param onCancel is told the id of each task that any process cancels while it runs
    * @param onGap is called when that begins, and whenever some may have been missed

@@ -11,6 +11,7 @@ import type {
   WorkerLimits,
 } from './job-store.js';
 import { batchWrites } from './batched-writes.js';
+import { keepAlive } from './heartbeat.js';
 import { ErrorLog } from './error-log.js';
 import { createTaskWorker } from './task-worker.js';
 import { missing } from './missing-peer.js';
@@ -50,6 +51,7 @@ export class RedisStore implements JobStore {
   private redis: typeof Redis | undefined;
   private client: Redis | undefined;
   private readonly connections: Redis[] = [];
+  private readonly heartbeats: (() => void)[] = [];
   /** One for all who wait: through a long outage they may be many. */
   private connected: Promise<void> | undefined;
   private isClosed = false;
@@ -76,6 +78,7 @@ export class RedisStore implements JobStore {
       maxRetriesPerRequest: 1,
       commandTimeout: this.commandTimeoutMs,
     });
+    this.client.on('ready', () => void this.warnOfCluster());
     for (const name of queues) {
       const connection = this.client;
       const queue: JobQueue = new this.bull.Queue(name, { connection, prefix: this.prefix });
@@ -100,7 +103,7 @@ export class RedisStore implements JobStore {
   }
 
   async ping(): Promise<void> {
-    await this.client?.ping();
+    await this.client?.set(`${this.prefix}:ping`, '', 'PX', 1_000);
   }
 
   queue(name: string): JobQueue {
@@ -131,6 +134,11 @@ export class RedisStore implements JobStore {
     return events;
   }
 
+  /** BullMQ's marker, which a worker that waits has taken out as it was woken. */
+  async wake(name: string): Promise<void> {
+    await this.client?.zadd(this.queue(name).toKey('marker'), 0, '0');
+  }
+
   listen(onCancel: (id: string) => void, onGap: () => void): void {
     const subscriber = this.connect({ maxRetriesPerRequest: null, autoResubscribe: false });
     subscriber.on('message', (_channel, id: string) => onCancel(id));
@@ -156,11 +164,24 @@ export class RedisStore implements JobStore {
   async close(): Promise<void> {
     // What is still waiting to be sent goes with the connections; a store that is down is not waited for.
     this.isClosed = true;
+    this.heartbeats.forEach((stop) => stop());
     // One that has ended already would only start ioredis's timer, which nothing calls off then.
     this.connections
       .filter(({ status }) => status !== 'end')
       .forEach((connection) => connection.disconnect());
     await Promise.allSettled([...this.made.values()].map((queue) => queue.close()));
+  }
+
+  /** Its commands take keys of several queues, and none of a node's whose keys are spread over others. */
+  private async warnOfCluster(): Promise<void> {
+    const info = await this.client?.info('cluster').catch(() => '');
+    if (info?.includes('cluster_enabled:1') && !/\{.+\}/.test(this.prefix)) {
+      this.errors.report(
+        'is a node of a Redis Cluster, which spreads keys over nodes: no task can be stored. Give all ' +
+          "keys one hash tag, bullmq({ prefix: '{bgt}' }), and connect to the node that has it; or use a " +
+          'server that is no cluster.',
+      );
+    }
   }
 
   private whenConnected(client: Redis): Promise<void> {
@@ -181,6 +202,9 @@ export class RedisStore implements JobStore {
       // A server that is there closes at once; the process does not wait for another.
       disconnectTimeout: 500,
       retryStrategy: (times) => Math.min(times * 100, LONGEST_RECONNECT_MS),
+      // After a failover the old master says so on the connections that it keeps. What it refused is not
+      // sent again: a transaction may have been refused in part.
+      reconnectOnError: ({ message }) => /\b(READONLY|UNBLOCKED)\b/.test(message),
       ...this.address.options,
       ...options,
     };
@@ -188,6 +212,7 @@ export class RedisStore implements JobStore {
     const { redis: Client } = this;
     const client = url === undefined ? new Client(all) : new Client(url, all);
     client.on('ready', this.errors.recovered);
+    this.heartbeats.push(keepAlive(client, this.errors));
     return this.own(client);
   }
 

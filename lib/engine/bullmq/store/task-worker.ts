@@ -1,8 +1,10 @@
 import type { WorkerOptions } from 'bullmq';
+import { systemClock } from '../../../task/clock.js';
 import { PutBack, TaskFailed } from '../codec/job-signals.js';
 import type { WrittenEnd } from '../codec/stored-end.js';
 import type { JobData, TaskJob } from '../codec/stored-job.js';
 import type { JobWorker, Process, WorkerGate } from './job-store.js';
+import { atMost } from './at-most.js';
 import { isAnswer } from './store-answer.js';
 
 type BullMQ = typeof import('bullmq');
@@ -10,6 +12,9 @@ type WorkerClass = BullMQ['Worker'];
 
 /** How long to wait before recording is tried again, in milliseconds. */
 const AGAIN_MS = 500;
+
+/** How long what was fetched as its worker closed may take to be put back, in milliseconds. */
+const PUT_BACK_MS = 800;
 
 /** What is overridden and called below, all of it `protected` in BullMQ 6.7. */
 const PROTECTED = ['moveToActive', 'handleCompleted', 'handleFailed'];
@@ -20,11 +25,13 @@ export function missingFrom({ prototype }: WorkerClass): string[] {
 }
 
 /**
- * BullMQ's worker with two repairs, each needed as of BullMQ 6.7.
+ * BullMQ's worker with three repairs, each needed as of BullMQ 6.7.
  *
  * - Its pause and close leave a worker that waits for a job waiting: it takes the next one that comes,
  *   on PostgreSQL also as it is told to close, when it can no longer run it. Here it asks for none while
- *   the gate is shut, and puts back the one that it got as the gate was shut.
+ *   the gate is shut, puts back the one that it got as the gate was shut, and lets the others know of the
+ *   one that it was woken for.
+ * - Its close, forced, leaves what it has just fetched active, locked by nobody. Here that is put back.
  * - An error of a store that is about to stop, met while BullMQ records that a job has completed, would
  *   be what the job failed of. Here a job fails by what its task throws, and by nothing else.
  */
@@ -35,13 +42,26 @@ export function createTaskWorker(
 ): JobWorker {
   class TaskWorker extends Worker<JobData, WrittenEnd> {
     protected override async moveToActive(token: string, name?: string): Promise<TaskJob> {
-      const job = gate.isOpen() ? await super.moveToActive(token, name) : undefined;
+      if (!gate.isOpen()) {
+        gate.declined();
+        return undefined as never;
+      }
+      const job = await super.moveToActive(token, name);
       if (job === undefined || gate.isOpen()) {
-        return job as TaskJob; // BullMQ's types know no `undefined`
+        return job;
       }
       // Where the store cannot be reached any more, the lock's end gives it back.
       await job.moveToWait(token).catch(() => undefined);
+      gate.declined();
       return undefined as never;
+    }
+
+    /** What was fetched is back in its queue before the connections end, if the store can be reached. */
+    override async close(isForced?: boolean): Promise<void> {
+      await this.pause(true);
+      const handled = this.backend.disconnectBlocking(false).then(() => this.mainLoopRunning);
+      await atMost(systemClock, PUT_BACK_MS, handled);
+      return super.close(isForced);
     }
 
     protected override async handleFailed(

@@ -9,6 +9,8 @@ import { SettledElsewhere } from './settled-elsewhere.js';
 export class OwnHandles {
   private readonly recent = new RecentTasks();
   private readonly elsewhere: SettledElsewhere;
+  /** Somebody waits for those already, and the store does not have them yet. */
+  private readonly asked = new WeakSet<Task>();
   private isClosed = false;
 
   /** @param isHere whether a worker of this process has the task */
@@ -25,6 +27,9 @@ export class OwnHandles {
   /** The store has it: whatever becomes of it, any process may tell. */
   add(task: Task): void {
     this.recent.add(task);
+    if (this.asked.delete(task)) {
+      this.watch(task);
+    }
   }
 
   /** Whether all that was handed over is known to have settled. */
@@ -47,14 +52,24 @@ export class OwnHandles {
 
   /** Somebody waits for it to settle, wherever that happens. */
   watch(task: Task): void {
-    if (task.isOver || !this.recent.has(task)) {
+    if (task.isOver) {
       return;
     }
-    if (this.isClosed) {
+    if (!this.recent.has(task)) {
+      this.asked.add(task);
+    } else if (this.isClosed) {
       // Not before whoever asks has begun to wait.
       void Promise.resolve().then(() => this.settleUnknown(task));
     } else {
       this.elsewhere.watch(task);
+    }
+  }
+
+  /** This process had the task and lost it: the store says what becomes of it. */
+  lost({ id }: Task): void {
+    const task = this.recent.get(id);
+    if (task !== undefined) {
+      this.watch(task);
     }
   }
 

@@ -54,6 +54,7 @@ const PAGE = 100;
 /** What the store knows of tasks, whoever added or ran them. */
 export class StoredTasks {
   private readonly patience: Patience;
+  private isClosed = false;
 
   constructor(
     private readonly store: JobStore,
@@ -65,14 +66,21 @@ export class StoredTasks {
     this.patience = new Patience(clock, timeoutMs);
   }
 
-  async job(id: string): Promise<TaskJob | undefined> {
-    await this.reach();
+  job(id: string): Promise<TaskJob | undefined> {
+    return this.read(() => this.jobOf(id));
+  }
+
+  private async jobOf(id: string): Promise<TaskJob | undefined> {
     const found = await Promise.all([...this.store.queues()].map((queue) => queue.getJob(id)));
     return found.find((job) => job !== undefined);
   }
 
-  async find(id: string): Promise<TaskInfo | undefined> {
-    const job = await this.job(id);
+  find(id: string): Promise<TaskInfo | undefined> {
+    return this.read(() => this.viewOfId(id));
+  }
+
+  private async viewOfId(id: string): Promise<TaskInfo | undefined> {
+    const job = await this.jobOf(id);
     if (job === undefined) {
       return undefined;
     }
@@ -84,8 +92,11 @@ export class StoredTasks {
     return this.viewOf(job, state, logs.toSorted(byTime));
   }
 
-  async list({ status, name, queue, limit }: TaskQuery): Promise<TaskInfo[]> {
-    await this.reach();
+  list(query: TaskQuery): Promise<TaskInfo[]> {
+    return this.read(() => this.listOf(query));
+  }
+
+  private async listOf({ status, name, queue, limit }: TaskQuery): Promise<TaskInfo[]> {
     const found = new Map<string, TaskInfo>();
     for (const each of this.queuesOf(queue)) {
       for (const type of status === undefined ? ALL : TYPES[status]) {
@@ -110,8 +121,11 @@ export class StoredTasks {
   }
 
   /** By BullMQ's own kinds: what each job of a kind stands for would take reading all of them. */
-  async counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>> {
-    await this.reach();
+  counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>> {
+    return this.read(() => this.countsOf(queue));
+  }
+
+  private async countsOf(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>> {
     const counted = this.queuesOf(queue).map(async (each) => {
       const counts = await each.getJobCounts(...ALL);
       const { active, waiting = 0, prioritized = 0, delayed, completed, failed } = counts;
@@ -131,22 +145,33 @@ export class StoredTasks {
     return true;
   }
 
-  async states(isPaused: (queue: string) => boolean): Promise<QueueState[]> {
-    await this.reach();
-    return Promise.all([...this.store.queues()].map((queue) => this.stateOf(queue, isPaused)));
+  states(isPaused: (queue: string) => boolean): Promise<QueueState[]> {
+    return this.read(() =>
+      Promise.all([...this.store.queues()].map((queue) => this.stateOf(queue, isPaused))),
+    );
   }
 
-  /** @throws StoreUnavailableError within the commit timeout */
+  /** @throws StoreUnavailableError within the commit timeout, also where the store takes no tasks */
   async ping(): Promise<void> {
-    await this.reach(() => this.store.ping());
+    await this.read(() => this.patience.wait(this.store.ping()));
   }
 
-  /** @throws StoreUnavailableError within the commit timeout */
-  private async reach(then?: () => Promise<void>): Promise<void> {
+  /** Nothing is read any more. */
+  close(): void {
+    this.isClosed = true;
+  }
+
+  /** @throws StoreUnavailableError where the store cannot be reached within the commit timeout */
+  private async read<T>(act: () => Promise<T>): Promise<T> {
     try {
-      await this.patience.wait(this.store.ready().then(then));
+      if (this.isClosed) {
+        throw new Error('closed');
+      }
+      await this.patience.wait(this.store.ready());
+      return await act();
     } catch (cause) {
-      throw new StoreUnavailableError(this.store.label, { cause });
+      const asked = this.isClosed ? 'closed' : 'read';
+      throw new StoreUnavailableError(this.store.label, { cause }, asked);
     }
   }
 
@@ -156,7 +181,14 @@ export class StoredTasks {
     if (job === undefined || endOfJob(job)?.status !== 'failed') {
       return undefined;
     }
-    const { end: _end, next: _next, prior: _prior, needs: _needs, ...data } = job.data;
+    const {
+      end: _end,
+      next: _next,
+      prior: _prior,
+      needs: _needs,
+      isLastAlone: _alone,
+      ...data
+    } = job.data;
     // Its line has gone on without it: it runs on its own now.
     const again: JobData = { ...data, forgivenStarts: job.stalledCounter };
     await job.updateData((await this.standsForItsKey(job)) ? again : { ...again, end: DUPLICATE });
@@ -179,9 +211,10 @@ export class StoredTasks {
   }
 
   /** How many wait for a slot, a time, their line or their response. */
-  async pendingOf(queue: string): Promise<number> {
-    await this.reach();
-    return this.store.queue(queue).getJobCountByTypes('waiting', 'prioritized', 'delayed');
+  pendingOf(queue: string): Promise<number> {
+    return this.read(() =>
+      this.store.queue(queue).getJobCountByTypes('waiting', 'prioritized', 'delayed'),
+    );
   }
 
   private queuesOf(name: string | undefined): JobQueue[] {

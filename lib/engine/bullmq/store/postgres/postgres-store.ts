@@ -45,6 +45,10 @@ INSERT INTO dedup (queue, dedup_id, job_id) VALUES ($1, $2, $3)
 ON CONFLICT (queue, dedup_id) DO UPDATE SET expire_at_ms = NULL WHERE dedup.job_id = $3
 RETURNING job_id`;
 
+/** Writes a row of its own, always the same one. */
+const PING = `WITH one AS (INSERT INTO dedup (queue, dedup_id, job_id) VALUES ('', '', '')
+ON CONFLICT (queue, dedup_id) DO UPDATE SET job_id = '' RETURNING 1) SELECT 1 FROM one`;
+
 /** BullMQ on PostgreSQL. Its schema is made, or brought up to date, when the store is first reached. */
 export class PostgresStore implements JobStore {
   readonly support: JobStore['support'] = {
@@ -94,7 +98,8 @@ export class PostgresStore implements JobStore {
   }
 
   async ping(): Promise<void> {
-    await this.connection?.pool.query('SELECT 1');
+    // Also refused by a server that only reads, and by one whose disk is full.
+    await this.connection?.pool.query(PING);
   }
 
   queue(name: string): JobQueue {
@@ -114,8 +119,6 @@ export class PostgresStore implements JobStore {
     const { Worker } = this.opened;
     const worker = createTaskWorker(Worker, gate, name, process, options, this.backend);
     worker.on('error', this.errors.report);
-    // Closed by force it would wait on, and keep the process, until its next delayed job is due.
-    worker.on('closing', () => void worker.backend.disconnectBlocking(false));
     return worker;
   }
 
@@ -125,6 +128,11 @@ export class PostgresStore implements JobStore {
     const events = new Events(name, options, this.backend as never);
     events.on('error', this.errors.report);
     return events;
+  }
+
+  /** As of BullMQ 6.7 a job that goes back to wait is not announced here. */
+  async wake(name: string): Promise<void> {
+    await this.connection?.pool.query("SELECT pg_notify('bullmq_jobs', $1)", [name]);
   }
 
   listen(onCancel: (id: string) => void, onGap: () => void): void {
@@ -222,7 +230,7 @@ export class PostgresStore implements JobStore {
       await this.opened.runMigrations(client as never, this.schema);
       return true;
     } catch (error) {
-      this.errors.report(error);
+      this.errors.report(withRemedy(error));
       return false;
     } finally {
       // Not waited for: one that never was connected does not end.
@@ -287,4 +295,12 @@ export class PostgresStore implements JobStore {
     }
     return this.bull;
   }
+}
+
+/** PgBouncer knows neither the schema that a connection asks for, nor LISTEN. */
+function withRemedy(error: unknown): unknown {
+  const text = String((error as { message?: unknown } | null)?.message);
+  return /unsupported startup parameter/.test(text)
+    ? `${text}. This is PgBouncer or the like, which cannot keep a session: connect to PostgreSQL itself.`
+    : error;
 }

@@ -1,0 +1,170 @@
+import type { AddressInfo } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Controller, Inject, Post, type INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { Queue, createPostgresBackend } from 'bullmq';
+import {
+  Background,
+  BackgroundTasks,
+  Tasks,
+  type BackgroundTasksOptions,
+  type Outcome,
+} from 'nestjs-background-tasks';
+import type { BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import type { TestServer } from '../../support/servers.js';
+import { freshPrefix, rootModule, startApp, TestLog, Work, type TestApp } from './app.js';
+import { eventually } from './engine.suite.js';
+
+@Controller()
+class AskingController {
+  static outcome: Promise<Outcome> | undefined;
+  constructor(@Inject(Work) private readonly work: Work) {}
+
+  @Post()
+  add(@Tasks() tasks: BackgroundTasks): void {
+    AskingController.outcome = tasks.addTask(this.work.note, 'asked for').whenSettled();
+  }
+}
+
+/** Knows a name that others do not. */
+class Newer {
+  static done: string[] = [];
+
+  @Background({ name: 'newer' })
+  async newer(text: string): Promise<void> {
+    Newer.done.push(text);
+  }
+}
+
+/** What went wrong in the field, with the number of its row. */
+export function faultsSuite(makeServer: () => Promise<TestServer>): void {
+  let server: TestServer;
+  let prefix: string;
+  const apps: (TestApp | INestApplication)[] = [];
+
+  beforeAll(async () => {
+    server = await makeServer();
+    await server.start();
+  });
+  beforeEach(() => {
+    prefix = freshPrefix();
+  });
+  afterEach(async () => {
+    await Promise.all(apps.splice(0).map((app) => app.close()));
+  });
+  afterAll(() => server.remove());
+
+  async function start(
+    bull: Partial<BullMQOptions> = {},
+    options: BackgroundTasksOptions = {},
+    providers?: (new (...args: never[]) => unknown)[],
+  ): Promise<TestApp> {
+    const app = await startApp({ connection: server.url, prefix, ...bull }, options, providers);
+    apps.push(app);
+    return app;
+  }
+
+  function rawQueue(): Queue {
+    return server.url.startsWith('postgres')
+      ? new Queue(
+          'default',
+          { connection: { connectionString: server.url, schema: prefix } },
+          createPostgresBackend as never,
+        )
+      : new Queue('default', { connection: { url: server.url }, prefix });
+  }
+
+  describe.each([
+    ['Express', () => new ExpressAdapter()],
+    ['Fastify', () => new FastifyAdapter()],
+  ])('on %s', (_name, adapter) => {
+    it('D1: tells who asks in the handler how the task ended in another process', async () => {
+      await start({ role: 'worker' });
+      const root = rootModule(
+        { connection: server.url, prefix, role: 'producer' },
+        {},
+        [Work],
+        [AskingController],
+      );
+      const app = await NestFactory.create(root, adapter() as never, { logger: new TestLog() });
+      apps.push(app);
+      await app.listen(0, '127.0.0.1');
+      const { port } = app.getHttpServer().address() as AddressInfo;
+      await eventually(async () => {
+        const { status } = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST' });
+        expect(status).toBe(201);
+      });
+      expect(await AskingController.outcome).toMatchObject({ status: 'completed' });
+    });
+  });
+
+  it('D8: leaves to a worker that is idle what came while another was being paused', async () => {
+    const [one, other] = await Promise.all([start(), start()]);
+    for (let round = 0; round < 20; round += 1) {
+      const [paused, idle] = round % 2 === 0 ? [one, other] : [other, one];
+      // Both have run out of tasks, and wait for the next.
+      await new Promise((resolve) => {
+        setTimeout(resolve, 100);
+      });
+      await paused.tasks.pause();
+      await idle.work.note(`round ${round}`);
+      await idle.work.until(`round ${round}`);
+      await paused.tasks.resume();
+      expect(paused.work.done).not.toContain(`round ${round}`);
+    }
+  });
+
+  it('D9: has put back what it fetched as it closed', async () => {
+    for (let round = 0; round < 24; round += 1) {
+      const app = await startApp({ connection: server.url, prefix });
+      await app.tasks.addTask(app.work.note, 'before').whenSettled();
+      await new Promise((resolve) => {
+        setTimeout(resolve, 50);
+      });
+      app.tasks.addTask(app.work.note, `round ${round}`);
+      await new Promise((resolve) => {
+        setTimeout(resolve, round % 4);
+      });
+      await app.close();
+      const queue = rawQueue();
+      expect(await queue.getActiveCount()).toBe(0);
+      await queue.close();
+    }
+  });
+
+  it('D16: leaves a name that a worker does not know to the one that does', async () => {
+    Newer.done = [];
+    const [{ app, tasks }] = await Promise.all([start({}, {}, [Newer]), start(), start(), start()]);
+    const newer = app.get(Newer);
+    for (const text of ['a', 'b', 'c', 'd', 'e']) {
+      expect(await tasks.addTask(newer.newer, text).whenSettled()).toMatchObject({
+        status: 'completed',
+      });
+    }
+    expect(Newer.done).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
+  it('D19: says of a read after the close that there is nothing to read from', async () => {
+    const { tasks, work, close } = await start();
+    await tasks.addTask(work.note, 'one').whenSettled();
+    await close();
+    for (const read of [tasks.stats(), tasks.list(), tasks.get('no such id')]) {
+      await expect(read).rejects.toThrow(/could not be read/);
+    }
+  });
+
+  it('D25: leaves what a newer version has stored, and shows it', async () => {
+    const { tasks, work, log } = await start();
+    await tasks.addTask(work.note, 'one').whenSettled();
+    const queue = rawQueue();
+    const data = { v: 99, args: '["two"]', by: 'newer', addedAt: Date.now(), unheard: { of: 1 } };
+    await queue.add('note', data, { jobId: 'newer' });
+    await eventually(async () => expect(log.lines.join('\n')).toMatch(/newer version/));
+    await eventually(async () => expect(await queue.getDelayedCount()).toBe(1));
+    expect((await queue.getJob('newer'))?.data).toEqual(data);
+    expect(work.done).toEqual(['one']);
+    await queue.close();
+  });
+}

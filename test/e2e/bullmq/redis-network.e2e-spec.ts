@@ -1,0 +1,69 @@
+import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { describeWith } from '../../support/describe-with.js';
+import { redisServer, type TestServer } from '../../support/servers.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
+import { freshPrefix, startApp, type TestApp } from './app.js';
+import { eventually } from './engine.suite.js';
+
+jest.setTimeout(60_000);
+
+const portOf = ({ url }: TestServer): number => Number(new URL(url).port);
+
+describeWith('redis-server', 'BullMQ on a Redis behind a network', () => {
+  let server: TestServer;
+  let other: TestServer;
+  let proxy: TcpProxy;
+  let app: TestApp;
+
+  beforeEach(async () => {
+    [server, other] = await Promise.all([redisServer(), redisServer()]);
+    await Promise.all([server.start(), other.start()]);
+    proxy = new TcpProxy(portOf(server));
+    const port = await proxy.start();
+    const connection = `redis://127.0.0.1:${port}`;
+    app = await startApp({ connection, prefix: freshPrefix(), commitTimeout: 500 });
+    await eventually(() => app.work.note('at first'));
+    await app.work.until('at first');
+  });
+  afterEach(async () => {
+    await app.close();
+    await proxy.close();
+    await Promise.all([server.remove(), other.remove()]);
+  });
+
+  const said = (pattern: RegExp): string[] => app.log.lines.filter((line) => pattern.test(line));
+
+  it('D2: makes connections anew that are open and dead, and says so once', async () => {
+    proxy.silence();
+    await expect(app.work.note('into the void')).rejects.toThrow(/did not store/);
+    await eventually(() => app.work.note('afterwards'));
+    await app.work.until('afterwards');
+    await eventually(async () => expect(said(/has not answered/)).toHaveLength(1));
+  });
+
+  it('D2: leaves alone the connection of a worker that waits for tasks', async () => {
+    const { accepted } = proxy;
+    const redis = new Redis(server.url);
+    // Longer than a connection may be silent, and than a worker waits at a time.
+    const calls = async (): Promise<number> =>
+      Number(/cmdstat_bzpopmin:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1]);
+    const before = await calls();
+    await eventually(async () => expect(await calls()).toBeGreaterThan(before + 1));
+    await redis.quit();
+    expect(proxy.accepted).toBe(accepted);
+    expect(said(/has not answered/)).toEqual([]);
+  });
+
+  it('D3: follows a failover that keeps its connections to the old master', async () => {
+    const [old, next] = [new Redis(server.url), new Redis(other.url)];
+    await next.replicaof('127.0.0.1', portOf(server));
+    await eventually(async () => expect(await next.info('replication')).toMatch(/link_status:up/));
+    await next.replicaof('NO', 'ONE');
+    proxy.lead(portOf(other));
+    await old.replicaof('127.0.0.1', portOf(other));
+    await eventually(() => app.work.note('to the new master'));
+    await app.work.until('to the new master');
+    await Promise.all([old.quit(), next.quit()]);
+  });
+});

@@ -1,0 +1,91 @@
+import { describe, expect, it } from '@jest/globals';
+import { Reports } from '../../../lib/engine/bullmq/view/reports.js';
+import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
+import { MAX_LINES } from '../../../lib/task/log-lines.js';
+import type { Task } from '../../../lib/task/task.js';
+
+/** A store that takes its time for each write, until it is told to go on. */
+function slowStore() {
+  const written: string[] = [];
+  let underWay = 0;
+  let most = 0;
+  let isUp = true;
+  const write = async (what: string): Promise<void> => {
+    underWay += 1;
+    most = Math.max(most, underWay);
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+    underWay -= 1;
+    if (!isUp) {
+      throw new Error('down');
+    }
+    written.push(what);
+  };
+  const backend = {
+    updateProgress: (_id: string, { json }: { json: string }) => write(json),
+    addLog: (_id: string, line: string) => write(line),
+  };
+  const store = { queue: () => ({ backend }) } as unknown as JobStore;
+  return {
+    store,
+    written,
+    most: () => most,
+    setUp: (up: boolean) => {
+      isUp = up;
+    },
+  };
+}
+
+const task = (progress?: unknown) => ({ id: 'id', queue: 'queue', progress }) as Task;
+
+async function untilWritten(reports: Reports): Promise<void> {
+  while (reports['unsaid'].size > 0) {
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+}
+
+describe('what a body says of itself, to a store', () => {
+  it('D10: is one write at a time, and the last value wins', async () => {
+    const { store, written, most } = slowStore();
+    const reports = new Reports(store);
+    for (let at = 1; at <= 20_000; at += 1) {
+      reports.progressed(task(at));
+      if (at === 10) {
+        // What the body says meanwhile follows in one write.
+        await new Promise((resolve) => {
+          setImmediate(resolve);
+        });
+      }
+    }
+    await untilWritten(reports);
+    expect(written).toEqual(['10', '20000']);
+    expect(most()).toBe(1);
+  });
+
+  it('D10: is as many lines as are kept, and no more', async () => {
+    const { store, written, most } = slowStore();
+    const reports = new Reports(store);
+    for (let line = 1; line <= 20_000; line += 1) {
+      reports.logged(task(), `line ${line}`);
+    }
+    await untilWritten(reports);
+    expect(written).toHaveLength(MAX_LINES);
+    expect(written.at(-1)).toBe('line 20000');
+    expect(most()).toBe(1);
+  });
+
+  it('is lost where the store is down, and goes on afterwards', async () => {
+    const { store, written, setUp } = slowStore();
+    const reports = new Reports(store);
+    setUp(false);
+    reports.progressed(task(1));
+    await untilWritten(reports);
+    setUp(true);
+    reports.progressed(task(2));
+    await untilWritten(reports);
+    expect(written).toEqual(['2']);
+  });
+});
