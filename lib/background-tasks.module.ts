@@ -3,6 +3,7 @@ import {
   Module,
   type DynamicModule,
   type NestModule,
+  type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
 import { DiscoveryModule, DiscoveryService, HttpAdapterHost } from '@nestjs/core';
@@ -12,7 +13,10 @@ import {
 } from './background-tasks.module-definition.js';
 import { providers } from './background-tasks.providers.js';
 import { BackgroundTasks } from './request/background-tasks.js';
+import { Application } from './intake/application.js';
 import { BackgroundExplorer } from './intake/background.explorer.js';
+import { expectApplication } from './intake/live-applications.js';
+import { TaskIntake } from './intake/task-intake.js';
 import type { BackgroundTasksOptions } from './options/module-options.js';
 import { BackgroundTasksInterceptor } from './request/background-tasks.interceptor.js';
 import { HandlerHook } from './request/nest/handler-hook.js';
@@ -36,7 +40,7 @@ import { TaskRegistry } from './task/task-registry.js';
 })
 export class BackgroundTasksModule
   extends ConfigurableModuleClass
-  implements NestModule, OnModuleInit
+  implements NestModule, OnModuleInit, OnApplicationShutdown
 {
   /** @internal */
   constructor(
@@ -48,6 +52,8 @@ export class BackgroundTasksModule
     private readonly discovery: DiscoveryService,
     private readonly registry: TaskRegistry,
     private readonly schedules: Schedules,
+    private readonly intake: TaskIntake,
+    private readonly application: Application,
   ) {
     super();
   }
@@ -57,7 +63,7 @@ export class BackgroundTasksModule
    * @throws UnknownOptionError, InvalidOptionError at start-up
    */
   static override forRoot(options: BackgroundTasksOptions = {}): DynamicModule {
-    return { ...super.forRoot(options), global: true };
+    return announced(super.forRoot(options));
   }
 
   /**
@@ -67,7 +73,7 @@ export class BackgroundTasksModule
    * @throws UnknownOptionError, InvalidOptionError at start-up
    */
   static override forRootAsync(options: BackgroundTasksAsyncOptions): DynamicModule {
-    return { ...super.forRootAsync(options), global: true };
+    return announced(super.forRootAsync(options));
   }
 
   /** Nest calls it before it registers routes: under a test module there was no adapter until now. */
@@ -78,11 +84,33 @@ export class BackgroundTasksModule
 
   /** Nest calls it when every provider is there. */
   async onModuleInit(): Promise<void> {
-    this.explorer.explore();
-    for (const definition of this.registry.all()) {
-      this.schedules.declare(definition, `@Background() on ${definition.member}`);
+    try {
+      this.explorer.explore();
+      for (const definition of this.registry.all()) {
+        this.schedules.declare(definition, `@Background() on ${definition.member}`);
+      }
+      warnOfJobsPerRequest(this.discovery, BackgroundTasks, new Logger('BackgroundTasks'));
+      await this.lifecycle.open();
+      await this.application.open(this.intake);
+    } catch (error) {
+      this.application.leave();
+      throw error;
     }
-    warnOfJobsPerRequest(this.discovery, BackgroundTasks, new Logger('BackgroundTasks'));
-    await this.lifecycle.open();
   }
+
+  /** Nest calls it when the tasks have been drained. */
+  onApplicationShutdown(): void {
+    this.application.leave();
+  }
+}
+
+/** A container reads it before it makes anything: from then on there is an application. */
+function announced(module: DynamicModule): DynamicModule {
+  return {
+    ...module,
+    get global() {
+      expectApplication();
+      return true;
+    },
+  };
 }

@@ -10,6 +10,7 @@ import {
 } from '@nestjs/core';
 import { MODULE_OPTIONS_TOKEN } from './background-tasks.module-definition.js';
 import { BackgroundTasks } from './request/background-tasks.js';
+import { Application } from './intake/application.js';
 import { BackgroundExplorer } from './intake/background.explorer.js';
 import { findCollection } from './intake/find-collection.js';
 import { TaskIntake } from './intake/task-intake.js';
@@ -52,6 +53,16 @@ export const providers: Provider[] = [
           'BackgroundTasksModule.forRoot() once, in the root module; it is global, and no other ' +
           'module has to import it.',
       );
+    },
+  },
+  {
+    // It waits for nothing: others in the container are being made already, and may call their methods.
+    provide: Application,
+    inject: [ModulesContainer],
+    useFactory: (modules: ModulesContainer) => {
+      const application = new Application(modules);
+      application.join();
+      return application;
     },
   },
   TaskRegistry,
@@ -149,7 +160,7 @@ export const providers: Provider[] = [
   },
   {
     provide: BackgroundExplorer,
-    inject: [DiscoveryService, ModuleRef, ResolvedOptions, TaskRegistry, TaskIntake],
+    inject: [DiscoveryService, ModuleRef, ResolvedOptions, TaskRegistry, ENGINE, Application],
     useFactory: (...parts: ConstructorParameters<typeof BackgroundExplorer>) =>
       new BackgroundExplorer(...parts),
   },

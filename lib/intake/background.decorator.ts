@@ -1,14 +1,15 @@
 import 'reflect-metadata';
 import { BackgroundMethodError } from '../errors/misuse.errors.js';
 import { checkMethodOptions } from '../options/task-options.shape.js';
-import { ambient, type MethodIntake } from '../task/ambient.js';
 import {
+  THIS_COPY,
   listBackgroundMethod,
   markBackgroundMethod,
   type BackgroundMethod,
 } from '../task/background-method.js';
 import { takeOver } from '../task/take-over.js';
 import type { BackgroundOptions } from '../task/task-options.js';
+import { callBackground } from './background-call.js';
 
 /**
  * Only what returns nothing can run later: its caller goes on before it has run. The error that a
@@ -26,8 +27,9 @@ export type BackgroundMethodDecorator = <Method extends (...args: never[]) => vo
  * and starts after the response has closed; elsewhere it is queued at once. The promise that the
  * call returns resolves when the task is accepted, not when it has run.
  *
- * Inside its own running body the method is plain, and so it is on an object that Nest did not make
- * (`new Mailer()` in a unit test).
+ * That holds for each call in a process with an application: from its own body, from a constructor, on
+ * an object that Nest did not make. Where there is no application, as in a unit test, the method just
+ * runs.
  *
  * @param options of all its tasks; a call through `addTask()` can have some of its own
  * @throws BackgroundMethodError on a getter, a static method, a property or a route, and where its
@@ -64,6 +66,7 @@ export function Background(
       member,
       method: method as BackgroundMethod['method'],
       options: options === undefined ? undefined : Object.freeze({ ...options }),
+      copy: THIS_COPY,
     };
     listBackgroundMethod(target, key, background);
     descriptor.value = wrap(background);
@@ -81,28 +84,22 @@ export function refuseRoute(method: object, member: string): void {
   }
 }
 
-/**
- * The application that an object belongs to, known once it has been explored. Weak, and outside of
- * any application because a decorator runs before there is one.
- */
-const intakes = new WeakMap<object, MethodIntake>();
-
-export function bindToIntake(instance: object, intake: MethodIntake): void {
-  intakes.set(instance, intake);
-}
-
 function wrap(background: BackgroundMethod): (...args: unknown[]) => unknown {
-  const { method } = background;
-  const wrapper = function (this: object, ...args: unknown[]): unknown {
-    const here = ambient.getStore();
-    const isOwnBody =
-      here?.kind === 'task' && here.isRunning && here.task.definition?.method === method;
-    const intake = intakes.get(this) ?? here?.intake;
-    const accepted = isOwnBody ? undefined : intake?.addCall(background, this, args);
-    return accepted ?? (method as (...all: unknown[]) => unknown).apply(this, args);
+  const wrapper = function (this: unknown, ...args: unknown[]): unknown {
+    return callBackground(background, this, args);
   };
-  takeOver(method, wrapper);
+  takeOver(background.method, wrapper);
   markBackgroundMethod(wrapper, background);
+  // What the built-in one makes says nothing of what it is a copy of.
+  Object.defineProperty(wrapper, 'bind', {
+    value: function bind(this: typeof wrapper, target: unknown, ...args: unknown[]) {
+      const copy = Function.prototype.bind.call(this, target, ...args) as typeof wrapper;
+      markBackgroundMethod(copy, { ...background, bound: { target, args } });
+      return copy;
+    },
+    configurable: true,
+    writable: true,
+  });
   return wrapper;
 }
 

@@ -1,24 +1,36 @@
 import type { DiscoveryService, ModuleRef } from '@nestjs/core';
-import { DuplicateModuleError } from '../errors/misuse.errors.js';
+import type { Engine } from '../engine/engine.js';
+import { BackgroundMethodError, DuplicateModuleError } from '../errors/misuse.errors.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
-import { backgroundMethodsOf, type BackgroundMethod } from '../task/background-method.js';
-import type { TaskRegistry } from '../task/task-registry.js';
-import { bindToIntake, refuseRoute } from './background.decorator.js';
+import {
+  THIS_COPY,
+  backgroundMethodsOf,
+  type BackgroundMethod,
+} from '../task/background-method.js';
+import type { TaskFinder, TaskRegistry } from '../task/task-registry.js';
+import type { Application } from './application.js';
+import { refuseRoute } from './background.decorator.js';
+import { checkSupport } from './check-support.js';
+import { recordMaker, twoCopies } from './live-applications.js';
+import { instanceOf, needsRequest, type Provider } from './provider-instance.js';
 import { TaskIntake } from './task-intake.js';
 
-type Provider = ReturnType<DiscoveryService['getProviders']>[number];
-
 /** Finds the `@Background()` methods of an application's providers and makes them its tasks. */
-export class BackgroundExplorer {
+export class BackgroundExplorer implements TaskFinder {
   constructor(
     private readonly discovery: DiscoveryService,
     private readonly moduleRef: ModuleRef,
     private readonly options: ResolvedOptions,
     private readonly registry: TaskRegistry,
-    private readonly intake: TaskIntake,
-  ) {}
+    private readonly engine: Engine,
+    private readonly application: Application,
+  ) {
+    registry.askFor(this);
+  }
 
   /**
+   * What the container has by now; more may come with a module that is loaded lazily.
+   *
    * @throws DuplicateTaskNameError, BackgroundMethodError (a route), UnknownQueueError,
    * InvalidOptionError, UnsupportedOptionError, DuplicateModuleError
    */
@@ -35,6 +47,10 @@ export class BackgroundExplorer {
     }
   }
 
+  adopt(target: object): void {
+    this.registerAll(Object.getPrototypeOf(target) as object, undefined);
+  }
+
   private exploreProvider(provider: Provider): void {
     const instances = instancesOf(provider);
     const sample: unknown = instances[0] ?? provider.metatype?.prototype;
@@ -46,25 +62,44 @@ export class BackgroundExplorer {
     if (typeof prototype !== 'object' || prototype === null || prototype === Object.prototype) {
       return;
     }
-    const methods = backgroundMethodsOf(prototype);
-    methods.forEach((background, key) => this.register(provider, prototype, key, background));
-    if (methods.size > 0) {
-      instances.forEach((instance) => bindToIntake(instance, this.intake));
+    if (this.registerAll(prototype, provider)) {
+      instances.forEach((instance) => recordMaker(instance, this.application));
     }
   }
 
+  /** @returns whether there are any methods */
+  private registerAll(prototype: object, provider: Provider | undefined): boolean {
+    const methods = backgroundMethodsOf(prototype);
+    methods.forEach((background, key) => this.register(provider, prototype, key, background));
+    return methods.size > 0;
+  }
+
   private register(
-    provider: Provider,
+    provider: Provider | undefined,
     prototype: object,
     key: string | symbol,
-    { method, options }: BackgroundMethod,
+    { method, options, copy }: BackgroundMethod,
   ): void {
     const type = prototype.constructor;
     const member = `${type.name}.${typeof key === 'symbol' ? (key.description ?? 'symbol') : key}`;
-    refuseRoute((prototype as Record<string | symbol, object>)[key] ?? method, member);
+    if (copy !== THIS_COPY) {
+      throw new BackgroundMethodError(member, twoCopies(copy, THIS_COPY));
+    }
+    const inPlace = (object: unknown): unknown => (object as Record<string | symbol, unknown>)[key];
+    refuseRoute((inPlace(prototype) as object | undefined) ?? method, member);
     const place = `@Background() on ${member}`;
     const settings = this.options.forTask(undefined, options, place);
-    this.intake.checkSupport(settings, place);
+    checkSupport(this.engine, settings, place);
+    const isStored = this.engine.supportOf(settings.queue).storage !== undefined;
+    const isForRequests = provider !== undefined && needsRequest(provider);
+    if (isStored && isForRequests && !this.options.carriers.canMakeRequest) {
+      throw new BackgroundMethodError(
+        member,
+        `its class is made for a request (REQUEST), and queue "${settings.queue}" stores its tasks: ` +
+          'the request is gone when a stored task runs. Pass what the method needs as arguments, or ' +
+          'say with `carry: { request }` how a request is made again of what is carried.',
+      );
+    }
     this.registry.register({
       name: options?.name ?? member,
       type,
@@ -72,15 +107,21 @@ export class BackgroundExplorer {
       method,
       declared: options,
       settings,
-      resolveTarget: () => this.resolve(provider),
+      isProvided: provider !== undefined,
+      isStored,
+      needsRequest: isForRequests,
+      inPlace: () =>
+        [prototype, ...(provider === undefined ? [] : instancesOf(provider))].map(inPlace),
+      resolveTarget: async (request) => {
+        if (provider === undefined) {
+          throw new BackgroundMethodError(
+            member,
+            'its class is not a provider of the application.',
+          );
+        }
+        return instanceOf(provider, this.moduleRef, request);
+      },
     });
-  }
-
-  private async resolve(provider: Provider): Promise<object> {
-    if (provider.isDependencyTreeStatic() && !provider.isTransient) {
-      return provider.instance as object;
-    }
-    return this.moduleRef.resolve<object>(provider.token as never, undefined, { strict: false });
   }
 }
 

@@ -11,12 +11,11 @@ import { follow, join } from '../task/line.js';
 import type { DropReason } from '../task/outcome.js';
 import type { StoredCall, StoredTask } from '../task/stored-call.js';
 import { TaskHandle } from '../task/task-handle.js';
-import type { TaskOptions, TaskSettings } from '../task/task-options.js';
+import type { TaskOptions } from '../task/task-options.js';
 import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import { NO_ARGS, type Chain, type Task, type TaskHome } from '../task/task.js';
 import { CaptureWatch } from './captured-request.js';
-import { checkSupport } from './check-support.js';
 import { Collection } from './collection.js';
 import { TaskMaker } from './task-maker.js';
 
@@ -42,10 +41,16 @@ export class TaskIntake implements TaskHome {
    *
    * @param call the arguments of `addTask()`
    * @param chain the chain that it is the next task of
+   * @param request the one that is being handled, for providers that are made for it
    * @throws BackgroundTasksError where the call, its options or its queue is not acceptable
    */
-  add(call: readonly unknown[], collection: Collection | undefined, chain?: Chain): TaskHandle {
-    return this.put(this.maker.ofCall(call), collection, chain);
+  add(
+    call: readonly unknown[],
+    collection: Collection | undefined,
+    chain?: Chain,
+    request?: object,
+  ): TaskHandle {
+    return this.put(this.maker.ofCall(call, request), collection, chain);
   }
 
   /** A task of the call, not added yet: see {@link put}. @throws as {@link add} */
@@ -95,16 +100,11 @@ export class TaskIntake implements TaskHome {
   }
 
   addCall(
-    { method }: BackgroundMethod,
-    target: object,
+    background: BackgroundMethod,
+    target: object | undefined,
     args: readonly unknown[],
-  ): Promise<void> | undefined {
-    const definition = this.registry.ofCall(method, target);
-    if (definition === undefined) {
-      return undefined;
-    }
-    const { settings, name } = definition;
-    const task = this.maker.of(settings, name, method, target, args, definition);
+  ): Promise<void> {
+    const task = this.maker.ofMethodCall(background, target, args);
     const collection = this.collectionHere();
     if (this.duplicateOf(task, collection) !== undefined) {
       return Promise.resolve();
@@ -194,11 +194,6 @@ export class TaskIntake implements TaskHome {
 
   logged(task: Task, line: string): void {
     this.engine.shared?.logged(task, line);
-  }
-
-  /** @throws UnsupportedOptionError where the queue's engine cannot do what the settings ask for */
-  checkSupport(settings: TaskSettings, subject: string): void {
-    checkSupport(this.engine, settings, subject);
   }
 
   /** The open collection of the request that the calling code handles, if it handles one. */

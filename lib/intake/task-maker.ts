@@ -1,9 +1,15 @@
 import type { Engine } from '../engine/engine.js';
-import { NotAFunctionError } from '../errors/misuse.errors.js';
+import { BackgroundMethodError, NotAFunctionError } from '../errors/misuse.errors.js';
 import { NotStorableError } from '../errors/storage.errors.js';
 import { describe, isPlainObject } from '../options/checks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
-import { backgroundMethodOf } from '../task/background-method.js';
+import {
+  THIS_COPY,
+  backgroundMethodOf,
+  isMock,
+  relationOf,
+  type BackgroundMethod,
+} from '../task/background-method.js';
 import type { Clock } from '../task/clock.js';
 import type { StoredCall, StoredTask, TaskStorage } from '../task/stored-call.js';
 import type { TaskOptions, TaskSettings } from '../task/task-options.js';
@@ -11,6 +17,7 @@ import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
 import { NO_ARGS, Task, type TaskHome, type TaskKeys } from '../task/task.js';
 import type { CaptureWatch } from './captured-request.js';
 import { checkSupport } from './check-support.js';
+import { twoCopies } from './live-applications.js';
 import { storeCall } from './stored-call.js';
 import { keysOf } from './task-keys.js';
 
@@ -27,12 +34,14 @@ export class TaskMaker {
 
   /**
    * @param call `addTask(fn, ...args)` or `addTask(options, fn, ...args)`
+   * @param request the one that is being handled, if it is known
    * @throws BackgroundTasksError where the call, its options or its queue is not acceptable
    */
-  ofCall(call: readonly unknown[]): Task {
+  ofCall(call: readonly unknown[], request?: object): Task {
     const [first, second] = call;
     if (isFunction(first)) {
-      return this.withOptions(undefined, first, call.length === 1 ? NO_ARGS : call.slice(1));
+      const args = call.length === 1 ? NO_ARGS : call.slice(1);
+      return this.withOptions(undefined, first, args, request);
     }
     if (!isPlainObject(first)) {
       throw new NotAFunctionError(describe(first));
@@ -40,38 +49,76 @@ export class TaskMaker {
     if (!isFunction(second)) {
       throw new NotAFunctionError(`${describe(second)} after the options`);
     }
-    return this.withOptions(first, second, call.length === 2 ? NO_ARGS : call.slice(2));
+    return this.withOptions(first, second, call.length === 2 ? NO_ARGS : call.slice(2), request);
+  }
+
+  /** @param target `undefined` for the provider */
+  ofMethodCall(
+    { method, member }: BackgroundMethod,
+    target: object | undefined,
+    args: readonly unknown[],
+  ): Task {
+    const definition =
+      target === undefined
+        ? ofRequest(this.registry.ofMethod(method, member), undefined)
+        : this.registry.ofCall(method, member, target);
+    return this.of(definition.settings, definition.name, method, target, args, definition);
   }
 
   private withOptions(
     options: TaskOptions | undefined,
-    fn: (...args: never[]) => unknown,
+    fn: Method,
     args: readonly unknown[],
+    request: object | undefined,
   ): Task {
     const background = backgroundMethodOf(fn);
-    if (background === undefined) {
+    const definition =
+      background === undefined ? this.registry.inPlaceOf(fn) : this.definitionOf(background);
+    if (definition === undefined) {
       const settings = this.options.forTask(options, undefined);
       return this.of(settings, settings.name ?? nameOf(fn), fn, undefined, args, undefined);
     }
-    const definition = this.registry.ofMethod(background.method, background.member);
-    return this.ofDefinition(definition, options, args);
+    const target = targetOf(background);
+    return this.ofDefinition(
+      target === undefined ? ofRequest(definition, request) : definition,
+      options,
+      background?.bound === undefined ? args : [...background.bound.args, ...args],
+      target,
+      isMock(fn) ? fn : undefined,
+    );
   }
 
   /**
    * @param options what was passed to `addTask()`, or a schedule needs
+   * @param target `undefined` for the provider
+   * @param mock what is called in place of the method
    * @throws BackgroundTasksError where the options or the arguments are not acceptable
    */
   ofDefinition(
     definition: TaskDefinition,
     options: TaskOptions | undefined,
     args: readonly unknown[],
+    target?: object,
+    mock?: Method,
   ): Task {
     const settings =
       options === undefined
         ? definition.settings
         : this.options.forTask(options, definition.declared);
     const name = options?.name ?? definition.name;
-    return this.of(settings, name, definition.method, undefined, args, definition, options);
+    const fn = mock ?? definition.method;
+    return this.of(settings, name, fn, target, args, definition, options);
+  }
+
+  private definitionOf(background: BackgroundMethod): TaskDefinition {
+    const { method, member, copy } = background;
+    if (copy !== THIS_COPY) {
+      throw new BackgroundMethodError(member, twoCopies(copy, THIS_COPY));
+    }
+    const target = targetOf(background);
+    return target === undefined
+      ? this.registry.ofMethod(method, member)
+      : this.registry.ofCall(method, member, target);
   }
 
   /**
@@ -120,19 +167,23 @@ export class TaskMaker {
     keys: TaskKeys | undefined,
   ): Task {
     const { queue } = settings;
-    if (definition === undefined || definition.name !== name) {
+    if (definition === undefined) {
+      const problem = 'it is a plain function, which no other process could find again.';
+      throw new NotStorableError(name, queue, problem);
+    }
+    const problem = this.problemOf(definition, name);
+    if (problem !== undefined) {
       throw new NotStorableError(
         name,
         queue,
-        definition === undefined
-          ? 'it is a plain function, which no other process could find again.'
-          : 'its name was changed for this call, and no other process could find it again.',
+        `${problem}, and no other process could find it again.`,
       );
     }
     if (options !== undefined) {
       checkSupport(this.engine, settings, `Task "${name}"`);
     }
-    const captured = this.options.carriers.capture();
+    const { carriers } = this.options;
+    const captured = carriers.capture();
     const stored = storeCall(storage, name, queue, args, options, captured);
     const copy = readArgs(stored, storage);
     const now = this.clock.now();
@@ -143,12 +194,33 @@ export class TaskMaker {
       definition.method,
       target,
       copy,
-      definition,
+      this.carried(definition, stored),
       now,
       keys,
     );
     task.stored = stored;
     return task;
+  }
+
+  /** Why no other process would find the task by its name. */
+  private problemOf({ name, method, type, member, isProvided }: TaskDefinition, called: string) {
+    const known = this.registry.get(name);
+    if (called !== name) {
+      return 'its name was changed for this call';
+    }
+    if (!isProvided) {
+      return `the class of ${member} is not a provider of the application`;
+    }
+    return known?.method === method && known.type === type
+      ? undefined
+      : `${known?.member} and another ${member} have this name`;
+  }
+
+  /** Its provider is made for the request as it is made again, here as after a crash. */
+  private carried(definition: TaskDefinition, { carried }: StoredCall): TaskDefinition {
+    return definition.needsRequest
+      ? ofRequest(definition, this.options.carriers.requestOf(carried))
+      : definition;
   }
 
   /**
@@ -173,7 +245,7 @@ export class TaskMaker {
       method,
       undefined,
       args,
-      definition,
+      this.carried(definition, call),
       addedAt,
       keys,
     );
@@ -194,12 +266,38 @@ export class TaskMaker {
   }
 }
 
+type Method = (...args: never[]) => unknown;
+
+/** What a bound copy of a method is bound to, where that is an object which has the method. */
+function targetOf(background: BackgroundMethod | undefined): object | undefined {
+  const target = background?.bound?.target;
+  return background !== undefined && relationOf(background.method, target) === 'own'
+    ? (target as object)
+    : undefined;
+}
+
+/** @throws BackgroundMethodError where its provider is made for a request, and there is none */
+function ofRequest(definition: TaskDefinition, request: object | undefined): TaskDefinition {
+  const { needsRequest, resolveTarget, member } = definition;
+  if (!needsRequest) {
+    return definition;
+  }
+  if (request === undefined) {
+    throw new BackgroundMethodError(
+      member,
+      'its class is made for a request (REQUEST), and it is not known here which one is meant. Call ' +
+        'the method on its object in place of passing it: await reports.build(…).',
+    );
+  }
+  return { ...definition, resolveTarget: () => resolveTarget(request) };
+}
+
 function readArgs({ args }: StoredCall, storage: TaskStorage | undefined): unknown[] {
   const { serializer } = storage ?? {};
   return serializer === undefined ? (JSON.parse(args) as unknown[]) : serializer.deserialize(args);
 }
 
-function isFunction(value: unknown): value is (...args: never[]) => unknown {
+function isFunction(value: unknown): value is Method {
   return typeof value === 'function';
 }
 

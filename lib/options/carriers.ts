@@ -11,6 +11,16 @@ export class Carriers {
     return this.own === undefined && this.added.size === 0;
   }
 
+  /** Providers that are made for a request can be made for a stored task. */
+  get canMakeRequest(): boolean {
+    return this.own?.request !== undefined;
+  }
+
+  /** The request as it is made again of what `capture()` returned. */
+  requestOf(carried: unknown): object | undefined {
+    return this.own?.request?.(carried);
+  }
+
   /** @returns a function that takes it away again */
   add(name: string, carrier: CarryOptions): () => void {
     this.added.set(name, carrier);

@@ -35,7 +35,11 @@ const QUEUE_SHAPE: Shape<QueueOptions> = {
   overflow: checkOneOf('reject', 'drop-oldest'),
   engine: checkEngine,
 };
-const CARRY_SHAPE: Shape<CarryOptions> = { capture: checkFunction, restore: checkFunction };
+const CARRY_SHAPE: Shape<CarryOptions> = {
+  capture: checkFunction,
+  restore: checkFunction,
+  request: checkFunction,
+};
 const REQUEST_SHAPE: Shape<RequestOptions> = {
   order: checkOneOf('sequential', 'concurrent'),
   onFailure: checkOneOf('continue', 'stop'),

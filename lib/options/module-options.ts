@@ -53,6 +53,14 @@ export interface CarryOptions {
    * @returns what `run()` returned
    */
   restore<T>(carried: unknown, run: () => T): T;
+  /**
+   * What providers that are made for a request get as `REQUEST` in a stored task. Without it their
+   * methods cannot be stored.
+   *
+   * @param carried what `capture()` returned where the task was added
+   * @returns as much of the request as they need
+   */
+  request?(carried: unknown): object;
 }
 
 /** How the tasks of one request relate to each other. */

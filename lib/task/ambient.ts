@@ -4,12 +4,15 @@ import type { Task } from './task.js';
 
 /** Takes the calls of `@Background()` methods: one for each application in the process. */
 export interface MethodIntake {
-  /** @returns a promise of the task's acceptance, `undefined` if the method is not a task here */
+  /**
+   * @param target what the method was called on; `undefined` for its provider
+   * @returns a promise of the task's acceptance
+   */
   addCall(
     method: BackgroundMethod,
-    target: object,
+    target: object | undefined,
     args: readonly unknown[],
-  ): Promise<void> | undefined;
+  ): Promise<void>;
 }
 
 /** An attempt as the code inside it can see it. */

@@ -3,12 +3,13 @@ import {
   DuplicateTaskNameError,
   UnknownTaskError,
 } from '../errors/misuse.errors.js';
+import { isMock } from './background-method.js';
 import type { BackgroundOptions, TaskSettings } from './task-options.js';
 
-/** A `@Background()` method of one provider: what a task's name stands for. */
+/** A `@Background()` method of one class: what a task's name stands for. */
 export interface TaskDefinition {
   readonly name: string;
-  /** The provider's class. */
+  /** The class. */
   readonly type: object;
   /** `Class.method`, for messages. */
   readonly member: string;
@@ -17,8 +18,28 @@ export interface TaskDefinition {
   readonly settings: TaskSettings;
   /** What stands on the decorator; merged anew with the options of each call. */
   readonly declared: BackgroundOptions | undefined;
-  /** The provider to call the method on; made anew where the provider is not a singleton. */
-  readonly resolveTarget: () => Promise<object>;
+  /** Its class is a provider: a later process finds the task again by its name. */
+  readonly isProvided: boolean;
+  /** Its queue's engine finds the task by its name. */
+  readonly isStored: boolean;
+  /** The class gets the request that it is made for: see {@link TaskDefinition.resolveTarget}. */
+  readonly needsRequest: boolean;
+  /** What stands in the method's place on its class and its providers: decorators and tests put it there. */
+  readonly inPlace: () => readonly unknown[];
+  /**
+   * The provider to call the method on; made anew where the provider is not a singleton.
+   *
+   * @param request the one whose instance is meant, where the provider is made for requests
+   */
+  readonly resolveTarget: (request?: object) => Promise<object>;
+}
+
+/** Finds what was not there when the application started. */
+export interface TaskFinder {
+  /** Registers what the container has by now. */
+  explore(): void;
+  /** Registers the class of an object that is no provider. */
+  adopt(target: object): void;
 }
 
 /** The named tasks of one application. */
@@ -26,30 +47,37 @@ export class TaskRegistry {
   private readonly byName = new Map<string, TaskDefinition>();
   /** Several for one method where subclasses inherit it. */
   private readonly byMethod = new Map<TaskDefinition['method'], TaskDefinition[]>();
+  /** By what a decorator above `@Background()` has put in the method's place. */
+  private readonly byCopy = new WeakMap<object, TaskDefinition>();
+  private finder: TaskFinder | undefined = undefined;
+
+  /** Whom to ask for what is not known yet. */
+  askFor(finder: TaskFinder): void {
+    this.finder = finder;
+  }
 
   /**
-   * The same method of a provider that several modules list is one task.
+   * The same method of a provider that several modules list is one task. A bundler may have given two
+   * classes one name, which matters only where a store finds tasks by their names.
    *
    * @throws DuplicateTaskNameError
    */
   register(definition: TaskDefinition): void {
-    const { name, method, type } = definition;
-    const known = this.byName.get(name);
-    if (known !== undefined) {
-      if (known.method !== method || known.type !== type) {
-        throw new DuplicateTaskNameError(name, known.member, definition.member);
-      }
+    const { method, type, isProvided } = definition;
+    const siblings = this.byMethod.get(method);
+    if (siblings?.some((known) => known.type === type)) {
       return;
     }
-    this.byName.set(name, definition);
-    for (const alias of definition.declared?.aliases ?? []) {
-      const holder = this.byName.get(alias);
-      if (holder !== undefined && holder !== definition) {
-        throw new DuplicateTaskNameError(alias, holder.member, definition.member);
-      }
-      this.byName.set(alias, definition);
+    if (isProvided) {
+      [definition.name, ...(definition.declared?.aliases ?? [])].forEach((name) =>
+        this.name(name, definition),
+      );
     }
-    const siblings = this.byMethod.get(method);
+    for (const fn of definition.inPlace()) {
+      if (typeof fn === 'function' && !isMock(fn)) {
+        this.byCopy.set(fn, definition);
+      }
+    }
     if (siblings === undefined) {
       this.byMethod.set(method, [definition]);
     } else {
@@ -57,9 +85,18 @@ export class TaskRegistry {
     }
   }
 
-  /** All of them, each once. */
+  /** All that belong to providers, each once. */
   all(): Iterable<TaskDefinition> {
-    return new Set(this.byName.values());
+    return [...this.byMethod.values()].flat().filter(({ isProvided }) => isProvided);
+  }
+
+  private name(name: string, definition: TaskDefinition): void {
+    const holder = this.byName.get(name);
+    if (holder === undefined) {
+      this.byName.set(name, definition);
+    } else if (holder !== definition && [holder, definition].some(isFoundByName)) {
+      throw new DuplicateTaskNameError(name, holder.member, definition.member);
+    }
   }
 
   /** By its name, or one that it used to have. */
@@ -67,21 +104,63 @@ export class TaskRegistry {
     return this.byName.get(name);
   }
 
-  /** The task that a call of `method` on `target` is; none where a subclass calls its `super`. */
-  ofCall(method: TaskDefinition['method'], target: object): TaskDefinition | undefined {
-    return this.byMethod.get(method)?.find(({ type }) => type === target.constructor);
+  /** @throws UnknownTaskError where its class can be none of this application's */
+  ofCall(method: TaskDefinition['method'], member: string, target: object): TaskDefinition {
+    const type = (Object.getPrototypeOf(target) as object).constructor;
+    const find = (): TaskDefinition | undefined =>
+      this.byMethod.get(method)?.find((known) => known.type === type);
+    let found = find();
+    if (found === undefined) {
+      this.finder?.explore();
+      found = find();
+    }
+    if (found === undefined) {
+      this.finder?.adopt(target);
+      found = find();
+    }
+    if (found === undefined) {
+      throw new UnknownTaskError(member);
+    }
+    return found;
   }
 
   /** @throws UnknownTaskError, AmbiguousTaskError (a method that several providers inherit) */
   ofMethod(method: TaskDefinition['method'], member: string): TaskDefinition {
-    const [definition, ...others] = this.byMethod.get(method) ?? [];
+    let provided = this.providedWith(method);
+    if (provided.length === 0) {
+      this.finder?.explore();
+      provided = this.providedWith(method);
+    }
+    const [definition, ...others] = provided;
     if (definition === undefined) {
       throw new UnknownTaskError(member);
     }
     if (others.length > 0) {
-      const candidates = [definition, ...others].map((known) => known.member);
-      throw new AmbiguousTaskError(member, candidates);
+      throw new AmbiguousTaskError(
+        member,
+        provided.map((known) => known.member),
+      );
     }
     return definition;
   }
+
+  /** The task whose method `fn` stands in the place of, though nothing on `fn` says so. */
+  inPlaceOf(fn: object): TaskDefinition | undefined {
+    const known = this.byCopy.get(fn);
+    if (known !== undefined || !isMock(fn)) {
+      return known;
+    }
+    // A test may put it there at any time.
+    const all = [...this.byMethod.values()].flat();
+    return all.find((definition) => definition.inPlace().includes(fn));
+  }
+
+  private providedWith(method: TaskDefinition['method']): TaskDefinition[] {
+    return (this.byMethod.get(method) ?? []).filter(({ isProvided }) => isProvided);
+  }
+}
+
+/** Somebody has given it the name, or a store goes by it. */
+function isFoundByName({ isStored, declared }: TaskDefinition): boolean {
+  return isStored || declared?.name !== undefined;
 }

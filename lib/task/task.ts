@@ -1,6 +1,7 @@
 import type { AsyncResource } from 'node:async_hooks';
 import { captureContext, inCopyOfContext } from './async-context.js';
 import type { MethodIntake } from './ambient.js';
+import { callCopy } from './copied-body.js';
 import type { LogLines } from './log-lines.js';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { ProcessReading } from './process-usage.js';
@@ -250,10 +251,14 @@ export class Task {
   call(): unknown {
     const fn = this.fn as (...args: unknown[]) => unknown;
     const args = (this.followers === undefined ? this.args : [this.joinedItems()]) as unknown[];
-    if (this.definition !== undefined && this.target === undefined) {
-      return this.definition.resolveTarget().then((target) => fn.apply(target, args));
-    }
-    return fn.apply(this.target, args);
+    const { definition } = this;
+    const callOn = (target: unknown): unknown =>
+      definition === undefined || definition.method === fn
+        ? fn.apply(target, args)
+        : callCopy(definition.method, () => fn.apply(target, args));
+    return definition !== undefined && this.target === undefined
+      ? definition.resolveTarget().then(callOn)
+      : callOn(this.target);
   }
 
   /** What it calls, as long as it has not settled: of a `@Background()` method, the method as written. */

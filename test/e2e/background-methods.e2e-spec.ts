@@ -65,7 +65,7 @@ onEachPlatform((platform) => {
     expect(app.names('completed')).toEqual(['Mailer.sendWelcome', 'Mailer.note']);
   });
 
-  it('P14: a call through `this.` is a task too, and inside its own body the method is plain', async () => {
+  it('P21: a call through `this.` is a task too, from its own body as well', async () => {
     const seen: string[] = [];
 
     @Injectable()
@@ -83,7 +83,6 @@ onEachPlatform((platform) => {
         if (number > 0) {
           await this.step(number - 1);
         }
-        seen.push(`${number} is over`);
       }
     }
 
@@ -102,18 +101,15 @@ onEachPlatform((platform) => {
       providers: [Countdown],
     });
     await app.request('/');
-    await app.untilSettled(1);
+    await app.untilSettled(3);
 
     expect(seen).toEqual([
       'accepted',
       'countdown 2, task Countdown.step',
       'countdown 1, task Countdown.step',
       'countdown 0, task Countdown.step',
-      '0 is over',
-      '1 is over',
-      '2 is over',
     ]);
-    expect(app.names('added')).toEqual(['Countdown.step']);
+    expect(app.names('added')).toEqual(['Countdown.step', 'Countdown.step', 'Countdown.step']);
   });
 
   it('P14: metadata and other decorators survive, above and below', async () => {

@@ -96,14 +96,46 @@ describe('a call of a @Background() method', () => {
     expect(mailer.sent).toHaveLength(2);
   });
 
-  it('P14: is plain inside its own running body', async () => {
-    const { clock, module, record } = await createApp({ providers: [Mailer] });
+  it('R11: is a task of its own inside its own body, with the options of the method', async () => {
+    @Injectable()
+    class Countdown {
+      readonly ran: number[] = [];
+
+      @Background({ delay: '50ms' })
+      async again(left: number): Promise<void> {
+        this.ran.push(left);
+        if (left > 0) {
+          await this.again(left - 1);
+        }
+      }
+    }
+    const { clock, module, record } = await createApp({ providers: [Countdown] });
     const events = record();
-    const mailer = module.get(Mailer);
-    await mailer.sendWelcome('Ann', 2);
+    const countdown = module.get(Countdown);
+    await countdown.again(2);
+    await clock.advance(100);
+    expect(countdown.ran).toEqual([2, 1]);
+    await clock.advance(50);
+    expect(countdown.ran).toEqual([2, 1, 0]);
+    expect(added(events)).toHaveLength(3);
+  });
+
+  it('R11: that nobody awaits and that fails is the failure of a task, and no rejection', async () => {
+    @Injectable()
+    class Careless {
+      @Background()
+      async run(isInner = false): Promise<void> {
+        if (isInner) {
+          throw new Error('refused');
+        }
+        void this.run(true);
+      }
+    }
+    const { clock, module, record } = await createApp({ providers: [Careless] });
+    const events = record();
+    await module.get(Careless).run();
     await clock.settle();
-    expect(mailer.sent).toHaveLength(3);
-    expect(added(events)).toHaveLength(1);
+    expect(events.map(({ type }) => type)).toEqual(expect.arrayContaining(['completed', 'failed']));
   });
 
   it('is a task of its own inside another one’s body', async () => {
@@ -201,15 +233,6 @@ describe('P15: without the module', () => {
     await expect(new Broken().run()).rejects.toThrow('no');
     expect(() => new Broken().runNow()).toThrow('not now');
   });
-
-  it('an object that Nest did not make is plain, also next to an application', async () => {
-    const { record } = await createApp({ providers: [Mailer] });
-    const events = record();
-    const mailer = new Mailer();
-    await mailer.sendWelcome('Ann');
-    expect(mailer.sent).toEqual(['Ann as no task']);
-    expect(events).toEqual([]);
-  });
 });
 
 describe('P16: addTask() with a @Background() method', () => {
@@ -246,16 +269,6 @@ describe('P16: addTask() with a @Background() method', () => {
     runner.addTask({ name: 'once', retry: { attempts: 1 } }, flaky.run);
     await clock.advance(1e6);
     expect(flaky.attempts).toEqual(['once 1/1']);
-  });
-
-  it('is plain inside its own running body, too', async () => {
-    const { clock, module, runner, record } = await createApp({ providers: [Mailer] });
-    const events = record();
-    const { sendWelcome, sent } = module.get(Mailer);
-    runner.addTask(sendWelcome, 'Ann', 1);
-    await clock.settle();
-    expect(sent).toHaveLength(2);
-    expect(added(events)).toHaveLength(1);
   });
 
   it('is refused where the application does not have it', async () => {
@@ -318,7 +331,7 @@ describe('a subclass', () => {
     expect(add).toThrow(expect.objectContaining({ code: 'BGT_AMBIGUOUS_TASK' }));
   });
 
-  it('may override it, and call super plainly', async () => {
+  it('P21: may override it, and a call of super in its body is that body', async () => {
     const { clock, module, record } = await createApp({ providers: [Mailer, LoudMailer] });
     const events = record();
     const mailer = module.get(LoudMailer);

@@ -1,3 +1,4 @@
+import { afterEach } from '@jest/globals';
 import type { ModuleMetadata } from '@nestjs/common';
 import { ContextIdFactory } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
@@ -8,11 +9,17 @@ import {
   type BackgroundTasksOptions,
   type TaskEvent,
 } from '../../../lib/index.js';
+import { Application } from '../../../lib/intake/application.js';
 import { Release } from '../../../lib/request/release.js';
 import { ambient } from '../../../lib/task/ambient.js';
 import { CLOCK } from '../../../lib/task/clock.js';
 import { FakeClock } from './fake-clock.js';
 import { RecordingLogger } from './recording-logger.js';
+
+/** Those of the test that is running. Left open, they would take the calls of the next ones. */
+const applications: Application[] = [];
+
+afterEach(() => applications.splice(0).forEach((application) => application.leave()));
 
 export type App = Awaited<ReturnType<typeof createApp>>;
 
@@ -34,6 +41,7 @@ export async function createApp(
     .useValue(clock)
     .setLogger(logger)
     .compile();
+  applications.push(module.get(Application));
   await module.init();
   const runner = module.get(TaskRunner);
   const release = module.get(Release);

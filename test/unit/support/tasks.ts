@@ -5,7 +5,7 @@ import { Task, type TaskHome, type TaskKeys } from '../../../lib/task/task.js';
 
 /** An application that its tasks find nobody in. */
 export const NOBODY: TaskHome = {
-  addCall: () => undefined,
+  addCall: () => Promise.resolve(),
   mintId: ({ name }) => `id of ${name}`,
   cancel: () => false,
 };

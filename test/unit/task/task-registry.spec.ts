@@ -19,6 +19,10 @@ function definition(given: Partial<TaskDefinition> = {}): TaskDefinition {
     method: send,
     declared: undefined,
     settings: new ResolvedOptions({}).forTask(undefined, undefined),
+    isProvided: true,
+    isStored: false,
+    needsRequest: false,
+    inPlace: () => [],
     resolveTarget: () => Promise.resolve(new Mailer()),
     ...given,
   };
@@ -37,15 +41,19 @@ describe('the registry of tasks', () => {
     registry.register(mail);
     expect(registry.get('Mailer.send')).toBe(mail);
     expect(registry.ofMethod(mail.method, mail.member)).toBe(mail);
-    expect(registry.ofCall(mail.method, new Mailer())).toBe(mail);
+    expect(registry.ofCall(mail.method, mail.member, new Mailer())).toBe(mail);
   });
 
   it('knows nothing it was not told', () => {
     const registry = new TaskRegistry();
     registry.register(definition());
     expect(registry.get('Mailer.sent')).toBeUndefined();
-    expect(registry.ofCall(() => undefined, new Mailer())).toBeUndefined();
-    expect(registry.ofCall(send, new BulkMailer())).toBeUndefined();
+    for (const find of [
+      () => registry.ofCall(() => undefined, 'Mailer.other', new Mailer()),
+      () => registry.ofCall(send, 'BulkMailer.send', new BulkMailer()),
+    ]) {
+      expect(find).toThrow(expect.objectContaining({ code: 'BGT_UNKNOWN_TASK' }));
+    }
   });
 
   it('takes the same method of the same class twice as one', () => {
@@ -59,7 +67,7 @@ describe('the registry of tasks', () => {
 
   it('refuses two methods of one name', () => {
     const registry = new TaskRegistry();
-    registry.register(definition({ name: 'send' }));
+    registry.register(definition({ name: 'send', isStored: true }));
     const add = () =>
       registry.register(
         definition({ name: 'send', member: 'Other.send', method: () => undefined }),
@@ -73,13 +81,39 @@ describe('the registry of tasks', () => {
     );
   });
 
+  class Namesake {
+    readonly isOther = true;
+  }
+  const namesake = { type: Namesake, method: () => undefined };
+
+  it('O18: takes two classes of one name in memory', () => {
+    const registry = new TaskRegistry();
+    const [first, second] = [definition(), definition(namesake)];
+    registry.register(first);
+    registry.register(second);
+    expect(registry.ofCall(second.method, 'Mailer.send', new Namesake())).toBe(second);
+    expect(registry.get('Mailer.send')).toBe(first);
+  });
+
+  it.each<[string, Partial<TaskDefinition>, Partial<TaskDefinition>]>([
+    ['a store goes by the first', { isStored: true }, {}],
+    ['a store goes by the second', {}, { isStored: true }],
+    ['one was given it', {}, { declared: { name: 'Mailer.send' } }],
+  ])('O18: refuses two of one name of which %s', (_, one, other) => {
+    const registry = new TaskRegistry();
+    registry.register(definition(one));
+    expect(() => registry.register(definition({ ...namesake, ...other }))).toThrow(
+      expect.objectContaining({ code: 'BGT_DUPLICATE_TASK_NAME' }),
+    );
+  });
+
   it('tells a method and the subclass’s inherited one apart', () => {
     const registry = new TaskRegistry();
     const mail = definition();
     registry.register(mail);
     registry.register(inherited);
-    expect(registry.ofCall(mail.method, new Mailer())).toBe(mail);
-    expect(registry.ofCall(mail.method, new BulkMailer())).toBe(inherited);
+    expect(registry.ofCall(mail.method, mail.member, new Mailer())).toBe(mail);
+    expect(registry.ofCall(mail.method, mail.member, new BulkMailer())).toBe(inherited);
   });
 
   it('does not guess between the two where only the method is given', () => {

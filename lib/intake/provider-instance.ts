@@ -1,0 +1,52 @@
+import { ContextIdFactory, REQUEST, type DiscoveryService, type ModuleRef } from '@nestjs/core';
+
+export type Provider = ReturnType<DiscoveryService['getProviders']>[number];
+type ContextId = ReturnType<typeof ContextIdFactory.create>;
+
+/** What Nest would have made for a request that nothing was made for yet: the same for all its tasks. */
+const contexts = new WeakMap<object, ContextId>();
+
+/**
+ * The object to call a provider's method on.
+ *
+ * @param request the one whose instance is meant
+ */
+export async function instanceOf(
+  provider: Provider,
+  moduleRef: ModuleRef,
+  request: object | undefined,
+): Promise<object> {
+  if (provider.isDependencyTreeStatic() && !provider.isTransient) {
+    return provider.instance as object;
+  }
+  const context = request && contextOf(request, provider, moduleRef);
+  return moduleRef.resolve<object>(provider.token as never, context, { strict: false });
+}
+
+function contextOf(request: object, provider: Provider, moduleRef: ModuleRef): ContextId {
+  const known = contexts.get(request);
+  if (known !== undefined) {
+    return known;
+  }
+  const context = ContextIdFactory.getByRequest(request);
+  // Nest leaves its context on the request; where it gives another each time, it has made none.
+  if (ContextIdFactory.getByRequest(request) !== context) {
+    const shown: unknown = provider.isDependencyTreeDurable() ? context.payload : request;
+    moduleRef.registerRequestByContextId(shown, context);
+    contexts.set(request, context);
+  }
+  return context;
+}
+
+/** Whether a provider, or anything that it is made of, gets the request. */
+export function needsRequest(provider: Provider, seen = new Set<Provider>()): boolean {
+  if (seen.has(provider) || provider.isDependencyTreeStatic()) {
+    return false;
+  }
+  seen.add(provider);
+  const parts = [
+    ...(provider.getCtorMetadata() ?? []),
+    ...(provider.getPropertiesMetadata() ?? []).map(({ wrapper }) => wrapper),
+  ];
+  return parts.some((part) => part.token === REQUEST || needsRequest(part, seen));
+}

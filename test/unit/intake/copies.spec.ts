@@ -1,0 +1,176 @@
+/* oxlint-disable typescript/unbound-method -- that is the point of these tests */
+import { Injectable } from '@nestjs/common';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { Background, currentTask } from '../../../lib/index.js';
+import { createApp } from '../support/app.js';
+
+const ran: string[] = [];
+afterEach(() => void ran.splice(0));
+
+@Injectable()
+class Mailer {
+  private readonly sender = 'postmaster';
+
+  @Background({ retry: { attempts: 2 } })
+  async send(to: string, index = 0): Promise<void> {
+    const { name, maxAttempts } = currentTask();
+    ran.push(`${this.sender} to ${to} ${index} as ${name} of ${maxAttempts}`);
+  }
+}
+
+/** Puts a function of its own in the method's place, and copies nothing to it. */
+const Silent: MethodDecorator = (_target, _key, descriptor) => {
+  const inner = descriptor.value as unknown as (...args: unknown[]) => unknown;
+  descriptor.value = function (this: unknown, ...args: unknown[]) {
+    return inner.apply(this, args);
+  } as never;
+};
+/** As another copy, at another place, would have left it. */
+function ofAnotherCopy(): typeof Mailer {
+  class Foreign extends Mailer {}
+  const key = Symbol.for('nestjs-background-tasks:background');
+  const listed = (Mailer.prototype as unknown as Record<symbol, Map<string, object>>)[key];
+  const entry = {
+    ...listed?.get('send'),
+    copy: '/app/node_modules/lib-a/node_modules/nestjs-background-tasks/dist',
+  };
+  const method = jest.fn();
+  Object.defineProperty(method, key, { value: entry });
+  Object.defineProperty(Foreign.prototype, 'send', { value: method, configurable: true });
+  Object.defineProperty(Foreign.prototype, key, { value: new Map([['send', entry]]) });
+  return Foreign;
+}
+const AS_TASK = 'postmaster to Ann 0 as Mailer.send of 2';
+
+async function startWithMailer() {
+  const app = await createApp({ providers: [Mailer] });
+  return { ...app, mailer: app.module.get(Mailer), events: app.record() };
+}
+
+const added = (events: readonly { type: string; name: string }[]) =>
+  events.filter(({ type }) => type === 'added').map(({ name }) => name);
+
+describe('R8: a method that was taken off its object', () => {
+  it('is a task of its provider', async () => {
+    const { clock, mailer, events } = await startWithMailer();
+    await Promise.all(['Ann', 'Bob'].map(mailer.send));
+    await clock.settle();
+    expect(ran).toEqual([AS_TASK, 'postmaster to Bob 1 as Mailer.send of 2']);
+    expect(added(events)).toHaveLength(2);
+  });
+
+  it('and called on another object, as timers and emitters do, too', async () => {
+    const { clock, mailer } = await startWithMailer();
+    await { send: mailer.send }.send('Ann');
+    await clock.settle();
+    expect(ran).toEqual([AS_TASK]);
+  });
+});
+
+describe('R8: one task is made of', () => {
+  it('a bound copy, with what it was bound to', async () => {
+    const { clock, mailer, events, runner } = await startWithMailer();
+    const other = Object.assign(new Mailer(), { sender: 'other' });
+    runner.addTask(mailer.send.bind(mailer), 'Ann');
+    runner.addTask(mailer.send.bind(other, 'Bob'), 5);
+    await mailer.send.bind(mailer)('Cid');
+    await clock.settle();
+    expect(ran.toSorted()).toEqual([
+      'other to Bob 5 as Mailer.send of 2',
+      AS_TASK,
+      'postmaster to Cid 0 as Mailer.send of 2',
+    ]);
+    expect(added(events)).toHaveLength(3);
+  });
+
+  it('a spy that calls through, on the provider or on its class', async () => {
+    const { clock, mailer, events, runner } = await startWithMailer();
+    const spy = jest.spyOn(mailer, 'send');
+    runner.addTask(mailer.send, 'Ann');
+    await clock.settle();
+    expect(spy).toHaveBeenCalledTimes(1);
+    await mailer.send('Bob');
+    await clock.settle();
+    spy.mockRestore();
+    const ofClass = jest.spyOn(Mailer.prototype, 'send');
+    runner.addTask(mailer.send, 'Cid');
+    await clock.settle();
+    ofClass.mockRestore();
+    expect(ran).toEqual([
+      AS_TASK,
+      'postmaster to Bob 0 as Mailer.send of 2',
+      'postmaster to Cid 0 as Mailer.send of 2',
+    ]);
+    expect(added(events)).toEqual(['Mailer.send', 'Mailer.send', 'Mailer.send']);
+  });
+
+  it('a mock, which is called in place of the method, on every attempt', async () => {
+    const { clock, mailer, runner } = await startWithMailer();
+    const mock = jest.spyOn(mailer, 'send').mockRejectedValueOnce(new Error('once'));
+    mock.mockResolvedValueOnce(undefined);
+    const handle = runner.addTask(mailer.send, 'Ann');
+    await clock.advance(1e6);
+    expect(await handle.whenSettled()).toMatchObject({ status: 'completed', attempts: 2 });
+    expect(mock.mock.contexts).toEqual([mailer, mailer]);
+    expect(ran).toEqual([]);
+  });
+
+  it('what a decorator above has put in its place, without a word on it', async () => {
+    @Injectable()
+    class Traced {
+      @Silent
+      @Background({ retry: { attempts: 3 } })
+      async run(): Promise<void> {
+        ran.push(`${this.constructor.name} of ${currentTask().maxAttempts}`);
+      }
+    }
+    const { clock, module, record, runner } = await createApp({ providers: [Traced] });
+    const events = record();
+    runner.addTask(module.get(Traced).run);
+    await clock.settle();
+    expect(ran).toEqual(['Traced of 3']);
+    expect(added(events)).toEqual(['Traced.run']);
+  });
+
+  it('a method that was copied to another class', async () => {
+    @Injectable()
+    class Mixed {
+      readonly sender = 'mixed';
+    }
+    Object.defineProperty(
+      Mixed.prototype,
+      'send',
+      Object.getOwnPropertyDescriptor(Mailer.prototype, 'send') as PropertyDescriptor,
+    );
+    const { clock, module } = await createApp({ providers: [Mixed] });
+    await module.get<Mailer>(Mixed).send('Ann');
+    await clock.settle();
+    expect(ran).toEqual(['mixed to Ann 0 as Mixed.send of 2']);
+  });
+});
+
+describe('R8: two copies of the package in one process', () => {
+  const BOTH = /two copies of nestjs-background-tasks.*lib-a\/node_modules.*\/lib\b/;
+
+  it('fail the start with an error that names both', async () => {
+    await expect(createApp({ providers: [ofAnotherCopy()] })).rejects.toThrow(BOTH);
+  });
+
+  it('are named where a method of the other is passed to addTask()', async () => {
+    const { runner } = await createApp();
+    expect(() => runner.addTask(ofAnotherCopy().prototype.send, 'Ann')).toThrow(BOTH);
+  });
+
+  it('are named where a method is called, and the other one has the application', async () => {
+    const copies = (globalThis as unknown as Record<symbol, Map<string, () => number>>)[
+      Symbol.for('nestjs-background-tasks:copies')
+    ];
+    copies?.set('/app/other/nestjs-background-tasks/dist', () => 1);
+    try {
+      expect(() => void new Mailer().send('Ann')).toThrow(/lib.*\/app\/other/);
+    } finally {
+      copies?.delete('/app/other/nestjs-background-tasks/dist');
+    }
+    expect(ran).toEqual([]);
+  });
+});
