@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { Engine } from '../engine/engine.js';
 import { ChainError } from '../errors/misuse.errors.js';
@@ -21,6 +22,7 @@ import { TaskMaker } from './task-maker.js';
 
 /** Takes calls in, and sends the task of each where it belongs: into the request's collection, or off. */
 export class TaskIntake implements TaskHome {
+  readonly context = new AsyncResource('BackgroundTasks', { requireManualDestroy: true });
   private readonly maker: TaskMaker;
 
   constructor(

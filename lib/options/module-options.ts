@@ -39,14 +39,15 @@ export interface RateLimitOptions {
 }
 
 /**
- * Context for tasks that run in another process than the one which added them; in the same one the
- * async context itself is there.
+ * Context for tasks that are stored. They run in the async context in which the application started,
+ * in the process that added them as in any other; tasks in memory have that of the place where they
+ * were added, and need none of this.
  */
 export interface CarryOptions {
   /** Called where a task is added; returns what JSON can hold. */
   capture(): unknown;
   /**
-   * Called around each attempt of a task that came from the store.
+   * Called around each attempt of a stored task.
    *
    * @param carried what `capture()` returned where the task was added
    * @param run the attempt

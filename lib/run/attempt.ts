@@ -182,7 +182,7 @@ const { then } = Promise.prototype;
 
 function enter(attempt: Attempt): unknown {
   const { carriers, task } = attempt;
-  return task.isFromStore && carriers?.isEmpty === false
+  return task.stored !== undefined && carriers?.isEmpty === false
     ? restored(attempt, carriers)
     : run(attempt);
 }

@@ -15,6 +15,8 @@ export type Interruption = 'timeout' | 'cancelled' | 'abandoned';
 
 /** The application that a task belongs to. */
 export interface TaskHome extends MethodIntake {
+  /** The async context that the application started in: that of its tasks which are in a store. */
+  readonly context: AsyncResource;
   /** Called at most once for each task: see {@link Task.id}. */
   mintId(task: Task): string;
   /** @returns whether there was anything left to cancel */
@@ -83,7 +85,7 @@ export class Task {
   private mintedId: string | undefined = undefined;
   /**
    * The async context of the place where the task was added: request id, tenant, trace. Let go when
-   * the task settles, so that a remembered task does not keep a request alive.
+   * the task settles, so that a remembered task does not keep a request alive, and when it is stored.
    */
   private context: AsyncResource | undefined = captureContext();
   /** What few tasks have: a million that wait are no bigger for it. */
@@ -210,6 +212,7 @@ export class Task {
   set stored(call: StoredCall | undefined) {
     if (call !== this.stored) {
       this.own.stored = call;
+      this.context = undefined;
     }
   }
 
@@ -238,13 +241,15 @@ export class Task {
   }
 
   /**
-   * Calls `callback(argument)` in the async context of the place where the task was added: in a copy,
-   * as what one attempt enters for good is neither for the next one nor for other tasks.
+   * Calls `callback(argument)` in the async context of the place where the task was added; of a task
+   * in a store, in that of the application, here as after a crash. In a copy: what one attempt enters
+   * for good is neither for the next one nor for other tasks.
    */
   inContext<A, T>(callback: (argument: A) => T, argument: A): T {
-    return this.context === undefined
+    const context = this.stored === undefined ? this.context : this.home.context;
+    return context === undefined
       ? inCopyOfContext(callback, argument)
-      : this.context.runInAsyncScope(inCopyOfContext<A, T>, undefined, callback, argument);
+      : context.runInAsyncScope(inCopyOfContext<A, T>, undefined, callback, argument);
   }
 
   /** Makes the call. May throw, return, or return a promise: all of it is the user's. */

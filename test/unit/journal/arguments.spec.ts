@@ -1,4 +1,5 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { Background, type TaskOptions } from 'nestjs-background-tasks';
@@ -189,6 +190,30 @@ describe('carry', () => {
     after.get(Sink).onTake = () => seen.push(tenant);
     await after.runner.whenIdle();
     expect(seen).toEqual(['acme']);
+  });
+
+  it('R13, P7: restores it in the process that added the task, too, and nothing else of the place', async () => {
+    const store = new AsyncLocalStorage<string>();
+    const app = await start(await temporaryFolder(), { providers: [Sink], options: { carry } });
+    const seen: unknown[] = [];
+    app.get(Sink).onTake = () => {
+      seen.push([tenant, store.getStore()]);
+      tenant = undefined;
+      if (seen.length === 1) {
+        throw new Error('once more');
+      }
+    };
+    tenant = 'acme';
+    const retry = { attempts: 2, delay: 0 };
+    const added = store.run('a transaction', () =>
+      app.runner.addTask({ retry }, app.get(Sink).take),
+    );
+    tenant = undefined;
+    await store.run('whoever waits', () => added.whenSettled());
+    expect(seen).toEqual([
+      ['acme', undefined],
+      ['acme', undefined],
+    ]);
   });
 
   it('takes the context as it was when the task was added, whatever becomes of it', async () => {

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { TaskDefinition } from '../../../lib/task/task-registry.js';
@@ -5,6 +6,7 @@ import { Task, type TaskHome, type TaskKeys } from '../../../lib/task/task.js';
 
 /** An application that its tasks find nobody in. */
 export const NOBODY: TaskHome = {
+  context: new AsyncResource('Nobody'),
   addCall: () => Promise.resolve(),
   mintId: ({ name }) => `id of ${name}`,
   cancel: () => false,
