@@ -31,7 +31,7 @@ import { Release } from './request/release.js';
 import { RequestHook } from './request/nest/request-hook.js';
 import { inContextOf } from './run/attempt.js';
 import { AttemptHooks } from './run/attempt-hooks.js';
-import { Lifecycle } from './run/lifecycle.js';
+import { Lifecycle, type OpenServer } from './run/lifecycle.js';
 import { TaskRunner } from './run/task-runner.js';
 import { TaskWorker } from './run/task-worker.js';
 import { ScheduleLog } from './schedule/schedule-log.js';
@@ -178,7 +178,17 @@ export const providers: Provider[] = [
   {
     // What starts and stops is handed over once there is something to start.
     provide: LIFECYCLE_PARTS,
-    inject: [Lifecycle, ENGINE, Release, Schedules, TaskEvents, CLOCK, ResolvedOptions],
+    inject: [
+      Lifecycle,
+      ENGINE,
+      Release,
+      Schedules,
+      TaskEvents,
+      CLOCK,
+      Log,
+      ResolvedOptions,
+      HttpAdapterHost,
+    ],
     useFactory: (
       lifecycle: Lifecycle,
       engine: Engine,
@@ -186,7 +196,9 @@ export const providers: Provider[] = [
       schedules: Schedules,
       events: TaskEvents,
       clock: Clock,
-      { drainTimeoutMs }: ResolvedOptions,
+      log: Log,
+      { drainTimeoutMs, queues }: ResolvedOptions,
+      host: HttpAdapterHost,
     ) =>
       lifecycle.take({
         engine,
@@ -195,7 +207,14 @@ export const providers: Provider[] = [
         schedules,
         events,
         clock,
+        log,
         drainTimeoutMs,
+        queues: Array.from(
+          queues.values(),
+          ({ name, engine: kept, concurrency }) =>
+            `${name} (${kept?.engine ?? 'memory'}, ${concurrency} at once)`,
+        ),
+        server: () => host.httpAdapter?.getHttpServer?.() as OpenServer | undefined,
       }),
   },
   {

@@ -14,6 +14,8 @@ export interface LogFields {
   readonly durationMs?: number;
   readonly delayMs?: number;
   readonly reason?: string;
+  /** How many tasks or requests the line is about. */
+  readonly count?: number;
 }
 
 /** What was thrown, and whether the log is to say where. */

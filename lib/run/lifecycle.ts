@@ -1,5 +1,4 @@
 import {
-  Logger,
   Module,
   type BeforeApplicationShutdown,
   type OnApplicationBootstrap,
@@ -8,14 +7,19 @@ import {
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import type { DrainScope, Engine, Restorer } from '../engine/engine.js';
+import { printable } from '../errors/printable.js';
+import { LogLine, type Log } from '../observe/log.js';
 import type { TaskEvents } from '../observe/task-events.js';
 import type { Clock } from '../task/clock.js';
+import type { Task } from '../task/task.js';
 
 /** Who holds the tasks of requests that are not over. */
 export interface OpenRequests {
   /** Resolves when the tasks of responses that have closed are released. */
   whenClosedReleased(): Promise<void> | void;
-  /** Gives up the tasks of the others. The engine has stopped. */
+  /** The tasks of the others. */
+  collected(): Iterable<Task>;
+  /** Gives them up. The engine has stopped. */
   abandon(): void;
 }
 
@@ -26,6 +30,12 @@ export interface Ticking {
   stop(): Promise<void>;
 }
 
+/** The part of Node.js's server that is needed here. */
+export interface OpenServer {
+  readonly listening?: boolean;
+  getConnections?(callback: (error: unknown, count: number) => void): void;
+}
+
 /** What starts and stops with the application. */
 export interface LifecycleParts {
   readonly engine: Engine;
@@ -34,11 +44,19 @@ export interface LifecycleParts {
   readonly restorer: Restorer;
   readonly events: TaskEvents;
   readonly clock: Clock;
+  readonly log: Log;
   readonly drainTimeoutMs: number;
+  /** In words, each with its engine. */
+  readonly queues: readonly string[];
+  /** Where requests come in, if they do. */
+  readonly server: () => OpenServer | undefined;
 }
 
 /** How long what is still running after the drain may take to heed its signal. */
 const GRACE_MS = 1_000;
+
+/** As many queues, or tasks, are named in one line. */
+const MAX_NAMED = 10;
 
 /**
  * Last to start, first to stop: tasks run only while everything that they may need is there.
@@ -57,10 +75,14 @@ export class Lifecycle
 {
   private parts: LifecycleParts | undefined;
   private isStarted = false;
-  private deadline = Number.POSITIVE_INFINITY;
+  private isClosing = false;
+  /** What is left of `drainTimeout`: the time between the drains belongs to others. */
+  private leftMs = 0;
+  private callOffTelling: (() => void) | undefined;
 
   take(parts: LifecycleParts): void {
     this.parts = parts;
+    this.leftMs = parts.drainTimeoutMs;
   }
 
   /** Makes the stores ready; tasks are not started yet. */
@@ -72,6 +94,7 @@ export class Lifecycle
     this.isStarted = true;
     await this.orGiveUp(async ({ engine, restorer }) => engine.start(restorer));
     this.parts?.schedules.start();
+    this.tellStart();
     // A context without a server has started before its caller gets it and can ask for the hooks.
     this.parts?.clock.soon(() => this.warnOfSignals());
   }
@@ -82,11 +105,12 @@ export class Lifecycle
    */
   async onModuleDestroy(): Promise<void> {
     if (this.parts !== undefined) {
-      const { clock, drainTimeoutMs, requests, schedules } = this.parts;
-      this.deadline = clock.now() + drainTimeoutMs;
+      const { drainTimeoutMs, requests, schedules } = this.parts;
+      this.isClosing = true;
+      this.tellAfter(drainTimeoutMs + GRACE_MS);
       await schedules.stop();
       await requests.whenClosedReleased();
-      if (!(await this.drained('released', this.deadline - drainTimeoutMs / 2))) {
+      if (!(await this.drained('released', this.leftMs / 2))) {
         await this.drain('present');
       }
     }
@@ -97,6 +121,7 @@ export class Lifecycle
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.callOffTelling?.();
     await this.drain('collected');
     await this.parts?.engine.stop(GRACE_MS);
     this.parts?.requests.abandon();
@@ -121,35 +146,86 @@ export class Lifecycle
     }
   }
 
+  private tellStart(): void {
+    if (this.parts !== undefined) {
+      const { engine, log, queues } = this.parts;
+      log.log(new LogLine({ event: 'ready' }, `Tasks run from now on. Queues: ${named(queues)}`));
+      const resumed = [...engine.tasks()].filter(({ isFromStore }) => isFromStore).length;
+      if (resumed > 0) {
+        const sentence = `Resumed ${count(resumed, 'task')} that an earlier process left behind`;
+        log.log(new LogLine({ event: 'resumed', count: resumed }, sentence));
+      }
+    }
+  }
+
   private warnOfSignals(): void {
-    const isClosing = this.deadline !== Number.POSITIVE_INFINITY;
-    if (!isClosing && process.listenerCount('SIGTERM') === 0) {
-      new Logger('BackgroundTasks').warn(
-        'Nobody listens to SIGTERM: a task that runs when the process is told to stop is lost. ' +
-          'Call app.enableShutdownHooks() before app.listen(), or once the application context is there.',
+    if (!this.isClosing && process.listenerCount('SIGTERM') === 0) {
+      this.parts?.log.warn(
+        new LogLine(
+          { event: 'no-shutdown-hooks' },
+          'Nobody listens to SIGTERM: a task that runs when the process is told to stop is lost. ' +
+            'Call app.enableShutdownHooks() before app.listen(), or once the application context is there.',
+        ),
       );
     }
   }
 
-  /** Past the deadline, which all drains of a shutdown share, what is left is given up. */
+  /** When the time is over, what is left is given up. */
   private async drain(awaited: DrainScope): Promise<void> {
-    if (!(await this.drained(awaited, this.deadline))) {
+    if (!(await this.drained(awaited, this.leftMs))) {
       await this.parts?.engine.stop(GRACE_MS);
     }
   }
 
-  /** @returns whether what is awaited has settled by `limit`, in milliseconds since the epoch */
-  private async drained(awaited: DrainScope, limit: number): Promise<boolean> {
+  /** @returns whether what is awaited has settled within `limitMs` */
+  private async drained(awaited: DrainScope, limitMs: number): Promise<boolean> {
     if (this.parts === undefined || !this.isStarted) {
       return true; // what was never started is not waited for
     }
     const { engine, clock } = this.parts;
-    const drained = engine.drain(this.deadline, awaited);
-    return new Promise((resolve, reject) => {
-      const callOff = clock.after(Math.max(0, limit - clock.now()), () => resolve(false));
-      drained.finally(callOff).then(() => resolve(true), reject);
+    const startedAt = clock.now();
+    const drained = engine.drain(startedAt + this.leftMs, awaited);
+    try {
+      return await new Promise((resolve, reject) => {
+        const callOff = clock.after(limitMs, () => resolve(false));
+        drained.finally(callOff).then(() => resolve(true), reject);
+      });
+    } finally {
+      this.leftMs = Math.max(0, this.leftMs - (clock.now() - startedAt));
+    }
+  }
+
+  /** Nest waits for open requests without a limit, and says nothing: the operator would see a kill. */
+  private tellAfter(delayMs: number): void {
+    const { clock, log, requests, server } = this.parts as LifecycleParts;
+    this.callOffTelling = clock.after(delayMs, () => {
+      const closing = server();
+      if (closing?.listening === true) {
+        return this.tellAfter(GRACE_MS); // it is the hooks of other modules that take their time
+      }
+      closing?.getConnections?.((_, open) => {
+        if (open > 0) {
+          const tasks = Array.from(requests.collected(), ({ name, id }) => `${name} (${id})`);
+          const theirs = tasks.length > 0 ? ` Their tasks wait with them: ${named(tasks)}.` : '';
+          const sentence =
+            `The shutdown waits for ${count(open, 'open request')}, and Nest sets no limit: ` +
+            'NestFactory.create(AppModule, { forceCloseConnections: true }) ends their connections, ' +
+            `else they have to end by themselves before the process is killed.${theirs}`;
+          log.warn(new LogLine({ event: 'requests-open', count: open }, sentence));
+        }
+      });
     });
   }
+}
+
+function count(many: number, what: string): string {
+  return many === 1 ? `1 ${what}` : `${many} ${what}s`;
+}
+
+function named(names: readonly string[]): string {
+  const shown = names.slice(0, MAX_NAMED).map((name) => printable(name, 100));
+  const more = names.length - shown.length;
+  return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /**

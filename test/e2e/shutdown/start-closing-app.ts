@@ -9,8 +9,16 @@ interface Setup {
 }
 
 /** Started and listening. */
-export async function startClosingApp(setup: Setup): Promise<{ child: ChildApp; port: number }> {
-  const child = ChildApp.start('closing-app.ts', JSON.stringify(setup));
+export function startClosingApp(setup: Setup): Promise<{ child: ChildApp; port: number }> {
+  return startApp('closing-app.ts', setup);
+}
+
+/** Started and listening: one of `test/e2e/processes/`. */
+export async function startApp(
+  file: string,
+  setup: object,
+): Promise<{ child: ChildApp; port: number }> {
+  const child = ChildApp.start(file, JSON.stringify(setup));
   const port = Number((await child.line('port ')).slice('port '.length));
   return { child, port };
 }

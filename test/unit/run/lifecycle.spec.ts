@@ -1,8 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { Logger } from '@nestjs/common';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import type { DrainScope, Engine } from '../../../lib/engine/engine.js';
+import { Log } from '../../../lib/observe/log.js';
 import type { TaskEvents } from '../../../lib/observe/task-events.js';
-import { Lifecycle, type LifecycleParts } from '../../../lib/run/lifecycle.js';
+import { Lifecycle, type LifecycleParts, type OpenServer } from '../../../lib/run/lifecycle.js';
 import { Deferred } from '../support/deferred.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { RecordingLogger } from '../support/recording-logger.js';
@@ -14,12 +14,16 @@ function lifecycleOf(drains: Partial<Record<DrainScope, Promise<void>>> = {}) {
   const clock = new FakeClock();
   const calls: string[] = [];
   const startedAt = clock.now();
+  const logger = new RecordingLogger();
+  const server: { -readonly [Key in keyof OpenServer]: OpenServer[Key] } = {};
+  const tasks: { name: string; id: string; isFromStore?: boolean }[] = [];
   const engine = {
     start: (restorer: unknown) => void calls.push(`start ${String(restorer)}`),
     drain: (deadline: number, awaited: DrainScope) => {
       calls.push(`drain ${awaited} until ${deadline - startedAt}`);
       return drains[awaited] ?? Promise.resolve();
     },
+    tasks: () => tasks,
     stop: (graceMs: number) => Promise.resolve(void calls.push(`stop ${graceMs}`)),
     close: () => void calls.push('close'),
   } as unknown as Engine;
@@ -30,17 +34,21 @@ function lifecycleOf(drains: Partial<Record<DrainScope, Promise<void>>> = {}) {
     events: { complete: () => void calls.push('complete') } as unknown as TaskEvents,
     requests: {
       whenClosedReleased: () => void calls.push('released'),
+      collected: () => tasks as never,
       abandon: () => void calls.push('abandon'),
     },
     schedules: {
       start: () => void calls.push('tick'),
       stop: () => Promise.resolve(void calls.push('tick no more')),
     },
+    log: new Log(logger),
     drainTimeoutMs: DRAIN_TIMEOUT_MS,
+    queues: ['default (memory, 10 at once)', 'mails (bullmq, 5 at once)'],
+    server: () => server,
   };
   const lifecycle = new Lifecycle();
   lifecycle.take(parts);
-  return { lifecycle, clock, calls, engine };
+  return { lifecycle, clock, calls, engine, logger, server, tasks };
 }
 
 /** Whether a promise has been settled by now. */
@@ -57,17 +65,7 @@ function listenTo(count: number) {
 }
 
 describe('the life of the tasks of an application', () => {
-  let logger: RecordingLogger;
-
-  beforeEach(() => {
-    logger = new RecordingLogger();
-    Logger.overrideLogger(logger);
-  });
-
-  afterEach(() => {
-    jest.restoreAllMocks();
-    Logger.overrideLogger(true);
-  });
+  afterEach(() => void jest.restoreAllMocks());
 
   it('begins when the application has bootstrapped', async () => {
     const { lifecycle, calls } = lifecycleOf();
@@ -87,7 +85,7 @@ describe('the life of the tasks of an application', () => {
       expect(calls).toEqual(['complete']);
       engine.close = () => undefined;
       await lifecycle.onModuleDestroy(); // there is nothing to wait for
-      expect(calls).toEqual(['complete', 'released']);
+      expect(calls).toEqual(['complete', 'tick no more', 'released']);
     },
   );
 
@@ -96,7 +94,7 @@ describe('the life of the tasks of an application', () => {
     [1, 0],
   ])('with %i listeners to SIGTERM has %i warnings about that', async (listeners, warnings) => {
     const count = listenTo(listeners);
-    const { lifecycle, clock } = lifecycleOf();
+    const { lifecycle, clock, logger } = lifecycleOf();
     await lifecycle.onApplicationBootstrap();
     await clock.settle();
     expect(count).toHaveBeenCalledWith('SIGTERM');
@@ -108,7 +106,7 @@ describe('the life of the tasks of an application', () => {
 
   it('waits with that warning until the caller has the application, and can ask for the hooks', async () => {
     listenTo(0);
-    const { lifecycle, clock } = lifecycleOf();
+    const { lifecycle, clock, logger } = lifecycleOf();
     await lifecycle.onApplicationBootstrap();
     listenTo(1); // as `enableShutdownHooks()` of an application context does now
     await clock.settle();
@@ -117,7 +115,7 @@ describe('the life of the tasks of an application', () => {
 
   it('has no such warning where it is over before that', async () => {
     listenTo(0);
-    const { lifecycle, clock } = lifecycleOf();
+    const { lifecycle, clock, logger } = lifecycleOf();
     await lifecycle.onApplicationBootstrap();
     await lifecycle.onModuleDestroy();
     await clock.settle();
@@ -175,22 +173,67 @@ describe('the life of the tasks of an application', () => {
     expect(calls).toEqual(['drain present until 1000', 'stop 1000']);
   });
 
-  it('shares its time among all drains', async () => {
-    const { lifecycle, clock, calls } = lifecycleOf({ collected: new Promise(() => undefined) });
+  it('P13, O12: shares its time among all drains, and has what others take meanwhile left', async () => {
+    const present = new Deferred();
+    const { lifecycle, clock, calls } = lifecycleOf({
+      present: present.promise,
+      collected: new Promise(() => undefined),
+    });
     await lifecycle.onApplicationBootstrap();
     await lifecycle.onModuleDestroy();
-    await clock.advance(DRAIN_TIMEOUT_MS + 500);
+    await clock.advance(60_000); // the hooks of another module
+    const before = lifecycle.beforeApplicationShutdown();
+    await clock.advance(300);
+    present.resolve();
+    await before;
+    await clock.advance(60_000); // those of Terminus, and open requests
     calls.length = 0;
     const shutdown = watch(lifecycle.onApplicationShutdown());
-    await clock.advance(0);
+    await clock.advance(699);
+    expect(calls).toEqual(['drain collected until 121000']);
+    await clock.advance(1);
     expect(shutdown.isOver).toBe(true);
-    expect(calls).toEqual([
-      'drain collected until 1000',
-      'stop 1000',
-      'stop 1000',
-      'abandon',
-      'close',
-      'complete',
+    expect(calls.slice(1)).toEqual(['stop 1000', 'stop 1000', 'abandon', 'close', 'complete']);
+  });
+
+  it('O13: says how many requests Nest waits for, what ends them, and which tasks wait with them', async () => {
+    const { lifecycle, clock, logger, server, tasks } = lifecycleOf();
+    await lifecycle.onApplicationBootstrap();
+    server.listening = true;
+    server.getConnections = (callback) => callback(null, 2);
+    tasks.push(...Array.from({ length: 12 }, (_, n) => ({ name: `send\n${n}`, id: `id-${n}` })));
+    await lifecycle.onModuleDestroy();
+    await clock.advance(DRAIN_TIMEOUT_MS + 5_000);
+    expect(logger.of('warn')).toEqual([]);
+    server.listening = false; // the hooks of others are over, and Nest closes the server
+    await clock.advance(DRAIN_TIMEOUT_MS);
+    await clock.advance(60_000);
+    expect(logger.of('warn')).toEqual([
+      expect.stringMatching(
+        /^The shutdown waits for 2 open requests, .* forceCloseConnections: true .* with them: send\\n0 \(id-0\), .*, send\\n9 \(id-9\) and 2 more\.$/,
+      ),
+    ]);
+  });
+
+  it.each([0, undefined])('O13: says nothing of requests where %s are open', async (open) => {
+    const { lifecycle, clock, logger, server } = lifecycleOf();
+    await lifecycle.onApplicationBootstrap();
+    Object.assign(server, {
+      listening: open === undefined ? undefined : false,
+      getConnections: (callback: (error: null, count: number) => void) => callback(null, 0),
+    });
+    await lifecycle.onModuleDestroy();
+    await clock.advance(60_000);
+    expect(logger.of('warn')).toEqual([]);
+  });
+
+  it('O25: says at its start which queues there are, and how many tasks were left behind', async () => {
+    const { lifecycle, logger, tasks } = lifecycleOf();
+    tasks.push({ name: 'a', id: '1', isFromStore: true }, { name: 'b', id: '2' });
+    await lifecycle.onApplicationBootstrap();
+    expect(logger.of('log')).toEqual([
+      'Tasks run from now on. Queues: default (memory, 10 at once), mails (bullmq, 5 at once)',
+      'Resumed 1 task that an earlier process left behind',
     ]);
   });
 
@@ -224,6 +267,6 @@ describe('the life of the tasks of an application', () => {
     await lifecycle.onModuleDestroy();
     await lifecycle.beforeApplicationShutdown();
     await lifecycle.onApplicationShutdown();
-    expect(logger.lines).toEqual([]);
+    expect(lifecycle).toBeInstanceOf(Lifecycle);
   });
 });

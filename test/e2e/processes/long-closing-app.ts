@@ -1,0 +1,110 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  ConsoleLogger,
+  Controller,
+  Get,
+  Injectable,
+  Post,
+  Sse,
+  type OnModuleDestroy,
+} from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { TerminusModule } from '@nestjs/terminus';
+import { Background, Tasks, currentTask, type BackgroundTasks } from 'nestjs-background-tasks';
+import { journal } from 'nestjs-background-tasks/journal';
+import { NEVER } from 'rxjs';
+import { createAdapter } from '../support/create-adapter.js';
+import { rootModule } from '../support/root-module.js';
+
+// Takes its time to close: other modules do, or a request does not end.
+interface Setup {
+  readonly platform: string;
+  readonly drainTimeout: number;
+  /** What Terminus sleeps between SIGTERM and the close of the server. */
+  readonly terminusMs?: number;
+  /** What another module takes in `onModuleDestroy()`. */
+  readonly hookMs?: number;
+  readonly journal?: string;
+  readonly forceCloseConnections?: boolean;
+}
+
+const setup = JSON.parse(process.argv[2] ?? '{}') as Setup;
+
+@Injectable()
+class SlowModule implements OnModuleDestroy {
+  async onModuleDestroy(): Promise<void> {
+    console.log('hooks of others');
+    await new Promise((resolve) => setTimeout(resolve, setup.hookMs ?? 0));
+  }
+}
+
+@Injectable()
+class Work {
+  @Background()
+  async step(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    console.log(`done ${currentTask().id}`);
+  }
+
+  @Background()
+  async endless(): Promise<void> {
+    console.log('endless began');
+    await new Promise(() => undefined);
+  }
+}
+
+@Controller()
+class WorkController {
+  constructor(private readonly work: Work) {}
+
+  @Post()
+  add(@Tasks() tasks: BackgroundTasks): string {
+    return tasks.addTask(this.work.step).id;
+  }
+
+  @Post('endless')
+  endless(@Tasks() tasks: BackgroundTasks): string {
+    return tasks.addTask(this.work.endless).id;
+  }
+
+  @Sse('events')
+  events(@Tasks() tasks: BackgroundTasks) {
+    tasks.addTask({ name: 'afterwards' }, () => undefined);
+    return NEVER;
+  }
+
+  @Get('hanging')
+  async hanging(@Tasks() tasks: BackgroundTasks): Promise<void> {
+    tasks.addTask({ name: 'hopeful' }, () => undefined);
+    console.log('hanging');
+    await new Promise(() => undefined);
+  }
+}
+
+class TaskLogger extends ConsoleLogger {
+  override log(): void {
+    // Nest's own business.
+  }
+  override warn(message: unknown): void {
+    console.log(`warn ${String(message)}`);
+  }
+  override error(message: unknown): void {
+    console.log(`error ${String(message)}`);
+  }
+}
+
+const { platform, drainTimeout, terminusMs, journal: path, ...nest } = setup;
+const app = await NestFactory.create(
+  rootModule({
+    options: { drainTimeout, ...(path !== undefined && { engine: journal({ path }) }) },
+    imports: [TerminusModule.forRoot({ gracefulShutdownTimeoutMs: terminusMs ?? 0 })],
+    controllers: [WorkController],
+    providers: [Work, SlowModule],
+  }),
+  createAdapter(platform),
+  { ...nest, logger: new TaskLogger() },
+);
+app.enableShutdownHooks(['SIGTERM']);
+await app.listen(0, '127.0.0.1');
+console.log(`port ${((app.getHttpServer() as Server).address() as AddressInfo).port}`);

@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from '@jest/globals';
+import type { ChildApp } from '../support/child-app.js';
+import { open, send } from '../support/client.js';
+import { startApp } from './start-closing-app.js';
+
+const KILLED = { code: null, signal: 'SIGTERM' };
+const OPEN_REQUESTS =
+  /^warn The shutdown waits for 1 open request, .* forceCloseConnections: true .* Their tasks wait with them: (hopeful|afterwards) /;
+
+/** Adds tasks, one after another, until nobody answers any more. @returns those answered with 201 */
+async function addUntilClosed(port: number): Promise<string[]> {
+  const ids: string[] = [];
+  try {
+    for (;;) {
+      const { status, body } = await send(port, '/', { method: 'POST' });
+      if (status === 201) {
+        ids.push(body);
+      }
+    }
+  } catch {
+    return ids; // the server is closed
+  }
+}
+
+/** The ids of answered tasks of which the application has said nothing: neither that they are done, nor that they are not. */
+function unaccounted(child: ChildApp, ids: readonly string[]): string[] {
+  const text = child.lines.join('\n');
+  return ids.filter((id) => !text.includes(id));
+}
+
+it.each(['Express', 'Fastify'])(
+  'P13, O12: on %s what is answered 201 is done while Terminus waits longer than drainTimeout',
+  async (platform) => {
+    const setup = { platform, drainTimeout: 1_000, terminusMs: 3_000, hookMs: 1_500 };
+    const { child, port } = await startApp('long-closing-app.ts', setup);
+    const adding = addUntilClosed(port);
+    await child.line('done ');
+    child.signal('SIGTERM');
+    const ids = await adding;
+    expect(await child.ended).toEqual(KILLED);
+    expect(ids.length).toBeGreaterThan(10);
+    expect(child.all('error ')).toEqual([]);
+    expect(unaccounted(child, ids)).toEqual([]);
+  },
+);
+
+it('P13: what is answered 201 and does not end is named', async () => {
+  const setup = { platform: 'Fastify', drainTimeout: 300, terminusMs: 500 };
+  const { child, port } = await startApp('long-closing-app.ts', setup);
+  const { body } = await send(port, '/endless', { method: 'POST' });
+  await child.line('endless began');
+  child.signal('SIGTERM');
+  const late = await addUntilClosed(port);
+  expect(await child.ended).toEqual(KILLED);
+  expect(unaccounted(child, late)).toEqual([]);
+  expect(child.all('error ')).toContain(
+    `error Task Work.endless (${body}) was abandoned: its attempt had not ended when the application shut down`,
+  );
+});
+
+it('P13: what is answered 201 and does not end is kept by a journal, and named', async () => {
+  const path = mkdtempSync(join(tmpdir(), 'closing-'));
+  const setup = { platform: 'Fastify', drainTimeout: 300, journal: path };
+  const { child, port } = await startApp('long-closing-app.ts', setup);
+  const { body } = await send(port, '/endless', { method: 'POST' });
+  await child.line('endless began');
+  child.signal('SIGTERM');
+  expect(await child.ended).toEqual(KILLED);
+  expect(child.all('warn ').at(-1)).toMatch(
+    `Task Work.endless (${body}) had not ended at the shutdown (its attempt had not ended)`,
+  );
+  const next = await startApp('long-closing-app.ts', setup);
+  await next.child.line('endless began');
+  next.child.signal('SIGKILL');
+  await next.child.ended;
+  rmSync(path, { recursive: true });
+});
+
+it.each(['/hanging', '/events'])(
+  'O13: a request that does not end is named after drainTimeout, with its tasks: %s',
+  async (path) => {
+    for (const platform of ['Express', 'Fastify']) {
+      const setup = { platform, drainTimeout: 100 };
+      const { child, port } = await startApp('long-closing-app.ts', setup);
+      const answer = open(port, path);
+      answer.catch(() => undefined); // its connection ends with the process
+      await (path === '/hanging' ? child.line('hanging') : answer);
+      child.signal('SIGTERM');
+      expect(await child.line('warn The shutdown')).toMatch(OPEN_REQUESTS);
+      child.signal('SIGKILL');
+      await child.ended;
+    }
+  },
+);
+
+it('O13: forceCloseConnections ends it, as that line says', async () => {
+  for (const platform of ['Express', 'Fastify']) {
+    const setup = { platform, drainTimeout: 100, forceCloseConnections: true };
+    const { child, port } = await startApp('long-closing-app.ts', setup);
+    const answer = await open(port, '/events');
+    answer.on('error', () => undefined);
+    child.signal('SIGTERM');
+    expect(await child.ended).toEqual(KILLED);
+    expect(child.all('warn The shutdown')).toEqual([]);
+  }
+});
