@@ -1,20 +1,14 @@
 import { describe } from '@jest/globals';
-import { hasServer } from './servers.js';
+import { findProgram, type Program } from './programs.mjs';
 
 /**
- * `describe` for suites that need a server: skipped where its program is missing, except in CI, where
- * what is skipped would look like passed.
+ * `describe` for suites that need a program: skipped where it is missing, which the reporter tells when
+ * a run begins, except in CI, where what is skipped would look like passed.
  */
-export function describeWith(
-  program: 'redis-server' | 'postgres',
-  title: string,
-  suite: () => void,
-): void {
-  if (hasServer(program) || process.env['CI'] !== undefined) {
+export function describeWith(program: Program, title: string, suite: () => void): void {
+  if (findProgram(program) !== undefined || process.env['CI'] !== undefined) {
     describe(title, suite);
   } else {
-    const debian = program === 'postgres' ? 'postgresql' : 'redis-server';
-    process.stderr.write(`skipped "${title}": needs ${program} (apt-get install ${debian})\n`);
     describe.skip(title, suite);
   }
 }

@@ -1,12 +1,13 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { postgresFolder } from './programs.mjs';
 
 /** A store that a suite starts for itself, on a free port of the loopback address. */
 export interface TestServer {
@@ -22,11 +23,6 @@ export interface TestServer {
   thaw(): void;
   /** Stops it and removes its data. */
   remove(): Promise<void>;
-}
-
-/** Whether the program of a server is installed. */
-export function hasServer(program: 'redis-server' | 'postgres'): boolean {
-  return program === 'postgres' ? postgresFolder() !== undefined : isInstalled(program);
 }
 
 export async function redisServer(): Promise<TestServer> {
@@ -167,15 +163,6 @@ async function freePort(): Promise<number> {
       return port;
     }
   }
-}
-
-function isInstalled(program: string): boolean {
-  return spawnSync(program, ['--version'], { stdio: 'ignore' }).error === undefined;
-}
-
-function postgresFolder(): string | undefined {
-  const debian = ['18', '17', '16', '15'].map((version) => `/usr/lib/postgresql/${version}/bin`);
-  return debian.find((folder) => existsSync(join(folder, 'postgres')));
 }
 
 function run(program: string, args: string[]): void {

@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,10 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { chromium, type BrowserContext, type Page } from 'playwright-core';
+import { describeWith } from '../../support/describe-with.js';
+import { findProgram } from '../../support/programs.mjs';
 import { PasswordGuard } from '../../../sample/board/password.guard.js';
 import { OtherQueue, PLATFORMS, startBoard, type BoardApp, type Platform } from './board-app.js';
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 /** Where screenshots go, if anywhere. */
 const { SCREENSHOTS } = process.env;
 
@@ -29,10 +29,7 @@ const ARGS = [
   '--host-resolver-rules=MAP *.test 127.0.0.1',
 ];
 
-const describeWithBrowser =
-  existsSync(CHROMIUM) || process.env.CI !== undefined ? describe : describe.skip;
-
-describeWithBrowser('the board in a real browser', () => {
+describeWith('chromium', 'the board in a real browser', () => {
   let profile: string;
   let browser: BrowserContext;
   let board: BoardApp;
@@ -44,7 +41,7 @@ describeWithBrowser('the board in a real browser', () => {
   beforeAll(async () => {
     profile = await mkdtemp(join(tmpdir(), 'chromium-'));
     browser = await chromium.launchPersistentContext(profile, {
-      executablePath: CHROMIUM,
+      executablePath: findProgram('chromium'),
       headless: true,
       timeout: PATIENCE_MS,
       args: ARGS,
