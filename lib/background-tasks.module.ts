@@ -19,10 +19,11 @@ import { expectApplication } from './intake/live-applications.js';
 import { TaskIntake } from './intake/task-intake.js';
 import type { BackgroundTasksOptions } from './options/module-options.js';
 import { BackgroundTasksInterceptor } from './request/background-tasks.interceptor.js';
-import { HandlerHook } from './request/nest/handler-hook.js';
 import { warnOfJobsPerRequest } from './request/nest/jobs-per-request.js';
-import { Release } from './request/release.js';
+import { MessageHook } from './request/nest/message-hook.js';
 import { RequestHook } from './request/nest/request-hook.js';
+import { RouteWatch } from './request/nest/route-watch.js';
+import { Requests } from './request/requests.js';
 import { Lifecycle, LifecycleModule } from './run/lifecycle.js';
 import { TaskRunner } from './run/task-runner.js';
 import { Schedules } from './schedule/schedules.js';
@@ -35,8 +36,8 @@ import { TaskRegistry } from './task/task-registry.js';
 @Module({
   imports: [DiscoveryModule, LifecycleModule],
   providers,
-  // The interceptor can stand on a controller of any module, and is made there: of Release.
-  exports: [BackgroundTasks, BackgroundTasksInterceptor, Release, TaskRunner],
+  // The interceptor can stand on a controller of any module, and is made there: of Requests.
+  exports: [BackgroundTasks, BackgroundTasksInterceptor, Requests, TaskRunner],
 })
 export class BackgroundTasksModule
   extends ConfigurableModuleClass
@@ -46,7 +47,8 @@ export class BackgroundTasksModule
   constructor(
     private readonly explorer: BackgroundExplorer,
     private readonly hook: RequestHook,
-    private readonly handlers: HandlerHook,
+    private readonly routes: RouteWatch,
+    private readonly messages: MessageHook,
     private readonly adapterHost: HttpAdapterHost,
     private readonly lifecycle: Lifecycle,
     private readonly discovery: DiscoveryService,
@@ -78,12 +80,16 @@ export class BackgroundTasksModule
 
   /** Nest calls it before it registers routes: under a test module there was no adapter until now. */
   configure(): void {
-    this.hook.install(this.adapterHost.httpAdapter);
-    this.handlers.followRoutes();
+    const { httpAdapter } = this.adapterHost;
+    this.hook.install(httpAdapter);
+    this.messages.routesBegin();
+    this.routes.begin(httpAdapter);
   }
 
   /** Nest calls it when every provider is there. */
   async onModuleInit(): Promise<void> {
+    this.routes.end();
+    this.messages.bindSockets();
     try {
       this.explorer.explore();
       for (const definition of this.registry.all()) {

@@ -2,8 +2,8 @@ import { Logger, Scope, type Provider } from '@nestjs/common';
 import {
   ApplicationConfig,
   DiscoveryService,
+  ExternalContextCreator,
   HttpAdapterHost,
-  MetadataScanner,
   ModuleRef,
   ModulesContainer,
   REQUEST,
@@ -12,7 +12,6 @@ import { MODULE_OPTIONS_TOKEN } from './background-tasks.module-definition.js';
 import { BackgroundTasks } from './request/background-tasks.js';
 import { Application } from './intake/application.js';
 import { BackgroundExplorer } from './intake/background.explorer.js';
-import { findCollection } from './intake/find-collection.js';
 import { TaskIntake } from './intake/task-intake.js';
 import { createEngine } from './create-engine.js';
 import { ENGINE, type Engine } from './engine/engine.js';
@@ -26,9 +25,11 @@ import { TaskStats } from './observe/task-stats.js';
 import type { BackgroundTasksOptions } from './options/module-options.js';
 import { ResolvedOptions } from './options/resolved-options.js';
 import { BackgroundTasksInterceptor } from './request/background-tasks.interceptor.js';
-import { HandlerHook } from './request/nest/handler-hook.js';
-import { Release } from './request/release.js';
+import { lifeOf } from './request/life-of-request.js';
+import { MessageHook } from './request/nest/message-hook.js';
 import { RequestHook } from './request/nest/request-hook.js';
+import { RouteWatch } from './request/nest/route-watch.js';
+import { Requests } from './request/requests.js';
 import { inContextOf } from './run/attempt.js';
 import { AttemptHooks } from './run/attempt-hooks.js';
 import { Lifecycle, type OpenServer } from './run/lifecycle.js';
@@ -128,7 +129,7 @@ export const providers: Provider[] = [
     useFactory: (...parts: ConstructorParameters<typeof TaskIntake>) => new TaskIntake(...parts),
   },
   {
-    provide: Release,
+    provide: Requests,
     inject: [TaskIntake, ENGINE, Observer, ResolvedOptions, CLOCK],
     useFactory: (
       intake: TaskIntake,
@@ -136,13 +137,13 @@ export const providers: Provider[] = [
       observer: Observer,
       { request }: ResolvedOptions,
       clock: Clock,
-    ) => new Release(intake, engine, observer, request, clock),
+    ) => new Requests(intake, engine, observer, request, clock),
   },
   {
     provide: RequestHook,
-    inject: [Release, HttpAdapterHost],
-    useFactory: (release: Release, host: HttpAdapterHost) => {
-      const hook = new RequestHook(release);
+    inject: [Requests, HttpAdapterHost],
+    useFactory: (requests: Requests, host: HttpAdapterHost) => {
+      const hook = new RequestHook(requests);
       // At once, or under a test module as soon as it makes an application.
       host.init$.subscribe(() => hook.install(host.httpAdapter));
       return hook;
@@ -150,11 +151,22 @@ export const providers: Provider[] = [
   },
   BackgroundTasksInterceptor,
   {
-    provide: HandlerHook,
-    inject: [ModulesContainer, MetadataScanner, ApplicationConfig, BackgroundTasksInterceptor],
-    useFactory: (...parts: ConstructorParameters<typeof HandlerHook>) => {
-      const hook = new HandlerHook(...parts);
-      hook.interceptMessages();
+    provide: RouteWatch,
+    inject: [Requests],
+    useFactory: (requests: Requests) => new RouteWatch(requests),
+  },
+  {
+    provide: MessageHook,
+    inject: [
+      Requests,
+      BackgroundTasksInterceptor,
+      ModulesContainer,
+      ApplicationConfig,
+      ExternalContextCreator,
+    ],
+    useFactory: (...parts: ConstructorParameters<typeof MessageHook>) => {
+      const hook = new MessageHook(...parts);
+      hook.install();
       return hook;
     },
   },
@@ -181,7 +193,7 @@ export const providers: Provider[] = [
     inject: [
       Lifecycle,
       ENGINE,
-      Release,
+      Requests,
       Schedules,
       TaskEvents,
       CLOCK,
@@ -192,7 +204,7 @@ export const providers: Provider[] = [
     useFactory: (
       lifecycle: Lifecycle,
       engine: Engine,
-      release: Release,
+      requests: Requests,
       schedules: Schedules,
       events: TaskEvents,
       clock: Clock,
@@ -202,8 +214,8 @@ export const providers: Provider[] = [
     ) =>
       lifecycle.take({
         engine,
-        requests: release,
-        restorer: release,
+        requests,
+        restorer: requests,
         schedules,
         events,
         clock,
@@ -228,7 +240,7 @@ export const providers: Provider[] = [
       CLOCK,
       TaskEvents,
       AttemptHooks,
-      Release,
+      Requests,
       Schedules,
     ],
     useFactory: (...parts: ConstructorParameters<typeof TaskRunner>) => new TaskRunner(...parts),
@@ -238,6 +250,6 @@ export const providers: Provider[] = [
     scope: Scope.REQUEST,
     inject: [REQUEST, TaskIntake],
     useFactory: (request: unknown, intake: TaskIntake) =>
-      new BackgroundTasks(intake, findCollection(request), request !== undefined),
+      new BackgroundTasks(intake, lifeOf(request)?.of(intake), request !== undefined),
   },
 ];

@@ -1,7 +1,7 @@
 import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
+import type { OpenRequest } from '../task/ambient.js';
 import type { Chain } from '../task/task.js';
-import type { Collection } from './collection.js';
 import type { TaskIntake } from './task-intake.js';
 
 /**
@@ -15,7 +15,7 @@ export class TaskChain {
   /** @internal */
   constructor(
     private readonly intake: TaskIntake,
-    private readonly collectionNow: () => Collection | undefined,
+    private readonly requestNow: () => OpenRequest | undefined,
   ) {}
 
   /**
@@ -46,6 +46,6 @@ export class TaskChain {
     ...args: NoInfer<Args>
   ): TaskHandle;
   addTask(...call: unknown[]): TaskHandle {
-    return this.intake.add(call, this.collectionNow(), this.chain);
+    return this.intake.add(call, this.requestNow(), this.chain);
   }
 }

@@ -5,7 +5,7 @@ import { ChainError } from '../errors/misuse.errors.js';
 import { TransactionError } from '../errors/storage.errors.js';
 import type { Observer } from '../observe/observer.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
-import { ambient } from '../task/ambient.js';
+import { ambient, type OpenRequest } from '../task/ambient.js';
 import type { BackgroundMethod } from '../task/background-method.js';
 import type { Clock } from '../task/clock.js';
 import { follow, join } from '../task/line.js';
@@ -17,7 +17,6 @@ import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import { NO_ARGS, type Chain, type Task, type TaskHome } from '../task/task.js';
 import { CaptureWatch } from './captured-request.js';
-import { Collection } from './collection.js';
 import { TaskMaker } from './task-maker.js';
 
 /** Takes calls in, and sends the task of each where it belongs: into the request's collection, or off. */
@@ -39,7 +38,7 @@ export class TaskIntake implements TaskHome {
   }
 
   /**
-   * Adds a task to `collection`, or queues it at once where there is none, or none any more.
+   * Adds a task to `open`, or queues it at once where there is none, or none any more.
    *
    * @param call the arguments of `addTask()`
    * @param chain the chain that it is the next task of
@@ -48,11 +47,11 @@ export class TaskIntake implements TaskHome {
    */
   add(
     call: readonly unknown[],
-    collection: Collection | undefined,
+    open: OpenRequest | undefined,
     chain?: Chain,
     request?: object,
   ): TaskHandle {
-    return this.put(this.maker.ofCall(call, request), collection, chain);
+    return this.put(this.maker.ofCall(call, request), open, chain);
   }
 
   /** A task of the call, not added yet: see {@link put}. @throws as {@link add} */
@@ -87,17 +86,17 @@ export class TaskIntake implements TaskHome {
   }
 
   /** Adds a task that was made here: see {@link add}. */
-  put(task: Task, collection?: Collection, chain?: Chain): TaskHandle {
+  put(task: Task, request?: OpenRequest, chain?: Chain): TaskHandle {
     this.checkChain(chain, task);
-    const duplicate = this.duplicateOf(task, collection);
+    const duplicate = this.duplicateOf(task, request);
     if (duplicate !== undefined) {
       return new TaskHandle(duplicate);
     }
-    this.admit(task, collection);
+    this.admit(task, request);
     if (chain !== undefined) {
       join(chain, task);
     }
-    void this.send(task, collection);
+    void this.send(task, request);
     return new TaskHandle(task);
   }
 
@@ -107,12 +106,12 @@ export class TaskIntake implements TaskHome {
     args: readonly unknown[],
   ): Promise<void> {
     const task = this.maker.ofMethodCall(background, target, args);
-    const collection = this.collectionHere();
-    if (this.duplicateOf(task, collection) !== undefined) {
+    const request = this.requestHere();
+    if (this.duplicateOf(task, request) !== undefined) {
       return Promise.resolve();
     }
-    this.admit(task, collection);
-    return Promise.resolve(this.send(task, collection));
+    this.admit(task, request);
+    return Promise.resolve(this.send(task, request));
   }
 
   /**
@@ -198,32 +197,33 @@ export class TaskIntake implements TaskHome {
     this.engine.shared?.logged(task, line);
   }
 
-  /** The open collection of the request that the calling code handles, if it handles one. */
-  collectionHere(): Collection | undefined {
+  /** The request that the calling code handles, if it handles one. */
+  requestHere(): OpenRequest | undefined {
     const here = ambient.getStore();
-    return here instanceof Collection && here.intake === this ? here.nearestOpen : undefined;
+    return here?.kind === 'request' ? here.of(this) : undefined;
   }
 
-  private duplicateOf({ keys }: Task, collection: Collection | undefined): Task | undefined {
+  private duplicateOf({ keys }: Task, request: OpenRequest | undefined): Task | undefined {
     const key = keys?.dedupe;
     return key === undefined
       ? undefined
-      : (collection?.duplicateOf(key) ?? this.engine.duplicateOf(key));
+      : (request?.duplicateOf(key) ?? this.engine.duplicateOf(key));
   }
 
-  private admit(task: Task, collection: Collection | undefined): void {
+  private admit(task: Task, request: OpenRequest | undefined): void {
     try {
       this.engine.admit(task);
     } catch (error) {
-      (collection ?? this.collectionHere())?.refused(error);
+      (request ?? this.requestHere())?.refused(error);
       throw error;
     }
     this.observer.added(task);
   }
 
-  private send(task: Task, collection: Collection | undefined): PromiseLike<void> | void {
-    if (collection?.isOpen) {
-      return collection.add(task);
+  private send(task: Task, request: OpenRequest | undefined): PromiseLike<void> | void {
+    const taken = request?.add(task) ?? false;
+    if (taken !== false) {
+      return taken === true ? undefined : taken;
     }
     if (!follow(task)) {
       return this.drop(task, 'predecessor-failed');

@@ -119,6 +119,11 @@ export class TaskLog {
     }
   }
 
+  ruleFailed(error: unknown): void {
+    const sentence = 'The option request.succeeded threw, so the status of the answer decides';
+    this.log.error(new LogLine({ event: 'rule-failed' }, sentence, { error, hasStack: true }));
+  }
+
   hookFailed(error: unknown): void {
     const sentence = 'A function passed to TaskRunner.around() threw';
     this.log.error(new LogLine({ event: 'hook-failed' }, sentence, { error, hasStack: true }));

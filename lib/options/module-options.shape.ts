@@ -43,6 +43,7 @@ const CARRY_SHAPE: Shape<CarryOptions> = {
 const REQUEST_SHAPE: Shape<RequestOptions> = {
   order: checkOneOf('sequential', 'concurrent'),
   onFailure: checkOneOf('continue', 'stop'),
+  succeeded: checkFunction,
 };
 const MODULE_SHAPE: Shape<BackgroundTasksOptions> = {
   ...DEFAULTS_SHAPE,

@@ -78,6 +78,13 @@ export interface RequestOptions {
    * @default 'continue'
    */
   onFailure?: 'continue' | 'stop';
+  /**
+   * Whether an HTTP request has succeeded, where the status of its answer does not tell. It is asked
+   * once, with the status that went out and the request as the platform hands it to a handler.
+   *
+   * @default a status below 400
+   */
+  succeeded?: (answered: { readonly status: number; readonly request: unknown }) => boolean;
 }
 
 /** What `BackgroundTasksModule.forRoot()` takes. Every option has a default. */
@@ -113,4 +120,6 @@ export interface QueueSettings extends QueueLimits {
 }
 
 /** {@link RequestOptions}, filled in. */
-export type RequestSettings = Readonly<Required<RequestOptions>>;
+export type RequestSettings = Readonly<
+  Required<Omit<RequestOptions, 'succeeded'>> & Pick<RequestOptions, 'succeeded'>
+>;

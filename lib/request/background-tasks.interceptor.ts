@@ -6,21 +6,22 @@ import {
   type ExecutionContext,
   type NestInterceptor,
 } from '@nestjs/common';
-import { Observable, type Subscription } from 'rxjs';
-import type { Collection } from '../intake/collection.js';
-import { attachCollection, findCollection } from '../intake/find-collection.js';
-import { ambient } from '../task/ambient.js';
-import { followStream } from './follow-handler.js';
-import { Release } from './release.js';
+import { Observable, tap } from 'rxjs';
+import { attachedLife, attachLife } from './life-of-request.js';
+import { beginMessage, lifeHere, untilStored, within } from './message.js';
+import { rawResponse } from './nest/response.js';
+import type { RequestLife } from './request-life.js';
+import { Requests } from './requests.js';
 
 /**
- * Commits a handler's tasks when it has completed, before its response leaves; the tasks start when
- * the response has closed. The module puts it wherever it is needed: there is nothing to do to use it.
+ * Gives the handlers it stands around background tasks, by itself: it opens the request's collection, and
+ * releases it when the response has closed. The module does the same for every request in shorter ways,
+ * and puts the interceptor wherever there is none: there is nothing to do to use it.
  */
 @Injectable()
 export class BackgroundTasksInterceptor implements NestInterceptor {
   /** @internal */
-  constructor(@Optional() @Inject(Release) private readonly release: Release | undefined) {}
+  constructor(@Optional() @Inject(Requests) private readonly requests: Requests | undefined) {}
 
   /**
    * Nest calls it for each request.
@@ -29,38 +30,66 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
    * @param next the handler, or the interceptors before it
    */
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const { release } = this;
-    if (release === undefined) {
+    const { requests } = this;
+    if (requests === undefined) {
       return next.handle(); // on a class that serves an application without the module, too
     }
-    const collection = collectionOf(context, release);
-    if (collection.handler !== 'none') {
-      return next.handle(); // one around this one sees to it
-    }
-    return new Observable((subscriber) => {
-      release.begin(collection);
-      const handle = (): Subscription =>
-        followStream(collection, next.handle()).subscribe(subscriber);
-      // The context is entered again where something between the request's first hook and here has
-      // lost it; for RPC and WebSocket there was no such hook.
-      return ambient.getStore() === collection ? handle() : ambient.run(collection, handle);
-    });
+    return context.getType() === 'http'
+      ? aroundAnswer(lifeOf(context, requests), next)
+      : aroundMessage(requests, context.getType(), next);
   }
 }
 
-function collectionOf(context: ExecutionContext, release: Release): Collection {
-  const isHttp = context.getType() === 'http';
+function lifeOf(context: ExecutionContext, requests: Requests): RequestLife {
   const [request, response] = context.getArgs<[object, object]>();
-  const found = findCollection(isHttp ? request : undefined);
-  const own = found !== undefined && release.owns(found) ? found : undefined;
-  if (!isHttp) {
-    // Each resolver of a GraphQL request ends on its own; RPC and WebSocket have nothing around.
-    return release.open(undefined, own);
+  const attached = attachedLife(request);
+  const known = attached?.of(requests.intake);
+  if (known !== undefined) {
+    return known;
   }
-  if (own !== undefined) {
-    return own;
-  }
-  const opened = release.open(response);
-  attachCollection(request, opened);
-  return opened;
+  const life = requests.begin({ response: rawResponse(response), request, sibling: attached });
+  attachLife(request, life);
+  return life;
+}
+
+/** The response decides. */
+function aroundAnswer(life: RequestLife, next: CallHandler): Observable<unknown> {
+  const calls = again(life, next);
+  return new Observable((subscriber) => {
+    life.begin(
+      new Promise<void>((resolve) => {
+        subscriber.add(resolve);
+      }),
+    );
+    return within(life, () => calls.subscribe(subscriber));
+  });
+}
+
+/** The handler's end decides. */
+function aroundMessage(requests: Requests, type: string, next: CallHandler): Observable<unknown> {
+  return new Observable((subscriber) => {
+    const here = lifeHere(requests);
+    const around = here?.isMessage === true && !here.isOver ? here : undefined;
+    if (around?.isIntercepted === true) {
+      return again(around, next).subscribe(subscriber); // one around this one sees to it
+    }
+    const life = around ?? beginMessage(requests, type);
+    life.isIntercepted = true;
+    return untilStored(life, next.handle()).subscribe(subscriber);
+  });
+}
+
+/** Where a call that failed is made again, what the failed one has added does not run. */
+function again(life: RequestLife, next: CallHandler): Observable<unknown> {
+  let failedFrom: number | undefined;
+  return new Observable((subscriber) => {
+    if (failedFrom !== undefined) {
+      life.dropSince(failedFrom);
+    }
+    const from = life.collected.length;
+    return next
+      .handle()
+      .pipe(tap({ error: () => (failedFrom = from) }))
+      .subscribe(subscriber);
+  });
 }

@@ -1,9 +1,10 @@
 import { NoRequestError } from '../errors/misuse.errors.js';
 import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
-import type { Collection } from '../intake/collection.js';
 import { TaskChain } from '../intake/task-chain.js';
 import type { TaskIntake } from '../intake/task-intake.js';
+import { ambient } from '../task/ambient.js';
+import { RequestLife } from './request-life.js';
 
 /**
  * The tasks of the request under way. Inject it into controllers, services, guards, pipes,
@@ -17,7 +18,7 @@ export class BackgroundTasks {
   /** @internal */
   constructor(
     private readonly intake: TaskIntake,
-    private readonly collection: Collection | undefined,
+    private readonly life: RequestLife | undefined,
     private readonly hasRequest: boolean,
   ) {}
 
@@ -51,7 +52,7 @@ export class BackgroundTasks {
     ...args: NoInfer<Args>
   ): TaskHandle;
   addTask(...call: unknown[]): TaskHandle {
-    return this.intake.add(call, this.collectionNow());
+    return this.intake.add(call, this.lifeNow());
   }
 
   /**
@@ -61,18 +62,19 @@ export class BackgroundTasks {
    * @throws NoRequestError
    */
   chain(): TaskChain {
-    this.collectionNow();
-    return new TaskChain(this.intake, () => this.collectionNow());
+    this.lifeNow();
+    return new TaskChain(this.intake, () => this.lifeNow());
   }
 
-  /** What is around the caller comes first: a GraphQL resolver has a collection of its own. */
-  private collectionNow(): Collection | undefined {
-    const here = this.intake.collectionHere();
-    if (here === undefined && this.collection === undefined && !this.hasRequest) {
+  /** What is around the caller comes first: a GraphQL resolver has a life of its own. */
+  private lifeNow(): RequestLife | undefined {
+    const { life } = this;
+    const store = ambient.getStore();
+    const here = store instanceof RequestLife ? store.of(this.intake) : undefined;
+    if (here === undefined && life === undefined && !this.hasRequest) {
       throw new NoRequestError();
     }
     // A callback of a shared connection comes in the context of whichever request it was opened in.
-    const isForeign = this.collection !== undefined && here?.isWithin(this.collection) !== true;
-    return isForeign ? this.collection.nearestOpen : here;
+    return life === undefined || here?.isWithin(life) === true ? here : life;
   }
 }

@@ -1,8 +1,8 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { NoRequestError } from '../errors/misuse.errors.js';
 import { BackgroundTasks } from './background-tasks.js';
-import { findCollection } from '../intake/find-collection.js';
 import { TaskIntake } from '../intake/task-intake.js';
+import { lifeOf } from './life-of-request.js';
 
 /**
  * Parameter decorator: the {@link BackgroundTasks} of the request that the handler answers. The
@@ -12,13 +12,13 @@ import { TaskIntake } from '../intake/task-intake.js';
  */
 export const Tasks: () => ParameterDecorator = createParamDecorator(
   (_: unknown, context: ExecutionContext): BackgroundTasks => {
-    const collection = findCollection(context.switchToHttp().getRequest<unknown>());
-    if (!(collection?.intake instanceof TaskIntake)) {
+    const life = lifeOf(context.switchToHttp().getRequest<unknown>());
+    if (!(life?.intake instanceof TaskIntake)) {
       throw new NoRequestError(
         '@Tasks() found no collection for this request. ' +
           'Is BackgroundTasksModule.forRoot() among the imports of the root module?',
       );
     }
-    return new BackgroundTasks(collection.intake, collection, true);
+    return new BackgroundTasks(life.intake, life, true);
   },
 );

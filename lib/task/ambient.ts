@@ -28,6 +28,17 @@ export interface RunningTask {
 export interface OpenRequest {
   readonly kind: 'request';
   readonly intake: MethodIntake;
+  /** The same request in the application of `intake`: several may be on one server. */
+  of(intake: MethodIntake): OpenRequest | undefined;
+  /**
+   * Takes a task, or drops it where the request has not gone as the task wants it.
+   *
+   * @returns false where the request is over: the task is by itself. A promise where the task is stored
+   * at once, because the answer is on its way
+   */
+  add(task: Task): Promise<void> | boolean;
+  /** The task that stands for `dedupeKey` within the request. */
+  duplicateOf(dedupeKey: string): Task | undefined;
   /** Something of it was not to be had: a 503 that comes of `error` says when to come back. */
   refused(error: unknown): void;
 }

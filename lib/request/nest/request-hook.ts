@@ -1,18 +1,17 @@
 import type { HttpServer } from '@nestjs/common';
-import type { Collection } from '../../intake/collection.js';
-import { attachCollection, attachedCollection } from '../../intake/find-collection.js';
 import { ambient } from '../../task/ambient.js';
-import type { Release } from '../release.js';
+import { attachedLife, attachLife } from '../life-of-request.js';
+import type { RequestLife } from '../request-life.js';
+import type { Requests } from '../requests.js';
+import type { Answerer, FastifyReply } from './answer-with.js';
+import { rawResponse } from './response.js';
 
 type Next = (error?: unknown) => void;
 type Middleware = (request: object, response: object, next: Next) => void;
 
 /** The part of a Fastify instance that is needed here; the library depends on no adapter. */
 interface FastifyLike extends MiddlewareRegistry {
-  addHook(
-    name: 'onRequest' | 'preValidation',
-    hook: (request: object, reply: object, done: Next) => void,
-  ): unknown;
+  addHook(name: 'onRequest', hook: (request: object, reply: object, done: Next) => void): unknown;
 }
 
 /** Where middleware is registered. */
@@ -21,14 +20,14 @@ interface MiddlewareRegistry {
 }
 
 /**
- * Opens the collection of every request, and its async context, before anything else sees the
- * request: middleware, guards, pipes, interceptors, filters and deep singletons find it.
+ * Opens the life of every request, and its async context, before anything else sees the request:
+ * middleware, guards, pipes, interceptors, filters and deep singletons find it.
  */
 export class RequestHook {
   private adapter: HttpServer | undefined;
   private isBeforeMiddleware = false;
 
-  constructor(private readonly release: Release) {}
+  constructor(private readonly requests: Requests) {}
 
   /** As early as there is an adapter; on Fastify once more when it can register middleware. */
   install(adapter: HttpServer | undefined | null): void {
@@ -41,7 +40,9 @@ export class RequestHook {
     if (type === 'fastify') {
       const fastify = adapter.getInstance() as FastifyLike;
       if (!isKnown) {
-        this.installOnFastify(fastify);
+        fastify.addHook('onRequest', (request, reply, done) => {
+          ambient.run(this.open(request, reply, reply as FastifyReply), done);
+        });
       }
       this.openBeforeMiddleware(adapter as unknown as MiddlewareRegistry);
       this.openBeforeMiddleware(fastify);
@@ -51,23 +52,8 @@ export class RequestHook {
   }
 
   private readonly middleware: Middleware = (request, response, next) => {
-    ambient.run(this.open(request, response), next);
+    ambient.run(this.open(request, response, next), next);
   };
-
-  private installOnFastify(fastify: FastifyLike): void {
-    fastify.addHook('onRequest', (request, reply, done) => {
-      ambient.run(this.open(request, reply), done);
-    });
-    // The body's events come from the parser's own context: what listens to them has lost ours.
-    fastify.addHook('preValidation', (request, _reply, done) => {
-      const collection = attachedCollection(request);
-      if (collection === undefined || ambient.getStore() === collection) {
-        done();
-      } else {
-        ambient.run(collection, done);
-      }
-    });
-  }
 
   /**
    * Nest's Fastify adapter runs middleware in a hook of its own which stands before any that can be
@@ -79,24 +65,34 @@ export class RequestHook {
     if (use === undefined || this.isBeforeMiddleware) {
       return;
     }
-    registry.use = (...args) => {
-      registry.use = use;
+    const first = (...args: unknown[]): unknown => {
+      if (registry.use === first) {
+        registry.use = use; // unless somebody else has put a function of theirs around it since
+      }
       if (!this.isBeforeMiddleware) {
         this.isBeforeMiddleware = true;
         use.call(registry, this.middleware);
       }
       return use.apply(registry, args);
     };
+    registry.use = first;
   }
 
   /** On Fastify a request may come by twice: raw in a middleware, wrapped in the hook. */
-  private open(request: object, response: object): Collection {
-    const found = attachedCollection(request);
-    if (found !== undefined && this.release.owns(found)) {
-      return found;
+  private open(request: object, response: object, answerer: Answerer): RequestLife {
+    const attached = attachedLife(request);
+    const known = attached?.of(this.requests.intake);
+    if (known !== undefined) {
+      known.comesAgain(request, answerer);
+      return known;
     }
-    const opened = this.release.open(response);
-    attachCollection(request, opened);
-    return opened;
+    const life = this.requests.begin({
+      response: rawResponse(response),
+      request,
+      sibling: attached,
+      answerer,
+    });
+    attachLife(request, life);
+    return life;
   }
 }

@@ -7,14 +7,13 @@ const asked = new WeakSet<object>();
  * Has the response say when to come back, where `error` is why it will be a 503. Whether it will is
  * for its head to tell: whoever asked for too much may yet do without.
  *
- * @param response the response of Node.js, or Fastify's reply around it
+ * @param response the response of Node.js
  */
-export function askToRetryLater(error: unknown, response: object | undefined): void {
-  if (!(error instanceof TemporaryError) || response === undefined) {
+export function askToRetryLater(error: unknown, response: object): void {
+  if (!(error instanceof TemporaryError)) {
     return;
   }
-  const { raw = response } = response as { raw?: object };
-  const server = raw as ServerResponse;
+  const server = response as ServerResponse;
   const writeHead: unknown = Reflect.get(server, 'writeHead');
   if (typeof writeHead === 'function' && !asked.has(server)) {
     asked.add(server); // once each: a handler may go on trying in a loop

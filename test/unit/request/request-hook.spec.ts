@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { HttpServer } from '@nestjs/common';
-import { attachCollection, attachedCollection } from '../../../lib/intake/find-collection.js';
+import { attachedLife } from '../../../lib/request/life-of-request.js';
 import { RequestHook } from '../../../lib/request/nest/request-hook.js';
 import { ambient } from '../../../lib/task/ambient.js';
 import { FakeResponse } from '../support/fake-response.js';
@@ -28,12 +28,12 @@ class FakeExpress {
 }
 
 class FakeFastifyInstance {
-  readonly hooks = { onRequest: [] as Hook[], preValidation: [] as Hook[] };
+  readonly hooks = { onRequest: [] as Hook[] };
   readonly middleware: unknown[][] = [];
   /** There once the plugin for middleware is registered. */
   use?: (...args: unknown[]) => unknown;
 
-  addHook(name: 'onRequest' | 'preValidation', hook: Hook): void {
+  addHook(name: 'onRequest', hook: Hook): void {
     this.hooks[name].push(hook);
   }
 
@@ -57,12 +57,12 @@ const asServer = (adapter: object) => adapter as HttpServer;
 
 function createHook() {
   const kit = createKit();
-  return { ...kit, hook: new RequestHook(kit.release) };
+  return { ...kit, hook: new RequestHook(kit.requests) };
 }
 
 describe('a request', () => {
   it('has a collection from the first middleware on, with its response', () => {
-    const { hook, release } = createHook();
+    const { hook, intake } = createHook();
     const adapter = new FakeExpress();
     hook.install(asServer(adapter));
     const [request, response] = [{}, new FakeResponse()];
@@ -70,24 +70,29 @@ describe('a request', () => {
     comesBy(adapter.middleware, request, response, () => {
       store = ambient.getStore();
     });
-    const collection = attachedCollection(request);
-    expect(collection).toBeDefined();
-    expect([store, collection?.response]).toEqual([collection, response]);
-    expect(collection && release.owns(collection)).toBe(true);
+    const life = attachedLife(request);
+    expect([life, life?.of(intake)]).toEqual([store, store]);
+    expect(store).toBeDefined();
+    expect(Reflect.ownKeys(request)).toHaveLength(1);
+    expect(JSON.stringify(request)).toBe('{}');
   });
 
   it('has one of each application that it comes by, and one only of each', () => {
     const request = {};
-    const collections = [createHook(), createHook()].map(({ hook }) => {
+    const applications = [createHook(), createHook()];
+    for (const { hook } of applications) {
       const adapter = new FakeExpress();
       hook.install(asServer(adapter));
       comesBy(adapter.middleware, request, new FakeResponse(), () => undefined);
-      const first = attachedCollection(request);
+      const first = attachedLife(request);
       comesBy(adapter.middleware, request, new FakeResponse(), () => undefined);
-      expect(attachedCollection(request)).toBe(first);
-      return first;
-    });
-    expect(collections[0]).not.toBe(collections[1]);
+      expect(attachedLife(request)).toBe(first);
+    }
+    const lives = applications.map(({ intake }) => attachedLife(request)?.of(intake));
+    expect(lives.map((life, index) => life?.intake === applications[index]?.intake)).toEqual([
+      true,
+      true,
+    ]);
   });
 
   it('comes by one hook, however often that is installed', () => {
@@ -98,7 +103,6 @@ describe('a request', () => {
     }
     expect(express.middleware).toHaveLength(1);
     expect(fastify.instance.hooks.onRequest).toHaveLength(1);
-    expect(fastify.instance.hooks.preValidation).toHaveLength(1);
   });
 
   it('is none where there is no server', () => {
@@ -121,24 +125,7 @@ describe('a request of Fastify', () => {
     comesBy(adapter.instance.hooks.onRequest, request, reply, () => {
       store = ambient.getStore();
     });
-    expect(store).toBe(attachedCollection(request.raw));
-    expect(attachedCollection(request.raw)?.response).toBe(reply);
-  });
-
-  it('P7: is back in its context when its body is there', () => {
-    const { hook, release } = createHook();
-    const adapter = new FakeFastify();
-    hook.install(asServer(adapter));
-    const { preValidation } = adapter.instance.hooks;
-    const request = {};
-    const stores: unknown[] = [];
-    const look = (): void => void stores.push(ambient.getStore());
-    comesBy(preValidation, request, {}, look);
-    const collection = release.open(new FakeResponse());
-    attachCollection(request, collection);
-    comesBy(preValidation, request, {}, look);
-    ambient.run(collection, () => comesBy(preValidation, request, {}, look));
-    expect(stores).toEqual([undefined, collection, collection]);
+    expect(store).toBe(attachedLife(request.raw));
   });
 
   it('has its collection before the first middleware of the application or of Fastify', () => {
@@ -154,7 +141,7 @@ describe('a request of Fastify', () => {
       expect(registry.middleware).toEqual([[expect.any(Function)], ['/path', own], [other]]);
       const request = {};
       comesBy([registry.middleware[0]?.[0] as Hook], request, new FakeResponse(), () => undefined);
-      expect(attachedCollection(request)).toBeDefined();
+      expect(attachedLife(request)).toBeDefined();
     }
   });
 
@@ -186,5 +173,23 @@ describe('a request of Fastify', () => {
     adapter.instance.acceptMiddleware();
     hook.install(asServer(adapter));
     expect([adapter.middleware, adapter.instance.middleware]).toEqual([[], []]);
+  });
+
+  it('R14: keeps what somebody else has put around the registration of middleware', () => {
+    const { hook } = createHook();
+    const adapter = new FakeFastify();
+    adapter.instance.acceptMiddleware();
+    hook.install(asServer(adapter));
+    const { instance } = adapter;
+    const { use } = instance;
+    const patched: unknown[][] = [];
+    instance.use = (...args) => {
+      patched.push(args);
+      return use?.(...args);
+    };
+    instance.use('first');
+    instance.use('second');
+    expect(patched).toEqual([['first'], ['second']]);
+    expect(instance.middleware).toEqual([[expect.any(Function)], ['first'], ['second']]);
   });
 });

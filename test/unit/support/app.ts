@@ -10,7 +10,7 @@ import {
   type TaskEvent,
 } from '../../../lib/index.js';
 import { Application } from '../../../lib/intake/application.js';
-import { Release } from '../../../lib/request/release.js';
+import { Requests } from '../../../lib/request/requests.js';
 import { ambient } from '../../../lib/task/ambient.js';
 import { CLOCK } from '../../../lib/task/clock.js';
 import { FakeClock } from './fake-clock.js';
@@ -44,7 +44,7 @@ export async function createApp(
   applications.push(module.get(Application));
   await module.init();
   const runner = module.get(TaskRunner);
-  const release = module.get(Release);
+  const requests = module.get(Requests);
 
   return {
     clock,
@@ -61,16 +61,15 @@ export async function createApp(
 
     /** Handles a request that has no response to wait for: see the kit's. */
     handle: async <T>(handler: (tasks: BackgroundTasks) => T | Promise<T>): Promise<T> => {
-      const collection = release.open(undefined);
-      return ambient.run(collection, async () => {
+      const life = requests.begin({ isMessage: true });
+      return ambient.run(life, async () => {
         const tasks = await module.resolve(BackgroundTasks, ContextIdFactory.create());
-        release.begin(collection);
         try {
           const result = await handler(tasks);
-          await release.end(collection, true);
+          await life.end(true);
           return result;
         } catch (error) {
-          await release.end(collection, false);
+          await life.end(false);
           throw error;
         }
       });

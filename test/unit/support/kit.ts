@@ -10,7 +10,7 @@ import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
 import type { BackgroundTasksOptions } from '../../../lib/options/module-options.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
-import { Release } from '../../../lib/request/release.js';
+import { Requests } from '../../../lib/request/requests.js';
 import { AttemptHooks } from '../../../lib/run/attempt-hooks.js';
 import { TaskRunner } from '../../../lib/run/task-runner.js';
 import { ScheduleLog } from '../../../lib/schedule/schedule-log.js';
@@ -47,7 +47,7 @@ export function createKit(
   const engine = createEngine(resolved, worker, clock, logger);
   const registry = new TaskRegistry();
   const intake = new TaskIntake(resolved, registry, engine, observer, clock);
-  const release = new Release(intake, engine, observer, resolved.request, clock);
+  const requests = new Requests(intake, engine, observer, resolved.request, clock);
   const hooks = new AttemptHooks((error) => log.hookFailed(error));
   const schedules = new Schedules(
     intake,
@@ -65,11 +65,11 @@ export function createKit(
     clock,
     events,
     hooks,
-    release,
+    requests,
     schedules,
   );
   if (isStarted) {
-    void engine.start(release);
+    void engine.start(requests);
   }
 
   return {
@@ -77,7 +77,7 @@ export function createKit(
     logger,
     engine,
     intake,
-    release,
+    requests,
     runner,
 
     /** The events from here on, as they come in. */
@@ -92,15 +92,14 @@ export function createKit(
      * released, or dropped, when `handler` ends.
      */
     handle: async <T>(handler: (tasks: BackgroundTasks) => T | Promise<T>): Promise<T> => {
-      const collection = release.open(undefined);
-      return ambient.run(collection, async () => {
-        release.begin(collection);
+      const life = requests.begin({ isMessage: true });
+      return ambient.run(life, async () => {
         try {
-          const result = await handler(new BackgroundTasks(intake, collection, true));
-          await release.end(collection, true);
+          const result = await handler(new BackgroundTasks(intake, life, true));
+          await life.end(true);
           return result;
         } catch (error) {
-          await release.end(collection, false);
+          await life.end(false);
           throw error;
         }
       });

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { RequestLife } from '../../../../lib/request/request-life.js';
 import type { MethodIntake } from '../../../../lib/task/ambient.js';
 import { closePool, openPool } from '../../../../lib/run/threads/open-pools.js';
 import { threadFunction } from '../../../../lib/run/threads/thread-function.js';
@@ -68,14 +69,13 @@ describe('a thread function', () => {
 
   it('fails with what its call fails with, and the request that calls it learns of that', async () => {
     const error = new Error('no thread is free');
-    const { application, pool, handle, release } = applicationWithThreads(() =>
-      Promise.reject(error),
-    );
+    const { application, pool, handle } = applicationWithThreads(() => Promise.reject(error));
     openPool(application, pool);
-    const refused = jest.spyOn(release, 'refused');
+    const refused = jest.spyOn(RequestLife.prototype, 'refused');
     const resize = threadFunction(FILE, 'resize');
     await expect(handle(() => resize())).rejects.toBe(error);
-    expect(refused).toHaveBeenCalledWith(expect.anything(), error);
+    expect(refused).toHaveBeenCalledWith(error);
+    refused.mockRestore();
   });
 });
 

@@ -1,6 +1,11 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
-import { isResponseClosed, onceResponseClosed } from '../../../lib/request/nest/response-closed.js';
+import {
+  isResponseClosed,
+  onceAnswered,
+  onceResponseClosed,
+  sentStatusOf,
+} from '../../../lib/request/nest/response.js';
 import { collectGarbage } from '../support/garbage.js';
 import { FakeResponse, FakeSocket } from '../support/fake-response.js';
 
@@ -65,15 +70,6 @@ describe('a response has closed', () => {
     await turnOfTheLoop();
     expect(callback).toHaveBeenCalledTimes(1);
   });
-
-  it('also where Fastify’s reply is around it', async () => {
-    const raw = new FakeResponse();
-    const callback = jest.fn();
-    onceResponseClosed({ raw }, callback);
-    raw.answer();
-    await turnOfTheLoop();
-    expect(callback).toHaveBeenCalledTimes(1);
-  });
 });
 
 describe('whether a response has closed', () => {
@@ -86,9 +82,8 @@ describe('whether a response has closed', () => {
     [true, { writableFinished: true }],
     [true, { destroyed: true }],
     [true, { req: { socket: { destroyed: true } } }],
-  ])('is %p of %j, and of a reply around it', (expected, response) => {
+  ])('is %p of %j', (expected, response) => {
     expect(isResponseClosed(response)).toBe(expected);
-    expect(isResponseClosed({ raw: response })).toBe(expected);
   });
 
   it.each<[string, object]>([
@@ -161,5 +156,28 @@ describe('a connection with many responses', () => {
       await turnOfTheLoop();
     }
     expect(socket.listenerCount('close')).toBe(1);
+  });
+});
+
+describe('P3: the status that went out', () => {
+  const HEAD = 'HTTP/1.1 204 No Content\r\n';
+
+  it.each<[number | undefined, object]>([
+    [undefined, { headersSent: false, statusCode: 200 }],
+    [204, { headersSent: true, statusCode: 500, _header: HEAD }],
+    [206, { headersSent: true, statusCode: 500, stream: { sentHeaders: { ':status': 206 } } }],
+    [500, { headersSent: true, statusCode: 500 }],
+    [500, { headersSent: true, statusCode: 500, _header: 'unknown' }],
+  ])('is %p of %j', (expected, response) => {
+    expect(sentStatusOf(response)).toBe(expected);
+  });
+
+  it('is told once somebody answers a client that has left', () => {
+    const told: number[] = [];
+    const response = new FakeResponse();
+    response.statusCode = 409;
+    onceAnswered(response, (status) => told.push(status));
+    response.end('body');
+    expect(told).toEqual([409]);
   });
 });

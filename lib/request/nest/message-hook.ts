@@ -1,0 +1,154 @@
+import type { ExecutionContext, CallHandler, NestInterceptor } from '@nestjs/common';
+import type { ApplicationConfig, ExternalContextCreator, ModulesContainer } from '@nestjs/core';
+import { handleMessage, beginMessage, lifeHere } from '../message.js';
+import type { Requests } from '../requests.js';
+
+type Callback = (this: unknown, ...args: unknown[]) => unknown;
+
+/** A transport of microservices: Nest adds each handler of a pattern to it. */
+interface RpcServer {
+  addHandler?: (pattern: unknown, callback: Callback, ...rest: unknown[]) => unknown;
+}
+
+/** What `@nestjs/websockets` hands a client's messages to. */
+interface SocketAdapter {
+  bindMessageHandlers?: (
+    client: unknown,
+    handlers: readonly Handler[],
+    ...rest: unknown[]
+  ) => unknown;
+}
+
+interface Handler {
+  readonly callback: Callback;
+}
+
+/**
+ * Knows when messages begin and end, their guards and exception filters included: of microservices,
+ * gateways and resolvers. Nest's transports, its socket adapter and what it makes resolvers with are
+ * asked to take a function of ours around Nest's own; a global interceptor, which Nest leaves out of
+ * HTTP routes, sees how the handlers themselves end.
+ */
+export class MessageHook {
+  /** Nest has asked for the interceptor since it was last looked at. */
+  private wasAsked = false;
+  private isMakingResolver = false;
+  private areRoutesMade = false;
+
+  constructor(
+    private readonly requests: Requests,
+    private readonly interceptor: NestInterceptor,
+    private readonly modules: ModulesContainer,
+    private readonly config: ApplicationConfig,
+    private readonly resolvers: ExternalContextCreator | undefined,
+  ) {}
+
+  /** Before Nest makes any handler. */
+  install(): void {
+    this.config.useGlobalInterceptors(this.messagesOnly());
+    this.modules.getRpcTargetRegistry<RpcServer>().subscribe((server) => this.followRpc(server));
+    this.followResolvers();
+    this.wasAsked = false;
+  }
+
+  /** Nest makes its routes from here on, until {@link bindSockets} is called. */
+  routesBegin(): void {
+    this.areRoutesMade = true;
+  }
+
+  /** All modules are there, and no client is yet. */
+  bindSockets(): void {
+    this.areRoutesMade = false;
+    const adapter = this.config.getIoAdapter() as unknown as SocketAdapter | undefined;
+    const bind = adapter?.bindMessageHandlers;
+    if (adapter !== undefined && typeof bind === 'function') {
+      adapter.bindMessageHandlers = (client, handlers, ...rest) =>
+        bind.call(
+          adapter,
+          client,
+          handlers.map((handler) => ({
+            ...handler,
+            callback: this.follow('ws', handler.callback, true),
+          })),
+          ...rest,
+        );
+    }
+  }
+
+  /** Nest passes over an interceptor that has nothing to call. */
+  private messagesOnly(): NestInterceptor {
+    const { interceptor } = this;
+    const intercept = (context: ExecutionContext, next: CallHandler) =>
+      interceptor.intercept(context, next);
+    const isForRoute = (): boolean => this.isForRoute();
+    return {
+      get intercept() {
+        return isForRoute() ? (undefined as never) : intercept;
+      },
+    };
+  }
+
+  private isForRoute(): boolean {
+    if (this.isMakingResolver) {
+      this.wasAsked = true;
+      return false;
+    }
+    const here = lifeHere(this.requests);
+    if (here?.isMessage === true) {
+      here.isInterceptorDue = true;
+      return false;
+    }
+    this.wasAsked = true;
+    return this.areRoutesMade || here !== undefined;
+  }
+
+  private followRpc(server: RpcServer): void {
+    const add = server.addHandler;
+    if (typeof add === 'function') {
+      server.addHandler = (pattern, callback, ...rest) => {
+        const follower = this.follow('rpc', callback, this.wasAsked);
+        this.wasAsked = false;
+        // Nest lines up the handlers of an event by this property, and each calls the next.
+        Object.defineProperty(follower, 'next', {
+          get: () => Reflect.get(callback, 'next') as unknown,
+          set: (next) => {
+            Reflect.set(callback, 'next', next);
+          },
+        });
+        return add.call(server, pattern, follower, ...rest);
+      };
+    }
+  }
+
+  private followResolvers(): void {
+    const { resolvers } = this;
+    const create: unknown = resolvers && Reflect.get(resolvers, 'create');
+    if (resolvers === undefined || typeof create !== 'function') {
+      return;
+    }
+    resolvers.create = (...args: unknown[]) => {
+      const [options, type] = [args[7], args[8]];
+      if (type !== 'graphql' || options !== undefined) {
+        return Reflect.apply(create, resolvers, args) as never; // a field of an object, or none of GraphQL's
+      }
+      this.isMakingResolver = true;
+      try {
+        this.wasAsked = false;
+        const callback = Reflect.apply(create, resolvers, args) as Callback;
+        return this.follow('graphql', callback, this.wasAsked) as never;
+      } finally {
+        this.isMakingResolver = false;
+        this.wasAsked = false;
+      }
+    };
+  }
+
+  private follow(type: string, callback: Callback, isInterceptorDue: boolean): Callback {
+    const { requests } = this;
+    return function (this: unknown, ...args) {
+      const life = beginMessage(requests, type);
+      life.isInterceptorDue = isInterceptorDue;
+      return handleMessage(life, () => callback.apply(this, args));
+    };
+  }
+}

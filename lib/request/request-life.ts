@@ -1,0 +1,330 @@
+import type { MethodIntake, OpenRequest } from '../task/ambient.js';
+import type { Linked } from '../task/linked-list.js';
+import type { Task } from '../task/task.js';
+import { answerWith, type Answerer } from './nest/answer-with.js';
+import { holdBack } from './nest/held-response.js';
+import { isResponseClosed, onceAnswered, sentStatusOf } from './nest/response.js';
+import { askToRetryLater } from './nest/retry-later.js';
+import { planOf } from './plan.js';
+import type { Requests } from './requests.js';
+
+/**
+ * How far a request has come.
+ *
+ * - `opened`: its tasks are collected
+ * - `answered`: the head of its answer goes out, and what has to be stored before is being stored
+ * - `closed`: the client has all that it will ever get
+ * - `decided`: it is known which of its tasks run; they start a turn of the event loop later
+ * - `released`: its tasks are on their way, and each one that comes later is by itself
+ */
+type Phase = 'opened' | 'answered' | 'closed' | 'decided' | 'released';
+
+/** How long a middleware that is still at work may take to answer a client that has left. */
+const PATIENCE_MS = 1_000;
+
+/**
+ * The life of one request, and its tasks in the order added. One is opened for each request; most stay
+ * empty. The status that went out with the head of the answer decides which tasks run. A message has no
+ * such answer: the end of its handler decides, and so it is for a root field of GraphQL, whose tasks
+ * then join those of the HTTP request around it.
+ */
+export class RequestLife implements OpenRequest, Linked<RequestLife> {
+  readonly kind = 'request';
+  before: RequestLife | undefined = undefined;
+  behind: RequestLife | undefined = undefined;
+  /** Of a message: an interceptor will see its handler's end, and where none does, there was none. */
+  isInterceptorDue = false;
+  /** It does. */
+  isIntercepted = false;
+  private phase: Phase = 'opened';
+  private hasSucceeded: boolean | undefined = undefined;
+  private tasks: Task[] | undefined = undefined;
+  /** Those that the end of a root field has decided. */
+  private decided: Set<Task> | undefined = undefined;
+  /** The latest added for each `dedupe` key. */
+  private byKey: Map<string, Task> | undefined = undefined;
+  /** Pending while Nest works on an answer. */
+  private atWork: Promise<unknown> | undefined = undefined;
+  private isHeldBack = false;
+  /** Settled when what was stored before the response closed is stored. */
+  private storing: Promise<unknown> | undefined = undefined;
+
+  constructor(
+    private readonly requests: Requests,
+    /** It has no HTTP answer of its own. */
+    readonly isMessage: boolean,
+    /** Node's response; `undefined` where there is none to wait for. */
+    private response: object | undefined,
+    /** Set where the rule of the application asks for it. */
+    private request: object | undefined,
+    /** The HTTP request around a root field of GraphQL. */
+    readonly parent: RequestLife | undefined,
+    /** The same request in another application on the same server. */
+    private readonly sibling: RequestLife | undefined,
+    /** Who answers with an error where the answer could not be given. */
+    private answerer: Answerer | undefined,
+  ) {}
+
+  get intake(): MethodIntake {
+    return this.requests.intake;
+  }
+
+  of(intake: MethodIntake): RequestLife | undefined {
+    return this.intake === intake ? this : this.sibling?.of(intake);
+  }
+
+  /** On Fastify a middleware has had the raw request, and a hook has the one that users know. */
+  comesAgain(request: object, answerer: Answerer): void {
+    this.answerer = answerer;
+    this.request &&= request;
+  }
+
+  /** It is `other`, or what `other` is around. */
+  isWithin(other: RequestLife): boolean {
+    return this === other || (this.parent?.isWithin(other) ?? false);
+  }
+
+  /** What is added now is by itself. */
+  get isOver(): boolean {
+    return this.phase === 'decided' || this.phase === 'released';
+  }
+
+  /** What it holds so far. */
+  get collected(): readonly Task[] {
+    return this.tasks ?? [];
+  }
+
+  /** The task that stands for `dedupeKey` within the request. */
+  duplicateOf(dedupeKey: string): Task | undefined {
+    const task = this.byKey?.get(dedupeKey);
+    return task?.isOver === false ? task : this.parent?.duplicateOf(dedupeKey);
+  }
+
+  /** Something of it was not to be had: where the answer is a 503, it says when to come back. */
+  refused(error: unknown): void {
+    if (this.response !== undefined) {
+      askToRetryLater(error, this.response);
+    }
+    this.parent?.refused(error);
+  }
+
+  /**
+   * Takes a task that was added on the way.
+   *
+   * @returns false where the request is over and the task is to run: then it is by itself. A promise
+   * where the task is stored already, because the answer is on its way
+   */
+  add(task: Task): Promise<void> | boolean {
+    if (this.phase === 'opened' && this.tasks === undefined) {
+      this.catchUp();
+    }
+    if (!this.isOver) {
+      return this.collect(task);
+    }
+    const [drop] = planOf([task], this.hasSucceeded ?? false).drops;
+    if (drop !== undefined) {
+      this.requests.drop(drop);
+      return true;
+    }
+    return this.parent?.addDecided(task) ?? false;
+  }
+
+  private addDecided(task: Task): Promise<void> | boolean {
+    if (this.isOver) {
+      return false;
+    }
+    (this.decided ??= new Set()).add(task);
+    return this.collect(task);
+  }
+
+  private collect(task: Task): Promise<void> | true {
+    const { response } = this;
+    if (task.keys?.dedupe !== undefined) {
+      (this.byKey ??= new Map()).set(task.keys.dedupe, task);
+    }
+    if (this.tasks === undefined) {
+      this.tasks = [task];
+      // With the first task, and not before: a request that adds none pays for no listener.
+      this.requests.watch(this, response);
+    } else {
+      this.tasks.push(task);
+    }
+    if (task.stored === undefined || response === undefined) {
+      return true;
+    }
+    if (this.phase === 'opened') {
+      this.holdBack(response);
+    }
+    return (this.hasSucceeded === undefined ? undefined : this.storeNow()) ?? true;
+  }
+
+  /** Nobody has watched the response until now. */
+  private catchUp(): void {
+    const { response } = this;
+    if (response !== undefined && isResponseClosed(response)) {
+      const status = sentStatusOf(response);
+      if (status !== undefined) {
+        this.decideBy(status);
+        this.phase = 'released';
+      }
+    }
+  }
+
+  /** Nothing of the answer leaves before the tasks are stored that a crash must not take. */
+  private holdBack(response: object): void {
+    const status = sentStatusOf(response);
+    if (status !== undefined) {
+      this.phase = 'answered';
+      this.decideBy(status);
+    } else if (!this.isHeldBack) {
+      this.isHeldBack = true;
+      holdBack(response, {
+        answering: (sent) => this.answering(sent),
+        refused: (error) => this.unstored(error),
+      });
+    }
+  }
+
+  /** The head of the answer is about to leave. */
+  private answering(status: number): Promise<void> | void {
+    if (this.phase === 'opened') {
+      this.phase = 'answered';
+      this.decideBy(status);
+      return this.storeNow();
+    }
+    this.decide(status); // nobody is there to read it
+  }
+
+  /** Stores what is to run and is not stored yet, and drops the rest once that is done. */
+  private storeNow(): Promise<void> | void {
+    const { run, drops } = planOf(this.collected, this.hasSucceeded ?? false, this.decided);
+    const stored = this.requests.commit(this.collected, run, true);
+    if (stored === undefined) {
+      return undefined;
+    }
+    const storing = stored.then(
+      () => drops.forEach((drop) => this.requests.drop(drop)),
+      (error: unknown) => {
+        this.requests.dropUnstored(run);
+        throw error;
+      },
+    );
+    this.storing = Promise.allSettled([this.storing, storing]);
+    return storing;
+  }
+
+  /** The answer is not going to leave: whoever else answers decides. */
+  private unstored(error: unknown): void {
+    this.phase = 'opened';
+    this.hasSucceeded = undefined;
+    this.refused(error);
+    if (this.response !== undefined) {
+      answerWith(error, this.response, this.answerer);
+    }
+  }
+
+  /** Nest has begun to work on an answer, and ends when `work` settles. */
+  begin(work: Promise<unknown>): void {
+    this.atWork = this.atWork === undefined ? work : Promise.allSettled([this.atWork, work]);
+    if (this.phase === 'closed') {
+      this.awaitEnd(this.atWork);
+    }
+  }
+
+  /** The client has all that it will ever get. */
+  close(): void {
+    if (this.phase === 'opened' || this.phase === 'answered') {
+      this.phase = 'closed';
+      const { response } = this;
+      const status = response && sentStatusOf(response);
+      if (response !== undefined && status === undefined) {
+        this.awaitAnswer(response);
+      } else {
+        this.decide(status);
+      }
+    }
+  }
+
+  /** The client left first: what it would have got decides, if anybody is at work on that. */
+  private awaitAnswer(response: object): void {
+    onceAnswered(response, (status) => this.decide(status));
+    if (this.atWork !== undefined) {
+      this.awaitEnd(this.atWork);
+    } else {
+      this.requests.clock.after(
+        PATIENCE_MS,
+        () => this.atWork === undefined && this.decide(undefined),
+      );
+    }
+  }
+
+  private awaitEnd(work: Promise<unknown>): void {
+    const ended = (): void => {
+      if (this.atWork === work) {
+        this.decide(undefined);
+      }
+    };
+    work.then(ended, ended);
+  }
+
+  /** @param status undefined where nobody has answered */
+  private decide(status: number | undefined): void {
+    if (this.phase === 'closed') {
+      this.phase = 'decided';
+      this.decideBy(status);
+      this.requests.releaseSoon(this);
+    }
+  }
+
+  private decideBy(status: number | undefined): void {
+    this.hasSucceeded ??= status !== undefined && this.requests.succeeded(status, this.request);
+  }
+
+  /** A turn of the event loop after the decision. */
+  release(): Promise<void> | void {
+    const { storing, hasSucceeded = false, decided } = this;
+    const tasks = this.seal();
+    return this.requests.release(tasks, planOf(tasks, hasSucceeded, decided), storing);
+  }
+
+  /**
+   * A handler without an HTTP answer of its own has ended: that decides.
+   *
+   * @returns what its answer has to wait for, where tasks are stored
+   */
+  end(hasSucceeded: boolean): Promise<void> | void {
+    if (this.phase === 'released') {
+      return undefined;
+    }
+    this.hasSucceeded = hasSucceeded;
+    const tasks = this.seal();
+    const plan = planOf(tasks, hasSucceeded);
+    const { parent } = this;
+    if (parent === undefined || parent.isOver) {
+      return this.requests.commitAndRelease(tasks, plan);
+    }
+    plan.drops.forEach((drop) => this.requests.drop(drop));
+    plan.run.forEach((task) => parent.addDecided(task));
+  }
+
+  /** A handler that failed is called again: the tasks of the failed call do not run. */
+  dropSince(position: number): void {
+    const tasks = this.tasks?.splice(position) ?? [];
+    tasks.forEach((task) => this.requests.drop({ task, reason: 'handler-failed' }));
+  }
+
+  /** Takes out all tasks for good; the request itself is let go. */
+  seal(): readonly Task[] {
+    const { tasks = [] } = this;
+    this.phase = 'released';
+    this.requests.forget(this);
+    this.tasks = undefined;
+    this.byKey = undefined;
+    this.decided = undefined;
+    this.atWork = undefined;
+    this.request = undefined;
+    this.response = undefined;
+    this.answerer = undefined;
+    return tasks;
+  }
+}

@@ -1,0 +1,219 @@
+import type { Engine, Restorer } from '../engine/engine.js';
+import type { TaskIntake } from '../intake/task-intake.js';
+import type { Observer } from '../observe/observer.js';
+import type { RequestSettings } from '../options/module-options.js';
+import type { Clock } from '../task/clock.js';
+import { headsOf, linesOf, type LineRules } from '../task/line.js';
+import { LinkedList } from '../task/linked-list.js';
+import type { StoredTask } from '../task/stored-call.js';
+import type { Task } from '../task/task.js';
+import type { Answerer } from './nest/answer-with.js';
+import { onceResponseClosed } from './nest/response.js';
+import type { Drop, Plan } from './plan.js';
+import { RequestLife } from './request-life.js';
+
+/** What is known of a request when its life begins. */
+export interface Opening {
+  /** @default false */
+  readonly isMessage?: boolean;
+  readonly response?: object | undefined;
+  readonly request?: object | undefined;
+  /** The HTTP request around a root field of GraphQL. */
+  readonly parent?: RequestLife | undefined;
+  /** The same request in another application. */
+  readonly sibling?: RequestLife | undefined;
+  /** Who answers with an error where the answer could not be given. */
+  readonly answerer?: Answerer | undefined;
+}
+
+/** All requests under way in one application, and the way of their tasks to the engine. */
+export class Requests implements Restorer {
+  /** Those that were decided in this turn of the event loop. */
+  private decided: RequestLife[] = [];
+  /** How many such turns' requests are about to be released. */
+  private batches = 0;
+  /** Those with tasks that have not been released yet. */
+  private readonly open = new LinkedList<RequestLife>();
+  private readonly rules: LineRules;
+
+  constructor(
+    readonly intake: TaskIntake,
+    private readonly engine: Engine,
+    private readonly observer: Observer,
+    private readonly settings: RequestSettings,
+    readonly clock: Clock,
+  ) {
+    this.rules = { ...settings, engineOf: (queue) => engine.supportOf(queue) };
+  }
+
+  /** A request that begins. */
+  begin(opening: Opening): RequestLife {
+    const { isMessage = false, response, request, parent, sibling, answerer } = opening;
+    const asked = this.settings.succeeded === undefined ? undefined : request;
+    return new RequestLife(this, isMessage, response, asked, parent, sibling, answerer);
+  }
+
+  /** Whether a request has succeeded whose answer went out with `status`. */
+  succeeded(status: number, request: object | undefined): boolean {
+    const { succeeded } = this.settings;
+    if (succeeded !== undefined) {
+      try {
+        return succeeded({ status, request });
+      } catch (error) {
+        this.observer.log.ruleFailed(error);
+      }
+    }
+    return status < 400;
+  }
+
+  /** It has its first task. */
+  watch(life: RequestLife, response: object | undefined): void {
+    this.open.add(life);
+    if (response !== undefined) {
+      onceResponseClosed(response, () => life.close());
+    }
+  }
+
+  /** It has none any more. */
+  forget(life: RequestLife): void {
+    this.open.delete(life);
+  }
+
+  /**
+   * A whole turn of the loop lies between the last write and the first task, so that a body which
+   * blocks does not hold up what the client has yet to read.
+   */
+  releaseSoon(life: RequestLife): void {
+    if (this.decided.push(life) === 1) {
+      this.clock.soon(() => {
+        const lives = this.decided;
+        this.decided = [];
+        this.batches += 1;
+        this.clock.soon(() => {
+          this.batches -= 1;
+          lives.forEach((each) => void each.release());
+        });
+      });
+    }
+  }
+
+  /**
+   * Stores what is to run where its engine stores: then this resolves when it is.
+   *
+   * @param tasks all of the request, in the order added
+   */
+  commit(tasks: readonly Task[], run: readonly Task[], isHeld: boolean): Promise<void> | void {
+    if (run.length > 0) {
+      run.forEach((task) => {
+        task.isCommitted = true;
+      });
+      this.line(tasks.filter(isCommitted));
+      return this.engine.commit(headsOf(run), isHeld);
+    }
+  }
+
+  /**
+   * Hands over what is to run.
+   *
+   * @param tasks of one request, those that were stored before it closed included
+   * @param storing pending while some of them are being stored
+   */
+  release(
+    tasks: readonly Task[],
+    { run, drops }: Plan,
+    storing: Promise<unknown> | undefined,
+  ): Promise<void> | void {
+    drops.forEach((drop) => this.drop(drop));
+    const stored = this.commit(tasks, run, false);
+    if (stored === undefined && storing === undefined) {
+      return this.handOver(tasks);
+    }
+    return this.handOverOnceStored(tasks, run, Promise.all([storing, stored]));
+  }
+
+  private async handOverOnceStored(
+    tasks: readonly Task[],
+    run: readonly Task[],
+    stored: Promise<unknown>,
+  ): Promise<void> {
+    await stored.catch(() => this.dropUnstored(run));
+    this.handOver(tasks);
+  }
+
+  /**
+   * Stores and hands over the tasks of a message.
+   *
+   * @returns what its answer has to wait for
+   */
+  commitAndRelease(tasks: readonly Task[], { run, drops }: Plan): Promise<void> | void {
+    drops.forEach((drop) => this.drop(drop));
+    const stored = this.commit(tasks, run, false);
+    if (stored === undefined) {
+      return this.handOver(tasks);
+    }
+    return stored.then(
+      () => this.handOver(tasks),
+      (error: unknown) => {
+        this.dropUnstored(run);
+        throw error;
+      },
+    );
+  }
+
+  private handOver(tasks: readonly Task[]): void {
+    const committed = tasks.filter(isCommitted);
+    const released = committed.filter(({ isOver }) => !isOver);
+    for (const head of this.line(committed)) {
+      void this.engine.release(head);
+    }
+    released.forEach((task) => this.observer.queued(task));
+  }
+
+  drop({ task, reason }: Drop): void {
+    if (!task.isOver) {
+      this.engine.discard(task);
+      this.observer.dropped(task, reason);
+    }
+  }
+
+  /** The last first: an engine that discards a task goes on with what stands behind it. */
+  dropUnstored(tasks: readonly Task[]): void {
+    tasks.toReversed().forEach((task) => this.drop({ task, reason: 'not-stored' }));
+  }
+
+  line(tasks: readonly Task[]): readonly Task[] {
+    return linesOf(tasks, this.rules);
+  }
+
+  restore(group: readonly StoredTask[], isReturning = false): readonly Task[] {
+    return group.flatMap((stored) => this.intake.restore(stored, isReturning) ?? []);
+  }
+
+  /** What has been added and not released. */
+  *collected(): Generator<Task> {
+    for (const { collected } of this.open) {
+      yield* collected.filter(({ outcome }) => outcome === undefined);
+    }
+  }
+
+  /** Resolves when the tasks of the requests that were decided are released. */
+  whenClosedReleased(): Promise<void> | void {
+    if (this.decided.length > 0 || this.batches > 0) {
+      return new Promise((resolve) => this.clock.soon(() => this.clock.soon(resolve)));
+    }
+  }
+
+  /** The engine has stopped: what requests under way have collected is lost, and is to be told. */
+  abandon(): void {
+    for (const life of this.open) {
+      life
+        .seal()
+        .filter(({ isOver }) => !isOver)
+        .forEach((task) => this.engine.release(task));
+    }
+  }
+}
+
+function isCommitted(task: Task): boolean {
+  return task.isCommitted;
+}
