@@ -215,8 +215,8 @@ export const providers: Provider[] = [
       lifecycle.take({
         engine,
         requests,
-        restorer: requests,
         schedules,
+        restore: (...group) => requests.restore(...group),
         events,
         clock,
         log,

@@ -1,12 +1,11 @@
 import type { TaskStatus } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
-import type { TransactionClient } from '../task/transaction-client.js';
 import type {
   DrainScope,
   Engine,
   EngineSupport,
   QueueState,
-  Restorer,
+  Restore,
   SharedStore,
 } from './engine.js';
 import { SharedStores } from './shared-stores.js';
@@ -49,10 +48,6 @@ export class EngineRouter implements Engine {
     return commits.length === 0 ? undefined : Promise.all(commits).then(() => undefined);
   }
 
-  storeWithin(client: TransactionClient, task: Task): Promise<string> | undefined {
-    return this.of(task.queue).storeWithin?.(client, task);
-  }
-
   release(head: Task): PromiseLike<void> | void {
     this.came += 1;
     return this.of(head.queue).release(head);
@@ -66,12 +61,9 @@ export class EngineRouter implements Engine {
     return this.of(task.queue).cancel(task);
   }
 
-  pause(queue?: string): void {
-    this.some(queue).forEach((engine) => engine.pause(queue));
-  }
-
-  resume(queue?: string): void {
-    this.some(queue).forEach((engine) => engine.resume(queue));
+  setPaused(isPaused: boolean, queue?: string): void {
+    const engines = queue === undefined ? this.engines : [this.of(queue)];
+    engines.forEach((engine) => engine.setPaused(isPaused, queue));
   }
 
   *tasks(): Generator<Task> {
@@ -80,22 +72,21 @@ export class EngineRouter implements Engine {
     }
   }
 
-  *states(): Generator<QueueState> {
-    for (const engine of this.engines) {
-      yield* engine.states();
-    }
+  async states(): Promise<QueueState[]> {
+    const states = await Promise.all(this.engines.map(async (engine) => engine.states()));
+    return states.flatMap((each) => Array.from(each));
   }
 
   async ping(): Promise<void> {
-    await Promise.all(this.engines.map(async (engine) => engine.ping?.()));
+    await Promise.all(this.engines.map(async (engine) => engine.ping()));
   }
 
-  async open(restorer: Restorer): Promise<void> {
-    await Promise.all(this.engines.map(async (engine) => engine.open(restorer)));
+  async open(restore: Restore): Promise<void> {
+    await Promise.all(this.engines.map(async (engine) => engine.open(restore)));
   }
 
-  async start(restorer: Restorer): Promise<void> {
-    await Promise.all(this.engines.map(async (engine) => engine.start(restorer)));
+  async start(): Promise<void> {
+    await Promise.all(this.engines.map(async (engine) => engine.start()));
   }
 
   async whenIdle(): Promise<void> {
@@ -138,10 +129,6 @@ export class EngineRouter implements Engine {
       throw new Error(`No engine has a queue "${queue}".`);
     }
     return engine;
-  }
-
-  private some(queue: string | undefined): readonly Engine[] {
-    return queue === undefined ? this.engines : [this.of(queue)];
   }
 }
 

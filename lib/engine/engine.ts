@@ -6,13 +6,13 @@ import type { TaskSettings } from '../task/task-options.js';
 import type { Task } from '../task/task.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { TransactionClient } from '../task/transaction-client.js';
-import type { Dropped, Verdict } from '../task/verdict.js';
+import type { Announcement, Verdict } from '../task/verdict.js';
 
 /**
  * Keeps tasks between release and attempt: it owns time and storage. What an attempt is, and what
  * its failure means, is the {@link Worker}'s.
  */
-export interface Engine {
+export interface Engine extends EngineLife {
   /** What the engine of a queue can do: one object for all the queues of one engine. */
   supportOf(queue: string): EngineSupport;
 
@@ -40,16 +40,6 @@ export interface Engine {
   commit(heads: readonly Task[], isHeld?: boolean): Promise<void> | void;
 
   /**
-   * Stores the task through a connection of its caller's: it exists, and is released, if the
-   * transaction commits that is open there. It is not admitted before.
-   *
-   * @returns its id, or that of another which stands for its `dedupe` key; `undefined` where the
-   * engine of its queue has no part in such transactions
-   * @throws ShutDownError, StoreUnavailableError, TransactionError
-   */
-  storeWithin?(client: TransactionClient, task: Task): Promise<string> | undefined;
-
-  /**
    * The line may start: its head, or, where that has a `prior`, as soon as that one has settled. Where
    * this returns something to wait for, the call of a `@Background()` method outside a request waits
    * for it.
@@ -62,22 +52,26 @@ export interface Engine {
   /** @returns whether there was anything left to cancel */
   cancel(task: Task): boolean | Promise<boolean>;
 
-  /** Attempts nothing more of a queue, or of all, until resumed. What runs goes on. */
-  pause(queue?: string): void;
-  resume(queue?: string): void;
+  /** Attempts nothing more of a queue, or of all, until told otherwise. What runs goes on. */
+  setPaused(isPaused: boolean, queue?: string): void;
 
   /** What has been released and not settled. */
   tasks(): Iterable<Task>;
-  states(): Iterable<QueueState>;
 
-  /** Rejects where the store cannot be reached, within a bounded time. Without it there is none. */
-  ping?(): Promise<void>;
+  /** How its queues stand: a promise where only a store can tell. */
+  states(): Iterable<QueueState> | Promise<Iterable<QueueState>>;
+}
 
+/** How an engine begins and ends. */
+export interface EngineLife {
   /** Makes the store ready to take tasks; before any provider's start-up hook. */
-  open(restorer: Restorer): Promise<void> | void;
+  open(restore: Restore): Promise<void> | void;
 
   /** From here on tasks are attempted; those that a former process has left come back. */
-  start(restorer: Restorer): Promise<void> | void;
+  start(): Promise<void> | void;
+
+  /** Rejects where the store cannot be reached, within a bounded time. */
+  ping(): Promise<void> | void;
 
   /** Resolves when every admitted task has settled. */
   whenIdle(): Promise<void>;
@@ -118,8 +112,15 @@ export interface EngineSupport {
   readonly batch: boolean;
   readonly concurrencyKey: boolean;
   readonly dedupeWindow: boolean;
-  /** Whether {@link Engine.storeWithin} works. @default false */
-  readonly transactions?: boolean;
+  /**
+   * Stores the task through a connection of its caller's: it exists, and is released, if the
+   * transaction commits that is open there. It is not admitted before. `undefined` where the engine
+   * has no part in such transactions.
+   *
+   * @returns its id, or that of another which stands for its `dedupe` key
+   * @throws ShutDownError, StoreUnavailableError, TransactionError
+   */
+  readonly storeWithin?: (client: TransactionClient, task: Task) => Promise<string>;
 }
 
 /** The option in `settings` that an engine cannot honour, if there is one. */
@@ -156,13 +157,6 @@ export interface SharedStore {
    * @returns it, or `undefined` where the store has no such task
    */
   retry(id: string, queue?: string): Promise<Task | undefined>;
-  states(): Promise<QueueState[]>;
-  /** Somebody waits for the task to settle, wherever that happens. */
-  watch(task: Task): void;
-  /** The body of a running task has reported `task.progress`. */
-  progressed(task: Task): void;
-  /** The body of a running task has written this line, its time included. */
-  logged(task: Task, line: string): void;
 }
 
 /** As exact as the store can tell without looking at every task. */
@@ -211,17 +205,14 @@ export interface QueueState {
 /** The statuses in which an engine holds a task. */
 export type HeldStatus = Extract<TaskStatus, 'queued' | 'delayed' | 'running' | 'retrying'>;
 
-/** Makes tasks again of what was stored. */
-export interface Restorer {
-  /**
-   * @param group tasks that were committed together, in the order added
-   * @param isReturning whether this process has counted them when they came the first time
-   * @returns those whose name is known here, in the same order
-   */
-  restore(group: readonly StoredTask[], isReturning?: boolean): readonly Task[];
-  /** Links tasks that were committed together to the lines that they run in, and gives the heads. */
-  line(tasks: readonly Task[]): readonly Task[];
-}
+/**
+ * Makes tasks again of what was stored.
+ *
+ * @param group tasks that belong together, in the order added
+ * @param isReturning whether this process has counted them when they came the first time
+ * @returns those whose name is known here, in the same order
+ */
+export type Restore = (group: readonly StoredTask[], isReturning?: boolean) => readonly Task[];
 
 /** What an engine is made with. */
 export interface EngineSetting {
@@ -255,12 +246,8 @@ export interface QueueLimits {
 export interface Worker {
   /** Runs the body once. Never throws; calls `conclude` exactly once, maybe before it returns. */
   attempt(task: Task, conclude: (task: Task, verdict: Verdict) => void): void;
-  /** The engine has recorded this verdict: tell everyone. Never throws. */
-  announce(task: Task, verdict: Verdict | Dropped): void;
-  /** The store has the task now, and any process may go on with it: it is no longer counted here. */
-  leave(task: Task): void;
-  /** The store did not take the task, and it is kept in memory instead. */
-  fallBack(task: Task): void;
+  /** The engine has recorded this: tell everyone. Never throws. */
+  announce(task: Task, what: Announcement): void;
 }
 
 /** Injection token of the {@link Engine}. */

@@ -1,6 +1,6 @@
 import type { Task } from '../task/task.js';
 import type { TaskInfo } from '../task/task-info.js';
-import type { Engine, QueueState, SharedStore, StoredCounts, TaskQuery } from './engine.js';
+import type { Engine, SharedStore, StoredCounts, TaskQuery } from './engine.js';
 
 /** The stores of several engines as one. */
 export class SharedStores implements SharedStore {
@@ -33,25 +33,6 @@ export class SharedStores implements SharedStore {
 
   retry(id: string, queue?: string): Promise<Task | undefined> {
     return anyOf(this.of(queue).map((store) => store.retry(id)));
-  }
-
-  async states(): Promise<QueueState[]> {
-    const states = await Promise.all(
-      this.engines.map(async (engine) => engine.shared?.states() ?? [...engine.states()]),
-    );
-    return states.flat();
-  }
-
-  watch(task: Task): void {
-    this.engineOf(task.queue).shared?.watch(task);
-  }
-
-  progressed(task: Task): void {
-    this.engineOf(task.queue).shared?.progressed(task);
-  }
-
-  logged(task: Task, line: string): void {
-    this.engineOf(task.queue).shared?.logged(task, line);
   }
 
   private of(queue: string | undefined): readonly SharedStore[] {

@@ -142,7 +142,7 @@ export class TaskIntake implements TaskHome {
   private async storeWithin(client: TransactionClient, task: Task): Promise<string | undefined> {
     let id: string | undefined;
     try {
-      id = await this.engine.storeWithin?.(client, task);
+      id = await this.engine.supportOf(task.queue).storeWithin?.(client, task);
       return id;
     } finally {
       if (id !== task.id) {
@@ -183,18 +183,6 @@ export class TaskIntake implements TaskHome {
 
   cancel(task: Task): boolean | Promise<boolean> {
     return this.engine.cancel(task);
-  }
-
-  watch(task: Task): void {
-    this.engine.shared?.watch(task);
-  }
-
-  progressed(task: Task): void {
-    this.engine.shared?.progressed(task);
-  }
-
-  logged(task: Task, line: string): void {
-    this.engine.shared?.logged(task, line);
   }
 
   /** The request that the calling code handles, if it handles one. */

@@ -1,4 +1,4 @@
-import type { Engine, Restorer } from '../engine/engine.js';
+import type { Engine } from '../engine/engine.js';
 import type { TaskIntake } from '../intake/task-intake.js';
 import type { Observer } from '../observe/observer.js';
 import type { RequestSettings } from '../options/module-options.js';
@@ -27,7 +27,7 @@ export interface Opening {
 }
 
 /** All requests under way in one application, and the way of their tasks to the engine. */
-export class Requests implements Restorer {
+export class Requests {
   /** Those that were decided in this turn of the event loop. */
   private decided: RequestLife[] = [];
   /** How many such turns' requests are about to be released. */
@@ -181,7 +181,7 @@ export class Requests implements Restorer {
     tasks.toReversed().forEach((task) => this.drop({ task, reason: 'not-stored' }));
   }
 
-  line(tasks: readonly Task[]): readonly Task[] {
+  private line(tasks: readonly Task[]): readonly Task[] {
     return linesOf(tasks, this.rules);
   }
 

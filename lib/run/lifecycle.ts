@@ -6,7 +6,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
-import type { DrainScope, Engine, Restorer } from '../engine/engine.js';
+import type { DrainScope, Engine, Restore } from '../engine/engine.js';
 import { printable } from '../errors/printable.js';
 import { LogLine, type Log } from '../observe/log.js';
 import type { TaskEvents } from '../observe/task-events.js';
@@ -39,9 +39,9 @@ export interface OpenServer {
 /** What starts and stops with the application. */
 export interface LifecycleParts {
   readonly engine: Engine;
+  readonly restore: Restore;
   readonly requests: OpenRequests;
   readonly schedules: Ticking;
-  readonly restorer: Restorer;
   readonly events: TaskEvents;
   readonly clock: Clock;
   readonly log: Log;
@@ -87,12 +87,12 @@ export class Lifecycle
 
   /** Makes the stores ready; tasks are not started yet. */
   open(): Promise<void> {
-    return this.orGiveUp(async ({ engine, restorer }) => engine.open(restorer));
+    return this.orGiveUp(async ({ engine, restore }) => engine.open(restore));
   }
 
   async onApplicationBootstrap(): Promise<void> {
     this.isStarted = true;
-    await this.orGiveUp(async ({ engine, restorer }) => engine.start(restorer));
+    await this.orGiveUp(async ({ engine }) => engine.start());
     this.parts?.schedules.start();
     this.tellStart();
     // A context without a server has started before its caller gets it and can ask for the hooks.

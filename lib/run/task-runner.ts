@@ -231,7 +231,7 @@ export class TaskRunner {
    */
   async pause(queue?: string): Promise<void> {
     this.options.requireQueue(queue);
-    this.engine.pause(queue);
+    this.engine.setPaused(true, queue);
   }
 
   /**
@@ -242,7 +242,7 @@ export class TaskRunner {
    */
   async resume(queue?: string): Promise<void> {
     this.options.requireQueue(queue);
-    this.engine.resume(queue);
+    this.engine.setPaused(false, queue);
   }
 
   /**
@@ -270,7 +270,7 @@ export class TaskRunner {
 
   /** Rejects where an engine cannot reach what keeps its tasks, with the reason it was given. */
   async ping(): Promise<void> {
-    await this.engine.ping?.();
+    await this.engine.ping();
   }
 
   /** Resolves when every task has settled, those of requests under way included. */
@@ -280,9 +280,7 @@ export class TaskRunner {
 
   /** The figures since the application started, of each queue and of each task name. */
   async stats(): Promise<TaskStatistics> {
-    const { shared } = this.engine;
-    const states = shared === undefined ? this.engine.states() : await shared.states();
-    return statisticsOf(this.taskStats, states, this.clock.now());
+    return statisticsOf(this.taskStats, await this.engine.states(), this.clock.now());
   }
 
   /** Who may know more of a task than this process does: nobody of one that has settled outside of any store. */

@@ -5,7 +5,7 @@ import type { Clock } from '../task/clock.js';
 import { readProcess } from '../task/process-usage.js';
 import { LogLines } from '../task/log-lines.js';
 import type { Task } from '../task/task.js';
-import type { Dropped, Verdict } from '../task/verdict.js';
+import type { Announcement, Verdict } from '../task/verdict.js';
 import { Attempt, type AttemptSetting } from './attempt.js';
 import { AttemptHooks } from './attempt-hooks.js';
 import type { CurrentTask } from './current-task.js';
@@ -44,29 +44,25 @@ export class TaskWorker implements Worker {
     attempt.start();
   }
 
-  announce(task: Task, verdict: Verdict | Dropped): void {
-    switch (verdict.kind) {
+  announce(task: Task, what: Announcement): void {
+    switch (what.kind) {
       case 'completed':
         return this.observer.completed(task, this.durationOf(task));
       case 'retry':
-        return this.retrying(task, verdict.error, verdict.delayMs);
+        return this.retrying(task, what.error, what.delayMs);
       case 'failed':
-        return this.observer.failed(task, verdict.error, this.durationOf(task));
+        return this.observer.failed(task, what.error, this.durationOf(task));
       case 'cancelled':
         return this.observer.cancelled(task);
       case 'abandoned':
-        return this.observer.abandoned(task, verdict.isKept ?? false);
+        return this.observer.abandoned(task, what.isKept ?? false);
       case 'dropped':
-        return this.observer.dropped(task, verdict.reason);
+        return this.observer.dropped(task, what.reason);
+      case 'left':
+        return this.observer.left(task);
+      case 'fell-back':
+        return this.observer.fellBack(task);
     }
-  }
-
-  leave(task: Task): void {
-    this.observer.left(task);
-  }
-
-  fallBack(task: Task): void {
-    this.observer.fellBack(task);
   }
 
   private begin(task: Task, attempt: Attempt, now: number): void {
@@ -92,7 +88,7 @@ export class TaskWorker implements Worker {
     task.logs ??= new LogLines();
     const line = task.logs.add(message, this.clock.now());
     this.observer.log.line(task, message);
-    task.home.logged?.(task, line);
+    task.listener?.logged(task, line);
   }
 
   private describe(attempt: Attempt): CurrentTask {
@@ -114,7 +110,7 @@ export class TaskWorker implements Worker {
         if (attempt.isRunning) {
           task.progress = value;
           observer.progress(task, value);
-          task.home.progressed?.(task);
+          task.listener?.progressed(task);
         }
       },
       log: (message: string) => this.log(task, message),

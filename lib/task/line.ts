@@ -183,6 +183,18 @@ export function linesOf(tasks: readonly Task[], rules: LineRules): readonly Task
   return heads;
 }
 
+/** Links what was one line before a restart. @returns its head */
+export function lineUp(tasks: readonly Task[]): Task | undefined {
+  tasks.forEach((task, index) => {
+    const prior = tasks[index - 1];
+    task.prior = prior;
+    if (prior !== undefined) {
+      prior.successor = task;
+    }
+  });
+  return tasks[0];
+}
+
 /** Those of linked tasks that stand behind none of the others. */
 export function headsOf(tasks: readonly Task[]): readonly Task[] {
   const all = new Set(tasks);

@@ -1,7 +1,7 @@
 import type { LogLines } from './log-lines.js';
 import type { Outcome } from './outcome.js';
 import type { StoredCall } from './stored-call.js';
-import type { Chain, Task } from './task.js';
+import type { Chain, Task, TaskListener } from './task.js';
 
 /** What most tasks never have; of those that do, see the fields of the same names in {@link Task}. */
 export class TaskExtras {
@@ -16,6 +16,7 @@ export class TaskExtras {
   stored: StoredCall | undefined = undefined;
   storing: Promise<void> | undefined = undefined;
   isFromStore = false;
+  listener: TaskListener | undefined = undefined;
   waiters: ((outcome: Outcome) => void)[] | undefined = undefined;
 
   /** Resolves for those who wait for the outcome. */

@@ -21,12 +21,16 @@ export interface TaskHome extends MethodIntake {
   mintId(task: Task): string;
   /** @returns whether there was anything left to cancel */
   cancel(task: Task): boolean | Promise<boolean>;
-  /** Somebody waits for the task to settle: where that may happen elsewhere, it is to be found out. */
-  watch?(task: Task): void;
-  /** The body has reported how far it is. */
-  progressed?(task: Task): void;
-  /** The body has written a line, kept as it is given here. */
-  logged?(task: Task, line: string): void;
+}
+
+/** An engine that has to know what happens to a task here: others look at it from elsewhere. */
+export interface TaskListener {
+  /** Somebody waits for the task to settle, which may happen in another process. */
+  awaited(task: Task): void;
+  /** The body has reported `task.progress`. */
+  progressed(task: Task): void;
+  /** The body has written this line, its time included. */
+  logged(task: Task, line: string): void;
 }
 
 /** An attempt that can be stopped from outside. */
@@ -227,6 +231,17 @@ export class Task {
     }
   }
 
+  /** Whoever is told what happens to it here. */
+  get listener(): TaskListener | undefined {
+    return this.extras?.listener;
+  }
+
+  set listener(listener: TaskListener | undefined) {
+    if (listener !== this.listener) {
+      this.own.listener = listener;
+    }
+  }
+
   /** It was added by another process, or an earlier one: its async context is gone. */
   get isFromStore(): boolean {
     return this.extras?.isFromStore ?? false;
@@ -338,7 +353,7 @@ export class Task {
     if (outcome !== undefined) {
       return Promise.resolve(outcome);
     }
-    this.home.watch?.(this);
+    this.listener?.awaited(this);
     return new Promise((resolve) => void (this.own.waiters ??= []).push(resolve));
   }
 }

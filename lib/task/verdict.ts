@@ -22,5 +22,16 @@ export interface Dropped {
   readonly reason: DropReason;
 }
 
+/** What may be told of a task. */
+export type Announcement =
+  | Verdict
+  | Dropped
+  /** The store has it now, and any process may go on with it: it is no longer counted here. */
+  | { readonly kind: 'left' }
+  /** The store did not take it, and it is kept in memory instead. */
+  | { readonly kind: 'fell-back' };
+
+export const LEFT: Announcement = Object.freeze({ kind: 'left' });
+
 /** The one verdict without data, shared. */
 export const COMPLETED: Verdict = Object.freeze({ kind: 'completed' });

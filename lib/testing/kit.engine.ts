@@ -25,6 +25,9 @@ export interface KitEngineSetting {
 
 /** The memory engine with all its rules, under the eyes and the hand of a test. */
 export class KitEngine extends MemoryEngine {
+  /** In place of those of engines that have a part in transactions or schedules. */
+  private readonly supports = new Map<EngineSupport, EngineSupport>();
+
   constructor(
     setting: EngineSetting,
     private readonly kit: KitEngineSetting,
@@ -35,20 +38,27 @@ export class KitEngine extends MemoryEngine {
   /** What could not be stored in production is refused here, too, and the rest makes the same trip. */
   override supportOf(queue: string): EngineSupport {
     const support = this.kit.configured.get(queue)?.supportOf(queue) ?? super.supportOf(queue);
-    // Schedules tick by the kit's clock, and end with the test.
-    return support.schedules === undefined ? support : { ...support, schedules: undefined };
+    const { storeWithin, schedules } = support;
+    if (storeWithin === undefined && schedules === undefined) {
+      return support;
+    }
+    const own = this.supports.get(support) ?? {
+      ...support,
+      ...(storeWithin && { storeWithin: this.storeWithin }),
+      // They tick by the kit's clock, and end with the test.
+      schedules: undefined,
+    };
+    this.supports.set(support, own);
+    return own;
   }
 
   /** The kit is no part of the transaction: the task is there whatever becomes of that. */
-  storeWithin(_client: TransactionClient, task: Task): Promise<string> | undefined {
-    if (this.supportOf(task.queue).transactions !== true) {
-      return undefined;
-    }
+  private readonly storeWithin = (_client: TransactionClient, task: Task): Promise<string> => {
     task.isCommitted = true;
     this.admit(task);
     systemClock.soon(() => void this.release(task));
     return Promise.resolve(task.id);
-  }
+  };
 
   override admit(task: Task): void {
     const args = this.kit.storeArgs(task);
@@ -116,7 +126,5 @@ function watched(worker: Worker, { ledger, pace }: KitEngineSetting): Worker {
       worker.announce(task, verdict);
       ledger.announced(task, verdict);
     },
-    leave: (task) => worker.leave(task),
-    fallBack: (task) => worker.fallBack(task),
   };
 }

@@ -1,6 +1,6 @@
 import { systemClock } from '../task/clock.js';
 import type { Task } from '../task/task.js';
-import type { Dropped, Verdict } from '../task/verdict.js';
+import type { Announcement, Verdict } from '../task/verdict.js';
 import { AddedTask } from './added-task.js';
 
 /** One attempt that was made, and what it came to. */
@@ -83,7 +83,7 @@ export class Ledger {
     }
   }
 
-  announced(task: Task, verdict: Verdict | Dropped): void {
+  announced(task: Task, verdict: Announcement): void {
     if (verdict.kind === 'failed') {
       this.onFailure(task, verdict.error);
     }

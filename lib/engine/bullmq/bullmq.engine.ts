@@ -3,7 +3,8 @@ import { InvalidOptionError, ShutDownError } from '../../errors/misuse.errors.js
 import type { Clock } from '../../task/clock.js';
 import { lineFrom } from '../../task/line.js';
 import { breaksChain, type Outcome } from '../../task/outcome.js';
-import type { Task } from '../../task/task.js';
+import type { Task, TaskListener } from '../../task/task.js';
+import { LEFT } from '../../task/verdict.js';
 import type { TransactionClient } from '../../task/transaction-client.js';
 import type {
   DrainScope,
@@ -12,7 +13,7 @@ import type {
   EngineSupport,
   QueueLimits,
   QueueState,
-  Restorer,
+  Restore,
   SharedStore,
   Worker,
 } from '../engine.js';
@@ -31,7 +32,7 @@ import { OwnHandles } from './view/own-handles.js';
 import { PendingLimits } from './commit/pending-limits.js';
 import { Producer } from './commit/producer.js';
 import { Shutdown } from './shutdown.js';
-import { storeView } from './store-view.js';
+import { listenerOf, storeView } from './store-view.js';
 import { linkOf } from './codec/stored-job.js';
 import { StoredTasks } from './view/stored-tasks.js';
 import { UnknownNames } from './consumer/unknown-names.js';
@@ -58,10 +59,11 @@ export class BullMQEngine implements Engine {
   private readonly commits: Commits;
   private readonly line: JobLine;
   private readonly shutdown: Shutdown;
-  private restorer: Restorer | undefined;
+  private makeAgain: Restore | undefined;
   /** Committed behind a task that had been committed before. */
   private readonly followers = new WeakSet<Task>();
   private isClosed = false;
+  private readonly listener: TaskListener;
   readonly shared: SharedStore;
 
   constructor(
@@ -87,7 +89,7 @@ export class BullMQEngine implements Engine {
       store,
       clock,
       settings.commitTimeoutMs,
-      () => this.restored,
+      this.restore,
       (args) => (settings.storage.serializer?.deserialize(args) ?? JSON.parse(args)) as unknown[],
     );
     const limits = new PendingLimits(queues, clock, (queue) => stored.pendingOf(queue));
@@ -98,13 +100,16 @@ export class BullMQEngine implements Engine {
       ? new MemoryFallback(new MemoryEngine(setting), worker)
       : undefined;
     const { idleness } = this;
-    const restorer = (): Restorer => this.restored;
     const parts = { store, producer, stored, collected, consumers, handles, fallback, worker };
     const commits = new Commits(parts);
     const discard = (task: Task): void => this.discard(task);
-    const cancellation = new Cancellation({ ...parts, commits, restorer, discard });
+    const cancellation = new Cancellation({ ...parts, commits, restore: this.restore, discard });
     this.store = store;
-    this.support = { ...store.support, storage: settings.storage };
+    this.support = {
+      ...store.support,
+      storage: settings.storage,
+      ...(store.addWithin && { storeWithin: this.storeWithin }),
+    };
     this.producer = producer;
     this.stored = stored;
     this.collected = collected;
@@ -116,6 +121,7 @@ export class BullMQEngine implements Engine {
     this.line = new JobLine(store, clock);
     this.shutdown = new Shutdown({ ...parts, idleness, clock });
     this.shared = storeView({ ...parts, cancellation });
+    this.listener = listenerOf(parts);
   }
 
   supportOf(): EngineSupport {
@@ -132,6 +138,7 @@ export class BullMQEngine implements Engine {
       throw new ShutDownError(task.name);
     }
     this.collected.admit(task);
+    task.listener = this.listener;
   }
 
   commit(heads: readonly Task[], isHeld = false): Promise<void> | void {
@@ -139,18 +146,6 @@ export class BullMQEngine implements Engine {
       heads.filter(({ prior }) => prior !== undefined).forEach((head) => this.followers.add(head));
       return this.commits.add(heads, isHeld);
     }
-  }
-
-  storeWithin(client: TransactionClient, task: Task): Promise<string> | undefined {
-    if (this.isClosed) {
-      throw new ShutDownError(task.name);
-    }
-    return this.producer.addWithin(client, task)?.then((id) => {
-      if (id === task.id) {
-        this.worker.leave(task);
-      }
-      return id;
-    });
   }
 
   release(head: Task): PromiseLike<void> | void {
@@ -187,7 +182,8 @@ export class BullMQEngine implements Engine {
   private async startAfter(predecessor: Task, task: Task): Promise<void> {
     const before = await this.commits.storedBefore(predecessor);
     const outcome = await before?.whenSettled();
-    if (task.chain !== undefined && outcome !== undefined && isFailure(outcome)) {
+    const isOfChain = task.chain !== undefined && before?.chain === task.chain;
+    if (isOfChain && outcome !== undefined && isFailure(outcome)) {
       await this.line.breakOff(linkOf(task)).catch(() => undefined); // settled, or closed meanwhile
     }
     const delayMs = this.cancellation.has(task) ? 0 : task.settings.delayMs;
@@ -211,14 +207,13 @@ export class BullMQEngine implements Engine {
     return this.cancellation.cancelTask(task);
   }
 
-  pause(queue?: string): void {
-    this.consumers.pause(queue);
-    this.fallback?.memory.pause(queue);
-  }
-
-  resume(queue?: string): void {
-    this.consumers.resume(queue);
-    this.fallback?.memory.resume(queue);
+  setPaused(isPaused: boolean, queue?: string): void {
+    if (isPaused) {
+      this.consumers.pause(queue);
+    } else {
+      this.consumers.resume(queue);
+    }
+    this.fallback?.memory.setPaused(isPaused, queue);
   }
 
   /** Those of this process: the others are the store's to list. */
@@ -226,40 +221,32 @@ export class BullMQEngine implements Engine {
     yield* this.fallback?.memory.tasks() ?? [];
   }
 
-  *states(): Generator<QueueState> {
-    for (const { name } of this.queues) {
-      yield {
-        queue: name,
-        running: this.consumers.running(name),
-        pending: this.collected.count(name),
-        oldestAddedAt: undefined,
-        isPaused: this.consumers.isPaused(name),
-      };
-    }
+  states(): Promise<QueueState[]> {
+    return this.stored.states((queue) => this.consumers.isPaused(queue));
   }
 
   ping(): Promise<void> {
     return this.stored.ping();
   }
 
-  async open(restorer: Restorer): Promise<void> {
-    this.restorer = restorer;
+  async open(restore: Restore): Promise<void> {
+    this.makeAgain = restore;
     await this.store.open(this.queues.map(({ name }) => name));
   }
 
-  start(restorer: Restorer): void {
-    void this.fallback?.memory.start(restorer);
+  start(): void {
+    void this.fallback?.memory.start();
     if (!this.settings.isConsumer) {
       return;
     }
     // BullMQ's workers on PostgreSQL stay dead if the store is not there when they are made.
     this.store.ready().then(
-      () => this.consume(restorer),
+      () => this.consume(),
       () => undefined, // closed before it could be reached
     );
   }
 
-  private consume(restorer: Restorer): void {
+  private consume(): void {
     if (this.isClosed) {
       return;
     }
@@ -268,7 +255,7 @@ export class BullMQEngine implements Engine {
       store,
       processId: producer.id,
       settings,
-      restorer,
+      restore: this.restore,
       worker,
       clock,
       logger,
@@ -328,16 +315,31 @@ export class BullMQEngine implements Engine {
     task.status = task.settings.delayMs > 0 ? 'delayed' : 'queued';
     this.producer.release(task);
     task.letGo();
-    this.worker.leave(task);
+    this.worker.announce(task, LEFT);
     this.handles.add(task);
   }
 
-  private get restored(): Restorer {
-    if (this.restorer === undefined) {
+  private readonly storeWithin = async (client: TransactionClient, task: Task): Promise<string> => {
+    if (this.isClosed) {
+      throw new ShutDownError(task.name);
+    }
+    const id = await this.producer.addWithin(client, task);
+    if (id === task.id) {
+      this.worker.announce(task, LEFT);
+    }
+    return id;
+  };
+
+  private readonly restore: Restore = (...group) => {
+    if (this.makeAgain === undefined) {
       throw new Error('The BullMQ engine is not open yet.');
     }
-    return this.restorer;
-  }
+    const tasks = this.makeAgain(...group);
+    tasks.forEach((task) => {
+      task.listener = this.listener;
+    });
+    return tasks;
+  };
 }
 
 /** Whether it breaks a chain for sure: one that this process has lost sight of may have completed. */

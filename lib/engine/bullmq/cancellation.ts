@@ -1,5 +1,5 @@
 import type { Task } from '../../task/task.js';
-import type { Restorer, Worker } from '../engine.js';
+import type { Restore, Worker } from '../engine.js';
 import type { CollectedTasks } from './commit/collected-tasks.js';
 import type { Commits } from './commit/commits.js';
 import type { Consumers } from './consumer/consumers.js';
@@ -21,7 +21,7 @@ export interface CancellationHost {
   readonly handles: OwnHandles;
   readonly fallback: MemoryFallback | undefined;
   readonly worker: Worker;
-  readonly restorer: () => Restorer;
+  readonly restore: Restore;
   /** Gives back the place of a task that will not be released. */
   readonly discard: (task: Task) => void;
 }
@@ -118,9 +118,9 @@ export class Cancellation {
 
   /** @returns `undefined` where it cannot be made again here, which is no reason to keep it */
   private restore(job: TaskJob): Task | undefined {
-    const { producer, restorer } = this.host;
+    const { producer, restore } = this.host;
     try {
-      return restorer().restore([storedTaskOf(job)], job.data.by === producer.id)[0];
+      return restore([storedTaskOf(job)], job.data.by === producer.id)[0];
     } catch {
       return undefined;
     }

@@ -19,7 +19,8 @@ export class MemoryFallback {
   take(task: Task): void {
     this.memory.admit(task);
     this.fallen.add(task);
-    this.worker.fallBack(task);
+    task.listener = undefined;
+    this.worker.announce(task, { kind: 'fell-back' });
   }
 
   release(head: Task): PromiseLike<void> | void {

@@ -1,9 +1,9 @@
+import type { TaskListener } from '../../task/task.js';
+import { LEFT } from '../../task/verdict.js';
 import type { SharedStore, Worker } from '../engine.js';
 import type { Cancellation } from './cancellation.js';
-import type { Consumers } from './consumer/consumers.js';
 import type { JobStore } from './store/job-store.js';
 import { Reports } from './view/reports.js';
-import type { MemoryFallback } from './memory-fallback.js';
 import type { OwnHandles } from './view/own-handles.js';
 import type { StoredTasks } from './view/stored-tasks.js';
 
@@ -11,17 +11,14 @@ import type { StoredTasks } from './view/stored-tasks.js';
 export interface StoreViewHost {
   readonly store: JobStore;
   readonly stored: StoredTasks;
-  readonly consumers: Consumers;
   readonly cancellation: Cancellation;
   readonly handles: OwnHandles;
-  readonly fallback: MemoryFallback | undefined;
   readonly worker: Worker;
 }
 
 /** What there is to know and to do about the tasks of all processes. */
 export function storeView(host: StoreViewHost): SharedStore {
-  const { store, stored, consumers, cancellation, handles, fallback, worker } = host;
-  const reports = new Reports(store);
+  const { stored, cancellation, handles, worker } = host;
   return {
     find: (id) => stored.find(id),
     list: (query) => stored.list(query),
@@ -31,17 +28,22 @@ export function storeView(host: StoreViewHost): SharedStore {
     async retry(id) {
       const task = await stored.retry(id);
       if (task !== undefined) {
-        worker.leave(task);
+        worker.announce(task, LEFT);
         handles.add(task);
       }
       return task;
     },
-    states: () => stored.states((queue) => consumers.isPaused(queue)),
-    watch(task) {
-      if (!fallback?.has(task)) {
-        handles.watch(task);
-      }
-    },
+  };
+}
+
+/** For those who look from another process. */
+export function listenerOf({
+  store,
+  handles,
+}: Pick<StoreViewHost, 'store' | 'handles'>): TaskListener {
+  const reports = new Reports(store);
+  return {
+    awaited: (task) => handles.watch(task),
     progressed: (task) => reports.progressed(task),
     logged: (task, line) => reports.logged(task, line),
   };

@@ -1,5 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Clock } from '../../task/clock.js';
+import { lineFrom } from '../../task/line.js';
 import type { Task } from '../../task/task.js';
 import type { Ledger } from '../memory/ledger.js';
 import type { Answer, Patience } from '../patience.js';
@@ -24,12 +25,11 @@ export class JournalLedger implements Ledger {
    * @throws what `refusal` makes of what the store did; nothing of the tasks is left then, as far as
    * it obeys
    */
-  commit(
-    tasks: readonly Task[],
-    group: string | undefined,
-    refusal: (cause: Error) => Error,
-  ): Promise<void> {
-    const records = tasks.map((task) => this.recordOf(task, group));
+  commit(heads: readonly Task[], refusal: (cause: Error) => Error): Promise<void> {
+    const records = heads.flatMap((head) => {
+      const group = (head.prior && recordOf(head.prior)?.group) ?? head.id;
+      return Array.from(lineFrom(head), (task) => this.recordOf(task, group));
+    });
     return this.patience.ask(
       (answer) => this.store.commit(records, answer),
       (error) => {
@@ -134,7 +134,7 @@ export class JournalLedger implements Ledger {
     }
   }
 
-  private recordOf(task: Task, group: string | undefined): JournalRecord {
+  private recordOf(task: Task, group: string): JournalRecord {
     const { id, name, queue, addedAt, chain, stored, settings } = task;
     if (stored === undefined) {
       throw new Error(`Task "${name}" was not written down when it was added.`);
@@ -152,7 +152,7 @@ export class JournalLedger implements Ledger {
       queue,
       stored,
       addedAt,
-      group ?? chain?.id ?? id,
+      group,
       chain?.id,
     );
     record.former = former;

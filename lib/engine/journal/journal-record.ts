@@ -31,7 +31,7 @@ export class JournalRecord implements StoredTask, StoredCall {
     readonly queue: string,
     call: StoredCall,
     readonly addedAt: number,
-    /** Tasks that were committed together share it: they keep their order. */
+    /** The line that it stands in: the id of the first task of it. */
     readonly group: string,
     /** The chain that it is part of. */
     readonly chain: string | undefined,

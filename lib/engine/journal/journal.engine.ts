@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import type { LoggerService } from '@nestjs/common';
 import { StoreUnavailableError, TaskCrashedError } from '../../errors/storage.errors.js';
-import { lineFrom } from '../../task/line.js';
+import { lineUp } from '../../task/line.js';
 import type { Task } from '../../task/task.js';
-import type { EngineSetting, EngineSupport, Restorer } from '../engine.js';
+import { LEFT } from '../../task/verdict.js';
+import type { EngineSetting, EngineSupport, Restore } from '../engine.js';
 import type { End } from '../memory/ends.js';
 import { MemoryEngine, SUPPORT } from '../memory/memory.engine.js';
 import { JournalLedger } from './journal-ledger.js';
@@ -30,6 +30,7 @@ export class JournalEngine extends MemoryEngine {
   private readonly crashed = new WeakMap<Task, TaskCrashedError>();
   /** What a former process has left, in the order in which it was added. */
   private left: readonly JournalRecord[] = [];
+  private restore: Restore = () => [];
 
   constructor(
     setting: EngineSetting,
@@ -50,7 +51,8 @@ export class JournalEngine extends MemoryEngine {
     this.lockPatienceMs = (setting.drainTimeoutMs ?? 0) + CLOSING_MS;
   }
 
-  override async open(): Promise<void> {
+  override async open(restore: Restore): Promise<void> {
+    this.restore = restore;
     await this.store.open(this.logger, this.lockPatienceMs);
     // Read now: by the time of its start the journal may hold tasks of this process, too.
     this.left = this.store.takeOver();
@@ -61,7 +63,7 @@ export class JournalEngine extends MemoryEngine {
   private async addScheduled(task: Task | undefined): Promise<'done' | 'duplicate'> {
     const key = task?.keys?.dedupe;
     if (task === undefined || (key !== undefined && this.duplicateOf(key) !== undefined)) {
-      await this.journal.commit([], undefined, this.refusal);
+      await this.journal.commit([], this.refusal);
       return 'duplicate';
     }
     this.admit(task);
@@ -78,10 +80,8 @@ export class JournalEngine extends MemoryEngine {
 
   /** The tasks of a request in one flush, shared with all other requests that wait for one. */
   override commit(heads: readonly Task[], _isHeld?: boolean): Promise<void> | void {
-    const tasks = heads.flatMap((head) => [...lineFrom(head)]);
-    if (tasks.length > 0) {
-      const group = tasks.length === 1 ? undefined : randomUUID();
-      return this.journal.commit(tasks, group, this.refusal);
+    if (heads.length > 0) {
+      return this.journal.commit(heads, this.refusal);
     }
   }
 
@@ -91,10 +91,10 @@ export class JournalEngine extends MemoryEngine {
     this.journal.forget(task);
   }
 
-  override async start(restorer: Restorer): Promise<void> {
+  override async start(): Promise<void> {
     const leftovers = new Leftovers(this.left, (task) => this.check(task));
     this.left = [];
-    for (const { tasks, recordOf } of leftovers.restore(restorer)) {
+    for (const { tasks, recordOf } of leftovers.restore(this.restore)) {
       for (const task of tasks) {
         const record = recordOf(task);
         if (record.isDead || record.starts >= this.settings.maxStarts) {
@@ -102,14 +102,15 @@ export class JournalEngine extends MemoryEngine {
           this.crashed.set(task, new TaskCrashedError(task.name, record.starts));
         }
       }
-      for (const head of restorer.line(tasks)) {
+      const head = lineUp(tasks);
+      if (head !== undefined) {
         this.takeBack(head, (task) => recordOf(task).dueAt);
       }
     }
     for (const line of leftovers.problems(this.settings.path)) {
       this.logger.error(line);
     }
-    await super.start(restorer);
+    await super.start();
   }
 
   override async close(): Promise<void> {
@@ -125,7 +126,7 @@ export class JournalEngine extends MemoryEngine {
   /** @throws Error where the task's queue, which it was not added to, is another engine's */
   private check(task: Task): void {
     if (!this.keeps(task)) {
-      this.worker.leave(task);
+      this.worker.announce(task, LEFT);
       throw new Error(`Queue "${task.queue}" is not kept in this journal`);
     }
   }

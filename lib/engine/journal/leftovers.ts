@@ -1,8 +1,8 @@
 import type { Chain, Task } from '../../task/task.js';
-import type { Restorer } from '../engine.js';
+import type { Restore } from '../engine.js';
 import type { JournalRecord } from './journal-record.js';
 
-/** Tasks that were committed together, made again. */
+/** The tasks of a line, made again. */
 interface RestoredGroup {
   readonly tasks: readonly Task[];
   readonly recordOf: (task: Task) => JournalRecord;
@@ -24,11 +24,11 @@ export class Leftovers {
     private readonly check: (task: Task) => void,
   ) {}
 
-  *restore(restorer: Restorer): Generator<RestoredGroup> {
+  *restore(restore: Restore): Generator<RestoredGroup> {
     for (const group of groupsOf(this.records)) {
       const byId = new Map(group.map((record) => [record.id, record]));
       yield {
-        tasks: this.restoreGroup(group, restorer),
+        tasks: this.restoreGroup(group, restore),
         recordOf: (task) => byId.get(task.id) as JournalRecord,
       };
     }
@@ -57,7 +57,7 @@ export class Leftovers {
     }
   }
 
-  private restoreGroup(group: readonly JournalRecord[], restorer: Restorer): Task[] {
+  private restoreGroup(group: readonly JournalRecord[], restore: Restore): Task[] {
     const tasks: Task[] = [];
     const chains = new Map<string, Chain>();
     const interrupted = new Set<string>();
@@ -68,7 +68,7 @@ export class Leftovers {
         this.waiting += 1;
         continue;
       }
-      const task = this.restoreOne(record, restorer);
+      const task = this.restoreOne(record, restore);
       if (task === undefined) {
         interrupted.add(chain ?? record.id);
         continue;
@@ -82,9 +82,9 @@ export class Leftovers {
     return tasks;
   }
 
-  private restoreOne(record: JournalRecord, restorer: Restorer): Task | undefined {
+  private restoreOne(record: JournalRecord, restore: Restore): Task | undefined {
     try {
-      const [task] = restorer.restore([record]);
+      const [task] = restore([record]);
       if (task === undefined) {
         this.unknown.set(record.name, (this.unknown.get(record.name) ?? 0) + 1);
       } else {
@@ -98,25 +98,16 @@ export class Leftovers {
   }
 }
 
-/**
- * Tasks that were committed together, and what was added to their chains later, in the order in which
- * they were added.
- */
+/** Those of each line, in the order in which they were added. */
 function groupsOf(records: readonly JournalRecord[]): JournalRecord[][] {
-  const groups: JournalRecord[][] = [];
-  /** By the names of groups and of chains. */
-  const byBond = new Map<string, JournalRecord[]>();
+  const groups = new Map<string, JournalRecord[]>();
   for (const record of records) {
-    const bonds = [record.chain, record.group].filter((bond) => bond !== undefined);
-    let group = bonds.map((bond) => byBond.get(bond)).find((known) => known !== undefined);
+    const group = groups.get(record.group);
     if (group === undefined) {
-      group = [];
-      groups.push(group);
-    }
-    group.push(record);
-    for (const bond of bonds) {
-      byBond.set(bond, byBond.get(bond) ?? group);
+      groups.set(record.group, [record]);
+    } else {
+      group.push(record);
     }
   }
-  return groups;
+  return [...groups.values()];
 }

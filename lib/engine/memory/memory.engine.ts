@@ -9,7 +9,7 @@ import type {
   EngineSetting,
   EngineSupport,
   QueueState,
-  Restorer,
+  Restore,
   Worker,
 } from '../engine.js';
 import { Batches } from './batches.js';
@@ -125,12 +125,8 @@ export class MemoryEngine implements Engine {
     return true;
   }
 
-  pause(queue?: string): void {
-    this.queues.some(queue).forEach((each) => each.setPaused(true));
-  }
-
-  resume(queue?: string): void {
-    this.queues.some(queue).forEach((each) => each.setPaused(false));
+  setPaused(isPaused: boolean, queue?: string): void {
+    this.queues.some(queue).forEach((each) => each.setPaused(isPaused));
   }
 
   *tasks(dueBefore = Number.POSITIVE_INFINITY): Generator<Task> {
@@ -156,11 +152,15 @@ export class MemoryEngine implements Engine {
     return this.queues.states();
   }
 
-  open(): Promise<void> | void {
+  open(_restore: Restore): Promise<void> | void {
     // Nothing to make ready.
   }
 
-  start(_restorer: Restorer): Promise<void> | void {
+  ping(): Promise<void> | void {
+    // Always there.
+  }
+
+  start(): Promise<void> | void {
     this.pace.open();
   }
 

@@ -158,7 +158,7 @@ describe('a task that fell back to memory', () => {
       admit: () => undefined,
       release: ({ name }: Task) => void released.push(name),
     } as unknown as MemoryEngine;
-    const worker = { fallBack: () => undefined } as unknown as Worker;
+    const worker = { announce: () => undefined } as unknown as Worker;
     const fallback = new MemoryFallback(memory, worker);
     const [stored, fallen] = [bareTask('stored'), bareTask('fallen')];
     fallback.take(fallen);

@@ -59,15 +59,13 @@ function createEngine(isRecording = true) {
             task.settle({ status: 'cancelled', attempts: task.attempts });
           }
         },
-        leave: () => undefined,
-        fallBack: () => undefined,
       },
       clock,
       logger: new RecordingLogger(),
     },
     ledger,
   );
-  void engine.start({ restore: () => [], line: () => [] });
+  void engine.start();
   return {
     clock,
     engine,

@@ -13,13 +13,13 @@ const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) =>
 
 describe('the memory engine', () => {
   it('attempts nothing before it is started', async () => {
-    const { clock, engine, requests, runner } = createKit({}, { isStarted: false });
+    const { clock, engine, runner } = createKit({}, { isStarted: false });
     const body = jest.fn();
     const handle = runner.addTask(body);
     await clock.advance(1e6);
     expect(body).not.toHaveBeenCalled();
     expect(handle.status).toBe('queued');
-    void engine.start(requests);
+    void engine.start();
     await clock.settle();
     expect(handle.status).toBe('completed');
   });

@@ -25,13 +25,11 @@ function createEngine() {
         };
       },
       announce: (task) => task.settle({ status: 'cancelled', attempts: 1 }),
-      leave: () => undefined,
-      fallBack: () => undefined,
     },
     clock,
     logger: new RecordingLogger(),
   });
-  void engine.start({ restore: () => [], line: () => [] });
+  void engine.start();
   return {
     clock,
     engine,

@@ -18,7 +18,7 @@ function lifecycleOf(drains: Partial<Record<DrainScope, Promise<void>>> = {}) {
   const server: { -readonly [Key in keyof OpenServer]: OpenServer[Key] } = {};
   const tasks: { name: string; id: string; isFromStore?: boolean }[] = [];
   const engine = {
-    start: (restorer: unknown) => void calls.push(`start ${String(restorer)}`),
+    start: () => void calls.push('start'),
     drain: (deadline: number, awaited: DrainScope) => {
       calls.push(`drain ${awaited} until ${deadline - startedAt}`);
       return drains[awaited] ?? Promise.resolve();
@@ -29,8 +29,8 @@ function lifecycleOf(drains: Partial<Record<DrainScope, Promise<void>>> = {}) {
   } as unknown as Engine;
   const parts: LifecycleParts = {
     engine,
+    restore: () => [],
     clock,
-    restorer: 'restorer' as never,
     events: { complete: () => void calls.push('complete') } as unknown as TaskEvents,
     requests: {
       whenClosedReleased: () => void calls.push('released'),
@@ -71,7 +71,7 @@ describe('the life of the tasks of an application', () => {
     const { lifecycle, calls } = lifecycleOf();
     expect(calls).toEqual([]);
     await lifecycle.onApplicationBootstrap();
-    expect(calls).toEqual(['start restorer', 'tick']);
+    expect(calls).toEqual(['start', 'tick']);
   });
 
   it.each(['open', 'start'] as const)(

@@ -69,7 +69,7 @@ export function createKit(
     schedules,
   );
   if (isStarted) {
-    void engine.start(requests);
+    void engine.start();
   }
 
   return {

@@ -75,22 +75,16 @@ export class Producer {
   }
 
   /**
-   * In a transaction of somebody else's, whose commit releases it.
+   * In a transaction of somebody else's, whose commit releases it: where the store has a part in such.
    *
-   * @returns its id, or that of the task that stands for its dedupe key; `undefined` where the store
-   * has no part in transactions
+   * @returns its id, or that of the task that stands for its dedupe key
    * @throws StoreUnavailableError, TransactionError
    */
-  addWithin(client: TransactionClient, task: Task): Promise<string> | undefined {
-    const { store } = this;
-    if (store.addWithin === undefined) {
-      return undefined;
-    }
-    const add = store.addWithin.bind(store, client);
+  async addWithin(client: TransactionClient, task: Task): Promise<string> {
     const jobs = jobsOf([[task]], this.id, undefined, LINE_HOLD_MS);
-    return this.whenReady()
-      .then(() => Promise.all(jobs.map(add)))
-      .then(([id = task.id]) => id);
+    await this.whenReady();
+    const [id] = await Promise.all(jobs.map(async (job) => this.store.addWithin?.(client, job)));
+    return id ?? task.id;
   }
 
   /** @throws StoreUnavailableError within the commit timeout */

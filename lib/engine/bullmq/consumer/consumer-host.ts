@@ -1,7 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Clock } from '../../../task/clock.js';
 import type { Task } from '../../../task/task.js';
-import type { Restorer, Worker } from '../../engine.js';
+import type { Restore, Worker } from '../../engine.js';
 import type { JobStore } from '../store/job-store.js';
 import type { UnknownNames } from './unknown-names.js';
 
@@ -19,7 +19,7 @@ export interface ConsumerHost {
   /** This process, as the jobs that it adds name it. */
   readonly processId: string;
   readonly settings: ConsumerSettings;
-  readonly restorer: Restorer;
+  readonly restore: Restore;
   readonly worker: Worker;
   readonly clock: Clock;
   readonly logger: LoggerService;

@@ -258,7 +258,7 @@ export class Consumer {
       void (link && this.host.store.queue(link.queue));
     }
     const isReturning = job.data.by === this.host.processId || job.attemptsMade > 0;
-    return this.host.restorer.restore([storedTaskOf(job)], isReturning)[0];
+    return this.host.restore([storedTaskOf(job)], isReturning)[0];
   }
 }
 

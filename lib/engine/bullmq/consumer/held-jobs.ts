@@ -1,6 +1,6 @@
 import { IdMap } from '../../../task/id-map.js';
 import type { Task } from '../../../task/task.js';
-import type { Dropped, Verdict } from '../../../task/verdict.js';
+import { LEFT, type Dropped, type Verdict } from '../../../task/verdict.js';
 import type { ConsumerHost } from './consumer-host.js';
 import type { TaskJob } from '../codec/stored-job.js';
 
@@ -85,7 +85,7 @@ export class HeldJobs {
         'for nothing, and what the store says of it holds. See lockDuration.',
     );
     this.byId.delete(task.id);
-    worker.leave(task);
+    worker.announce(task, LEFT);
     this.host.lost(task);
     this.host.freed();
   }
@@ -97,7 +97,7 @@ export class HeldJobs {
     if (verdict.kind === 'retry') {
       task.status = 'retrying';
       worker.announce(task, verdict);
-      worker.leave(task);
+      worker.announce(task, LEFT);
     } else {
       task.isOver = true;
       worker.announce(task, verdict);
@@ -109,7 +109,7 @@ export class HeldJobs {
   /** It goes back to the store as it came. */
   letGo({ task }: Held): void {
     this.byId.delete(task.id);
-    this.host.worker.leave(task);
+    this.host.worker.announce(task, LEFT);
     this.host.freed();
   }
 

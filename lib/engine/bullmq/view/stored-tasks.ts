@@ -5,7 +5,7 @@ import { shownOutcome, type TaskStatus } from '../../../task/outcome.js';
 import { byTime } from '../../../task/log-lines.js';
 import { NO_ARGS, type Task } from '../../../task/task.js';
 import type { TaskInfo } from '../../../task/task-info.js';
-import type { QueueState, Restorer, StoredCounts, TaskQuery } from '../../engine.js';
+import type { QueueState, Restore, StoredCounts, TaskQuery } from '../../engine.js';
 import { Patience } from '../../patience.js';
 import type { JobQueue, JobStore } from '../store/job-store.js';
 import { outcomeOf, type StoredEnd } from '../codec/stored-end.js';
@@ -60,7 +60,7 @@ export class StoredTasks {
     private readonly store: JobStore,
     clock: Clock,
     timeoutMs: number,
-    private readonly restorer: () => Restorer,
+    private readonly restore: Restore,
     private readonly argsOf: (call: string) => readonly unknown[],
   ) {
     this.patience = new Patience(clock, timeoutMs);
@@ -194,7 +194,7 @@ export class StoredTasks {
     await job.updateData((await this.standsForItsKey(job)) ? again : { ...again, end: DUPLICATE });
     await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
     job.attemptsMade = 0;
-    const [task] = this.restorer().restore([storedTaskOf(job)]);
+    const [task] = this.restore([storedTaskOf(job)]);
     if (task !== undefined) {
       task.status = 'queued';
     }

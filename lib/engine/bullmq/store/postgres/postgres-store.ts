@@ -56,7 +56,6 @@ export class PostgresStore implements JobStore {
     batch: false,
     concurrencyKey: false,
     dedupeWindow: false,
-    transactions: true,
   };
   readonly label = 'PostgreSQL';
   private readonly errors: ErrorLog;
