@@ -1,9 +1,6 @@
-import { jest } from '@jest/globals';
 import { describeWith } from '../../support/describe-with.js';
 import { redisServer } from '../../support/servers.js';
 import { faultsSuite } from './faults.suite.js';
-
-jest.setTimeout(30_000);
 
 describeWith('redis-server', 'faults of the field, with BullMQ on Redis', () =>
   faultsSuite(redisServer),

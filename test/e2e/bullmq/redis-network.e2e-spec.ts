@@ -1,12 +1,10 @@
-import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { describeWith } from '../../support/describe-with.js';
 import { redisServer, type TestServer } from '../../support/servers.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { freshPrefix, startApp, type TestApp } from './app.js';
 import { eventually } from './engine.suite.js';
-
-jest.setTimeout(60_000);
 
 const portOf = ({ url }: TestServer): number => Number(new URL(url).port);
 
