@@ -3,7 +3,6 @@ import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import {
   Background,
-  currentTask,
   type QueueOptions,
   type TaskEvent,
   type TaskHandle,
@@ -24,77 +23,6 @@ function announcedOf(handle: TaskHandle, events: readonly TaskEvent[]): string[]
 const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
 
 describe('cancel()', () => {
-  it('of a collected task takes it out of its request', async () => {
-    const { clock, handle, probe, events } = await createCancelling();
-    const cancelled = await handle(async (tasks) => {
-      tasks.addTask(probe.body('1'));
-      const second = tasks.addTask(probe.body('2'));
-      tasks.addTask(probe.body('3'));
-      expect(await second.cancel()).toBe(true);
-      return second;
-    });
-    await clock.settle();
-    expect(probe.begun).toEqual(['1', '3']);
-    expect(await cancelled.whenSettled()).toEqual({ status: 'cancelled', attempts: 0 });
-    expect(announcedOf(cancelled, events)).toEqual(['added', 'cancelled']);
-  });
-
-  it('of a queued task keeps it from starting', async () => {
-    const { clock, runner, probe, events } = await createCancelling();
-    const [, second] = ['1', '2', '3'].map((name) => runner.addTask(probe.body(name, 10)));
-    await clock.advance(5);
-    expect(await second.cancel()).toBe(true);
-    await clock.advance(100);
-    expect(probe.begun).toEqual(['1', '3']);
-    expect(announcedOf(second, events)).toEqual(['added', 'queued', 'cancelled']);
-  });
-
-  it('of a delayed task calls its timer off', async () => {
-    const { clock, runner, probe } = await createCancelling();
-    const delayed = runner.addTask({ delay: 100 }, probe.body('delayed'));
-    expect(await delayed.cancel()).toBe(true);
-    expect(clock.pendingTimers).toBe(0);
-    await clock.advance(1_000);
-    expect([probe.begun, delayed.status]).toEqual([[], 'cancelled']);
-  });
-
-  it('of a running task aborts its signal and frees its slot, for good', async () => {
-    const { clock, runner, probe, events } = await createCancelling({ retry: { attempts: 3 } });
-    const reasons: unknown[] = [];
-    const running = runner.addTask(() => {
-      const { signal } = currentTask();
-      return new Promise((_, reject) => {
-        signal.addEventListener('abort', () => {
-          reasons.push(signal.reason);
-          reject(signal.reason as Error);
-        });
-      });
-    });
-    runner.addTask(probe.body('next'));
-    await clock.advance(10);
-    expect(await running.cancel()).toBe(true);
-    await clock.advance(100_000);
-    expect(reasons).toEqual([expect.objectContaining({ code: 'BGT_CANCELLED' })]);
-    expect(await running.whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
-    expect(announcedOf(running, events)).toEqual(['added', 'queued', 'started', 'cancelled']);
-    expect(probe.begun).toEqual(['next']);
-  });
-
-  it('of a task between its attempts settles it with those it had', async () => {
-    const { clock, runner, probe, events } = await createCancelling({
-      retry: { attempts: 5, delay: 100, jitter: 'none' },
-    });
-    const failing = runner.addTask(probe.body('fails', 0, new Error('no')));
-    await clock.advance(100);
-    expect([failing.status, probe.begun.length]).toEqual(['retrying', 2]);
-    expect(await failing.cancel()).toBe(true);
-    expect(clock.pendingTimers).toBe(0);
-    await clock.advance(10_000);
-    expect(await failing.whenSettled()).toEqual({ status: 'cancelled', attempts: 2 });
-    expect(announcedOf(failing, events).slice(-3)).toEqual(['started', 'retrying', 'cancelled']);
-    expect(probe.begun).toHaveLength(2);
-  });
-
   it('of a task that a rate limit holds up keeps it from starting', async () => {
     const { clock, runner, probe } = await createCancelling({ rateLimit: { max: 1, per: 100 } });
     const [, second] = ['1', '2', '3'].map((name) => runner.addTask(probe.body(name)));
@@ -103,22 +31,6 @@ describe('cancel()', () => {
     await clock.advance(1_000);
     expect(probe.begun).toEqual(['1', '3']);
     expect(probe.begunAt).toEqual([0, 100]);
-  });
-
-  it('of a settled task finds nothing to cancel, and changes nothing', async () => {
-    const { clock, runner, probe, events } = await createCancelling();
-    const handle = runner.addTask(probe.body('1'));
-    await clock.settle();
-    expect([await handle.cancel(), await runner.cancel(handle.id)]).toEqual([false, false]);
-    expect(handle.status).toBe('completed');
-    expect(announcedOf(handle, events).at(-1)).toBe('completed');
-  });
-
-  it('a second time finds nothing to cancel', async () => {
-    const { runner, probe, events } = await createCancelling();
-    const handle = runner.addTask(probe.body('1'));
-    expect(await Promise.all([handle.cancel(), handle.cancel()])).toEqual([true, false]);
-    expect(announcedOf(handle, events)).toEqual(['added', 'queued', 'cancelled']);
   });
 
   it('is there by id, too, and knows of no stranger', async () => {
@@ -158,55 +70,6 @@ describe('cancel()', () => {
 });
 
 describe('cancel() of a task that stands in the line of its request', () => {
-  it('lets those behind it wait for those before it', async () => {
-    const { clock, handle, probe } = await createCancelling({ concurrency: 10 });
-    const handles = await handle((tasks) =>
-      ['1', '2', '3', '4'].map((name) => tasks.addTask(probe.body(name, 10))),
-    );
-    await clock.advance(5);
-    expect(await handles[1].cancel()).toBe(true);
-    await clock.advance(100);
-    expect(probe.log).toEqual(['1 begins', '1 ends', '3 begins', '3 ends', '4 begins', '4 ends']);
-    expect(statuses(handles)).toEqual(['completed', 'cancelled', 'completed', 'completed']);
-  });
-
-  it('is the same for all of them, in any order', async () => {
-    const { clock, handle, probe, runner } = await createCancelling({ concurrency: 10 });
-    const handles = await handle((tasks) =>
-      ['1', '2', '3', '4', '5'].map((name) => tasks.addTask(probe.body(name, 10))),
-    );
-    await clock.advance(5);
-    for (const index of [2, 1, 4, 3]) {
-      expect(await handles[index].cancel()).toBe(true);
-    }
-    await clock.advance(100);
-    expect(probe.begun).toEqual(['1']);
-    await runner.whenIdle();
-  });
-
-  it('at its head lets the next one start', async () => {
-    const { clock, handle, probe, runner } = await createCancelling();
-    await runner.pause();
-    const handles = await handle((tasks) =>
-      ['1', '2'].map((name) => tasks.addTask(probe.body(name))),
-    );
-    await handles[0].cancel();
-    await runner.resume();
-    await clock.settle();
-    expect(probe.begun).toEqual(['2']);
-  });
-
-  it('drops those behind it with onFailure: stop, and none before it', async () => {
-    const { clock, handle } = await createApp({}, { request: { onFailure: 'stop' } });
-    const handles = await handle((tasks) =>
-      ['1', '2', '3', '4'].map((name) => tasks.addTask({ name }, () => clock.sleep(10))),
-    );
-    await clock.advance(5);
-    await handles[2].cancel();
-    await clock.advance(100);
-    expect(statuses(handles)).toEqual(['completed', 'completed', 'cancelled', 'dropped']);
-  });
-
   it('shows it once in what is listed', async () => {
     const { clock, handle, probe, runner } = await createCancelling();
     const handles = await handle((tasks) =>

@@ -1,7 +1,5 @@
-/* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { describe, expect, it } from '@jest/globals';
-import { Injectable } from '@nestjs/common';
-import { Background, type BackgroundTasksOptions, type TaskHandle } from '../../../lib/index.js';
+import { type BackgroundTasksOptions, type TaskHandle } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { Probe } from '../support/probe.js';
 
@@ -16,14 +14,6 @@ const oneAfterTheOther = (...names: string[]) =>
   names.flatMap((name) => [`${name} begins`, `${name} ends`]);
 
 describe('a chain of the TaskRunner', () => {
-  it('runs its tasks one after the other in the order added', async () => {
-    const { clock, runner, probe } = await createChaining();
-    const chain = runner.chain();
-    ['1', '2', '3'].forEach((name) => chain.addTask(probe.body(name, 10)));
-    await clock.advance(100);
-    expect(probe.log).toEqual(oneAfterTheOther('1', '2', '3'));
-  });
-
   it('keeps the order whatever the queues and priorities of its tasks', async () => {
     const { clock, runner, probe } = await createChaining({ queues: { other: {} } });
     const chain = runner.chain();
@@ -92,19 +82,6 @@ describe('a chain of the TaskRunner', () => {
     expect((await runner.list({ status: 'queued' })).map(({ name }) => name)).toEqual(['2']);
   });
 
-  it('waits until a task has had its last attempt', async () => {
-    const { clock, runner, probe } = await createChaining();
-    const chain = runner.chain();
-    const errors: (Error | undefined)[] = [new Error('1'), new Error('2'), undefined];
-    const retry = { attempts: 3, delay: 100, jitter: 'none', backoff: 'fixed' } as const;
-    chain.addTask({ retry }, () => probe.body('tried', 0, errors.shift())());
-    const next = chain.addTask(probe.body('next'));
-    await clock.advance(199);
-    expect([probe.begun, next.status]).toEqual([['tried', 'tried'], 'queued']);
-    await clock.advance(1);
-    expect(probe.begun).toEqual(['tried', 'tried', 'tried', 'next']);
-  });
-
   it('waits for the delay of a task when its turn has come', async () => {
     const { clock, runner, probe } = await createChaining();
     const chain = runner.chain();
@@ -113,26 +90,6 @@ describe('a chain of the TaskRunner', () => {
     chain.addTask(probe.body('3'));
     await clock.advance(1_000);
     expect(probe.begunAt).toEqual([0, 110, 110]);
-  });
-
-  it('drops the rest when a task has failed for good, audibly', async () => {
-    const { clock, runner, probe, record, logger } = await createChaining();
-    const events = record();
-    const chain = runner.chain();
-    chain.addTask(probe.body('1'));
-    chain.addTask(probe.body('2', 0, new Error('no')));
-    const rest = ['3', '4'].map((name) => chain.addTask({ name }, probe.body(name)));
-    await clock.settle();
-    expect(probe.begun).toEqual(['1', '2']);
-    const outcome = { status: 'dropped', reason: 'predecessor-failed' };
-    expect(await Promise.all(rest.map((each) => each.whenSettled()))).toEqual([outcome, outcome]);
-    expect(events.filter(({ type }) => type === 'dropped').map(({ name }) => name)).toEqual([
-      '3',
-      '4',
-    ]);
-    expect(
-      logger.of('warn').filter((line) => /^Task [34] .* did not complete$/.test(line)),
-    ).toHaveLength(2);
   });
 
   it('drops what is added to it after that', async () => {
@@ -150,44 +107,6 @@ describe('a chain of the TaskRunner', () => {
     expect(probe.begun).toEqual(['1']);
   });
 
-  it('drops what is behind a cancelled task, and nothing before it', async () => {
-    const { clock, runner, probe } = await createChaining();
-    const chain = runner.chain();
-    const handles = ['1', '2', '3', '4'].map((name) => chain.addTask(probe.body(name, 10)));
-    await clock.advance(5);
-    await handles[2].cancel();
-    const late = chain.addTask(probe.body('5'));
-    await clock.advance(100);
-    expect(statuses([...handles, late])).toEqual([
-      'completed',
-      'completed',
-      'cancelled',
-      'dropped',
-      'dropped',
-    ]);
-    expect(probe.begun).toEqual(['1', '2']);
-  });
-
-  it('drops what is added behind a cancelled task while those before it still run', async () => {
-    const { clock, runner, probe } = await createChaining();
-    const chain = runner.chain();
-    chain.addTask(probe.body('1', 10));
-    await chain.addTask(probe.body('2')).cancel();
-    expect(chain.addTask(probe.body('3')).status).toBe('dropped');
-    await clock.advance(100);
-    expect(probe.begun).toEqual(['1']);
-  });
-
-  it('drops what is behind a task that was cancelled while it ran', async () => {
-    const { clock, runner, probe } = await createChaining();
-    const chain = runner.chain();
-    const handles = ['1', '2'].map((name) => chain.addTask(probe.body(name, 10)));
-    await clock.advance(5);
-    await handles[0].cancel();
-    await clock.advance(100);
-    expect(statuses(handles)).toEqual(['cancelled', 'dropped']);
-  });
-
   it('is over for a failed task that is run again: it runs alone', async () => {
     const { clock, runner, probe } = await createChaining();
     const chain = runner.chain();
@@ -199,29 +118,6 @@ describe('a chain of the TaskRunner', () => {
     await clock.settle();
     expect([again?.status, dropped.status]).toEqual(['completed', 'dropped']);
     expect(probe.begun).toEqual(['1', '1']);
-  });
-
-  it('may be of decorated methods', async () => {
-    const ran: string[] = [];
-    @Injectable()
-    class Steps {
-      @Background()
-      async first(order: number): Promise<void> {
-        ran.push(`first ${order}`);
-      }
-
-      @Background({ priority: 'high' })
-      async second(order: number): Promise<void> {
-        ran.push(`second ${order}`);
-      }
-    }
-    const { clock, runner, module } = await createApp({ providers: [Steps] });
-    const steps = module.get(Steps);
-    const chain = runner.chain();
-    chain.addTask(steps.first, 7);
-    expect(chain.addTask(steps.second, 7).name).toBe('Steps.second');
-    await clock.settle();
-    expect(ran).toEqual(['first 7', 'second 7']);
   });
 });
 
@@ -239,22 +135,6 @@ describe('a chain in a request', () => {
     expect(probe.log).toEqual(oneAfterTheOther('a1', 'x', 'a2', 'y'));
   });
 
-  it('stops without the others', async () => {
-    const { clock, handle, probe } = await createChaining();
-    const handles = await handle((tasks) => {
-      const chain = tasks.chain();
-      return [
-        chain.addTask(probe.body('a1', 10, new Error('no'))),
-        tasks.addTask(probe.body('x', 10)),
-        chain.addTask(probe.body('a2', 10)),
-        tasks.addTask(probe.body('y', 10)),
-      ];
-    });
-    await clock.advance(100);
-    expect(statuses(handles)).toEqual(['failed', 'completed', 'dropped', 'completed']);
-    expect(probe.log).toEqual(oneAfterTheOther('a1', 'x', 'y'));
-  });
-
   it('does not start before the handler has ended, and is dropped where that fails', async () => {
     const { clock, handle, probe } = await createChaining();
     const request = handle(async (tasks) => {
@@ -268,42 +148,6 @@ describe('a chain in a request', () => {
     await clock.advance(100);
     expect(await failure).toEqual(new Error('the handler fails'));
     expect(probe.begun).toEqual([]);
-  });
-
-  it.each<[number, string[]]>([
-    [0, ['cancelled', 'dropped', 'dropped']],
-    [1, ['completed', 'cancelled', 'dropped']],
-    [2, ['completed', 'completed', 'cancelled']],
-  ])(
-    'stops at number %i where that was cancelled before the handler ended',
-    async (index, expected) => {
-      const { clock, handle, probe } = await createChaining();
-      const handles = await handle(async (tasks) => {
-        const chain = tasks.chain();
-        const added = ['0', '1', '2'].map((name) => chain.addTask(probe.body(name)));
-        tasks.addTask(probe.body('other'));
-        await added[index].cancel();
-        return added;
-      });
-      await clock.settle();
-      expect(statuses(handles)).toEqual(expected);
-      expect(probe.begun).toEqual([...['0', '1', '2'].slice(0, index), 'other']);
-    },
-  );
-
-  it('stops at one that the end of the handler drops, and not before', async () => {
-    const { clock, handle, probe } = await createChaining();
-    const handles = await handle((tasks) => {
-      const chain = tasks.chain();
-      return [
-        chain.addTask(probe.body('1')),
-        chain.addTask({ when: 'failure' }, probe.body('2')),
-        chain.addTask(probe.body('3')),
-      ];
-    });
-    await clock.settle();
-    expect(statuses(handles)).toEqual(['completed', 'dropped', 'dropped']);
-    expect(await handles[1].cancel()).toBe(false);
   });
 
   it('goes on after the handler has ended: behind what stands in line by then', async () => {
@@ -346,21 +190,6 @@ describe("a chain under order: 'concurrent'", () => {
       'a2 ends',
       'b2 ends',
     ]);
-  });
-
-  it('stops without the others', async () => {
-    const { clock, handle, probe } = await createChaining({ request: { order: 'concurrent' } });
-    const handles = await handle((tasks) => {
-      const [one, other] = [tasks.chain(), tasks.chain()];
-      return [
-        one.addTask(probe.body('a1', 10, new Error('no'))),
-        other.addTask(probe.body('b1', 10)),
-        one.addTask(probe.body('a2', 10)),
-        other.addTask(probe.body('b2', 10)),
-      ];
-    });
-    await clock.advance(100);
-    expect(statuses(handles)).toEqual(['failed', 'completed', 'dropped', 'completed']);
   });
 });
 

@@ -39,16 +39,6 @@ describe('dedupe', () => {
     expect(await second.whenSettled()).toBe(await first.whenSettled());
   });
 
-  it('runs anew what is added after the first has settled', async () => {
-    const { clock, runner, probe } = await createDeduping();
-    const first = runner.addTask(SYNC, probe.body('one'));
-    await clock.settle();
-    const second = runner.addTask(SYNC, probe.body('two'));
-    await clock.settle();
-    expect(second.id).not.toBe(first.id);
-    expect(probe.begun).toEqual(['one', 'two']);
-  });
-
   it('runs anew what a listener adds when it hears that the first has settled', async () => {
     const { clock, runner, probe } = await createDeduping();
     const first = runner.addTask(SYNC, probe.body('one'));
@@ -74,14 +64,6 @@ describe('dedupe', () => {
     const { clock, runner, probe } = await createDeduping();
     runner.addTask(one, probe.body('one'));
     runner.addTask(other, probe.body('two'));
-    await clock.settle();
-    expect(probe.begun).toEqual(['one', 'two']);
-  });
-
-  it('leaves tasks without it alone', async () => {
-    const { clock, runner, probe } = await createDeduping();
-    runner.addTask(SYNC, probe.body('one'));
-    runner.addTask({ name: 'sync' }, probe.body('two'));
     await clock.settle();
     expect(probe.begun).toEqual(['one', 'two']);
   });
@@ -224,21 +206,6 @@ describe('dedupe in requests', () => {
     expect(logger.of('warn')).toContainEqual(
       expect.stringMatching(/was dropped: another one with its dedupe key got ahead of it$/),
     );
-  });
-
-  it('lets the tasks behind a dropped duplicate run', async () => {
-    const { clock, handle, runner, probe } = await createDeduping();
-    const request = handle(async (tasks) => {
-      tasks.addTask(probe.body('before'));
-      tasks.addTask(SYNC, probe.body('duplicate'));
-      tasks.addTask(probe.body('after'));
-      await clock.sleep(10);
-    });
-    await clock.advance(5);
-    runner.addTask(SYNC, probe.body('first', 100));
-    await clock.advance(1_000);
-    await request;
-    expect(probe.begun).toEqual(['first', 'before', 'after']);
   });
 
   it.each<[string, BackgroundTasksOptions]>([

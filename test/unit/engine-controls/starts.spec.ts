@@ -9,17 +9,6 @@ async function createLimited(queue: QueueOptions) {
 }
 
 describe('concurrency', () => {
-  it('P8: bounds how many tasks of a queue run at once', async () => {
-    const { clock, runner, probe } = await createLimited({ concurrency: 3 });
-    for (let index = 0; index < 10; index += 1) {
-      runner.addTask(probe.body(`${index}`, 10));
-    }
-    await clock.advance(10);
-    expect(probe.begun).toEqual(['0', '1', '2', '3', '4', '5']);
-    await clock.advance(100);
-    expect([probe.begun.length, probe.most]).toEqual([10, 3]);
-  });
-
   it('is ten unless the queue says otherwise', async () => {
     const { clock, runner, probe } = await createLimited({});
     for (let index = 0; index < 30; index += 1) {
@@ -31,27 +20,6 @@ describe('concurrency', () => {
 });
 
 describe('rateLimit', () => {
-  it('lets as many start at once as it allows, and the rest when their time has come', async () => {
-    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 3, per: 100 } });
-    for (let index = 0; index < 8; index += 1) {
-      runner.addTask(probe.body(`${index}`));
-    }
-    await clock.advance(1_000);
-    expect(probe.begunAt).toEqual([0, 0, 0, 100, 100, 100, 200, 200]);
-    expect(probe.begun).toEqual(['0', '1', '2', '3', '4', '5', '6', '7']);
-  });
-
-  it('holds in any window, not just in those that begin at its multiples', async () => {
-    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 2, per: 100 } });
-    runner.addTask(probe.body('at 0'));
-    await clock.advance(90);
-    for (let index = 0; index < 4; index += 1) {
-      runner.addTask(probe.body(`${index}`));
-    }
-    await clock.advance(1_000);
-    expect(probe.begunAt).toEqual([0, 90, 100, 190, 200]);
-  });
-
   it('counts attempts, the later ones too', async () => {
     const { clock, runner, probe } = await createLimited({
       rateLimit: { max: 1, per: 100 },
@@ -62,16 +30,6 @@ describe('rateLimit', () => {
     await clock.advance(1_000);
     expect(probe.begun).toEqual(['fails', 'second', 'fails', 'fails']);
     expect(probe.begunAt).toEqual([0, 100, 200, 300]);
-  });
-
-  it('takes durations with a unit', async () => {
-    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 1, per: '2s' } });
-    runner.addTask(probe.body('a'));
-    runner.addTask(probe.body('b'));
-    await clock.advance(1_999);
-    expect(probe.begun).toEqual(['a']);
-    await clock.advance(1);
-    expect(probe.begun).toEqual(['a', 'b']);
   });
 
   it('leaves other queues alone', async () => {
@@ -224,5 +182,75 @@ describe('concurrencyKey', () => {
     await clock.advance(1_000);
     expect(probe.begun).toEqual(['1', 'other', 'high', '4']);
     expect(other.status).toBe('completed');
+  });
+});
+
+describe('priority', () => {
+  it('is normal unless a task says otherwise', async () => {
+    const { clock, runner, probe } = await createLimited({ concurrency: 1 });
+    await runner.pause();
+    runner.addTask({ priority: 'low' }, probe.body('low'));
+    runner.addTask(probe.body('plain'));
+    runner.addTask({ priority: 'normal' }, probe.body('normal'));
+    runner.addTask({ priority: 'high' }, probe.body('high'));
+    await runner.resume();
+    await clock.settle();
+    expect(probe.begun).toEqual(['high', 'plain', 'normal', 'low']);
+  });
+
+  it('is kept in later attempts', async () => {
+    const { clock, runner, probe } = await createLimited({ concurrency: 1 });
+    const again = probe.body('again', 1, new Error('no'));
+    const retry = { attempts: 2, delay: 5, jitter: 'none' } as const;
+    runner.addTask({ priority: 'high', retry }, again);
+    runner.addTask(probe.body('long', 10));
+    runner.addTask(probe.body('last'));
+    await clock.advance(100);
+    expect(probe.begun).toEqual(['again', 'long', 'again', 'last']);
+  });
+
+  it('of a lane that was empty has no claim left over from then', async () => {
+    const { clock, runner, probe } = await createLimited({ concurrency: 1 });
+    for (let index = 0; index < 50; index += 1) {
+      runner.addTask({ priority: 'high' }, probe.body('high', 1));
+    }
+    await clock.advance(30);
+    runner.addTask({ priority: 'low' }, probe.body('low', 1));
+    await clock.advance(100);
+    // The thirty-first runs as the low one is added; ten more go before it.
+    expect(probe.begun.indexOf('low')).toBe(41);
+  });
+});
+
+describe('a delayed task', () => {
+  it('starts at once with a delay of nothing', async () => {
+    const { clock, runner } = await createLimited({ concurrency: 1 });
+    const handle = runner.addTask({ delay: 0 }, () => undefined);
+    expect(handle.status).toBe('queued');
+    await clock.settle();
+    expect(handle.status).toBe('completed');
+  });
+
+  it('of a request counts its delay from the release', async () => {
+    const { clock, handle, probe } = await createLimited({ concurrency: 1 });
+    const request = handle(async (tasks) => {
+      const added = tasks.addTask({ delay: 100 }, probe.body('delayed'));
+      await clock.sleep(80);
+      expect(added.status).toBe('collected');
+    });
+    await clock.advance(80);
+    await request;
+    await clock.advance(99);
+    expect(probe.begun).toEqual([]);
+    await clock.advance(1);
+    expect(probe.begunAt).toEqual([180]);
+  });
+
+  it('has no delay again before its later attempts', async () => {
+    const { clock, runner, probe } = await createLimited({ concurrency: 1 });
+    const retry = { attempts: 2, delay: 10, jitter: 'none' } as const;
+    runner.addTask({ delay: 1_000, retry }, probe.body('fails', 0, new Error('no')));
+    await clock.advance(10_000);
+    expect(probe.begunAt).toEqual([1_000, 1_010]);
   });
 });
