@@ -37,12 +37,12 @@ export class BackgroundTasksHealthIndicator {
   constructor(@Inject(TaskRunner) private readonly runner: TaskRunner) {}
 
   /**
-   * Down where an engine cannot be reached, or a queue breaks one of its bounds. Never rejects for
+   * Down where a store cannot be reached or takes no tasks, or a queue breaks one of its bounds. Never rejects for
    * either: the result says so, with the figures of each queue as far as there are any.
    *
    * @typeParam Key what the result is called
    * @param key what the result is called
-   * @param bounds what a healthy queue keeps to; without them only that the engine can be reached
+   * @param bounds what a healthy queue keeps to; without them only that its store takes tasks
    * @throws InvalidOptionError where a bound is none, or of a queue that is not configured
    */
   async check<Key extends string>(
@@ -76,9 +76,7 @@ export class BackgroundTasksHealthIndicator {
     clearTimeout(timer);
     const failed = [reached, figures].find((each) => each.status === 'rejected');
     const problems =
-      failed === undefined
-        ? []
-        : [`the store of the tasks cannot be reached: ${reasonOf(failed.reason)}`];
+      failed === undefined ? [] : [`the store of the tasks takes none: ${reasonOf(failed.reason)}`];
     return figures.status === 'rejected'
       ? { problems }
       : { problems, queues: figures.value.queues };

@@ -42,7 +42,7 @@ export interface QueueHealth {
 export type BackgroundTasksHealth<Key extends string = string> = Record<
   Key,
   {
-    /** Whether all bounds are kept and the store of the tasks can be reached. */
+    /** Whether all bounds are kept and the store takes tasks. */
     status: 'up' | 'down';
     /** Why it is down, a sentence for each bound that is broken. */
     problems?: readonly string[];

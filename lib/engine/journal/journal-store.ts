@@ -22,6 +22,9 @@ export type StoreLog = Pick<LoggerService, 'error' | 'warn'>;
 /** Where nobody adds a task, so often it is looked whether the journal is still there: in milliseconds. */
 const LOOK_MS = 500;
 
+/** Stands among the records of schedules, and is none: written to see whether the disk takes it. */
+const PROBE = ':probe';
+
 /** The journal on disk: records by their order, in an LMDB environment that this process owns. */
 export class JournalStore {
   private readonly group = new GroupCommit({
@@ -100,15 +103,23 @@ export class JournalStore {
   /** The records of schedules, by name. */
   schedules(): Map<string, string> {
     this.checkOpen();
-    return new Map(
+    const records = new Map(
       Array.from(this.scheduleRecords?.getRange() ?? [], ({ key, value }) => [key, value]),
     );
+    records.delete(PROBE);
+    return records;
   }
 
   /** Part of what is committed next in this turn of the loop. */
   putSchedule(name: string, record: string | undefined): void {
     this.checkOpen();
     this.group.putSchedule(name, record);
+  }
+
+  /** Calls `done` when the disk has taken a record, of whatever kind; with an error where it has not. */
+  probe(done: Done): void {
+    this.putSchedule(PROBE, String(Date.now()));
+    this.group.commit([], done);
   }
 
   /** Calls `done` when the records are on disk: all who wait at one moment share the flush. */

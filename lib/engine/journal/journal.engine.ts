@@ -85,6 +85,14 @@ export class JournalEngine extends MemoryEngine {
     }
   }
 
+  /** By a write: a disk that is full, read-only or gone takes none. */
+  override ping(): Promise<void> {
+    return this.patience.ask(
+      (answer) => this.store.probe(answer),
+      (error) => error,
+    );
+  }
+
   override discard(task: Task): void {
     super.discard(task);
     // Another engine's share of the request could not be stored, and this one's was.

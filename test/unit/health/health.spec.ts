@@ -127,7 +127,7 @@ describe('GET /health', () => {
     jest.spyOn(runner, 'ping').mockImplementation(ping);
     const { body } = await get().expect(503);
     expect(body).toMatchObject({
-      error: { tasks: { problems: [`the store of the tasks cannot be reached: ${reason}`] } },
+      error: { tasks: { problems: [`the store of the tasks takes none: ${reason}`] } },
     });
   });
 
