@@ -92,12 +92,14 @@ export class BackgroundExplorer implements TaskFinder {
     checkSupport(this.engine, settings, place);
     const isStored = this.engine.supportOf(settings.queue).storage !== undefined;
     const isForRequests = provider !== undefined && needsRequest(provider);
-    if (isStored && isForRequests && !this.options.carriers.canMakeRequest) {
+    const isScheduled = options?.cron !== undefined || options?.every !== undefined;
+    if (isForRequests && (isStored ? !this.options.carriers.canMakeRequest : isScheduled)) {
       throw new BackgroundMethodError(
         member,
-        `its class is made for a request (REQUEST), and queue "${settings.queue}" stores its tasks: ` +
-          'the request is gone when a stored task runs. Pass what the method needs as arguments, or ' +
-          'say with `carry: { request }` how a request is made again of what is carried.',
+        `its class is made for a request (REQUEST), and there is none when ${
+          isStored ? `a task of queue "${settings.queue}" comes out of its store` : 'it is due'
+        }. Pass what the method needs as arguments; for a store, \`carry: { request }\` can say how a ` +
+          'request is made again of what is carried.',
       );
     }
     this.registry.register({

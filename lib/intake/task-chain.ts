@@ -1,22 +1,19 @@
 import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
-import type { OpenRequest } from '../task/ambient.js';
 import type { Chain } from '../task/task.js';
-import type { TaskIntake } from './task-intake.js';
 
 /**
  * Tasks of which each needs the ones before it: they run in strict order, and once one of them did
  * not complete the rest is dropped. All of them are for queues of one engine.
  */
 export class TaskChain {
-  /** @internal */
-  readonly chain: Chain = {};
+  readonly #add: (call: readonly unknown[], chain: Chain) => TaskHandle;
+  readonly #chain: Chain = {};
 
-  /** @internal */
-  constructor(
-    private readonly intake: TaskIntake,
-    private readonly requestNow: () => OpenRequest | undefined,
-  ) {}
+  /** @internal @param add adds a task to the chain, and to what is around it */
+  constructor(add: (call: readonly unknown[], chain: Chain) => TaskHandle) {
+    this.#add = add;
+  }
 
   /**
    * Adds the next task of the chain, with options of its own.
@@ -46,6 +43,6 @@ export class TaskChain {
     ...args: NoInfer<Args>
   ): TaskHandle;
   addTask(...call: unknown[]): TaskHandle {
-    return this.intake.add(call, this.requestNow(), this.chain);
+    return this.#add(call, this.#chain);
   }
 }

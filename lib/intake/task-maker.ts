@@ -60,7 +60,7 @@ export class TaskMaker {
   ): Task {
     const definition =
       target === undefined
-        ? ofRequest(this.registry.ofMethod(method, member), undefined)
+        ? this.registry.ofMethod(method, member)
         : this.registry.ofCall(method, member, target);
     return this.of(definition.settings, definition.name, method, target, args, definition);
   }
@@ -80,10 +80,11 @@ export class TaskMaker {
     }
     const target = targetOf(background);
     return this.ofDefinition(
-      target === undefined ? ofRequest(definition, request) : definition,
+      definition,
       options,
       background?.bound === undefined ? args : [...background.bound.args, ...args],
       target,
+      request,
       isMock(fn) ? fn : undefined,
     );
   }
@@ -91,6 +92,7 @@ export class TaskMaker {
   /**
    * @param options what was passed to `addTask()`, or a schedule needs
    * @param target `undefined` for the provider
+   * @param request the one whose provider is meant
    * @param mock what is called in place of the method
    * @throws BackgroundTasksError where the options or the arguments are not acceptable
    */
@@ -99,6 +101,7 @@ export class TaskMaker {
     options: TaskOptions | undefined,
     args: readonly unknown[],
     target?: object,
+    request?: object,
     mock?: Method,
   ): Task {
     const settings =
@@ -107,7 +110,7 @@ export class TaskMaker {
         : this.options.forTask(options, definition.declared);
     const name = options?.name ?? definition.name;
     const fn = mock ?? definition.method;
-    return this.of(settings, name, fn, target, args, definition, options);
+    return this.of(settings, name, fn, target, args, definition, options, request);
   }
 
   private definitionOf(background: BackgroundMethod): TaskDefinition {
@@ -125,6 +128,7 @@ export class TaskMaker {
    * @param target `this` of the call; `undefined` where `definition` resolves it
    * @param definition the `@Background()` method it is a call of, if it is one
    * @param options what was passed to `addTask()`
+   * @param request the one whose provider is meant
    * @throws BackgroundTasksError where the settings or the arguments are not acceptable
    */
   of(
@@ -135,6 +139,7 @@ export class TaskMaker {
     args: readonly unknown[],
     definition: TaskDefinition | undefined,
     options?: TaskOptions,
+    request?: object,
   ): Task {
     const keys = keysOf(settings, name, args);
     const storage = this.engine.supportOf(settings.queue).storage;
@@ -149,7 +154,7 @@ export class TaskMaker {
       fn,
       target,
       args,
-      definition,
+      target === undefined ? ofRequest(definition, request) : definition,
       this.clock.now(),
       keys,
     );
@@ -217,10 +222,11 @@ export class TaskMaker {
   }
 
   /** Its provider is made for the request as it is made again, here as after a crash. */
-  private carried(definition: TaskDefinition, { carried }: StoredCall): TaskDefinition {
-    return definition.needsRequest
-      ? ofRequest(definition, this.options.carriers.requestOf(carried))
-      : definition;
+  private carried(definition: TaskDefinition, { carried }: StoredCall): TaskDefinition | undefined {
+    return ofRequest(
+      definition,
+      definition.needsRequest ? this.options.carriers.requestOf(carried) : undefined,
+    );
   }
 
   /**
@@ -277,11 +283,14 @@ function targetOf(background: BackgroundMethod | undefined): object | undefined 
 }
 
 /** @throws BackgroundMethodError where its provider is made for a request, and there is none */
-function ofRequest(definition: TaskDefinition, request: object | undefined): TaskDefinition {
-  const { needsRequest, resolveTarget, member } = definition;
-  if (!needsRequest) {
+function ofRequest(
+  definition: TaskDefinition | undefined,
+  request: object | undefined,
+): TaskDefinition | undefined {
+  if (definition?.needsRequest !== true) {
     return definition;
   }
+  const { resolveTarget, member } = definition;
   if (request === undefined) {
     throw new BackgroundMethodError(
       member,

@@ -4,11 +4,14 @@ import type { TaskIntake } from './task-intake.js';
 
 /** Tasks that are part of a transaction: see {@link TaskRunner.using}. */
 export class TransactionTasks {
+  readonly #intake: TaskIntake;
+  readonly #client: TransactionClient;
+
   /** @internal */
-  constructor(
-    private readonly intake: TaskIntake,
-    private readonly client: TransactionClient,
-  ) {}
+  constructor(intake: TaskIntake, client: TransactionClient) {
+    this.#intake = intake;
+    this.#client = client;
+  }
 
   /**
    * Stores a task in the transaction, with options of its own.
@@ -40,6 +43,6 @@ export class TransactionTasks {
     ...args: NoInfer<Args>
   ): Promise<string>;
   async addTask(...call: unknown[]): Promise<string> {
-    return this.intake.addWithin(this.client, call);
+    return this.#intake.addWithin(this.#client, call);
   }
 }

@@ -2,9 +2,13 @@ import { NoRequestError } from '../errors/misuse.errors.js';
 import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import { TaskChain } from '../intake/task-chain.js';
-import type { TaskIntake } from '../intake/task-intake.js';
+import { TaskIntake } from '../intake/task-intake.js';
 import { ambient } from '../task/ambient.js';
+import type { Chain } from '../task/task.js';
 import { RequestLife } from './request-life.js';
+
+/** No walker of objects finds it, and a Proxy that the container puts around the object passes it on. */
+const STATE = Symbol('nestjs-background-tasks:tasks');
 
 /**
  * The tasks of the request under way. Inject it into controllers, services, guards, pipes,
@@ -15,12 +19,13 @@ import { RequestLife } from './request-life.js';
  * same object and leaves the controller a singleton.
  */
 export class BackgroundTasks {
-  /** @internal */
-  constructor(
-    private readonly intake: TaskIntake,
-    private readonly life: RequestLife | undefined,
-    private readonly hasRequest: boolean,
-  ) {}
+  declare private readonly [STATE]: State;
+
+  /** @internal @param request the one that is being handled; `undefined` where none is */
+  constructor(intake?: TaskIntake, life?: RequestLife, request?: unknown) {
+    const value: State = intake === undefined ? stateHere() : { intake, life, request };
+    Object.defineProperty(this, STATE, { value });
+  }
 
   /**
    * Adds a task with options of its own, which win over all wider ones.
@@ -52,7 +57,7 @@ export class BackgroundTasks {
     ...args: NoInfer<Args>
   ): TaskHandle;
   addTask(...call: unknown[]): TaskHandle {
-    return this.intake.add(call, this.lifeNow());
+    return add(this[STATE], call);
   }
 
   /**
@@ -62,19 +67,46 @@ export class BackgroundTasks {
    * @throws NoRequestError
    */
   chain(): TaskChain {
-    this.lifeNow();
-    return new TaskChain(this.intake, () => this.lifeNow());
+    const state = this[STATE];
+    lifeNow(state);
+    return new TaskChain((call, chain) => add(state, call, chain));
   }
+}
 
-  /** What is around the caller comes first: a GraphQL resolver has a life of its own. */
-  private lifeNow(): RequestLife | undefined {
-    const { life } = this;
-    const store = ambient.getStore();
-    const here = store instanceof RequestLife ? store.of(this.intake) : undefined;
-    if (here === undefined && life === undefined && !this.hasRequest) {
-      throw new NoRequestError();
-    }
-    // A callback of a shared connection comes in the context of whichever request it was opened in.
-    return life === undefined || here?.isWithin(life) === true ? here : life;
+interface State {
+  readonly intake: TaskIntake | undefined;
+  readonly life: RequestLife | undefined;
+  readonly request: unknown;
+}
+
+/** A pipe that transforms what it gets has made another one: it is that of the request around it. */
+function stateHere(): State {
+  const here = ambient.getStore();
+  const life = here instanceof RequestLife ? here : undefined;
+  const intake = life?.intake instanceof TaskIntake ? life.intake : undefined;
+  return { intake, life, request: undefined };
+}
+
+function add(state: State, call: readonly unknown[], chain?: Chain): TaskHandle {
+  const life = lifeNow(state);
+  const { intake, request } = state;
+  if (intake === undefined) {
+    throw new NoRequestError();
   }
+  return intake.add(call, life, chain, isObject(request) ? request : undefined);
+}
+
+/** What is around the caller comes first: a GraphQL resolver has a life of its own. */
+function lifeNow({ intake, life, request }: State): RequestLife | undefined {
+  const store = ambient.getStore();
+  const here = store instanceof RequestLife && intake !== undefined ? store.of(intake) : undefined;
+  if (here === undefined && life === undefined && request === undefined) {
+    throw new NoRequestError();
+  }
+  // A callback of a shared connection comes in the context of whichever request it was opened in.
+  return life === undefined || here?.isWithin(life) === true ? here : life;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }

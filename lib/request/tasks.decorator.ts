@@ -19,6 +19,18 @@ export const Tasks: () => ParameterDecorator = createParamDecorator(
           'Is BackgroundTasksModule.forRoot() among the imports of the root module?',
       );
     }
-    return new BackgroundTasks(life.intake, life, true);
+    return new BackgroundTasks(life.intake, life, requestOf(context));
   },
 );
+
+/** What Nest makes request-scoped providers for; the request of a message is not to be had here. */
+function requestOf(context: ExecutionContext): unknown {
+  switch (context.getType<string>()) {
+    case 'http':
+      return context.getArgByIndex<unknown>(0);
+    case 'graphql':
+      return context.getArgByIndex<unknown>(2);
+    default:
+      return undefined;
+  }
+}

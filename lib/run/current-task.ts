@@ -1,4 +1,5 @@
 import { ambient } from '../task/ambient.js';
+import { withHidden } from '../task/hidden.js';
 import { Attempt } from './attempt.js';
 
 /** What a task's body can see of itself. */
@@ -22,15 +23,7 @@ export interface CurrentTask {
 }
 
 /** For a body that runs without the module, in a unit test for example: nothing aborts it. */
-const DETACHED = {
-  id: '',
-  name: '',
-  queue: '',
-  attempt: 1,
-  maxAttempts: 1,
-  progress: () => undefined,
-  log: () => undefined,
-} satisfies Omit<CurrentTask, 'signal'>;
+const DETACHED = { id: '', name: '', queue: '', attempt: 1, maxAttempts: 1 };
 
 /**
  * The task whose body is running. Outside of any task, as in a unit test that calls a `@Background()`
@@ -40,5 +33,12 @@ export function currentTask(): CurrentTask {
   const here = ambient.getStore();
   return here instanceof Attempt
     ? here.current
-    : { ...DETACHED, signal: new AbortController().signal };
+    : withHidden(
+        { ...DETACHED },
+        {
+          signal: new AbortController().signal,
+          progress: () => undefined,
+          log: () => undefined,
+        },
+      );
 }

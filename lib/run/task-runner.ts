@@ -25,37 +25,59 @@ import type { AroundAttempt, AttemptHooks } from './attempt-hooks.js';
 import { countTasks, listTasks, type TaskFilter, type TaskSources } from './task-list.js';
 import { statisticsOf, type TaskStatistics } from './task-statistics.js';
 
+interface TaskRunnerParts {
+  readonly intake: TaskIntake;
+  readonly engine: Engine;
+  readonly options: ResolvedOptions;
+  readonly records: TaskRecords;
+  readonly taskStats: TaskStats;
+  readonly clock: Clock;
+  readonly events: Observable<TaskEvent>;
+  readonly hooks: AttemptHooks;
+  readonly requests: TaskSources['requests'];
+  readonly schedules: Schedules;
+}
+
+/** No walker of objects finds it, and a Proxy that the container puts around the object passes it on. */
+const PARTS = Symbol('nestjs-background-tasks:runner');
+
 /**
  * Tasks outside of a request, and the controls of all tasks. Inject it into cron jobs, event
  * handlers, message consumers and scripts. A singleton, and so may be whatever injects it.
  */
 export class TaskRunner {
+  declare private readonly [PARTS]: TaskRunnerParts;
+
   /** @internal */
   constructor(
-    private readonly intake: TaskIntake,
-    private readonly engine: Engine,
-    private readonly options: ResolvedOptions,
-    private readonly records: TaskRecords,
-    private readonly taskStats: TaskStats,
-    private readonly clock: Clock,
+    intake: TaskIntake,
+    engine: Engine,
+    options: ResolvedOptions,
+    records: TaskRecords,
+    taskStats: TaskStats,
+    clock: Clock,
     taskEvents: TaskEvents,
-    private readonly hooks: AttemptHooks,
-    private readonly requests: TaskSources['requests'],
-    private readonly schedules: Schedules,
+    hooks: AttemptHooks,
+    requests: TaskSources['requests'],
+    schedules: Schedules,
   ) {
-    this.events = taskEvents.stream;
+    const sources = { intake, engine, options, records, taskStats, clock };
+    const value = { ...sources, events: taskEvents.stream, hooks, requests, schedules };
+    Object.defineProperty(this, PARTS, { value });
   }
 
   /** @internal What code inside this application's tasks and requests knows it by. */
   get home(): MethodIntake {
-    return this.intake;
+    return this[PARTS].intake;
   }
 
   /**
    * What happens to tasks from now on. A listener that throws is logged, and hurts neither tasks nor
    * other listeners. Completes when the application has shut down.
    */
-  readonly events: Observable<TaskEvent>;
+  get events(): Observable<TaskEvent> {
+    return this[PARTS].events;
+  }
 
   /**
    * Queues a task at once, with options of its own.
@@ -86,12 +108,13 @@ export class TaskRunner {
     ...args: NoInfer<Args>
   ): TaskHandle;
   addTask(...call: unknown[]): TaskHandle {
-    return this.intake.add(call, undefined);
+    return this[PARTS].intake.add(call, undefined);
   }
 
   /** Begins a chain: each task starts when the one before has completed, else it is dropped. */
   chain(): TaskChain {
-    return new TaskChain(this.intake, () => undefined);
+    const { intake } = this[PARTS];
+    return new TaskChain((call, chain) => intake.add(call, undefined, chain));
   }
 
   /**
@@ -102,7 +125,7 @@ export class TaskRunner {
    * @returns what adds tasks to it, as long as it is open
    */
   using(client: TransactionClient): TransactionTasks {
-    return new TransactionTasks(this.intake, client);
+    return new TransactionTasks(this[PARTS].intake, client);
   }
 
   /**
@@ -123,12 +146,15 @@ export class TaskRunner {
   ): Promise<void> {
     checkScheduleOptions(options, 'schedule');
     const { name, cron, timeZone, every, missed, overlap, ...task } = options;
-    await this.schedules.add(name, { cron, timeZone, every, missed, overlap }, task, [fn, ...args]);
+    await this[PARTS].schedules.add(name, { cron, timeZone, every, missed, overlap }, task, [
+      fn,
+      ...args,
+    ]);
   }
 
   /** The schedules of this application, and those in the stores of its engines. */
   listSchedules(): Promise<ScheduleInfo[]> {
-    return this.schedules.list();
+    return this[PARTS].schedules.list();
   }
 
   /**
@@ -139,7 +165,7 @@ export class TaskRunner {
    * @returns whether there was one
    */
   removeSchedule(name: string): Promise<boolean> {
-    return this.schedules.remove(name);
+    return this[PARTS].schedules.remove(name);
   }
 
   /**
@@ -148,7 +174,7 @@ export class TaskRunner {
    * @param id as `TaskHandle.id`
    */
   async get(id: string): Promise<TaskInfo | undefined> {
-    const task = this.records.get(id);
+    const task = this[PARTS].records.get(id);
     const isHere = task !== undefined && !task.isOver;
     const stored = isHere ? undefined : await this.storeOf(task)?.find(id, task?.queue);
     return stored ?? (task && describeTask(task));
@@ -162,7 +188,7 @@ export class TaskRunner {
    * @throws InvalidOptionError, UnknownQueueError
    */
   async list(filter: TaskFilter = {}): Promise<TaskInfo[]> {
-    return listTasks(filter, this.sources, this.options);
+    return listTasks(filter, this.sources, this[PARTS].options);
   }
 
   /**
@@ -174,7 +200,7 @@ export class TaskRunner {
    * @throws UnknownQueueError
    */
   async counts(queue?: string): Promise<Record<TaskStatus, number>> {
-    this.options.requireQueue(queue);
+    this[PARTS].options.requireQueue(queue);
     return countTasks(queue, this.sources);
   }
 
@@ -185,9 +211,9 @@ export class TaskRunner {
    * @returns whether there was one with this id
    */
   async forget(id: string): Promise<boolean> {
-    const task = this.records.get(id);
-    const { shared } = this.engine;
-    const isForgotten = task?.outcome !== undefined && this.records.remove(task);
+    const task = this[PARTS].records.get(id);
+    const { shared } = this[PARTS].engine;
+    const isForgotten = task?.outcome !== undefined && this[PARTS].records.remove(task);
     return shared === undefined ? isForgotten : (await shared.forget(id)) || isForgotten;
   }
 
@@ -198,9 +224,11 @@ export class TaskRunner {
    * @returns whether there was such a task, and anything left to cancel
    */
   async cancel(id: string): Promise<boolean> {
-    const task = this.records.get(id);
+    const task = this[PARTS].records.get(id);
     const isHere = task !== undefined && !task.isOver;
-    return isHere ? this.engine.cancel(task) : ((await this.engine.shared?.cancel(id)) ?? false);
+    return isHere
+      ? this[PARTS].engine.cancel(task)
+      : ((await this[PARTS].engine.shared?.cancel(id)) ?? false);
   }
 
   /**
@@ -211,7 +239,7 @@ export class TaskRunner {
    * @returns `undefined` where no failed task with this id is remembered
    */
   async retry(id: string): Promise<TaskHandle | undefined> {
-    const known = this.records.get(id);
+    const known = this[PARTS].records.get(id);
     const shared = this.storeOf(known);
     const stored = await shared?.retry(id, known?.queue);
     if (stored !== undefined) {
@@ -219,8 +247,8 @@ export class TaskRunner {
     }
     // The store may have it, and not as failed any more: another process has retried it.
     const isStored = known?.isFromStore && (await shared?.find(id, known.queue)) !== undefined;
-    const task = isStored ? undefined : this.records.get(id);
-    return task?.status === 'failed' ? this.intake.again(task) : undefined;
+    const task = isStored ? undefined : this[PARTS].records.get(id);
+    return task?.status === 'failed' ? this[PARTS].intake.again(task) : undefined;
   }
 
   /**
@@ -230,8 +258,8 @@ export class TaskRunner {
    * @throws UnknownQueueError
    */
   async pause(queue?: string): Promise<void> {
-    this.options.requireQueue(queue);
-    this.engine.setPaused(true, queue);
+    this[PARTS].options.requireQueue(queue);
+    this[PARTS].engine.setPaused(true, queue);
   }
 
   /**
@@ -241,8 +269,8 @@ export class TaskRunner {
    * @throws UnknownQueueError
    */
   async resume(queue?: string): Promise<void> {
-    this.options.requireQueue(queue);
-    this.engine.setPaused(false, queue);
+    this[PARTS].options.requireQueue(queue);
+    this[PARTS].engine.setPaused(false, queue);
   }
 
   /**
@@ -253,7 +281,7 @@ export class TaskRunner {
    * @returns a function that takes it away again
    */
   around(hook: AroundAttempt): () => void {
-    return this.hooks.add(hook);
+    return this[PARTS].hooks.add(hook);
   }
 
   /**
@@ -265,31 +293,35 @@ export class TaskRunner {
    * @returns a function that takes it away again
    */
   carry(name: string, carrier: CarryOptions): () => void {
-    return this.options.carriers.add(name, carrier);
+    return this[PARTS].options.carriers.add(name, carrier);
   }
 
   /** Rejects where an engine cannot reach what keeps its tasks, with the reason it was given. */
   async ping(): Promise<void> {
-    await this.engine.ping();
+    await this[PARTS].engine.ping();
   }
 
   /** Resolves when every task has settled, those of requests under way included. */
   whenIdle(): Promise<void> {
-    return this.engine.whenIdle();
+    return this[PARTS].engine.whenIdle();
   }
 
   /** The figures since the application started, of each queue and of each task name. */
   async stats(): Promise<TaskStatistics> {
-    return statisticsOf(this.taskStats, await this.engine.states(), this.clock.now());
+    return statisticsOf(
+      this[PARTS].taskStats,
+      await this[PARTS].engine.states(),
+      this[PARTS].clock.now(),
+    );
   }
 
   /** Who may know more of a task than this process does: nobody of one that has settled outside of any store. */
   private storeOf(task: Task | undefined): SharedStore | undefined {
-    return task?.outcome === undefined || task.isFromStore ? this.engine.shared : undefined;
+    return task?.outcome === undefined || task.isFromStore ? this[PARTS].engine.shared : undefined;
   }
 
   private get sources(): TaskSources {
-    const { engine, requests, records } = this;
+    const { engine, requests, records } = this[PARTS];
     return { engine, requests, records };
   }
 }

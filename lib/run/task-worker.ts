@@ -3,6 +3,7 @@ import type { Observer } from '../observe/observer.js';
 import type { Carriers } from '../options/carriers.js';
 import type { Clock } from '../task/clock.js';
 import { readProcess } from '../task/process-usage.js';
+import { withHidden } from '../task/hidden.js';
 import { LogLines } from '../task/log-lines.js';
 import type { Task } from '../task/task.js';
 import type { Announcement, Verdict } from '../task/verdict.js';
@@ -95,12 +96,14 @@ export class TaskWorker implements Worker {
     const { task } = attempt;
     const { observer } = this;
     const { id, name, queue } = task;
-    return Object.freeze({
+    const data = {
       id,
       name,
       queue,
       attempt: attempt.number,
       maxAttempts: task.settings.retry.attempts,
+    };
+    const rest: Omit<CurrentTask, keyof typeof data> = {
       // A getter: a signal costs more than most bodies.
       get signal() {
         return attempt.signal;
@@ -114,6 +117,7 @@ export class TaskWorker implements Worker {
         }
       },
       log: (message: string) => this.log(task, message),
-    });
+    };
+    return Object.freeze(withHidden(data, rest));
   }
 }

@@ -4,28 +4,39 @@ import type { Task } from './task.js';
 
 /** What `addTask()` returns: a view of the task, and a way to stop it. */
 export class TaskHandle {
-  /** @internal */
-  constructor(private readonly task: Task) {}
-
   /** Unique, not guessable, stable for the task's life. */
-  get id(): string {
-    return this.task.id;
-  }
-
+  declare readonly id: string;
   /** The `name` option, `Class.method` of a `@Background()` method, or the function's name. */
-  get name(): string {
-    return this.task.name;
-  }
-
+  declare readonly name: string;
   /** The queue it waits in. */
-  get queue(): string {
-    return this.task.queue;
+  declare readonly queue: string;
+  /** Where it stands now. */
+  declare readonly status: TaskStatus;
+  readonly #task: Task;
+
+  /** @internal */
+  constructor(task: Task) {
+    this.#task = task;
+    Object.defineProperty(this, 'id', TaskHandle.#id);
+    this.name = task.name;
+    this.queue = task.queue;
+    Object.defineProperty(this, 'status', TaskHandle.#status);
   }
 
-  /** Where it stands now. */
-  get status(): TaskStatus {
-    return this.task.status;
-  }
+  // Of the object itself: serialisers look there, and at nothing else. Not made before they are asked for.
+  static readonly #id: ThisType<TaskHandle> & PropertyDescriptor = {
+    enumerable: true,
+    get() {
+      return this.#task.id;
+    },
+  };
+
+  static readonly #status: ThisType<TaskHandle> & PropertyDescriptor = {
+    enumerable: true,
+    get() {
+      return this.#task.status;
+    },
+  };
 
   /**
    * Keeps the task from starting, or aborts its `signal` if it runs; there is no further attempt.
@@ -33,7 +44,7 @@ export class TaskHandle {
    * @returns whether there was anything left to cancel
    */
   cancel(): Promise<boolean> {
-    return Promise.resolve(this.task.home.cancel(this.task));
+    return Promise.resolve(this.#task.home.cancel(this.#task));
   }
 
   /**
@@ -41,7 +52,7 @@ export class TaskHandle {
    * a failed task resolves to `{ status: 'failed', error, … }`.
    */
   whenSettled(): Promise<Outcome> {
-    return this.task.whenSettled();
+    return this.#task.whenSettled();
   }
 
   /** @internal As a response or a log of JSON shows it: without all that the task holds. */

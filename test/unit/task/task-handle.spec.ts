@@ -33,6 +33,14 @@ describe('a task handle', () => {
     });
   });
 
+  it('R3: is data for what walks through objects', () => {
+    const { runner } = createKit();
+    const handle = runner.addTask({ name: 'welcome' }, () => undefined);
+    const data = { id: handle.id, name: 'welcome', queue: 'default', status: 'queued' };
+    expect(structuredClone(handle)).toEqual(data);
+    expect(Object.keys(handle)).toEqual(['id', 'name', 'queue', 'status']);
+  });
+
   it('has an id of its own', () => {
     const { runner } = createKit();
     const ids = Array.from({ length: 100 }, () => runner.addTask(() => undefined).id);
