@@ -25,13 +25,16 @@ export interface TestServer {
   remove(): Promise<void>;
 }
 
-export async function redisServer(): Promise<TestServer> {
+/** @param more options of `redis-server` */
+export async function redisServer(...more: string[]): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'tasks-redis-'));
   const port = await freePort();
   const options = ['--bind', '127.0.0.1', '--port', `${port}`, '--dir', folder];
   const safe = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
   return new Server(`redis://127.0.0.1:${port}`, port, folder, () =>
-    spawn('redis-server', [...options, ...safe, '--loglevel', 'warning'], { stdio: 'ignore' }),
+    spawn('redis-server', [...options, ...safe, '--loglevel', 'warning', ...more], {
+      stdio: 'ignore',
+    }),
   );
 }
 

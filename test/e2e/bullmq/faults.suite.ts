@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Queue, createPostgresBackend } from 'bullmq';
+import { Redis } from 'ioredis';
 import {
   Background,
   BackgroundTasks,
@@ -13,6 +14,7 @@ import {
   type Outcome,
 } from 'nestjs-background-tasks';
 import type { BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import { postgresClient } from '../../support/postgres-client.js';
 import type { TestServer } from '../../support/servers.js';
 import { freshPrefix, rootModule, startApp, TestLog, Work, type TestApp } from './app.js';
 import { eventually } from './engine.suite.js';
@@ -35,6 +37,23 @@ class Newer {
   @Background({ name: 'newer' })
   async newer(text: string): Promise<void> {
     Newer.done.push(text);
+  }
+}
+
+/** Whether a server that answers takes what is written. */
+async function setWritable({ url }: TestServer, isWritable: boolean): Promise<void> {
+  if (url.startsWith('postgres')) {
+    const client = await postgresClient(url);
+    await client.query('SET default_transaction_read_only = off');
+    await client.query(
+      `ALTER SYSTEM SET default_transaction_read_only = ${isWritable ? 'off' : 'on'}`,
+    );
+    await client.query('SELECT pg_reload_conf()');
+    await client.end();
+  } else {
+    const redis = new Redis(url);
+    await redis.config('SET', 'min-replicas-to-write', isWritable ? 0 : 1);
+    await redis.quit();
   }
 }
 
@@ -144,6 +163,18 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
       });
     }
     expect(Newer.done).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
+  it('D18: is down while the store takes nothing, though it answers', async () => {
+    const { tasks, work } = await start();
+    await eventually(() => work.note('before'));
+    await tasks.ping();
+    await setWritable(server, false);
+    await eventually(() => expect(work.note('refused')).rejects.toThrow(/did not store/));
+    await eventually(() => expect(tasks.ping()).rejects.toThrow(/could not be read/));
+    await setWritable(server, true);
+    await eventually(() => tasks.ping());
+    await eventually(() => work.note('after'));
   });
 
   it('D19: says of a read after the close that there is nothing to read from', async () => {

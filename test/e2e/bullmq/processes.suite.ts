@@ -89,6 +89,41 @@ export function processesSuite(makeServer: () => Promise<TestServer>, manyTasks:
     expect(await lines()).toHaveLength(2);
   });
 
+  it('D7: believes the store where another worker has its lock by now, and names the lock', async () => {
+    const owner = spawnWorker('owner');
+    await eventually(async () => expect(await lines()).toContainEqual([String(owner.pid), 'mine']));
+    owner.kill('SIGSTOP');
+    const other = spawnWorker('alert');
+    await eventually(async () => expect(await lines()).toContainEqual([String(other.pid), 'mine']));
+    await eventually(async () =>
+      expect(await producer.tasks.list({ status: 'completed' })).toHaveLength(1),
+    );
+    owner.kill('SIGCONT');
+    await eventually(async () =>
+      expect(await lines()).toContainEqual([String(owner.pid), 'settled', 'completed']),
+    );
+    const log = await readFile(done(), 'utf8');
+    expect(log).toMatch(/did not renew its lock in time/);
+    expect(log).not.toMatch(/shut|process died/);
+  });
+
+  it('D15: gives up the task that kills its process, and none that ran beside it', async () => {
+    const { tasks, work } = producer;
+    const texts = ['poison', ...Array.from({ length: 9 }, (_, index) => `innocent ${index}`)];
+    const outcomes = texts.map((text) => tasks.addTask(work.note, text).whenSettled());
+    const settled = Promise.all(outcomes);
+    let end: unknown;
+    do {
+      end = await Promise.race([
+        once(spawnWorker('poison'), 'exit').then(() => undefined),
+        settled,
+      ]);
+    } while (end === undefined);
+    const [poison, ...innocent] = (await settled).map(({ status }) => status);
+    expect(poison).toBe('failed');
+    expect(new Set(innocent)).toEqual(new Set(['completed']));
+  });
+
   it('P13: ends by itself once the application is closed, whatever waits in the store', async () => {
     const { tasks, work } = producer;
     tasks.addTask({ delay: '1h' }, work.note, 'later');

@@ -6,6 +6,38 @@ import { TcpProxy } from '../../support/tcp-proxy.js';
 import { freshPrefix, startApp, type TestApp } from './app.js';
 import { eventually } from './engine.suite.js';
 
+describeWith('redis-server', 'BullMQ on a node of a Redis Cluster', () => {
+  let server: TestServer;
+  const prefix = freshPrefix();
+  const apps: TestApp[] = [];
+
+  beforeEach(async () => {
+    server = await redisServer('--cluster-enabled', 'yes');
+    await server.start();
+  });
+  afterEach(async () => {
+    await Promise.all(apps.splice(0).map((app) => app.close()));
+    await server.remove();
+  });
+
+  it('D21: names the cluster and the way at start, and works that way', async () => {
+    const redis = new Redis(server.url);
+    await redis.cluster('ADDSLOTSRANGE', 0, 16_383);
+    await eventually(async () => expect(await redis.cluster('INFO')).toMatch(/cluster_state:ok/));
+    await redis.quit();
+    const lost = await startApp({ connection: server.url, prefix });
+    apps.push(lost);
+    await eventually(async () =>
+      expect(lost.log.lines.join('\n')).toMatch(/Redis Cluster.*prefix: '\{bgt\}'/),
+    );
+    const found = await startApp({ connection: server.url, prefix: `{${prefix}}` });
+    apps.push(found);
+    await eventually(() => found.work.note('stored'));
+    await found.work.until('stored');
+    expect(found.log.lines.join('\n')).not.toMatch(/Redis Cluster/);
+  });
+});
+
 const portOf = ({ url }: TestServer): number => Number(new URL(url).port);
 
 describeWith('redis-server', 'BullMQ on a Redis behind a network', () => {

@@ -1,9 +1,10 @@
 // A process that runs tasks: argv says where the store is, and it prints the id of each task it ran.
 import 'reflect-metadata';
 import { appendFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { Background, BackgroundTasksModule } from 'nestjs-background-tasks';
+import { Background, BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
 import { bullmq } from 'nestjs-background-tasks/bullmq';
 
 const [connection = '', prefix = '', file = '', mode = ''] = process.argv.slice(2);
@@ -16,6 +17,17 @@ class Work {
     if (mode === 'hang') {
       await new Promise(() => undefined);
     }
+    if (mode === 'poison') {
+      // Time enough for the others to have begun, and for none of them to have ended.
+      await pause(text === 'poison' ? 300 : 600);
+      if (text === 'poison') {
+        process.kill(process.pid, 'SIGKILL');
+      }
+      appendFileSync(file, `${process.pid} ended ${text}\n`);
+    }
+    if (mode === 'owner') {
+      await pause(2_000);
+    }
   }
 }
 
@@ -25,7 +37,7 @@ class Work {
       engine: bullmq({
         connection,
         prefix,
-        role: 'worker',
+        role: mode === 'owner' ? 'both' : 'worker',
         // Short where a dead worker is to be noticed; a busy machine would lose such a lock.
         lockDuration: mode === '' ? '30s' : '1s',
         maxStarts: 2,
@@ -36,8 +48,16 @@ class Work {
 })
 class WorkerModule {}
 
-const app = await NestFactory.createApplicationContext(WorkerModule, { logger: ['error'] });
+const say = (line: unknown): void => appendFileSync(file, `${process.pid} log ${String(line)}\n`);
+const app = await NestFactory.createApplicationContext(WorkerModule, {
+  logger: mode === 'owner' ? { log: say, warn: say, error: say } : ['error'],
+});
 app.enableShutdownHooks();
 // None of the signals that Nest ends the process with: it is to end because nothing is left to do.
-process.once('SIGCONT', () => void app.close());
+if (mode === 'owner') {
+  const { status } = await app.get(TaskRunner).addTask(app.get(Work).note, 'mine').whenSettled();
+  appendFileSync(file, `${process.pid} settled ${status}\n`);
+} else {
+  process.once('SIGCONT', () => void app.close());
+}
 process.stdout.write('ready\n');
