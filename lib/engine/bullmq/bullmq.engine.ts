@@ -31,6 +31,8 @@ import { openStore } from './open-store.js';
 import { OwnHandles } from './view/own-handles.js';
 import { PendingLimits } from './commit/pending-limits.js';
 import { Producer } from './commit/producer.js';
+import { Patience } from '../patience.js';
+import { StoredSchedules } from './commit/stored-schedules.js';
 import { Shutdown } from './shutdown.js';
 import { listenerOf, storeView } from './store-view.js';
 import { linkOf } from './codec/stored-job.js';
@@ -108,6 +110,12 @@ export class BullMQEngine implements Engine {
     this.support = {
       ...store.support,
       storage: settings.storage,
+      schedules: new StoredSchedules(
+        store,
+        producer.id,
+        new Patience(clock, settings.commitTimeoutMs),
+        (task) => worker.announce(task, LEFT),
+      ),
       ...(store.addWithin && { storeWithin: this.storeWithin }),
     };
     this.producer = producer;

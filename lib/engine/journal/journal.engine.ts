@@ -64,7 +64,7 @@ export class JournalEngine extends MemoryEngine {
     const key = task?.keys?.dedupe;
     if (task === undefined || (key !== undefined && this.duplicateOf(key) !== undefined)) {
       await this.journal.commit([], this.refusal);
-      return 'duplicate';
+      return task === undefined ? 'done' : 'duplicate';
     }
     this.admit(task);
     task.isCommitted = true;

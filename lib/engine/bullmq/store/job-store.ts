@@ -1,7 +1,7 @@
 import type { RedisOptions } from 'ioredis';
 import type { KeepJobs, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
 import type { TransactionClient } from '../../../task/transaction-client.js';
-import type { EngineSupport } from '../../engine.js';
+import type { EngineSupport, ScheduleStore } from '../../engine.js';
 import type { WrittenEnd } from '../codec/stored-end.js';
 import type { JobData, NewJob, TaskJob } from '../codec/stored-job.js';
 
@@ -31,6 +31,17 @@ export interface WorkerGate {
   over(job: TaskJob): void;
 }
 
+/** Keeps the records of schedules: see `ScheduleStore`. */
+export interface ScheduleRecords {
+  load: ScheduleStore['load'];
+  swap(
+    name: string,
+    before: string | undefined,
+    after: string | undefined,
+    job: NewJob | undefined,
+  ): ReturnType<ScheduleStore['swap']>;
+}
+
 /** The connections to one store, and BullMQ's classes on them. */
 export interface JobStore {
   /** For messages. */
@@ -58,6 +69,8 @@ export interface JobStore {
    */
   listen(onCancel: (id: string) => void, onGap: () => void): void;
   tellCancel(id: string): Promise<void>;
+  /** Once the store is ready. */
+  schedules(): ScheduleRecords;
   /**
    * From here on the job stands for the key, unless another does.
    *

@@ -6,6 +6,7 @@ import type {
   JobStore,
   JobWorker,
   Process,
+  ScheduleRecords,
   StoreAddress,
   WorkerGate,
   WorkerLimits,
@@ -14,6 +15,7 @@ import { batchWrites } from './batched-writes.js';
 import { keepAlive } from './heartbeat.js';
 import { ErrorLog } from './error-log.js';
 import { createTaskWorker } from './task-worker.js';
+import { RedisSchedules } from './redis-schedules.js';
 import { missing } from './missing-peer.js';
 
 type BullMQ = typeof import('bullmq');
@@ -54,6 +56,7 @@ export class RedisStore implements JobStore {
   private readonly heartbeats: (() => void)[] = [];
   /** One for all who wait: through a long outage they may be many. */
   private connected: Promise<void> | undefined;
+  private scheduleRecords: RedisSchedules | undefined;
   private isClosed = false;
 
   constructor(
@@ -151,6 +154,20 @@ export class RedisStore implements JobStore {
     await this.client?.publish(this.channel, id);
   }
 
+  schedules(): ScheduleRecords {
+    return (this.scheduleRecords ??= new RedisSchedules({
+      prefix: this.prefix,
+      client: this.client ?? this.connect({}),
+      Queue: this.opened.Queue,
+      connectOnce: () =>
+        this.connect({
+          commandTimeout: this.commandTimeoutMs,
+          maxRetriesPerRequest: 0,
+          retryStrategy: () => null,
+        }),
+    }));
+  }
+
   async claimKey(queue: string, dedupeId: string, jobId: string, forMs?: number): Promise<boolean> {
     const key = this.queue(queue).toKey(`de:${dedupeId}`);
     const expiry = forMs === undefined ? [] : ['PX', Math.ceil(forMs)];
@@ -165,6 +182,7 @@ export class RedisStore implements JobStore {
     // What is still waiting to be sent goes with the connections; a store that is down is not waited for.
     this.isClosed = true;
     this.heartbeats.forEach((stop) => stop());
+    this.scheduleRecords?.close();
     // One that has ended already would only start ioredis's timer, which nothing calls off then.
     this.connections
       .filter(({ status }) => status !== 'end')

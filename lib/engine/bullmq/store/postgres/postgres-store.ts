@@ -9,6 +9,7 @@ import type {
   JobStore,
   JobWorker,
   Process,
+  ScheduleRecords,
   StoreAddress,
   WorkerGate,
   WorkerLimits,
@@ -16,6 +17,7 @@ import type {
 import { createTaskWorker } from '../task-worker.js';
 import { missing } from '../missing-peer.js';
 import { entryOf, type NewJob } from '../../codec/stored-job.js';
+import { PostgresSchedules, schemaOfSchedules, type Pool } from './postgres-schedules.js';
 import { connectionOf, inSchema } from './within-transaction.js';
 
 type BullMQ = typeof import('bullmq');
@@ -145,6 +147,14 @@ export class PostgresStore implements JobStore {
     await this.connection?.pool.query('SELECT pg_notify($1, $2)', [this.channel, id]);
   }
 
+  schedules(): ScheduleRecords {
+    if (this.connection === undefined) {
+      throw new Error('The store could not be reached yet.');
+    }
+    const { pool } = this.connection as unknown as { pool: Pool };
+    return new PostgresSchedules(this.schema, pool, (client, job) => this.addWithin(client, job));
+  }
+
   /** For no span of time: windows are refused when a task is added, see `support`. */
   async claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean> {
     const claimed = await this.connection?.pool.query(CLAIM_KEY, [queue, dedupeId, jobId]);
@@ -227,6 +237,7 @@ export class PostgresStore implements JobStore {
     try {
       await client.connect();
       await this.opened.runMigrations(client as never, this.schema);
+      await client.query(schemaOfSchedules(this.schema));
       return true;
     } catch (error) {
       this.errors.report(withRemedy(error));

@@ -1,0 +1,89 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { ENGINE, type Engine, type ScheduleStore } from '../../../lib/engine/engine.js';
+import {
+  decode,
+  encode,
+  RECORD_VERSION,
+  type ScheduleRecord,
+} from '../../../lib/schedule/schedule-record.js';
+import type { TestServer } from '../../support/servers.js';
+import { freshPrefix, startApp, type TestApp } from './app.js';
+
+const EVERY_MS = 100;
+
+/** Schedules whose records lie in a store, which several applications share. */
+export function schedulesSuite(makeServer: () => Promise<TestServer>): void {
+  let server: TestServer;
+  let prefix: string;
+  const apps: TestApp[] = [];
+
+  beforeAll(async () => {
+    server = await makeServer();
+    await server.start();
+  });
+  beforeEach(() => {
+    prefix = freshPrefix();
+  });
+  afterEach(async () => {
+    await Promise.all(apps.splice(0).map((app) => app.close()));
+  });
+  afterAll(() => server.remove());
+
+  async function start(): Promise<TestApp> {
+    const app = await startApp({ connection: server.url, prefix });
+    apps.push(app);
+    return app;
+  }
+
+  it('tick once over all applications', async () => {
+    const [first, second, third] = [await start(), await start(), await start()];
+    const { now: from } = await storeOf(first).load();
+    const written: ScheduleRecord = {
+      v: RECORD_VERSION,
+      options: { every: EVERY_MS, overlap: 'allow' },
+      queue: 'default',
+      last: from,
+      seen: from,
+      call: { name: 'note', stored: { args: '["tick"]', options: undefined, carried: undefined } },
+    };
+    // The applications find it when they look next.
+    expect(await storeOf(first).swap('often', undefined, encode(written))).toBe('done');
+    await first.tasks.addSchedule({ name: 'other', every: '1h' }, first.work.note, 'other');
+    await Promise.all([first, second, third].map(({ work }) => work.until('tick')));
+    await first.close(); // the others go on
+    apps.splice(0, 1);
+    await Promise.all([second, third].map(({ work }) => work.until('tick', 4)));
+    // The record as it is when it goes.
+    let record = await recordOf(second);
+    while ((await storeOf(second).swap('often', record.text, undefined)) === 'stale') {
+      record = await recordOf(second);
+    }
+    const tasks = await second.tasks.list({ name: 'note', limit: 1_000 });
+    const ticks = Math.floor(record.last / EVERY_MS) - Math.floor(from / EVERY_MS);
+    expect(tasks).toHaveLength(ticks);
+    expect(await second.tasks.listSchedules()).toMatchObject([{ name: 'other' }]);
+    await second.tasks.removeSchedule('other');
+  });
+
+  it('do not overlap themselves, and are not touched by who cancels their tasks', async () => {
+    const app = await start();
+    await app.tasks.addSchedule({ name: 'often', every: EVERY_MS }, app.work.wait, 'gate');
+    await app.work.until('gate begins');
+    const [running] = await app.tasks.list({ status: 'running' });
+    const { last } = await recordOf(app);
+    while ((await recordOf(app)).last < last + 3 * EVERY_MS);
+    expect(await app.tasks.list({ name: 'wait' })).toHaveLength(1);
+    await app.tasks.cancel(running?.id ?? '');
+    await app.work.until('gate begins', 2);
+    await app.tasks.removeSchedule('often');
+  });
+}
+
+function storeOf({ app }: TestApp): ScheduleStore {
+  return app.get<Engine>(ENGINE).supportOf('default').schedules as ScheduleStore;
+}
+
+async function recordOf(app: TestApp): Promise<{ text: string; last: number }> {
+  const text = (await storeOf(app).load()).records.get('often') ?? '';
+  return { text, last: decode(text)?.last ?? Number.NaN };
+}
