@@ -234,7 +234,8 @@ export class TaskMaker {
    *
    * @throws BackgroundTasksError where it cannot be made again here
    */
-  ofStored({ id, name, queue, call, addedAt, attempts }: StoredTask): Task | undefined {
+  ofStored(stored: StoredTask): Task | undefined {
+    const { name, queue, call, addedAt } = stored;
     const definition = this.registry.get(name);
     if (definition === undefined) {
       return undefined;
@@ -255,7 +256,7 @@ export class TaskMaker {
       addedAt,
       keys,
     );
-    task.comeBack(id, attempts, call);
+    task.comeBack(stored);
     return task;
   }
 

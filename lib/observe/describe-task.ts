@@ -14,7 +14,7 @@ export function describeTask(task: Task): TaskInfo {
     priority: settings.priority,
     args,
     attempts,
-    maxAttempts: settings.retry.attempts,
+    maxAttempts: task.maxAttempts,
     addedAt: wholeMs(task.addedAt),
     startedAt: startedAt && wholeMs(startedAt),
     progress: task.progress,

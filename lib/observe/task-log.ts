@@ -49,7 +49,7 @@ export class TaskLog {
 
   retrying(task: Task, error: unknown, delayMs: number): void {
     const sentence =
-      `failed in attempt ${task.attempts} of ${task.settings.retry.attempts}, ` +
+      `failed in attempt ${task.attempts} of ${task.maxAttempts}, ` +
       `the next one follows in ${Math.round(delayMs)} ms`;
     this.write('warn', task, { event: 'retrying', delayMs }, sentence, { error, hasStack: false });
   }

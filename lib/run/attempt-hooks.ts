@@ -1,11 +1,18 @@
+import type { Verdict } from '../task/verdict.js';
 import type { CurrentTask } from './current-task.js';
 
 /**
  * Called around the body of each attempt, in the async context of the place where the task was
- * added. Call `run` once, at once, in whatever context the body is to have. What the body returns or
- * throws is none of its business: a listener of `TaskRunner.events` learns how the attempt ended.
+ * added. Call `run` once, at once, in whatever context the body is to have. It returns a promise of
+ * what the attempt came to, which never rejects: `retry` and `failed` have the `error`.
  */
-export type AroundAttempt = (task: CurrentTask, run: () => void) => void;
+export type AroundAttempt = (task: CurrentTask, run: () => Promise<Verdict>) => unknown;
+
+/** The attempt that hooks are around. */
+export interface HookedAttempt {
+  readonly current: CurrentTask;
+  readonly ended: Promise<Verdict>;
+}
 
 /** Those who want to be around every attempt. They cannot change what it comes to. */
 export class AttemptHooks {
@@ -26,26 +33,27 @@ export class AttemptHooks {
   }
 
   /** Calls `body` inside all hooks, the first one added outermost. @returns what `body` does */
-  around(task: CurrentTask, body: () => unknown): unknown {
+  around(attempt: HookedAttempt, body: () => unknown): unknown {
     let end: (() => unknown) | undefined;
     const runBody = (): void => {
       // Never twice, whatever a hook does.
       end ??= attempted(body);
     };
     const run = this.hooks.reduceRight<() => void>(
-      (inner, hook) => () => this.call(hook, task, inner),
+      (inner, hook) => () => this.call(hook, attempt, inner),
       runBody,
     );
     run();
     return end?.();
   }
 
-  private call(hook: AroundAttempt, task: CurrentTask, inner: () => void): void {
+  private call(hook: AroundAttempt, attempt: HookedAttempt, inner: () => void): void {
     let isInside = false;
     try {
-      const result: unknown = hook(task, () => {
+      const result: unknown = hook(attempt.current, () => {
         isInside = true;
         inner();
+        return attempt.ended;
       });
       if (result instanceof Promise) {
         result.catch(this.onHookError); // an async function passes for one that returns nothing

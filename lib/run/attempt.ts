@@ -32,6 +32,8 @@ export class Attempt implements RunningTask, Interruptible {
   /** 1 for the first. Its body may yet ask when the next one is under way. */
   readonly number: number;
   reading: ProcessReading | undefined = undefined;
+  private verdict: Verdict | undefined = undefined;
+  private tellEnd: ((verdict: Verdict) => void) | undefined = undefined;
   private hasBodyEnded = false;
   /** To be called when it is over: its timer, its profile. */
   private ends: (() => void)[] | undefined = undefined;
@@ -67,6 +69,19 @@ export class Attempt implements RunningTask, Interruptible {
   /** Made when the body first asks: most never do. */
   get current(): CurrentTask {
     return (this.description ??= this.setting.describe(this));
+  }
+
+  /** What it came to, for the hooks around it: made when one asks. */
+  get ended(): Promise<Verdict> {
+    return this.verdict === undefined
+      ? new Promise((resolve) => {
+          const tellOthers = this.tellEnd;
+          this.tellEnd = (verdict) => {
+            tellOthers?.(verdict);
+            resolve(verdict);
+          };
+        })
+      : Promise.resolve(this.verdict);
   }
 
   /** Made when the body first asks, aborted already if it asks too late. */
@@ -165,14 +180,22 @@ export class Attempt implements RunningTask, Interruptible {
   }
 
   private judge(error: unknown): Verdict {
-    return decide(this.task.settings.retry, this.task.attempts, error, this.setting.random);
+    const { settings, attempts, waits } = this.task;
+    return decide(settings.retry, attempts, error, this.setting.random, waits);
   }
 
   private end(verdict: Verdict): void {
     if (this.isRunning) {
       this.isRunning = false;
       this.ends?.forEach((end) => end());
+      if (verdict.kind === 'retry' && verdict.waits !== undefined) {
+        for (const each of [this.task, ...(this.task.followers ?? [])]) {
+          each.waits = verdict.waits;
+        }
+      }
       this.conclude(this.task, verdict);
+      this.verdict = verdict;
+      this.tellEnd?.(verdict);
     }
   }
 }
@@ -231,7 +254,7 @@ function heard(result: unknown): unknown {
 function run(attempt: Attempt): unknown {
   return attempt.hooks.isEmpty
     ? ambient.run(attempt, callOf, attempt)
-    : attempt.hooks.around(attempt.current, () => ambient.run(attempt, callOf, attempt));
+    : attempt.hooks.around(attempt, () => ambient.run(attempt, callOf, attempt));
 }
 
 /** In the context of the body still: what it left to be done is done there. */

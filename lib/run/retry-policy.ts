@@ -2,8 +2,11 @@ import { isA } from '../errors/error-text.js';
 import { InvalidOptionError } from '../errors/misuse.errors.js';
 import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
 import { RetryLaterError, UnrecoverableError } from '../task/task.errors.js';
+import type { Waits } from '../task/stored-call.js';
 import type { RetryPolicy } from '../task/task-options.js';
 import type { Verdict } from '../task/verdict.js';
+
+const NO_WAITS: Waits = { asked: 0, free: 0 };
 
 /**
  * What a failed attempt means. Pure but for the user's own functions in the policy, which may
@@ -11,21 +14,34 @@ import type { Verdict } from '../task/verdict.js';
  *
  * @param attempt the attempt that failed, 1 for the first
  * @param random a number from 0 up to 1, for the jitter
+ * @param waits how many of the attempts before asked to wait
  */
 export function decide(
   policy: RetryPolicy,
   attempt: number,
   error: unknown,
   random: () => number,
+  { asked, free } = NO_WAITS,
 ): Verdict {
-  if (attempt >= policy.attempts || isA(UnrecoverableError, error)) {
+  const wish = isA(RetryLaterError, error) ? error : undefined;
+  const isFree = wish?.usesAttempt === false;
+  const used = attempt - free - (isFree ? 1 : 0);
+  if (used >= policy.attempts || isA(UnrecoverableError, error)) {
     return { kind: 'failed', error };
   }
   try {
     if (!mayRetry(policy, attempt, error)) {
       return { kind: 'failed', error };
     }
-    return { kind: 'retry', delayMs: delayAfter(policy, attempt, error, random), error };
+    const waits = { asked: asked + 1, free: free + (isFree ? 1 : 0) };
+    return wish?.delayMs === undefined
+      ? {
+          kind: 'retry',
+          delayMs: delayAfter(policy, attempt - asked, error, random),
+          error,
+          ...(isFree && { waits }),
+        }
+      : { kind: 'retry', delayMs: wish.delayMs, error, waits };
   } catch (policyError) {
     // A broken policy must not retry for ever, and neither error may hide the other.
     return {
@@ -58,19 +74,16 @@ function refusePromise(answer: unknown, option: string): void {
   }
 }
 
-/** The wait before the attempt that follows number `attempt`, in milliseconds. */
+/** The wait after so many errors, in milliseconds. */
 function delayAfter(
   policy: RetryPolicy,
-  attempt: number,
+  errors: number,
   error: unknown,
   random: () => number,
 ): number {
-  if (isA(RetryLaterError, error)) {
-    return error.delayMs;
-  }
   const { backoff, delayMs, factor, maxDelayMs, jitter } = policy;
   if (typeof backoff === 'function') {
-    const delay: unknown = backoff(attempt, error);
+    const delay: unknown = backoff(errors, error);
     refusePromise(delay, 'backoff');
     const ownDelayMs = toMilliseconds(delay);
     if (ownDelayMs === undefined) {
@@ -82,7 +95,7 @@ function delayAfter(
     return ownDelayMs;
   }
   // factor ** many is infinite, and nothing times infinite is no number.
-  const growth = backoff === 'fixed' || delayMs === 0 ? 1 : factor ** (attempt - 1);
+  const growth = backoff === 'fixed' || delayMs === 0 ? 1 : factor ** (errors - 1);
   const boundedMs = Math.min(delayMs * growth, maxDelayMs);
   return jitter === 'full' ? random() * boundedMs : boundedMs;
 }

@@ -101,7 +101,7 @@ export class TaskWorker implements Worker {
       name,
       queue,
       attempt: attempt.number,
-      maxAttempts: task.settings.retry.attempts,
+      maxAttempts: task.maxAttempts,
     };
     const rest: Omit<CurrentTask, keyof typeof data> = {
       // A getter: a signal costs more than most bodies.

@@ -45,4 +45,14 @@ export interface StoredTask {
   readonly addedAt: number;
   /** Attempts that are over. */
   readonly attempts: number;
+  /** How many of them asked to wait. */
+  readonly waits?: Waits | undefined;
+}
+
+/** Attempts that ended by asking for the next one: see `RetryLaterError`. */
+export interface Waits {
+  /** All of them: none is an error that lengthens the next wait. */
+  readonly asked: number;
+  /** Those that use up none of the attempts that the policy allows. */
+  readonly free: number;
 }

@@ -1,6 +1,6 @@
 import type { LogLines } from './log-lines.js';
 import type { Outcome } from './outcome.js';
-import type { StoredCall } from './stored-call.js';
+import type { StoredCall, Waits } from './stored-call.js';
 import type { Chain, Task, TaskListener } from './task.js';
 
 /** What most tasks never have; of those that do, see the fields of the same names in {@link Task}. */
@@ -15,6 +15,7 @@ export class TaskExtras {
   leader: Task | undefined = undefined;
   stored: StoredCall | undefined = undefined;
   storing: Promise<void> | undefined = undefined;
+  waits: Waits | undefined = undefined;
   isFromStore = false;
   listener: TaskListener | undefined = undefined;
   waiters: ((outcome: Outcome) => void)[] | undefined = undefined;

@@ -15,32 +15,99 @@ export class UnrecoverableError extends BackgroundTasksError {
   }
 }
 
+/** What the constructor of a `RetryLaterError` takes besides: `cause`, and whether it costs a try. */
+export interface RetryLaterOptions extends ErrorOptions {
+  /** Whether this attempt uses up one of the `attempts` of the retry policy. @default true */
+  usesAttempt?: boolean;
+}
+
+/** Where `RetryLaterError.after()` finds when to come back: a response, its headers, or a `Retry-After`. */
+export type RetryAfter = object | string | number | null | undefined;
+
+/** No server keeps a task waiting for longer: what it says is not the caller's to trust. */
+const MAX_AFTER_MS = 86_400_000;
+
 /**
  * Throw it in a task to say when the next attempt makes sense (a `Retry-After` header, a
- * maintenance window). It replaces the policy's wait; `attempts` still bounds the tries.
+ * maintenance window). It replaces the policy's wait, and does not lengthen the waits after errors;
+ * `attempts` still bounds the tries, unless `usesAttempt` is `false`.
  */
 export class RetryLaterError extends BackgroundTasksError {
   readonly code = 'BGT_RETRY_LATER';
-  /** How long to wait before the next attempt, in milliseconds. */
-  readonly delayMs: number;
+  /** How long to wait before the next attempt, in milliseconds; `undefined` for as long as the policy has it. */
+  readonly delayMs: number | undefined;
+  /** Whether this attempt uses up one of those that the policy allows. */
+  readonly usesAttempt: boolean;
 
   /**
    * @param delay milliseconds or a string such as `'90s'`
    * @param message what the log and the events say; without it that the task asked for `delay`
-   * @param options `cause`: the error that told
-   * @throws InvalidOptionError where `delay` is not a duration
+   * @param options `cause`: the error that told; `usesAttempt`: `false` where it costs no try
+   * @throws InvalidOptionError where `delay` is not a duration; it has the message and the cause, too
    */
-  constructor(delay: Duration, message?: string, options?: ErrorOptions) {
+  constructor(delay: Duration, message?: string, options: RetryLaterOptions = {}) {
     super(message ?? `The task asked for its next attempt after ${String(delay)}.`, options);
     const delayMs = toMilliseconds(delay);
     if (delayMs === undefined) {
-      throw new InvalidOptionError(
+      const said = message === undefined ? '' : ` What was to be said: ${message}`;
+      const refusal = new InvalidOptionError(
         'RetryLaterError(delay)',
-        `expected ${DURATION_FORMAT}, got ${String(delay)}.`,
+        `expected ${DURATION_FORMAT}, got ${String(delay)}. RetryLaterError.after(response) reads a ` +
+          `Retry-After header, whatever it holds.${said}`,
       );
+      throw Object.assign(refusal, { cause: options.cause });
     }
     this.delayMs = delayMs;
+    this.usesAttempt = options.usesAttempt ?? true;
   }
+
+  /**
+   * For what a service answered: waits as long as its `Retry-After` says, at most a day. Where that
+   * is missing, past or unreadable, the wait is the policy's.
+   *
+   * @param from a response of `fetch()`, axios, got or `node:http`, its headers, a header's value
+   * (seconds or a date), or a `Date`
+   * @param message what the log and the events say; without it what the service asked for
+   * @param options as for the constructor
+   */
+  static after(from: RetryAfter, message?: string, options?: RetryLaterOptions): RetryLaterError {
+    const saidMs = millisecondsUntil(from);
+    const isSaid = saidMs > 0; // neither past nor NaN
+    const delayMs = Math.min(saidMs, MAX_AFTER_MS);
+    const asked = isSaid
+      ? `The service asked for its next attempt after ${Math.ceil(saidMs / 1_000)} s${
+          saidMs > delayMs ? '; it follows after a day' : ''
+        }.`
+      : 'The service did not say when to try again: the retry policy does.';
+    const error = new RetryLaterError(isSaid ? delayMs : 0, message ?? asked, options);
+    return isSaid ? error : Object.assign(error, { delayMs: undefined });
+  }
+}
+
+/** NaN where nothing can be read. Anything may be passed: looking at it must not hide why. */
+function millisecondsUntil(from: RetryAfter): number {
+  try {
+    const said = typeof from === 'object' && !(from instanceof Date) ? headerOf(from) : from;
+    if (
+      typeof said === 'number' ||
+      (typeof said === 'string' && /^\s*\d+(?:\.\d+)?\s*$/.test(said))
+    ) {
+      return Number(said) * 1_000;
+    }
+    return new Date(said as string | Date).getTime() - Date.now();
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/** Of a response or of headers: `Headers`, or an object by any case of the name. */
+function headerOf(from: object | null): unknown {
+  const { headers = from as Partial<Headers> } = (from ?? {}) as { headers?: Partial<Headers> };
+  if (typeof headers.get === 'function') {
+    return headers.get('retry-after') ?? Number.NaN;
+  }
+  const entry = Object.entries(headers).find(([key]) => key.toLowerCase() === 'retry-after');
+  return [entry?.[1] ?? Number.NaN].flat()[0];
 }
 
 /** An attempt took longer than its `timeout`. It is also the reason of the aborted `signal`. */

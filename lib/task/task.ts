@@ -5,7 +5,7 @@ import { callCopy } from './copied-body.js';
 import type { LogLines } from './log-lines.js';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { ProcessReading } from './process-usage.js';
-import type { StoredCall } from './stored-call.js';
+import type { StoredCall, StoredTask, Waits } from './stored-call.js';
 import { TaskExtras } from './task-extras.js';
 import type { TaskDefinition } from './task-registry.js';
 import type { TaskSettings } from './task-options.js';
@@ -242,6 +242,22 @@ export class Task {
     }
   }
 
+  /** How many of its attempts asked to wait, if any did. */
+  get waits(): Waits | undefined {
+    return this.extras?.waits;
+  }
+
+  set waits(waits: Waits | undefined) {
+    if (waits !== this.waits) {
+      this.own.waits = waits;
+    }
+  }
+
+  /** How many attempts its policy allows: those that use up none are made besides. */
+  get maxAttempts(): number {
+    return this.settings.retry.attempts + (this.waits?.free ?? 0);
+  }
+
   /** It was added by another process, or an earlier one: its async context is gone. */
   get isFromStore(): boolean {
     return this.extras?.isFromStore ?? false;
@@ -296,10 +312,11 @@ export class Task {
   }
 
   /** Takes over the id of a task that comes back from a store, and how far it had come. */
-  comeBack(id: string, attempts: number, stored: StoredCall): void {
+  comeBack({ id, attempts, waits, call }: StoredTask): void {
     this.mintedId = id;
     this.attempts = attempts;
-    this.stored = stored;
+    this.waits = waits;
+    this.stored = call;
     this.isCommitted = true;
     this.isFromStore = true;
   }

@@ -1,3 +1,4 @@
+import type { Waits } from './stored-call.js';
 import type { DropReason } from './outcome.js';
 
 /**
@@ -11,7 +12,13 @@ import type { DropReason } from './outcome.js';
  */
 export type Verdict =
   | { readonly kind: 'completed' }
-  | { readonly kind: 'retry'; readonly delayMs: number; readonly error: unknown }
+  | {
+      readonly kind: 'retry';
+      readonly delayMs: number;
+      readonly error: unknown;
+      /** That it asked for the next one, and what its attempts have asked for with this one. */
+      readonly waits?: Waits;
+    }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'abandoned'; readonly isKept?: boolean };

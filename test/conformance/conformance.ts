@@ -173,6 +173,30 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         expect(second - first).toBeGreaterThanOrEqual(200 - EARLY_MS);
       });
 
+      it.each([
+        [true, 5],
+        [false, 2],
+      ])(
+        'O15: is not asking to wait, whether or not that uses attempts: %s',
+        async (uses, attempts) => {
+          const delays: number[] = [];
+          const watch = app.runner.events.subscribe((event) => {
+            if (event.type === 'retrying') {
+              delays.push(event.delayMs);
+            }
+          });
+          const handle = app.runner.addTask(
+            { retry: { attempts } },
+            app.jobs.wishes,
+            `w${uses}`,
+            uses,
+          );
+          expect(await handle.whenSettled()).toMatchObject({ status: 'completed', attempts: 5 });
+          watch.unsubscribe();
+          expect(delays).toEqual([10, 10, 10, 30]);
+        },
+      );
+
       it('holds no slot while it waits', async () => {
         const options = { queue: 'single', retry: { attempts: 2, delay: '2s' as const } };
         app.runner.addTask({ ...options }, app.jobs.flaky, 'waiting', 1);

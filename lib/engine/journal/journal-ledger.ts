@@ -84,6 +84,7 @@ export class JournalLedger implements Ledger {
     const record = recordOf(task);
     if (record !== undefined) {
       record.attempts = task.attempts;
+      record.waits = task.waits;
       record.dueAt = dueAt;
       this.countFirstStart(record);
       this.store.put(record);

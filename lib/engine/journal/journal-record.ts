@@ -12,6 +12,7 @@ export class JournalRecord implements StoredTask, StoredCall {
   /** When it may start next: milliseconds since the epoch. */
   dueAt = 0;
   attempts = 0;
+  waits: StoredTask['waits'] = undefined;
   /** How often it was started since an attempt of it last ended, the start that is next included. */
   starts = 0;
   /** Its next start is in `starts`. */

@@ -1,4 +1,4 @@
-import type { StoredCall } from '../../task/stored-call.js';
+import type { StoredCall, StoredTask } from '../../task/stored-call.js';
 import { JournalRecord } from './journal-record.js';
 
 const State = { waiting: 0, dead: 1 } as const;
@@ -17,7 +17,8 @@ type Fields = [
   args: string,
   group: string | 0,
   chain: string | 0,
-  extras?: Partial<Pick<StoredCall, 'options' | 'carried' | 'alsoCarried'>>,
+  extras?: Partial<Pick<StoredCall, 'options' | 'carried' | 'alsoCarried'>> &
+    Pick<StoredTask, 'waits'>,
 ];
 
 /** Put together by hand: to make an array for `JSON.stringify` first takes half as long again. */
@@ -35,10 +36,11 @@ function quoted(text: string): string {
   return JSON.stringify(text);
 }
 
-function extrasOf({ options, carried, alsoCarried }: JournalRecord): string {
-  return options === undefined && carried === undefined && alsoCarried === undefined
+function extrasOf({ options, carried, alsoCarried, waits }: JournalRecord): string {
+  const extras = { options, carried, alsoCarried, waits };
+  return Object.values(extras).every((extra) => extra === undefined)
     ? ''
-    : `,${JSON.stringify({ options, carried, alsoCarried })}`;
+    : `,${JSON.stringify(extras)}`;
 }
 
 export function decodeRecord(line: string): JournalRecord {
@@ -63,6 +65,7 @@ export function decodeRecord(line: string): JournalRecord {
   );
   record.dueAt = addedAt + dueIn;
   record.attempts = attempts;
+  record.waits = extras?.waits;
   record.starts = starts;
   record.isDead = state === State.dead;
   return record;

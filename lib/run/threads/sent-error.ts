@@ -59,7 +59,7 @@ export function putTogether(sent: SentError): unknown {
 
 /** The two that the retry policy knows have to be what they were. */
 function known(
-  { code, delayMs }: Readonly<Record<string, unknown>>,
+  { code, delayMs, usesAttempt }: Readonly<Record<string, unknown>>,
   message: string,
   options: ErrorOptions | undefined,
 ): Error | undefined {
@@ -69,7 +69,10 @@ function known(
     case 'BGT_RETRY_LATER':
       // Anything can call itself so: what is no wait is none, and none is without an end.
       return typeof delayMs === 'number' && delayMs >= 0
-        ? new RetryLaterError(Math.min(delayMs, LONGEST_WAIT_MS), message, options)
+        ? new RetryLaterError(Math.min(delayMs, LONGEST_WAIT_MS), message, {
+            ...options,
+            usesAttempt: usesAttempt !== false,
+          })
         : undefined;
     default:
       return undefined;

@@ -75,6 +75,19 @@ export class Jobs {
     });
   }
 
+  /** Asks three times to wait, of which `usesAttempt` says whether that counts, and then fails once. */
+  @Background({ retry: { attempts: 5, delay: 30, factor: 100, jitter: 'none' } })
+  async wishes(tag: string, usesAttempt: boolean): Promise<void> {
+    await this.body(tag, () => {
+      if (currentTask().attempt <= 3) {
+        throw new RetryLaterError(10, 'later', { usesAttempt });
+      }
+      if (currentTask().attempt === 4) {
+        throw new Error('once');
+      }
+    });
+  }
+
   /** Its first attempt waits for its signal; the second ends at once. */
   @Background({ timeout: 80, retry: { ...RETRY, attempts: 2 } })
   async slowOnce(tag: string): Promise<void> {

@@ -179,8 +179,8 @@ describe('the handle of a stored task', () => {
   ])('shows how another object of it has ended: %j', (outcome, hasCompleted) => {
     const handles = new OwnHandles({} as JobStore, new FakeClock(), () => true);
     const [own, attempted] = [bareTask('own'), bareTask('own')];
-    own.comeBack('id', 0, {} as never);
-    attempted.comeBack('id', 1, {} as never);
+    own.comeBack({ id: 'id', attempts: 0, call: {} } as never);
+    attempted.comeBack({ id: 'id', attempts: 1, call: {} } as never);
     handles.add(own);
     attempted.settle(outcome);
     handles.settled(attempted);

@@ -77,6 +77,46 @@ describe('TaskRunner.around()', () => {
   });
 });
 
+describe('O19: what run() returns', () => {
+  it('is a promise of what the attempt came to, inside the scope of the hook', async () => {
+    const app = await startApp('manual');
+    const { runner, tasks } = app;
+    const scope = new AsyncLocalStorage<string[]>();
+    const reports: unknown[] = [];
+    // As Sentry.withIsolationScope() and captureException() do.
+    runner.around((task, run) =>
+      scope.run([task.name, String(task.attempt)], async () => {
+        const end = await run();
+        if (end.kind === 'failed' || end.kind === 'retry') {
+          reports.push([...(scope.getStore() ?? []), end.kind, end.error]);
+        } else {
+          reports.push([...(scope.getStore() ?? []), end.kind]);
+        }
+      }),
+    );
+    const error = new Error('body');
+    const fails = (): Promise<void> => Promise.reject(error);
+    runner.addTask({ name: 'fails', retry: { attempts: 2, delay: 1 } }, fails);
+    runner.addTask({ name: 'throws' }, () => {
+      throw error;
+    });
+    runner.addTask({ name: 'returns' }, () => undefined);
+    runner.addTask({ name: 'times out', timeout: 10 }, () => new Promise(() => undefined));
+    await tasks.advance('1m');
+    expect(reports).toEqual(
+      expect.arrayContaining([
+        ['fails', '1', 'retry', error],
+        ['fails', '2', 'failed', error],
+        ['throws', '1', 'failed', error],
+        ['returns', '1', 'completed'],
+        ['times out', '1', 'failed', expect.objectContaining({ code: 'BGT_TIMEOUT' })],
+      ]),
+    );
+    expect(reports).toHaveLength(5);
+    await app.module.close();
+  });
+});
+
 describe('the figures of an attempt', () => {
   let app: TestApp;
 

@@ -3,6 +3,7 @@ import { AttemptHooks, type AroundAttempt } from '../../../lib/run/attempt-hooks
 import { currentTask } from '../../../lib/run/current-task.js';
 
 const TASK = currentTask();
+const ATTEMPT = { current: TASK, ended: Promise.resolve({ kind: 'completed' } as const) };
 
 function hooksWith(...hooks: AroundAttempt[]) {
   const errors: unknown[] = [];
@@ -16,7 +17,7 @@ const marking =
   (marks: string[], name: string): AroundAttempt =>
   (_, run) => {
     marks.push(`${name} in`);
-    run();
+    void run();
     marks.push(`${name} out`);
   };
 
@@ -32,15 +33,15 @@ describe('the hooks around attempts', () => {
 
   it('give what the body gives, also where there is none of them', () => {
     const promise = Promise.resolve();
-    expect(hooksWith().all.around(TASK, () => promise)).toBe(promise);
-    expect(hooksWith((_, run) => run()).all.around(TASK, () => promise)).toBe(promise);
+    expect(hooksWith().all.around(ATTEMPT, () => promise)).toBe(promise);
+    expect(hooksWith((_, run) => run()).all.around(ATTEMPT, () => promise)).toBe(promise);
   });
 
   it('throw what the body throws, and do not take it for an error of a hook', () => {
     const error = new Error('body');
     const { all, errors } = hooksWith((_, run) => run());
     expect(() =>
-      all.around(TASK, () => {
+      all.around(ATTEMPT, () => {
         throw error;
       }),
     ).toThrow(error);
@@ -51,7 +52,7 @@ describe('the hooks around attempts', () => {
     const marks: string[] = [];
     const seen = jest.fn<AroundAttempt>((_, run) => run());
     const { all } = hooksWith(marking(marks, 'a'), seen, marking(marks, 'b'));
-    all.around(TASK, () => marks.push('body'));
+    all.around(ATTEMPT, () => marks.push('body'));
     expect(marks).toEqual(['a in', 'b in', 'body', 'b out', 'a out']);
     expect(seen.mock.calls.map(([task]) => task)).toEqual([TASK]);
   });
@@ -60,7 +61,7 @@ describe('the hooks around attempts', () => {
     const marks: string[] = [];
     const { all, takeAway } = hooksWith(marking(marks, 'a'), marking(marks, 'b'));
     takeAway[0]?.();
-    all.around(TASK, () => undefined);
+    all.around(ATTEMPT, () => undefined);
     expect(marks).toEqual(['b in', 'b out']);
   });
 
@@ -74,14 +75,14 @@ describe('the hooks around attempts', () => {
     [
       'after',
       (_, run) => {
-        run();
+        void run();
         throw new Error('hook');
       },
     ],
   ])('are told on where they throw %s the body, and those inside run once', (_, broken) => {
     const marks: string[] = [];
     const { all, errors } = hooksWith(broken, marking(marks, 'inner'));
-    all.around(TASK, () => marks.push('body'));
+    all.around(ATTEMPT, () => marks.push('body'));
     expect(marks).toEqual(['inner in', 'body', 'inner out']);
     expect(errors).toMatchObject([{ message: 'hook' }]);
   });
@@ -91,7 +92,7 @@ describe('the hooks around attempts', () => {
     [
       'after',
       async (_, run) => {
-        run();
+        void run();
         await Promise.resolve();
         throw new Error('hook');
       },
@@ -99,7 +100,7 @@ describe('the hooks around attempts', () => {
   ])('are told on where they reject %s the body', async (_, broken) => {
     const marks: string[] = [];
     const { all, errors } = hooksWith(broken, marking(marks, 'inner'));
-    all.around(TASK, () => marks.push('body'));
+    all.around(ATTEMPT, () => marks.push('body'));
     // A rejection that nobody owns would be reported by now.
     await new Promise(setImmediate);
     expect(marks).toEqual(['inner in', 'body', 'inner out']);

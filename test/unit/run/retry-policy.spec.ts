@@ -257,7 +257,7 @@ describe('a RetryLaterError', () => {
   const error = new RetryLaterError('10m');
 
   it('sets the wait: neither maxDelay nor jitter nor a backoff function applies', () => {
-    expect(decide(policyOf({ attempts: 2 }), 1, error, noRandom)).toEqual({
+    expect(decide(policyOf({ attempts: 2 }), 1, error, noRandom)).toMatchObject({
       kind: 'retry',
       delayMs: 600_000,
       error,
@@ -326,5 +326,47 @@ describe('any policy', () => {
         expect(delayOf(part)).toBe((delayOf(full) ?? Number.NaN) * random);
       }),
     );
+  });
+});
+
+describe('O15: an attempt that asked to wait', () => {
+  const policy = policyOf({ attempts: 5, delay: 200, factor: 2, jitter: 'none' });
+  const later = new RetryLaterError(100);
+
+  it('does not lengthen the wait after an error', () => {
+    let asked: Parameters<typeof decide>[4];
+    for (const attempt of [1, 2, 3]) {
+      const verdict = decide(policy, attempt, later, noRandom, asked);
+      expect(verdict).toMatchObject({ kind: 'retry', delayMs: 100 });
+      asked = 'waits' in verdict ? verdict.waits : undefined;
+    }
+    expect(asked).toEqual({ asked: 3, free: 0 });
+    expect(decide(policy, 4, ERROR, noRandom, asked)).toEqual({
+      kind: 'retry',
+      delayMs: 200,
+      error: ERROR,
+    });
+    expect(decide(policy, 5, later, noRandom, asked)).toMatchObject({ kind: 'failed' });
+  });
+
+  it('uses up no attempt where it says so', () => {
+    const free = new RetryLaterError(100, 'closed', { usesAttempt: false });
+    const asked = { asked: 9, free: 9 };
+    expect(decide(policy, 10, free, noRandom, asked)).toMatchObject({
+      kind: 'retry',
+      waits: { asked: 10, free: 10 },
+    });
+    expect(decide(policy, 13, ERROR, noRandom, asked)).toMatchObject({ kind: 'retry' });
+    expect(decide(policy, 14, ERROR, noRandom, asked)).toMatchObject({ kind: 'failed' });
+    expect(decide(policyOf({ attempts: 1 }), 1, free, noRandom)).toMatchObject({ kind: 'retry' });
+  });
+
+  it('waits as the policy has it where the service did not say', () => {
+    const unsaid = RetryLaterError.after(undefined);
+    expect(decide(policy, 2, unsaid, noRandom)).toEqual({
+      kind: 'retry',
+      delayMs: 400,
+      error: unsaid,
+    });
   });
 });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FlowJobEntry, Job, JobJson, JobsOptions } from 'bullmq';
 import { wholeMs } from '../../../task/clock.js';
-import type { StoredCall, StoredTask } from '../../../task/stored-call.js';
+import type { StoredCall, StoredTask, Waits } from '../../../task/stored-call.js';
 import type { Priority } from '../../../task/task-options.js';
 import type { Chain, Task } from '../../../task/task.js';
 import { isStorable } from './job-signals.js';
@@ -41,6 +41,8 @@ export interface JobData {
   /** What it is needed for may be added later: it is not removed without a word. */
   readonly isInChain?: boolean;
   readonly isCancelled?: boolean;
+  /** How many of its attempts asked to wait, if any did. */
+  readonly waits?: Waits;
   /** What it needs is not in the store, and has not completed: it does not run. */
   readonly isBroken?: boolean;
   readonly end?: StoredEnd;
@@ -202,6 +204,7 @@ export function storedTaskOf(job: TaskJob): StoredTask {
     call: callOf(job),
     addedAt: data.addedAt,
     attempts: attemptsMade,
+    waits: data.waits,
   };
 }
 

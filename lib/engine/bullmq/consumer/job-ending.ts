@@ -31,6 +31,10 @@ export class JobEnding {
     switch (verdict.kind) {
       case 'retry':
         held.verdict = verdict;
+        if (verdict.waits !== undefined) {
+          const data = { ...held.job.data, waits: verdict.waits };
+          await this.line.untilDone(() => held.job.updateData(data));
+        }
         throw signalOf(new TaskRetries(verdict.error, verdict.delayMs), held.job);
       case 'abandoned':
         return this.abandon(held, token);

@@ -187,6 +187,7 @@ export class StoredTasks {
       prior: _prior,
       needs: _needs,
       isLastAlone: _alone,
+      waits: _waits,
       ...data
     } = job.data;
     // Its line has gone on without it: it runs on its own now.
