@@ -94,8 +94,9 @@ export const providers: Provider[] = [
   TaskStats,
   {
     provide: TaskRecords,
-    inject: [ResolvedOptions],
-    useFactory: ({ remember }: ResolvedOptions) => new TaskRecords(remember),
+    inject: [ResolvedOptions, CLOCK],
+    useFactory: ({ remember, keep }: ResolvedOptions, clock: Clock) =>
+      new TaskRecords(remember, { ...keep, now: () => clock.now() }),
   },
   {
     provide: Observer,

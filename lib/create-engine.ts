@@ -13,7 +13,7 @@ const memory: EngineFactory = {
 
 /** One engine for all queues that name the same, and a router before them where there are several. */
 export function createEngine(
-  { queues: byName, drainTimeoutMs }: ResolvedOptions,
+  { queues: byName, drainTimeoutMs, keep }: ResolvedOptions,
   worker: Worker,
   clock: Clock,
   logger: LoggerService,
@@ -25,7 +25,7 @@ export function createEngine(
   }
   const byQueue = new Map<string, Engine>();
   for (const [factory, own] of factories) {
-    const engine = factory.create({ queues: own, worker, clock, logger, drainTimeoutMs });
+    const engine = factory.create({ queues: own, worker, clock, logger, drainTimeoutMs, keep });
     own.forEach(({ name }) => byQueue.set(name, engine));
   }
   const [only, ...others] = new Set(byQueue.values());

@@ -8,6 +8,7 @@ import type {
   Restore,
   SharedStore,
 } from './engine.js';
+import type { KeptTasks } from './kept-tasks.js';
 import { SharedStores } from './shared-stores.js';
 
 /** Several engines as one: each task goes to the engine of its queue. */
@@ -27,6 +28,13 @@ export class EngineRouter implements Engine {
 
   get shared(): SharedStore | undefined {
     const engines = this.engines.filter(({ shared }) => shared !== undefined);
+    return engines.length === 0
+      ? undefined
+      : new SharedStores(this.engines, (queue) => this.of(queue));
+  }
+
+  get kept(): KeptTasks | undefined {
+    const engines = this.engines.filter(({ kept }) => kept !== undefined);
     return engines.length === 0
       ? undefined
       : new SharedStores(this.engines, (queue) => this.of(queue));

@@ -4,9 +4,9 @@ import type { TaskStatus } from '../task/outcome.js';
 import type { StoredTask, TaskStorage } from '../task/stored-call.js';
 import type { TaskSettings } from '../task/task-options.js';
 import type { Task } from '../task/task.js';
-import type { TaskInfo } from '../task/task-info.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import type { Announcement, Verdict } from '../task/verdict.js';
+import type { KeptTasks } from './kept-tasks.js';
 
 /**
  * Keeps tasks between release and attempt: it owns time and storage. What an attempt is, and what
@@ -18,6 +18,9 @@ export interface Engine extends EngineLife {
 
   /** Set where other processes see the tasks, too, and make some of the attempts. */
   readonly shared?: SharedStore | undefined;
+
+  /** Set where tasks are kept that this process may not know: those that failed, at least. */
+  readonly kept?: KeptTasks | undefined;
 
   /** The task that stands for the task's `dedupe` key now, if another does. */
   duplicateOf(dedupeKey: string): Task | undefined;
@@ -139,35 +142,10 @@ export function unsupportedOption(
     : undefined;
 }
 
-/** What there is to know and to do about tasks that this process may never have seen. */
-export interface SharedStore {
-  /** @param queue where it is, if that is known: no store of another queue has to be there */
-  find(id: string, queue?: string): Promise<TaskInfo | undefined>;
-  list(query: TaskQuery): Promise<TaskInfo[]>;
-  /** How many tasks of each status it has, by queue: only of `queue`, or of all that it keeps. */
-  counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>>;
+/** What there is to know and to do about tasks that other processes see, too. */
+export interface SharedStore extends KeptTasks {
   /** @returns whether there was such a task, and anything left to cancel */
   cancel(id: string): Promise<boolean>;
-  /** Removes a task that has settled. @returns whether there was one */
-  forget(id: string): Promise<boolean>;
-  /**
-   * Queues a failed task again.
-   *
-   * @param queue as for {@link find}
-   * @returns it, or `undefined` where the store has no such task
-   */
-  retry(id: string, queue?: string): Promise<Task | undefined>;
-}
-
-/** As exact as the store can tell without looking at every task. */
-export type StoredCounts = Readonly<Partial<Record<TaskStatus, number>>>;
-
-/** Which tasks of a store are asked for. */
-export interface TaskQuery {
-  readonly status: TaskStatus | undefined;
-  readonly name: string | undefined;
-  readonly queue: string | undefined;
-  readonly limit: number;
 }
 
 /** Keeps what is to be known of schedules after a restart, and in other processes. */
@@ -222,6 +200,8 @@ export interface EngineSetting {
   readonly logger: LoggerService;
   /** How long a shutdown waits for tasks. @default 0 */
   readonly drainTimeoutMs?: number;
+  /** How much is kept of tasks that have failed for good. @default everything */
+  readonly keep?: KeepLimits;
 }
 
 /** What `engine` in the module's or a queue's options is: `journal(…)`, `bullmq(…)`. */
@@ -248,6 +228,13 @@ export interface Worker {
   attempt(task: Task, conclude: (task: Task, verdict: Verdict) => void): void;
   /** The engine has recorded this: tell everyone. Never throws. */
   announce(task: Task, what: Announcement): void;
+}
+
+/** How much is kept of tasks that have failed for good. */
+export interface KeepLimits {
+  readonly count: number;
+  readonly bytes: number;
+  readonly ageMs: number;
 }
 
 /** Injection token of the {@link Engine}. */

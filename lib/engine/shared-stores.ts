@@ -1,6 +1,7 @@
 import type { Task } from '../task/task.js';
 import type { TaskInfo } from '../task/task-info.js';
-import type { Engine, SharedStore, StoredCounts, TaskQuery } from './engine.js';
+import type { Engine, SharedStore } from './engine.js';
+import { inOrder, type KeptTasks, type StoredCounts, type TaskQuery } from './kept-tasks.js';
 
 /** The stores of several engines as one. */
 export class SharedStores implements SharedStore {
@@ -10,16 +11,16 @@ export class SharedStores implements SharedStore {
   ) {}
 
   find(id: string, queue?: string): Promise<TaskInfo | undefined> {
-    return anyOf(this.of(queue).map((store) => store.find(id)));
+    return anyOf(this.keptOf(queue).map((store) => store.find(id)));
   }
 
   async list(query: TaskQuery): Promise<TaskInfo[]> {
-    const lists = await Promise.all(this.of(query.queue).map((store) => store.list(query)));
-    return lists.flat().slice(0, query.limit);
+    const lists = await Promise.all(this.keptOf(query.queue).map((store) => store.list(query)));
+    return inOrder(lists.flat(), query).slice(0, query.limit);
   }
 
   async counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>> {
-    const counts = await Promise.all(this.of(queue).map((store) => store.counts(queue)));
+    const counts = await Promise.all(this.keptOf(queue).map((store) => store.counts(queue)));
     return new Map(counts.flatMap((each) => Array.from(each)));
   }
 
@@ -28,17 +29,16 @@ export class SharedStores implements SharedStore {
   }
 
   async forget(id: string): Promise<boolean> {
-    return (await anyOf(this.stores.map((store) => store.forget(id)))) ?? false;
+    return (await anyOf(this.keptOf(undefined).map((store) => store.forget(id)))) ?? false;
   }
 
   retry(id: string, queue?: string): Promise<Task | undefined> {
-    return anyOf(this.of(queue).map((store) => store.retry(id)));
+    return anyOf(this.keptOf(queue).map((store) => store.retry(id)));
   }
 
-  private of(queue: string | undefined): readonly SharedStore[] {
-    return queue === undefined
-      ? this.stores
-      : [this.engineOf(queue).shared].filter((store) => store !== undefined);
+  private keptOf(queue: string | undefined): readonly KeptTasks[] {
+    const engines = queue === undefined ? this.engines : [this.engineOf(queue)];
+    return engines.flatMap(({ kept }) => kept ?? []);
   }
 
   private get stores(): readonly SharedStore[] {

@@ -11,7 +11,12 @@ import {
   type BackgroundMethod,
 } from '../task/background-method.js';
 import type { Clock } from '../task/clock.js';
-import type { StoredCall, StoredTask, TaskStorage } from '../task/stored-call.js';
+import {
+  readArgs,
+  type StoredCall,
+  type StoredTask,
+  type TaskStorage,
+} from '../task/stored-call.js';
 import type { TaskOptions, TaskSettings } from '../task/task-options.js';
 import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
 import { NO_ARGS, Task, type TaskHome, type TaskKeys } from '../task/task.js';
@@ -190,7 +195,7 @@ export class TaskMaker {
     const { carriers } = this.options;
     const captured = carriers.capture();
     const stored = storeCall(storage, name, queue, args, options, captured);
-    const copy = readArgs(stored, storage);
+    const copy = readArgs(stored.args, storage);
     const now = this.clock.now();
     const task = new Task(
       this.home,
@@ -242,7 +247,7 @@ export class TaskMaker {
     }
     const settings = this.settingsOfStored(call, queue, definition);
     const storage = this.engine.supportOf(settings.queue).storage;
-    const args = readArgs(call, storage);
+    const args = readArgs(call.args, storage);
     const keys = keysOf(settings, definition.name, args);
     const { method, name: taskName } = definition;
     const task = new Task(
@@ -300,11 +305,6 @@ function ofRequest(
     );
   }
   return { ...definition, resolveTarget: () => resolveTarget(request) };
-}
-
-function readArgs({ args }: StoredCall, storage: TaskStorage | undefined): unknown[] {
-  const { serializer } = storage ?? {};
-  return serializer === undefined ? (JSON.parse(args) as unknown[]) : serializer.deserialize(args);
 }
 
 function isFunction(value: unknown): value is Method {

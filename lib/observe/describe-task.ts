@@ -1,11 +1,13 @@
 import { wholeMs } from '../task/clock.js';
 import { shownOutcome } from '../task/outcome.js';
+import { cursorOf } from '../task/position.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { Task } from '../task/task.js';
 
 /** The task as it stands. */
 export function describeTask(task: Task): TaskInfo {
   const { id, name, queue, status, settings, args, attempts, startedAt, outcome } = task;
+  const failedAt = failedAtOf(task);
   return Object.freeze({
     id,
     name,
@@ -17,8 +19,15 @@ export function describeTask(task: Task): TaskInfo {
     maxAttempts: task.maxAttempts,
     addedAt: wholeMs(task.addedAt),
     startedAt: startedAt && wholeMs(startedAt),
+    settledAt: failedAt && wholeMs(failedAt),
+    cursor: failedAt === undefined ? undefined : cursorOf({ at: failedAt, id }),
     progress: task.progress,
     logs: task.logs?.all ?? [],
     outcome: outcome && shownOutcome(outcome),
   });
+}
+
+/** When a task failed for good, if it did: milliseconds since the epoch. */
+function failedAtOf({ outcome, startedAt, addedAt }: Task): number | undefined {
+  return outcome?.status === 'failed' ? (startedAt ?? addedAt) + outcome.durationMs : undefined;
 }

@@ -1,21 +1,40 @@
 import type { Outcome } from '../task/outcome.js';
 import { IdMap } from '../task/id-map.js';
 import type { Task } from '../task/task.js';
+import { FailedTasks, type FailedLimits } from './failed-tasks.js';
 import { Ring } from './ring.js';
+
+/** The settled tasks that are remembered of a status. */
+interface Remembered extends Iterable<Task> {
+  /** @returns what had to go for it */
+  push(task: Task): Task | readonly Task[] | undefined;
+  has(task: Task): boolean;
+  remove(task: Task): boolean;
+}
+
+const ENDLESS = {
+  bytes: Number.POSITIVE_INFINITY,
+  ageMs: Number.POSITIVE_INFINITY,
+  now: () => 0,
+};
 
 /** The settled tasks that are remembered, so many of each status; and who has which id. */
 export class TaskRecords {
-  private readonly settled: Record<Outcome['status'], Ring<Task>>;
+  private readonly settled: Record<Outcome['status'], Remembered>;
   /** Only those whose id was asked for: nobody can ask by an id that nobody has seen. */
   private readonly byId = new IdMap<Task>();
 
-  constructor(limit: number) {
+  /**
+   * @param limit how many of each status
+   * @param keep how much of what failed
+   */
+  constructor(limit: number, keep: FailedLimits = { ...ENDLESS, count: limit }) {
     this.settled = {
-      completed: new Ring(limit),
-      failed: new Ring(limit),
-      cancelled: new Ring(limit),
-      dropped: new Ring(limit),
-      abandoned: new Ring(limit),
+      completed: new Ring<Task>(limit),
+      failed: new FailedTasks(keep),
+      cancelled: new Ring<Task>(limit),
+      dropped: new Ring<Task>(limit),
+      abandoned: new Ring<Task>(limit),
     };
   }
 
@@ -27,8 +46,10 @@ export class TaskRecords {
   }
 
   remember(task: Task): void {
-    if (task.outcome !== undefined) {
-      this.forget(this.settled[task.outcome.status].push(task));
+    if (task.isKept) {
+      this.forget(task); // its store knows it, also after this process
+    } else if (task.outcome !== undefined) {
+      [this.settled[task.outcome.status].push(task)].flat().forEach((gone) => this.forget(gone));
     }
   }
 

@@ -16,6 +16,7 @@ import {
 import type {
   BackgroundTasksOptions,
   CarryOptions,
+  KeepOptions,
   QueueOptions,
   RateLimitOptions,
   RequestOptions,
@@ -45,11 +46,17 @@ const REQUEST_SHAPE: Shape<RequestOptions> = {
   onFailure: checkOneOf('continue', 'stop'),
   succeeded: checkFunction,
 };
+const KEEP_SHAPE: Shape<KeepOptions> = {
+  count: checkCount,
+  bytes: checkCount,
+  age: checkPositiveDuration,
+};
 const MODULE_SHAPE: Shape<BackgroundTasksOptions> = {
   ...DEFAULTS_SHAPE,
   queues: checkQueues,
   drainTimeout: checkDuration,
   remember: checkCount,
+  keep: (value, path) => checkShape<KeepOptions>(value, path, KEEP_SHAPE),
   logEvents: checkBoolean,
   engine: checkEngine,
   carry: (value, path) => {

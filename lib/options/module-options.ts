@@ -87,6 +87,16 @@ export interface RequestOptions {
   succeeded?: (answered: { readonly status: number; readonly request: unknown }) => boolean;
 }
 
+/** How much is kept of tasks that have failed for good. */
+export interface KeepOptions {
+  /** How many: of each queue with BullMQ, else of each engine. @default 10_000 */
+  count?: number;
+  /** How large they are together: about, and not with BullMQ. @default 67_108_864 */
+  bytes?: number;
+  /** For how long. @default without end */
+  age?: Duration;
+}
+
 /** What `BackgroundTasksModule.forRoot()` takes. Every option has a default. */
 export interface BackgroundTasksOptions extends TaskDefaults {
   /** The queues, by name. `default` always exists and may be configured here. @default {} */
@@ -103,8 +113,14 @@ export interface BackgroundTasksOptions extends TaskDefaults {
   engine?: EngineFactory;
   /** What goes with a stored task besides its arguments, a trace or a tenant. @default nothing */
   carry?: CarryOptions;
-  /** How many settled tasks are remembered for each status. @default 1_000 */
+  /** How many settled tasks are remembered for each status but `failed`. @default 1_000 */
   remember?: number;
+  /**
+   * How much is kept of tasks that have failed for good, in memory or in the store of their engine:
+   * see `TaskRunner.retryAll()`. What is more goes, the oldest first.
+   * @default 10_000 tasks, 64 MiB
+   */
+  keep?: KeepOptions;
   /**
    * Whether everything that happens to a task is logged at debug, in a line each: four lines for a
    * task that completes, which Nest's own logger prints unless debug is off. Failures, retries, drops

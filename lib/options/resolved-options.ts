@@ -1,3 +1,4 @@
+import type { KeepLimits } from '../engine/engine.js';
 import { InvalidOptionError, UnknownQueueError } from '../errors/misuse.errors.js';
 import { milliseconds, toMilliseconds, type Duration } from '../task/duration.js';
 import type {
@@ -12,6 +13,7 @@ import { checkString, nearest } from './checks.js';
 import { mergeRetry } from './merge-retry.js';
 import type {
   BackgroundTasksOptions,
+  KeepOptions,
   QueueOptions,
   QueueSettings,
   RequestSettings,
@@ -27,6 +29,7 @@ const DEFAULT_QUEUE_OPTIONS = {
   overflow: 'reject',
 } satisfies QueueOptions;
 const DEFAULT_REMEMBER = 1_000;
+const DEFAULT_KEEP = { count: 10_000, bytes: 67_108_864 } satisfies KeepOptions;
 const DEFAULT_REQUEST: RequestSettings = { order: 'sequential', onFailure: 'continue' };
 const DEFAULT_DRAIN_TIMEOUT: Duration = '10s';
 
@@ -35,6 +38,7 @@ export class ResolvedOptions {
   readonly request: RequestSettings;
   readonly drainTimeoutMs: number;
   readonly remember: number;
+  readonly keep: KeepLimits;
   readonly logEvents: boolean;
   readonly carriers: Carriers;
   readonly queues: ReadonlyMap<string, QueueSettings>;
@@ -52,6 +56,8 @@ export class ResolvedOptions {
     }
     this.drainTimeoutMs = milliseconds(options.drainTimeout ?? DEFAULT_DRAIN_TIMEOUT);
     this.remember = options.remember ?? DEFAULT_REMEMBER;
+    const { count, bytes, age } = { ...DEFAULT_KEEP, age: undefined, ...defined(options.keep) };
+    this.keep = { count, bytes, ageMs: toMilliseconds(age) ?? Number.POSITIVE_INFINITY };
     this.logEvents = options.logEvents ?? false;
     this.carriers = new Carriers(options.carry);
     const queues: Record<string, QueueOptions | undefined> = {

@@ -1,9 +1,12 @@
-import type { Engine, SharedStore } from '../engine/engine.js';
+import type { Engine } from '../engine/engine.js';
+import { inOrder, isWithin, type FailedQuery, type TaskQuery } from '../engine/kept-tasks.js';
+import { InvalidOptionError } from '../errors/misuse.errors.js';
 import { describeTask } from '../observe/describe-task.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { TaskRecords } from '../observe/task-records.js';
 import { checkCount, checkOneOf, checkShape, checkString, type Shape } from '../options/checks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
+import { errorFits, positionIn, positionOf } from '../task/position.js';
 import type { Outcome, TaskStatus } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 
@@ -15,9 +18,18 @@ export interface TaskFilter {
   name?: string;
   /** Which queue they are in. @default any */
   queue?: string;
+  /** Of failed tasks: only those that failed before this time, in milliseconds since the epoch. @default any */
+  before?: number;
+  /** Of failed tasks: the `code` or `name` of their error, or a part of its message. @default any */
+  error?: string;
+  /** Of failed tasks: those behind this one, the `cursor` of the last task of the page before. @default the first page */
+  after?: string;
   /** How many at most. @default 100 */
   limit?: number;
 }
+
+/** Which failed tasks `TaskRunner.retryAll()` and `forgetAll()` are about. */
+export type FailedFilter = Pick<TaskFilter, 'name' | 'queue' | 'before' | 'error'>;
 
 /** Who knows of which tasks: together, of all that there are. */
 export interface TaskSources {
@@ -33,10 +45,16 @@ const DEFAULT_LIMIT = 100;
 const HELD = ['collected', 'queued', 'delayed', 'running', 'retrying'] as const;
 const SETTLED = ['completed', 'failed', 'cancelled', 'dropped', 'abandoned'] as const;
 
-const FILTER_SHAPE: Shape<TaskFilter> = {
-  status: checkOneOf(...HELD, ...SETTLED),
+const FAILED_SHAPE: Shape<FailedFilter> = {
   name: checkString,
   queue: checkString,
+  before: checkTime,
+  error: checkString,
+};
+const FILTER_SHAPE: Shape<TaskFilter> = {
+  ...FAILED_SHAPE,
+  status: checkOneOf(...HELD, ...SETTLED),
+  after: checkCursor,
   limit: checkCount,
 };
 
@@ -47,42 +65,82 @@ export async function listTasks(
 ): Promise<TaskInfo[]> {
   checkShape<TaskFilter>(filter, 'filter', FILTER_SHAPE);
   options.requireQueue(filter.queue);
-  const { status, name, queue, limit = DEFAULT_LIMIT } = filter;
+  const { status, name, queue, before, error, after, limit = DEFAULT_LIMIT } = filter;
+  if (status === 'failed') {
+    const position = after === undefined ? undefined : positionIn(after);
+    const failed = { before, error, after: position, isOldestFirst: false };
+    return listFailed({ status, name, queue, limit, failed }, sources);
+  }
+  for (const [key, value] of Object.entries({ before, error, after })) {
+    if (value !== undefined) {
+      throw new InvalidOptionError(`filter.${key}`, "needs status: 'failed'.");
+    }
+  }
   // Where no store has to be asked, the answer is how things stand at this moment.
-  const { shared } = sources.engine;
-  const found: TaskInfo[] =
-    shared === undefined ? [] : await shared.list({ status, name, queue, limit });
+  const { shared, kept } = sources.engine;
+  const query = { status, name, queue, limit };
+  const found: TaskInfo[] = shared === undefined ? [] : await shared.list(query);
   const known = new Set(found.map(({ id }) => id));
-  const failedHere = new Map<string, string>();
   for (const task of candidates(status, sources)) {
     if (found.length >= limit) {
       break;
     }
-    const fits =
-      (status === undefined || task.status === status) &&
-      (name === undefined || task.name === name) &&
-      (queue === undefined || task.queue === queue);
-    if (fits && (known.size === 0 || !known.has(task.id))) {
+    if (fits(task, query) && (known.size === 0 || !known.has(task.id))) {
       found.push(describeTask(task));
-      if (task.isFromStore && task.status === 'failed') {
-        failedHere.set(task.id, task.queue);
+    }
+  }
+  return shared === undefined && status === undefined && found.length < limit
+    ? [...found, ...((await kept?.list({ ...query, limit: limit - found.length })) ?? [])]
+    : found;
+}
+
+/** @throws UnknownOptionError, InvalidOptionError, UnknownQueueError */
+export function checkFailedFilter(filter: FailedFilter, options: ResolvedOptions): void {
+  checkShape<FailedFilter>(filter, 'filter', FAILED_SHAPE);
+  options.requireQueue(filter.queue);
+}
+
+/** A query for failed tasks. */
+export type FailedTasksQuery = TaskQuery & { readonly failed: FailedQuery };
+
+/** What failed for good, in the order of its end: what stores keep, and what this process remembers. */
+export async function listFailed(
+  query: FailedTasksQuery,
+  { engine, records }: TaskSources,
+): Promise<TaskInfo[]> {
+  const { failed, limit } = query;
+  const kept = engine.kept === undefined ? [] : await engine.kept.list(query);
+  const here: TaskInfo[] = [];
+  for (const task of records.of('failed')) {
+    // What is in a store is as the store has it: another process may have run it again.
+    if (!task.isFromStore && fits(task, query)) {
+      const info = describeTask(task);
+      if (isWithin(positionOf(info), failed) && errorFits(info, failed.error)) {
+        here.push(info);
       }
     }
   }
-  return shared === undefined || status === undefined || failedHere.size === 0
-    ? found
-    : withoutRetried(found, failedHere, shared);
+  return here.length === 0 ? kept : inOrder([...kept, ...here], query).slice(0, limit);
 }
 
-/** What failed here, and was retried in the store since, is not what this process remembers any more. */
-async function withoutRetried(
-  found: readonly TaskInfo[],
-  failedHere: ReadonlyMap<string, string>,
-  shared: SharedStore,
-): Promise<TaskInfo[]> {
-  const now = await Promise.all(Array.from(failedHere, ([id, queue]) => shared.find(id, queue)));
-  const retried = new Set(now.flatMap((info) => (info && info.status !== 'failed' ? info.id : [])));
-  return found.filter(({ id }) => !retried.has(id));
+function fits(task: Task, { status, name, queue }: TaskQuery): boolean {
+  return (
+    (status === undefined || task.status === status) &&
+    (name === undefined || task.name === name) &&
+    (queue === undefined || task.queue === queue)
+  );
+}
+
+function checkTime(value: unknown, path: string): void {
+  if (!Number.isFinite(value)) {
+    throw new InvalidOptionError(path, 'expected milliseconds since the epoch: Date.now().');
+  }
+}
+
+function checkCursor(value: unknown, path: string): void {
+  if (typeof value !== 'string' || positionIn(value) === undefined) {
+    throw new InvalidOptionError(path, 'expected the cursor of a listed task.');
+  }
 }
 
 export async function countTasks(
@@ -91,15 +149,14 @@ export async function countTasks(
 ): Promise<Record<TaskStatus, number>> {
   const none = [...HELD, ...SETTLED].map((status) => [status, 0] as const);
   const counts = Object.fromEntries(none) as Record<TaskStatus, number>;
-  const stored =
-    sources.engine.shared === undefined ? undefined : await sources.engine.shared.counts(queue);
+  const stored = await sources.engine.kept?.counts(queue);
   for (const ofQueue of stored?.values() ?? []) {
     for (const [status, count = 0] of Object.entries(ofQueue)) {
       counts[status as TaskStatus] += count;
     }
   }
   for (const task of candidates(undefined, sources)) {
-    const isStored = task.isFromStore && stored?.has(task.queue) === true;
+    const isStored = task.isFromStore && stored?.get(task.queue)?.queued !== undefined;
     if (!isStored && (queue === undefined || task.queue === queue)) {
       counts[task.status] += 1;
     }

@@ -2,13 +2,15 @@ import type { Observable } from 'rxjs';
 import { TaskChain } from '../intake/task-chain.js';
 import type { TaskIntake } from '../intake/task-intake.js';
 import { TransactionTasks } from '../intake/transaction-tasks.js';
-import type { Engine, SharedStore } from '../engine/engine.js';
+import type { Engine } from '../engine/engine.js';
+import type { KeptTasks } from '../engine/kept-tasks.js';
 import type { TaskEvent } from '../observe/task-event.js';
 import type { TaskEvents } from '../observe/task-events.js';
 import { describeTask } from '../observe/describe-task.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { TaskRecords } from '../observe/task-records.js';
 import type { TaskStats } from '../observe/task-stats.js';
+import { checkFiniteCount, checkShape } from '../options/checks.js';
 import type { CarryOptions } from '../options/module-options.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import { checkScheduleOptions } from '../options/task-options.shape.js';
@@ -22,7 +24,17 @@ import { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import type { AroundAttempt, AttemptHooks } from './attempt-hooks.js';
-import { countTasks, listTasks, type TaskFilter, type TaskSources } from './task-list.js';
+import { BulkOfFailed } from './bulk-of-failed.js';
+import {
+  checkFailedFilter,
+  countTasks,
+  listFailed,
+  listTasks,
+  type FailedFilter,
+  type FailedTasksQuery,
+  type TaskFilter,
+  type TaskSources,
+} from './task-list.js';
 import { statisticsOf, type TaskStatistics } from './task-statistics.js';
 
 interface TaskRunnerParts {
@@ -182,7 +194,8 @@ export class TaskRunner {
 
   /**
    * Unsettled tasks in no particular order, those that wait for their response included, then the
-   * remembered ones of each status, the latest first.
+   * remembered ones of each status, the latest first. With `status: 'failed'` all that failed for good
+   * and is kept, page by page: `after` takes the `cursor` of the last task of a page.
    *
    * @param filter what they all have in common, and how many at most: 100 unless given
    * @throws InvalidOptionError, UnknownQueueError
@@ -212,9 +225,9 @@ export class TaskRunner {
    */
   async forget(id: string): Promise<boolean> {
     const task = this[PARTS].records.get(id);
-    const { shared } = this[PARTS].engine;
+    const { kept } = this[PARTS].engine;
     const isForgotten = task?.outcome !== undefined && this[PARTS].records.remove(task);
-    return shared === undefined ? isForgotten : (await shared.forget(id)) || isForgotten;
+    return kept === undefined ? isForgotten : (await kept.forget(id)) || isForgotten;
   }
 
   /**
@@ -240,15 +253,44 @@ export class TaskRunner {
    */
   async retry(id: string): Promise<TaskHandle | undefined> {
     const known = this[PARTS].records.get(id);
-    const shared = this.storeOf(known);
-    const stored = await shared?.retry(id, known?.queue);
+    const kept = this.storeOf(known);
+    const stored = await kept?.retry(id, known?.queue);
     if (stored !== undefined) {
       return new TaskHandle(stored);
     }
     // The store may have it, and not as failed any more: another process has retried it.
-    const isStored = known?.isFromStore && (await shared?.find(id, known.queue)) !== undefined;
+    const isStored = known?.isFromStore && (await kept?.find(id, known.queue)) !== undefined;
     const task = isStored ? undefined : this[PARTS].records.get(id);
     return task?.status === 'failed' ? this[PARTS].intake.again(task) : undefined;
+  }
+
+  /**
+   * Queues all failed tasks again that fit, the one that failed first before the others; see
+   * {@link retry}. What fails again meanwhile is not among them.
+   *
+   * @param filter what they all have in common
+   * @param options `rate`: how many a second at most
+   * @returns how many there were
+   * @throws InvalidOptionError, UnknownQueueError, ShutDownError, StoreUnavailableError
+   */
+  async retryAll(filter: FailedFilter = {}, options: { rate?: number } = {}): Promise<number> {
+    checkShape<{ rate?: number }>(options, 'options', { rate: checkFiniteCount });
+    return this.inBulk(
+      filter,
+      async (task) => (await this.retry(task.id)) !== undefined,
+      options.rate,
+    );
+  }
+
+  /**
+   * No longer keeps all failed tasks that fit.
+   *
+   * @param filter what they all have in common
+   * @returns how many there were
+   * @throws InvalidOptionError, UnknownQueueError, StoreUnavailableError
+   */
+  async forgetAll(filter: FailedFilter = {}): Promise<number> {
+    return this.inBulk(filter, (task) => this.forget(task.id));
   }
 
   /**
@@ -316,8 +358,18 @@ export class TaskRunner {
   }
 
   /** Who may know more of a task than this process does: nobody of one that has settled outside of any store. */
-  private storeOf(task: Task | undefined): SharedStore | undefined {
-    return task?.outcome === undefined || task.isFromStore ? this[PARTS].engine.shared : undefined;
+  private storeOf(task: Task | undefined): KeptTasks | undefined {
+    return task?.outcome === undefined || task.isFromStore ? this[PARTS].engine.kept : undefined;
+  }
+
+  private inBulk(
+    filter: FailedFilter,
+    act: (task: TaskInfo) => Promise<boolean>,
+    rate?: number,
+  ): Promise<number> {
+    checkFailedFilter(filter, this[PARTS].options);
+    const list = (query: FailedTasksQuery): Promise<TaskInfo[]> => listFailed(query, this.sources);
+    return new BulkOfFailed(list, act, this[PARTS].clock, rate).run(filter);
   }
 
   private get sources(): TaskSources {

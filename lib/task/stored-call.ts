@@ -56,3 +56,17 @@ export interface Waits {
   /** Those that use up none of the attempts that the policy allows. */
   readonly free: number;
 }
+
+/**
+ * The arguments that were written down, here or elsewhere.
+ *
+ * @throws Error where they are none: a store may hold anything
+ */
+export function readArgs(text: string, storage: TaskStorage | undefined): unknown[] {
+  const { serializer } = storage ?? {};
+  const args: unknown = serializer === undefined ? JSON.parse(text) : serializer.deserialize(text);
+  if (!Array.isArray(args)) {
+    throw new TypeError('its arguments are no array');
+  }
+  return args;
+}

@@ -18,6 +18,7 @@ export class TaskExtras {
   waits: Waits | undefined = undefined;
   isFromStore = false;
   listener: TaskListener | undefined = undefined;
+  isKept = false;
   waiters: ((outcome: Outcome) => void)[] | undefined = undefined;
 
   /** Resolves for those who wait for the outcome. */

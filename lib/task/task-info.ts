@@ -23,6 +23,10 @@ export interface TaskInfo {
   readonly addedAt: number;
   /** When the latest attempt started; `undefined` before the first. */
   readonly startedAt: number | undefined;
+  /** When it failed for good; `undefined` for all others. */
+  readonly settledAt: number | undefined;
+  /** Of a failed task: `TaskRunner.list({ after: cursor })` goes on behind it. */
+  readonly cursor: string | undefined;
   /** What its body last passed to `currentTask().progress()`. */
   readonly progress: unknown;
   /**

@@ -267,6 +267,15 @@ export class Task {
     this.own.isFromStore = is;
   }
 
+  /** It has failed, and its store keeps it, also after this process. */
+  get isKept(): boolean {
+    return this.extras?.isKept ?? false;
+  }
+
+  set isKept(is: boolean) {
+    this.own.isKept = is;
+  }
+
   private get own(): TaskExtras {
     return (this.extras ??= new TaskExtras());
   }

@@ -4,7 +4,9 @@ import type {
   BackgroundTasksOptions,
   Outcome,
   TaskEvent,
+  TaskFilter,
   TaskHandle,
+  TaskInfo,
 } from 'nestjs-background-tasks';
 import { Api } from './support/api.js';
 import { Application } from './support/application.js';
@@ -601,6 +603,135 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
       });
     });
 
+    async function haveFailed(...tags: string[]): Promise<void> {
+      for (const tag of tags) {
+        await app.runner.addTask(app.jobs.hopeless, tag).whenSettled();
+      }
+    }
+
+    function listed(filter: TaskFilter = {}): Promise<TaskInfo[]> {
+      return app.runner.list({ ...filter, status: 'failed' });
+    }
+
+    /** A store tells of an end before it has put it away. */
+    function untilListed(count: number): Promise<void> {
+      return app.eventually(async () => expect(await listed()).toHaveLength(count));
+    }
+
+    describe('dead letters', () => {
+      it('keeps what failed for good: call, error, attempts and times', async () => {
+        const before = Date.now();
+        const handle = app.runner.addTask(app.jobs.flaky, 'flaky', 9);
+        await handle.whenSettled();
+        await untilListed(1);
+        const [info] = await listed();
+        expect(info).toMatchObject({
+          id: handle.id,
+          name: 'Jobs.flaky',
+          queue: 'default',
+          status: 'failed',
+          args: ['flaky', 9],
+          attempts: 3,
+          maxAttempts: 3,
+        });
+        expect(info?.addedAt).toBeGreaterThanOrEqual(before - 1);
+        expect(info?.settledAt).toBeGreaterThanOrEqual(before - 1);
+        expect(await app.runner.get(handle.id)).toMatchObject({ id: handle.id, status: 'failed' });
+        expect(await app.runner.counts()).toMatchObject({ failed: 1 });
+      });
+
+      it('shows of an error its name, message, code, stack and causes, and nothing else', async () => {
+        await app.runner.addTask(app.jobs.secretive, 'secretive').whenSettled();
+        await untilListed(1);
+        const [info] = await listed();
+        const text = JSON.stringify(info);
+        expect(text).not.toContain('token');
+        const { error } = (info as unknown as { outcome: { error: Record<string, unknown> } })
+          .outcome;
+        expect(error).toMatchObject({
+          name: 'TypeError',
+          message: 'no answer',
+          code: 'E_NO_ANSWER',
+          causes: ['Error: the line is dead'],
+          stack: expect.stringContaining('jobs.'),
+        });
+        expect(Object.keys(error).toSorted()).toEqual([
+          'causes',
+          'code',
+          'message',
+          'name',
+          'stack',
+        ]);
+      });
+
+      it('lists them page by page, the latest first, whatever is run again in between', async () => {
+        await haveFailed('a', 'b', 'c', 'd', 'e');
+        await untilListed(5);
+        const first = await listed({ limit: 2 });
+        expect(tagsOf(first)).toEqual(['e', 'd']);
+        await app.runner.forget(first[1]?.id ?? '');
+        const second = await listed({ limit: 2, after: first[1]?.cursor });
+        expect(tagsOf(second)).toEqual(['c', 'b']);
+        const third = await listed({ limit: 2, after: second[1]?.cursor });
+        expect(tagsOf(third)).toEqual(['a']);
+        expect(await listed({ after: third[0]?.cursor })).toEqual([]);
+      });
+
+      it('finds them by name, queue, time and error', async () => {
+        await haveFailed('first');
+        await app.runner.addTask({ queue: 'single' }, app.jobs.secretive, 'second').whenSettled();
+        await untilListed(2);
+        const [second, first] = await listed();
+        expect(tagsOf(await listed({ name: 'Jobs.hopeless' }))).toEqual(['first']);
+        expect(tagsOf(await listed({ queue: 'single' }))).toEqual(['second']);
+        expect(tagsOf(await listed({ error: 'E_NO_ANSWER' }))).toEqual(['second']);
+        expect(tagsOf(await listed({ error: 'UnrecoverableError' }))).toEqual(['first']);
+        expect(tagsOf(await listed({ error: 'no answ' }))).toEqual(['second']);
+        expect(await listed({ before: first?.settledAt })).toEqual([]);
+        expect(await listed({ before: (second?.settledAt ?? 0) + 1 })).toHaveLength(2);
+      });
+
+      it('runs all again that fit, the one that failed first before the others', async () => {
+        await haveFailed('a', 'b', 'c');
+        await app.runner.addTask({ queue: 'single' }, app.jobs.hopeless, 'other').whenSettled();
+        await untilListed(4);
+        await app.runner.pause();
+        expect(await app.runner.retryAll({ queue: 'default' })).toBe(3);
+        expect(tagsOf(await listed())).toEqual(['other']);
+        const started = app.book.started.length;
+        await app.runner.resume();
+        await app.eventually(() => expect(app.book.started.length).toBe(started + 3));
+        expect(app.book.started.slice(started).toSorted()).toEqual(['a', 'b', 'c']);
+        await untilListed(4); // they fail again
+      });
+
+      it('runs so many a second again as it is told', async () => {
+        await haveFailed('a', 'b', 'c', 'd');
+        await untilListed(4);
+        const startedAt = performance.now();
+        expect(await app.runner.retryAll({}, { rate: 20 })).toBe(4);
+        expect(performance.now() - startedAt).toBeGreaterThanOrEqual(200 - EARLY_MS);
+        await untilListed(4);
+      });
+
+      it('forgets all that fit', async () => {
+        await haveFailed('a', 'b');
+        await app.runner.addTask(app.jobs.secretive, 'kept').whenSettled();
+        await untilListed(3);
+        expect(await app.runner.forgetAll({ name: 'Jobs.hopeless' })).toBe(2);
+        expect(tagsOf(await listed())).toEqual(['kept']);
+        expect(await app.runner.forgetAll()).toBe(1);
+        expect(await app.runner.retryAll()).toBe(0);
+      });
+
+      it('refuses a filter that means nothing', async () => {
+        await expect(app.runner.list({ error: 'x' })).rejects.toThrow("needs status: 'failed'");
+        await expect(listed({ after: 'nowhere' })).rejects.toThrow('filter.after');
+        await expect(app.runner.retryAll({}, { rate: 0 })).rejects.toThrow('options.rate');
+        await expect(app.runner.forgetAll({ nam: 'x' } as never)).rejects.toThrow('filter.nam');
+      });
+    });
+
     describe('shutdown', () => {
       it('P13: finishes what runs before close() resolves, and what waits if nobody else can', async () => {
         const running = app.runner.addTask({ queue: 'single' }, app.jobs.hold, 'running');
@@ -669,4 +800,8 @@ function reasonOf(event: TaskEvent): string[] {
 
 function outcomes(...handles: TaskHandle[]): Promise<Outcome[]> {
   return Promise.all(handles.map((handle) => handle.whenSettled()));
+}
+
+function tagsOf(tasks: readonly TaskInfo[]): unknown[] {
+  return tasks.map(({ args }) => args[0]);
 }

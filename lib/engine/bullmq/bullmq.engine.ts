@@ -67,6 +67,7 @@ export class BullMQEngine implements Engine {
   private isClosed = false;
   private readonly listener: TaskListener;
   readonly shared: SharedStore;
+  readonly kept: SharedStore;
 
   constructor(
     setting: EngineSetting,
@@ -130,6 +131,7 @@ export class BullMQEngine implements Engine {
     this.shutdown = new Shutdown({ ...parts, idleness, clock });
     this.shared = storeView({ ...parts, cancellation });
     this.listener = listenerOf(parts);
+    this.kept = this.shared;
   }
 
   supportOf(): EngineSupport {

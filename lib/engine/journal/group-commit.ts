@@ -1,3 +1,4 @@
+import type { DeadLetter } from './dead-letter.js';
 import { Group, type Done } from './group.js';
 import type { JournalRecord } from './journal-record.js';
 
@@ -52,6 +53,12 @@ export class GroupCommit {
   remove(order: number, done?: () => void): void {
     this.filling.remove(order);
     this.addLater(done);
+  }
+
+  /** Goes with what is given next, or in a moment: `undefined` for one that is not to be kept any more. */
+  bury(id: string, letter: DeadLetter | undefined): void {
+    this.filling.dead.set(id, letter);
+    this.addLater(undefined);
   }
 
   /** Resolves when there is nothing left to write, or the disk does not take it. */

@@ -1,3 +1,4 @@
+import type { DeadLetter } from './dead-letter.js';
 import type { JournalRecord } from './journal-record.js';
 
 /** Told when it is written, or why it is not. */
@@ -8,12 +9,15 @@ export class Group {
   readonly removed: number[] = [];
   /** What becomes of the records of schedules, by name; `undefined` removes one. */
   readonly schedules = new Map<string, string | undefined>();
+  /** What has failed for good by its id, and `undefined` for what is not to be kept any more. */
+  readonly dead = new Map<string, DeadLetter | undefined>();
   private given: JournalRecord[] = [];
   private readonly waiting: Done[] = [];
   private listening: (() => void)[] = [];
 
   get isEmpty(): boolean {
-    return this.given.length === 0 && this.removed.length === 0 && this.schedules.size === 0;
+    const { given, removed, dead, schedules } = this;
+    return given.length === 0 && removed.length === 0 && dead.size === 0 && schedules.size === 0;
   }
 
   /** Somebody waits for the disk. */
@@ -61,7 +65,7 @@ export class Group {
   }
 
   /** What a group before this one could not write. */
-  inherit({ given, removed, schedules }: Group): void {
+  inherit({ given, removed, dead, schedules }: Group): void {
     for (const [name, record] of schedules) {
       if (!this.schedules.has(name)) {
         this.schedules.set(name, record);
@@ -70,5 +74,7 @@ export class Group {
     // Before what is newer: of two records of one order the last is kept.
     this.given = [...given, ...this.given];
     removed.forEach((order) => this.remove(order));
+    const newer = [...this.dead];
+    [...dead, ...newer].forEach(([id, letter]) => this.dead.set(id, letter));
   }
 }

@@ -2,8 +2,10 @@ import type { LoggerService } from '@nestjs/common';
 import type { Clock } from '../../task/clock.js';
 import { lineFrom } from '../../task/line.js';
 import type { Task } from '../../task/task.js';
+import type { End } from '../memory/ends.js';
 import type { Ledger } from '../memory/ledger.js';
 import type { Answer, Patience } from '../patience.js';
+import { deadLetterOf, type DeadLetter } from './dead-letter.js';
 import { JournalRecord } from './journal-record.js';
 import type { JournalStore } from './journal-store.js';
 
@@ -17,6 +19,8 @@ export class JournalLedger implements Ledger {
     private readonly maxStarts: number,
     private readonly clock: Clock,
     private readonly logger: LoggerService,
+    /** Told of a task that has failed for good, before its record goes. */
+    private readonly onFailed: (letter: DeadLetter) => void,
   ) {}
 
   /**
@@ -30,11 +34,20 @@ export class JournalLedger implements Ledger {
       const group = (head.prior && recordOf(head.prior)?.group) ?? head.id;
       return Array.from(lineFrom(head), (task) => this.recordOf(task, group));
     });
+    return this.committed(records, refusal);
+  }
+
+  private committed(
+    records: readonly JournalRecord[],
+    refusal: (cause: Error) => Error,
+  ): Promise<void> {
     return this.patience.ask(
       (answer) => this.store.commit(records, answer),
       (error) => {
         if (error === undefined) {
-          records.forEach((record) => this.supersede(record));
+          records.forEach((record) => {
+            record.former = undefined;
+          });
           return undefined;
         }
         // What may have been written all the same must not run: the client was told that it failed.
@@ -44,17 +57,20 @@ export class JournalLedger implements Ledger {
     );
   }
 
+  /**
+   * Resolves when a task that had failed is stored to run again, in the place of its letter.
+   *
+   * @throws as {@link commit}
+   */
+  revive(task: Task, letter: DeadLetter, refusal: (cause: Error) => Error): Promise<void> {
+    const record = this.recordOf(task, task.id, letter);
+    this.store.unbury(letter.id);
+    return this.committed([record], refusal);
+  }
+
   /** @param youngest of what a former process has left */
   continueAfter(youngest: JournalRecord | undefined): void {
     this.lastOrder = youngest?.order ?? 0;
-  }
-
-  /** When its task settles it stays. */
-  bury(record: JournalRecord): void {
-    if (!record.isDead) {
-      record.isDead = true;
-      this.store.put(record);
-    }
   }
 
   /** The task will not be released. */
@@ -86,6 +102,7 @@ export class JournalLedger implements Ledger {
       record.attempts = task.attempts;
       record.waits = task.waits;
       record.dueAt = dueAt;
+      record.waitMs = dueAt - this.clock.now();
       this.countFirstStart(record);
       this.store.put(record);
     }
@@ -94,7 +111,7 @@ export class JournalLedger implements Ledger {
   /** It did not die: this start does not count. */
   kept(task: Task, done: () => void): boolean {
     const record = recordOf(task);
-    if (record === undefined || record.starts === 0 || record.isDead) {
+    if (record === undefined || record.starts === 0) {
       return false;
     }
     record.starts = 0;
@@ -104,38 +121,32 @@ export class JournalLedger implements Ledger {
     return true;
   }
 
-  settled(task: Task, done: () => void): boolean {
+  settled(task: Task, end: End, done: () => void): boolean {
     const record = recordOf(task);
-    if (record === undefined || record.isDead || record.isGone) {
+    if (record === undefined || record.isGone) {
       return false;
     }
-    if (task.hasCompleted) {
-      // A task that is remembered must not keep what it was stored with.
-      task.stored = undefined;
+    if (end.kind === 'failed') {
+      task.isKept = true;
+      this.onFailed(deadLetterOf(task, record, end.error, this.clock.now()));
     }
+    // A task that is remembered must not keep what it was stored with.
+    task.stored = undefined;
     this.store.remove(record, done);
     return true;
   }
 
-  private supersede(record: JournalRecord): void {
-    if (record.former !== undefined) {
-      this.store.forget(record.former);
-      record.former = undefined;
-    }
-  }
-
   /** One that was to be retried is again what it was before. */
   private strike(record: JournalRecord): void {
-    const { former } = record;
-    if (former !== undefined) {
-      this.store.forget(record);
-      this.store.put(former);
-    } else if (!record.isGone) {
+    if (record.former !== undefined) {
+      this.store.bury(record.former);
+    }
+    if (!record.isGone) {
       this.store.remove(record);
     }
   }
 
-  private recordOf(task: Task, group: string): JournalRecord {
+  private recordOf(task: Task, group: string, former?: DeadLetter): JournalRecord {
     const { id, name, queue, addedAt, chain, stored, settings } = task;
     if (stored === undefined) {
       throw new Error(`Task "${name}" was not written down when it was added.`);
@@ -144,10 +155,8 @@ export class JournalLedger implements Ledger {
     if (chain !== undefined) {
       chain.id ??= id;
     }
-    const earlier = recordOf(task);
-    const former = earlier?.isDead ? earlier : undefined;
     const record = new JournalRecord(
-      former?.order ?? this.nextOrder(now),
+      this.nextOrder(now),
       id,
       task.definition?.name ?? name,
       queue,
@@ -159,6 +168,7 @@ export class JournalLedger implements Ledger {
     record.former = former;
     record.attempts = task.attempts;
     record.dueAt = now + settings.delayMs;
+    record.waitMs = settings.delayMs;
     this.countFirstStart(record);
     task.stored = record;
     return record;

@@ -1,3 +1,4 @@
+import type { DeadLetter } from './dead-letter.js';
 import type { StoredCall, StoredTask } from '../../task/stored-call.js';
 
 /**
@@ -11,16 +12,16 @@ export class JournalRecord implements StoredTask, StoredCall {
   readonly alsoCarried: StoredCall['alsoCarried'];
   /** When it may start next: milliseconds since the epoch. */
   dueAt = 0;
+  /** How long that was from when it was written: however the clock is set, it does not wait longer. */
+  waitMs = 0;
   attempts = 0;
   waits: StoredTask['waits'] = undefined;
   /** How often it was started since an attempt of it last ended, the start that is next included. */
   starts = 0;
   /** Its next start is in `starts`. */
   isCounted = false;
-  /** It was given up, and stays until it is retried. */
-  isDead = false;
-  /** The dead one whose place it takes, unless it cannot be stored. */
-  former: JournalRecord | undefined = undefined;
+  /** What it was before it was to run again: that is kept where it cannot be stored. */
+  former: DeadLetter | undefined = undefined;
   /** It is not needed any more, whatever stands on disk. */
   isGone = false;
 
@@ -49,4 +50,4 @@ export class JournalRecord implements StoredTask, StoredCall {
 }
 
 /** What this version of the library reads and writes. */
-export const FORMAT = 2;
+export const FORMAT = 3;

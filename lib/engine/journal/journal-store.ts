@@ -3,12 +3,16 @@ import type { LoggerService } from '@nestjs/common';
 import type { Database, RootDatabase } from 'lmdb';
 import { MissingPeerError } from '../../errors/missing-peer.error.js';
 import { JournalError } from '../../errors/storage.errors.js';
+import type { KeepLimits } from '../engine.js';
+import type { FailedQuery } from '../kept-tasks.js';
+import { unreadableLetter, type DeadLetter } from './dead-letter.js';
 import { GroupCommit } from './group-commit.js';
 import type { Done, Group } from './group.js';
 import { prepareFiles, prepareFolder } from './journal-file.js';
 import { JournalLock, type OwnerEntry } from './journal-lock.js';
 import { FORMAT, type JournalRecord } from './journal-record.js';
 import { decodeRecord, encodeRecord } from './record-line.js';
+import { StoredLetters } from './stored-letters.js';
 
 /** What the file says about itself. */
 interface Meta {
@@ -21,6 +25,8 @@ export type StoreLog = Pick<LoggerService, 'error' | 'warn'>;
 
 /** Where nobody adds a task, so often it is looked whether the journal is still there: in milliseconds. */
 const LOOK_MS = 500;
+/** Before the place of a record that cannot be read, in what is shown as its id. */
+const UNREADABLE = 'record-';
 
 /** Stands among the records of schedules, and is none: written to see whether the disk takes it. */
 const PROBE = ':probe';
@@ -37,9 +43,16 @@ export class JournalStore {
   private root: RootDatabase<unknown, string> | undefined;
   private records: Database<string, number> | undefined;
   private scheduleRecords: Database<string, string> | undefined;
+  private letters: StoredLetters | undefined;
+  /** What stands in the place of records that cannot be read. */
+  unreadable: DeadLetter[] = [];
   private looking: NodeJS.Timeout | undefined;
 
-  constructor(private readonly folder: string) {}
+  /** @param queue where records are shown of which it cannot be read */
+  constructor(
+    private readonly folder: string,
+    private readonly queue = 'default',
+  ) {}
 
   /**
    * @param log told of what could not be written and is waited for by nobody
@@ -80,6 +93,7 @@ export class JournalStore {
         name: 'schedules',
         encoding: 'string',
       });
+      this.letters = new StoredLetters(this.root, path, this.queue);
     } catch (error) {
       await this.letGo();
       throw error instanceof JournalError ? error : this.unusable(error);
@@ -88,16 +102,66 @@ export class JournalStore {
   }
 
   /**
-   * What a former process has left, in the order in which it was added.
+   * What a former process has left, in the order in which it was added. A record that cannot be read is
+   * left as it is: see {@link unreadable}.
    *
+   * @param now milliseconds since the epoch
    * @throws JournalError where it is damaged
    */
-  takeOver(): readonly JournalRecord[] {
+  takeOver(now = Number.POSITIVE_INFINITY): readonly JournalRecord[] {
+    const records: JournalRecord[] = [];
     try {
-      return [...this.opened.getRange()].map(({ value }) => decodeRecord(value));
+      for (const { key, value } of this.opened.getRange()) {
+        try {
+          records.push(decodeRecord(value, now));
+        } catch (error) {
+          const place = { at: 0, id: `${UNREADABLE}${key}` };
+          this.unreadable.push(unreadableLetter(this.file, this.queue, place, error));
+        }
+      }
     } catch (error) {
       throw error instanceof JournalError ? error : this.unusable(error);
     }
+    return records;
+  }
+
+  /** @returns whether it is such a record; it is removed then */
+  forgetUnreadable(id: string): boolean {
+    const index = this.unreadable.findIndex((letter) => letter.id === id);
+    if (index >= 0) {
+      this.unreadable.splice(index, 1);
+      this.group.remove(Number(id.slice(UNREADABLE.length)));
+    }
+    return index >= 0;
+  }
+
+  /** It has failed for good: it goes with what is committed next, as the removal of its record does. */
+  bury(letter: DeadLetter): void {
+    this.checkOpen();
+    this.group.bury(letter.id, letter);
+  }
+
+  unbury(id: string): void {
+    this.checkOpen();
+    this.group.bury(id, undefined);
+  }
+
+  /** Removes what is more than is to be kept. */
+  trim(keep: KeepLimits, now: number): void {
+    this.letters?.excess(keep, now).forEach((id) => this.unbury(id));
+  }
+
+  letter(id: string): DeadLetter | undefined {
+    return this.letters?.get(id);
+  }
+
+  lettersFrom(query: FailedQuery, limit: number): Iterable<DeadLetter> {
+    return this.letters?.from(query, limit) ?? [];
+  }
+
+  /** Of each queue, how many letters there are. */
+  get lettersByQueue(): Iterable<[queue: string, count: number]> {
+    return this.letters?.byQueue ?? [];
   }
 
   /** The records of schedules, by name. */
@@ -159,9 +223,11 @@ export class JournalStore {
   /** In one transaction. Resolves with its flush where somebody waits for the disk, else with the commit. */
   protected async append(group: Group): Promise<void> {
     this.checkPlace();
-    const { opened } = this;
+    const { opened, letters } = this;
+    let counted: (() => void) | undefined;
     try {
       const committed = opened.batch(() => {
+        counted = letters?.write(group.dead);
         group.removed.forEach((order) => void opened.remove(order));
         for (const [name, record] of group.schedules) {
           const { scheduleRecords } = this;
@@ -176,6 +242,7 @@ export class JournalStore {
     } catch (failure) {
       throw await causeOf(failure);
     }
+    counted?.();
     // What went into a file that nobody will find is not stored.
     this.checkPlace();
     this.isFailing = false;
@@ -207,6 +274,7 @@ export class JournalStore {
     const { lock, root } = this;
     this.root = undefined;
     this.records = undefined;
+    this.letters = undefined;
     lock?.free();
     await root?.close();
     await lock?.close();

@@ -1,11 +1,15 @@
 import type { LoggerService } from '@nestjs/common';
 import { StoreUnavailableError, TaskCrashedError } from '../../errors/storage.errors.js';
+import type { Clock } from '../../task/clock.js';
 import { lineUp } from '../../task/line.js';
+import { readArgs } from '../../task/stored-call.js';
 import type { Task } from '../../task/task.js';
 import { LEFT } from '../../task/verdict.js';
-import type { EngineSetting, EngineSupport, Restore } from '../engine.js';
+import type { EngineSetting, EngineSupport, KeepLimits, Restore } from '../engine.js';
 import type { End } from '../memory/ends.js';
 import { MemoryEngine, SUPPORT } from '../memory/memory.engine.js';
+import { storedTaskOf, type DeadLetter } from './dead-letter.js';
+import { DeadLetters } from './dead-letters.js';
 import { JournalLedger } from './journal-ledger.js';
 import type { JournalRecord } from './journal-record.js';
 import type { JournalSettings } from './journal-options.js';
@@ -16,6 +20,11 @@ import { Patience } from '../patience.js';
 
 /** What a process that shuts down takes besides `drainTimeout`, until it lets go of the journal. */
 const CLOSING_MS = 2_000;
+const EVERYTHING: KeepLimits = {
+  count: Number.POSITIVE_INFINITY,
+  bytes: Number.POSITIVE_INFINITY,
+  ageMs: Number.POSITIVE_INFINITY,
+};
 
 /** The memory engine with a journal: what has not settled is on disk, and comes back. */
 export class JournalEngine extends MemoryEngine {
@@ -26,6 +35,8 @@ export class JournalEngine extends MemoryEngine {
   private readonly logger: LoggerService;
   private readonly patience: Patience;
   private readonly lockPatienceMs: number;
+  private readonly clockOfTasks: Clock;
+  readonly kept: DeadLetters;
   /** Found running too often when their process died. */
   private readonly crashed = new WeakMap<Task, TaskCrashedError>();
   /** What a former process has left, in the order in which it was added. */
@@ -35,12 +46,19 @@ export class JournalEngine extends MemoryEngine {
   constructor(
     setting: EngineSetting,
     settings: JournalSettings,
-    store = new JournalStore(settings.path),
+    store = new JournalStore(settings.path, setting.queues[0]?.name),
   ) {
     const { clock, logger } = setting;
     const patience = new Patience(clock, settings.commitTimeoutMs);
-    const ledger = new JournalLedger(store, patience, settings.maxStarts, clock, logger);
+    const onFailed = (letter: DeadLetter): void => this.kept.bury(letter);
+    const ledger = new JournalLedger(store, patience, settings.maxStarts, clock, logger, onFailed);
     super(setting, ledger);
+    this.clockOfTasks = clock;
+    this.kept = new DeadLetters(store, setting.keep ?? EVERYTHING, clock, {
+      revive: (letter) => this.revive(letter),
+      written: () => ledger.commit([], this.refusal),
+      readArgs: (text) => readArgs(text, settings.storage),
+    });
     this.store = store;
     this.journal = ledger;
     this.settings = settings;
@@ -55,7 +73,7 @@ export class JournalEngine extends MemoryEngine {
     this.restore = restore;
     await this.store.open(this.logger, this.lockPatienceMs);
     // Read now: by the time of its start the journal may hold tasks of this process, too.
-    this.left = this.store.takeOver();
+    this.left = this.store.takeOver(this.clockOfTasks.now());
     this.journal.continueAfter(this.left.at(-1));
   }
 
@@ -105,8 +123,7 @@ export class JournalEngine extends MemoryEngine {
     for (const { tasks, recordOf } of leftovers.restore(this.restore)) {
       for (const task of tasks) {
         const record = recordOf(task);
-        if (record.isDead || record.starts >= this.settings.maxStarts) {
-          this.journal.bury(record);
+        if (record.starts >= this.settings.maxStarts) {
           this.crashed.set(task, new TaskCrashedError(task.name, record.starts));
         }
       }
@@ -117,6 +134,9 @@ export class JournalEngine extends MemoryEngine {
     }
     for (const line of leftovers.problems(this.settings.path)) {
       this.logger.error(line);
+    }
+    for (const { error } of this.store.unreadable) {
+      this.logger.error(error.message);
     }
     await super.start();
   }
@@ -137,6 +157,30 @@ export class JournalEngine extends MemoryEngine {
       this.worker.announce(task, LEFT);
       throw new Error(`Queue "${task.queue}" is not kept in this journal`);
     }
+  }
+
+  /** @throws StoreUnavailableError, QueueFullError, ShutDownError */
+  private async revive(letter: DeadLetter): Promise<Task | undefined> {
+    const [task] = this.restore([storedTaskOf(letter)]);
+    if (task === undefined) {
+      return undefined;
+    }
+    this.check(task);
+    try {
+      this.admit(task);
+    } catch (error) {
+      this.worker.announce(task, LEFT);
+      throw error;
+    }
+    try {
+      await this.journal.revive(task, letter, this.refusal);
+    } catch (error) {
+      super.discard(task);
+      this.worker.announce(task, { kind: 'dropped', reason: 'not-stored' });
+      throw error;
+    }
+    void this.release(task);
+    return task;
   }
 
   private readonly refusal = (cause: Error): Error =>

@@ -1,16 +1,18 @@
 import type { StoredCall, StoredTask } from '../../task/stored-call.js';
+import { checked, Field } from './fields.js';
 import { JournalRecord } from './journal-record.js';
 
-const State = { waiting: 0, dead: 1 } as const;
-type State = (typeof State)[keyof typeof State];
+/** What this version of the library writes, and the highest that it reads. */
+const VERSION = 1;
 
 type Fields = [
+  version: number,
   order: number,
   addedAt: number,
   dueIn: number,
+  waitMs: number,
   attempts: number,
   starts: number,
-  state: State,
   id: string,
   name: string,
   queue: string,
@@ -25,8 +27,8 @@ type Fields = [
 export function encodeRecord(record: JournalRecord): string {
   const { order, id, name, queue, attempts, starts, group, chain, args } = record;
   const addedAt = Math.floor(record.addedAt);
-  const dueIn = Math.ceil(record.dueAt) - addedAt;
-  const numbers = `${order},${addedAt},${dueIn},${attempts},${starts},${record.isDead ? State.dead : State.waiting}`;
+  const times = `${addedAt},${Math.ceil(record.dueAt) - addedAt},${Math.ceil(record.waitMs)}`;
+  const numbers = `${VERSION},${order},${times},${attempts},${starts}`;
   const names = `${quoted(id)},${quoted(name)},${quoted(queue)},${quoted(args)}`;
   const bonds = `${group === id ? 0 : quoted(group)},${chain === undefined ? 0 : quoted(chain)}`;
   return `[${numbers},${names},${bonds}${extrasOf(record)}]`;
@@ -43,16 +45,41 @@ function extrasOf({ options, carried, alsoCarried, waits }: JournalRecord): stri
     : `,${JSON.stringify(extras)}`;
 }
 
-export function decodeRecord(line: string): JournalRecord {
+/** @throws Error that says what is wrong with it */
+export function decodeRecord(line: string, now: number): JournalRecord {
   const fields = JSON.parse(line) as Fields;
-  const [order, addedAt, dueIn, attempts, starts, state, id, name, queue, args] = fields;
-  const [, , , , , , , , , , group, chain, extras] = fields;
+  if (Array.isArray(fields) && fields[0] > VERSION) {
+    throw new Error(
+      `a later version of the library wrote it (${fields[0]}, this one knows ${VERSION})`,
+    );
+  }
+  const [, order, added, dueIn, waitMs, attempts, starts, id, name, queue] = asFields(fields);
+  const [, , , , , , , , , , args, group, chain, extras] = fields;
+  checked(
+    { order, addedAt: added, dueIn, waitMs, attempts, starts, id, name, queue, args, group, chain },
+    {
+      order: Field.count,
+      addedAt: Field.time,
+      dueIn: Field.time,
+      waitMs: Field.time,
+      attempts: Field.count,
+      starts: Field.count,
+      id: Field.text,
+      name: Field.text,
+      queue: Field.text,
+      args: Field.text,
+      group: isBond,
+      chain: isBond,
+    },
+  );
   const call = {
     args,
     options: extras?.options,
     carried: extras?.carried,
     alsoCarried: extras?.alsoCarried,
   };
+  // The clock may have been set back since.
+  const addedAt = Math.min(added, now);
   const record = new JournalRecord(
     order,
     id,
@@ -63,10 +90,21 @@ export function decodeRecord(line: string): JournalRecord {
     group === 0 ? id : group,
     chain === 0 ? undefined : chain,
   );
-  record.dueAt = addedAt + dueIn;
+  record.waitMs = waitMs;
+  record.dueAt = Math.min(added + dueIn, now + waitMs);
   record.attempts = attempts;
   record.waits = extras?.waits;
   record.starts = starts;
-  record.isDead = state === State.dead;
   return record;
+}
+
+function asFields(fields: Fields): Fields {
+  if (!Array.isArray(fields)) {
+    throw new Error('it is no record');
+  }
+  return fields;
+}
+
+function isBond(value: unknown): boolean {
+  return value === 0 || Field.text(value);
 }

@@ -1,4 +1,5 @@
 import type { Task } from '../../task/task.js';
+import type { End } from './ends.js';
 
 /** What a memory engine writes down, where its tasks are to survive the process. */
 export interface Ledger {
@@ -13,6 +14,6 @@ export interface Ledger {
    * @returns whether it will be called: later, never from within
    */
   kept(task: Task, done: () => void): boolean;
-  /** The task has settled. As {@link kept}. */
-  settled(task: Task, done: () => void): boolean;
+  /** The task has settled, like this. As {@link kept}. */
+  settled(task: Task, end: End, done: () => void): boolean;
 }

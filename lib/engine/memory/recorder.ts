@@ -66,7 +66,7 @@ export class Recorder {
     };
     const isKept = end.kind === 'abandoned' && end.isKept === true;
     // A record that could not be removed means one more run after the next start: at least once.
-    const isLater = isKept ? ledger.kept(task, told) : ledger.settled(task, told);
+    const isLater = isKept ? ledger.kept(task, told) : ledger.settled(task, end, told);
     this.settling += isLater ? 1 : 0;
     return isLater;
   }

@@ -56,6 +56,15 @@ export class Jobs {
     });
   }
 
+  /** What it throws holds more than is anybody's business. */
+  @Background()
+  async secretive(tag: string): Promise<void> {
+    await this.body(tag, () => {
+      const error = new TypeError('no answer', { cause: new Error('the line is dead') });
+      throw Object.assign(error, { code: 'E_NO_ANSWER', request: { token: 'a token' } });
+    });
+  }
+
   @Background({ retry: { ...RETRY, retryIf: (error) => (error as Error).message !== 'final' } })
   async picky(tag: string, messages: string[]): Promise<void> {
     await this.body(tag, () => {

@@ -20,6 +20,8 @@ const INFO: TaskInfo = {
   maxAttempts: 3,
   addedAt: 1_000,
   startedAt: undefined,
+  settledAt: undefined,
+  cursor: undefined,
   progress: undefined,
   logs: [],
   outcome: undefined,

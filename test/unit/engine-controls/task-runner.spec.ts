@@ -487,7 +487,7 @@ describe('TaskRunner.whenIdle()', () => {
 
 describe('what is remembered', () => {
   it('is bounded, for each status by itself', async () => {
-    const { clock, runner } = await createRunner({ remember: 3 });
+    const { clock, runner } = await createRunner({ remember: 3, keep: { count: 3 } });
     const named = (prefix: string, body: () => unknown) =>
       [1, 2, 3, 4, 5].map((index) => runner.addTask({ name: `${prefix}${index}` }, body));
     const completed = named('completed', () => undefined);
@@ -533,11 +533,12 @@ describe('what is remembered', () => {
   });
 
   it('goes on when a failed one among it is run again', async () => {
-    const { clock, runner } = await createRunner({ remember: 3 });
+    const { clock, runner } = await createRunner({ remember: 3, keep: { count: 3 } });
     const handles = [1, 2, 3].map((index) => runner.addTask({ name: `${index}` }, fail));
     await clock.settle();
+    await clock.advance(1);
     await runner.retry(handles[1].id);
-    await clock.settle();
+    await clock.advance(1);
     runner.addTask({ name: '4' }, fail);
     await clock.settle();
     const names = (await runner.list({ status: 'failed' })).map(({ name }) => name);

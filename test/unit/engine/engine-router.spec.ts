@@ -247,9 +247,10 @@ function storeWith(found: string, listed: string[], queue: string, failed: numbe
 function stores() {
   const first = storeWith('1', ['1', '2'], 'a', 1);
   const second = storeWith('2', ['3'], 'b', 2);
+  const [a, b] = [first, second] as unknown as SharedStore[];
   const engines = {
-    a: { shared: first as unknown as SharedStore },
-    b: { shared: second as unknown as SharedStore },
+    a: { shared: a, kept: a },
+    b: { shared: b, kept: b },
     m: {},
   };
   return { first, shared: router(engines).shared as SharedStore };

@@ -40,7 +40,7 @@ function createEngine(isRecording = true) {
     retrying: ({ name }, dueAt) =>
       void record(`retrying ${name} at ${dueAt}`).catch(() => undefined),
     kept: ({ name }, done) => recordAndTell(`kept ${name}`, done),
-    settled: ({ name }, done) => recordAndTell(`settled ${name}`, done),
+    settled: ({ name }, _end, done) => recordAndTell(`settled ${name}`, done),
   };
   const { queues } = new ResolvedOptions({ queues: { default: { concurrency: 2 } } });
   const engine = new RestoringEngine(

@@ -75,16 +75,16 @@ describe('a journal that cannot be used', () => {
     const path = await withTasks(3);
     const file = join(path, 'tasks.mdb');
     const root = open({ path: file, noSubdir: true });
-    await root.openDB({ name: 'meta' }).put('format', 3);
+    await root.openDB({ name: 'meta' }).put('format', 4);
     await root.close();
     expect(await refusal(path)).toMatchObject({
       code: 'BGT_JOURNAL',
       message: expect.stringContaining(
-        'has format 3, and this version of the library knows 2 only',
+        'has format 4, and this version of the library knows 3 only',
       ),
     });
     const back = open({ path: file, noSubdir: true });
-    await back.openDB({ name: 'meta' }).put('format', 2);
+    await back.openDB({ name: 'meta' }).put('format', 3);
     await back.close();
     expect(await recordsIn(path)).toHaveLength(3);
   });

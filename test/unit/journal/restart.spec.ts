@@ -332,7 +332,7 @@ describe('a task that takes its process down', () => {
       await app.book.until('held');
       await close(app);
     }
-    expect(await recordsIn(path)).toMatchObject([{ starts: 0, isDead: false }]);
+    expect(await recordsIn(path)).toMatchObject([{ starts: 0 }]);
   });
 });
 

@@ -117,10 +117,16 @@ describe('a task', () => {
     await start(store, path);
     await app.runner.whenIdle();
     store.mood = 'refuses commits';
-    const again = await app.runner.retry(ID);
-    expect(await again?.whenSettled()).toMatchObject({ reason: 'not-stored' });
+    await expect(app.runner.retry(ID)).rejects.toMatchObject({ code: 'BGT_STORE_UNAVAILABLE' });
+    expect(await app.runner.list({ status: 'dropped' })).toMatchObject([
+      { outcome: { reason: 'not-stored' } },
+    ]);
+    store.mood = 'well';
     await app.close();
-    expect(await recordsIn(path)).toMatchObject([{ isDead: true }]);
+    await start(new FragileStore(path), path);
+    await app.runner.whenIdle();
+    expect(await app.runner.list({ status: 'failed' })).toMatchObject([{ id: ID }]);
+    expect(app.book.started).toEqual([]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import type { Engine, QueueState, SharedStore, TaskQuery } from '../../../lib/engine/engine.js';
+import type { Engine, QueueState, SharedStore } from '../../../lib/engine/engine.js';
+import type { TaskQuery } from '../../../lib/engine/kept-tasks.js';
 import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
@@ -25,7 +26,7 @@ function taskWith(values: Partial<Record<'id' | 'queue' | 'isFromStore', unknown
 
 /** A store that other processes use, too, where there is one, beside what this process knows of by itself. */
 function sources(own: readonly Task[], store?: Partial<SharedStore>): TaskSources {
-  const engine = { shared: store, tasks: () => own } as unknown as Engine;
+  const engine = { shared: store, kept: store, tasks: () => own } as unknown as Engine;
   return { engine, requests: { collected: () => [] }, records: new TaskRecords(10) };
 }
 
@@ -67,7 +68,8 @@ describe('the list of tasks, where other processes have some', () => {
     const list = jest.fn<SharedStore['list']>(() => stored());
     const filter = { status: 'failed', name: 'send', queue: 'a', limit: 5 } as const;
     await listTasks(filter, sources([], { list }), OPTIONS);
-    expect(list).toHaveBeenCalledWith(filter);
+    const failed = { isOldestFirst: false };
+    expect(list).toHaveBeenCalledWith(expect.objectContaining({ ...filter, failed }));
     expect((await ids([])).query).toEqual({
       status: undefined,
       name: undefined,
@@ -81,7 +83,7 @@ const counts = () =>
   Promise.resolve(
     new Map([
       ['a', { failed: 2, queued: 1 }],
-      ['b', { failed: 3, queued: undefined }],
+      ['b', { failed: 3, queued: 0 }],
     ]),
   );
 

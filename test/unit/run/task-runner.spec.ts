@@ -21,7 +21,7 @@ function runnerOf(parts: Partial<Engine>, store?: Partial<SharedStore>) {
   const records = new TaskRecords(10);
   const again = jest.fn((task: Task) => ({ again: task.name }));
   const intake = { again } as unknown as Intake;
-  const engine = { ...parts, shared: store } as unknown as Engine;
+  const engine = { ...parts, shared: store, kept: store } as unknown as Engine;
   const runner = new TaskRunner(
     intake,
     engine,

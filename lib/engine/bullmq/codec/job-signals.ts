@@ -1,3 +1,5 @@
+import { errorText, type ErrorText } from '../../../errors/error-text.js';
+
 /**
  * What a processor throws at BullMQ. Never the user's own error: BullMQ reads meaning from names and
  * messages, and a task may throw anything.
@@ -5,7 +7,20 @@
 export class TaskFailed extends Error {
   constructor(error: unknown) {
     super(textOf(error));
-    this.stack = stackOf(error) ?? this.message;
+    const { message: _message, stack, ...rest } = errorText(error);
+    this.stack = storable(`${stack ?? this.message}\n${JSON.stringify(rest)}`);
+  }
+}
+
+/** What {@link TaskFailed} has left with a job: BullMQ keeps the message, and the stack of each attempt. */
+export function errorIn(message: string, stacks: readonly string[] | null | undefined): ErrorText {
+  const written = stacks?.at(-1) ?? '';
+  const end = written.lastIndexOf('\n');
+  try {
+    const rest = JSON.parse(written.slice(end + 1)) as Omit<ErrorText, 'message' | 'stack'>;
+    return { ...rest, message: errorText({ message }).message, stack: written.slice(0, end) };
+  } catch {
+    return errorText(new Error(message)); // BullMQ's own, of a job that stalled for example
   }
 }
 
@@ -33,15 +48,6 @@ function textOf(error: unknown): string {
     return storable(text);
   } catch {
     return 'a value that cannot be shown';
-  }
-}
-
-function stackOf(error: unknown): string | undefined {
-  try {
-    const stack = (error as { stack?: unknown } | null | undefined)?.stack;
-    return typeof stack === 'string' ? storable(stack) : undefined;
-  } catch {
-    return undefined;
   }
 }
 

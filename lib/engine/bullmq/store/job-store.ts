@@ -1,7 +1,9 @@
 import type { RedisOptions } from 'ioredis';
 import type { KeepJobs, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
 import type { TransactionClient } from '../../../task/transaction-client.js';
+import type { Position } from '../../../task/position.js';
 import type { EngineSupport, ScheduleStore } from '../../engine.js';
+import type { FailedQuery } from '../../kept-tasks.js';
 import type { WrittenEnd } from '../codec/stored-end.js';
 import type { JobData, NewJob, TaskJob } from '../codec/stored-job.js';
 
@@ -86,6 +88,12 @@ export interface JobStore {
    * @throws TransactionError
    */
   addWithin?(client: TransactionClient, job: NewJob): Promise<string>;
+  /**
+   * Failed jobs of a queue, so many at most, from where a page of them begins: some may stand before it.
+   *
+   * @param skip how many of them were seen already
+   */
+  failed(queue: string, page: FailedQuery, skip: number, limit: number): Promise<Position[]>;
   /** How settled jobs are let go of as others settle; `undefined` where {@link clean} has to be called. */
   retention(keep: number): KeepJobs | undefined;
   close(): Promise<void>;

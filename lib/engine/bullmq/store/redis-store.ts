@@ -13,6 +13,8 @@ import type {
 } from './job-store.js';
 import { batchWrites } from './batched-writes.js';
 import { keepAlive } from './heartbeat.js';
+import type { Position } from '../../../task/position.js';
+import type { FailedQuery } from '../../kept-tasks.js';
 import { ErrorLog } from './error-log.js';
 import { createTaskWorker } from './task-worker.js';
 import { RedisSchedules } from './redis-schedules.js';
@@ -172,6 +174,25 @@ export class RedisStore implements JobStore {
     const key = this.queue(queue).toKey(`de:${dedupeId}`);
     const expiry = forMs === undefined ? [] : ['PX', Math.ceil(forMs)];
     return (await this.client?.eval(CLAIM_KEY, 1, key, jobId, ...expiry)) === 1;
+  }
+
+  async failed(
+    queue: string,
+    { after, before, isOldestFirst }: FailedQuery,
+    skip: number,
+    limit: number,
+  ): Promise<Position[]> {
+    const key = this.queue(queue).toKey('failed');
+    const latest = before === undefined ? '+inf' : `(${before}`;
+    const page = ['WITHSCORES', 'LIMIT', skip, limit] as const;
+    const found = isOldestFirst
+      ? await this.client?.zrangebyscore(key, after?.at ?? '-inf', latest, ...page)
+      : await this.client?.zrevrangebyscore(key, after?.at ?? latest, '-inf', ...page);
+    const positions: Position[] = [];
+    for (let index = 0; index < (found?.length ?? 0); index += 2) {
+      positions.push({ id: found?.[index] ?? '', at: Number(found?.[index + 1]) });
+    }
+    return positions;
   }
 
   retention(count: number): KeepJobs {

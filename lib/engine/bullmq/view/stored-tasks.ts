@@ -1,13 +1,22 @@
 import type { JobType } from 'bullmq';
 import { StoreUnavailableError } from '../../../errors/storage.errors.js';
 import type { Clock } from '../../../task/clock.js';
-import { shownOutcome, type TaskStatus } from '../../../task/outcome.js';
+import type { Outcome, TaskStatus } from '../../../task/outcome.js';
+import { cursorOf, errorFits } from '../../../task/position.js';
 import { byTime } from '../../../task/log-lines.js';
 import { NO_ARGS, type Task } from '../../../task/task.js';
 import type { TaskInfo } from '../../../task/task-info.js';
-import type { QueueState, Restore, StoredCounts, TaskQuery } from '../../engine.js';
+import type { QueueState, Restore } from '../../engine.js';
+import {
+  inOrder,
+  isWithin,
+  type FailedQuery,
+  type StoredCounts,
+  type TaskQuery,
+} from '../../kept-tasks.js';
 import { Patience } from '../../patience.js';
 import type { JobQueue, JobStore } from '../store/job-store.js';
+import { errorIn } from '../codec/job-signals.js';
 import { outcomeOf, type StoredEnd } from '../codec/stored-end.js';
 import {
   callOf,
@@ -50,6 +59,7 @@ const DUPLICATE: StoredEnd = {
 
 /** So many jobs are read at once. */
 const PAGE = 100;
+const FAILED_PAGE = 500;
 
 /** What the store knows of tasks, whoever added or ran them. */
 export class StoredTasks {
@@ -96,7 +106,12 @@ export class StoredTasks {
     return this.read(() => this.listOf(query));
   }
 
-  private async listOf({ status, name, queue, limit }: TaskQuery): Promise<TaskInfo[]> {
+  private async listOf(query: TaskQuery): Promise<TaskInfo[]> {
+    const { status, name, queue, limit, failed } = query;
+    if (failed !== undefined) {
+      const lists = this.queuesOf(queue).map((each) => this.listFailed(each, query, failed));
+      return inOrder((await Promise.all(lists)).flat(), query).slice(0, limit);
+    }
     const found = new Map<string, TaskInfo>();
     for (const each of this.queuesOf(queue)) {
       for (const type of status === undefined ? ALL : TYPES[status]) {
@@ -118,6 +133,32 @@ export class StoredTasks {
       }
     }
     return [...found.values()];
+  }
+
+  private async listFailed(
+    queue: JobQueue,
+    { name, limit }: TaskQuery,
+    failed: FailedQuery,
+  ): Promise<TaskInfo[]> {
+    const found: TaskInfo[] = [];
+    for (let skip = 0; found.length < limit;) {
+      const page = await this.store.failed(queue.name, failed, skip, FAILED_PAGE);
+      skip += page.length;
+      const asked = page.filter((position) => isWithin(position, failed));
+      const jobs = await Promise.all(asked.map(({ id }) => queue.getJob(id)));
+      for (const job of jobs) {
+        const view = job && this.viewOf(job, 'failed', []);
+        // Another process may have run it again meanwhile.
+        const fits = view?.status === 'failed' && (name ?? view.name) === view.name;
+        if (fits && found.length < limit && errorFits(view, failed.error)) {
+          found.push(view);
+        }
+      }
+      if (page.length < FAILED_PAGE) {
+        break;
+      }
+    }
+    return found;
   }
 
   /** By BullMQ's own kinds: what each job of a kind stands for would take reading all of them. */
@@ -251,8 +292,15 @@ export class StoredTasks {
     }
   }
 
+  private outcomeOf({ failedReason, stacktrace }: TaskJob, end: StoredEnd): Outcome {
+    const outcome = outcomeOf(end);
+    return outcome.status === 'failed'
+      ? { ...outcome, error: errorIn(end.error ?? failedReason, stacktrace) }
+      : outcome;
+  }
+
   private viewOf(job: TaskJob, type: JobType | 'unknown', logs: readonly string[]): TaskInfo {
-    const { id = '', name, queueName, data, attemptsMade, progress, processedOn } = job;
+    const { id = '', name, queueName, data, attemptsMade, progress, processedOn, finishedOn } = job;
     const end = endOfJob(job);
     const status = end?.status ?? unsettledStatus(job, type);
     return Object.freeze({
@@ -266,9 +314,11 @@ export class StoredTasks {
       maxAttempts: data.maxAttempts ?? 1,
       addedAt: data.addedAt,
       startedAt: status === 'running' ? processedOn : undefined,
+      settledAt: status === 'failed' ? finishedOn : undefined,
+      cursor: status === 'failed' && finishedOn ? cursorOf({ at: finishedOn, id }) : undefined,
       progress: progressIn(progress),
       logs,
-      outcome: end && shownOutcome(outcomeOf(end)),
+      outcome: end && this.outcomeOf(job, end),
     });
   }
 }

@@ -2,6 +2,8 @@ import type { LoggerService } from '@nestjs/common';
 import type { PostgresConnection, QueueEvents } from 'bullmq';
 import { TransactionError } from '../../../../errors/storage.errors.js';
 import type { TransactionClient } from '../../../../task/transaction-client.js';
+import type { Position } from '../../../../task/position.js';
+import type { FailedQuery } from '../../../kept-tasks.js';
 import { ErrorLog } from '../error-log.js';
 import { forgiving } from './forgiving-connection.js';
 import type {
@@ -50,6 +52,12 @@ RETURNING job_id`;
 /** Writes a row of its own, always the same one. */
 const PING = `WITH one AS (INSERT INTO dedup (queue, dedup_id, job_id) VALUES ('', '', '')
 ON CONFLICT (queue, dedup_id) DO UPDATE SET job_id = '' RETURNING 1) SELECT 1 FROM one`;
+const failedIn = (order: 'ASC' | 'DESC', after: '>=' | '<='): string => `
+SELECT id, finished_at_ms AS at FROM job
+WHERE queue = $1 AND state = 'failed' AND ($2::bigint IS NULL OR finished_at_ms ${after} $2)
+  AND ($3::bigint IS NULL OR finished_at_ms < $3)
+ORDER BY finished_at_ms ${order}, id COLLATE "C" ${order} OFFSET $4 LIMIT $5`;
+const FAILED = { oldestFirst: failedIn('ASC', '>='), latestFirst: failedIn('DESC', '<=') };
 
 /** BullMQ on PostgreSQL. Its schema is made, or brought up to date, when the store is first reached. */
 export class PostgresStore implements JobStore {
@@ -174,6 +182,21 @@ export class PostgresStore implements JobStore {
       throw new TransactionError(name, queue, 'none is open on this connection. BEGIN one first.');
     }
     return added.result;
+  }
+
+  async failed(
+    queue: string,
+    { after, before, isOldestFirst }: FailedQuery,
+    skip: number,
+    limit: number,
+  ): Promise<Position[]> {
+    const text = isOldestFirst ? FAILED.oldestFirst : FAILED.latestFirst;
+    const values = [queue, after?.at ?? null, before ?? null, skip, limit];
+    const found = await this.connection?.pool.query(text, values);
+    return (found?.rows ?? []).map((row) => {
+      const { id, at } = row as { id: string; at: string };
+      return { id, at: Number(at) };
+    });
   }
 
   /** BullMQ's own counting deadlocks here, and runs finished jobs again: they are cleaned up instead. */

@@ -1,0 +1,82 @@
+import { QueueFullError } from '../errors/queue-full.error.js';
+import { wholeMs, type Clock } from '../task/clock.js';
+import { positionOf } from '../task/position.js';
+import type { TaskInfo } from '../task/task-info.js';
+import type { FailedFilter, FailedTasksQuery } from './task-list.js';
+
+/** So many are read, and acted on, at once: a durable engine stores them together. */
+const PAGE = 500;
+/** With a rate, that of so much time, in milliseconds. */
+const SLICE_MS = 20;
+/** How long a queue is left alone that has no room, in milliseconds. */
+const FULL_MS = 50;
+
+/** Does one thing to all failed tasks of a filter, the oldest first. */
+export class BulkOfFailed {
+  constructor(
+    private readonly list: (query: FailedTasksQuery) => Promise<TaskInfo[]>,
+    private readonly act: (task: TaskInfo) => Promise<boolean>,
+    private readonly clock: Clock,
+    /** How many a second at most. */
+    private readonly rate = Number.POSITIVE_INFINITY,
+  ) {}
+
+  /** @returns how many tasks it was done to */
+  async run({ name, queue, before, error }: FailedFilter): Promise<number> {
+    const startedAt = this.clock.now();
+    // What fails from here on, maybe once more, is left alone: else there might be no end to it.
+    const until = Math.min(before ?? Number.POSITIVE_INFINITY, wholeMs(startedAt) + 1);
+    let after: FailedTasksQuery['failed']['after'];
+    let seen = 0;
+    let done = 0;
+    for (;;) {
+      const failed = { before: until, error, after, isOldestFirst: true };
+      const page = await this.list({ status: 'failed', name, queue, limit: PAGE, failed });
+      const last = page.at(-1);
+      if (last === undefined) {
+        return done;
+      }
+      after = positionOf(last);
+      for (let from = 0; from < page.length;) {
+        const size = await this.allowed(seen, startedAt);
+        const slice = page.slice(from, from + size);
+        const results = await Promise.all(slice.map((task) => this.patiently(task)));
+        done += results.filter(Boolean).length;
+        from += slice.length;
+        seen += slice.length;
+      }
+    }
+  }
+
+  /** Resolves when the rate allows for more: to how many. */
+  private async allowed(seen: number, startedAt: number): Promise<number> {
+    if (this.rate === Number.POSITIVE_INFINITY) {
+      return PAGE;
+    }
+    for (;;) {
+      const elapsedMs = this.clock.now() - startedAt;
+      const due = Math.floor((elapsedMs * this.rate) / 1_000) - seen;
+      if (due > 0) {
+        return Math.min(due, PAGE);
+      }
+      await this.wait(Math.max(SLICE_MS, 1_000 / this.rate));
+    }
+  }
+
+  private async patiently(task: TaskInfo): Promise<boolean> {
+    for (;;) {
+      try {
+        return await this.act(task);
+      } catch (error) {
+        if (!(error instanceof QueueFullError)) {
+          throw error;
+        }
+        await this.wait(FULL_MS);
+      }
+    }
+  }
+
+  private wait(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.clock.after(delayMs, resolve));
+  }
+}
