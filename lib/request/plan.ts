@@ -1,5 +1,5 @@
 import { breaksChain, type DropReason } from '../task/outcome.js';
-import type { Chain, Task } from '../task/task.js';
+import type { Task } from '../task/task.js';
 
 /** A task that does not run, and why. */
 export interface Drop {
@@ -18,20 +18,23 @@ export interface Plan {
  * turn comes: a store is only told of tasks that are to run, and would close the gap.
  *
  * @param decided those that are to run whatever has become of the request
+ * @param stopOf what the tasks have in common that one which was cancelled stops, if it stops any
  */
 export function planOf(
   tasks: readonly Task[],
   hasSucceeded: boolean,
   decided?: ReadonlySet<Task>,
+  stopOf?: (task: Task) => unknown,
 ): Plan {
   const run: Task[] = [];
   const drops: Drop[] = [];
-  const broken = new Set<Chain>();
+  const broken = new Set<unknown>();
   for (const task of tasks) {
     const { chain } = task;
     let isGap = task.isOver && (task.outcome === undefined || breaksChain(task.outcome));
     if (!task.isCommitted && !task.isOver) {
-      const isBehindGap = chain !== undefined && broken.has(chain);
+      const isBehindGap =
+        broken.size > 0 && ((chain && broken.has(chain)) || broken.has(stopOf?.(task)));
       const reason = isBehindGap
         ? 'predecessor-failed'
         : decided?.has(task)
@@ -46,6 +49,9 @@ export function planOf(
     }
     if (chain !== undefined && isGap) {
       broken.add(chain);
+    }
+    if (stopOf !== undefined && task.outcome?.status === 'cancelled') {
+      broken.add(stopOf(task));
     }
   }
   return { run, drops };

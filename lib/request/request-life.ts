@@ -5,7 +5,6 @@ import { answerWith, type Answerer } from './nest/answer-with.js';
 import { holdBack } from './nest/held-response.js';
 import { isResponseClosed, onceAnswered, sentStatusOf } from './nest/response.js';
 import { askToRetryLater } from './nest/retry-later.js';
-import { planOf } from './plan.js';
 import type { Requests } from './requests.js';
 
 /**
@@ -121,7 +120,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     if (!this.isOver) {
       return this.collect(task);
     }
-    const [drop] = planOf([task], this.hasSucceeded ?? false).drops;
+    const [drop] = this.requests.plan([task], this.hasSucceeded ?? false).drops;
     if (drop !== undefined) {
       this.requests.drop(drop);
       return true;
@@ -197,7 +196,11 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
 
   /** Stores what is to run and is not stored yet, and drops the rest once that is done. */
   private storeNow(): Promise<void> | void {
-    const { run, drops } = planOf(this.collected, this.hasSucceeded ?? false, this.decided);
+    const { run, drops } = this.requests.plan(
+      this.collected,
+      this.hasSucceeded ?? false,
+      this.decided,
+    );
     const stored = this.requests.commit(this.collected, run, true);
     if (stored === undefined) {
       return undefined;
@@ -284,7 +287,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   release(): Promise<void> | void {
     const { storing, hasSucceeded = false, decided } = this;
     const tasks = this.seal();
-    return this.requests.release(tasks, planOf(tasks, hasSucceeded, decided), storing);
+    return this.requests.release(tasks, this.requests.plan(tasks, hasSucceeded, decided), storing);
   }
 
   /**
@@ -298,7 +301,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     }
     this.hasSucceeded = hasSucceeded;
     const tasks = this.seal();
-    const plan = planOf(tasks, hasSucceeded);
+    const plan = this.requests.plan(tasks, hasSucceeded);
     const { parent } = this;
     if (parent === undefined || parent.isOver) {
       return this.requests.commitAndRelease(tasks, plan);

@@ -9,7 +9,7 @@ import type { StoredTask } from '../task/stored-call.js';
 import type { Task } from '../task/task.js';
 import type { Answerer } from './nest/answer-with.js';
 import { onceResponseClosed } from './nest/response.js';
-import type { Drop, Plan } from './plan.js';
+import { planOf, type Drop, type Plan } from './plan.js';
 import { RequestLife } from './request-life.js';
 
 /** What is known of a request when its life begins. */
@@ -35,6 +35,7 @@ export class Requests {
   /** Those with tasks that have not been released yet. */
   private readonly open = new LinkedList<RequestLife>();
   private readonly rules: LineRules;
+  private readonly stopOf: ((task: Task) => unknown) | undefined;
 
   constructor(
     readonly intake: TaskIntake,
@@ -44,6 +45,8 @@ export class Requests {
     readonly clock: Clock,
   ) {
     this.rules = { ...settings, engineOf: (queue) => engine.supportOf(queue) };
+    this.stopOf =
+      settings.onFailure === 'stop' ? ({ queue }) => this.rules.engineOf(queue) : undefined;
   }
 
   /** A request that begins. */
@@ -64,6 +67,10 @@ export class Requests {
       }
     }
     return status < 400;
+  }
+
+  plan(tasks: readonly Task[], hasSucceeded: boolean, decided?: ReadonlySet<Task>): Plan {
+    return planOf(tasks, hasSucceeded, decided, this.stopOf);
   }
 
   /** It has its first task. */

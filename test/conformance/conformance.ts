@@ -770,12 +770,13 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
       it('P13: abandons what a request in flight has collected and nobody has stored', async () => {
         await app.close();
         app = await Application.start({ engine: under.engine, drainTimeout: 100 });
-        const request = await app.open('/endless');
+        const leave = app.begin('/endless');
+        await app.eventually(() => expect(app.get(Api).handles).toHaveLength(1));
         const [collected] = app.get(Api).handles;
         const draining = app.whenDraining();
         const closed = app.close();
         await draining;
-        request.leave(); // the server waits for it
+        leave(); // the server waits for it
         await closed;
         expect(collected?.status).toBe('abandoned');
         expect(app.eventsOf(collected?.id ?? '')).toEqual(['added', 'abandoned']);

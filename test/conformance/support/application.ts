@@ -87,23 +87,30 @@ export class Application {
     });
   }
 
+  /** Sends a request that nobody answers. @returns what has the client go away */
+  begin(path: string): () => void {
+    const { port } = (this.nest.getHttpServer() as { address(): AddressInfo }).address();
+    const sent = request({ host: '127.0.0.1', port, path, method: 'POST', agent: false });
+    sent.on('error', () => undefined).end();
+    return () => sent.destroy();
+  }
+
   /**
    * Resolves when the response has begun: its handler is over, and its tasks are stored.
    *
-   * @returns what ends it, and resolves once its body has been read; and what has the client go away
+   * @returns what ends it, and resolves once its body has been read
    */
-  open(path: string): Promise<{ end(): Promise<void>; leave(): void }> {
+  open(path: string): Promise<{ end(): Promise<void> }> {
     const { port } = (this.nest.getHttpServer() as { address(): AddressInfo }).address();
     return new Promise((resolve, reject) => {
       request({ host: '127.0.0.1', port, path, method: 'POST', agent: false }, (response) => {
-        response.on('error', () => undefined); // the client has gone away
         const ended = once(response.resume(), 'end');
         ended.catch(() => undefined);
         const end = async (): Promise<void> => {
           this.nest.get(Api).body.end();
           await ended;
         };
-        resolve({ end, leave: () => response.destroy() });
+        resolve({ end });
       })
         .once('error', reject)
         .end();
