@@ -22,7 +22,7 @@ export const GROUPS = {
     },
     {
       mutate: ['memory-queue'],
-      tests: controls('limits', 'max-pending', 'priorities', 'stats', 'cancel'),
+      tests: controls('starts', 'max-pending', 'stats', 'cancel'),
     },
     {
       mutate: ['recorder', 'ends'],
@@ -36,7 +36,7 @@ export const GROUPS = {
       mutate: ['memory.engine', 'queues'],
       tests: [
         ...unit('engine/memory.engine', 'engine/ledger', 'engine/lines', 'engine/shutdown'),
-        ...controls('max-pending', 'dedupe', 'cancel', 'delay', 'batch', 'chain', 'task-runner'),
+        ...controls('max-pending', 'dedupe', 'cancel', 'starts', 'batch', 'chain', 'task-runner'),
       ],
     },
   ],

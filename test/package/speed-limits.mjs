@@ -55,6 +55,7 @@ const BROKEN = `
   expect(drainingMs(spent) / idle).toBeLessThan(2);
   expect(Math.max(spent, 1) / idle).toBeCloseTo(2); //!
   it('ends', () => end(), 5_000); //!
+  const PATIENCE_MS = 5_000; it('ends', () => end(), PATIENCE_MS); //!
   jest.setTimeout(5_000); //!
 `;
 const SOUND = `
@@ -78,7 +79,7 @@ function findings(text, name) {
   visit(file, (node) => {
     if (ts.isCallExpression(node)) {
       if (isUpperBound(node, kinds)) report(node, 'an upper bound on a time or on memory');
-      if (isShortLimit(node)) report(node, 'a limit shorter than that of all tests');
+      if (isShortLimit(node, kinds)) report(node, 'a limit shorter than that of all tests');
     } else if (isComparison(node) && isVerdict(node, kinds)) {
       report(node, 'a comparison of a time or of memory that decides');
     }
@@ -128,23 +129,28 @@ function isVerdict(node, kinds) {
   return false;
 }
 
-function isShortLimit({ expression, arguments: given }) {
+/** A number, or the name of one. */
+function isShortLimit({ expression, arguments: given }, kinds) {
   const callee = expression.getText();
   const limit =
     callee === 'jest.setTimeout' ? given[0] : TESTS.test(callee) ? given.at(-1) : undefined;
-  return (
-    limit !== undefined && ts.isNumericLiteral(limit) && Number(limit.text) < jestConfig.testTimeout
-  );
+  if (limit === undefined) return false;
+  const ms = ts.isNumericLiteral(limit) ? Number(limit.text) : kinds.get(limit.getText());
+  return typeof ms === 'number' && ms < jestConfig.testTimeout;
 }
 
-/** What each name of a file stands for, or returns; scopes are not told apart. */
+/** What each name of a file stands for, or returns, or which number it is; scopes are not told apart. */
 function kindsOfNames(file) {
   const kinds = new Map();
   for (let size = -1; size < kinds.size;) {
     size = kinds.size;
     visit(file, (node) => {
       const isNamed = ts.isVariableDeclaration(node) || ts.isPropertyAssignment(node);
-      if (isNamed && node.initializer) learn(node.name, kindOf(node.initializer, kinds));
+      if (isNamed && node.initializer) {
+        const { name, initializer } = node;
+        const isNumber = ts.isNumericLiteral(initializer);
+        learn(name, isNumber ? Number(initializer.text) : kindOf(initializer, kinds));
+      }
       if (ts.isFunctionDeclaration(node) && node.name) learn(node.name, kindOf(node, kinds));
       if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken) {
         learn(node.left, kindOf(node.right, kinds));
@@ -165,7 +171,7 @@ function kindsOfNames(file) {
 }
 
 function kindOf(node, kinds) {
-  if (ts.isIdentifier(node)) return kinds.get(node.text) ?? measuredKind(node.text);
+  if (ts.isIdentifier(node)) return kindOfName(node.text, kinds);
   if (ts.isCallExpression(node)) {
     const callee = node.expression.getText();
     if (callee.startsWith('Math.')) return firstKind(node.arguments, kinds);
@@ -210,6 +216,11 @@ function kindOfReturned({ body }, kinds) {
     if (ts.isReturnStatement(node) && node.expression) returned.push(node.expression);
   });
   return firstKind(returned, kinds);
+}
+
+function kindOfName(name, kinds) {
+  const known = kinds.get(name);
+  return known === undefined || typeof known === 'number' ? measuredKind(name) : known;
 }
 
 function firstKind(nodes, kinds) {
