@@ -148,7 +148,8 @@ export class TaskMaker {
   ): Task {
     const keys = keysOf(settings, name, args);
     const storage = this.engine.supportOf(settings.queue).storage;
-    if (storage !== undefined) {
+    const isMocked = definition === undefined && storage?.takesMocks === true && isMock(fn);
+    if (storage !== undefined && !isMocked) {
       return this.storable(storage, settings, name, target, args, definition, options, keys);
     }
     this.captures.look(name, args);

@@ -123,5 +123,7 @@ export function backgroundMethodOf(fn: unknown): BackgroundMethod | undefined {
 
 /** Such a function stands in a method's place, in a test that watches the calls. */
 export function isMock(fn: object): boolean {
-  return '_isMockFunction' in fn || ('mock' in fn && typeof fn.mock === 'object');
+  return (
+    '_isMockFunction' in fn || 'isSinonProxy' in fn || ('mock' in fn && typeof fn.mock === 'object')
+  );
 }

@@ -20,34 +20,55 @@ const WALL_CHECK_MS = 30_000;
 
 const { timeOrigin } = performance;
 
-/** The clock of the machine. */
-export const systemClock: Clock = {
-  now: () => timeOrigin + performance.now(),
-  after(delayMs, callback) {
-    let timer: NodeJS.Timeout;
-    const wait = (restMs: number): void => {
-      const legMs = Math.min(restMs, LONGEST_TIMER_MS);
-      timer = setTimeout(() => (restMs > legMs ? wait(restMs - legMs) : callback()), legMs);
-    };
-    wait(delayMs);
-    return () => clearTimeout(timer);
-  },
-  soon: (callback) => void setImmediate(callback),
-  wall: () => Date.now(),
-  at(timeMs, callback) {
-    let timer: NodeJS.Timeout;
-    const look = (): void => {
-      const restMs = timeMs - Date.now();
-      if (restMs <= 0) {
-        callback();
-      } else {
-        timer = setTimeout(look, Math.min(restMs, WALL_CHECK_MS));
-      }
-    };
-    timer = setTimeout(look, 0);
-    return () => clearTimeout(timer);
-  },
-};
+/** Where a clock has its timers from. */
+export interface Timers {
+  readonly now: () => number;
+  readonly setTimeout: (callback: () => void, delayMs: number) => NodeJS.Timeout;
+  readonly clearTimeout: (timer: NodeJS.Timeout) => void;
+  readonly setImmediate: (callback: () => void) => unknown;
+}
+
+/** A clock that the machine drives, by these timers. */
+export function clockOf(timers: Timers): Clock {
+  return {
+    now: () => timeOrigin + timers.now(),
+    after(delayMs, callback) {
+      let timer: NodeJS.Timeout;
+      const wait = (restMs: number): void => {
+        const legMs = Math.min(restMs, LONGEST_TIMER_MS);
+        timer = timers.setTimeout(
+          () => (restMs > legMs ? wait(restMs - legMs) : callback()),
+          legMs,
+        );
+      };
+      wait(delayMs);
+      return () => timers.clearTimeout(timer);
+    },
+    soon: (callback) => void timers.setImmediate(callback),
+    wall: () => Date.now(),
+    at(timeMs, callback) {
+      let timer: NodeJS.Timeout;
+      const look = (): void => {
+        const restMs = timeMs - Date.now();
+        if (restMs <= 0) {
+          callback();
+        } else {
+          timer = timers.setTimeout(look, Math.min(restMs, WALL_CHECK_MS));
+        }
+      };
+      timer = timers.setTimeout(look, 0);
+      return () => timers.clearTimeout(timer);
+    },
+  };
+}
+
+/** The clock of the machine: looked up with each call, so that a test's fake timers are heeded. */
+export const systemClock: Clock = clockOf({
+  now: () => performance.now(),
+  setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
+  clearTimeout: (timer) => clearTimeout(timer),
+  setImmediate: (callback) => setImmediate(callback),
+});
 
 /** A time as `Date.now()` tells it, and as users are told. */
 export function wholeMs(timeMs: number): number {

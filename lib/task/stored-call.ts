@@ -32,6 +32,8 @@ export interface TaskStorage {
   readonly serializer: Serializer | undefined;
   /** No call's arguments are longer, serialised: in bytes. */
   readonly maxArgsBytes: number;
+  /** In a test nothing is written down: a mock may stand for a method. @default false */
+  readonly takesMocks?: boolean;
 }
 
 /** A task as it comes back from where it was stored. */

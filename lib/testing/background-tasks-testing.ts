@@ -6,7 +6,7 @@ import { checkOneOf } from '../options/checks.js';
 import type { QueueSettings } from '../options/module-options.js';
 import { ResolvedOptions } from '../options/resolved-options.js';
 import { TaskWorker } from '../run/task-worker.js';
-import { CLOCK, systemClock, wholeMs } from '../task/clock.js';
+import { CLOCK, wholeMs } from '../task/clock.js';
 import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
 import type { Task } from '../task/task.js';
 import type { AddedTask } from './added-task.js';
@@ -17,6 +17,7 @@ import { Ledger, type AttemptRecord } from './ledger.js';
 import { ManualPace } from './manual-pace.js';
 import type { TestingMode, TestingOptions } from './testing-options.js';
 import { WantedTask, listOf, type Wanted } from './wanted-task.js';
+import { realClock } from './real-clock.js';
 
 const DEFAULT_PATIENCE: Duration = '4s';
 
@@ -383,7 +384,7 @@ export class BackgroundTasksTesting {
 }
 
 function nextTurn(): Promise<void> {
-  return new Promise((resolve) => systemClock.soon(resolve));
+  return new Promise((resolve) => realClock.soon(resolve));
 }
 
 function millisecondsOf(duration: Duration, path: string): number {

@@ -1,4 +1,5 @@
-import { systemClock, type Clock } from '../task/clock.js';
+import type { Clock } from '../task/clock.js';
+import { realClock } from './real-clock.js';
 
 interface Timer {
   readonly at: number;
@@ -10,13 +11,13 @@ interface Timer {
 /** Time in a test: it stands still, or it runs with the machine's and can be hurried. */
 export class KitClock implements Clock {
   private readonly timers = new Set<Timer>();
-  private readonly startedAt = systemClock.now();
+  private readonly startedAt = realClock.now();
   private skewMs = 0;
 
   constructor(private readonly isRunning: boolean) {}
 
   now(): number {
-    return (this.isRunning ? systemClock.now() : this.startedAt) + this.skewMs;
+    return (this.isRunning ? realClock.now() : this.startedAt) + this.skewMs;
   }
 
   after(delayMs: number, callback: () => void): () => void {
@@ -24,7 +25,7 @@ export class KitClock implements Clock {
       at: this.now() + delayMs,
       callback,
       callOff: this.isRunning
-        ? systemClock.after(delayMs, () => this.fire(timer))
+        ? realClock.after(delayMs, () => this.fire(timer))
         : (): void => undefined,
     };
     this.timers.add(timer);
@@ -33,7 +34,7 @@ export class KitClock implements Clock {
 
   /** Never held back: what starts a task has a pace of its own. */
   soon(callback: () => void): void {
-    systemClock.soon(callback);
+    realClock.soon(callback);
   }
 
   wall(): number {

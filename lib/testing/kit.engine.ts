@@ -1,13 +1,13 @@
 import { MemoryEngine } from '../engine/memory/memory.engine.js';
 import type { DrainScope, Engine, EngineSetting, EngineSupport, Worker } from '../engine/engine.js';
 import { ambient } from '../task/ambient.js';
-import { systemClock } from '../task/clock.js';
 import type { Task } from '../task/task.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import { AwaitedTask } from './awaited-task.js';
 import type { KitClock } from './kit-clock.js';
 import type { Ledger } from './ledger.js';
 import type { ManualPace } from './manual-pace.js';
+import { realClock } from './real-clock.js';
 
 /** What the engine of a test keeps to. */
 export interface KitEngineSetting {
@@ -38,12 +38,13 @@ export class KitEngine extends MemoryEngine {
   /** What could not be stored in production is refused here, too, and the rest makes the same trip. */
   override supportOf(queue: string): EngineSupport {
     const support = this.kit.configured.get(queue)?.supportOf(queue) ?? super.supportOf(queue);
-    const { storeWithin, schedules } = support;
-    if (storeWithin === undefined && schedules === undefined) {
+    const { storage, storeWithin, schedules } = support;
+    if (storage === undefined && storeWithin === undefined && schedules === undefined) {
       return support;
     }
     const own = this.supports.get(support) ?? {
       ...support,
+      storage: storage && { ...storage, takesMocks: true },
       ...(storeWithin && { storeWithin: this.storeWithin }),
       // They tick by the kit's clock, and end with the test.
       schedules: undefined,
@@ -56,7 +57,7 @@ export class KitEngine extends MemoryEngine {
   private readonly storeWithin = (_client: TransactionClient, task: Task): Promise<string> => {
     task.isCommitted = true;
     this.admit(task);
-    systemClock.soon(() => void this.release(task));
+    realClock.soon(() => void this.release(task));
     return Promise.resolve(task.id);
   };
 

@@ -1,7 +1,7 @@
-import { systemClock } from '../task/clock.js';
 import type { Task } from '../task/task.js';
 import type { Announcement, Verdict } from '../task/verdict.js';
 import { AddedTask } from './added-task.js';
+import { realClock } from './real-clock.js';
 
 /** One attempt that was made, and what it came to. */
 export interface AttemptRecord {
@@ -106,7 +106,7 @@ export class Ledger {
    */
   until(isMet: () => boolean, limitMs: number, complain: () => string): Promise<void> {
     return new Promise((resolve, reject) => {
-      const callOff = systemClock.after(limitMs, () => {
+      const callOff = realClock.after(limitMs, () => {
         this.waiters = this.waiters.filter((each) => each !== waiter);
         reject(new Error(complain()));
       });

@@ -1,5 +1,5 @@
 import type { Pace, Pump } from '../engine/memory/pace.js';
-import { systemClock } from '../task/clock.js';
+import { realClock } from './real-clock.js';
 
 /** Tasks start only when they are told to: one, or all that may. */
 export class ManualPace implements Pace {
@@ -21,7 +21,7 @@ export class ManualPace implements Pace {
   request(pump: Pump): void {
     this.pumps.add(pump);
     if (this.allowance > 0) {
-      systemClock.soon(() => this.flush());
+      realClock.soon(() => this.flush());
     }
   }
 
