@@ -25,7 +25,7 @@ export class FailedTasks {
 
   /** @returns those that had to go for it */
   push(task: Task): readonly Task[] {
-    const bytes = bytesOf([task.args, task.outcome]);
+    const bytes = bytesOf([task.args, task.outcome, task.progress]);
     this.entries.set(task, { bytes, failedAt: this.limits.now() });
     this.bytes += bytes;
     return this.trim();

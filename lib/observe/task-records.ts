@@ -49,7 +49,11 @@ export class TaskRecords {
     if (task.isKept) {
       this.forget(task); // its store knows it, also after this process
     } else if (task.outcome !== undefined) {
-      [this.settled[task.outcome.status].push(task)].flat().forEach((gone) => this.forget(gone));
+      for (const gone of [this.settled[task.outcome.status].push(task)].flat()) {
+        this.forget(gone);
+        // Whoever else holds on to it, for its dedupe key or by a handle, holds on to no call.
+        gone?.letGo();
+      }
     }
   }
 

@@ -9,6 +9,9 @@ interface Holder {
 /** How many keys may gather before those whose window has passed are swept out. */
 const FIRST_SWEEP = 1_000;
 
+/** From so many on, the oldest of those whose task is over are swept out in their window, too. */
+const MAX_KEYS = 100_000;
+
 /** Which task stands for which `dedupe` key. */
 export class DedupeKeys {
   private readonly holders = new Map<string, Holder>();
@@ -45,12 +48,15 @@ export class DedupeKeys {
 
   /** Keys that nobody asks for again would stay for ever; doubling keeps the cost per key flat. */
   private sweep(now: number): void {
+    let excess = this.holders.size < MAX_KEYS ? 0 : this.holders.size - MAX_KEYS / 2;
     for (const [key, holder] of this.holders) {
-      if (!isHeld(holder, now)) {
+      if (!isHeld(holder, now) || (excess > 0 && holder.task.isOver)) {
         this.holders.delete(key);
+        excess -= 1;
       }
     }
-    this.sweepAt = Math.max(FIRST_SWEEP, this.holders.size * 2);
+    const { size } = this.holders;
+    this.sweepAt = size < MAX_KEYS ? Math.min(Math.max(FIRST_SWEEP, size * 2), MAX_KEYS) : size * 2;
   }
 }
 

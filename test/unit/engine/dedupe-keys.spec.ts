@@ -80,6 +80,24 @@ describe('dedupe keys that nobody asks for again', () => {
     expect(keys.holder('0', 500)).toBeUndefined();
   });
 
+  it('O7: are so many at most, the latest, while their windows last; those that are held stay', () => {
+    const keys = new DedupeKeys();
+    const held = taskOf('held', { window: 1e9 });
+    const done = taskOf('done', { window: 1e9 });
+    complete(done);
+    keys.claim('held', held, 0);
+    for (let count = 0; count < 200_000; count += 1) {
+      keys.claim(`${count}`, done, 0);
+    }
+    const kept = Array.from({ length: 200_000 }, (_, key) => keys.holder(`${key}`, 0)).filter(
+      Boolean,
+    );
+    expect(kept.length).toBeLessThan(100_000);
+    expect(keys.holder('0', 0)).toBeUndefined();
+    expect(keys.holder('199999', 0)).toBe(done);
+    expect(keys.holder('held', 0)).toBe(held);
+  });
+
   it('are let go of when their windows have passed; those that are held stay', async () => {
     const keys = new DedupeKeys();
     const held = taskOf('held');

@@ -57,6 +57,15 @@ describe('the records of tasks', () => {
     expect(ids.map((id) => records.get(id))).toEqual([undefined, second]);
   });
 
+  it('O7: leave nothing of a call that they have forgotten, whoever holds its handle', () => {
+    const { add, settle } = createRecords(1);
+    const first = Object.assign(add('1'), { args: ['large'] });
+    settle(first, FAILED);
+    expect(first.args).toEqual(['large']);
+    settle(add('2'), FAILED);
+    expect(first.args).toEqual([]);
+  });
+
   it('never find a task whose id is first asked for when it is forgotten', () => {
     const { records, add, settle } = createRecords(1);
     const [first, second] = [settle(add('1'), COMPLETED), settle(add('2'), COMPLETED)];
