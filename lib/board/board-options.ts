@@ -21,31 +21,31 @@ export type BoardDecorator = ClassDecorator & MethodDecorator;
 /** What `BackgroundTasksBoardModule.forRoot()` takes. */
 export interface BoardOptions {
   /** Where the board is served; a global prefix does not apply. @default '/tasks' */
-  route?: string;
+  route?: string | undefined;
   /**
    * Several have to agree, in this order: `[AuthGuard, RolesGuard]`. The application's global guards
    * are not asked. Required unless `NODE_ENV` is `development` or `test`; there a board without a
    * guard answers at localhost only. `() => true` lets everybody in.
    * @default none
    */
-  guard?: BoardGuard | readonly BoardGuard[];
+  guard?: BoardGuard | readonly BoardGuard[] | undefined;
   /**
    * Metadata for guards that decide by it, as it would stand on a controller: `[Roles('admin')]`.
    * Such a guard may let everybody in where it finds none. @default []
    */
-  decorators?: readonly BoardDecorator[];
+  decorators?: readonly BoardDecorator[] | undefined;
   /**
    * What is shown of a task's arguments: `'show'`, `'hide'`, or what a function returns for them. Of
    * the jobs of `adapters`, data and results are shown with `'show'` only.
    * @default 'show' where NODE_ENV is development or test, else 'hide'
    */
-  args?: 'show' | 'hide' | ((args: readonly unknown[], task: TaskInfo) => unknown);
+  args?: 'show' | 'hide' | ((args: readonly unknown[], task: TaskInfo) => unknown) | undefined;
   /** Nothing can be retried, cancelled, paused, cleaned or added, `adapters` included. @default false */
-  readOnly?: boolean;
+  readOnly?: boolean | undefined;
   /** The title of the page. @default 'Background tasks' */
-  title?: string;
+  title?: string | undefined;
   /** Further queues beside those of the application, BullMQ's for example. @default [] */
-  adapters?: readonly BaseAdapter[];
+  adapters?: readonly BaseAdapter[] | undefined;
 }
 
 /** Stands for what is not shown. */

@@ -9,10 +9,20 @@ export class InvalidOptionError extends BackgroundTasksError {
     readonly path: string,
     problem: string,
   ) {
-    super(
-      `${path === '' ? 'The options of BackgroundTasksModule' : `Option "${path}"`}: ${problem}`,
-    );
+    super(`${subjectOf(path)}: ${problem}`);
   }
+}
+
+/** An option of a decorator is named apart from what the decorator stands on. */
+function subjectOf(path: string): string {
+  if (path === '') {
+    return 'The options of BackgroundTasksModule';
+  }
+  const [, place, option] = /^(@Background\(\) on [^.]+\.[^.]+)(?:\.(.+))?$/.exec(path) ?? [];
+  if (place === undefined) {
+    return `Option "${path}"`;
+  }
+  return option === undefined ? `The options of ${place}` : `Option "${option}" of ${place}`;
 }
 
 /** A key that no option has. */
@@ -25,12 +35,12 @@ export class UnknownOptionError extends BackgroundTasksError {
     known: readonly string[],
     /** The valid name nearest to the unknown one, if any is near. */
     readonly suggestion?: string,
+    /** What to write for an option that others have. */
+    instead?: string,
   ) {
-    super(
-      suggestion
-        ? `Unknown option "${path}". Did you mean "${suggestion}"?`
-        : `Unknown option "${path}". Known options: ${known.join(', ')}.`,
-    );
+    const meant = suggestion && `Did you mean "${suggestion}"?`;
+    const remedy = instead ?? meant ?? `Known options: ${known.join(', ')}.`;
+    super(`Unknown o${subjectOf(path).slice(1)}. ${remedy}`);
   }
 }
 

@@ -3,21 +3,21 @@ import type { Duration } from '../index.js';
 /** What a healthy queue keeps to. A bound that is not given is not looked at. */
 export interface QueueBounds {
   /** No task waits for a slot longer than this. @default none */
-  maxPendingAge?: Duration;
+  maxPendingAge?: Duration | undefined;
   /** Of the tasks that ended within `window` at most this share failed for good, from 0 to 1. @default none */
-  maxFailureRate?: number;
+  maxFailureRate?: number | undefined;
 }
 
 /** What `BackgroundTasksHealthIndicator.check()` takes. */
 export interface HealthBounds extends QueueBounds {
   /** Bounds of single queues, over those of all. @default {} */
-  queues?: Record<string, QueueBounds>;
+  queues?: Record<string, QueueBounds> | undefined;
   /** How far back the failure rate looks. @default '5m' */
-  window?: Duration;
+  window?: Duration | undefined;
   /** So many tasks must have run within `window` before their failure rate counts. @default 10 */
-  minRuns?: number;
+  minRuns?: number | undefined;
   /** How long an engine may take to answer. @default '2s' */
-  timeout?: Duration;
+  timeout?: Duration | undefined;
 }
 
 /** How a queue stands. */
@@ -45,7 +45,7 @@ export type BackgroundTasksHealth<Key extends string = string> = Record<
     /** Whether all bounds are kept and the store takes tasks. */
     status: 'up' | 'down';
     /** Why it is down, a sentence for each bound that is broken. */
-    problems?: readonly string[];
+    problems?: readonly string[] | undefined;
     /** How each queue stands, by its name. */
     queues: Record<string, QueueHealth>;
   }

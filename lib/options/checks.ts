@@ -1,6 +1,7 @@
 import { closestMatch } from 'leven';
 import { InvalidOptionError, UnknownOptionError } from '../errors/misuse.errors.js';
 import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
+import { insteadOf } from './habits.js';
 
 /** Throws where `value`, found at `path`, is not acceptable. Never called with `undefined`. */
 export type Check = (value: unknown, path: string) => void;
@@ -19,7 +20,7 @@ export function checkShape<T>(value: unknown, path: string, shape: Shape<T>): vo
     const keyPath = path === '' ? key : `${path}.${key}`;
     if (!Object.hasOwn(checks, key)) {
       const known = Object.keys(checks);
-      throw new UnknownOptionError(keyPath, known, nearest(key, known));
+      throw new UnknownOptionError(keyPath, known, nearest(key, known), insteadOf(key, entry));
     }
     if (entry !== undefined) {
       checks[key]?.(entry, keyPath);

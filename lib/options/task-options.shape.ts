@@ -21,10 +21,20 @@ import {
   type Check,
   type Shape,
 } from './checks.js';
+import { backoffOf, insteadOf } from './habits.js';
 
 const RETRY_SHAPE: Shape<RetryOptions> = {
   attempts: checkCount,
-  backoff: checkUnless('function', checkOneOf('exponential', 'fixed')),
+  backoff: checkUnless('function', (value, path) => {
+    if (typeof value === 'object' && value !== null) {
+      const instead = `Write ${backoffOf(value)} in retry.`;
+      throw new InvalidOptionError(
+        path,
+        `expected 'exponential', 'fixed' or a function, got ${describe(value)}. ${instead}`,
+      );
+    }
+    checkOneOf('exponential', 'fixed')(value, path);
+  }),
   delay: checkDuration,
   factor: checkFactor,
   maxDelay: checkDuration,
@@ -128,6 +138,10 @@ function checkTiming({ cron, every, timeZone }: ScheduleOptions, path: string): 
 }
 
 function checkRetry(value: unknown, path: string): void {
+  if (typeof value === 'number') {
+    const instead = `${insteadOf('attempts', value)} That is how often it is tried in all.`;
+    throw new InvalidOptionError(path, `expected a plain object, got ${value}. ${instead}`);
+  }
   if (value !== false) {
     checkShape<RetryOptions>(value, path, RETRY_SHAPE);
   }

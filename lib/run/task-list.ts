@@ -13,19 +13,19 @@ import type { Task } from '../task/task.js';
 /** Which tasks `TaskRunner.list()` returns: those that fit everything given. */
 export interface TaskFilter {
   /** Where they stand. @default any */
-  status?: TaskStatus;
+  status?: TaskStatus | undefined;
   /** What they are called, in full. @default any */
-  name?: string;
+  name?: string | undefined;
   /** Which queue they are in. @default any */
-  queue?: string;
+  queue?: string | undefined;
   /** Of failed tasks: only those that failed before this time, in milliseconds since the epoch. @default any */
-  before?: number;
+  before?: number | undefined;
   /** Of failed tasks: the `code` or `name` of their error, or a part of its message. @default any */
-  error?: string;
+  error?: string | undefined;
   /** Of failed tasks: those behind this one, the `cursor` of the last task of the page before. @default the first page */
-  after?: string;
+  after?: string | undefined;
   /** How many at most. @default 100 */
-  limit?: number;
+  limit?: number | undefined;
 }
 
 /** Which failed tasks `TaskRunner.retryAll()` and `forgetAll()` are about. */

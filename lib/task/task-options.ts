@@ -16,34 +16,34 @@ export interface RetryOptions {
    * How often the task is tried in all, the first attempt included. A whole number, 1 or more.
    * @default that of the wider level; an InvalidOptionError where none has one
    */
-  attempts?: number;
+  attempts?: number | undefined;
   /**
    * How the wait grows: `'exponential'` (`delay × factor^(attempt − 1)`), `'fixed'` (`delay`), or a
    * function of the attempt that failed and its error. What a function returns is taken as it is:
    * `maxDelay` and `jitter` do not apply.
    * @default 'exponential'
    */
-  backoff?: 'exponential' | 'fixed' | BackoffFunction;
+  backoff?: 'exponential' | 'fixed' | BackoffFunction | undefined;
   /** The wait after the first failed attempt. @default '1s' */
-  delay?: Duration;
+  delay?: Duration | undefined;
   /** What an exponential wait is multiplied by after each attempt. 1 or more. @default 2 */
-  factor?: number;
+  factor?: number | undefined;
   /**
    * No wait is longer. A `delay` that is set and longer than this is refused.
    * @default '30s', or `delay` where that is longer
    */
-  maxDelay?: Duration;
+  maxDelay?: Duration | undefined;
   /**
    * `'full'` waits a random time between 0 and the computed wait, so that tasks which failed
    * together do not come back together; `'none'` waits exactly that long.
    * @default 'full'
    */
-  jitter?: 'full' | 'none';
+  jitter?: 'full' | 'none' | undefined;
   /**
    * Return `false` to fail at once: `error` is what attempt number `attempt` threw.
    * @default retries after any error
    */
-  retryIf?: (error: unknown, attempt: number) => boolean;
+  retryIf?: ((error: unknown, attempt: number) => boolean) | undefined;
 }
 
 /** Computes a key from the arguments of the call, or is the key. */
@@ -58,7 +58,7 @@ export interface DedupeOptions {
    * it, until it settles.
    * @default none
    */
-  window?: Duration;
+  window?: Duration | undefined;
 }
 
 /** Several calls, one run. */
@@ -72,36 +72,36 @@ export interface BatchOptions {
 /** How one task is to run. Precedence: call, `@Background()`, queue, module, default. */
 export interface TaskOptions {
   /** What the task is called in logs and events. @default the function's name */
-  name?: string;
+  name?: string | undefined;
   /** The queue it waits in; it must be declared in the module. @default 'default' */
-  queue?: string;
+  queue?: string | undefined;
   /** Which waiting tasks of its queue it overtakes. @default 'normal' */
-  priority?: Priority;
+  priority?: Priority | undefined;
   /** Do not start before this much time has passed since the task was released. @default 0 */
-  delay?: Duration;
+  delay?: Duration | undefined;
   /** `false` for a single attempt. Given options are merged over those of the wider level. @default false */
-  retry?: false | RetryOptions;
+  retry?: false | RetryOptions | undefined;
   /** After this long an attempt counts as failed and its `signal` aborts. @default none */
-  timeout?: Duration;
+  timeout?: Duration | undefined;
   /**
    * On which end of the handler the task runs: `'success'` if it completed without throwing,
    * `'failure'` if it threw or the request was refused, `'always'` either way. Outside a request
    * there is no handler and the task runs.
    * @default 'success'
    */
-  when?: When;
+  when?: When | undefined;
   /**
    * While a task with the same name, queue and key is pending or running, or its window is open,
    * adding another returns the first one's handle and nothing runs twice.
    * @default none
    */
-  dedupe?: DedupeOptions;
+  dedupe?: DedupeOptions | undefined;
   /**
    * Tasks of a queue with the same key share its `concurrencyPerKey`, so that one tenant cannot
    * take all slots.
    * @default none
    */
-  concurrencyKey?: KeyOf;
+  concurrencyKey?: KeyOf | undefined;
 }
 
 /** What `@Background()` takes: a task's options, and what makes sense for a method only. */
@@ -111,16 +111,16 @@ export interface BackgroundOptions extends TaskOptions, ScheduleOptions {
    * each call's handle settles with it.
    * @default none
    */
-  batch?: BatchOptions;
+  batch?: BatchOptions | undefined;
   /** Names that the task used to have: calls stored under them are still found. @default [] */
-  aliases?: readonly string[];
+  aliases?: readonly string[] | undefined;
   /**
    * Samples the process while each attempt runs, into a `.cpuprofile` in the working directory, or
    * in the directory named here, which must exist. For finding out, not for everyday use: sampling
    * slows the process down.
    * @default false
    */
-  profile?: boolean | string;
+  profile?: boolean | string | undefined;
 }
 
 /**

@@ -19,7 +19,7 @@ export interface TestingOptions {
    * lists what is not over. Shorter than the test runner's own limit, which would say nothing.
    * @default '4s'
    */
-  patience?: Duration;
+  patience?: Duration | undefined;
   /**
    * The queues that a durable engine serves in production, where the application under test is not
    * configured with it; `true` for all. Arguments of their tasks make a JSON round trip: a Date
@@ -27,5 +27,5 @@ export interface TestingOptions {
    * what the engine would refuse to store is refused.
    * @default []
    */
-  durableQueues?: readonly string[] | true;
+  durableQueues?: readonly string[] | true | undefined;
 }

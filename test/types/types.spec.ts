@@ -25,7 +25,7 @@ function expectedIn(name: string): string[] {
  * The errors that the compiler finds in the cases, by file. The directives are made plain comments
  * first: they would accept any error, also one that has nothing to do with what is tested.
  */
-function findErrors(): Map<string, string[]> {
+function findErrors(own: ts.CompilerOptions = {}): Map<string, string[]> {
   const configPath = join(root, 'tsconfig.json');
   const config = ts.readConfigFile(configPath, (path) => ts.sys.readFile(path)) as {
     config: unknown;
@@ -39,7 +39,7 @@ function findErrors(): Map<string, string[]> {
   };
   const program = ts.createProgram(
     names.map((name) => join(cases, name)),
-    options,
+    { ...options, ...own },
     host,
   );
   const found = new Map<string, string[]>();
@@ -64,6 +64,11 @@ describe('the types', () => {
 
   it.each(names)('accept and refuse what they should in %s', (name) => {
     expect(found.get(name) ?? []).toEqual(expectedIn(name));
+  });
+
+  it('O27: have undefined wherever an option may be left out', () => {
+    const exact = findErrors({ exactOptionalPropertyTypes: true });
+    expect(exact.get('exact-optional.ts') ?? []).toEqual([]);
   });
 
   it('are sound everywhere else', () => {

@@ -39,46 +39,48 @@ export interface BullMQOptions {
    * `'producer'` adds tasks and runs none; `'worker'` and `'both'` run them, and may add some.
    * @default 'both'
    */
-  role?: 'producer' | 'worker' | 'both';
+  role?: 'producer' | 'worker' | 'both' | undefined;
   /**
    * Before the name of every key on Redis; the name of the schema on PostgreSQL, of letters, digits
    * and `_`, at most 56. Applications that share a store have one each.
    * @default 'bgt' on Redis, 'bullmq' on PostgreSQL
    */
-  prefix?: string;
+  prefix?: string | undefined;
   /** How long a request waits for its tasks to be stored before it fails with 503. @default '2s' */
-  commitTimeout?: Duration;
+  commitTimeout?: Duration | undefined;
   /**
    * How long tasks that are stored wait for their response to close, should its process die before
    * it tells. While it lives it asks for more. `false` lets tasks start as soon as they are stored,
    * which is cheaper, and may be before the client has read its answer.
    * @default '30s'
    */
-  hold?: false | Duration;
+  hold?: false | Duration | undefined;
   /** How long a worker may be silent before another takes over what it runs. @default '30s' */
-  lockDuration?: Duration;
+  lockDuration?: Duration | undefined;
   /**
    * How often a task may be found running when its worker died, before it fails for good.
    * @default 3
    */
-  maxStarts?: number;
+  maxStarts?: number | undefined;
   /** How many settled tasks the store remembers of each queue. @default 1_000 and 10_000 */
-  keep?: {
-    /** How many that have completed. @default 1_000 */
-    completed?: number;
-    /** How many that have failed. @default 10_000 */
-    failed?: number;
-  };
+  keep?:
+    | {
+        /** How many that have completed. @default 1_000 */
+        completed?: number | undefined;
+        /** How many that have failed. @default 10_000 */
+        failed?: number | undefined;
+      }
+    | undefined;
   /**
    * What happens to tasks that the store does not take: without it the request fails with 503;
    * `'memory'` runs them in this process, with a warning and an event. They do not survive it.
    * @default none
    */
-  fallback?: 'memory';
+  fallback?: 'memory' | undefined;
   /** No call's arguments are longer, serialised: in bytes. @default 1_048_576 */
-  maxArgsBytes?: number;
+  maxArgsBytes?: number | undefined;
   /** How arguments become text, and text arguments again. @default JSON, of which what it cannot hold is refused */
-  serializer?: Serializer;
+  serializer?: Serializer | undefined;
 }
 
 const DEFAULTS = {

@@ -12,13 +12,13 @@ export interface JournalOptions {
    * How often a task may be found running when its process died, before it is kept as failed.
    * @default 3
    */
-  maxStarts?: number;
+  maxStarts?: number | undefined;
   /** How long a request waits for its tasks to be on disk before it fails with 503. @default '2s' */
-  commitTimeout?: Duration;
+  commitTimeout?: Duration | undefined;
   /** No call's arguments are longer, serialised: in bytes. @default 1_048_576 */
-  maxArgsBytes?: number;
+  maxArgsBytes?: number | undefined;
   /** @default JSON, of which what it cannot hold is refused */
-  serializer?: Serializer;
+  serializer?: Serializer | undefined;
 }
 
 /**

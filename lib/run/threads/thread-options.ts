@@ -14,24 +14,24 @@ import { milliseconds, type Duration } from '../../task/duration.js';
 /** What `BackgroundTasksThreadsModule.forRoot()` takes. Every option has a default. */
 export interface BackgroundTasksThreadsOptions {
   /** How many threads there are at most; none is started before it is needed. @default cores − 1, at least 1 */
-  threads?: number;
+  threads?: number | undefined;
   /** A thread that has had nothing to do for this long is released. @default '10s' */
-  idleTimeout?: Duration;
+  idleTimeout?: Duration | undefined;
   /** How many calls may wait for a thread; one more fails with a ThreadQueueFullError. @default 1_000 */
-  maxQueue?: number;
+  maxQueue?: number | undefined;
   /**
    * What each thread may use, in megabytes, as Node's `Worker` takes it. A thread that needs more is
    * ended, and its task fails with a ThreadOutOfMemoryError.
    * @default Node's own
    */
-  resourceLimits?: ResourceLimits;
+  resourceLimits?: ResourceLimits | undefined;
   /**
    * Node's options for each thread, in place of the process's own, for example
    * `['--import', '@oxc-node/core/register']` where a test runner compiles TypeScript in its own way
    * and threads have to do without it.
    * @default those of the process
    */
-  execArgv?: string[];
+  execArgv?: string[] | undefined;
 }
 
 /** {@link BackgroundTasksThreadsOptions}, checked and filled in. */

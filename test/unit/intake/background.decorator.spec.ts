@@ -212,20 +212,24 @@ describe('@Background() where it cannot work', () => {
 describe('the options of @Background()', () => {
   it.each<[unknown, string]>([
     [
+      { attempts: 3 },
+      'Unknown option "attempts" of @Background() on Mailer.send. Write retry: { attempts: 3 }.',
+    ],
+    [
       { queu: 'mails' },
-      'Unknown option "@Background() on Mailer.send.queu". Did you mean "queue"?',
+      'Unknown option "queu" of @Background() on Mailer.send. Did you mean "queue"?',
     ],
     [
       { retry: { attempts: 0 } },
-      'Option "@Background() on Mailer.send.retry.attempts": expected a whole number from 1 or Infinity, got 0.',
+      'Option "retry.attempts" of @Background() on Mailer.send: expected a whole number from 1 or Infinity, got 0.',
     ],
     [
       { timeout: 'soon' },
-      'Option "@Background() on Mailer.send.timeout": expected milliseconds or a string such as ' +
+      'Option "timeout" of @Background() on Mailer.send: expected milliseconds or a string such as ' +
         "'500ms', '30s', '5m', '2h', '1d', got 'soon'.",
     ],
-    ['mails', 'Option "@Background() on Mailer.send": expected a plain object, got \'mails\'.'],
-    [null, 'Option "@Background() on Mailer.send": expected a plain object, got null.'],
+    ['mails', "The options of @Background() on Mailer.send: expected a plain object, got 'mails'."],
+    [null, 'The options of @Background() on Mailer.send: expected a plain object, got null.'],
   ])('are checked where they stand: %p', (options, message) => {
     const declare = () => {
       class Mailer {

@@ -137,7 +137,7 @@ describe('an option that does not exist', () => {
 
   it('is refused with all names where it is near to none', () => {
     expect(refusalOf({ request: { colour: 'blue' } }).message).toBe(
-      'Unknown option "request.colour". Known options: order, onFailure.',
+      'Unknown option "request.colour". Known options: order, onFailure, succeeded.',
     );
   });
 
@@ -169,7 +169,11 @@ describe('a value that an option cannot have', () => {
     ['timeout', 'forever', `expected ${DURATION}, got 'forever'.`],
     ['priority', 1, "expected one of 'high', 'normal', 'low', got 1."],
     ['priority', 'urgent', "expected one of 'high', 'normal', 'low', got 'urgent'."],
-    ['retry', 3, 'expected a plain object, got 3.'],
+    [
+      'retry',
+      3,
+      'expected a plain object, got 3. Write retry: { attempts: 3 }. That is how often it is tried in all.',
+    ],
     ['retry', true, 'expected a plain object, got true.'],
     ['retry', null, 'expected a plain object, got null.'],
   ])('%s: %p', (path, value, problem) => {

@@ -37,7 +37,11 @@ describe('task options', () => {
     ['timeout', 0, 'expected more than zero, got 0.'],
     ['timeout', -1, `expected ${DURATION}, got -1.`],
     ['when', 'later', "expected one of 'success', 'failure', 'always', got 'later'."],
-    ['retry', 5, 'expected a plain object, got 5.'],
+    [
+      'retry',
+      5,
+      'expected a plain object, got 5. Write retry: { attempts: 5 }. That is how often it is tried in all.',
+    ],
     ['retry', true, 'expected a plain object, got true.'],
   ])('refuse %s: %p', (key, value, problem) => {
     expect(refusalOf({ [key]: value })).toEqual({
@@ -45,6 +49,29 @@ describe('task options', () => {
       code: 'BGT_INVALID_OPTION',
       message: `Option "${key}": ${problem}`,
     });
+  });
+
+  it.each<[object, string]>([
+    [{ attempts: 3 }, 'Unknown option "attempts". Write retry: { attempts: 3 }.'],
+    [
+      { retries: 3 },
+      'Unknown option "retries". Write retry: { attempts: 4 }; the first attempt counts.',
+    ],
+    [
+      { backoff: { type: 'fixed', delay: 500 } },
+      'Unknown option "backoff". Write retry: { attempts: 3, backoff: \'fixed\', delay: 500 }.',
+    ],
+    [
+      { retry: { attempts: 2, backoff: { type: 'exponential' } } },
+      "Option \"retry.backoff\": expected 'exponential', 'fixed' or a function, got an object " +
+        "(Object). Write backoff: 'exponential', delay: 1000 in retry.",
+    ],
+    [{ retry: { retries: 1 } }, 'Unknown option "retry.retries". Write retry: { attempts: 2 }'],
+    [{ jobId: 'a' }, 'Unknown option "jobId". Write dedupe: { key }'],
+    [{ repeat: {} }, 'Unknown option "repeat". Write @Background({ cron })'],
+    [{ constructor: 1 }, 'Unknown option "constructor". Known options:'],
+  ])('O26: say what to write for what others have: %j', (options, message) => {
+    expect(refusalOf(options).message).toContain(message);
   });
 
   it.each<[string, unknown, string]>([
