@@ -8,6 +8,7 @@ import { AnalyticsModule } from './analytics/analytics.module.js';
 import { BoardModule } from './board/board.module.js';
 import { HealthModule } from './health/health.module.js';
 import { ImagesModule } from './images/images.module.js';
+import { THREADS } from './images/threads.js';
 import { MailModule } from './mail/mail.module.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { NotificationsModule } from './notifications/notifications.module.js';
@@ -20,7 +21,7 @@ import { WebhooksModule } from './webhooks/webhooks.module.js';
 /** A test runner that compiles TypeScript for itself leaves its threads without a compiler. */
 function threadOptions(): BackgroundTasksThreadsOptions {
   const { THREAD_LOADER } = process.env;
-  return THREAD_LOADER ? { execArgv: ['--import', THREAD_LOADER] } : {};
+  return { threads: THREADS, ...(THREAD_LOADER && { execArgv: ['--import', THREAD_LOADER] }) };
 }
 
 /** A module for each scenario; none knows of another. */
@@ -30,6 +31,8 @@ function threadOptions(): BackgroundTasksThreadsOptions {
       queues: {
         // As many as the database has connections.
         database: { concurrency: 1 },
+        // As many as there are threads: a large image holds up images only.
+        images: { concurrency: THREADS },
         mail: { concurrency: 1 },
         // Waits for others, and does little itself.
         process: { concurrency: 100 },

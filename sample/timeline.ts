@@ -26,7 +26,9 @@ export function printTimeline(events: Observable<TaskEvent>, print: (line: strin
     story.steps.push(describe(event, Math.round(event.at - story.addedAt)));
     if (LAST.has(event.type)) {
       stories.delete(event.id);
-      print(`${event.name} ${event.id.slice(0, 4)}: ${story.steps.join(', ')}`);
+      const line = `${event.name} ${event.id.slice(0, 4)}: ${story.steps.join(', ')}`;
+      // What an error says may come from anywhere.
+      print(line.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, encodeURIComponent));
     } else {
       stories.set(event.id, story);
     }

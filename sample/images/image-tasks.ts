@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { Background, currentTask } from 'nestjs-background-tasks';
+import { Background, UnrecoverableError, currentTask } from 'nestjs-background-tasks';
 import { directory } from '../uploads/directory.js';
 import type { Picture } from './picture.js';
 import { sepiaInThread, thumbnailInThread } from './threads.js';
@@ -13,28 +13,43 @@ export interface ImageProgress {
   readonly sepia?: Picture;
 }
 
+export type PictureKind = 'thumbnail' | 'sepia';
+
 const THUMBNAIL_WIDTH = 320;
 
 @Injectable()
 export class ImageTasks {
   /** @param source the path of the upload, which is gone afterwards */
-  @Background({ name: 'images.process', timeout: '30s' })
+  @Background({ name: 'images.process', queue: 'images', timeout: '30s' })
   async process(source: string): Promise<void> {
     const { id, progress } = currentTask();
     const report: (progress: ImageProgress) => void = progress;
     try {
-      const target = await directory('var/images');
       report({ percent: 0 });
       const thumbnail = await thumbnailInThread(
         source,
-        join(target, `${id}-thumbnail.webp`),
+        await pathOf(id, 'thumbnail'),
         THUMBNAIL_WIDTH,
       );
       report({ percent: 50, thumbnail });
-      const sepia = await sepiaInThread(source, join(target, `${id}-sepia.webp`));
+      const sepia = await sepiaInThread(source, await pathOf(id, 'sepia'));
       report({ percent: 100, thumbnail, sepia });
+    } catch (error) {
+      throw isOfImage(error)
+        ? new UnrecoverableError('The image is broken, or has too many pixels.', { cause: error })
+        : error;
     } finally {
       await rm(source, { force: true });
     }
   }
+}
+
+/** Where a finished picture is. */
+export async function pathOf(id: string, kind: PictureKind): Promise<string> {
+  return join(await directory('var/images'), `${id}-${kind}.webp`);
+}
+
+/** What sharp says of a file that it cannot read; nothing of it would be better the next time. */
+function isOfImage(error: unknown): boolean {
+  return error instanceof Error && /^(Input|Vips)/.test(error.message);
 }

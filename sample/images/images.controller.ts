@@ -1,19 +1,24 @@
+import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import {
   Controller,
   Get,
+  Header,
   HttpCode,
   NotFoundException,
   Param,
+  ParseEnumPipe,
   Post,
+  StreamableFile,
   UnsupportedMediaTypeException,
   UploadedFile,
   UseInterceptors,
 } from '@nestjs/common';
 import { fileTypeFromFile } from 'file-type';
-import { TaskRunner, Tasks, type BackgroundTasks } from 'nestjs-background-tasks';
+import { TaskRunner, Tasks, type BackgroundTasks, type TaskInfo } from 'nestjs-background-tasks';
+import { reasonOf } from '../reason-of.js';
 import { UploadInterceptor, type Upload } from '../uploads/upload.interceptor.js';
-import { ImageTasks, type ImageProgress } from './image-tasks.js';
+import { ImageTasks, pathOf, type ImageProgress, type PictureKind } from './image-tasks.js';
 
 const ACCEPTED = new Set(['image/jpeg', 'image/png', 'image/webp', 'image/gif']);
 
@@ -36,14 +41,36 @@ export class ImagesController {
 
   @Get(':id')
   async status(@Param('id') id: string) {
+    const { status, outcome, progress } = await this.task(id);
+    const { percent, thumbnail, sepia } = (progress ?? { percent: 0 }) as ImageProgress;
+    // A URL, not the path: where files are on this machine is nobody's business outside.
+    const pictures = {
+      thumbnail: thumbnail && { url: `/images/${id}/thumbnail`, ...thumbnail },
+      sepia: sepia && { url: `/images/${id}/sepia`, ...sepia },
+    };
+    return { id, status, percent, ...pictures, reason: reasonOf(outcome) };
+  }
+
+  @Get(':id/:kind')
+  @Header('content-type', 'image/webp')
+  async picture(
+    @Param('id') id: string,
+    @Param('kind', new ParseEnumPipe(['thumbnail', 'sepia'])) kind: PictureKind,
+  ): Promise<StreamableFile> {
+    const { progress } = await this.task(id);
+    if ((progress as ImageProgress | undefined)?.[kind] === undefined) {
+      throw new NotFoundException(`There is no ${kind} of ${id} yet.`);
+    }
+    return new StreamableFile(createReadStream(await pathOf(id, kind)));
+  }
+
+  /** @throws NotFoundException */
+  private async task(id: string): Promise<TaskInfo> {
     const task = await this.runner.get(id);
     if (task?.name !== 'images.process') {
       throw new NotFoundException(`There is no image ${id}, or it is forgotten.`);
     }
-    const { status, outcome } = task;
-    const { percent, ...pictures } = (task.progress ?? { percent: 0 }) as ImageProgress;
-    const reason = outcome?.status === 'failed' ? (outcome.error as Error).message : undefined;
-    return { id, status, percent, ...pictures, reason };
+    return task;
   }
 
   /** By what is in it: a name can be anything. @throws UnsupportedMediaTypeException */

@@ -3,14 +3,16 @@ import sharp, { type OutputInfo } from 'sharp';
 
 /** A picture on disk. */
 export interface Picture {
-  readonly file: string;
   readonly width: number;
   readonly height: number;
   readonly bytes: number;
 }
 
 /** A small file can unfold into gigabytes. */
-const MAX_PIXELS = 50_000_000;
+const MAX_PIXELS = 24_000_000;
+
+// By itself it takes a thread of the whole process for each core, and file reads have to wait.
+sharp.concurrency(1);
 
 /** @param width of the thumbnail, in pixels; the height follows */
 export async function thumbnail(source: string, target: string, width: number): Promise<Picture> {
@@ -19,7 +21,7 @@ export async function thumbnail(source: string, target: string, width: number): 
     .resize({ width, withoutEnlargement: true })
     .webp()
     .toFile(target);
-  return pictureOf(target, info);
+  return pictureOf(info);
 }
 
 /** Brown, as if it were old, with soft edges gone. */
@@ -36,9 +38,9 @@ export async function sepia(source: string, target: string): Promise<Picture> {
     .sharpen()
     .webp()
     .toFile(target);
-  return pictureOf(target, info);
+  return pictureOf(info);
 }
 
-function pictureOf(file: string, { width, height, size }: OutputInfo): Picture {
-  return { file, width, height, bytes: size };
+function pictureOf({ width, height, size }: OutputInfo): Picture {
+  return { width, height, bytes: size };
 }

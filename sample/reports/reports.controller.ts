@@ -12,6 +12,7 @@ import {
 } from '@nestjs/common';
 import { ArrayMaxSize, ArrayNotEmpty, IsString } from 'class-validator';
 import { TaskRunner, Tasks, type BackgroundTasks } from 'nestjs-background-tasks';
+import { reasonOf } from '../reason-of.js';
 import { extract, load, readReport, transform } from './report-steps.js';
 
 class Sales {
@@ -55,9 +56,7 @@ export class ReportsController {
     }
     const tasks = await Promise.all(taskIds.map((taskId) => this.runner.get(taskId)));
     const steps = tasks.map((task) => {
-      const failure = task?.outcome?.status === 'failed' ? task.outcome.error : undefined;
-      const reason = failure instanceof Error ? failure.message : undefined;
-      return { step: task?.name, status: task?.status, reason };
+      return { step: task?.name, status: task?.status, reason: reasonOf(task?.outcome) };
     });
     return { id, steps, report: await readReport(id) };
   }

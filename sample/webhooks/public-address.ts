@@ -28,10 +28,10 @@ for (const [network, prefix] of [
   PRIVATE.addSubnet(network, prefix, 'ipv6');
 }
 
-/** `url` leads to an address that is not for everybody. */
+/** `url` leads to an address that is not for everybody; which one, not everybody needs to know. */
 export class PrivateAddressError extends Error {
-  constructor(url: URL, address: string) {
-    super(`${url.host} is ${address}, which is not a public address.`);
+  constructor(url: URL) {
+    super(`${url.host} is not a public address.`);
   }
 }
 
@@ -46,7 +46,7 @@ export async function requirePublicAddress(url: URL): Promise<void> {
   const addresses = isIP(host) > 0 ? [{ address: host }] : await lookup(host, { all: true });
   for (const { address } of addresses) {
     if (isPrivate(address)) {
-      throw new PrivateAddressError(url, address);
+      throw new PrivateAddressError(url);
     }
   }
 }

@@ -12,6 +12,7 @@ import {
 } from '@nestjs/common';
 import { IsNotEmpty, IsOptional, IsString, IsUrl } from 'class-validator';
 import { TaskRunner, Tasks, type BackgroundTasks } from 'nestjs-background-tasks';
+import { reasonOf } from '../reason-of.js';
 import { Deliveries } from './deliveries.js';
 import { requirePublicAddress } from './public-address.js';
 import { Subscriptions, type Subscription } from './subscriptions.js';
@@ -51,8 +52,9 @@ export class WebhooksController {
     if (!this.options.allowPrivate) {
       try {
         await requirePublicAddress(new URL(url));
-      } catch (error) {
-        throw new UnprocessableEntityException((error as Error).message);
+      } catch {
+        // What the name resolved to, or that it did not, is nobody's business outside.
+        throw new UnprocessableEntityException('The URL has to lead to a public address.');
       }
     }
     return this.subscriptions.add(url);
@@ -75,7 +77,6 @@ export class WebhooksController {
       throw new NotFoundException(`There is no delivery ${id}, or it is forgotten.`);
     }
     const { status, attempts, progress, outcome } = task;
-    const reason = outcome?.status === 'failed' ? (outcome.error as Error).message : undefined;
-    return { id, status, attempts, last: progress, reason };
+    return { id, status, attempts, last: progress, reason: reasonOf(outcome) };
   }
 }

@@ -70,11 +70,15 @@ class SampleProcess {
 async function statusesOf(output: string): Promise<string[]> {
   const statuses: string[] = [];
   for (const [, post, url = '', body] of output.matchAll(
-    /^ {2}curl (-X POST )?'([^']+)'(?: -H 'content-type: application\/json' -d '([^']+)')?$/gm,
+    /^ {2}curl (-X POST )?'([^']+)'(?: -H 'content-type: application\/json' -d '(.+)')?$/gm,
   )) {
+    const now = String(statuses.length);
     const response = await fetch(url, {
       method: post || body ? 'POST' : 'GET',
-      ...(body && { body, headers: { 'content-type': 'application/json' } }),
+      ...(body && {
+        body: body.replace("'$(date +%s)'", now),
+        headers: { 'content-type': 'application/json' },
+      }),
     });
     await response.arrayBuffer();
     statuses.push(`${response.status} ${new URL(url).pathname}${new URL(url).search}`);

@@ -77,6 +77,16 @@ describe('sample: notifications', () => {
       expect(await log()).toContain('found query: last\n');
     });
 
+    it('O23: writes a line for each notification, whatever is in the address', async () => {
+      const lines = encodeURIComponent('a@example.com\nnotification for root\u2028\u001b[2J');
+      await post(`/send-notification/${lines}?q=${lines}`);
+      await app.untilSettled(2);
+      const forged = 'a@example.com%0Anotification for root%E2%80%A8%1B[2J';
+      expect(await log()).toBe(
+        `found query: ${forged}\nnotification for ${forged}: some notification\n`,
+      );
+    });
+
     it('adds nothing where no address is given', async () => {
       expect((await post('/send-notification')).status).toBe(404);
       await post('/send-notification/foo@example.com');
