@@ -18,11 +18,13 @@ import type { TransactionClient } from '../task/transaction-client.js';
 import { NO_ARGS, type Chain, type Task, type TaskHome } from '../task/task.js';
 import { CaptureWatch } from './captured-request.js';
 import { TaskMaker } from './task-maker.js';
+import { WaitWatch } from './wait-watch.js';
 
 /** Takes calls in, and sends the task of each where it belongs: into the request's collection, or off. */
 export class TaskIntake implements TaskHome {
   readonly context = new AsyncResource('BackgroundTasks', { requireManualDestroy: true });
   private readonly maker: TaskMaker;
+  private readonly waits: WaitWatch;
 
   constructor(
     options: ResolvedOptions,
@@ -33,6 +35,10 @@ export class TaskIntake implements TaskHome {
   ) {
     const captures = new CaptureWatch((name, what, position) =>
       observer.log.captured(name, what, position),
+    );
+    this.waits = new WaitWatch(
+      (queue) => options.queues.get(queue)?.concurrency ?? Number.POSITIVE_INFINITY,
+      (waiter, awaited) => observer.log.waitsForItself(waiter, awaited),
     );
     this.maker = new TaskMaker(this, options, registry, engine, captures, clock);
   }
@@ -179,6 +185,20 @@ export class TaskIntake implements TaskHome {
     const id = randomUUID();
     this.observer.minted(id, task);
     return id;
+  }
+
+  asked(task: Task): void {
+    this.waits.asked(task, this.waiterHere());
+  }
+
+  /** A user asks for the end of all tasks. */
+  askedForAll(): void {
+    this.waits.askedForAll(this.waiterHere());
+  }
+
+  private waiterHere(): Task | OpenRequest | undefined {
+    const here = ambient.getStore();
+    return here?.kind === 'task' ? (here.isRunning ? here.task : undefined) : this.requestHere();
   }
 
   cancel(task: Task): boolean | Promise<boolean> {

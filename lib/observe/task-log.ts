@@ -109,6 +109,14 @@ export class TaskLog {
     this.log.warn(new LogLine({ event: 'captured', taskName: name }, sentence));
   }
 
+  waitsForItself(waiter: string, awaited: string): void {
+    const [who, what] = [printable(waiter, 200), printable(awaited, 200)];
+    const sentence =
+      `${who} waits for ${what}, which cannot end before ${who} has: if that promise is awaited, both ` +
+      'wait for ever (docs/faq.md; not checked in production).';
+    this.log.warn(new LogLine({ event: 'waits-for-itself' }, sentence));
+  }
+
   /** A profile of an attempt was written to `file`, or could not be. */
   profiled(task: Task, file: string, error: unknown): void {
     if (error === undefined) {

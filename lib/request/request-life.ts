@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { MethodIntake, OpenRequest } from '../task/ambient.js';
 import type { Linked } from '../task/linked-list.js';
 import type { Task } from '../task/task.js';
@@ -91,6 +92,19 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   /** What it holds so far. */
   get collected(): readonly Task[] {
     return this.tasks ?? [];
+  }
+
+  /** Its own, and those of the request around it. */
+  get waiting(): readonly Task[] {
+    return [...this.collected, ...(this.parent?.waiting ?? [])];
+  }
+
+  /** Without the query, which may hold what no log should. */
+  get title(): string {
+    const { req } = (this.response ?? {}) as Partial<ServerResponse>;
+    return req === undefined
+      ? (this.parent?.title ?? 'The handler of a message')
+      : `${req.method} ${req.url?.split('?', 1)[0]}`;
   }
 
   /** The task that stands for `dedupeKey` within the request. */

@@ -345,6 +345,7 @@ export class TaskRunner {
 
   /** Resolves when every task has settled, those of requests under way included. */
   whenIdle(): Promise<void> {
+    this[PARTS].intake.askedForAll();
     return this[PARTS].engine.whenIdle();
   }
 

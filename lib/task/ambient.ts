@@ -28,6 +28,10 @@ export interface RunningTask {
 export interface OpenRequest {
   readonly kind: 'request';
   readonly intake: MethodIntake;
+  /** What it is, for messages. */
+  readonly title: string;
+  /** The tasks that start only after its end. */
+  readonly waiting: readonly Task[];
   /** The same request in the application of `intake`: several may be on one server. */
   of(intake: MethodIntake): OpenRequest | undefined;
   /**

@@ -52,6 +52,7 @@ export class TaskHandle {
    * a failed task resolves to `{ status: 'failed', error, … }`.
    */
   whenSettled(): Promise<Outcome> {
+    this.#task.home.asked(this.#task);
     return this.#task.whenSettled();
   }
 

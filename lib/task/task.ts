@@ -21,6 +21,8 @@ export interface TaskHome extends MethodIntake {
   mintId(task: Task): string;
   /** @returns whether there was anything left to cancel */
   cancel(task: Task): boolean | Promise<boolean>;
+  /** A user asks for the task's end, and may wait for it. */
+  asked(task: Task): void;
 }
 
 /** An engine that has to know what happens to a task here: others look at it from elsewhere. */

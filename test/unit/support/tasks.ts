@@ -10,6 +10,7 @@ export const NOBODY: TaskHome = {
   addCall: () => Promise.resolve(),
   mintId: ({ name }) => `id of ${name}`,
   cancel: () => false,
+  asked: () => undefined,
 };
 
 interface TaskSetting {
