@@ -8,7 +8,7 @@ import {
 } from '@nestjs/common';
 import { Observable, tap } from 'rxjs';
 import { attachedLife, attachLife } from './life-of-request.js';
-import { beginMessage, lifeHere, untilStored, within } from './message.js';
+import { beginMessage, handled, lifeHere, within } from './message.js';
 import { rawResponse } from './nest/response.js';
 import type { RequestLife } from './request-life.js';
 import { Requests } from './requests.js';
@@ -54,14 +54,13 @@ function lifeOf(context: ExecutionContext, requests: Requests): RequestLife {
 
 /** The response decides. */
 function aroundAnswer(life: RequestLife, next: CallHandler): Observable<unknown> {
-  const calls = again(life, next);
   return new Observable((subscriber) => {
     life.begin(
       new Promise<void>((resolve) => {
         subscriber.add(resolve);
       }),
     );
-    return within(life, () => calls.subscribe(subscriber));
+    return within(life, () => called(life, next).subscribe(subscriber));
   });
 }
 
@@ -71,25 +70,26 @@ function aroundMessage(requests: Requests, type: string, next: CallHandler): Obs
     const here = lifeHere(requests);
     const around = here?.isMessage === true && !here.isOver ? here : undefined;
     if (around?.isIntercepted === true) {
-      return again(around, next).subscribe(subscriber); // one around this one sees to it
+      return called(around, next).subscribe(subscriber); // one around this one sees to it
     }
     const life = around ?? beginMessage(requests, type);
     life.isIntercepted = true;
-    return untilStored(life, next.handle()).subscribe(subscriber);
+    subscriber.add(() => {
+      life.isIntercepted = false;
+    });
+    return handled(life, next.handle()).subscribe(subscriber);
   });
 }
 
 /** Where a call that failed is made again, what the failed one has added does not run. */
-function again(life: RequestLife, next: CallHandler): Observable<unknown> {
-  let failedFrom: number | undefined;
-  return new Observable((subscriber) => {
-    if (failedFrom !== undefined) {
-      life.dropSince(failedFrom);
-    }
-    const from = life.collected.length;
-    return next
-      .handle()
-      .pipe(tap({ error: () => (failedFrom = from) }))
-      .subscribe(subscriber);
-  });
+function called(life: RequestLife, next: CallHandler): Observable<unknown> {
+  life.calledAgain();
+  const from = life.collected.length;
+  return next.handle().pipe(
+    tap({
+      error: () => {
+        life.failedFrom = from;
+      },
+    }),
+  );
 }

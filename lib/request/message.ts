@@ -27,6 +27,7 @@ export function beginMessage(requests: Requests, type: string): RequestLife {
  * @returns the same answer, once what it waits for is stored
  */
 export function handleMessage(life: RequestLife, handle: () => unknown): unknown {
+  life.isFollowed = true;
   return ambient.run(life, () => {
     const answer = handle();
     if (!(answer instanceof Promise)) {
@@ -45,41 +46,83 @@ export function handleMessage(life: RequestLife, handle: () => unknown): unknown
 
 /** An answer without the handler's end is that of an exception filter: a guard has refused. */
 function answered(life: RequestLife, answer: unknown): unknown {
+  const hasSucceeded = (): boolean => !life.isInterceptorDue && life.failedFrom === undefined;
   if (isObservable(answer)) {
-    return untilStored(life, answer, () => !life.isInterceptorDue);
+    return followed(life, answer, hasSucceeded, () => life.end(false));
   }
-  const stored = life.end(!life.isInterceptorDue);
+  const stored = life.end(hasSucceeded());
   return stored === undefined ? answer : stored.then(() => answer);
 }
 
-/** The stream of a message, in its context; its end decides, and comes once what is to run is stored. */
-export function untilStored(
+/** The stream of a message's handler, whose end decides, and comes once what is to run is stored. */
+export function handled(life: RequestLife, stream: Observable<unknown>): Observable<unknown> {
+  life.calledAgain();
+  const from = life.collected.length;
+  return followed(
+    life,
+    stream,
+    () => true,
+    () => {
+      life.failedFrom = from;
+      // Whoever follows the message knows whether the handler is called again.
+      return life.isFollowed ? undefined : life.end(false);
+    },
+  );
+}
+
+/**
+ * A stream in the context of its message, whose end comes once what is to run is stored.
+ *
+ * @param hasSucceeded whether the message has, where the stream completes
+ * @param failed called where it fails
+ */
+function followed(
   life: RequestLife,
   stream: Observable<unknown>,
-  isSuccess: () => boolean = () => true,
+  hasSucceeded: () => boolean,
+  failed: () => Promise<void> | void,
 ): Observable<unknown> {
   return new Observable((subscriber) => {
-    const end = (hasSucceeded: boolean, tell: () => void): void => {
-      const stored = life.end(hasSucceeded);
-      if (stored === undefined) {
-        return tell();
-      }
-      // The error of a failed handler is what the client is to hear of.
-      stored.then(tell, hasSucceeded ? (error: unknown) => subscriber.error(error) : tell);
-    };
+    let isOver = false;
     const subscription = within(life, () =>
       stream.subscribe({
         next: (value) => subscriber.next(value),
         error: (error: unknown) => {
+          isOver = true;
           life.refused(error);
-          end(false, () => subscriber.error(error));
+          const tell = (): void => subscriber.error(error);
+          // The error of a failed handler is what the client is to hear of.
+          afterwards(failed(), tell, tell);
         },
-        complete: () => end(isSuccess(), () => subscriber.complete()),
+        complete: () => {
+          isOver = true;
+          afterwards(
+            life.end(hasSucceeded()),
+            () => subscriber.complete(),
+            (error) => subscriber.error(error),
+          );
+        },
       }),
     );
     return () => {
       subscription.unsubscribe();
-      end(true, () => undefined); // a client that leaves changes nothing
+      if (!isOver) {
+        afterwards(life.end(true), noop, noop); // a client that leaves changes nothing
+      }
     };
   });
 }
+
+function afterwards(
+  stored: Promise<void> | void,
+  tell: () => void,
+  refuse: (error: unknown) => void,
+): void {
+  if (stored === undefined) {
+    tell();
+  } else {
+    stored.then(tell, refuse);
+  }
+}
+
+function noop(): void {}

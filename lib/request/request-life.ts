@@ -32,10 +32,14 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   readonly kind = 'request';
   before: RequestLife | undefined = undefined;
   behind: RequestLife | undefined = undefined;
-  /** Of a message: an interceptor will see its handler's end, and where none does, there was none. */
+  /** Of a message: somebody sees its end, that of its guards and exception filters included. */
+  isFollowed = false;
+  /** An interceptor will see its handler's end, and where none does, there was none. */
   isInterceptorDue = false;
   /** It does. */
   isIntercepted = false;
+  /** How many tasks there were before the latest call of its handler that failed. */
+  failedFrom: number | undefined = undefined;
   private phase: Phase = 'opened';
   private hasSucceeded: boolean | undefined = undefined;
   private tasks: Task[] | undefined = undefined;
@@ -324,10 +328,14 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     plan.run.forEach((task) => parent.addDecided(task));
   }
 
-  /** A handler that failed is called again: the tasks of the failed call do not run. */
-  dropSince(position: number): void {
-    const tasks = this.tasks?.splice(position) ?? [];
-    tasks.forEach((task) => this.requests.drop({ task, reason: 'handler-failed' }));
+  /** Where a handler that failed is called again, the tasks of the failed call do not run. */
+  calledAgain(): void {
+    const { failedFrom } = this;
+    if (failedFrom !== undefined) {
+      this.failedFrom = undefined;
+      const tasks = this.tasks?.splice(failedFrom) ?? [];
+      tasks.forEach((task) => this.requests.drop({ task, reason: 'handler-failed' }));
+    }
   }
 
   /** Takes out all tasks for good; the request itself is let go. */

@@ -382,9 +382,10 @@ describe('R9: a handler that is called again', () => {
   it('leaves nothing of the call that failed', async () => {
     const { clock, life, response, tasks } = createRequest();
     const kept = tasks.addTask(() => undefined);
-    const position = life.collected.length;
+    life.failedFrom = life.collected.length;
     const dropped = tasks.addTask(() => undefined);
-    life.dropSince(position);
+    life.calledAgain();
+    life.calledAgain();
     const again = tasks.addTask(() => undefined);
     response.answer();
     await clock.settle();
