@@ -82,8 +82,7 @@ export class BackgroundTasksModule
   configure(): void {
     const { httpAdapter } = this.adapterHost;
     this.hook.install(httpAdapter);
-    this.messages.routesBegin();
-    this.routes.begin(httpAdapter);
+    this.messages.routesBegin(this.routes.begin(httpAdapter));
   }
 
   /** Nest calls it when every provider is there. */

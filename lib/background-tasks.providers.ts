@@ -165,8 +165,15 @@ export const providers: Provider[] = [
       ApplicationConfig,
       ExternalContextCreator,
     ],
-    useFactory: (...parts: ConstructorParameters<typeof MessageHook>) => {
-      const hook = new MessageHook(...parts);
+    useFactory: (
+      requests: Requests,
+      interceptor: BackgroundTasksInterceptor,
+      modules: ModulesContainer,
+      config: ApplicationConfig,
+      resolvers: ExternalContextCreator,
+    ) => {
+      const warn = (text: string): void => new Logger('BackgroundTasks').warn(text);
+      const hook = new MessageHook(requests, interceptor, modules, config, resolvers, warn);
       hook.install();
       return hook;
     },

@@ -35,7 +35,7 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
       return next.handle(); // on a class that serves an application without the module, too
     }
     return context.getType() === 'http'
-      ? aroundAnswer(lifeOf(context, requests), next)
+      ? aroundAnswer(requests, lifeOf(context, requests), next)
       : aroundMessage(requests, context.getType(), next);
   }
 }
@@ -53,11 +53,15 @@ function lifeOf(context: ExecutionContext, requests: Requests): RequestLife {
 }
 
 /** The response decides. */
-function aroundAnswer(life: RequestLife, next: CallHandler): Observable<unknown> {
+function aroundAnswer(
+  { clock }: Requests,
+  life: RequestLife,
+  next: CallHandler,
+): Observable<unknown> {
   return new Observable((subscriber) => {
     life.begin(
       new Promise<void>((resolve) => {
-        subscriber.add(resolve);
+        subscriber.add(() => clock.soon(resolve)); // Nest answers when the interceptors are done
       }),
     );
     return within(life, () => called(life, next).subscribe(subscriber));

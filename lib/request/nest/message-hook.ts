@@ -34,6 +34,7 @@ export class MessageHook {
   private wasAsked = false;
   private isMakingResolver = false;
   private areRoutesMade = false;
+  private areRoutesFollowed = true;
 
   constructor(
     private readonly requests: Requests,
@@ -41,19 +42,43 @@ export class MessageHook {
     private readonly modules: ModulesContainer,
     private readonly config: ApplicationConfig,
     private readonly resolvers: ExternalContextCreator | undefined,
+    private readonly warn: (text: string) => void,
   ) {}
 
   /** Before Nest makes any handler. */
   install(): void {
     this.config.useGlobalInterceptors(this.messagesOnly());
-    this.modules.getRpcTargetRegistry<RpcServer>().subscribe((server) => this.followRpc(server));
+    if (typeof Reflect.get(this.modules, 'getRpcTargetRegistry') === 'function') {
+      this.modules.getRpcTargetRegistry<RpcServer>().subscribe((server) => this.followRpc(server));
+    } else {
+      this.miss('ModulesContainer.getRpcTargetRegistry()', 'the handlers of microservices');
+    }
     this.followResolvers();
     this.wasAsked = false;
   }
 
-  /** Nest makes its routes from here on, until {@link bindSockets} is called. */
-  routesBegin(): void {
+  /**
+   * Nest makes its routes from here on, until {@link bindSockets} is called.
+   *
+   * @param areFollowed whether they can do without the interceptor
+   */
+  routesBegin(areFollowed: boolean): void {
     this.areRoutesMade = true;
+    this.areRoutesFollowed = areFollowed;
+    if (!areFollowed) {
+      this.warn(
+        'The HTTP adapter does not register routes as Nest describes it, so BackgroundTasksInterceptor ' +
+          'stands around every route: nothing else changes, but a request costs more.',
+      );
+    }
+  }
+
+  /** What only the interceptor is left for: it does not see guards. */
+  private miss(what: string, whose: string): void {
+    this.warn(
+      `${what} is not as it was in the versions of Nest that are known here: tasks that the guards of ` +
+        `${whose} add run by themselves, whatever becomes of the message.`,
+    );
   }
 
   /** All modules are there, and no client is yet. */
@@ -61,7 +86,9 @@ export class MessageHook {
     this.areRoutesMade = false;
     const adapter = this.config.getIoAdapter() as unknown as SocketAdapter | undefined;
     const bind = adapter?.bindMessageHandlers;
-    if (adapter !== undefined && typeof bind === 'function') {
+    if (adapter !== undefined && typeof bind !== 'function') {
+      this.miss('WebSocketAdapter.bindMessageHandlers()', 'gateways');
+    } else if (adapter !== undefined && bind !== undefined) {
       adapter.bindMessageHandlers = (client, handlers, ...rest) =>
         bind.call(
           adapter,
@@ -99,12 +126,14 @@ export class MessageHook {
       return false;
     }
     this.wasAsked = true;
-    return this.areRoutesMade || here !== undefined;
+    return this.areRoutesFollowed && (this.areRoutesMade || here !== undefined);
   }
 
   private followRpc(server: RpcServer): void {
     const add = server.addHandler;
-    if (typeof add === 'function') {
+    if (typeof add !== 'function') {
+      this.miss('Server.addHandler()', 'the handlers of microservices');
+    } else {
       server.addHandler = (pattern, callback, ...rest) => {
         const follower = this.follow('rpc', callback, this.wasAsked);
         this.wasAsked = false;
@@ -124,7 +153,7 @@ export class MessageHook {
     const { resolvers } = this;
     const create: unknown = resolvers && Reflect.get(resolvers, 'create');
     if (resolvers === undefined || typeof create !== 'function') {
-      return;
+      return this.miss('ExternalContextCreator.create()', 'resolvers');
     }
     resolvers.create = (...args: unknown[]) => {
       const [options, type] = [args[7], args[8]];
