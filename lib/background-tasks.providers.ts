@@ -42,6 +42,10 @@ import { TaskRegistry } from './task/task-registry.js';
 
 const LIFECYCLE_PARTS = Symbol('nestjs-background-tasks:lifecycle-parts');
 
+function warn(text: string): void {
+  new Logger('BackgroundTasks').warn(text);
+}
+
 /** All that the module is made of. */
 export const providers: Provider[] = [
   {
@@ -172,7 +176,6 @@ export const providers: Provider[] = [
       config: ApplicationConfig,
       resolvers: ExternalContextCreator,
     ) => {
-      const warn = (text: string): void => new Logger('BackgroundTasks').warn(text);
       const hook = new MessageHook(requests, interceptor, modules, config, resolvers, warn);
       hook.install();
       return hook;

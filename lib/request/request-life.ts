@@ -236,6 +236,9 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
 
   /** The answer is not going to leave: whoever else answers decides. */
   private unstored(error: unknown): void {
+    if (this.phase !== 'answered') {
+      return; // the client has left meanwhile
+    }
     this.phase = 'opened';
     this.hasSucceeded = undefined;
     this.refused(error);

@@ -23,9 +23,6 @@ interface Call {
   readonly args: unknown[];
 }
 
-/** What is said of a body that will not be sent. */
-const OF_THE_BODY = /^(content-|transfer-encoding$|etag$|last-modified$|cache-control$|expires$)/;
-
 /**
  * Keeps a response from sending its first byte until its keeper is ready. On the response itself, and
  * on no prototype; whoever sends something meanwhile finds it sent, as far as a response can tell.
@@ -73,12 +70,9 @@ export function holdBack(response: object, keeper: ResponseKeeper): void {
     state = 'waiting';
     sources.forEach((source) => {
       source.unpipe(held);
-      source.destroy();
+      // Not now: a framework takes its end for that of the response.
+      held.once('close', () => source.destroy());
     });
-    held
-      .getHeaderNames()
-      .filter((name) => OF_THE_BODY.test(name))
-      .forEach((name) => held.removeHeader(name));
     keeper.refused(error);
   };
 
