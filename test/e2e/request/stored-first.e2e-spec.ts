@@ -146,6 +146,7 @@ const seen: unknown[] = [];
 class Watching extends BaseExceptionFilter {
   override catch(error: unknown, host: ArgumentsHost): void {
     seen.push(error);
+    // oxlint-disable-next-line promise/valid-params, promise/no-promise-in-callback -- It is a filter.
     super.catch(error, host);
   }
 }
