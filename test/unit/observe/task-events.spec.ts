@@ -6,33 +6,6 @@ import { createKit } from '../support/kit.js';
 import { bareTask, NOBODY } from '../support/tasks.js';
 
 describe('the events of a task', () => {
-  it('tell its life in order', async () => {
-    const { clock, runner, record } = createKit();
-    const events = record();
-    let failures = 1;
-    const begin = clock.now();
-    const handle = runner.addTask(
-      { name: 'mail', delay: '1s', retry: { attempts: 2, delay: '2s', jitter: 'none' } },
-      async () => {
-        await clock.sleep(5);
-        if (failures-- > 0) {
-          throw new Error('once');
-        }
-      },
-    );
-    await clock.advance(1e6);
-    const common = { id: handle.id, name: 'mail', queue: 'default' };
-    expect(events).toMatchObject([
-      { ...common, type: 'added', at: begin },
-      { ...common, type: 'queued', at: begin },
-      { ...common, type: 'started', at: begin + 1000, attempt: 1 },
-      { ...common, type: 'retrying', at: begin + 1005, attempt: 1, delayMs: 2000 },
-      { ...common, type: 'started', at: begin + 3005, attempt: 2 },
-      { ...common, type: 'completed', at: begin + 3010, attempt: 2, durationMs: 5 },
-    ]);
-    expect(events).toHaveLength(6);
-  });
-
   it('carry the error of an attempt as it was thrown', async () => {
     const { clock, runner, record } = createKit({ retry: { attempts: 2 } });
     const events = record();
@@ -63,23 +36,6 @@ describe('the events of a task', () => {
       { name: 'on failure', reason: 'handler-completed' },
     ]);
   });
-
-  it('come after the fact: whoever hears of an end finds the task at it', async () => {
-    const { clock, runner } = createKit();
-    const statuses: string[] = [];
-    const handle = runner.addTask(() => undefined);
-    runner.events.subscribe(({ type }) => statuses.push(`${type}: ${handle.status}`));
-    await clock.settle();
-    expect(statuses).toEqual(['started: running', 'completed: completed']);
-  });
-
-  it('reach only those who listen by then', async () => {
-    const { clock, runner, record } = createKit();
-    runner.addTask(() => undefined);
-    const events = record();
-    await clock.settle();
-    expect(events.map(({ type }) => type)).toEqual(['started', 'completed']);
-  });
 });
 
 describe('P11: a listener of events that throws', () => {
@@ -109,19 +65,6 @@ describe('P11: a listener of events that throws', () => {
       /^A listener of TaskRunner.events threw: Error: broken listener\nError: broken listener\n/,
     );
   });
-
-  it('may add tasks while it is called', async () => {
-    const { clock, runner } = createKit();
-    const ran: string[] = [];
-    runner.events.subscribe(({ type, name }) => {
-      if (type === 'completed' && name === 'first') {
-        runner.addTask({ name: 'second' }, () => ran.push('second'));
-      }
-    });
-    runner.addTask({ name: 'first' }, () => ran.push('first'));
-    await clock.settle();
-    expect(ran).toEqual(['first', 'second']);
-  });
 });
 
 describe('events that nobody listens to', () => {
@@ -143,13 +86,5 @@ describe('events that nobody listens to', () => {
     events.emit('completed', task, { durationMs: 1, process: undefined });
     expect(now).toHaveBeenCalled();
     expect(mintId).toHaveBeenCalledTimes(1);
-  });
-
-  it('end with the application', () => {
-    const events = new TaskEvents(new FakeClock(), () => undefined);
-    const complete = jest.fn();
-    events.stream.subscribe({ complete });
-    events.complete();
-    expect(complete).toHaveBeenCalledTimes(1);
   });
 });

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
-import { RetryLaterError, UnrecoverableError } from 'nestjs-background-tasks';
 import { transfer } from 'nestjs-background-tasks/threads';
 import { fixture, poolOf, SharedGate, untilAtLeast, untilStill } from './pool.js';
 
@@ -121,15 +120,6 @@ describe('ThreadPool', () => {
       await expect(call('failWith', 'just a string')).rejects.toBe('just a string');
     });
 
-    it('keep their meaning for the retry policy', async () => {
-      const { call } = poolOf();
-      const unrecoverable = call('fail', 'no use', { code: 'BGT_UNRECOVERABLE' });
-      await expect(unrecoverable).rejects.toBeInstanceOf(UnrecoverableError);
-      const later = call('fail', 'busy', { code: 'BGT_RETRY_LATER', delayMs: 90_000 });
-      await expect(later).rejects.toBeInstanceOf(RetryLaterError);
-      await expect(later).rejects.toMatchObject({ delayMs: 90_000, message: 'busy' });
-    });
-
     it('of the thread are told apart, and those who wait for the next thread get it', async () => {
       const { call, log } = poolOf();
       const exited = call('exit', 13);
@@ -177,32 +167,6 @@ describe('ThreadPool', () => {
   });
 
   describe('bad input', () => {
-    it('names an export that is not there, and those that are', async () => {
-      const { call } = poolOf();
-      await expect(call('addd', 1, 1)).rejects.toMatchObject({
-        code: 'BGT_THREAD_FUNCTION',
-        message: expect.stringMatching(/work\.mjs: it exports no function "addd" \(.*add, .*\)\.$/),
-      });
-      await expect(call('notAFunction')).rejects.toMatchObject({ code: 'BGT_THREAD_FUNCTION' });
-    });
-
-    it('names a file that cannot be loaded, and why', async () => {
-      const { pool } = poolOf();
-      const load = (name: string): Promise<unknown> =>
-        pool.run('never', { href: fixture(name), exportName: 'never', args: [] });
-      await expect(load('broken.mjs')).rejects.toMatchObject({
-        code: 'BGT_THREAD_FUNCTION',
-        message: expect.stringMatching(
-          /broken\.mjs: it cannot be loaded: this file does not load$/,
-        ),
-        cause: { message: 'this file does not load' },
-      });
-      await expect(load('nowhere.mjs')).rejects.toMatchObject({
-        code: 'BGT_THREAD_FUNCTION',
-        message: expect.stringContaining('nowhere.mjs'),
-      });
-    });
-
     it.each(['unbuilt.js', 'unbuilt.ts'])(
       'O22: says how to test, where %s is one that nothing has compiled',
       async (name) => {
