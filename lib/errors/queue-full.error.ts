@@ -21,3 +21,18 @@ export class QueueFullError extends TemporaryError {
     );
   }
 }
+
+/** A client does not read the answers that it gets, and asks for more. */
+export class UnreadAnswersError extends TemporaryError {
+  readonly code = 'BGT_UNREAD_ANSWERS';
+
+  constructor(
+    /** How many tasks may wait on its connection. */
+    readonly maxUnread: number,
+  ) {
+    super(
+      `${maxUnread} tasks wait on this connection for their answers to be read, and no more are taken ` +
+        'from it until they are.',
+    );
+  }
+}

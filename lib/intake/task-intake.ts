@@ -220,6 +220,7 @@ export class TaskIntake implements TaskHome {
 
   private admit(task: Task, request: OpenRequest | undefined): void {
     try {
+      request?.admit();
       this.engine.admit(task);
     } catch (error) {
       (request ?? this.requestHere())?.refused(error);

@@ -132,6 +132,12 @@ export class TaskLog {
     this.log.error(new LogLine({ event: 'rule-failed' }, sentence, { error, hasStack: true }));
   }
 
+  /** A client did not read. */
+  unread(count: number): void {
+    const sentence = `Ended a connection on which ${count} tasks waited for a client that does not read its answers`;
+    this.log.warn(new LogLine({ event: 'unread', count }, sentence));
+  }
+
   hookFailed(error: unknown): void {
     const sentence = 'A function passed to TaskRunner.around() threw';
     this.log.error(new LogLine({ event: 'hook-failed' }, sentence, { error, hasStack: true }));

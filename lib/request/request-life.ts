@@ -3,6 +3,7 @@ import type { MethodIntake, OpenRequest } from '../task/ambient.js';
 import type { Linked } from '../task/linked-list.js';
 import type { Task } from '../task/task.js';
 import { answerWith, type Answerer } from './nest/answer-with.js';
+import type { WaitingTasks } from './nest/connections.js';
 import { holdBack } from './nest/held-response.js';
 import { isResponseClosed, onceAnswered, sentStatusOf } from './nest/response.js';
 import { askToRetryLater } from './nest/retry-later.js';
@@ -49,6 +50,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   private byKey: Map<string, Task> | undefined = undefined;
   /** Pending while Nest works on an answer. */
   private atWork: Promise<unknown> | undefined = undefined;
+  private waiting: WaitingTasks | undefined = undefined;
   private isHeldBack = false;
   /** Settled when what was stored before the response closed is stored. */
   private storing: Promise<unknown> | undefined = undefined;
@@ -117,6 +119,13 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     return task?.isOver === false ? task : this.parent?.duplicateOf(dedupeKey);
   }
 
+  admit(): void {
+    if (this.response !== undefined) {
+      this.requests.connections.check(this.response, this.waiting);
+    }
+    this.parent?.admit();
+  }
+
   /** Something of it was not to be had: where the answer is a 503, it says when to come back. */
   refused(error: unknown): void {
     if (this.response !== undefined) {
@@ -162,10 +171,11 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     if (this.tasks === undefined) {
       this.tasks = [task];
       // With the first task, and not before: a request that adds none pays for no listener.
-      this.requests.watch(this, response);
+      this.waiting = this.requests.watch(this, response);
     } else {
       this.tasks.push(task);
     }
+    this.waiting?.added();
     if (task.stored === undefined || response === undefined) {
       return true;
     }
@@ -346,6 +356,8 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     const { tasks = [] } = this;
     this.phase = 'released';
     this.requests.forget(this);
+    this.waiting?.close();
+    this.waiting = undefined;
     this.tasks = undefined;
     this.byKey = undefined;
     this.decided = undefined;

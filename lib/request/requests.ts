@@ -8,6 +8,7 @@ import { LinkedList } from '../task/linked-list.js';
 import type { StoredTask } from '../task/stored-call.js';
 import type { Task } from '../task/task.js';
 import type { Answerer } from './nest/answer-with.js';
+import { Connections, type WaitingTasks } from './nest/connections.js';
 import { onceResponseClosed } from './nest/response.js';
 import { planOf, type Drop, type Plan } from './plan.js';
 import { RequestLife } from './request-life.js';
@@ -34,6 +35,7 @@ export class Requests {
   private batches = 0;
   /** Those with tasks that have not been released yet. */
   private readonly open = new LinkedList<RequestLife>();
+  readonly connections: Connections;
   private readonly rules: LineRules;
   private readonly stopOf: ((task: Task) => unknown) | undefined;
 
@@ -44,6 +46,7 @@ export class Requests {
     private readonly settings: RequestSettings,
     readonly clock: Clock,
   ) {
+    this.connections = new Connections(clock, (unread) => observer.log.unread(unread));
     this.rules = { ...settings, engineOf: (queue) => engine.supportOf(queue) };
     this.stopOf =
       settings.onFailure === 'stop' ? ({ queue }) => this.rules.engineOf(queue) : undefined;
@@ -74,11 +77,13 @@ export class Requests {
   }
 
   /** It has its first task. */
-  watch(life: RequestLife, response: object | undefined): void {
+  watch(life: RequestLife, response: object | undefined): WaitingTasks | undefined {
     this.open.add(life);
-    if (response !== undefined) {
-      onceResponseClosed(response, () => life.close());
+    if (response === undefined) {
+      return undefined;
     }
+    onceResponseClosed(response, () => life.close());
+    return this.connections.open(response);
   }
 
   /** It has none any more. */

@@ -41,6 +41,8 @@ export interface OpenRequest {
    * at once, because the answer is on its way
    */
   add(task: Task): Promise<void> | boolean;
+  /** @throws TemporaryError where its client has more waiting than it may */
+  admit(): void;
   /** The task that stands for `dedupeKey` within the request. */
   duplicateOf(dedupeKey: string): Task | undefined;
   /** Something of it was not to be had: a 503 that comes of `error` says when to come back. */

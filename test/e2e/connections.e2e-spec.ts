@@ -110,6 +110,27 @@ onEachPlatform((platform) => {
     connection.destroy();
   });
 
+  it('O2, P12: a client that does not read has 100 tasks waiting, and is refused the next', async () => {
+    const { app, handles, slow } = await startConnections(platform);
+
+    const connection = await RawConnection.open(app.port);
+    const names = Array.from({ length: 150 }, (_, number) => `behind-${number}`);
+    connection.get('/slow', ...names.map((name) => `/quick/${name}`));
+    await app.untilSeen('added', 'slow', 'behind-98');
+    // Served from its first to its last step while they wait.
+    await app.request('/quick/elsewhere');
+    await app.untilSettled(1);
+    expect(app.names('added')).toHaveLength(101);
+
+    slow.open();
+    await connection.untilReceived('the answer to behind-98.');
+    await connection.untilReceived(' 503 ');
+    await app.untilSettled(101);
+    expect(handles.size).toBe(101);
+    expect(app.names('completed')).toHaveLength(101);
+    connection.destroy();
+  });
+
   it('P1: a pipelined response that waits for its turn keeps its tasks waiting', async () => {
     const { app, startedAt, slow } = await startConnections(platform);
 
