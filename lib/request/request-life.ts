@@ -50,7 +50,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   private byKey: Map<string, Task> | undefined = undefined;
   /** Pending while Nest works on an answer. */
   private atWork: Promise<unknown> | undefined = undefined;
-  private waiting: WaitingTasks | undefined = undefined;
+  private onConnection: WaitingTasks | undefined = undefined;
   private isHeldBack = false;
   /** Settled when what was stored before the response closed is stored. */
   private storing: Promise<unknown> | undefined = undefined;
@@ -121,7 +121,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
 
   admit(): void {
     if (this.response !== undefined) {
-      this.requests.connections.check(this.response, this.waiting);
+      this.requests.connections.check(this.response, this.onConnection);
     }
     this.parent?.admit();
   }
@@ -171,11 +171,11 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     if (this.tasks === undefined) {
       this.tasks = [task];
       // With the first task, and not before: a request that adds none pays for no listener.
-      this.waiting = this.requests.watch(this, response);
+      this.onConnection = this.requests.watch(this, response);
     } else {
       this.tasks.push(task);
     }
-    this.waiting?.added();
+    this.onConnection?.added();
     if (task.stored === undefined || response === undefined) {
       return true;
     }
@@ -356,8 +356,8 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     const { tasks = [] } = this;
     this.phase = 'released';
     this.requests.forget(this);
-    this.waiting?.close();
-    this.waiting = undefined;
+    this.onConnection?.close();
+    this.onConnection = undefined;
     this.tasks = undefined;
     this.byKey = undefined;
     this.decided = undefined;
