@@ -191,7 +191,7 @@ function hintFor(href: string, cause: unknown): string {
   const source = new URL(href.replace(/\.([cm]?)js$/, '.$1ts'));
   const isSource = /\.[cm]?ts$/.test(source.pathname) && existsSync(source);
   return isSource && NOT_LOADED.has((cause as { code?: unknown } | undefined)?.code)
-    ? ` There is ${basename(source.pathname)}, which nothing compiles for a thread: see docs/threads.md#testing.`
+    ? `. There is ${basename(source.pathname)}, which nothing compiles for a thread: see docs/threads.md#testing.`
     : '';
 }
 
