@@ -63,6 +63,7 @@ const SOUND = `
   expect(endedAt).toBeLessThan(startedAt); expect(from).toBeLessThan(later);
   expect(performance.now() - from >= 300).toBe(true);
   while (performance.now() - from < 20) burn();
+  const CLOCK_MS = 20; expect(info.addedAt).toBeGreaterThanOrEqual(from - CLOCK_MS);
   const giveUpAt = Date.now() + 60_000; if (Date.now() > giveUpAt) throw error;
   expect(names.length).toBeLessThan(5); expect(retry.waitMs).toBeLessThanOrEqual(retry.maxDelay);
   it('takes its time', () => end(), 600_000);
@@ -148,8 +149,8 @@ function kindsOfNames(file) {
       const isNamed = ts.isVariableDeclaration(node) || ts.isPropertyAssignment(node);
       if (isNamed && node.initializer) {
         const { name, initializer } = node;
-        const isNumber = ts.isNumericLiteral(initializer);
-        learn(name, isNumber ? Number(initializer.text) : kindOf(initializer, kinds));
+        const isLiteral = ts.isNumericLiteral(initializer);
+        learn(name, isLiteral ? Number(initializer.text) : kindOf(initializer, kinds));
       }
       if (ts.isFunctionDeclaration(node) && node.name) learn(node.name, kindOf(node, kinds));
       if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken) {
@@ -196,6 +197,7 @@ function kindOfSum({ left, right, operatorToken }, kinds) {
   const [kind = sides[1]] = sides;
   switch (operatorToken.kind) {
     case MinusToken:
+      if (kind === TIME && isNumber(right, kinds)) return TIME;
       return kind === MEMORY || kind === undefined ? kind : DURATION;
     case PlusToken:
       return kind === TIME && sides.includes(undefined) ? DEADLINE : kind;
@@ -206,6 +208,10 @@ function kindOfSum({ left, right, operatorToken }, kinds) {
     default:
       return undefined;
   }
+}
+
+function isNumber(node, kinds) {
+  return ts.isNumericLiteral(node) || typeof kinds.get(node.getText()) === 'number';
 }
 
 function kindOfReturned({ body }, kinds) {
