@@ -49,10 +49,14 @@ export class TaskCrashedError extends BackgroundTasksError {
     readonly taskName: string,
     /** How often it was running when its process died. */
     readonly starts: number,
+    /** How many other tasks were found running with it: any of them may have been the cause. */
+    readonly beside = 0,
   ) {
+    const others = beside === 1 ? 'another task was' : `${beside} other tasks were`;
     super(
-      `Task "${taskName}" was running each of the ${starts} times that its process died. It is kept ` +
-        'and not attempted again by itself: TaskRunner.retry(id) does.',
+      `Task "${taskName}" was running each of the ${starts} times that its process died, or closed the ` +
+        `application itself${beside > 0 ? `; ${others} running beside it, and may be the cause` : ''}. It ` +
+        'is kept and not attempted again by itself: TaskRunner.retry(id) does.',
     );
   }
 }

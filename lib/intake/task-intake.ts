@@ -157,13 +157,31 @@ export class TaskIntake implements TaskHome {
     }
   }
 
-  /** The same call as a failed task's, queued at once as a new task with the same id. */
+  /**
+   * The same call as a failed task's, queued at once as a new task with the same id; behind it those of
+   * its chain that were dropped because it had failed.
+   */
   again(failed: Task): TaskHandle {
-    const task = failed.again(this.clock.now());
-    this.engine.admit(task);
-    this.observer.restarted(failed, task);
-    void this.send(task, undefined);
-    return new TaskHandle(task);
+    const chain: Chain | undefined = failed.rest.length === 0 ? undefined : {};
+    const admitted: (readonly [former: Task, task: Task])[] = [];
+    try {
+      for (const former of [failed, ...failed.rest]) {
+        const task = former.again(this.clock.now());
+        this.engine.admit(task);
+        admitted.push([former, task]);
+      }
+    } catch (error) {
+      admitted.forEach(([, task]) => this.engine.discard(task));
+      throw error;
+    }
+    for (const [former, task] of admitted) {
+      if (chain !== undefined) {
+        join(chain, task);
+      }
+      this.observer.restarted(former, task);
+      void this.send(task, undefined);
+    }
+    return new TaskHandle(admitted[0][1]);
   }
 
   /** A task that comes back from a store, or `undefined` if no method here has its name. */

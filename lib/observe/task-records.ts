@@ -77,7 +77,9 @@ export class TaskRecords {
 
   /** A failed task that runs again is a new one with the same id; the old one is no longer listed. */
   replace(old: Task, task: Task): void {
-    this.settled.failed.remove(old);
+    if (old.outcome !== undefined) {
+      this.settled[old.outcome.status].remove(old);
+    }
     this.byId.set(task.id, task);
   }
 

@@ -10,6 +10,7 @@ import type { DrainScope, Engine, Restore } from '../engine/engine.js';
 import { printable } from '../errors/printable.js';
 import { LogLine, type Log } from '../observe/log.js';
 import type { TaskEvents } from '../observe/task-events.js';
+import { ambient } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import type { Task } from '../task/task.js';
 
@@ -107,6 +108,10 @@ export class Lifecycle
     if (this.parts !== undefined) {
       const { drainTimeoutMs, requests, schedules } = this.parts;
       this.isClosing = true;
+      const here = ambient.getStore();
+      if (here?.kind === 'task' && here.isRunning) {
+        here.task.isClosingTheApplication = true;
+      }
       this.tellAfter(drainTimeoutMs + GRACE_MS);
       await schedules.stop();
       await requests.whenClosedReleased();

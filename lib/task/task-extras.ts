@@ -19,6 +19,9 @@ export class TaskExtras {
   isFromStore = false;
   listener: TaskListener | undefined = undefined;
   isKept = false;
+  rest: Task[] | undefined = undefined;
+  isRest = false;
+  isClosingTheApplication = false;
   waiters: ((outcome: Outcome) => void)[] | undefined = undefined;
 
   /** Resolves for those who wait for the outcome. */

@@ -278,6 +278,28 @@ export class Task {
     this.own.isKept = is;
   }
 
+  /** Of a failed task: those behind it in its chain, which come back with it if it is run again. */
+  get rest(): readonly Task[] {
+    return this.extras?.rest ?? [];
+  }
+
+  /** It will not run, and neither will those: their calls are kept. */
+  keepRest(rest: readonly Task[]): void {
+    this.own.rest = [...rest];
+    rest.forEach((task) => {
+      task.own.isRest = true;
+    });
+  }
+
+  /** It has closed the application while it ran: a shutdown that ends it is its own doing. */
+  get isClosingTheApplication(): boolean {
+    return this.extras?.isClosingTheApplication ?? false;
+  }
+
+  set isClosingTheApplication(is: boolean) {
+    this.own.isClosingTheApplication = is;
+  }
+
   private get own(): TaskExtras {
     return (this.extras ??= new TaskExtras());
   }
@@ -369,7 +391,7 @@ export class Task {
     this.context = undefined;
     this.attempt = undefined;
     this.standAlone();
-    if (outcome.status !== 'failed') {
+    if (outcome.status !== 'failed' && this.extras?.isRest !== true) {
       this.forget();
     }
     this.extras?.told(outcome);

@@ -724,6 +724,23 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         expect(await app.runner.retryAll()).toBe(0);
       });
 
+      it('D14: brings back the rest of a chain with the task that broke it', async () => {
+        if (under.isShared) {
+          return; // what follows it in its chain stays dropped there
+        }
+        const chain = app.runner.chain();
+        chain.addTask(app.jobs.note, 'a');
+        const broken = chain.addTask(app.jobs.failsOnce, 'b');
+        const last = [chain.addTask(app.jobs.note, 'c'), chain.addTask(app.jobs.note, 'd')];
+        const ends = await outcomes(broken, ...last);
+        expect(ends.map(({ status }) => status)).toEqual(['failed', 'dropped', 'dropped']);
+        await untilListed(1);
+        expect(await app.runner.retryAll()).toBe(1);
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(['a', 'b', 'b', 'c', 'd']);
+        expect(await app.runner.get(last[1]?.id ?? '')).toMatchObject({ status: 'completed' });
+      });
+
       it('refuses a filter that means nothing', async () => {
         await expect(app.runner.list({ error: 'x' })).rejects.toThrow("needs status: 'failed'");
         await expect(listed({ after: 'nowhere' })).rejects.toThrow('filter.after');

@@ -26,8 +26,18 @@ export interface DeadLetter extends StoredCall {
   readonly failedAt: number;
   readonly durationMs: number;
   readonly error: ErrorText;
+  /** The tasks behind it in its chain, in order: they were dropped because it failed. */
+  readonly rest: RestOfChain[];
   /** It stands for one that cannot be read here, and is never called. */
   readonly isUnreadable?: true;
+}
+
+/** A task of a chain that was dropped. */
+export type RestOfChain = StoredCall & Pick<StoredTask, 'id' | 'name' | 'queue' | 'addedAt'>;
+
+export function restOf({ id, name, queue, addedAt, call }: StoredTask): RestOfChain {
+  const { args, options, carried, alsoCarried } = call;
+  return { id, name, queue, addedAt, args, options, carried, ...(alsoCarried && { alsoCarried }) };
 }
 
 export function deadLetterOf(
@@ -57,6 +67,7 @@ export function deadLetterOf(
     failedAt,
     durationMs: startedAt === undefined ? 0 : now - startedAt,
     error: errorText(error),
+    rest: [],
   };
 }
 
@@ -76,7 +87,17 @@ export function decodeDeadLetter(line: string): DeadLetter {
     failedAt: Field.time,
     durationMs: Field.time,
     error: Field.object,
+    rest: Array.isArray,
   });
+  for (const each of letter.rest) {
+    checked(each, {
+      id: Field.text,
+      name: Field.text,
+      queue: Field.text,
+      addedAt: Field.time,
+      args: Field.text,
+    });
+  }
   return letter;
 }
 
@@ -111,13 +132,17 @@ export function unreadableLetter(
     failedAt: at,
     durationMs: 0,
     error: errorText(new JournalError(path, problem)),
+    rest: [],
     isUnreadable: true,
   };
 }
 
-export function storedTaskOf(letter: DeadLetter): StoredTask {
-  const { id, name, queue, addedAt } = letter;
-  return { id, name, queue, call: letter, addedAt, attempts: 0 };
+/** It, and what comes back with it. */
+export function storedTasksOf(letter: DeadLetter): readonly StoredTask[] {
+  return [letter, ...letter.rest].map((call) => {
+    const { id, name, queue, addedAt } = call;
+    return { id, name, queue, call, addedAt, attempts: 0 };
+  });
 }
 
 export function placeOf({ failedAt, id }: DeadLetter): Position {

@@ -55,6 +55,12 @@ export class GroupCommit {
     this.addLater(done);
   }
 
+  /** @returns `undefined` where nothing of it waits to be written */
+  isBuried(id: string): boolean | undefined {
+    const { dead } = this.filling;
+    return dead.has(id) ? dead.get(id) !== undefined : undefined;
+  }
+
   /** Goes with what is given next, or in a moment: `undefined` for one that is not to be kept any more. */
   bury(id: string, letter: DeadLetter | undefined): void {
     this.filling.dead.set(id, letter);

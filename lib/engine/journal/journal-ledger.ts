@@ -1,17 +1,19 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Clock } from '../../task/clock.js';
 import { lineFrom } from '../../task/line.js';
-import type { Task } from '../../task/task.js';
+import type { Chain, Task } from '../../task/task.js';
 import type { End } from '../memory/ends.js';
 import type { Ledger } from '../memory/ledger.js';
 import type { Answer, Patience } from '../patience.js';
-import { deadLetterOf, type DeadLetter } from './dead-letter.js';
+import { deadLetterOf, restOf, type DeadLetter } from './dead-letter.js';
 import { JournalRecord } from './journal-record.js';
 import type { JournalStore } from './journal-store.js';
 
 /** Keeps the journal in step with its tasks. */
 export class JournalLedger implements Ledger {
   private lastOrder = 0;
+  /** The letters of tasks whose chains they have broken. */
+  private readonly broken = new WeakMap<Chain, DeadLetter>();
 
   constructor(
     private readonly store: JournalStore,
@@ -62,10 +64,12 @@ export class JournalLedger implements Ledger {
    *
    * @throws as {@link commit}
    */
-  revive(task: Task, letter: DeadLetter, refusal: (cause: Error) => Error): Promise<void> {
-    const record = this.recordOf(task, task.id, letter);
+  revive(head: Task, letter: DeadLetter, refusal: (cause: Error) => Error): Promise<void> {
+    const records = Array.from(lineFrom(head), (task) =>
+      this.recordOf(task, head.id, task === head ? letter : undefined),
+    );
     this.store.unbury(letter.id);
-    return this.committed([record], refusal);
+    return this.committed(records, refusal);
   }
 
   /** @param youngest of what a former process has left */
@@ -111,7 +115,8 @@ export class JournalLedger implements Ledger {
   /** It did not die: this start does not count. */
   kept(task: Task, done: () => void): boolean {
     const record = recordOf(task);
-    if (record === undefined || record.starts === 0) {
+    // One that closes the application itself would come back at every start, for ever: that counts.
+    if (record === undefined || record.starts === 0 || task.isClosingTheApplication) {
       return false;
     }
     record.starts = 0;
@@ -128,12 +133,27 @@ export class JournalLedger implements Ledger {
     }
     if (end.kind === 'failed') {
       task.isKept = true;
-      this.onFailed(deadLetterOf(task, record, end.error, this.clock.now()));
+      const letter = deadLetterOf(task, record, end.error, this.clock.now());
+      if (task.chain !== undefined) {
+        this.broken.set(task.chain, letter);
+      }
+      this.onFailed(letter);
+    } else if (end.kind === 'dropped' && end.reason === 'predecessor-failed') {
+      this.keepWithItsChain(task, record);
     }
     // A task that is remembered must not keep what it was stored with.
     task.stored = undefined;
     this.store.remove(record, done);
     return true;
+  }
+
+  /** What a chain has lost goes with the letter of the task that failed, and comes back with it. */
+  private keepWithItsChain({ chain }: Task, record: JournalRecord): void {
+    const letter = chain && this.broken.get(chain);
+    if (letter !== undefined && this.store.isBuried(letter.id)) {
+      letter.rest.push(restOf(record));
+      this.onFailed(letter);
+    }
   }
 
   /** One that was to be retried is again what it was before. */

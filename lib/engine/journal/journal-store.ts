@@ -146,6 +146,10 @@ export class JournalStore {
     this.group.bury(id, undefined);
   }
 
+  isBuried(id: string): boolean {
+    return this.group.isBuried(id) ?? this.letter(id) !== undefined;
+  }
+
   /** Removes what is more than is to be kept. */
   trim(keep: KeepLimits, now: number): void {
     this.letters?.excess(keep, now).forEach((id) => this.unbury(id));

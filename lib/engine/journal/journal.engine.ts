@@ -1,14 +1,14 @@
 import type { LoggerService } from '@nestjs/common';
 import { StoreUnavailableError, TaskCrashedError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
-import { lineUp } from '../../task/line.js';
+import { join, lineUp } from '../../task/line.js';
 import { readArgs } from '../../task/stored-call.js';
-import type { Task } from '../../task/task.js';
+import type { Chain, Task } from '../../task/task.js';
 import { LEFT } from '../../task/verdict.js';
 import type { EngineSetting, EngineSupport, KeepLimits, Restore } from '../engine.js';
 import type { End } from '../memory/ends.js';
 import { MemoryEngine, SUPPORT } from '../memory/memory.engine.js';
-import { storedTaskOf, type DeadLetter } from './dead-letter.js';
+import { storedTasksOf, type DeadLetter } from './dead-letter.js';
 import { DeadLetters } from './dead-letters.js';
 import { JournalLedger } from './journal-ledger.js';
 import type { JournalRecord } from './journal-record.js';
@@ -118,13 +118,14 @@ export class JournalEngine extends MemoryEngine {
   }
 
   override async start(): Promise<void> {
-    const leftovers = new Leftovers(this.left, (task) => this.check(task));
+    const leftovers = new Leftovers(this.left, (task) => this.checkOrLeave(task));
+    const givenUp = this.left.filter(({ starts }) => starts >= this.settings.maxStarts).length;
     this.left = [];
     for (const { tasks, recordOf } of leftovers.restore(this.restore)) {
       for (const task of tasks) {
         const record = recordOf(task);
         if (record.starts >= this.settings.maxStarts) {
-          this.crashed.set(task, new TaskCrashedError(task.name, record.starts));
+          this.crashed.set(task, new TaskCrashedError(task.name, record.starts, givenUp - 1));
         }
       }
       const head = lineUp(tasks);
@@ -154,33 +155,60 @@ export class JournalEngine extends MemoryEngine {
   /** @throws Error where the task's queue, which it was not added to, is another engine's */
   private check(task: Task): void {
     if (!this.keeps(task)) {
-      this.worker.announce(task, LEFT);
       throw new Error(`Queue "${task.queue}" is not kept in this journal`);
+    }
+  }
+
+  private checkOrLeave(task: Task): void {
+    try {
+      this.check(task);
+    } catch (error) {
+      this.worker.announce(task, LEFT);
+      throw error;
     }
   }
 
   /** @throws StoreUnavailableError, QueueFullError, ShutDownError */
   private async revive(letter: DeadLetter): Promise<Task | undefined> {
-    const [task] = this.restore([storedTaskOf(letter)]);
-    if (task === undefined) {
-      return undefined;
+    const stored = storedTasksOf(letter);
+    const tasks = this.restore(stored);
+    const [task] = tasks;
+    if (task === undefined || tasks.length < stored.length) {
+      tasks.forEach((each) => this.worker.announce(each, LEFT));
+      return undefined; // of one of them nobody knows the name here: they stay together
     }
-    this.check(task);
-    try {
-      this.admit(task);
-    } catch (error) {
-      this.worker.announce(task, LEFT);
-      throw error;
+    this.admitAll(tasks);
+    if (tasks.length > 1) {
+      const chain: Chain = {};
+      tasks.forEach((each) => join(chain, each));
+      lineUp(tasks);
     }
     try {
       await this.journal.revive(task, letter, this.refusal);
     } catch (error) {
-      super.discard(task);
-      this.worker.announce(task, { kind: 'dropped', reason: 'not-stored' });
+      for (const each of tasks) {
+        super.discard(each);
+        this.worker.announce(each, { kind: 'dropped', reason: 'not-stored' });
+      }
       throw error;
     }
     void this.release(task);
     return task;
+  }
+
+  private admitAll(tasks: readonly Task[]): void {
+    const admitted: Task[] = [];
+    try {
+      for (const task of tasks) {
+        this.check(task);
+        this.admit(task);
+        admitted.push(task);
+      }
+    } catch (error) {
+      admitted.forEach((task) => super.discard(task));
+      tasks.forEach((task) => this.worker.announce(task, LEFT));
+      throw error;
+    }
   }
 
   private readonly refusal = (cause: Error): Error =>

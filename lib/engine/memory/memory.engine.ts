@@ -105,7 +105,7 @@ export class MemoryEngine implements Engine {
   discard(task: Task): void {
     task.isOver = true;
     this.leave(task);
-    this.dropBehind(task);
+    this.dropBehind(task, PREDECESSOR_FAILED);
     this.idleness.check();
   }
 
@@ -372,14 +372,17 @@ export class MemoryEngine implements Engine {
   private end(task: Task, end: End): void {
     this.endAlone(task, end);
     if (end.kind !== 'abandoned') {
-      this.dropBehind(task);
+      this.dropBehind(task, end);
     }
   }
 
   /** Those of its chain do not wait for their turn to hear that it will not come. */
-  private dropBehind(task: Task): void {
+  private dropBehind(task: Task, end: End): void {
     if (task.chain !== undefined && task.successor !== undefined) {
       const { dropped } = following(task.chain, standingOf(task), behind(task));
+      if (end.kind === 'failed' && !this.recorder.isLasting) {
+        task.keepRest(dropped);
+      }
       dropped.forEach((each) => this.endAlone(each, PREDECESSOR_FAILED));
     }
   }

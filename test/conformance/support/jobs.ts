@@ -56,6 +56,17 @@ export class Jobs {
     });
   }
 
+  /** Works when it is run again by hand. */
+  @Background()
+  async failsOnce(tag: string): Promise<void> {
+    const isFirst = this.book.of(tag).length === 0;
+    await this.body(tag, () => {
+      if (isFirst) {
+        throw new Error('the first time');
+      }
+    });
+  }
+
   /** What it throws holds more than is anybody's business. */
   @Background()
   async secretive(tag: string): Promise<void> {

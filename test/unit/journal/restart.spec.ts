@@ -6,6 +6,7 @@ import type { Group } from '../../../lib/engine/journal/group.js';
 import { JournalStore } from '../../../lib/engine/journal/journal-store.js';
 import { Api } from '../../conformance/support/api.js';
 import { Application } from '../../conformance/support/application.js';
+import { Deferred } from '../support/deferred.js';
 import { close, crashImage, recordsIn, start, temporaryFolder } from './support/machine.js';
 import { engineOn } from './support/stores.js';
 
@@ -365,6 +366,28 @@ describe('after a shutdown that could not wait', () => {
   });
 });
 
+describe('D22: a task that closes its application', () => {
+  it('is started maxStarts times, then failed, and kept', async () => {
+    const path = await temporaryFolder();
+    const setup = { maxStarts: 2, options: { drainTimeout: 0 }, providers: [Closing] };
+    for (const round of [1, 2]) {
+      const app = await start(path, setup);
+      app.get(Closing).close.resolve(() => close(app));
+      if (round === 1) {
+        await app.get(Closing).closes();
+      }
+      await app.get(Closing).hasClosed.promise;
+      expect(app.get(Closing).count).toBe(1);
+    }
+    const last = await start(path, setup);
+    await last.runner.whenIdle();
+    expect(last.get(Closing).count).toBe(0);
+    expect(await last.runner.list({ status: 'failed' })).toMatchObject([
+      { name: 'Closing.closes', outcome: { error: { code: 'BGT_TASK_CRASHED' } } },
+    ]);
+  });
+});
+
 describe('names', () => {
   it('keeps a task whose name nobody has, says so once, and runs it once somebody has', async () => {
     const path = await temporaryFolder();
@@ -442,6 +465,22 @@ class PhotographedStore extends JournalStore {
   override async append(group: Group): Promise<void> {
     await super.append(group);
     this.images.push(await crashImage(this.path));
+  }
+}
+
+@Injectable()
+class Closing {
+  count = 0;
+  readonly close = new Deferred<() => Promise<void>>();
+  readonly hasClosed = new Deferred();
+
+  @Background()
+  async closes(): Promise<void> {
+    this.count += 1;
+    await (
+      await this.close.promise
+    )();
+    this.hasClosed.resolve();
   }
 }
 
