@@ -62,12 +62,12 @@ export interface BullMQOptions {
    * @default 3
    */
   maxStarts?: number | undefined;
-  /** How many settled tasks the store remembers of each queue. @default 1_000 and 10_000 */
+  /** How many settled tasks the store remembers of each queue. @default 1_000, and as the module's `keep` says */
   keep?:
     | {
         /** How many that have completed. @default 1_000 */
         completed?: number | undefined;
-        /** How many that have failed. @default 10_000 */
+        /** How many that have failed. @default as the option `keep` of the module says */
         failed?: number | undefined;
       }
     | undefined;
@@ -90,7 +90,6 @@ const DEFAULTS = {
   lockDuration: '30s',
   maxStarts: 3,
   keepCompleted: 1_000,
-  keepFailed: 10_000,
   maxArgsBytes: 1_048_576,
 } as const;
 
@@ -130,7 +129,8 @@ export interface BullMQSettings {
   readonly lockDurationMs: number;
   readonly maxStarts: number;
   readonly keepCompleted: number;
-  readonly keepFailed: number;
+  /** `undefined` for as many as the module says. */
+  readonly keepFailed: number | undefined;
   readonly hasFallback: boolean;
   readonly storage: TaskStorage;
 }
@@ -153,7 +153,7 @@ export function resolveBullMQOptions(options: BullMQOptions): BullMQSettings {
     lockDurationMs: milliseconds(options.lockDuration ?? DEFAULTS.lockDuration),
     maxStarts: options.maxStarts ?? DEFAULTS.maxStarts,
     keepCompleted: options.keep?.completed ?? DEFAULTS.keepCompleted,
-    keepFailed: options.keep?.failed ?? DEFAULTS.keepFailed,
+    keepFailed: options.keep?.failed,
     hasFallback: options.fallback === 'memory',
     storage: {
       serializer: options.serializer,

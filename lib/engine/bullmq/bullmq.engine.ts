@@ -23,6 +23,7 @@ import type { BullMQSettings } from './bullmq-options.js';
 import { Cancellation } from './cancellation.js';
 import { CollectedTasks } from './commit/collected-tasks.js';
 import { Commits } from './commit/commits.js';
+import type { ConsumerSettings } from './consumer/consumer-host.js';
 import { Consumers } from './consumer/consumers.js';
 import { JobLine } from './consumer/job-line.js';
 import type { JobStore } from './store/job-store.js';
@@ -41,6 +42,9 @@ import { UnknownNames } from './consumer/unknown-names.js';
 
 /** How often a store that is waited for is asked whether there is anything left, in milliseconds. */
 const ASK_IDLE_MS = 200;
+
+/** Where nobody says how many failed tasks of a queue are kept. */
+const MOST_FAILED = 10_000;
 
 /** Keeps tasks in BullMQ, where other processes add and run them, too. */
 export class BullMQEngine implements Engine {
@@ -66,6 +70,7 @@ export class BullMQEngine implements Engine {
   private readonly followers = new WeakSet<Task>();
   private isClosed = false;
   private readonly listener: TaskListener;
+  private readonly keepFailed: ConsumerSettings['keepFailed'];
   readonly shared: SharedStore;
   readonly kept: SharedStore;
 
@@ -82,6 +87,8 @@ export class BullMQEngine implements Engine {
         );
       }
     }
+    const { count, ageMs } = setting.keep ?? { count: MOST_FAILED, ageMs: Infinity };
+    this.keepFailed = { count: settings.keepFailed ?? count, ageMs };
     this.queues = queues;
     this.worker = worker;
     this.clock = clock;
@@ -264,7 +271,7 @@ export class BullMQEngine implements Engine {
     this.consumers.start({
       store,
       processId: producer.id,
-      settings,
+      settings: { ...settings, keepFailed: this.keepFailed },
       restore: this.restore,
       worker,
       clock,

@@ -43,12 +43,13 @@ export class DeadLetters implements KeptTasks {
     private readonly keep: KeepLimits,
     private readonly clock: Clock,
     private readonly reviver: Reviver,
-  ) {}
+  ) {
+    store.bound(keep, () => clock.now());
+  }
 
-  /** It goes to disk with the removal of its record, and others for it where there are too many. */
+  /** It goes to disk with the removal of its record. */
   bury(letter: DeadLetter): void {
     this.store.bury(letter);
-    this.store.trim(this.keep, this.clock.now());
   }
 
   find(id: string): Promise<TaskInfo | undefined> {

@@ -46,6 +46,7 @@ export class JournalStore {
   private letters: StoredLetters | undefined;
   /** What stands in the place of records that cannot be read. */
   unreadable: DeadLetter[] = [];
+  private trim: () => void = () => undefined;
   private looking: NodeJS.Timeout | undefined;
 
   /** @param queue where records are shown of which it cannot be read */
@@ -150,9 +151,9 @@ export class JournalStore {
     return this.group.isBuried(id) ?? this.letter(id) !== undefined;
   }
 
-  /** Removes what is more than is to be kept. */
-  trim(keep: KeepLimits, now: number): void {
-    this.letters?.excess(keep, now).forEach((id) => this.unbury(id));
+  /** From here on what is more than is to be kept goes, once that is written. */
+  bound(keep: KeepLimits, now: () => number): void {
+    this.trim = () => this.letters?.excess(keep, now()).forEach((id) => this.unbury(id));
   }
 
   letter(id: string): DeadLetter | undefined {
@@ -247,6 +248,9 @@ export class JournalStore {
       throw await causeOf(failure);
     }
     counted?.();
+    if (group.dead.size > 0) {
+      this.trim();
+    }
     // What went into a file that nobody will find is not stored.
     this.checkPlace();
     this.isFailing = false;

@@ -16,7 +16,7 @@ describe('the options of BullMQ', () => {
       lockDurationMs: 30_000,
       maxStarts: 3,
       keepCompleted: 1_000,
-      keepFailed: 10_000,
+      keepFailed: undefined,
       hasFallback: false,
       storage: { serializer: undefined, maxArgsBytes: 1_048_576 },
     });

@@ -1,7 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import type { Clock } from '../../../task/clock.js';
 import type { Task } from '../../../task/task.js';
-import type { Restore, Worker } from '../../engine.js';
+import type { KeepLimits, Restore, Worker } from '../../engine.js';
 import type { JobStore } from '../store/job-store.js';
 import type { UnknownNames } from './unknown-names.js';
 
@@ -10,7 +10,7 @@ export interface ConsumerSettings {
   readonly lockDurationMs: number;
   readonly maxStarts: number;
   readonly keepCompleted: number;
-  readonly keepFailed: number;
+  readonly keepFailed: Pick<KeepLimits, 'count' | 'ageMs'>;
 }
 
 /** What a consumer shares with the others of its engine. */

@@ -52,7 +52,7 @@ export class Consumer {
       // How often is enough is decided here: a task that BullMQ fails by itself would strand its line.
       maxStalledCount: NO_LIMIT,
       runRetryDelay: AGAIN_MS,
-      removeOnComplete: store.retention(settings.keepCompleted),
+      removeOnComplete: store.retention({ count: settings.keepCompleted, ageMs: Infinity }),
       removeOnFail: store.retention(settings.keepFailed),
       settings: {
         backoffStrategy: (_attempts, _type, error) =>

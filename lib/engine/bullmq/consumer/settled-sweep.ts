@@ -4,6 +4,8 @@ import type { JobStore } from '../store/job-store.js';
 
 /** How often settled jobs are counted where the store keeps too many, in milliseconds. */
 const SWEEP_MS = 30_000;
+/** As BullMQ has it. */
+const NO_LIMIT = 0;
 
 /** Bounds what is kept of a queue's settled tasks, for a store that does not let go of them by itself. */
 export class SettledSweep {
@@ -17,7 +19,7 @@ export class SettledSweep {
   ) {}
 
   start(): void {
-    if (this.store.retention(0) === undefined) {
+    if (this.store.retention({ count: 0, ageMs: 0 }) === undefined) {
       this.callOff = this.clock.after(SWEEP_MS, () => {
         this.sweep();
         this.start();
@@ -32,15 +34,18 @@ export class SettledSweep {
   private sweep(): void {
     const queue = this.store.queue(this.queue);
     const kinds = [
-      ['completed', this.settings.keepCompleted],
+      ['completed', { count: this.settings.keepCompleted, ageMs: Infinity }],
       ['failed', this.settings.keepFailed],
     ] as const;
-    for (const [kind, keep] of kinds) {
+    for (const [kind, { count: keep, ageMs }] of kinds) {
       // Several workers may sweep at once: what one counts the other may have removed already.
       void queue
         .getJobCountByTypes(kind)
         .then((count) => (count > keep ? queue.clean(0, count - keep, kind) : []))
         .catch(() => undefined);
+      if (Number.isFinite(ageMs)) {
+        void queue.clean(ageMs, NO_LIMIT, kind).catch(() => undefined);
+      }
     }
   }
 }

@@ -2,7 +2,7 @@ import type { RedisOptions } from 'ioredis';
 import type { KeepJobs, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
 import type { TransactionClient } from '../../../task/transaction-client.js';
 import type { Position } from '../../../task/position.js';
-import type { EngineSupport, ScheduleStore } from '../../engine.js';
+import type { EngineSupport, KeepLimits, ScheduleStore } from '../../engine.js';
 import type { FailedQuery } from '../../kept-tasks.js';
 import type { WrittenEnd } from '../codec/stored-end.js';
 import type { JobData, NewJob, TaskJob } from '../codec/stored-job.js';
@@ -95,6 +95,6 @@ export interface JobStore {
    */
   failed(queue: string, page: FailedQuery, skip: number, limit: number): Promise<Position[]>;
   /** How settled jobs are let go of as others settle; `undefined` where {@link clean} has to be called. */
-  retention(keep: number): KeepJobs | undefined;
+  retention(keep: Pick<KeepLimits, 'count' | 'ageMs'>): KeepJobs | undefined;
   close(): Promise<void>;
 }

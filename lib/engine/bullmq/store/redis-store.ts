@@ -14,6 +14,7 @@ import type {
 import { batchWrites } from './batched-writes.js';
 import { keepAlive } from './heartbeat.js';
 import type { Position } from '../../../task/position.js';
+import type { KeepLimits } from '../../engine.js';
 import type { FailedQuery } from '../../kept-tasks.js';
 import { ErrorLog } from './error-log.js';
 import { createTaskWorker } from './task-worker.js';
@@ -195,8 +196,12 @@ export class RedisStore implements JobStore {
     return positions;
   }
 
-  retention(count: number): KeepJobs {
-    return { count };
+  retention({ count, ageMs }: Pick<KeepLimits, 'count' | 'ageMs'>): KeepJobs {
+    // As BullMQ has it: -1 for all.
+    const most = Number.isFinite(count) ? count : -1;
+    return Number.isFinite(ageMs)
+      ? { count: most, age: Math.ceil(ageMs / 1_000) }
+      : { count: most };
   }
 
   async close(): Promise<void> {
