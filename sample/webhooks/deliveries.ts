@@ -16,9 +16,6 @@ export interface WebhookEvent {
   readonly data?: unknown;
 }
 
-/** Nobody may hold an event back longer than this by a header. */
-const MAX_RETRY_AFTER_MS = 3_600_000;
-
 @Injectable()
 export class Deliveries {
   constructor(
@@ -89,15 +86,5 @@ function judge(response: Response): void {
   if (status !== 429 && status < 500) {
     throw new UnrecoverableError(problem);
   }
-  const waitMs = retryAfterMs(response.headers.get('retry-after'));
-  throw waitMs === undefined ? new Error(problem) : new RetryLaterError(waitMs, problem);
-}
-
-/** Seconds, or a date. */
-function retryAfterMs(header: string | null): number | undefined {
-  if (header === null) {
-    return undefined;
-  }
-  const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(0, ms), MAX_RETRY_AFTER_MS);
+  throw RetryLaterError.after(response, problem);
 }
