@@ -1,7 +1,8 @@
 import type { JobState, QueueJob, QueueJobJson } from '@bull-board/api/typings/app';
 import { errorText, summaryOf } from '../errors/error-text.js';
+import { printable } from '../errors/printable.js';
 import type { Outcome, TaskInfo, TaskRunner, TaskStatus } from '../index.js';
-import { excerptOf, excerptOfText } from './excerpt.js';
+import { excerptOf } from './excerpt.js';
 
 /** What bull-board calls a status, and which of ours it stands for. */
 export const STATUSES = {
@@ -58,7 +59,7 @@ export class BoardTask implements QueueJob {
     const durationMs = outcome !== undefined && 'durationMs' in outcome ? outcome.durationMs : 0;
     return {
       id,
-      name: excerptOfText(name, 200),
+      name: printable(name, 200),
       progress: progressOf(this.task.progress),
       attemptsMade: attempts,
       timestamp: addedAt,
@@ -67,8 +68,8 @@ export class BoardTask implements QueueJob {
         startedAt === undefined || outcome === undefined
           ? null
           : Math.round(startedAt + durationMs),
-      failedReason: excerptOfText(reasonOf(outcome)),
-      stacktrace: stacksOf(outcome).map((stack) => excerptOfText(stack)),
+      failedReason: reasonOf(outcome),
+      stacktrace: stacksOf(outcome),
       data: this.showArgs(this.task),
       returnvalue: null,
       opts: { attempts: maxAttempts, priority },

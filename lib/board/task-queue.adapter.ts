@@ -8,6 +8,7 @@ import type {
   QueueMetrics,
   Status,
 } from '@bull-board/api/typings/app';
+import { printable } from '../errors/printable.js';
 import { requirePeer } from '../errors/require-peer.js';
 import type { TaskInfo, TaskRunner } from '../index.js';
 import { BoardTask, STATUSES, type BoardStatus, type ShowArgs } from './board-task.js';
@@ -93,7 +94,7 @@ export class TaskQueueAdapter extends Base {
   /** What the task wrote by `currentTask().log()`. @param id as `TaskHandle.id` */
   async getJobLogs(id: string): Promise<string[]> {
     const task = await this.task(id);
-    return [...(task?.logs ?? [])];
+    return (task?.logs ?? []).map((line) => printable(line));
   }
 
   /** Whether tasks of the queue are kept from starting. */

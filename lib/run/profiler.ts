@@ -52,7 +52,11 @@ export class Profiler {
   }
 }
 
-/** A name may hold anything, a path for example. */
+/** A name may hold anything, a path for example; so may an id that somebody has put into a store. */
 function fileNameOf({ name, id, attempts }: Task): string {
-  return `${name.replace(/[^\w-]+/g, '_').slice(0, 100)}-${id}-${attempts}.cpuprofile`;
+  return `${wordOf(name)}-${wordOf(id)}-${attempts}.cpuprofile`;
+}
+
+function wordOf(text: string): string {
+  return text.replace(/[^\w-]+/g, '_').slice(0, 100);
 }

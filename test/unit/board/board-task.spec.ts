@@ -104,6 +104,19 @@ describe('a task on the board', () => {
     expect(hidden.toJSON().stacktrace).toEqual([]);
   });
 
+  it('O11: shows every character of a name and of an error, wherever they come from', () => {
+    const forged = 'a\nb\u001b[2J\u202e redis://u:pw@host';
+    const shown = 'a\\nb\\x1b[2J\\u202e redis://***@host';
+    const outcome: Outcome = {
+      status: 'failed',
+      attempts: 1,
+      durationMs: 1,
+      error: new Error(forged),
+    };
+    const job = taskWith({ name: forged, status: 'failed', outcome }).toJSON();
+    expect([job.name, job.failedReason]).toEqual([shown, `Error: ${shown}`]);
+  });
+
   it('shows what its body last said of its progress', () => {
     expect(taskWith({ progress: 30 }).toJSON().progress).toBe(30);
     expect(taskWith({ progress: { done: 1 } }).toJSON().progress).toEqual({ done: 1 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { TaskRunner } from 'nestjs-background-tasks';
+import { currentTask, type TaskRunner } from 'nestjs-background-tasks';
 import { TaskQueueAdapter } from 'nestjs-background-tasks/board';
 import { createKit } from '../support/kit.js';
 
@@ -33,6 +33,15 @@ describe('a queue on the board', () => {
       expect(asked).toEqual([]);
     },
   );
+
+  it('O11: shows a line of a log as one line, with every character of it', async () => {
+    const kit = kitWithEmails();
+    const { id } = kit.runner.addTask({ queue: 'emails' }, () => currentTask().log('a\n\u001b[2J'));
+    await kit.clock.settle();
+    expect(await adapterOf(kit).getJobLogs(id)).toEqual([
+      expect.stringMatching(/Z a\\n\\x1b\[2J$/),
+    ]);
+  });
 
   it('shows a page of each status', async () => {
     const kit = kitWithEmails();

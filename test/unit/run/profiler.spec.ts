@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { Profiler } from '../../../lib/run/profiler.js';
 import type { Task } from '../../../lib/task/task.js';
 
-const taskNamed = (name: string): Task => ({ name, id: 'id', attempts: 2 }) as Task;
+const taskNamed = (name: string, id = 'id'): Task => ({ name, id, attempts: 2 }) as Task;
 
 describe('the profiler', () => {
   let directory: string;
@@ -19,10 +19,10 @@ describe('the profiler', () => {
     rmSync(directory, { recursive: true, force: true });
   });
 
-  function profile(name: string): Promise<{ file: string; error: unknown }> {
+  function profile(name: string, id?: string): Promise<{ file: string; error: unknown }> {
     return new Promise((resolve) => {
       const profiler = new Profiler((_, file, error) => resolve({ file, error }));
-      profiler.start(taskNamed(name), directory)();
+      profiler.start(taskNamed(name, id), directory)();
     });
   }
 
@@ -30,6 +30,12 @@ describe('the profiler', () => {
     const { error } = await profile(`a/${'x'.repeat(500)}`);
     expect(error).toBeUndefined();
     expect(readdirSync(directory)).toEqual([`a_${'x'.repeat(98)}-id-2.cpuprofile`]);
+  });
+
+  it('O21: leaves it where it was told to, whatever the id of the task', async () => {
+    const { file } = await profile('task', '../../elsewhere/x\0');
+    expect(file).toBe(join(directory, 'task-_elsewhere_x_-2.cpuprofile'));
+    expect(readdirSync(directory)).toHaveLength(1);
   });
 
   it.each([0, 0o022])('O8: is for its owner only, with umask %o', async (umask) => {
