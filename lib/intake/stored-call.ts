@@ -1,5 +1,5 @@
 import { NotStorableError } from '../errors/storage.errors.js';
-import { isPlainObject } from '../options/checks.js';
+import { problemAt } from '../task/json-value.js';
 import type { StoredCall, TaskStorage } from '../task/stored-call.js';
 import type { TaskOptions } from '../task/task-options.js';
 
@@ -54,61 +54,4 @@ function copyOf<T>(value: T): T {
 /** Without what is `undefined` at the end: a call that leaves it out means the same. */
 function withoutEnd(args: readonly unknown[]): readonly unknown[] {
   return args.slice(0, args.findLastIndex((arg) => arg !== undefined) + 1);
-}
-
-function problemAt(path: string, value: unknown): string | undefined {
-  const problem = value === undefined ? undefined : problemOf(value, undefined);
-  return problem === undefined ? undefined : `${path}${problem}`;
-}
-
-/**
- * What JSON would lose or change in `value`, and where, from there on; `undefined` where nothing. Most
- * values have no problem: nothing is made for those.
- */
-function problemOf(value: unknown, above: readonly object[] | undefined): string | undefined {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return undefined;
-    case 'number':
-      return Number.isFinite(value) ? undefined : ` is ${value}`;
-    case 'undefined':
-      return ' is undefined';
-    case 'object':
-      return value === null ? undefined : problemOfObject(value, above);
-    default:
-      return ` is a ${typeof value}`;
-  }
-}
-
-function problemOfObject(value: object, above: readonly object[] = []): string | undefined {
-  if (above.includes(value)) {
-    return ' refers back to what contains it';
-  }
-  if (Array.isArray(value)) {
-    return problemOfItems(value, above);
-  }
-  if (!isPlainObject(value)) {
-    return ` is a ${value.constructor?.name ?? 'class instance'}`;
-  }
-  const inside = [...above, value];
-  for (const key of Object.keys(value)) {
-    const entry = value[key];
-    const problem = entry === undefined ? undefined : problemOf(entry, inside);
-    if (problem !== undefined) {
-      return `.${key}${problem}`;
-    }
-  }
-  return undefined;
-}
-
-function problemOfItems(items: readonly unknown[], above: readonly object[]): string | undefined {
-  const inside = [...above, items];
-  for (let index = 0; index < items.length; index += 1) {
-    const problem = problemOf(items[index], inside);
-    if (problem !== undefined) {
-      return `[${index}]${problem}`;
-    }
-  }
-  return undefined;
 }

@@ -1,5 +1,5 @@
 import type { TaskHandle } from '../task/task-handle.js';
-import type { NotAFunction, TaskOptions } from '../task/task-options.js';
+import type { NotAFunction, ResultOf, TaskOptions } from '../task/task-options.js';
 import type { Chain } from '../task/task.js';
 
 /**
@@ -25,11 +25,11 @@ export class TaskChain {
    * @throws NotAFunctionError, QueueFullError, UnknownOptionError, InvalidOptionError,
    * UnknownQueueError, ChainError
    */
-  addTask<Args extends unknown[]>(
+  addTask<Args extends unknown[], Returned>(
     options: TaskOptions & NotAFunction,
-    fn: (...args: Args) => unknown,
+    fn: (...args: Args) => Returned,
     ...args: NoInfer<Args>
-  ): TaskHandle;
+  ): TaskHandle<ResultOf<Returned>>;
   /**
    * Adds the next task of the chain.
    *
@@ -38,10 +38,10 @@ export class TaskChain {
    * @returns the task, to look at and to cancel
    * @throws NotAFunctionError, QueueFullError, ChainError
    */
-  addTask<Args extends unknown[]>(
-    fn: (...args: Args) => unknown,
+  addTask<Args extends unknown[], Returned>(
+    fn: (...args: Args) => Returned,
     ...args: NoInfer<Args>
-  ): TaskHandle;
+  ): TaskHandle<ResultOf<Returned>>;
   addTask(...call: unknown[]): TaskHandle {
     return this.#add(call, this.#chain);
   }

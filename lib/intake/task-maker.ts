@@ -1,7 +1,8 @@
 import type { Engine } from '../engine/engine.js';
 import { BackgroundMethodError, NotAFunctionError } from '../errors/misuse.errors.js';
 import { NotStorableError } from '../errors/storage.errors.js';
-import { describe, isPlainObject } from '../options/checks.js';
+import { describe } from '../options/checks.js';
+import { isPlainObject } from '../task/json-value.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import {
   THIS_COPY,

@@ -22,6 +22,7 @@ export function describeTask(task: Task): TaskInfo {
     settledAt: failedAt && wholeMs(failedAt),
     cursor: failedAt === undefined ? undefined : cursorOf({ at: failedAt, id }),
     progress: task.progress,
+    result: outcome?.status === 'completed' ? outcome.result : undefined,
     logs: task.logs?.all ?? [],
     outcome: outcome && shownOutcome(outcome),
   });

@@ -94,13 +94,14 @@ export class Observer {
   }
 
   completed(task: Task, durationMs: number): void {
-    const { attempts } = task;
+    const { attempts, result } = task;
     const usage = this.usageOf(task);
     this.stats.settled(task, 'completed', durationMs);
     this.log.completed(task, durationMs);
-    task.settle({ status: 'completed', attempts, durationMs });
+    const handedOver = result === undefined ? undefined : { result };
+    task.settle({ status: 'completed', attempts, durationMs, ...handedOver });
     this.records.remember(task);
-    this.events.emit('completed', task, { durationMs, process: usage });
+    this.events.emit('completed', task, { durationMs, process: usage, ...handedOver });
   }
 
   failed(task: Task, error: unknown, durationMs: number): void {

@@ -70,6 +70,8 @@ export type TaskEvent =
   | (OfEndedAttempt & {
       /** Its last attempt returned. */
       readonly type: 'completed';
+      /** What it completed with: see `Outcome`. */
+      readonly result?: unknown;
     })
   | (OfEndedAttempt & {
       /** Its last attempt threw, and there will be no other. */

@@ -2,6 +2,7 @@ import { closestMatch } from 'leven';
 import { InvalidOptionError, UnknownOptionError } from '../errors/misuse.errors.js';
 import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
 import { insteadOf } from './habits.js';
+import { isPlainObject } from '../task/json-value.js';
 
 /** Throws where `value`, found at `path`, is not acceptable. Never called with `undefined`. */
 export type Check = (value: unknown, path: string) => void;
@@ -110,15 +111,6 @@ export function requireKeys(value: object, path: string, ...keys: readonly strin
       throw new InvalidOptionError(`${path}.${key}`, 'is missing.');
     }
   }
-}
-
-export function isPlainObject(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) {
-    return false;
-  }
-  const prototype: unknown = Object.getPrototypeOf(value);
-  // A test runner's realm has an Object of its own: any prototype without a parent is plain.
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 /** A value as an error message shows it. */

@@ -1,6 +1,6 @@
 import { NoRequestError } from '../errors/misuse.errors.js';
 import type { TaskHandle } from '../task/task-handle.js';
-import type { NotAFunction, TaskOptions } from '../task/task-options.js';
+import type { NotAFunction, ResultOf, TaskOptions } from '../task/task-options.js';
 import { TaskChain } from '../intake/task-chain.js';
 import { TaskIntake } from '../intake/task-intake.js';
 import { ambient } from '../task/ambient.js';
@@ -37,11 +37,11 @@ export class BackgroundTasks {
    * @throws NotAFunctionError, NoRequestError, QueueFullError, ShutDownError, UnknownOptionError,
    * InvalidOptionError, UnknownQueueError
    */
-  addTask<Args extends unknown[]>(
+  addTask<Args extends unknown[], Returned>(
     options: TaskOptions & NotAFunction,
-    fn: (...args: Args) => unknown,
+    fn: (...args: Args) => Returned,
     ...args: NoInfer<Args>
-  ): TaskHandle;
+  ): TaskHandle<ResultOf<Returned>>;
   /**
    * Adds a task: `fn(...args)` will be called after the response has closed, on the options of the
    * module and, for a `@Background()` method, its own.
@@ -52,10 +52,10 @@ export class BackgroundTasks {
    * @throws NotAFunctionError, QueueFullError, ShutDownError
    * @throws NoRequestError outside a request, where {@link TaskRunner} is what to inject
    */
-  addTask<Args extends unknown[]>(
-    fn: (...args: Args) => unknown,
+  addTask<Args extends unknown[], Returned>(
+    fn: (...args: Args) => Returned,
     ...args: NoInfer<Args>
-  ): TaskHandle;
+  ): TaskHandle<ResultOf<Returned>>;
   addTask(...call: unknown[]): TaskHandle {
     return add(this[STATE], call);
   }

@@ -3,6 +3,7 @@ import { ambient, type MethodIntake, type RunningTask } from '../task/ambient.js
 import type { Clock } from '../task/clock.js';
 import type { ProcessReading } from '../task/process-usage.js';
 import { TaskAbandonedError, TaskCancelledError, TaskTimeoutError } from '../task/task.errors.js';
+import { keepReturned } from '../task/result.js';
 import type { Interruptible, Interruption, Task } from '../task/task.js';
 import { COMPLETED, type Verdict } from '../task/verdict.js';
 import { attempted, type AttemptHooks } from './attempt-hooks.js';
@@ -152,6 +153,9 @@ export class Attempt implements RunningTask, Interruptible {
   finish(value: unknown): Promise<void> | undefined {
     if (!this.isRunning) {
       return undefined; // it took too long to get here
+    }
+    if (this.task.definition === undefined) {
+      keepReturned(this.task, value);
     }
     return finishLazy(value, (stop) => {
       const end = (): void => {

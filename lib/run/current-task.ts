@@ -18,6 +18,12 @@ export interface CurrentTask {
   readonly signal: AbortSignal;
   /** Tells listeners how far the task is: a number, or anything that they understand. */
   readonly progress: (value: unknown) => void;
+  /**
+   * Hands over what the task came to, for `Outcome.result` and `TaskInfo.result`: what JSON can hold, 64 kB
+   * at most. The last value of the attempt that completes counts. Throws a ResultError where it cannot be
+   * kept.
+   */
+  readonly result: (value: unknown) => void;
   /** Writes a line to the log, with the task's name and id, and keeps it: see `TaskInfo.logs`. */
   readonly log: (message: string) => void;
 }
@@ -38,6 +44,7 @@ export function currentTask(): CurrentTask {
         {
           signal: new AbortController().signal,
           progress: () => undefined,
+          result: () => undefined,
           log: () => undefined,
         },
       );

@@ -21,7 +21,7 @@ import type { Clock } from '../task/clock.js';
 import type { TaskStatus } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 import { TaskHandle } from '../task/task-handle.js';
-import type { NotAFunction, TaskOptions } from '../task/task-options.js';
+import type { NotAFunction, ResultOf, TaskOptions } from '../task/task-options.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import type { AroundAttempt, AttemptHooks } from './attempt-hooks.js';
 import { BulkOfFailed } from './bulk-of-failed.js';
@@ -101,11 +101,11 @@ export class TaskRunner {
    * @throws NotAFunctionError, QueueFullError, ShutDownError, UnknownOptionError,
    * InvalidOptionError, UnknownQueueError
    */
-  addTask<Args extends unknown[]>(
+  addTask<Args extends unknown[], Returned>(
     options: TaskOptions & NotAFunction,
-    fn: (...args: Args) => unknown,
+    fn: (...args: Args) => Returned,
     ...args: NoInfer<Args>
-  ): TaskHandle;
+  ): TaskHandle<ResultOf<Returned>>;
   /**
    * Queues a task at once, also while a request is handled: it is not the request's then, and does
    * not wait for its response.
@@ -115,10 +115,10 @@ export class TaskRunner {
    * @returns the task, to look at and to cancel
    * @throws NotAFunctionError, QueueFullError, ShutDownError
    */
-  addTask<Args extends unknown[]>(
-    fn: (...args: Args) => unknown,
+  addTask<Args extends unknown[], Returned>(
+    fn: (...args: Args) => Returned,
     ...args: NoInfer<Args>
-  ): TaskHandle;
+  ): TaskHandle<ResultOf<Returned>>;
   addTask(...call: unknown[]): TaskHandle {
     return this[PARTS].intake.add(call, undefined);
   }

@@ -5,6 +5,7 @@ import type { Clock } from '../task/clock.js';
 import { readProcess } from '../task/process-usage.js';
 import { withHidden } from '../task/hidden.js';
 import { LogLines } from '../task/log-lines.js';
+import { keepResult } from '../task/result.js';
 import type { Task } from '../task/task.js';
 import type { Announcement, Verdict } from '../task/verdict.js';
 import { Attempt, type AttemptSetting } from './attempt.js';
@@ -70,6 +71,7 @@ export class TaskWorker implements Worker {
     task.attempt = attempt;
     task.startedAt = now;
     task.attempts += 1;
+    task.result = undefined; // of an earlier attempt
     this.observer.started(task);
   }
 
@@ -114,6 +116,11 @@ export class TaskWorker implements Worker {
           task.progress = value;
           observer.progress(task, value);
           task.listener?.progressed(task);
+        }
+      },
+      result: (value: unknown) => {
+        if (attempt.isRunning) {
+          keepResult(task, value);
         }
       },
       log: (message: string) => this.log(task, message),

@@ -16,8 +16,12 @@ export type DropReason =
   /** The store of its durable engine did not take it. */
   | 'not-stored';
 
-/** How a task ended: what `TaskHandle.whenSettled()` resolves to. Durations are in milliseconds. */
-export type Outcome =
+/**
+ * How a task ended: what `TaskHandle.whenSettled()` resolves to. Durations are in milliseconds.
+ *
+ * @typeParam Result what a plain function that was passed to `addTask()` returns
+ */
+export type Outcome<Result = unknown> =
   | {
       /** Its last attempt returned. */
       readonly status: 'completed';
@@ -25,6 +29,8 @@ export type Outcome =
       readonly attempts: number;
       /** How long the last attempt ran. */
       readonly durationMs: number;
+      /** What its body passed to `currentTask().result()`, or what a plain function returned. */
+      readonly result?: Result;
     }
   | {
       /** Its last attempt threw, and there will be no other. */

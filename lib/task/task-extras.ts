@@ -6,6 +6,7 @@ import type { Chain, Task, TaskListener } from './task.js';
 /** What most tasks never have; of those that do, see the fields of the same names in {@link Task}. */
 export class TaskExtras {
   progress: unknown = undefined;
+  result: unknown = undefined;
   logs: LogLines | undefined = undefined;
   successor: Task | undefined = undefined;
   prior: Task | undefined = undefined;

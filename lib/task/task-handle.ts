@@ -2,8 +2,12 @@ import { inspect } from 'node:util';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { Task } from './task.js';
 
-/** What `addTask()` returns: a view of the task, and a way to stop it. */
-export class TaskHandle {
+/**
+ * What `addTask()` returns: a view of the task, and a way to stop it.
+ *
+ * @typeParam Result what the function returns
+ */
+export class TaskHandle<Result = unknown> {
   /** Unique, not guessable, stable for the task's life. */
   declare readonly id: string;
   /** The `name` option, `Class.method` of a `@Background()` method, or the function's name. */
@@ -51,9 +55,9 @@ export class TaskHandle {
    * Resolves to the outcome once the last attempt is over, or once there will be none. Never rejects:
    * a failed task resolves to `{ status: 'failed', error, … }`.
    */
-  whenSettled(): Promise<Outcome> {
+  whenSettled(): Promise<Outcome<Result>> {
     this.#task.home.asked(this.#task);
-    return this.#task.whenSettled();
+    return this.#task.whenSettled() as Promise<Outcome<Result>>;
   }
 
   /** @internal As a response or a log of JSON shows it: without all that the task holds. */

@@ -29,6 +29,8 @@ export interface TaskInfo {
   readonly cursor: string | undefined;
   /** What its body last passed to `currentTask().progress()`. */
   readonly progress: unknown;
+  /** What it completed with: see `Outcome`. */
+  readonly result: unknown;
   /**
    * What its body wrote by `currentTask().log()`, each line with its time: the latest 100 lines, the
    * first 1,000 characters of each. Of tasks that other processes may run, `TaskRunner.get()` has them,

@@ -158,3 +158,10 @@ export interface TaskSettings {
   /** The directory that profiles go to. */
   readonly profile: string | undefined;
 }
+
+/**
+ * What a task has as its result whose function returns this: a method that returns nothing may hand over
+ * anything.
+ * @inline
+ */
+export type ResultOf<Returned> = [Awaited<Returned>] extends [void] ? unknown : Awaited<Returned>;

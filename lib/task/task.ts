@@ -135,6 +135,17 @@ export class Task {
     this.own.progress = value;
   }
 
+  /** What its body has handed over, or returned. Of a batch all have that of the one that ran. */
+  get result(): unknown {
+    return (this.leader ?? this).extras?.result;
+  }
+
+  set result(value: unknown) {
+    if (value !== this.extras?.result) {
+      this.own.result = value;
+    }
+  }
+
   /** What its body wrote, if it did. */
   get logs(): LogLines | undefined {
     return this.extras?.logs;

@@ -6,14 +6,13 @@ import { directory } from '../uploads/directory.js';
 import type { Picture } from './picture.js';
 import { sepiaInThread, thumbnailInThread } from './threads.js';
 
-/** How far an image is, and what there is of it. Remembered with the task. */
-export interface ImageProgress {
-  readonly percent: number;
-  readonly thumbnail?: Picture;
-  readonly sepia?: Picture;
+/** What becomes of an image: the result of its task. */
+export interface Pictures {
+  readonly thumbnail: Picture;
+  readonly sepia: Picture;
 }
 
-export type PictureKind = 'thumbnail' | 'sepia';
+export type PictureKind = keyof Pictures;
 
 const THUMBNAIL_WIDTH = 320;
 
@@ -22,18 +21,18 @@ export class ImageTasks {
   /** @param source the path of the upload, which is gone afterwards */
   @Background({ name: 'images.process', queue: 'images', timeout: '30s' })
   async process(source: string): Promise<void> {
-    const { id, progress } = currentTask();
-    const report: (progress: ImageProgress) => void = progress;
+    const { id, progress, result } = currentTask();
     try {
-      report({ percent: 0 });
+      progress({ percent: 0 });
       const thumbnail = await thumbnailInThread(
         source,
         await pathOf(id, 'thumbnail'),
         THUMBNAIL_WIDTH,
       );
-      report({ percent: 50, thumbnail });
+      progress({ percent: 50 });
       const sepia = await sepiaInThread(source, await pathOf(id, 'sepia'));
-      report({ percent: 100, thumbnail, sepia });
+      progress({ percent: 100 });
+      result({ thumbnail, sepia } satisfies Pictures);
     } catch (error) {
       throw isOfImage(error)
         ? new UnrecoverableError('The image is broken, or has too many pixels.', { cause: error })

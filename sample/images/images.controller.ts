@@ -18,7 +18,7 @@ import { fileTypeFromFile } from 'file-type';
 import { TaskRunner, Tasks, type BackgroundTasks, type TaskInfo } from 'nestjs-background-tasks';
 import { reasonOf } from '../reason-of.js';
 import { UploadInterceptor, type Upload } from '../uploads/upload.interceptor.js';
-import { ImageTasks, pathOf, type ImageProgress, type PictureKind } from './image-tasks.js';
+import { ImageTasks, pathOf, type PictureKind, type Pictures } from './image-tasks.js';
 
 const ACCEPTED = new Set(['image/jpeg', 'image/png', 'image/webp', 'image/gif']);
 
@@ -41,8 +41,9 @@ export class ImagesController {
 
   @Get(':id')
   async status(@Param('id') id: string) {
-    const { status, outcome, progress } = await this.task(id);
-    const { percent, thumbnail, sepia } = (progress ?? { percent: 0 }) as ImageProgress;
+    const { status, outcome, progress, result } = await this.task(id);
+    const { percent } = (progress ?? { percent: 0 }) as { percent: number };
+    const { thumbnail, sepia } = (result ?? {}) as Partial<Pictures>;
     // A URL, not the path: where files are on this machine is nobody's business outside.
     const pictures = {
       thumbnail: thumbnail && { url: `/images/${id}/thumbnail`, ...thumbnail },
@@ -57,8 +58,8 @@ export class ImagesController {
     @Param('id') id: string,
     @Param('kind', new ParseEnumPipe(['thumbnail', 'sepia'])) kind: PictureKind,
   ): Promise<StreamableFile> {
-    const { progress } = await this.task(id);
-    if ((progress as ImageProgress | undefined)?.[kind] === undefined) {
+    const { result } = await this.task(id);
+    if ((result as Pictures | undefined)?.[kind] === undefined) {
       throw new NotFoundException(`There is no ${kind} of ${id} yet.`);
     }
     return new StreamableFile(createReadStream(await pathOf(id, kind)));

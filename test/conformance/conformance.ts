@@ -547,7 +547,13 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         expect(handle.status).toBe('running');
         app.book.open('shown');
         await handle.whenSettled();
-        expect(await app.runner.get(id)).toMatchObject({ id, status: 'completed' });
+        expect(await app.runner.get(id)).toMatchObject({
+          id,
+          status: 'completed',
+          result: { tag: 'shown' },
+          outcome: { result: { tag: 'shown' } },
+        });
+        expect(await handle.whenSettled()).toMatchObject({ result: { tag: 'shown' } });
       });
 
       it('lists by status, name and queue', async () => {

@@ -8,10 +8,10 @@ import {
   checkShape,
   checkString,
   describe,
-  isPlainObject,
   requireKeys,
   type Shape,
 } from '../../options/checks.js';
+import { isPlainObject } from '../../task/json-value.js';
 import { milliseconds, type Duration } from '../../task/duration.js';
 import type { Serializer, TaskStorage } from '../../task/stored-call.js';
 import type { StoreAddress } from './store/job-store.js';

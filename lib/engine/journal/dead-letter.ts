@@ -167,6 +167,7 @@ export function infoOf(letter: DeadLetter, readArgs: (text: string) => unknown[]
     settledAt: wholeMs(failedAt),
     cursor: cursorOf(placeOf(letter)),
     progress: undefined,
+    result: undefined,
     logs: [],
     outcome: Object.freeze({ status: 'failed', attempts, durationMs, error }),
   });

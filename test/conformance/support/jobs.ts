@@ -130,6 +130,7 @@ export class Jobs {
   async report(tag: string): Promise<void> {
     await this.body(tag, async () => {
       currentTask().progress(50);
+      currentTask().result({ tag });
       await this.gateOrAbort(tag);
     });
   }

@@ -23,6 +23,7 @@ const INFO: TaskInfo = {
   settledAt: undefined,
   cursor: undefined,
   progress: undefined,
+  result: undefined,
   logs: [],
   outcome: undefined,
 };

@@ -96,7 +96,7 @@ describe('R10: a body that returned an Observable', () => {
 });
 
 describe('R10: a body that returned what nobody reads or calls', () => {
-  it.each([
+  it.each<[string, () => unknown, RegExp]>([
     ['a generator', steps, /generator/],
     ['an async generator', asyncSteps, /generator/],
     ['a generator in a promise', async () => steps(), /generator/],

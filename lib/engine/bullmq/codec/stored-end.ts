@@ -12,6 +12,8 @@ export interface StoredEnd {
   readonly attempts: number;
   readonly durationMs: number;
   readonly error?: string;
+  /** As text: PostgreSQL's JSON refuses some characters that it may hold. */
+  readonly result?: string;
   readonly reason?: DropReason;
 }
 
@@ -19,8 +21,9 @@ export interface StoredEnd {
 export type WrittenEnd = StoredEnd | number;
 
 export function writtenEndOf(end: StoredEnd): WrittenEnd {
-  const { status, attempts, durationMs } = end;
-  return status === 'completed' && attempts === 1 ? durationMs : end;
+  const { status, attempts, durationMs, result } = end;
+  const isPlain = status === 'completed' && attempts === 1 && result === undefined;
+  return isPlain ? durationMs : end;
 }
 
 /** @param written what {@link writtenEndOf} gave, as BullMQ gives it back: as text, in an event */
@@ -35,7 +38,7 @@ export function endIn(written: unknown): StoredEnd | undefined {
     : undefined;
 }
 
-export function endOf({ attempts, startedAt }: Task, verdict: End, now: number): StoredEnd {
+export function endOf({ attempts, startedAt, result }: Task, verdict: End, now: number): StoredEnd {
   // To the microsecond: more digits only make it longer.
   const durationMs = startedAt === undefined ? 0 : Math.round((now - startedAt) * 1_000) / 1_000;
   switch (verdict.kind) {
@@ -48,8 +51,15 @@ export function endOf({ attempts, startedAt }: Task, verdict: End, now: number):
       };
     case 'dropped':
       return { status: 'dropped', attempts, durationMs, reason: verdict.reason };
-    default:
-      return { status: verdict.kind, attempts, durationMs };
+    case 'completed':
+      return {
+        status: 'completed',
+        attempts,
+        durationMs,
+        ...(result !== undefined && { result: JSON.stringify(result) }),
+      };
+    case 'cancelled':
+      return { status: 'cancelled', attempts, durationMs };
   }
 }
 
@@ -72,7 +82,12 @@ export function outcomeOf(end: StoredEnd): Outcome {
   const { status, attempts, durationMs } = end;
   switch (status) {
     case 'completed':
-      return { status, attempts, durationMs };
+      return {
+        status,
+        attempts,
+        durationMs,
+        ...(end.result !== undefined && { result: JSON.parse(end.result) as unknown }),
+      };
     case 'failed':
       return { status, attempts, durationMs, error: new Error(end.error) };
     case 'cancelled':

@@ -303,6 +303,7 @@ export class StoredTasks {
     const { id = '', name, queueName, data, attemptsMade, progress, processedOn, finishedOn } = job;
     const end = endOfJob(job);
     const status = end?.status ?? unsettledStatus(job, type);
+    const outcome = end && this.outcomeOf(job, end);
     return Object.freeze({
       id,
       name,
@@ -317,8 +318,9 @@ export class StoredTasks {
       settledAt: status === 'failed' ? finishedOn : undefined,
       cursor: status === 'failed' && finishedOn ? cursorOf({ at: finishedOn, id }) : undefined,
       progress: progressIn(progress),
+      result: outcome?.status === 'completed' ? outcome.result : undefined,
       logs,
-      outcome: end && this.outcomeOf(job, end),
+      outcome,
     });
   }
 }

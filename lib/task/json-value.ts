@@ -1,0 +1,91 @@
+/** How many values may still be looked at. */
+interface Budget {
+  left: number;
+}
+
+/**
+ * What JSON would lose or change in `value`, with its path; `undefined` where nothing.
+ *
+ * @param most so many values are looked at: more of them are a problem, too
+ */
+export function problemAt(path: string, value: unknown, most?: number): string | undefined {
+  const budget = most === undefined ? undefined : { left: most };
+  const problem = value === undefined ? undefined : problemOf(value, undefined, budget);
+  return problem === undefined ? undefined : `${path}${problem}`;
+}
+
+/**
+ * What JSON would lose or change in `value`, and where, from there on; `undefined` where nothing. Most
+ * values have no problem: nothing is made for those.
+ */
+function problemOf(
+  value: unknown,
+  above: readonly object[] | undefined,
+  budget: Budget | undefined,
+): string | undefined {
+  if (budget !== undefined && (budget.left -= 1) < 0) {
+    return ' is one value too many';
+  }
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return undefined;
+    case 'number':
+      return Number.isFinite(value) ? undefined : ` is ${value}`;
+    case 'undefined':
+      return ' is undefined';
+    case 'object':
+      return value === null ? undefined : problemOfObject(value, above, budget);
+    default:
+      return ` is a ${typeof value}`;
+  }
+}
+
+function problemOfObject(
+  value: object,
+  above: readonly object[] = [],
+  budget: Budget | undefined,
+): string | undefined {
+  if (above.includes(value)) {
+    return ' refers back to what contains it';
+  }
+  if (Array.isArray(value)) {
+    return problemOfItems(value, above, budget);
+  }
+  if (!isPlainObject(value)) {
+    return ` is a ${value.constructor?.name ?? 'class instance'}`;
+  }
+  const inside = [...above, value];
+  for (const key of Object.keys(value)) {
+    const entry = value[key];
+    const problem = entry === undefined ? undefined : problemOf(entry, inside, budget);
+    if (problem !== undefined) {
+      return `.${key}${problem}`;
+    }
+  }
+  return undefined;
+}
+
+function problemOfItems(
+  items: readonly unknown[],
+  above: readonly object[],
+  budget: Budget | undefined,
+): string | undefined {
+  const inside = [...above, items];
+  for (let index = 0; index < items.length; index += 1) {
+    const problem = problemOf(items[index], inside, budget);
+    if (problem !== undefined) {
+      return `[${index}]${problem}`;
+    }
+  }
+  return undefined;
+}
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) {
+    return false;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // A test runner's realm has an Object of its own: any prototype without a parent is plain.
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
