@@ -3,9 +3,9 @@ import { errorText } from '../errors/error-text.js';
 
 /** Why a task was dropped without running. */
 export type DropReason =
-  /** `when: 'success'`, and the handler threw or the request was refused. */
+  /** `when: 'success'`, and the request failed, or the handler without an HTTP answer of its own. */
   | 'handler-failed'
-  /** `when: 'failure'`, and the handler completed. */
+  /** `when: 'failure'`, and the request succeeded, or the handler without an HTTP answer of its own. */
   | 'handler-completed'
   /** A task before it in its request or chain did not complete, and the rest was to stop. */
   | 'predecessor-failed'

@@ -84,9 +84,8 @@ export interface TaskOptions {
   /** After this long an attempt counts as failed and its `signal` aborts. @default none */
   timeout?: Duration | undefined;
   /**
-   * On which end of the handler the task runs: `'success'` if it completed without throwing,
-   * `'failure'` if it threw or the request was refused, `'always'` either way. Outside a request
-   * there is no handler and the task runs.
+   * For which end of its request the task runs: `'success'` if the status of the answer is below 400,
+   * `'failure'` if it is not, `'always'` either way. Outside a request the task runs.
    * @default 'success'
    */
   when?: When | undefined;
