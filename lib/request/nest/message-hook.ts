@@ -84,11 +84,15 @@ export class MessageHook {
   /** All modules are there, and no client is yet. */
   bindSockets(): void {
     this.areRoutesMade = false;
-    const adapter = this.config.getIoAdapter() as unknown as SocketAdapter | undefined;
-    const bind = adapter?.bindMessageHandlers;
-    if (adapter !== undefined && typeof bind !== 'function') {
+    // Nest has `null` where no gateway has asked for one.
+    const adapter = this.config.getIoAdapter() as unknown as SocketAdapter | null | undefined;
+    if (adapter === null || adapter === undefined) {
+      return;
+    }
+    const bind = adapter.bindMessageHandlers;
+    if (typeof bind !== 'function') {
       this.miss('WebSocketAdapter.bindMessageHandlers()', 'gateways');
-    } else if (adapter !== undefined && bind !== undefined) {
+    } else {
       adapter.bindMessageHandlers = (client, handlers, ...rest) =>
         bind.call(
           adapter,
