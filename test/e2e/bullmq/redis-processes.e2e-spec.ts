@@ -3,5 +3,5 @@ import { redisServer } from '../../support/servers.js';
 import { processesSuite } from './processes.suite.js';
 
 describeWith('redis-server', 'processes with BullMQ on Redis', () =>
-  processesSuite(redisServer, 10_000),
+  processesSuite(redisServer, 2_000),
 );

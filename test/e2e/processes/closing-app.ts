@@ -5,7 +5,6 @@ import {
   Controller,
   Get,
   Injectable,
-  Query,
   type LoggerService,
   type OnApplicationShutdown,
   type OnModuleDestroy,
@@ -96,16 +95,6 @@ process.channel?.unref();
 @Controller()
 class ClosingController {
   constructor(private readonly databases: Databases) {}
-
-  @Get('slow')
-  slow(@Query('ms') ms: string, @Tasks() tasks: BackgroundTasks): string {
-    tasks.addTask({ name: 'slow' }, async () => {
-      console.log('slow began');
-      await new Promise((resolve) => setTimeout(resolve, Number(ms)));
-      console.log(`slow ended with ${await this.databases.query()}`);
-    });
-    return 'accepted';
-  }
 
   @Get('held')
   held(@Tasks() tasks: BackgroundTasks): string {

@@ -8,7 +8,10 @@ onEachPlatform(({ name: platform }) => {
   describe.each([
     {
       way: 'SIGTERM',
-      close: (child: ChildApp) => child.signal('SIGTERM'),
+      close: (child: ChildApp) => {
+        child.signal('SIGTERM');
+        return child.line('told to stop');
+      },
       end: { code: null, signal: 'SIGTERM' },
     },
     {
@@ -20,15 +23,16 @@ onEachPlatform(({ name: platform }) => {
     it('P13: a task that runs still has the databases, whichever hook they close in', async () => {
       const { child, port } = await startClosingApp({ platform });
 
-      await send(port, '/slow?ms=2000');
-      await child.line('slow began');
-      close(child);
+      await send(port, '/held');
+      await child.line('held began');
+      await close(child);
+      child.tell('end the task');
 
       expect(await child.ended).toEqual(end);
       expect(child.lines.filter((line) => !/^(port|told|closed)/.test(line))).toEqual([
-        'slow began',
-        'slow ended with prisma, typeorm',
-        'slow completed',
+        'held began',
+        'held ended with prisma, typeorm',
+        'held completed',
         'prisma disconnected',
         'databases shut down, typeorm open: true',
       ]);

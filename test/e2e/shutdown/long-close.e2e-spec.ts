@@ -41,7 +41,7 @@ it.each(['Express', 'Fastify'])(
     child.signal('SIGTERM');
     const ids = await adding;
     expect(await child.ended).toEqual(KILLED);
-    expect(ids.length).toBeGreaterThan(10);
+    expect(ids).not.toEqual([]);
     expect(child.all('error ')).toEqual([]);
     expect(unaccounted(child, ids)).toEqual([]);
   },
