@@ -233,7 +233,10 @@ export function inContextOf(task: Task, carriers: Carriers, print: () => void): 
   };
   try {
     const within: unknown = task.inContext(
-      () => (task.isFromStore && !carriers.isEmpty ? carriers.restore(task.stored, once) : once()),
+      () =>
+        task.stored !== undefined && !carriers.isEmpty
+          ? carriers.restore(task.stored, once)
+          : once(),
       undefined,
     );
     if (isThenable(within)) {

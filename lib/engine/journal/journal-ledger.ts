@@ -141,9 +141,11 @@ export class JournalLedger implements Ledger {
     } else if (end.kind === 'dropped' && end.reason === 'predecessor-failed') {
       this.keepWithItsChain(task, record);
     }
-    // A task that is remembered must not keep what it was stored with.
-    task.stored = undefined;
-    this.store.remove(record, done);
+    this.store.remove(record, () => {
+      done();
+      // A task that is remembered must not keep what it was stored with.
+      task.stored = undefined;
+    });
     return true;
   }
 
