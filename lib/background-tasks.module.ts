@@ -3,7 +3,6 @@ import {
   Module,
   type DynamicModule,
   type NestModule,
-  type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
 import { DiscoveryModule, DiscoveryService, HttpAdapterHost } from '@nestjs/core';
@@ -41,7 +40,7 @@ import { TaskRegistry } from './task/task-registry.js';
 })
 export class BackgroundTasksModule
   extends ConfigurableModuleClass
-  implements NestModule, OnModuleInit, OnApplicationShutdown
+  implements NestModule, OnModuleInit
 {
   /** @internal */
   constructor(
@@ -94,18 +93,12 @@ export class BackgroundTasksModule
       for (const definition of this.registry.all()) {
         this.schedules.declare(definition, `@Background() on ${definition.member}`);
       }
-      warnOfJobsPerRequest(this.discovery, BackgroundTasks, new Logger('BackgroundTasks'));
-      await this.lifecycle.open();
-      await this.application.open(this.intake);
     } catch (error) {
       this.application.leave();
       throw error;
     }
-  }
-
-  /** Nest calls it when the tasks have been drained. */
-  onApplicationShutdown(): void {
-    this.application.leave();
+    warnOfJobsPerRequest(this.discovery, BackgroundTasks, new Logger('BackgroundTasks'));
+    await this.lifecycle.open(() => this.application.open(this.intake));
   }
 }
 

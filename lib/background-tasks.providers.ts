@@ -211,6 +211,7 @@ export const providers: Provider[] = [
       Log,
       ResolvedOptions,
       HttpAdapterHost,
+      Application,
     ],
     useFactory: (
       lifecycle: Lifecycle,
@@ -222,6 +223,7 @@ export const providers: Provider[] = [
       log: Log,
       { drainTimeoutMs, queues }: ResolvedOptions,
       host: HttpAdapterHost,
+      application: Application,
     ) =>
       lifecycle.take({
         engine,
@@ -237,6 +239,7 @@ export const providers: Provider[] = [
           ({ name, engine: kept, concurrency }) =>
             `${name} (${kept?.engine ?? 'memory'}, ${concurrency} at once)`,
         ),
+        leave: () => application.leave(),
         server: () => host.httpAdapter?.getHttpServer?.() as OpenServer | undefined,
       }),
   },

@@ -51,6 +51,8 @@ export interface LifecycleParts {
   readonly queues: readonly string[];
   /** Where requests come in, if they do. */
   readonly server: () => OpenServer | undefined;
+  /** Nothing is taken in any more: it has closed, or could not start. */
+  readonly leave: () => void;
 }
 
 /** How long what is still running after the drain may take to heed its signal. */
@@ -86,9 +88,16 @@ export class Lifecycle
     this.leftMs = parts.drainTimeoutMs;
   }
 
-  /** Makes the stores ready; tasks are not started yet. */
-  open(): Promise<void> {
-    return this.orGiveUp(async ({ engine, restore }) => engine.open(restore));
+  /**
+   * Makes the stores ready; tasks are not started yet.
+   *
+   * @param opened takes in what came before
+   */
+  open(opened: () => Promise<void>): Promise<void> {
+    return this.orGiveUp(async ({ engine, restore }) => {
+      await engine.open(restore);
+      await opened();
+    });
   }
 
   async onApplicationBootstrap(): Promise<void> {
@@ -132,6 +141,7 @@ export class Lifecycle
     this.parts?.requests.abandon();
     await this.parts?.engine.close();
     this.parts?.events.complete();
+    this.parts?.leave();
   }
 
   /** Nobody may close an application that cannot start: what it has opened by then is closed here. */
@@ -139,11 +149,12 @@ export class Lifecycle
     if (this.parts === undefined) {
       return;
     }
-    const { engine, events } = this.parts;
+    const { engine, events, leave } = this.parts;
     try {
       await step(this.parts);
     } catch (error) {
       this.isStarted = false;
+      leave();
       // What went wrong first is what counts.
       await Promise.resolve(engine.close()).catch(() => undefined);
       events.complete();

@@ -45,6 +45,7 @@ function lifecycleOf(drains: Partial<Record<DrainScope, Promise<void>>> = {}) {
     drainTimeoutMs: DRAIN_TIMEOUT_MS,
     queues: ['default (memory, 10 at once)', 'mails (bullmq, 5 at once)'],
     server: () => server,
+    leave: () => undefined,
   };
   const lifecycle = new Lifecycle();
   lifecycle.take(parts);
@@ -80,7 +81,10 @@ describe('the life of the tasks of an application', () => {
       const { lifecycle, calls, engine } = lifecycleOf();
       engine[step] = () => Promise.reject(new Error('no such disk'));
       engine.close = () => Promise.reject(new Error('nothing to close'));
-      const begin = step === 'open' ? lifecycle.open() : lifecycle.onApplicationBootstrap();
+      const begin =
+        step === 'open'
+          ? lifecycle.open(async () => undefined)
+          : lifecycle.onApplicationBootstrap();
       await expect(begin).rejects.toThrow('no such disk');
       expect(calls).toEqual(['complete']);
       engine.close = () => undefined;
