@@ -5,11 +5,12 @@ export interface ScheduleTiming {
   /**
    * A cron expression of five fields, or of six with seconds first: `'0 3 * * *'` is three o'clock
    * every night. It needs the package `croner`.
+   * @default none
    */
   cron?: string | undefined;
   /** The time zone of `cron`. @default the process' own */
   timeZone?: string | undefined;
-  /** A tick at each multiple of this span, counted from the epoch: `'5m'` ticks at :00, :05, :10. */
+  /** A tick at each multiple of this span, counted from the epoch: `'5m'` ticks at :00, :05, :10. @default none */
   every?: Duration | undefined;
 }
 
