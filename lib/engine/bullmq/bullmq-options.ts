@@ -50,11 +50,10 @@ export interface BullMQOptions {
   commitTimeout?: Duration | undefined;
   /**
    * How long tasks that are stored wait for their response to close, should its process die before
-   * it tells. While it lives it asks for more. `false` lets tasks start as soon as they are stored,
-   * which is cheaper, and may be before the client has read its answer.
+   * it tells. While it lives it asks for more.
    * @default '30s'
    */
-  hold?: false | Duration | undefined;
+  hold?: Duration | undefined;
   /** How long a worker may be silent before another takes over what it runs. @default '30s' */
   lockDuration?: Duration | undefined;
   /**
@@ -106,7 +105,7 @@ const BULLMQ_SHAPE: Shape<BullMQOptions> = {
   role: checkOneOf('producer', 'worker', 'both'),
   prefix: checkPrefix,
   commitTimeout: checkPositiveDuration,
-  hold: (value, path) => value === false || checkPositiveDuration(value, path),
+  hold: checkPositiveDuration,
   lockDuration: checkPositiveDuration,
   maxStarts: checkCount,
   keep: (value, path) => checkShape(value, path, KEEP_SHAPE),
@@ -124,8 +123,7 @@ export interface BullMQSettings {
   readonly isConsumer: boolean;
   readonly prefix: string | undefined;
   readonly commitTimeoutMs: number;
-  /** `undefined` for none. */
-  readonly holdMs: number | undefined;
+  readonly holdMs: number;
   readonly lockDurationMs: number;
   readonly maxStarts: number;
   readonly keepCompleted: number;
@@ -139,7 +137,6 @@ export interface BullMQSettings {
 export function resolveBullMQOptions(options: BullMQOptions): BullMQSettings {
   checkShape<BullMQOptions>(options, 'bullmq', BULLMQ_SHAPE);
   requireKeys(options, 'bullmq', 'connection');
-  const hold = options.hold ?? DEFAULTS.hold;
   const address = addressOf(options.connection);
   if (address.kind === 'postgres' && options.prefix !== undefined) {
     checkSchema(options.prefix);
@@ -149,7 +146,7 @@ export function resolveBullMQOptions(options: BullMQOptions): BullMQSettings {
     isConsumer: (options.role ?? DEFAULTS.role) !== 'producer',
     prefix: options.prefix,
     commitTimeoutMs: milliseconds(options.commitTimeout ?? DEFAULTS.commitTimeout),
-    holdMs: hold === false ? undefined : milliseconds(hold),
+    holdMs: milliseconds(options.hold ?? DEFAULTS.hold),
     lockDurationMs: milliseconds(options.lockDuration ?? DEFAULTS.lockDuration),
     maxStarts: options.maxStarts ?? DEFAULTS.maxStarts,
     keepCompleted: options.keep?.completed ?? DEFAULTS.keepCompleted,

@@ -170,13 +170,17 @@ export class BullMQEngine implements Engine {
     if (this.fallback?.has(head)) {
       return this.fallback.release(head);
     }
-    for (const task of lineFrom(head)) {
-      const { prior } = task;
-      this.handOver(task);
+    const line = [...lineFrom(head)];
+    const priors = line.map(({ prior }) => prior);
+    const released = line.filter((task) => this.isToRun(task));
+    this.producer.release(released);
+    line.forEach((task, index) => {
+      const prior = priors[index];
       if (prior !== undefined && this.followers.delete(task)) {
         void this.startAfter(prior, task);
       }
-    }
+    });
+    released.forEach((task) => this.handOver(task));
     this.idleness.check();
   }
 
@@ -318,19 +322,21 @@ export class BullMQEngine implements Engine {
     }
   }
 
-  /** The store has it: whatever becomes of it, any process may tell. */
-  private handOver(task: Task): void {
+  private isToRun(task: Task): boolean {
     if (task.isOver || !this.collected.takeOut(task)) {
-      return;
+      return false;
     }
     if (!task.isCommitted) {
       // The application closes, and nobody has stored it.
       task.isOver = true;
       this.worker.announce(task, { kind: 'abandoned' });
-      return;
     }
+    return task.isCommitted;
+  }
+
+  /** The store has it: whatever becomes of it, any process may tell. */
+  private handOver(task: Task): void {
     task.status = task.settings.delayMs > 0 ? 'delayed' : 'queued';
-    this.producer.release(task);
     task.letGo();
     this.worker.announce(task, LEFT);
     this.handles.add(task);

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
-import { bullmq, type BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import type { BullMQOptions } from 'nestjs-background-tasks/bullmq';
 import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
 import { ENGINE } from '../../../lib/engine/engine.js';
 import type { TestServer } from '../../support/servers.js';
@@ -176,24 +176,6 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(await second.whenSettled()).toMatchObject({ status: 'dropped' });
       expect(await third.whenSettled()).toMatchObject({ status: 'dropped' });
       expect(work.done).toEqual(['first 1', 'another 1']);
-    });
-
-    it.each([
-      ['goes on with', 0, 'completed', ['first 1', 'second', 'third']],
-      ['breaks', 1, 'dropped', ['first 1']],
-    ] as const)('%s a chain that began in memory', async (_verb, failures, status, done) => {
-      const engine = bullmq({ connection: server.url, prefix });
-      const { tasks, work } = await start(
-        {},
-        { engine: undefined, queues: { stored: { engine } } },
-      );
-      const chain = tasks.chain();
-      chain.addTask({ delay: 200, retry: false }, work.fail, 'first', failures);
-      const second = chain.addTask({ queue: 'stored' }, work.note, 'second');
-      const third = chain.addTask({ queue: 'stored' }, work.note, 'third');
-      expect(await second.whenSettled()).toMatchObject({ status });
-      expect(await third.whenSettled()).toMatchObject({ status });
-      expect(work.done).toEqual(done);
     });
 
     it('shows progress, and what runs, to whoever asks', async () => {

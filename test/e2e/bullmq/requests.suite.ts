@@ -72,16 +72,6 @@ class TasksController {
     tasks.addTask(this.work.note, 'last');
   }
 
-  @Post('through-memory')
-  throughMemory(@Tasks() tasks: BackgroundTasks): void {
-    const chain = tasks.chain();
-    chain.addTask({ queue: 'other' }, this.work.note, 'stored');
-    chain.addTask({ queue: 'local' }, this.work.wait, 'in memory');
-    chain.addTask({ queue: 'other' }, this.work.note, 'stored again');
-    chain.addTask({ queue: 'other' }, this.work.note, 'and again');
-    tasks.addTask({ queue: 'other' }, this.work.note, 'beside the chain');
-  }
-
   @Post('unique')
   unique(@Tasks() tasks: BackgroundTasks): void {
     tasks.addTask({ dedupe: { key: 'x' } }, this.work.wait, 'unique');
@@ -103,6 +93,15 @@ class TasksController {
   @Get('slow')
   @Header('content-type', 'text/plain')
   slow(@Tasks() tasks: BackgroundTasks, @Res() response: Writable): void {
+    tasks.addTask(this.work.note, 'after slow');
+    response.write('begin ');
+    TasksController.response = response;
+  }
+
+  @Get('slow-unique')
+  @Header('content-type', 'text/plain')
+  slowUnique(@Tasks() tasks: BackgroundTasks, @Res() response: Writable): void {
+    tasks.addTask({ dedupe: { key: 'x' } }, this.work.wait, 'unique');
     tasks.addTask(this.work.note, 'after slow');
     response.write('begin ');
     TasksController.response = response;
@@ -168,12 +167,6 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     return { url: `http://127.0.0.1:${port}`, work: app.get(Work), tasks };
   }
 
-  /** Queue `local` is in memory. */
-  function startMixed(): ReturnType<typeof start> {
-    const engine = bullmq({ connection: server.url, prefix, hold: 2_000 });
-    return start({}, { engine: undefined, queues: { other: { engine }, local: {} } });
-  }
-
   it('P17: has stored the tasks of a request when it is answered', async () => {
     const { url, tasks } = await start({ role: 'producer' });
     expect((await post(`${url}/note/kept`)).status).toBe(201);
@@ -223,39 +216,6 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     expect(work.done).toEqual(['a 1', 'between begins', 'another 1', 'between ends', 'last']);
   });
 
-  describe('a chain that goes through memory', () => {
-    it('goes on in the store when what is in memory has completed', async () => {
-      const { url, work } = await startMixed();
-      await post(`${url}/through-memory`);
-      await work.until('in memory begins');
-      await work.until('beside the chain');
-      expect(work.done).not.toContain('stored again');
-      work.open('in memory');
-      await work.until('and again');
-      const ofTheChain = work.done.filter((text) => text !== 'beside the chain');
-      expect(ofTheChain).toEqual([
-        'stored',
-        'in memory begins',
-        'in memory ends',
-        'stored again',
-        'and again',
-      ]);
-    });
-
-    it('drops what is left in the store when what is in memory has not', async () => {
-      const { url, work, tasks } = await startMixed();
-      await post(`${url}/through-memory`);
-      await work.until('in memory begins');
-      const [running] = await tasks.list({ queue: 'local' });
-      expect(await tasks.cancel(running?.id ?? '')).toBe(true);
-      await eventually(async () => {
-        expect(await tasks.list({ status: 'dropped', queue: 'other' })).toHaveLength(2);
-      });
-      await work.until('beside the chain');
-      expect(work.done.toSorted()).toEqual(['beside the chain', 'in memory begins', 'stored']);
-    });
-  });
-
   it('P3: stores what is for a failed handler, and nothing else', async () => {
     const { url, work } = await start();
     expect((await post(`${url}/throws`)).status).toBe(500);
@@ -273,6 +233,22 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     work.open('unique');
     await work.until('behind it', 2);
     expect(work.done.slice(2)).toEqual(['unique ends', 'behind it']);
+  });
+
+  it('D24: does for one request what is only held for another', async () => {
+    const { url, work } = await start();
+    const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+      httpRequest(`${url}/slow-unique`, resolve).once('error', reject).end();
+    });
+    response.resume();
+    await post(`${url}/unique`);
+    await work.until('unique begins');
+    // By now it is another's: the one that was held is its duplicate.
+    TasksController.response?.end('end');
+    await work.until('after slow');
+    expect(work.done).toEqual(['unique begins', 'after slow']);
+    work.open('unique');
+    await work.until('behind it');
   });
 
   it('P17: takes back what it has stored of a request that another store refused', async () => {

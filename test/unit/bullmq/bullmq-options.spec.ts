@@ -52,16 +52,18 @@ describe('the options of BullMQ', () => {
     });
   });
 
-  it('may have no hold, and keep what only one of the two says', () => {
+  it('refuse to have no hold', () => {
+    expect(() => resolveBullMQOptions({ connection: REDIS, hold: false as never })).toThrow(/hold/);
+  });
+
+  it('may keep what only one of the two says', () => {
     const options = {
       connection: REDIS,
       role: 'worker',
-      hold: false,
       keep: { failed: 1 },
     } as const;
     expect(resolveBullMQOptions(options)).toMatchObject({
       isConsumer: true,
-      holdMs: undefined,
       keepCompleted: 1_000,
       keepFailed: 1,
     });

@@ -81,7 +81,7 @@ describe('P1: a stored task whose response is still open', () => {
     await producer.add([[task]], true);
     await clock.advance(40_000);
     expect(asked).toEqual(['a in 30000', 'a in 30000']);
-    producer.release(task);
+    producer.release([task]);
     await clock.advance(120_000);
     expect(asked.slice(2)).toEqual(['a now']);
     expect(clock.pendingTimers).toBe(0);
@@ -106,7 +106,7 @@ describe('P1: a stored task whose response is still open', () => {
     setUp(false);
     await clock.advance(15_000); // half of the hold is over: it is prolonged, and that fails
     setUp(true);
-    producer.release(task);
+    producer.release([task]);
     await clock.advance(60_000);
     expect(asked).toEqual(['a in 5000']);
   });
@@ -116,54 +116,11 @@ describe('P1: a stored task whose response is still open', () => {
     const task = taskOf('a', 5_000);
     await producer.add([[task]], true);
     setUp(false);
-    producer.release(task);
+    producer.release([task]);
     await clock.advance(3_000);
     setUp(true);
     await clock.advance(60_000);
     expect(asked).toEqual(['a in 5000']);
-  });
-});
-
-describe('a duplicate that the store knows already', () => {
-  it('is not held by itself', async () => {
-    const { producer, clock, asked, duplicates } = createProducer();
-    const task = taskOf('a');
-    duplicates.add('a');
-    expect(await producer.add([[task]], true)).toEqual([task]);
-    await clock.advance(120_000);
-    expect(asked).toEqual([]);
-    expect(clock.pendingTimers).toBe(0);
-  });
-
-  it('is replaced at the head of its line by what is behind it, until the response closes', async () => {
-    const { producer, clock, asked, duplicates } = createProducer();
-    const line = [taskOf('a'), taskOf('b'), taskOf('c', 5_000), taskOf('d')] as const;
-    duplicates.add('a').add('b');
-    expect(await producer.add([line], true)).toEqual([line[0], line[1]]);
-    await clock.advance(16_000);
-    expect(asked).toEqual(['c in 35000', 'c in 35000']);
-    line.forEach((task) => producer.release(task));
-    await clock.advance(120_000);
-    expect(asked.slice(2)).toEqual(['c in 5000']);
-    expect(clock.pendingTimers).toBe(0);
-  });
-
-  it('is replaced at once where no response is waited for', async () => {
-    const { producer, clock, asked, duplicates } = createProducer();
-    duplicates.add('a');
-    await producer.add([[taskOf('a'), taskOf('b')]], false);
-    await clock.advance(120_000);
-    expect(asked).toEqual(['b now']);
-  });
-
-  it('leaves a line alone where it is not at its head', async () => {
-    const { producer, clock, asked, duplicates } = createProducer();
-    const line = [taskOf('a'), taskOf('b'), taskOf('c')] as const;
-    duplicates.add('b');
-    expect(await producer.add([line], true)).toEqual([line[1]]);
-    line.forEach((task) => producer.release(task));
-    await clock.advance(120_000);
-    expect(asked).toEqual(['a now']);
   });
 });
 

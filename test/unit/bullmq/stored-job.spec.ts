@@ -24,6 +24,13 @@ const linkOf = (name: string) => ({ queue: 'default', id: `id of ${name}` });
 
 const jobs = (lines: Task[][], heldMs?: number) => jobsOf(lines, 'process', heldMs, LINE_HOLD_MS);
 
+/** Whether each claims its key as it is stored, and whether later. */
+const keys = (lines: Task[][], heldMs?: number) =>
+  jobs(lines, heldMs).map(({ data, options }) => [
+    options.deduplication?.id !== undefined,
+    data.dedupe !== undefined,
+  ]);
+
 describe('the jobs of a line', () => {
   it('are linked, the head held for the response and the others for their turn', () => {
     const [a, b, c] = ['a', 'b', 'c'].map((name) => storedTask(name));
@@ -34,8 +41,8 @@ describe('the jobs of a line', () => {
       { delay: LINE_HOLD_MS, priority: 1 },
     ]);
     expect(made.map(({ data: { next, prior, needs } }) => ({ next, prior, needs }))).toEqual([
-      { next: [linkOf('b')], prior: undefined, needs: undefined },
-      { next: [linkOf('c')], prior: linkOf('a'), needs: undefined },
+      { next: linkOf('b'), prior: undefined, needs: undefined },
+      { next: linkOf('c'), prior: linkOf('a'), needs: undefined },
       { next: undefined, prior: linkOf('b'), needs: undefined },
     ]);
   });
@@ -46,18 +53,11 @@ describe('the jobs of a line', () => {
     expect(made.map(({ data: { delayMs } }) => delayMs)).toEqual([undefined, 50]);
   });
 
-  it('know the first after them that is sure to exist: a dedupe key may be another’s', () => {
-    const head = storedTask('head');
-    const [unsure, sure, last] = [
-      storedTask('unsure', {}, 'key'),
-      storedTask('sure'),
-      storedTask('last'),
-    ];
-    expect(jobs([[head, unsure, sure, last]])[0]?.data.next).toEqual([
-      linkOf('unsure'),
-      linkOf('sure'),
-    ]);
-    expect(jobs([[head, unsure]])[0]?.data.next).toEqual([linkOf('unsure')]);
+  it('D24: claim their dedupe keys as they are stored only where nothing holds them', () => {
+    const unique = () => storedTask('unique', {}, 'key');
+    expect(keys([[unique()]])).toEqual([[true, false]]);
+    expect(keys([[unique()]], HOLD_MS)).toEqual([[false, true]]);
+    expect(keys([[storedTask('head'), unique()]])[1]).toEqual([false, true]);
   });
 
   it('need those before them in their chain, also one that was stored before', () => {

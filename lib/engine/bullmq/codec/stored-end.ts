@@ -17,6 +17,14 @@ export interface StoredEnd {
   readonly reason?: DropReason;
 }
 
+/** Whoever takes a job with this ends it. */
+export const DUPLICATE: StoredEnd = {
+  status: 'dropped',
+  attempts: 0,
+  durationMs: 0,
+  reason: 'duplicate',
+};
+
 /** What BullMQ keeps of it: of a task that completed at once, as most do, only how long it took. */
 export type WrittenEnd = StoredEnd | number;
 

@@ -32,14 +32,18 @@ export interface JobData {
   readonly delayMs?: number;
   /** As the policy had it when the task was added, for those who only look. */
   readonly maxAttempts?: number;
-  /** The tasks after it in its line: the first that exists is released when it ends. */
-  readonly next?: readonly JobLink[];
+  /** The one after it in its line: released when it ends. */
+  readonly next?: JobLink;
   /** The one before it in its line: it does not start unless that one has settled. */
   readonly prior?: JobLink;
   /** The one before it in its chain: it does not run unless that one has completed. */
   readonly needs?: JobLink;
   /** What it is needed for may be added later: it is not removed without a word. */
   readonly isInChain?: boolean;
+  /** Claimed when it may run: a task that is only held takes no other task's key. */
+  readonly dedupe?: string;
+  /** Another task had its key when it was released: it ends when its turn comes. */
+  readonly isDuplicate?: boolean;
   readonly isCancelled?: boolean;
   /** How many of its attempts asked to wait, if any did. */
   readonly waits?: Waits;
@@ -98,7 +102,8 @@ export function jobsOf(
         latest.set(task.chain, task);
       }
       const hold = index > 0 ? lineHoldMs : after === undefined ? heldMs : FOLLOW_HOLD_MS;
-      return newJob(task, by, hold, prior, needs, line.slice(index + 1));
+      const isFree = heldMs === undefined && line.length === 1;
+      return newJob(task, by, hold, prior, needs, line[index + 1], isFree);
     });
   });
 }
@@ -112,7 +117,8 @@ function newJob(
   holdMs: number | undefined,
   prior: Task | undefined,
   needs: Task | undefined,
-  rest: readonly Task[],
+  next: Task | undefined,
+  isFree: boolean,
 ): NewJob {
   const { stored, settings, keys, addedAt } = task;
   if (stored === undefined) {
@@ -126,7 +132,7 @@ function newJob(
     addedAt: wholeMs(addedAt),
     ...(delayMs > 0 && { delayMs }),
     ...(retry.attempts > 1 && { maxAttempts: retry.attempts }),
-    ...(rest.length > 0 && { next: nextOf(rest) }),
+    ...(next && { next: linkOf(next) }),
     ...(prior && { prior: linkOf(prior) }),
     ...(needs && { needs: linkOf(needs) }),
     ...(task.chain && { isInChain: true }),
@@ -139,16 +145,13 @@ function newJob(
   if (PRIORITIES[priority] > 0) {
     options.priority = PRIORITIES[priority];
   }
-  if (keys?.dedupe !== undefined) {
-    options.deduplication = { id: dedupeIdOf(keys.dedupe) };
+  if (keys?.dedupe === undefined) {
+    return { task, data, options };
   }
-  return { task, data, options };
-}
-
-/** Up to the first that is sure to exist: one with a `dedupe` key may turn out to be a duplicate. */
-function nextOf(rest: readonly Task[]): JobLink[] {
-  const sure = rest.findIndex(({ keys }) => keys?.dedupe === undefined);
-  return (sure < 0 ? rest : rest.slice(0, sure + 1)).map(linkOf);
+  const dedupe = dedupeIdOf(keys.dedupe);
+  return isFree
+    ? { task, data, options: { ...options, deduplication: { id: dedupe } } }
+    : { task, data: { ...data, dedupe }, options };
 }
 
 /** A user's key may be of any length, and hold any character. */

@@ -9,7 +9,15 @@ import { Holds } from './holds.js';
 import type { JobStore } from '../store/job-store.js';
 import { Retraction } from './retraction.js';
 import { isUnsent } from '../store/store-answer.js';
-import { entryOf, jobsOf, linkOf, type JobLink, type NewJob } from '../codec/stored-job.js';
+import {
+  dedupeIdOf,
+  entryOf,
+  jobsOf,
+  linkOf,
+  type JobData,
+  type JobLink,
+  type NewJob,
+} from '../codec/stored-job.js';
 
 /** How long a task in a line waits to be told before it looks for itself, in milliseconds. */
 const LINE_HOLD_MS = 3_600_000;
@@ -17,8 +25,7 @@ const LINE_HOLD_MS = 3_600_000;
 /** The part of an engine's settings that is needed here. */
 export interface ProducerSettings {
   readonly commitTimeoutMs: number;
-  /** `undefined` for none. */
-  readonly holdMs: number | undefined;
+  readonly holdMs: number;
 }
 
 /** How far tasks have come on their way to the store. */
@@ -34,6 +41,12 @@ export class Producer {
   private readonly holds: Holds;
   private readonly retraction: Retraction;
   private readonly patience: Patience;
+  /** Of each stored task, the one that was stored behind it. */
+  private readonly next = new WeakMap<Task, Task>();
+  /** Stored behind others of their lines. */
+  private readonly behind = new WeakSet<Task>();
+  /** Stored without their dedupe keys. */
+  private readonly unclaimed = new WeakSet<Task>();
 
   constructor(
     private readonly store: JobStore,
@@ -55,15 +68,19 @@ export class Producer {
   async add(lines: readonly (readonly Task[])[], isHeld: boolean): Promise<Task[]> {
     const heldMs = isHeld ? this.settings.holdMs : undefined;
     const jobs = jobsOf(lines, this.id, heldMs, LINE_HOLD_MS);
-    jobs.forEach(({ task }) => this.retraction.callOffFor(task.id));
+    for (const { task, data } of jobs) {
+      this.retraction.callOffFor(task.id);
+      if (data.dedupe !== undefined) {
+        this.unclaimed.add(task);
+      }
+    }
     const adding: Adding = { isSent: this.store.isReady, isGivenUp: false };
     try {
       const ids = await this.patience.wait(
         adding.isSent ? this.insert(jobs) : this.insertOnceReady(jobs, adding),
       );
-      const duplicates = jobs.flatMap(({ task }, index) => (ids[index] === task.id ? [] : [task]));
-      lines.forEach((line) => this.begin(line, duplicates, heldMs));
-      return duplicates;
+      lines.forEach((line) => this.stored(line, heldMs));
+      return jobs.flatMap(({ task }, index) => (ids[index] === task.id ? [] : [task]));
     } catch (cause) {
       adding.isGivenUp = true;
       if (adding.isSent && !isUnsent(cause)) {
@@ -72,6 +89,18 @@ export class Producer {
       }
       throw new StoreUnavailableError(this.store.label, { cause });
     }
+  }
+
+  private stored(line: readonly Task[], heldMs: number | undefined): void {
+    line.forEach((task, index) => {
+      const before = line[index - 1];
+      if (before !== undefined) {
+        this.next.set(before, task);
+        this.behind.add(task);
+      } else if (heldMs !== undefined) {
+        this.holds.hold(task, heldMs);
+      }
+    });
   }
 
   /**
@@ -96,9 +125,52 @@ export class Producer {
     }
   }
 
-  /** The head of a stored line may start. */
-  release(task: Task): void {
-    this.holds.release(task);
+  /**
+   * A stored line may start.
+   *
+   * @param line those of it that are to run: others may have been taken back since
+   */
+  release(line: readonly Task[]): void {
+    const [head] = line;
+    const steps = line.flatMap((task, index) => this.stepsBefore(task, line[index + 1]));
+    if (head !== undefined && steps.length === 0) {
+      this.begin(head);
+    } else if (head !== undefined) {
+      // Where the store is away, who takes it sees to its key, and looks whether its turn has come.
+      void Promise.allSettled(steps).then(() => this.begin(head));
+    }
+  }
+
+  private begin(head: Task): void {
+    if (this.behind.has(head)) {
+      // Those before it were taken back: nobody else is to start it.
+      void this.holds.start(linkOf(head), head.settings.delayMs);
+    } else {
+      this.holds.release(head);
+    }
+  }
+
+  private stepsBefore(task: Task, next: Task | undefined): Promise<void>[] {
+    const isUnclaimed = this.unclaimed.delete(task);
+    const stored = this.next.get(task);
+    const hasGap = stored !== undefined && next !== undefined && stored !== next;
+    return [
+      ...(isUnclaimed ? [this.claim(task)] : []),
+      ...(hasGap ? [this.change(task, { next: linkOf(next) })] : []),
+    ];
+  }
+
+  /** Whose key another task has by now is a duplicate. */
+  private async claim(task: Task): Promise<void> {
+    const { queue, id, keys } = task;
+    if (!(await this.store.claimKey(queue, dedupeIdOf(keys?.dedupe ?? ''), id))) {
+      await this.change(task, { isDuplicate: true });
+    }
+  }
+
+  private async change({ queue, id }: Task, change: Partial<JobData>): Promise<void> {
+    const job = await this.store.queue(queue).getJob(id);
+    await job?.updateData({ ...job.data, ...change });
   }
 
   /** What waits for its time is to wait for nothing but its response any more. */
@@ -152,24 +224,5 @@ export class Producer {
       }
       return String(id);
     });
-  }
-
-  /** Where the head of a line is a duplicate, the first that is none takes its place. */
-  private begin(
-    line: readonly Task[],
-    duplicates: readonly Task[],
-    heldMs: number | undefined,
-  ): void {
-    const first = line.find((task) => !duplicates.includes(task));
-    if (first === undefined) {
-      return;
-    }
-    if (heldMs !== undefined) {
-      this.holds.hold(first, heldMs);
-    }
-    if (first !== line[0]) {
-      // It was stored as one that somebody before it in its line releases.
-      void this.holds.start(linkOf(first), (heldMs ?? 0) + first.settings.delayMs);
-    }
   }
 }

@@ -206,10 +206,19 @@ export class Consumer {
       this.held.letGo(held);
       return this.ending.putBack(job, token);
     }
+    if (job.data.isDuplicate || !(await this.hasKey(job.data.dedupe, task))) {
+      return this.ending.end(held, { kind: 'dropped', reason: 'duplicate' });
+    }
     const isLast = starts > 0 && starts >= maxStarts - 1;
     return isLast
       ? this.host.alone(() => this.attemptAlone(held, token, starts))
       : this.attempt(held, token);
+  }
+
+  /** Its process may have died before it could claim it. */
+  private async hasKey(dedupe: string | undefined, { queue, id }: Task): Promise<boolean> {
+    const { store } = this.host;
+    return dedupe === undefined || this.line.untilDone(() => store.claimKey(queue, dedupe, id));
   }
 
   /** Which of those that ran when their process died has killed it, only this tells. */
@@ -250,11 +259,11 @@ export class Consumer {
 
   /** @throws where it cannot be made again here, or those that it is linked to are not to be found */
   private restore(job: TaskJob): Task | undefined {
-    const { v, prior, needs, next = [] } = job.data;
+    const { v, prior, needs, next } = job.data;
     if (v !== FORMAT) {
       return undefined;
     }
-    for (const link of [prior, needs, ...next]) {
+    for (const link of [prior, needs, next]) {
       void (link && this.host.store.queue(link.queue));
     }
     const isReturning = job.data.by === this.host.processId || job.attemptsMade > 0;
@@ -264,18 +273,19 @@ export class Consumer {
 
 /** Whether there is nothing to see to but the call: no line, no crash and no cancellation before. */
 function isPlain({ data, stalledCounter }: TaskJob): boolean {
-  const { end, prior, needs, isCancelled, isBroken } = data;
+  const { end, prior, needs, isCancelled, isBroken, dedupe } = data;
   return (
     stalledCounter === 0 &&
     end === undefined &&
     prior === undefined &&
     needs === undefined &&
     isCancelled === undefined &&
+    dedupe === undefined &&
     isBroken === undefined
   );
 }
 
-/** Whether its end concerns nobody else: neither who is next in its line, nor who asks for its key. */
-function isAlone({ task, job }: Held): boolean {
-  return job.data.next === undefined && (task.settings.dedupe?.windowMs ?? 0) === 0;
+/** Whether nobody is next in its line. */
+function isAlone({ job }: Held): boolean {
+  return job.data.next === undefined;
 }

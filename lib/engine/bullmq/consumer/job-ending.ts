@@ -98,22 +98,10 @@ export class JobEnding {
       }
       await this.line.passOn(data.next);
     }
-    await this.holdKey(held);
     if (verdict.kind === 'failed') {
       throw signalOf(new TaskFailed(verdict.error), job);
     }
     return writtenEndOf(end);
-  }
-
-  /** Its dedupe key would go with the job: where its window is open it is given an end of its own before. */
-  private async holdKey({ task, job }: Held): Promise<void> {
-    const { deduplicationId } = job;
-    const restMs = task.addedAt + (task.settings.dedupe?.windowMs ?? 0) - this.host.clock.now();
-    if (deduplicationId !== undefined && restMs > 0) {
-      await this.line
-        .untilDone(() => this.host.store.claimKey(task.queue, deduplicationId, task.id, restMs))
-        .catch(() => undefined); // closed before
-    }
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../task/clock.js';
 import type { JobStore } from '../store/job-store.js';
+import { turnOf, type Standing, type Turn } from '../../../task/line.js';
 import { isAnswer } from '../store/store-answer.js';
 import { endOfJob, type JobLink, type TaskJob } from '../codec/stored-job.js';
 
@@ -16,34 +17,14 @@ export class JobLine {
   ) {}
 
   /** Whether the tasks that this one depends on allow it to run. */
-  async turnOf({ data }: TaskJob): Promise<'now' | 'wait' | 'never'> {
+  async turnOf({ data }: TaskJob): Promise<Turn> {
     const { prior, needs, isBroken } = data;
-    if (prior !== undefined && (await this.stateOf(prior)) === 'open') {
-      return 'wait';
-    }
-    if (isBroken) {
+    const before = prior && (await this.standingOf(prior));
+    if (isBroken && before !== 'open') {
       return 'never';
     }
-    if (needs === undefined) {
-      return 'now';
-    }
-    switch (await this.stateOf(needs)) {
-      case 'open':
-        return 'wait';
-      case 'failed':
-        return 'never';
-      default:
-        return 'now';
-    }
-  }
-
-  /** Releases the first of them that is there. */
-  async passOn(next: readonly JobLink[]): Promise<void> {
-    for (const link of next) {
-      if (await this.promote(link)) {
-        return;
-      }
-    }
+    const isSame = needs?.id === prior?.id;
+    return turnOf(before, isSame ? before : needs && (await this.standingOf(needs)));
   }
 
   /** What it needs has not completed, and the store does not know, or may forget: whoever takes it drops it. */
@@ -56,11 +37,11 @@ export class JobLine {
 
   /** Finds the one further down the line that needs this one, and {@link breakOff breaks} it off. */
   async breakChain({ id, data }: TaskJob): Promise<void> {
-    for (let next = await this.firstOf(data.next); next !== undefined;) {
+    for (let next = await this.jobAt(data.next); next !== undefined;) {
       if (next.data.needs?.id === id) {
         return this.breakOff({ queue: next.queueName, id: next.id ?? '' });
       }
-      next = await this.firstOf(next.data.next);
+      next = await this.jobAt(next.data.next);
     }
   }
 
@@ -69,45 +50,37 @@ export class JobLine {
     this.isClosed = true;
   }
 
-  private async firstOf(links: readonly JobLink[] = []): Promise<TaskJob | undefined> {
-    for (const { queue, id } of links) {
-      const job = await this.untilDone(() => this.store.queue(queue).getJob(id));
-      if (job !== undefined) {
-        return job;
-      }
-    }
-    return undefined;
+  private jobAt(link: JobLink | undefined): Promise<TaskJob | undefined> {
+    return link === undefined
+      ? Promise.resolve(undefined)
+      : this.untilDone(() => this.store.queue(link.queue).getJob(link.id));
   }
 
-  /** @returns whether there is such a task */
-  private async promote({ queue, id }: JobLink): Promise<boolean> {
-    for (;;) {
-      try {
-        const job = await this.store.queue(queue).getJob(id);
-        if (job === undefined) {
-          return false;
-        }
-        const { delayMs, isCancelled } = job.data;
-        // One that was cancelled meanwhile has nothing to wait for, and others wait for it.
-        await (delayMs === undefined || isCancelled ? job.promote() : job.changeDelay(delayMs));
-        return true;
-      } catch (error) {
-        if (isAnswer(error) || this.isClosed) {
-          return true; // it was released before
-        }
-        await this.moment();
-      }
+  /** It may start: the one before it has ended. */
+  async passOn(next: JobLink): Promise<void> {
+    const job = await this.jobAt(next);
+    if (job !== undefined) {
+      const { delayMs, isCancelled } = job.data;
+      const isFree = delayMs === undefined || isCancelled;
+      // One that was cancelled meanwhile has nothing to wait for, and others wait for it.
+      await this.untilDone(() => (isFree ? job.promote() : job.changeDelay(delayMs))).catch(
+        () => undefined, // it was released before
+      );
     }
   }
 
-  /** What is not in the store any more has settled long ago, or never was because of its dedupe key. */
-  private async stateOf({ queue, id }: JobLink): Promise<'open' | 'completed' | 'failed'> {
-    const job = await this.untilDone(() => this.store.queue(queue).getJob(id));
+  /** What is not in the store any more has settled long ago, or was taken back. */
+  private async standingOf(link: JobLink): Promise<Standing> {
+    const job = await this.jobAt(link);
     if (job === undefined) {
       return 'completed';
     }
     const end = job.data.end ?? endOfJob(job);
-    return end === undefined ? 'open' : end.status === 'completed' ? 'completed' : 'failed';
+    if (end === undefined) {
+      return 'open';
+    }
+    const { status, reason } = end;
+    return status === 'completed' || reason === 'duplicate' ? 'completed' : 'failed';
   }
 
   /** @throws what the store says against it */

@@ -74,12 +74,11 @@ export interface JobStore {
   /** Once the store is ready. */
   schedules(): ScheduleRecords;
   /**
-   * From here on the job stands for the key, unless another does.
+   * From here on the job stands for the key until it has ended, unless another does.
    *
-   * @param forMs how long, whether it has ended or not; until it has ended where there is none
    * @returns whether it does
    */
-  claimKey(queue: string, dedupeId: string, jobId: string, forMs?: number): Promise<boolean>;
+  claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean>;
   /**
    * Adds a job through a connection that is not the store's, in the transaction that is open there.
    * There is none where the store knows no transactions.

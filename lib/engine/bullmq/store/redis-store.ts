@@ -27,16 +27,16 @@ type RedisAddress = Extract<StoreAddress, { kind: 'redis' }>;
 /** Waits between attempts to connect grow to no more than this. */
 const LONGEST_RECONNECT_MS = 1_000;
 
-/**
- * In one step: between two, the key might lapse, or be another's. BullMQ removes it with the end of its
- * job where it has no expiry, and else leaves it to that.
- */
+/** In one step. BullMQ takes the key away with the job whose field names it. */
 const CLAIM_KEY = `
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then
   return 0
 end
-redis.call('SET', KEYS[1], unpack(ARGV))
+if redis.call('EXISTS', KEYS[2]) == 1 then
+  redis.call('SET', KEYS[1], ARGV[1])
+  redis.call('HSET', KEYS[2], 'deid', ARGV[2])
+end
 return 1`;
 
 /** BullMQ on Redis or Valkey. */
@@ -45,7 +45,7 @@ export class RedisStore implements JobStore {
     engine: 'BullMQ on Redis',
     batch: false,
     concurrencyKey: false,
-    dedupeWindow: true,
+    dedupeWindow: false,
   };
   readonly label: string;
   private readonly errors: ErrorLog;
@@ -171,10 +171,11 @@ export class RedisStore implements JobStore {
     }));
   }
 
-  async claimKey(queue: string, dedupeId: string, jobId: string, forMs?: number): Promise<boolean> {
-    const key = this.queue(queue).toKey(`de:${dedupeId}`);
-    const expiry = forMs === undefined ? [] : ['PX', Math.ceil(forMs)];
-    return (await this.client?.eval(CLAIM_KEY, 1, key, jobId, ...expiry)) === 1;
+  async claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean> {
+    const { client } = this;
+    const at = this.queue(queue);
+    const keys = [at.toKey(`de:${dedupeId}`), at.toKey(jobId)];
+    return (await client?.eval(CLAIM_KEY, keys.length, ...keys, jobId, dedupeId)) === 1;
   }
 
   async failed(

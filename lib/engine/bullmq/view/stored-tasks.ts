@@ -17,7 +17,7 @@ import {
 import { Patience } from '../../patience.js';
 import type { JobQueue, JobStore } from '../store/job-store.js';
 import { errorIn } from '../codec/job-signals.js';
-import { outcomeOf, type StoredEnd } from '../codec/stored-end.js';
+import { DUPLICATE, outcomeOf, type StoredEnd } from '../codec/stored-end.js';
 import {
   callOf,
   endOfJob,
@@ -48,14 +48,6 @@ const ALL: readonly JobType[] = [
   'failed',
   'completed',
 ];
-
-/** Whoever takes a job with this ends it. */
-const DUPLICATE: StoredEnd = {
-  status: 'dropped',
-  attempts: 0,
-  durationMs: 0,
-  reason: 'duplicate',
-};
 
 /** So many jobs are read at once. */
 const PAGE = 100;
@@ -229,6 +221,7 @@ export class StoredTasks {
       needs: _needs,
       isLastAlone: _alone,
       waits: _waits,
+      isDuplicate: _duplicate,
       ...data
     } = job.data;
     // Its line has gone on without it: it runs on its own now.

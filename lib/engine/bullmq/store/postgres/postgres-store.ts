@@ -43,11 +43,16 @@ const POOL_SIZE = 4;
 /** A migration may take that much longer than a command: it may make an index of a large table. */
 const MIGRATION_FACTOR = 30;
 
-/** Gives a row where the job has the key now. */
+/** Gives a row where the job has the key now. BullMQ takes the key away with the job that names it. */
 const CLAIM_KEY = `
-INSERT INTO dedup (queue, dedup_id, job_id) VALUES ($1, $2, $3)
-ON CONFLICT (queue, dedup_id) DO UPDATE SET expire_at_ms = NULL WHERE dedup.job_id = $3
-RETURNING job_id`;
+WITH claimed AS (
+  INSERT INTO dedup (queue, dedup_id, job_id) VALUES ($1, $2, $3)
+  ON CONFLICT (queue, dedup_id) DO UPDATE SET expire_at_ms = NULL WHERE dedup.job_id = $3
+  RETURNING job_id
+), named AS (
+  UPDATE job SET dedup_id = $2 FROM claimed WHERE job.queue = $1 AND job.id = $3
+)
+SELECT job_id FROM claimed`;
 
 /** Writes a row of its own, always the same one. */
 const PING = `WITH one AS (INSERT INTO dedup (queue, dedup_id, job_id) VALUES ('', '', '')
@@ -163,7 +168,6 @@ export class PostgresStore implements JobStore {
     return new PostgresSchedules(this.schema, pool, (client, job) => this.addWithin(client, job));
   }
 
-  /** For no span of time: windows are refused when a task is added, see `support`. */
   async claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean> {
     const claimed = await this.connection?.pool.query(CLAIM_KEY, [queue, dedupeId, jobId]);
     return claimed?.rows.length === 1;
