@@ -123,4 +123,13 @@ describe('at its start the module warns of jobs of a class that is made for each
     expect([...app.get(SchedulerRegistry).getCronJobs().keys()]).toEqual(['fine']);
     await app.close();
   });
+
+  it('and an application without jobs, gateways and handlers of messages starts without a warning', async () => {
+    const log = new LogBook();
+    const app = await NestFactory.create(rootModule({}), { logger: log });
+    app.enableShutdownHooks(['SIGTERM']);
+    await app.listen(0, '127.0.0.1');
+    await app.close();
+    expect(log.lines.filter(({ level }) => level !== 'log' && level !== 'debug')).toEqual([]);
+  });
 });
