@@ -48,7 +48,7 @@ class Program {
 
   async fail(): Promise<void> {
     for (let id = 0; id < setting.count;) {
-      const page = Array.from({ length: Math.min(1_000, setting.count - id) }, () => (id += 1));
+      const page = Array.from({ length: Math.min(200, setting.count - id) }, () => (id += 1));
       await Promise.all(page.map((each) => this.jobs.work(each)));
       await this.tasks.whenIdle();
     }

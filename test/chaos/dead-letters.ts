@@ -18,7 +18,7 @@ import { linesOf } from './server-process.js';
 
 const PROGRAM = fileURLToPath(new URL('dead-letters-process.ts', import.meta.url));
 const SHORTEST_MS = 50;
-const LONGEST_MS = 1_000;
+const LONGEST_MS = 5_000;
 
 const { values } = parseArgs({
   options: {

@@ -51,12 +51,12 @@ describe.each([
     },
   );
 
-  it('is answered as its handler decided where only a failed one has tasks left', async () => {
+  it('fails with 503 where its handler has failed, and what is to run then cannot be stored', async () => {
     const path = await temporaryFolder();
     const store = new FragileStore(path);
     await start(store, path, createAdapter());
     store.mood = 'refuses';
-    expect(await app.post('/ends/badly')).toBe(500);
+    expect(await app.post('/ends/badly')).toBe(503);
     await app.runner.whenIdle();
     expect(app.book.started).toEqual([]);
   });
