@@ -37,6 +37,16 @@ export function quartiles(values, digits) {
   return [0.25, 0.75].map((share) => fixed(percentile(values, share), digits)).join('–');
 }
 
+/** In which the median lies in 95 of 100 cases, by the order of the values alone. */
+export function interval(values, digits) {
+  const half = (1.96 * Math.sqrt(values.length)) / 2;
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (index) => sorted[Math.min(sorted.length - 1, Math.max(0, index))];
+  const from = Math.floor(values.length / 2 - half);
+  const to = Math.ceil(values.length / 2 + half) - 1;
+  return [at(from), at(to)].map((value) => fixed(value, digits)).join('–');
+}
+
 /** One line that is written anew, where there is a terminal. */
 export function progress(text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);

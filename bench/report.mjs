@@ -1,6 +1,6 @@
 // The one way out for what a benchmark has found.
 import { join } from 'node:path';
-import { fixed, machine, median, quartiles, table } from './figures.mjs';
+import { fixed, interval, machine, median, quartiles, table } from './figures.mjs';
 import { barChart } from './plot.mjs';
 import { ROOT } from './servers/server-process.mjs';
 
@@ -29,13 +29,14 @@ export async function report({ heading, tables, notes = [], plots = [], write })
 /** @param goals each of `what` is compared, its `goal`, and the ratios `found`; those that were not measured are left out */
 export function goalTable(goals) {
   return {
-    head: ['goal', 'at least', 'median', 'quartiles', ''],
+    head: ['goal', 'at least', 'median', '95 %', 'quartiles', ''],
     rows: goals
       .filter(({ found }) => found.length > 0)
       .map(({ what, goal, found }) => [
         what,
         fixed(goal, 2),
         fixed(median(found), 2),
+        interval(found, 2),
         quartiles(found, 2),
         median(found) >= goal ? 'met' : 'not met',
       ]),

@@ -1,8 +1,9 @@
 // What one tiny task costs a request: POSTs by `ab` on kept-alive connections to a server in a process of its own, in
-// every way there is to send a mail afterwards. CPU is the server's own, from the operating system: on a machine that
-// others use it is steadier than requests per second.
+// every way there is to send a mail afterwards. CPU is the server's own: on a machine that others use it is steadier than
+// requests per second. All servers are up at once and get short turns, forwards and backwards, so that a burst of
+// somebody else's work hits all of them alike. User CPU stands apart: the kernel's share grows where the client sleeps.
 //
-//   npm run bench:request -- --rounds 5 --requests 10000 --only fastify
+//   npm run bench:request -- --rounds 30 --requests 1500 --only fastify
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
@@ -37,17 +38,30 @@ const NEST_VARIANTS = [
   'ours, @Background()',
   'request-scoped',
   'ours, injected',
+  'floor',
   'p-queue',
   'bullmq',
 ];
 
 /** Of each adapter's variants, what its goals compare them with. */
-const GOALS = [
-  ['ours, no task', 'bare', 0.97],
-  ['ours, @Tasks()', 'floating', 0.95],
-  ['ours, @Background()', 'floating', 0.95],
-  ['ours, injected', 'request-scoped', 0.95],
-];
+const GOALS = {
+  fastify: [
+    ['cpu', 'ours, no task', 'bare', 0.93],
+    ['cpu', 'ours, @Tasks()', 'floating', 0.85],
+    ['cpu', 'ours, @Background()', 'floating', 0.85],
+    ['cpu', 'ours, injected', 'request-scoped', 0.92],
+    ['cpu', 'ours, @Tasks()', 'floor', 0.92],
+    ['user', 'ours, @Tasks()', 'floor', 0.88],
+  ],
+  express: [
+    ['cpu', 'ours, no task', 'bare', 0.97],
+    ['cpu', 'ours, @Tasks()', 'floating', 0.94],
+    ['cpu', 'ours, @Background()', 'floating', 0.94],
+    ['cpu', 'ours, injected', 'request-scoped', 0.95],
+    ['cpu', 'ours, @Tasks()', 'floor', 0.97],
+    ['user', 'ours, @Tasks()', 'floor', 0.95],
+  ],
+};
 
 const NO_TASK = new Set(['bare', 'interceptor', 'ours, no task']);
 const WORKLOADS = [
@@ -68,7 +82,7 @@ const WORKLOADS = [
   },
 ];
 const { rounds, requests, chosen, write } = benchmarkOptions(
-  { rounds: 5, requests: 10_000 },
+  { rounds: 30, requests: 1_500 },
   WORKLOADS.map(({ name }) => name),
 );
 requireAb();
@@ -89,14 +103,15 @@ async function startRedis() {
   return { port, child };
 }
 
-/** User and system time of a process in seconds; `undefined` where there is no /proc. */
-function cpuSeconds(pid) {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-  } catch {
-    return undefined;
+/** User and all CPU time of a server in µs: as it tells itself, or as the operating system does, which counts in ticks. */
+async function usageOf({ name, server, url }) {
+  if (name !== 'FastAPI') {
+    const { user, system } = await (await fetch(`${url}/usage`)).json();
+    return { user, cpu: user + system };
   }
+  const fields = readFileSync(`/proc/${server.pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  const [user, system] = [fields[11], fields[12]].map((ticks) => (ticks * 1e6) / TICKS_PER_SECOND);
+  return { user, cpu: user + system };
 }
 
 async function ab(url, directory, count) {
@@ -115,23 +130,28 @@ async function ab(url, directory, count) {
   return { perSecond: number(/^Requests per second:\s+([\d.]+)/m), p50: at(50), p99: at(99) };
 }
 
-async function measure({ start, hasTask }, directory) {
+/** Starts a server and warms it up. */
+async function startUp(workload, directory) {
   const port = await freePort();
-  const server = start(port);
-  const url = `http://127.0.0.1:${port}`;
-  try {
-    await server.untilAnswering(`${url}/done`);
-    const warmUp = Math.max(2_000, requests / 2);
-    await ab(`${url}/mails/ada@example.com`, directory, warmUp);
-    if (hasTask) await untilDone(url, warmUp);
-    const before = cpuSeconds(server.pid);
-    const figures = await ab(`${url}/mails/ada@example.com`, directory, requests);
-    if (hasTask) await untilDone(url, warmUp + requests);
-    const seconds = cpuSeconds(server.pid) - before;
-    return { ...figures, cpu: (seconds * 1e6) / requests };
-  } finally {
-    await server.end();
-  }
+  const running = {
+    ...workload,
+    server: workload.start(port),
+    url: `http://127.0.0.1:${port}`,
+    sent: 0,
+  };
+  await running.server.untilAnswering(`${running.url}/done`);
+  await turn(running, directory, 4 * requests);
+  return running;
+}
+
+async function turn(running, directory, count = requests) {
+  const before = await usageOf(running);
+  const figures = await ab(`${running.url}/mails/ada@example.com`, directory, count);
+  running.sent += count;
+  if (running.hasTask) await untilDone(running.url, running.sent);
+  const after = await usageOf(running);
+  const each = (field) => (after[field] - before[field]) / count;
+  return { ...figures, cpu: each('cpu'), user: each('user') };
 }
 
 /** A queue of its own may lag behind the requests: its work is part of what they cost. */
@@ -145,19 +165,22 @@ async function untilDone(url, tasks) {
 
 const results = new Map(workloads.map(({ name }) => [name, []]));
 const directory = await mkdtemp(join(tmpdir(), 'request-'));
+const servers = [];
 try {
   await writeFile(join(directory, 'body'), '{}');
+  for (const workload of workloads) {
+    progress(`start: ${workload.name}`);
+    servers.push(await startUp(workload, directory));
+  }
   for (let round = 1; round <= rounds; round += 1) {
-    for (const workload of workloads) {
-      progress(`round ${round} of ${rounds}: ${workload.name}`);
-      try {
-        results.get(workload.name).push(await measure(workload, directory));
-      } catch (error) {
-        if (round === 1) process.stderr.write(`${workload.name} is left out: ${error.message}\n`);
-      }
+    const order = round % 2 === 0 ? servers.toReversed() : servers;
+    for (const running of order) {
+      progress(`round ${round} of ${rounds}: ${running.name}`);
+      results.get(running.name).push(await turn(running, directory));
     }
   }
 } finally {
+  for (const { server } of servers) await server.end();
   await rm(directory, { recursive: true, force: true });
   if (redis !== undefined) {
     const ended = once(redis.child, 'exit');
@@ -168,20 +191,20 @@ try {
 progressDone();
 
 const of = (name, field) => (results.get(name) ?? []).map((each) => each[field]);
-/** The peer's CPU over ours, round by round: 1 is level, less is slower. */
-const cpuRatios = (name, peer) => ratios(of(peer, 'cpu'), of(name, 'cpu'));
+/** The peer's over ours, round by round: 1 is level, less is slower. */
+const ratiosOf = (field, name, peer) => ratios(of(peer, field), of(name, field));
 const FAST = 'fastify: ours, @Tasks()';
 const goals = [
-  ...['express', 'fastify'].flatMap((adapter) =>
-    GOALS.map(([ours, peer, goal]) => ({
-      what: `${adapter}: ${ours} over ${peer}`,
+  ...Object.entries(GOALS).flatMap(([adapter, bars]) =>
+    bars.map(([field, ours, peer, goal]) => ({
+      what: `${adapter}: ${ours} over ${peer}, ${field === 'user' ? 'user' : 'all'} CPU`,
       goal,
-      found: cpuRatios(`${adapter}: ${ours}`, `${adapter}: ${peer}`),
+      found: ratiosOf(field, `${adapter}: ${ours}`, `${adapter}: ${peer}`),
     })),
   ),
   {
     what: `${FAST} over FastAPI's requests/s`,
-    goal: 2,
+    goal: 3,
     found: ratios(of(FAST, 'perSecond'), of('FastAPI', 'perSecond')),
   },
 ];
@@ -191,7 +214,17 @@ await report({
   heading: `${requests} requests, ${AT_ONCE} at a time; medians of ${rounds} rounds, quartiles of CPU`,
   tables: [
     {
-      head: ['', 'requests/s', 'p50', 'p99', 'CPU a request', 'quartiles', 'CPU ratio to bare'],
+      head: [
+        '',
+        'requests/s',
+        'p50',
+        'p99',
+        'all CPU',
+        'quartiles',
+        'user CPU',
+        'quartiles',
+        'to bare',
+      ],
       rows: measured.map((name) => [
         name,
         fixed(median(of(name, 'perSecond')), 0),
@@ -199,7 +232,9 @@ await report({
         fixed(median(of(name, 'p99')), 1, ' ms'),
         fixed(median(of(name, 'cpu')), 0, ' µs'),
         quartiles(of(name, 'cpu'), 0),
-        fixed(median(cpuRatios(name, `${name.split(':')[0]}: bare`)), 2),
+        fixed(median(of(name, 'user')), 0, ' µs'),
+        quartiles(of(name, 'user'), 0),
+        fixed(median(ratiosOf('cpu', name, `${name.split(':')[0]}: bare`)), 2),
       ]),
     },
     goalTable(goals),

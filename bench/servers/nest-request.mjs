@@ -105,6 +105,18 @@ const VARIANTS = {
     };
   },
 
+  floor: async () => {
+    const { FloorTasks, install } = await import('./request-floor.mjs');
+    return {
+      install,
+      parameters: [FloorTasks()],
+      handle(email, tasks) {
+        tasks.addTask(sendMail, email);
+        return ANSWER;
+      },
+    };
+  },
+
   'ours, injected': async () => {
     const { BackgroundTasks } = await import('nestjs-background-tasks');
     return {
@@ -145,7 +157,14 @@ function decorateMethod(type, name, decorator) {
   Object.defineProperty(type.prototype, name, made);
 }
 
-const { imports = [], providers = [], parameters = [], inject, handle } = await VARIANTS[variant]();
+const {
+  imports = [],
+  providers = [],
+  parameters = [],
+  inject,
+  handle,
+  install,
+} = await VARIANTS[variant]();
 
 const MailsController =
   inject === undefined
@@ -156,7 +175,11 @@ const MailsController =
         }
       };
 // The handlers themselves, and nothing around them.
-for (const [name, value] of Object.entries({ send: handle, done: () => ({ done }) })) {
+for (const [name, value] of Object.entries({
+  send: handle,
+  done: () => ({ done }),
+  usage: () => process.cpuUsage(),
+})) {
   Object.defineProperty(MailsController.prototype, name, {
     value,
     writable: true,
@@ -165,6 +188,7 @@ for (const [name, value] of Object.entries({ send: handle, done: () => ({ done }
 }
 
 decorateMethod(MailsController, 'done', Get('done'));
+decorateMethod(MailsController, 'usage', Get('usage'));
 decorateMethod(MailsController, 'send', Post('mails/:email'));
 Param('email')(MailsController.prototype, 'send', 0);
 parameters.forEach((each, index) => each(MailsController.prototype, 'send', index + 1));
@@ -188,5 +212,6 @@ async function createAdapter() {
 const app = await NestFactory.create(AppModule, await createAdapter(), {
   logger: ['error', 'warn'],
 });
+install?.(app);
 app.enableShutdownHooks();
 await app.listen(Number(port), '127.0.0.1');
