@@ -50,14 +50,15 @@ function attempt(task) {
   }
 }
 
+function open(request, response, next) {
+  const collection = new Collection(response);
+  (request.raw ?? request)[KEY] = collection;
+  ambient.run(collection, next);
+}
+
 /** Before app.listen(). */
 export function install(app) {
   const server = app.getHttpAdapter().getInstance();
-  const open = (request, response, next) => {
-    const collection = new Collection(response);
-    (request.raw ?? request)[KEY] = collection;
-    ambient.run(collection, next);
-  };
   if (server.addHook) server.addHook('onRequest', open);
   else app.use(open);
 }
