@@ -60,6 +60,7 @@ export interface CarryOptions {
    *
    * @param carried what `capture()` returned where the task was added
    * @returns as much of the request as they need
+   * @default none
    */
   request?: ((carried: unknown) => object) | undefined;
 }
