@@ -1,5 +1,6 @@
 import { closestMatch } from 'leven';
 import { InvalidOptionError, UnknownOptionError } from '../errors/misuse.errors.js';
+import { printable } from '../errors/printable.js';
 import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
 import { insteadOf } from './habits.js';
 import { isPlainObject } from '../task/json-value.js';
@@ -116,7 +117,7 @@ export function requireKeys(value: object, path: string, ...keys: readonly strin
 /** A value as an error message shows it. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') {
-    return `'${value}'`;
+    return `'${printable(value, 200)}'`; // an address may have a password
   }
   if (typeof value === 'function') {
     return value.name ? `function ${value.name}` : 'a function';

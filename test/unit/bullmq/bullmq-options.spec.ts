@@ -56,6 +56,13 @@ describe('the options of BullMQ', () => {
     expect(() => resolveBullMQOptions({ connection: REDIS, hold: false as never })).toThrow(/hold/);
   });
 
+  it.each([
+    ['valkey://user:pw@host', "got 'valkey://***@host'."],
+    ['user:p#w@host:6379', "got '***@host:6379'."],
+  ])('O9: do not show the password where %s is refused', (connection, shown) => {
+    expect(() => bullmq({ connection })).toThrow(shown);
+  });
+
   it('may keep what only one of the two says', () => {
     const options = {
       connection: REDIS,
