@@ -22,7 +22,10 @@ export function bytesOf(value: unknown): number {
     } else if (typeof next === 'object' && next !== null && !seen.has(next)) {
       seen.add(next);
       bytes += OBJECT_BYTES;
-      open.push(...entriesOf(next, MOST_ENTRIES - entries));
+      // One by one: as arguments of a call, so many would not fit on the stack.
+      for (const entry of entriesOf(next, MOST_ENTRIES - entries)) {
+        open.push(entry);
+      }
     }
   }
   return bytes;
