@@ -779,8 +779,10 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         await app.close();
         app = await Application.start({ engine: under.engine, drainTimeout: 100 });
         const running = app.runner.addTask({ queue: 'single' }, app.jobs.hold, 'running');
-        const waiting = app.runner.addTask(app.jobs.single, 'waiting');
+        // Not before: on PostgreSQL calls of which none waits for the one before may overtake each other.
         await app.book.until('running');
+        const waiting = app.runner.addTask(app.jobs.single, 'waiting');
+        await app.untilQueued('single', 1);
         await app.close();
         expect(await outcomes(running, waiting)).toEqual([
           { status: 'abandoned', attempts: 1 },
