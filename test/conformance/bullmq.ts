@@ -3,9 +3,10 @@ import { afterAll, beforeAll } from '@jest/globals';
 import { bullmq } from '../../lib/engine/bullmq/index.js';
 import type { TestServer } from '../support/servers.js';
 import { conformance } from './conformance.js';
+import type { EngineName } from './matrix.js';
 
 /** One server for all tests of a suite: each has a prefix, or a schema, of its own. */
-export function bullmqConformance(name: string, makeServer: () => Promise<TestServer>): void {
+export function bullmqConformance(name: EngineName, makeServer: () => Promise<TestServer>): void {
   let server: TestServer;
 
   beforeAll(async () => {
@@ -18,7 +19,6 @@ export function bullmqConformance(name: string, makeServer: () => Promise<TestSe
   conformance(name, () =>
     Promise.resolve({
       engine: bullmq({ connection: server.url, prefix: `t${randomUUID().slice(0, 8)}` }),
-      isShared: true,
       dispose: () => Promise.resolve(),
     }),
   );

@@ -9,17 +9,14 @@ import type {
   TaskInfo,
 } from 'nestjs-background-tasks';
 import { Api } from './support/api.js';
+import { cellOf, type Cell, type EngineName, type Feature } from './matrix.js';
 import { Application } from './support/application.js';
+import { twoEngines } from './two-engines.js';
 
 /** A store of one test, and the engine on it. */
 export interface EngineUnderTest {
   /** `undefined` for the memory of the process. */
   readonly engine: BackgroundTasksOptions['engine'];
-  /**
-   * Other processes add tasks to the store and run some of them. What it means for a task is the
-   * same; what this process knows of it, and when, is not.
-   */
-  readonly isShared?: boolean;
   /** Called when the application has closed. */
   dispose(): Promise<void>;
 }
@@ -34,7 +31,10 @@ const EARLY_MS = 20;
  *
  * @param prepare called before each test: a store with nothing in it
  */
-export function conformance(name: string, prepare: () => Promise<EngineUnderTest>): void {
+export function conformance(name: EngineName, prepare: () => Promise<EngineUnderTest>): void {
+  const differs = (feature: Feature): boolean => isOf(cellOf(feature, name), 'differs');
+  const refuses = (feature: Feature): boolean => isOf(cellOf(feature, name), 'refused');
+
   describe(`P19: the ${name} engine`, () => {
     let under: EngineUnderTest;
     let app: Application;
@@ -60,7 +60,7 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
       it('runs with what they were when the task was added', async () => {
         const value = { count: 1 };
         const handle = app.runner.addTask({ delay: 50 }, app.jobs.echo, 'then', value);
-        if (under.engine !== undefined) {
+        if (!differs('arguments')) {
           // In memory they are the caller's own objects.
           value.count = 2;
         }
@@ -246,10 +246,10 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         const second = app.runner.addTask(app.jobs.once, 'key');
         const other = app.runner.addTask(app.jobs.once, 'other key');
         // A shared store finds the other one only when this one is to be stored.
-        const duplicate = under.isShared ? second : undefined;
+        const duplicate = differs('dedupe') ? second : undefined;
         const outcome = await duplicate?.whenSettled();
         expect(outcome ?? second.id).toEqual(
-          under.isShared ? { status: 'dropped', reason: 'duplicate' } : first.id,
+          differs('dedupe') ? { status: 'dropped', reason: 'duplicate' } : first.id,
         );
         expect(other.id).not.toBe(first.id);
         app.book.open('key');
@@ -269,12 +269,12 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         const again = await app.runner.retry(failed.id);
         await app.untilQueued('single', 1);
         const second = app.runner.addTask(options, app.jobs.hopeless, 'beside it');
-        const duplicate = under.isShared ? second : undefined;
+        const duplicate = differs('dedupe') ? second : undefined;
         const outcome = await duplicate?.whenSettled();
         await app.runner.resume('single');
         expect(await again?.whenSettled()).toMatchObject({ status: 'failed' });
         expect(outcome ?? second.id).toEqual(
-          under.isShared ? { status: 'dropped', reason: 'duplicate' } : failed.id,
+          differs('dedupe') ? { status: 'dropped', reason: 'duplicate' } : failed.id,
         );
         await app.runner.addTask(options, app.jobs.hopeless, 'next').whenSettled();
         expect(app.book.started).toEqual(['again', 'again', 'next']);
@@ -292,6 +292,61 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         expect(await app.runner.get(failed.id)).toMatchObject({ status: 'dropped' });
         expect(await other.cancel()).toBe(true);
         expect(app.book.started).toEqual(['failed']);
+      });
+
+      it.each([
+        ['waits', '1h'],
+        ['runs', 0],
+      ] as const)('D11: is free as soon as the task that %s is cancelled', async (_how, delay) => {
+        const window = refuses('dedupeWindow') ? {} : { window: '1h' as const };
+        const options = { dedupe: { key: 'x', ...window } };
+        const first = app.runner.addTask({ ...options, delay }, app.jobs.hold, 'first');
+        await app.eventually(async () => {
+          const { status } = (await app.runner.get(first.id)) ?? {};
+          if (status !== (delay === 0 ? 'running' : 'delayed')) {
+            throw new Error(`It is ${status}.`);
+          }
+        });
+        expect(await first.cancel()).toBe(true);
+        expect(await first.whenSettled()).toMatchObject({ status: 'cancelled' });
+        app.book.open('next');
+        const next = app.runner.addTask(options, app.jobs.hold, 'next');
+        expect(await next.whenSettled()).toMatchObject({ status: 'completed' });
+      });
+
+      it('D11: stays taken by a task that failed, until its window ends', async () => {
+        if (refuses('dedupeWindow')) {
+          return;
+        }
+        const options = { dedupe: { key: 'x', window: '1h' as const } };
+        const first = app.runner.addTask(options, app.jobs.hopeless, 'first');
+        await first.whenSettled();
+        const second = app.runner.addTask(options, app.jobs.hopeless, 'second');
+        await second.whenSettled();
+        expect(app.book.started).toEqual(['first']);
+      });
+    });
+
+    describe('an option that the engine refuses', () => {
+      const OPTIONS = [
+        ['concurrencyKey', { concurrencyKey: 'x' }],
+        ['dedupeWindow', { dedupe: { key: 'x', window: '1h' } }],
+      ] as const;
+
+      it.each(OPTIONS)('P19: is refused when the task is added: %s', async (feature, options) => {
+        const added = await resultOf(() =>
+          app.runner.addTask(options, app.jobs.note, 'added').whenSettled(),
+        );
+        expect(added).toBe(refuses(feature) ? 'BGT_UNSUPPORTED_OPTION' : 'done');
+      });
+
+      it("P19: is refused at start-up: overflow: 'drop-oldest'", async () => {
+        await app.close();
+        const started = await resultOf(async () => {
+          const queues = { small: { overflow: 'drop-oldest' } } as const;
+          app = await Application.start({ engine: under.engine, queues });
+        });
+        expect(started).toBe(refuses('overflow') ? 'BGT_INVALID_OPTION' : 'done');
       });
     });
 
@@ -731,7 +786,7 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
       });
 
       it('D14: brings back the rest of a chain with the task that broke it', async () => {
-        if (under.isShared) {
+        if (differs('retryChain')) {
           return; // what follows it in its chain stays dropped there
         }
         const chain = app.runner.chain();
@@ -768,11 +823,11 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
         await closed;
         expect(await outcomes(running, waiting)).toMatchObject([
           { status: 'completed' },
-          { status: under.isShared ? 'abandoned' : 'completed' },
+          { status: differs('shutdown') ? 'abandoned' : 'completed' },
         ]);
         app = await Application.start({ engine: under.engine });
         await app.runner.whenIdle();
-        expect(app.book.started).toEqual(under.isShared ? ['waiting'] : []);
+        expect(app.book.started).toEqual(differs('shutdown') ? ['waiting'] : []);
       });
 
       it('P13: aborts what has not ended by the drain timeout', async () => {
@@ -818,6 +873,21 @@ export function conformance(name: string, prepare: () => Promise<EngineUnderTest
       });
     });
   });
+  twoEngines(name, prepare);
+}
+
+/** The code of the error that `act` ends with, or `done`. */
+async function resultOf(act: () => Promise<unknown>): Promise<string> {
+  try {
+    await act();
+    return 'done';
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error);
+  }
+}
+
+function isOf(cell: Cell, kind: 'differs' | 'refused'): boolean {
+  return typeof cell === 'object' && kind in cell;
 }
 
 function reasonOf(event: TaskEvent): string[] {

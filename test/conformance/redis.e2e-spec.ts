@@ -2,4 +2,4 @@ import { describeWith } from '../support/describe-with.js';
 import { redisServer } from '../support/servers.js';
 import { bullmqConformance } from './bullmq.js';
 
-describeWith('redis-server', 'BullMQ on Redis', () => bullmqConformance('BullMQ', redisServer));
+describeWith('redis-server', 'BullMQ on Redis', () => bullmqConformance('Redis', redisServer));

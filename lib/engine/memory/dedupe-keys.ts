@@ -39,6 +39,13 @@ export class DedupeKeys {
     }
   }
 
+  /** Nobody has done the work of a task that was cancelled, dropped or abandoned. */
+  free(key: string, task: Task): void {
+    if (this.holders.get(key)?.task === task) {
+      this.holders.delete(key);
+    }
+  }
+
   settled(task: Task, key: string, now: number): void {
     const holder = this.holders.get(key);
     if (holder?.task === task && !isHeld(holder, now)) {

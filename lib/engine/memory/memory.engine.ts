@@ -397,6 +397,9 @@ export class MemoryEngine implements Engine {
     // Another one does the work of a duplicate: those behind it need not do without.
     const isDuplicate = end.kind === 'dropped' && end.reason === 'duplicate';
     task.hasCompleted = end.kind === 'completed' || isDuplicate;
+    if (task.keys?.dedupe !== undefined && end.kind !== 'completed' && end.kind !== 'failed') {
+      this.dedupeKeys.free(task.keys.dedupe, task);
+    }
     if (!this.recorder.settled(task, end, this.tellLater)) {
       this.tell(task, end);
     }

@@ -33,6 +33,28 @@ export class Api {
     tasks.addTask(this.jobs.single, 'single');
   }
 
+  /** Two tasks for the default queue, and two for one of another engine. */
+  @Post('two/:first')
+  two(@Param('first') first: string, @Tasks() tasks: BackgroundTasks): void {
+    if (first === 'chain') {
+      const chain = tasks.chain();
+      chain.addTask(this.jobs.note, 'here');
+      chain.addTask({ queue: 'other' }, this.jobs.note, 'elsewhere');
+    }
+    if (first === 'flaky') {
+      tasks.addTask(this.jobs.flaky, 'here 1', 1);
+    } else {
+      const body = first === 'hold' || first === 'hopeless' ? first : 'note';
+      tasks.addTask(this.jobs[body], 'here 1');
+    }
+    const there = tasks.addTask({ queue: 'other' }, this.jobs.note, 'there 1');
+    if (first === 'cancelled') {
+      void there.cancel();
+    }
+    tasks.addTask(this.jobs.note, 'here 2');
+    tasks.addTask({ queue: 'other' }, this.jobs.note, 'there 2');
+  }
+
   @Post('ends/:how')
   ends(@Param('how') how: string, @Tasks() tasks: BackgroundTasks): void {
     tasks.addTask({ when: 'success' }, this.jobs.note, 'success');

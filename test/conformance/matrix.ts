@@ -1,0 +1,148 @@
+/** The engines, as the conformance suites and docs/engines.md call them. */
+export const ENGINES = ['memory', 'journal', 'Redis', 'PostgreSQL'] as const;
+export type EngineName = (typeof ENGINES)[number];
+
+/** What an engine does with a feature: as the suite says, in a way of its own, or not at all. */
+export type Cell = 'same' | { readonly differs: string } | { readonly refused: string };
+
+interface Row {
+  /** What users know it by. */
+  readonly feature: string;
+  /** What it means wherever nothing else is said. */
+  readonly means: string;
+  readonly cells: Partial<Record<EngineName, Cell>>;
+}
+
+const bullmq = (cell: Cell): Row['cells'] => ({ Redis: cell, PostgreSQL: cell });
+const refused = { refused: '`BGT_UNSUPPORTED_OPTION`' } as const;
+
+/**
+ * Where engines differ: nothing else in the suites may ask which engine is under test. What is not in
+ * `cells` is `same`. docs/engines.md is made of it.
+ */
+export const MATRIX = {
+  arguments: {
+    feature: 'arguments',
+    means: '`@Background()` methods with JSON arguments, copied when the task is added',
+    cells: { memory: { differs: 'any function, any argument; they are not copied' } },
+  },
+  context: {
+    feature: 'async context',
+    means: 'only what `carry` brings along',
+    cells: { memory: { differs: 'that of the place where the task was added' } },
+  },
+  order: {
+    feature: 'order of a request, `onFailure`',
+    means: "one line for each engine: its tasks wait for each other, and not for another engine's",
+    cells: {},
+  },
+  chain: {
+    feature: '`chain()`',
+    means:
+      'within one engine; `BGT_CHAIN` where it would go through two. What follows a task that did not ' +
+      'complete is dropped at once',
+    cells: bullmq({ differs: 'it is dropped when its turn comes' }),
+  },
+  retryChain: {
+    feature: '`retry(id)` of a task in a chain',
+    means: 'brings back, behind it, what was dropped of its chain because it failed',
+    cells: bullmq({ differs: 'the task alone' }),
+  },
+  concurrency: {
+    feature: '`concurrency`',
+    means: 'of the queue, in the one process that there is',
+    cells: bullmq({ differs: 'of the queue in each process' }),
+  },
+  concurrencyKey: { feature: '`concurrencyKey`', means: 'honoured', cells: bullmq(refused) },
+  rateLimit: {
+    feature: '`rateLimit`',
+    means: 'in any span of its length',
+    cells: bullmq({
+      differs:
+        'of all processes together, in windows that do not slide: more may start at a border',
+    }),
+  },
+  priority: {
+    feature: '`priority`',
+    means: 'a lower one gets one start in eleven while higher ones keep coming',
+    cells: bullmq({ differs: 'a lower one waits as long as higher ones keep coming' }),
+  },
+  batch: { feature: '`batch`', means: 'honoured', cells: bullmq(refused) },
+  dedupe: {
+    feature: '`dedupe`',
+    means: 'adding a duplicate returns the handle of the task that stands for the key',
+    cells: bullmq({
+      differs: 'only the store knows it: the handle is one of its own, and settles as `dropped`',
+    }),
+  },
+  dedupeWindow: {
+    feature: '`dedupe.window`',
+    means: 'a completed or failed task stands for its key until the window ends',
+    cells: bullmq(refused),
+  },
+  overflow: {
+    feature: "`overflow: 'drop-oldest'`",
+    means: 'honoured',
+    cells: bullmq({ refused: '`BGT_INVALID_OPTION` at start-up' }),
+  },
+  maxPending: {
+    feature: '`maxPending`',
+    means: 'exact',
+    cells: bullmq({
+      differs: 'what other processes add within a second is not counted yet',
+    }),
+  },
+  transaction: {
+    feature: '`TaskRunner.using(client)`',
+    means: 'refused with `BGT_TRANSACTION`',
+    cells: { PostgreSQL: { differs: 'adds tasks in a transaction of yours' } },
+  },
+  pause: { feature: '`pause()`', means: 'of this process', cells: {} },
+  shutdown: {
+    feature: 'a task that waits at shutdown',
+    means: 'runs, if the drain timeout allows',
+    cells: bullmq({ differs: 'stays in the store for others; its handle settles as `abandoned`' }),
+  },
+  restart: {
+    feature: 'a task that has not settled when the process ends',
+    means: 'comes back',
+    cells: { memory: { differs: 'is lost, and named in the log of a shutdown' } },
+  },
+} satisfies Record<string, Row>;
+
+export type Feature = keyof typeof MATRIX;
+
+export function cellOf(feature: Feature, engine: EngineName): Cell {
+  const { cells }: Row = MATRIX[feature];
+  return cells[engine] ?? 'same';
+}
+
+/** The page that users read. */
+export function enginesPage(): string {
+  const rows = Object.values<Row>(MATRIX).map(({ feature, means, cells }) =>
+    [feature, means, ...ENGINES.map((engine) => textOf(cells[engine] ?? 'same'))].join(' | '),
+  );
+  return `# Engines side by side
+
+Retries, timeouts, priorities, delays, cancellation, order, chains and limits mean the same wherever tasks are kept: one suite of
+tests (\`test/conformance\`) runs against every engine, and against two of them in one application. This page is made from that
+suite by \`npm run docs:engines\`, and is the only place where engines differ. What an engine cannot do is refused when the
+application starts or the task is added, never ignored.
+
+| | what it means | ${ENGINES.map(titleOf).join(' | ')} |
+| --- | --- | ${ENGINES.map(() => '---').join(' | ')} |
+${rows.map((row) => `| ${row} |`).join('\n')}
+`;
+}
+
+function textOf(cell: Cell): string {
+  if (cell === 'same') {
+    return 'same';
+  }
+  return 'differs' in cell ? cell.differs : `refused: ${cell.refused}`;
+}
+
+function titleOf(engine: EngineName): string {
+  const isBullMQ = engine === 'Redis' || engine === 'PostgreSQL';
+  return isBullMQ ? `BullMQ on ${engine}` : engine;
+}
