@@ -28,6 +28,14 @@ export default {
   // An undocumented name, a link that leads nowhere, a type that is used and not exported: each is an error.
   validation: { notDocumented: true, notExported: true, invalidLink: true },
   treatWarningsAsErrors: true,
+  // Shapes of a single option or argument: what they hold is described where they are used, and nobody needs their names.
+  intentionallyNotExported: [
+    'KeepOptions',
+    'RetryLaterOptions',
+    'RetryAfter',
+    'FailedFilter',
+    'Verdict',
+  ],
   intentionallyNotDocumented: [
     'main.Background.__type.Method',
     ...STATUSES.map((name) => `board.TaskQueueAdapter.getJobCounts.__type.${name}`),
