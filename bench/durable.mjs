@@ -22,12 +22,11 @@ import { freePort } from './servers/server-process.mjs';
 
 const RAW = 'raw BullMQ';
 const OURS = 'ours, BullMQ';
-const UNHELD = 'ours, BullMQ, hold: false';
 
 const MEASUREMENTS = {
   requests: {
     title: 'acknowledged requests/s, 50 connections, Fastify',
-    variants: ['bare', 'ours, memory', 'ours, journal', OURS, UNHELD, RAW],
+    variants: ['bare', 'ours, memory', 'ours, journal', OURS, RAW],
   },
   tasks: {
     title: 'acknowledged tasks/s, 50 in flight, no HTTP',

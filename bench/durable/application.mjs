@@ -35,7 +35,6 @@ const ENGINES = {
   'ours, memory': () => undefined,
   'ours, journal': ({ folder }) => journal({ path: `${folder}/journal` }),
   'ours, BullMQ': ({ connection, role }) => bullmq({ connection, role }),
-  'ours, BullMQ, hold: false': ({ connection, role }) => bullmq({ connection, role, hold: false }),
 };
 
 /** @returns what a variant's module imports */
