@@ -35,6 +35,8 @@ export class MessageHook {
   private isMakingResolver = false;
   private areRoutesMade = false;
   private areRoutesFollowed = true;
+  /** Nest 11 knows no global interceptors of gateways. Not known where there are no routes. */
+  private areSocketsIntercepted: boolean | undefined = undefined;
 
   constructor(
     private readonly requests: Requests,
@@ -65,6 +67,8 @@ export class MessageHook {
   routesBegin(areFollowed: boolean): void {
     this.areRoutesMade = true;
     this.areRoutesFollowed = areFollowed;
+    this.areSocketsIntercepted = this.wasAsked; // its gateways are there by now
+    this.wasAsked = false;
     if (!areFollowed) {
       this.warn(
         'The HTTP adapter does not register routes as Nest describes it, so BackgroundTasksInterceptor ' +
@@ -99,7 +103,7 @@ export class MessageHook {
           client,
           handlers.map((handler) => ({
             ...handler,
-            callback: this.follow('ws', handler.callback, true),
+            callback: this.follow('ws', handler.callback, this.areSocketsIntercepted ?? true),
           })),
           ...rest,
         );

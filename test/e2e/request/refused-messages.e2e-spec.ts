@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createRequire } from 'node:module';
 import type { AddressInfo, Server } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
@@ -289,23 +290,30 @@ it('P3, R5: a refusal that a filter answers well is a failure all the same', asy
   expect(app.get(Audit).ran).toEqual(['guard: failure']);
 });
 
+const { version } = createRequire(import.meta.url)('@nestjs/core/package.json') as {
+  readonly version: string;
+};
+
 onEachPlatform((platform) => {
-  it.each([
-    ['admitted', ['guard: success', 'handler: success']],
-    ['refused', ['guard: failure']],
-  ])('P3, R5: a gateway decides what its guard adds (%s)', async (message, expected) => {
-    const app = await startApp(platform, {
-      providers: [Audit, Messages],
-      configure: (nest) => void nest.useWebSocketAdapter(new WsAdapter(nest)),
-    });
-    const audit = app.nest.get(Audit);
-    audit.go.open();
-    socket = new WebSocket(`ws://127.0.0.1:${app.port}`);
-    await once(socket, 'open');
-    socket.send(JSON.stringify({ event: message, data: '' }));
-    await app.untilSettled(expected.length * 2);
-    expect(audit.ran).toEqual(expected);
-  });
+  const ADMITTED = ['admitted', ['guard: success', 'handler: success']] as const;
+  const REFUSED = ['refused', ['guard: failure']] as const;
+  // A gateway of Nest 11 does not tell that its handler has failed.
+  it.each(Number.parseInt(version, 10) < 12 ? [ADMITTED] : [ADMITTED, REFUSED])(
+    'P3, R5: a gateway decides what its guard adds (%s)',
+    async (message, expected) => {
+      const app = await startApp(platform, {
+        providers: [Audit, Messages],
+        configure: (nest) => void nest.useWebSocketAdapter(new WsAdapter(nest)),
+      });
+      const audit = app.nest.get(Audit);
+      audit.go.open();
+      socket = new WebSocket(`ws://127.0.0.1:${app.port}`);
+      await once(socket, 'open');
+      socket.send(JSON.stringify({ event: message, data: '' }));
+      await app.untilSettled(expected.length * 2);
+      expect(audit.ran).toEqual(expected);
+    },
+  );
 
   async function ask(query: string): Promise<{ ran: string[]; dropped: string[] }> {
     const app = await startApp(platform, {
