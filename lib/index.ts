@@ -41,7 +41,7 @@ export {
 } from './errors/storage.errors.js';
 export type { TaskEvent } from './observe/task-event.js';
 export type { TaskInfo } from './task/task-info.js';
-export type { DurationStats, TaskCounts, TaskFigures } from './observe/task-stats.js';
+export type { TaskFigures } from './observe/task-stats.js';
 export type {
   BackgroundTasksOptions,
   CarryOptions,
@@ -59,7 +59,7 @@ export type { QueueFigures, TaskStatistics } from './run/task-statistics.js';
 export type { Duration } from './task/duration.js';
 export type { DropReason, Outcome, TaskStatus } from './task/outcome.js';
 export type { ProcessUsage } from './task/process-usage.js';
-export type { ScheduleInfo, ScheduleOptions, ScheduleTiming } from './task/schedule-options.js';
+export type { ScheduleInfo, ScheduleOptions } from './task/schedule-options.js';
 export { TaskHandle } from './task/task-handle.js';
 export type { TransactionClient } from './task/transaction-client.js';
 export type {

@@ -2,7 +2,11 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import type { Outcome } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 
-/** How often each thing has happened since the application started. */
+/**
+ * How often each thing has happened since the application started.
+ *
+ * @inline
+ */
 export interface TaskCounts {
   /** Tasks that were accepted. */
   readonly added: number;
@@ -20,7 +24,11 @@ export interface TaskCounts {
   readonly retried: number;
 }
 
-/** How long attempts that ended a task ran, in milliseconds, within one percent. */
+/**
+ * How long attempts that ended a task ran, in milliseconds, within one percent.
+ *
+ * @inline
+ */
 export interface DurationStats {
   /** The arithmetic mean. */
   readonly mean: number;

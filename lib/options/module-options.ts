@@ -89,7 +89,11 @@ export interface RequestOptions {
     ((answered: { readonly status: number; readonly request: unknown }) => boolean) | undefined;
 }
 
-/** How much is kept of tasks that have failed for good. */
+/**
+ * How much is kept of tasks that have failed for good.
+ *
+ * @inline
+ */
 export interface KeepOptions {
   /** How many: of each queue with BullMQ, else of each engine. @default 10_000 */
   count?: number | undefined;

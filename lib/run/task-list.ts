@@ -28,7 +28,11 @@ export interface TaskFilter {
   limit?: number | undefined;
 }
 
-/** Which failed tasks `TaskRunner.retryAll()` and `forgetAll()` are about. */
+/**
+ * Which failed tasks `TaskRunner.retryAll()` and `forgetAll()` are about.
+ *
+ * @inline
+ */
 export type FailedFilter = Pick<TaskFilter, 'name' | 'queue' | 'before' | 'error'>;
 
 /** Who knows of which tasks: together, of all that there are. */

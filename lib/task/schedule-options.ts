@@ -1,6 +1,10 @@
 import type { Duration } from './duration.js';
 
-/** When a schedule's ticks are: one of `cron` and `every`. */
+/**
+ * When a schedule's ticks are: one of `cron` and `every`.
+ *
+ * @inline
+ */
 export interface ScheduleTiming {
   /**
    * A cron expression of five fields, or of six with seconds first: `'0 3 * * *'` is three o'clock

@@ -15,13 +15,21 @@ export class UnrecoverableError extends BackgroundTasksError {
   }
 }
 
-/** What the constructor of a `RetryLaterError` takes besides: `cause`, and whether it costs a try. */
+/**
+ * What the constructor of a `RetryLaterError` takes besides: `cause`, and whether it costs a try.
+ *
+ * @inline
+ */
 export interface RetryLaterOptions extends ErrorOptions {
   /** Whether this attempt uses up one of the `attempts` of the retry policy. @default true */
   usesAttempt?: boolean;
 }
 
-/** Where `RetryLaterError.after()` finds when to come back: a response, its headers, or a `Retry-After`. */
+/**
+ * Where `RetryLaterError.after()` finds when to come back: a response, its headers, or a `Retry-After`.
+ *
+ * @inline
+ */
 export type RetryAfter = object | string | number | null | undefined;
 
 /** No server keeps a task waiting for longer: what it says is not the caller's to trust. */

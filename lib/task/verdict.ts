@@ -9,6 +9,8 @@ import type { DropReason } from './outcome.js';
  * - `failed`: it failed for good
  * - `cancelled`: it was cancelled while it ran
  * - `abandoned`: the application shut down before it ended; `isKept` where its store still has it
+ *
+ * @inline
  */
 export type Verdict =
   | { readonly kind: 'completed' }

@@ -3,11 +3,10 @@ import {
   QueueFullError,
   UnknownQueueError,
   type BackgroundTasksOptions,
-  type TaskCounts,
-  type TaskFigures,
 } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { Probe } from '../support/probe.js';
+import type { TaskCounts, TaskFigures } from '../../../lib/observe/task-stats.js';
 
 async function createCounting(options: BackgroundTasksOptions = {}) {
   const app = await createApp({}, options);
