@@ -29,13 +29,7 @@ export default {
   validation: { notDocumented: true, notExported: true, invalidLink: true },
   treatWarningsAsErrors: true,
   // Shapes of a single option or argument: what they hold is described where they are used, and nobody needs their names.
-  intentionallyNotExported: [
-    'KeepOptions',
-    'RetryLaterOptions',
-    'RetryAfter',
-    'FailedFilter',
-    'Verdict',
-  ],
+  intentionallyNotExported: ['FailedFilter', 'Verdict'],
   intentionallyNotDocumented: [
     'main.Background.__type.Method',
     ...STATUSES.map((name) => `board.TaskQueueAdapter.getJobCounts.__type.${name}`),
