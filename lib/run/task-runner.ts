@@ -351,11 +351,10 @@ export class TaskRunner {
 
   /** The figures since the application started, of each queue and of each task name. */
   async stats(): Promise<TaskStatistics> {
-    return statisticsOf(
-      this[PARTS].taskStats,
-      await this[PARTS].engine.states(),
-      this[PARTS].clock.now(),
-    );
+    const { taskStats, engine, clock } = this[PARTS];
+    const states = engine.states();
+    // Where nothing has to be asked for, the figures are those of this very moment.
+    return statisticsOf(taskStats, states instanceof Promise ? await states : states, clock.now());
   }
 
   /** Who may know more of a task than this process does: nobody of one that has settled outside of any store. */

@@ -106,19 +106,6 @@ describe('a chain of the TaskRunner', () => {
     await clock.settle();
     expect(probe.begun).toEqual(['1']);
   });
-
-  it('is over for a failed task that is run again: it runs alone', async () => {
-    const { clock, runner, probe } = await createChaining();
-    const chain = runner.chain();
-    const errors: (Error | undefined)[] = [new Error('no'), undefined];
-    const failed = chain.addTask(() => probe.body('1', 0, errors.shift())());
-    const dropped = chain.addTask(probe.body('2'));
-    await clock.settle();
-    const again = await runner.retry(failed.id);
-    await clock.settle();
-    expect([again?.status, dropped.status]).toEqual(['completed', 'dropped']);
-    expect(probe.begun).toEqual(['1', '1']);
-  });
 });
 
 describe('a chain in a request', () => {
