@@ -115,6 +115,7 @@ export interface EngineSupport {
   readonly batch: boolean;
   readonly concurrencyKey: boolean;
   readonly dedupeWindow: boolean;
+  readonly dedupeAgain: boolean;
   /**
    * Stores the task through a connection of its caller's: it exists, and is released, if the
    * transaction commits that is open there. It is not admitted before. `undefined` where the engine
@@ -136,6 +137,9 @@ export function unsupportedOption(
   }
   if (concurrencyKey !== undefined && !support.concurrencyKey) {
     return 'concurrencyKey';
+  }
+  if (dedupe?.again === true && !support.dedupeAgain) {
+    return 'dedupe.again';
   }
   return dedupe !== undefined && dedupe.windowMs > 0 && !support.dedupeWindow
     ? 'dedupe.window'

@@ -229,11 +229,21 @@ export class TaskIntake implements TaskHome {
     return here?.kind === 'request' ? here.of(this) : undefined;
   }
 
-  private duplicateOf({ keys }: Task, request: OpenRequest | undefined): Task | undefined {
-    const key = keys?.dedupe;
-    return key === undefined
-      ? undefined
-      : (request?.duplicateOf(key) ?? this.engine.duplicateOf(key));
+  private duplicateOf(task: Task, request: OpenRequest | undefined): Task | undefined {
+    const key = task.keys?.dedupe;
+    if (key === undefined) {
+      return undefined;
+    }
+    const ofRequest = request?.duplicateOf(key);
+    if (task.settings.dedupe?.again !== true) {
+      return ofRequest ?? this.engine.duplicateOf(key);
+    }
+    if (ofRequest === undefined || ofRequest.isCommitted) {
+      return undefined; // what it asks for is the engine's to see to, once it is released
+    }
+    ofRequest.takeCall(task);
+    ofRequest.stored = task.stored;
+    return ofRequest;
   }
 
   private admit(task: Task, request: OpenRequest | undefined): void {

@@ -69,7 +69,8 @@ export class TaskLog {
 
   dropped(task: Task, reason: DropReason): void {
     // What waits for a failure is dropped by every success: that is no news.
-    const level = reason === 'handler-completed' ? 'debug' : 'warn';
+    const isAgain = reason === 'duplicate' && task.settings.dedupe?.again === true;
+    const level = reason === 'handler-completed' || isAgain ? 'debug' : 'warn';
     this.write(level, task, { event: 'dropped', reason }, `was dropped: ${WHY_DROPPED[reason]}`);
   }
 
@@ -91,7 +92,9 @@ export class TaskLog {
   overrun(task: Task, reason: Interruption): void {
     const sentence =
       `${WHAT_STOPPED[reason]}, but its body goes on: it does not heed its signal. ` +
-      'Its slot is free again.';
+      (task.settings.waitForEnd && reason !== 'abandoned'
+        ? 'It keeps its slot until the body has ended.'
+        : 'Its slot is free again.');
     this.write('warn', task, { event: 'overrun', reason }, sentence);
   }
 

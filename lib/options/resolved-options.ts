@@ -122,6 +122,7 @@ export class ResolvedOptions {
         levels[1].retry === undefined ? 'retry' : `queues.${queue}.retry`,
       ),
       timeoutMs: toMilliseconds(narrower),
+      waitForEnd: false,
       when: 'success',
       dedupe: undefined,
       concurrencyKey: undefined,
@@ -145,6 +146,7 @@ export class ResolvedOptions {
       delayMs: milliseconds(call.delay ?? declared.delay ?? 0),
       retry: this.retryFor(defaults, declared.retry, call.retry, place),
       timeoutMs: timeout === undefined ? timeoutMs : milliseconds(timeout),
+      waitForEnd: call.waitForEnd ?? declared.waitForEnd ?? false,
       when: call.when ?? declared.when ?? 'success',
       dedupe: toDedupe(call.dedupe ?? declared.dedupe),
       concurrencyKey: call.concurrencyKey ?? declared.concurrencyKey,
@@ -173,7 +175,13 @@ export class ResolvedOptions {
 }
 
 function toDedupe(options: DedupeOptions | undefined): TaskSettings['dedupe'] {
-  return options && { key: options.key, windowMs: milliseconds(options.window ?? 0) };
+  return (
+    options && {
+      key: options.key,
+      windowMs: milliseconds(options.window ?? 0),
+      again: options.again ?? false,
+    }
+  );
 }
 
 function toQueueSettings(name: string, options: QueueOptions): QueueSettings {

@@ -8,6 +8,7 @@ import type {
   TaskOptions,
 } from '../task/task-options.js';
 import {
+  checkBoolean,
   checkCount,
   checkDuration,
   checkFunction,
@@ -51,7 +52,11 @@ export const DEFAULTS_SHAPE: Shape<Pick<TaskOptions, 'priority' | 'retry' | 'tim
 
 const checkKey: Check = checkUnless('function', checkString);
 
-const DEDUPE_SHAPE: Shape<DedupeOptions> = { key: checkKey, window: checkPositiveDuration };
+const DEDUPE_SHAPE: Shape<DedupeOptions> = {
+  key: checkKey,
+  window: checkPositiveDuration,
+  again: checkBoolean,
+};
 const BATCH_SHAPE: Shape<BatchOptions> = { size: checkCount, wait: checkDuration };
 
 const TASK_SHAPE: Shape<TaskOptions> = {
@@ -63,7 +68,15 @@ const TASK_SHAPE: Shape<TaskOptions> = {
   dedupe: (value, path) => {
     checkShape<DedupeOptions>(value, path, DEDUPE_SHAPE);
     requireKeys(value as object, path, 'key');
+    const { window, again } = value as DedupeOptions;
+    if (window !== undefined && again === true) {
+      throw new InvalidOptionError(
+        path,
+        '"window" keeps later calls from running, and "again" has them run. Leave one of them out.',
+      );
+    }
   },
+  waitForEnd: checkBoolean,
   concurrencyKey: checkKey,
 };
 

@@ -36,6 +36,9 @@ export class Attempt implements RunningTask, Interruptible {
   private verdict: Verdict | undefined = undefined;
   private tellEnd: ((verdict: Verdict) => void) | undefined = undefined;
   private hasBodyEnded = false;
+  /** What it has come to, where that waits for the body's end: see `waitForEnd`. */
+  private atEnd: Verdict | undefined = undefined;
+  private isAskedToEnd = false;
   /** To be called when it is over: its timer, its profile. */
   private ends: (() => void)[] | undefined = undefined;
   private controller: AbortController | undefined = undefined;
@@ -126,21 +129,34 @@ export class Attempt implements RunningTask, Interruptible {
     }
   }
 
-  /** Does not wait for the body: one that ignores its signal must not keep the slot. */
+  /**
+   * Does not wait for the body, unless it is told to: one that ignores its signal must not keep the
+   * slot.
+   */
   interrupt(reason: Interruption): void {
     if (!this.isRunning) {
       return;
     }
     const error = reasonOf(reason, this.task);
-    if (reason === 'abandoned' && this.abortReason === undefined) {
+    if (reason === 'abandoned' && !this.isAskedToEnd) {
       // A shutdown asks first, and comes back when its grace time is over.
-      this.abortReason = error;
-      this.controller?.abort(error);
+      this.isAskedToEnd = true;
+      if (this.atEnd === undefined) {
+        this.abortReason = error;
+        this.controller?.abort(error);
+      }
       return;
+    }
+    if (reason === 'timeout' && this.atEnd !== undefined) {
+      return; // cancelled, and its body goes on
     }
     this.abortReason = error;
     const verdict: Verdict = reason === 'timeout' ? this.judge(error) : { kind: reason };
-    this.end(verdict);
+    if (this.task.settings.waitForEnd && reason !== 'abandoned') {
+      this.atEnd = verdict;
+    } else {
+      this.end(verdict);
+    }
     this.controller?.abort(error);
     this.setting.clock.soon(() => {
       if (!this.hasBodyEnded) {
@@ -172,14 +188,14 @@ export class Attempt implements RunningTask, Interruptible {
 
   private returned(): void {
     this.hasBodyEnded = true;
-    this.end(COMPLETED);
+    this.end(this.atEnd ?? COMPLETED);
   }
 
   private threw(error: unknown): void {
     this.hasBodyEnded = true;
     if (this.isRunning) {
       const isShutDown = this.abortReason instanceof TaskAbandonedError;
-      this.end(isShutDown ? { kind: 'abandoned' } : this.judge(error));
+      this.end(this.atEnd ?? (isShutDown ? { kind: 'abandoned' } : this.judge(error)));
     }
   }
 

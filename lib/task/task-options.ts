@@ -59,6 +59,14 @@ export interface DedupeOptions {
    * @default none
    */
   window?: Duration | undefined;
+  /**
+   * For calls that tell of a change: one that comes while the task runs makes it run once more
+   * afterwards, with the arguments of the latest such call. One that comes before its first attempt
+   * gives it its arguments. The handle of a call whose arguments went to another task settles as
+   * `dropped` (`duplicate`). Not together with `window`.
+   * @default false
+   */
+  again?: boolean | undefined;
 }
 
 /** Several calls, one run. */
@@ -83,6 +91,13 @@ export interface TaskOptions {
   retry?: false | RetryOptions | undefined;
   /** After this long an attempt counts as failed and its `signal` aborts. @default none */
   timeout?: Duration | undefined;
+  /**
+   * After a timeout or a cancellation, waits for the body to end: until then the task keeps its slot and
+   * its keys, and no further attempt begins. For bodies that cannot be aborted and must not run twice
+   * at a time. A shutdown does not wait longer for it.
+   * @default false
+   */
+  waitForEnd?: boolean | undefined;
   /**
    * For which end of its request the task runs: `'success'` if the status of the answer is below 400,
    * `'failure'` if it is not, `'always'` either way. Outside a request the task runs.
@@ -150,8 +165,10 @@ export interface TaskSettings {
   readonly delayMs: number;
   readonly retry: RetryPolicy;
   readonly timeoutMs: number | undefined;
+  readonly waitForEnd: boolean;
   readonly when: When;
-  readonly dedupe: { readonly key: KeyOf; readonly windowMs: number } | undefined;
+  readonly dedupe:
+    { readonly key: KeyOf; readonly windowMs: number; readonly again: boolean } | undefined;
   readonly concurrencyKey: KeyOf | undefined;
   readonly batch: { readonly size: number; readonly waitMs: number } | undefined;
   /** The directory that profiles go to. */

@@ -106,7 +106,7 @@ export class Task {
     private target: object | undefined,
     public args: readonly unknown[],
     /** The `@Background()` method it is a call of, if it is one. */
-    readonly definition: TaskDefinition | undefined,
+    public definition: TaskDefinition | undefined,
     /** Milliseconds since the epoch. */
     readonly addedAt: number,
     readonly keys: TaskKeys | undefined,
@@ -353,6 +353,15 @@ export class Task {
     task.mintedId = this.id;
     task.stored = this.stored;
     return task;
+  }
+
+  /** Makes the call of `other`, which does not run, in place of its own. */
+  takeCall(other: Task): void {
+    this.fn = other.fn;
+    this.target = other.target;
+    this.args = other.args;
+    this.definition = other.definition;
+    this.context = other.context;
   }
 
   /** Takes over the id of a task that comes back from a store, and how far it had come. */

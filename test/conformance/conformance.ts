@@ -325,12 +325,47 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         await second.whenSettled();
         expect(app.book.started).toEqual(['first']);
       });
+
+      it('D12: with `again`, a change during the run makes one more run, with the latest arguments', async () => {
+        if (refuses('dedupeAgain')) {
+          return;
+        }
+        const options = { dedupe: { key: 'x', again: true } };
+        const add = (tag: string): TaskHandle => app.runner.addTask(options, app.jobs.hold, tag);
+        const first = add('first');
+        await app.book.until('first');
+        const changes = ['second', 'third', 'fourth'].map(add);
+        await app.untilQueued('default', 1);
+        app.book.open('first');
+        app.book.open('fourth');
+        await outcomes(first, ...changes);
+        await app.runner.whenIdle();
+        expect(app.book.started).toEqual(['first', 'fourth']);
+        app.book.open('later');
+        expect(await add('later').whenSettled()).toMatchObject({ status: 'completed' });
+      });
+
+      it('D12: with `again`, a change before the first attempt gives it its arguments', async () => {
+        if (refuses('dedupeAgain')) {
+          return;
+        }
+        const options = { queue: 'single', dedupe: { key: 'x', again: true } };
+        await app.runner.pause('single');
+        const handles = ['first', 'second'].map((tag) =>
+          app.runner.addTask(options, app.jobs.note, tag),
+        );
+        await app.eventually(() => expect(handles[1]?.status).toBe('dropped'));
+        await app.runner.resume('single');
+        await outcomes(...handles);
+        expect(app.book.started).toEqual(['second']);
+      });
     });
 
     describe('an option that the engine refuses', () => {
       const OPTIONS = [
         ['concurrencyKey', { concurrencyKey: 'x' }],
         ['dedupeWindow', { dedupe: { key: 'x', window: '1h' } }],
+        ['dedupeAgain', { dedupe: { key: 'x', again: true } }],
       ] as const;
 
       it.each(OPTIONS)('P19: is refused when the task is added: %s', async (feature, options) => {
@@ -347,6 +382,31 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
           app = await Application.start({ engine: under.engine, queues });
         });
         expect(started).toBe(refuses('overflow') ? 'BGT_INVALID_OPTION' : 'done');
+      });
+    });
+
+    describe('waitForEnd', () => {
+      it('D17: keeps slot and next attempt until the body has ended', async () => {
+        const options = { timeout: 40, waitForEnd: true, retry: { attempts: 2, delay: 0 } };
+        const deaf = app.runner.addTask(options, app.jobs.deaf, 'deaf');
+        await app.book.until('deaf', 'aborted');
+        const other = app.runner.addTask(app.jobs.single, 'other');
+        await app.untilQueued('single', 1);
+        expect(app.book.started).toEqual(['deaf']);
+        app.book.open('deaf');
+        expect(await deaf.whenSettled()).toMatchObject({ status: 'completed', attempts: 2 });
+        await other.whenSettled();
+        expect(app.book.story.slice(0, 3)).toEqual(['start deaf', 'aborted deaf', 'end deaf']);
+      });
+
+      it('D17: settles as cancelled once the body has ended', async () => {
+        const deaf = app.runner.addTask({ waitForEnd: true }, app.jobs.deaf, 'deaf');
+        await app.book.until('deaf');
+        expect(await deaf.cancel()).toBe(true);
+        await app.book.until('deaf', 'aborted');
+        expect(deaf.status).toBe('running');
+        app.book.open('deaf');
+        expect(await deaf.whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
       });
     });
 

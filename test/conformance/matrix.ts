@@ -80,6 +80,11 @@ export const MATRIX = {
     means: 'a completed or failed task stands for its key until the window ends',
     cells: bullmq(refused),
   },
+  dedupeAgain: {
+    feature: '`dedupe.again`',
+    means: 'a call during the run makes one more run afterwards, with the latest arguments',
+    cells: bullmq(refused),
+  },
   overflow: {
     feature: "`overflow: 'drop-oldest'`",
     means: 'honoured',

@@ -100,6 +100,14 @@ export class JournalLedger implements Ledger {
     }
   }
 
+  changed(task: Task, other: Task): void {
+    const record = recordOf(task);
+    if (record !== undefined && other.stored !== undefined) {
+      record.take(other.stored);
+      this.store.put(record);
+    }
+  }
+
   retrying(task: Task, dueAt: number): void {
     const record = recordOf(task);
     if (record !== undefined) {

@@ -6,10 +6,10 @@ import type { StoredCall, StoredTask } from '../../task/stored-call.js';
  * its record, and both go together. A change of what is written needs a new `FORMAT`.
  */
 export class JournalRecord implements StoredTask, StoredCall {
-  readonly args: string;
-  readonly options: StoredCall['options'];
-  readonly carried: unknown;
-  readonly alsoCarried: StoredCall['alsoCarried'];
+  args!: string;
+  options: StoredCall['options'];
+  carried: unknown;
+  alsoCarried: StoredCall['alsoCarried'];
   /** When it may start next: milliseconds since the epoch. */
   dueAt = 0;
   /** How long that was from when it was written: however the clock is set, it does not wait longer. */
@@ -38,10 +38,11 @@ export class JournalRecord implements StoredTask, StoredCall {
     /** The chain that it is part of. */
     readonly chain: string | undefined,
   ) {
-    this.args = call.args;
-    this.options = call.options;
-    this.carried = call.carried;
-    this.alsoCarried = call.alsoCarried;
+    this.take(call);
+  }
+
+  take({ args, options, carried, alsoCarried }: StoredCall): void {
+    Object.assign(this, { args, options, carried, alsoCarried });
   }
 
   get call(): StoredCall {

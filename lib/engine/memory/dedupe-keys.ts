@@ -1,4 +1,4 @@
-import type { Task } from '../../task/task.js';
+import type { Place, Task } from '../../task/task.js';
 
 interface Holder {
   readonly task: Task;
@@ -12,9 +12,11 @@ const FIRST_SWEEP = 1_000;
 /** From so many on, the oldest of those whose task is over are swept out in their window, too. */
 const MAX_KEYS = 100_000;
 
-/** Which task stands for which `dedupe` key. */
-export class DedupeKeys {
+/** Which task stands for which `dedupe` key, and which one runs once more afterwards: see `again`. */
+export class DedupeKeys implements Place {
   private readonly holders = new Map<string, Holder>();
+  /** Each waits for the one that stands for its key. */
+  private readonly waiting = new Map<string, Task>();
   private sweepAt = FIRST_SWEEP;
 
   /** The task that stands for `key` now. */
@@ -46,11 +48,41 @@ export class DedupeKeys {
     }
   }
 
-  settled(task: Task, key: string, now: number): void {
+  /** @returns the one that has waited for the key, if it may go on: it stands for the key now */
+  settled(task: Task, key: string, now: number): Task | undefined {
     const holder = this.holders.get(key);
     if (holder?.task === task && !isHeld(holder, now)) {
       this.holders.delete(key);
     }
+    const next = this.holder(key, now) === undefined ? this.waiting.get(key) : undefined;
+    if (next !== undefined) {
+      this.remove(next);
+      this.claim(key, next, now);
+    }
+    return next;
+  }
+
+  /** The one whose first attempt is still to come, if another stands for `key` now. */
+  laterOf(key: string, holder: Task): Task | undefined {
+    const hasBegun = holder.attempts > 0 || holder.status === 'running';
+    return hasBegun ? this.waiting.get(key) : holder;
+  }
+
+  /** Has a task wait until nobody stands for its key. */
+  wait(key: string, task: Task): void {
+    task.place = this;
+    this.waiting.set(key, task);
+  }
+
+  remove(task: Task): void {
+    task.place = undefined;
+    if (task.keys?.dedupe !== undefined) {
+      this.waiting.delete(task.keys.dedupe);
+    }
+  }
+
+  [Symbol.iterator](): IterableIterator<Task> {
+    return this.waiting.values();
   }
 
   /** Keys that nobody asks for again would stay for ever; doubling keeps the cost per key flat. */

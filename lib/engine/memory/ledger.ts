@@ -7,6 +7,8 @@ export interface Ledger {
   starting(task: Task): Promise<void> | void;
   /** The attempt is over, and another follows at `dueAt`: milliseconds since the epoch. */
   retrying(task: Task, dueAt: number): void;
+  /** A task that waits makes the call of `other` now. */
+  changed(task: Task, other: Task): void;
   /**
    * The application shuts down before the task could end. `done` is called once that is written, or
    * cannot be.

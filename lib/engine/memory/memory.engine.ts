@@ -143,7 +143,7 @@ export class MemoryEngine implements Engine {
         yield* this.batches.withLine(task);
       }
     }
-    for (const task of this.batches) {
+    for (const task of [...this.batches, ...this.dedupeKeys]) {
       yield* this.batches.withLine(task);
     }
   }
@@ -185,7 +185,7 @@ export class MemoryEngine implements Engine {
   async stop(graceMs: number): Promise<void> {
     this.state = 'stopping';
     this.pace.close();
-    const waiting = [...this.timers, ...this.batches];
+    const waiting = [...this.timers, ...this.batches, ...this.dedupeKeys];
     for (const queue of this.queues) {
       waiting.push(...queue.waiting());
     }
@@ -244,6 +244,9 @@ export class MemoryEngine implements Engine {
         return;
       }
       const end = this.endOf(task);
+      if (end === DUPLICATE && this.isAgain(task)) {
+        return;
+      }
       if (end === undefined) {
         return dueAtOf === undefined ? this.wait(task) : this.waitUntil(task, dueAtOf(task));
       }
@@ -257,8 +260,30 @@ export class MemoryEngine implements Engine {
       return this.abandonmentOf(task);
     }
     const key = task.keys?.dedupe;
-    const holder = key === undefined ? task : this.duplicateOf(key);
-    return holder === task ? undefined : { kind: 'dropped', reason: 'duplicate' };
+    const holder = key === undefined ? undefined : this.duplicateOf(key);
+    return holder === undefined || holder === task ? undefined : DUPLICATE;
+  }
+
+  /**
+   * What a duplicate with `again` asks for is not lost: another one that has not begun takes over its
+   * call, or else it runs itself, later.
+   *
+   * @returns whether it waits for that
+   */
+  private isAgain(task: Task): boolean {
+    const key = task.keys?.dedupe;
+    const holder = key === undefined ? undefined : this.duplicateOf(key);
+    if (key === undefined || holder === undefined || task.settings.dedupe?.again !== true) {
+      return false;
+    }
+    const later = this.dedupeKeys.laterOf(key, holder);
+    if (later === undefined) {
+      this.dedupeKeys.wait(key, task);
+      return true;
+    }
+    later.takeCall(task);
+    this.recorder.changed(later, task);
+    return false;
   }
 
   private wait(task: Task): void {
@@ -414,7 +439,7 @@ export class MemoryEngine implements Engine {
     this.leave(task);
     this.worker.announce(task, end);
     if (task.keys?.dedupe !== undefined) {
-      this.dedupeKeys.settled(task, task.keys.dedupe, this.clock.now());
+      this.enter(this.dedupeKeys.settled(task, task.keys.dedupe, this.clock.now()));
     }
   }
 
@@ -463,8 +488,10 @@ export const SUPPORT: EngineSupport = {
   batch: true,
   concurrencyKey: true,
   dedupeWindow: true,
+  dedupeAgain: true,
 };
 
+const DUPLICATE: End = { kind: 'dropped', reason: 'duplicate' };
 const PREDECESSOR_FAILED: End = { kind: 'dropped', reason: 'predecessor-failed' };
 
 /** Settled and told. Takes out those that have, so that asking again and again costs no more than each once. */

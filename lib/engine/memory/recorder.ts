@@ -50,6 +50,11 @@ export class Recorder {
     }
   }
 
+  /** It makes the call of `other` now. */
+  changed(task: Task, other: Task): void {
+    this.ledger?.changed(task, other);
+  }
+
   /**
    * Calls `tell` once the task's end is recorded.
    *

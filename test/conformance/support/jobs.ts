@@ -76,6 +76,14 @@ export class Jobs {
     });
   }
 
+  /** Goes on when the test says so, whatever its signal says. */
+  @Background({ queue: 'single' })
+  async deaf(tag: string): Promise<void> {
+    const { signal, attempt } = currentTask();
+    signal.addEventListener('abort', () => this.book.write(tag, 'aborted', attempt));
+    await this.body(tag, () => this.book.gate(tag));
+  }
+
   @Background({ retry: { ...RETRY, retryIf: (error) => (error as Error).message !== 'final' } })
   async picky(tag: string, messages: string[]): Promise<void> {
     await this.body(tag, () => {

@@ -39,6 +39,7 @@ function createEngine(isRecording = true) {
     starting: ({ name }) => (isRecording ? record(`starting ${name}`) : undefined),
     retrying: ({ name }, dueAt) =>
       void record(`retrying ${name} at ${dueAt}`).catch(() => undefined),
+    changed: ({ name }, other) => void log.push(`${name} changed to ${other.name}`),
     kept: ({ name }, done) => recordAndTell(`kept ${name}`, done),
     settled: ({ name }, _end, done) => recordAndTell(`settled ${name}`, done),
   };

@@ -17,6 +17,7 @@ function createRecording() {
           return start.promise;
         },
         retrying: () => undefined,
+        changed: () => undefined,
         kept: () => false,
         settled: () => false,
       }),

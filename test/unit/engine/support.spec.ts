@@ -9,8 +9,15 @@ const ALL = {
   batch: true,
   concurrencyKey: true,
   dedupeWindow: true,
+  dedupeAgain: true,
 };
-const NONE = { ...ALL, batch: false, concurrencyKey: false, dedupeWindow: false };
+const NONE = {
+  ...ALL,
+  batch: false,
+  concurrencyKey: false,
+  dedupeWindow: false,
+  dedupeAgain: false,
+};
 
 const settingsOf = (options: BackgroundOptions) =>
   new ResolvedOptions({}).forTask(undefined, options);
@@ -20,6 +27,7 @@ describe('what an engine cannot do', () => {
     [{ batch: { size: 2, wait: 5 } }, 'batch'],
     [{ concurrencyKey: 'key' }, 'concurrencyKey'],
     [{ dedupe: { key: 'key', window: '1s' } }, 'dedupe.window'],
+    [{ dedupe: { key: 'key', again: true } }, 'dedupe.again'],
     [{ dedupe: { key: 'key' } }, undefined],
     [{ retry: { attempts: 3 }, delay: 5, timeout: 5 }, undefined],
     [{}, undefined],

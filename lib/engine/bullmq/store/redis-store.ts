@@ -46,6 +46,7 @@ export class RedisStore implements JobStore {
     batch: false,
     concurrencyKey: false,
     dedupeWindow: false,
+    dedupeAgain: false,
   };
   readonly label: string;
   private readonly errors: ErrorLog;

@@ -71,6 +71,7 @@ export class PostgresStore implements JobStore {
     batch: false,
     concurrencyKey: false,
     dedupeWindow: false,
+    dedupeAgain: false,
   };
   readonly label = 'PostgreSQL';
   private readonly errors: ErrorLog;
