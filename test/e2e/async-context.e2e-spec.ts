@@ -1,6 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { expect, it } from '@jest/globals';
 import { Body, Controller, Get, Injectable, Post } from '@nestjs/common';
 import {
@@ -142,22 +140,6 @@ onEachPlatform((platform) => {
     expect(seen).toEqual(['body of beta', 'mail of beta']);
   });
 
-  it('P7: on every attempt, and after what the body awaits', async () => {
-    const { app, seen } = await startTraced(platform);
-
-    await app.request('/retried', { headers: { 'x-request-id': 'gamma' } });
-    await app.untilSettled(1);
-
-    expect(seen).toEqual([
-      'attempt 1 of gamma',
-      'attempt 1, later of gamma',
-      'attempt 2 of gamma',
-      'attempt 2, later of gamma',
-      'attempt 3 of gamma',
-      'attempt 3, later of gamma',
-    ]);
-  });
-
   it.each([
     { path: '/delayed', expected: 'delayed of delta' },
     { path: '/runner', expected: 'queued of delta' },
@@ -182,35 +164,4 @@ onEachPlatform((platform) => {
       ids.flatMap((id) => [`first of ${id}`, `mail of ${id}`]).toSorted(),
     );
   });
-
-  it('P7: lets the store go when the task settles, whatever is still to come', async () => {
-    const { app, storage, stores, handles } = await startTraced(platform);
-
-    await app.request('/tomorrow');
-    await app.request('/retried');
-    await app.untilSeen('completed', 'retried');
-    // Node.js itself remembers the latest request for a while: others take its place.
-    await app.request('/delayed');
-    await app.request('/plain');
-    await app.untilSettled(4);
-    expect(app.names('completed')).toHaveLength(4);
-
-    await collectGarbage();
-    expect(storage.getStore()).toBeUndefined();
-    const [ofTomorrow, ofRetried] = stores;
-    expect(ofRetried?.deref()).toBeUndefined();
-    // What waits keeps its own, and what has settled is remembered without.
-    expect(ofTomorrow?.deref()).toBeDefined();
-    expect(handles.map(({ status }) => status)).toEqual(['completed', 'completed']);
-  });
 });
-
-/** A weak reference is not let go before the turn of the event loop in which it was read has ended. */
-async function collectGarbage(): Promise<void> {
-  setFlagsFromString('--expose-gc');
-  const gc = runInNewContext('gc') as () => void;
-  for (let turn = 0; turn < 5; turn++) {
-    await new Promise(setImmediate);
-    gc();
-  }
-}

@@ -61,28 +61,6 @@ async function startFailing(platform: Platform): Promise<Failing> {
 }
 
 onEachPlatform((platform) => {
-  it('P11: logs the last failure once, with name, id, attempts, duration and stack', async () => {
-    const { app } = await startFailing(platform);
-
-    const reply = await app.request('/mail');
-    const [failed] = await app.untilSettled(1);
-
-    expect(reply).toMatchObject({ status: 200, body: 'welcome' });
-    const [line, ...others] = app.log.ofTasks('error');
-    expect(others).toEqual([]);
-    expect(line?.message).toContain('Mailer.sendWelcome');
-    expect(line?.message).toContain(failed?.id);
-    expect(line?.message).toMatch(/3 attempts/);
-    expect(line?.message).toMatch(/\d+ ms/);
-    expect(line?.message).toContain('no mailbox for 42');
-    expect(line?.message).toMatch(/\nError: no mailbox for 42\n\s+at .*failures\.e2e-spec/);
-    // The attempts before it are worth a warning each.
-    expect(app.log.ofTasks('warn').map(({ message }) => message)).toEqual([
-      expect.stringMatching(/Mailer\.sendWelcome .*attempt 1 of 3/),
-      expect.stringMatching(/Mailer\.sendWelcome .*attempt 2 of 3/),
-    ]);
-  });
-
   it.each([
     { name: 'throws', says: 'TypeError: out of order', stack: /\n\s+at / },
     { name: 'rejects', says: 'TypeError: out of order', stack: /\n\s+at / },
@@ -110,24 +88,5 @@ onEachPlatform((platform) => {
     // And the application goes on.
     expect((await app.request('/bodies/none')).body).toBe('fine');
     expect(await app.untilSettled(4)).toMatchObject([{}, {}, { name: 'none' }, { name: 'next' }]);
-  });
-
-  it('P11: a listener that throws hurts neither tasks nor other listeners', async () => {
-    const { app, handles } = await startFailing(platform);
-    app.runner.events.subscribe(() => {
-      throw new Error('a bad listener');
-    });
-    const heard: string[] = [];
-    app.runner.events.subscribe(({ type }) => heard.push(type));
-
-    await app.request('/bodies/none');
-    await Promise.all(handles.map((handle) => handle.whenSettled()));
-    await app.untilSettled(2);
-
-    expect(app.names('completed')).toEqual(['none', 'next']);
-    expect(heard.filter((type) => type === 'completed')).toHaveLength(2);
-    expect(app.log.ofTasks('error').map(({ message }) => message)).toContainEqual(
-      expect.stringContaining('a bad listener'),
-    );
   });
 });

@@ -5,18 +5,13 @@ import {
   Controller,
   Get,
   Injectable,
-  Param,
-  Req,
   Scope,
-  SetMetadata,
-  UseGuards,
   UseInterceptors,
   type CallHandler,
-  type CanActivate,
   type ExecutionContext,
   type NestInterceptor,
 } from '@nestjs/common';
-import { APP_INTERCEPTOR, Reflector } from '@nestjs/core';
+import { APP_INTERCEPTOR } from '@nestjs/core';
 import {
   Background,
   BackgroundTasksInterceptor,
@@ -150,64 +145,6 @@ describe('other interceptors', () => {
 
 describe('a route without interceptors', () => {
   onEachPlatform((platform) => {
-    it('is called as it was written, by Nest and by others', async () => {
-      const seen: unknown[][] = [];
-      @Controller()
-      class CallingController {
-        @Get('outer/:id')
-        outer(@Param('id') id: string, @Tasks() tasks: BackgroundTasks, factor = 2): string {
-          collect(tasks);
-          this.inner(id, { url: 'by hand' }, 3);
-          return `${id}${factor}`;
-        }
-
-        @Get('inner/:id')
-        inner(@Param('id') id: string, @Req() request: { url?: string }, factor = 2): string {
-          seen.push([id, request.url, factor]);
-          return `${id}${factor}`;
-        }
-      }
-      const app = await startApp(platform, { controllers: [CallingController] });
-      expect((await app.request('/outer/a')).body).toBe('a2');
-      expect((await app.request('/inner/b')).body).toBe('b2');
-      await app.untilSettled(2);
-      expect(seen).toEqual([
-        ['a', 'by hand', 3],
-        ['b', '/inner/b', 2],
-      ]);
-      expect(app.names('completed')).toEqual(['mail']);
-    });
-
-    it('keeps what other decorators have left on it', async () => {
-      @Injectable()
-      class RoleGuard implements CanActivate {
-        constructor(private readonly reflector: Reflector) {}
-
-        canActivate(context: ExecutionContext): boolean {
-          const role = this.reflector.get<string | undefined>('role', context.getHandler());
-          return role === 'reader';
-        }
-      }
-      @Controller()
-      @UseGuards(RoleGuard)
-      class GuardedController {
-        @Get('open')
-        @SetMetadata('role', 'reader')
-        open(): string {
-          return 'open';
-        }
-
-        @Get('shut')
-        @SetMetadata('role', 'writer')
-        shut(): string {
-          return 'shut';
-        }
-      }
-      const app = await startApp(platform, { controllers: [GuardedController] });
-      expect((await app.request('/open')).status).toBe(200);
-      expect((await app.request('/shut')).status).toBe(403);
-    });
-
     it('is followed in a class and in those that extend it', async () => {
       @Controller('base')
       class BaseController {

@@ -170,15 +170,6 @@ onEachPlatform((platform) => {
     expect(ran).toEqual(['of the chain', 'late', 'behind']);
   });
 
-  it('P5: a running task may wait for the task that it adds', async () => {
-    const { app } = await startLate(platform);
-
-    await app.request('/argument/held-up');
-    await app.untilSettled(2);
-
-    expect(app.names('completed')).toEqual(['late', 'outer']);
-  });
-
   it('P5: a @Background() method called after the response closed is queued at once', async () => {
     const { app, go } = await startLate(platform);
 
@@ -189,14 +180,5 @@ onEachPlatform((platform) => {
     expect(await app.untilSettled(1)).toMatchObject([
       { name: 'Mailer.sendWelcome', type: 'completed' },
     ]);
-  });
-
-  it('P5: a @Background() method called by a running task is queued at once', async () => {
-    const { app } = await startLate(platform);
-
-    await app.request('/background/task');
-    await app.untilSettled(2);
-
-    expect(app.names('completed')).toEqual(['outer', 'Mailer.sendWelcome']);
   });
 });

@@ -110,15 +110,4 @@ onEachPlatform((platform) => {
     expect(seen).toEqual(['the database closes', 'the task ends']);
     expect(app.names('abandoned')).toEqual([]);
   });
-
-  it('P13: TaskRunner.events completes, and what is added then is refused', async () => {
-    const { app } = await startClosing(platform);
-    let isComplete = false;
-    app.runner.events.subscribe({ complete: () => (isComplete = true) });
-
-    await app.nest.close();
-
-    expect(isComplete).toBe(true);
-    expect(() => app.runner.addTask(() => undefined)).toThrow(/has shut down/);
-  });
 });

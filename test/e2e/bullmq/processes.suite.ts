@@ -135,19 +135,6 @@ export function processesSuite(makeServer: () => Promise<TestServer>, manyTasks:
     worker.kill('SIGCONT');
     expect(await exited).toEqual([0, null]);
   });
-
-  it('ends at SIGTERM, and leaves what it runs to others', async () => {
-    const first = spawnWorker();
-    await ready(first);
-    await producer.work.note('first');
-    await eventually(async () => expect(await lines()).toHaveLength(1));
-    const exited = once(first, 'exit');
-    first.kill('SIGTERM');
-    await exited;
-    await producer.work.note('second');
-    spawnWorker();
-    await eventually(async () => expect(await lines()).toHaveLength(2));
-  });
 }
 
 async function ready(worker: ChildProcess): Promise<void> {

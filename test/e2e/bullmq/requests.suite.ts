@@ -50,17 +50,6 @@ class TasksController {
     tasks.addTask(this.work.note, 'three');
   }
 
-  @Post('chain')
-  chain(@Tasks() tasks: BackgroundTasks): void {
-    const chain = tasks.chain();
-    chain.addTask({ retry: false }, this.work.fail, 'a', 1);
-    tasks.addTask(this.work.note, 'between');
-    chain.addTask(this.work.note, 'b');
-    tasks.addTask({ dedupe: { key: 'x' } }, this.work.note, 'unique');
-    tasks.addTask({ dedupe: { key: 'x' } }, this.work.note, 'not unique');
-    tasks.addTask(this.work.note, 'last');
-  }
-
   @Post('long-chain')
   longChain(@Tasks() tasks: BackgroundTasks): void {
     const chain = tasks.chain();
@@ -81,13 +70,6 @@ class TasksController {
   @Post('failure-only')
   failureOnly(@Tasks() tasks: BackgroundTasks): void {
     tasks.addTask({ when: 'failure' }, this.work.note, 'on failure');
-  }
-
-  @Post('throws')
-  throws(@Tasks() tasks: BackgroundTasks): void {
-    tasks.addTask(this.work.note, 'never');
-    tasks.addTask({ when: 'failure' }, this.work.note, 'on failure');
-    throw new Error('on purpose');
   }
 
   @Get('slow')
@@ -188,24 +170,6 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     await work.until('after slow');
   });
 
-  it('P2: runs the tasks of a request in their order, over queues and failures', async () => {
-    const { url, work } = await start();
-    await post(`${url}/three`);
-    await work.until('three');
-    expect(work.done).toEqual(['one 1', 'two', 'three']);
-  });
-
-  it('P2: drops the rest of a chain, and goes on with what is not of it', async () => {
-    const { url, work, tasks } = await start();
-    await post(`${url}/chain`);
-    await work.until('last');
-    expect(work.done).toEqual(['a 1', 'between', 'unique', 'last']);
-    // Those behind it start before the store has recorded that it is over.
-    await eventually(async () => {
-      expect(await tasks.list({ status: 'dropped' })).toMatchObject([{ args: ['b'] }]);
-    });
-  });
-
   it('drops the rest of a chain also where the store has let go of what failed', async () => {
     const { url, work, tasks } = await start({ keep: { failed: 1 } });
     await post(`${url}/long-chain`);
@@ -214,13 +178,6 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     work.open('between');
     await work.until('last');
     expect(work.done).toEqual(['a 1', 'between begins', 'another 1', 'between ends', 'last']);
-  });
-
-  it('P3: stores what is for a failed handler, and nothing else', async () => {
-    const { url, work } = await start();
-    expect((await post(`${url}/throws`)).status).toBe(500);
-    await work.until('on failure');
-    expect(work.done).toEqual(['on failure']);
   });
 
   it('P2: runs what is behind a duplicate, also where that is the first of its request', async () => {
@@ -370,35 +327,6 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
       await work.until('late');
       await tasks.whenIdle();
       expect(work.done).toEqual(['early', 'late']);
-    });
-
-    it('P17: loses nothing that it has acknowledged, stopped and started under load', async () => {
-      // What a worker was given by a dying store, and never heard of, comes back when its lock ends.
-      const { url, work } = await start({ lockDuration: '1s', ...SOON });
-      const acknowledged: string[] = [];
-      const load = { isOver: false };
-      const client = async (name: number): Promise<void> => {
-        for (let count = 0; !load.isOver; count += 1) {
-          const text = `${name}-${count}`;
-          const { status } = await post(`${url}/note/${text}`);
-          if (status === 201) {
-            acknowledged.push(text);
-          }
-        }
-      };
-      const clients = Array.from({ length: 8 }, (_, name) => client(name));
-      for (let round = 0; round < 3; round += 1) {
-        const enough = acknowledged.length + 100;
-        await eventually(async () => expect(acknowledged.length).toBeGreaterThan(enough));
-        await server.kill();
-        await server.start();
-      }
-      const enough = acknowledged.length + 100;
-      await eventually(async () => expect(acknowledged.length).toBeGreaterThan(enough));
-      load.isOver = true;
-      await Promise.all(clients);
-      const lost = (): string[] => acknowledged.filter((text) => !work.done.includes(text));
-      await eventually(async () => expect(lost()).toEqual([]));
     });
   });
 }

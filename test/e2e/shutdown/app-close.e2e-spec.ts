@@ -7,7 +7,6 @@ import {
   Injectable,
   type INestApplicationContext,
   type OnModuleDestroy,
-  type OnModuleInit,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
@@ -17,15 +16,7 @@ import {
   Transport,
   type TcpOptions,
 } from '@nestjs/microservices';
-import { Test } from '@nestjs/testing';
-import {
-  Background,
-  ShutDownError,
-  TaskRunner,
-  Tasks,
-  currentTask,
-  type BackgroundTasks,
-} from 'nestjs-background-tasks';
+import { Background, TaskRunner, Tasks, type BackgroundTasks } from 'nestjs-background-tasks';
 import { firstValueFrom } from 'rxjs';
 import { History } from '../support/history.js';
 import { LogBook } from '../support/log-book.js';
@@ -66,13 +57,6 @@ async function start(options: AppSetup['options'] = {}): Promise<Started> {
   return { app, runner, history: new History(runner), log };
 }
 
-it('P13: app.close() with nothing pending waits for nothing', async () => {
-  const { app: closing, runner } = await start({ drainTimeout: '1h' });
-  await runner.addTask(() => undefined).whenSettled();
-
-  await expect(closing.close()).resolves.toBeUndefined();
-});
-
 it('P13: closing again, or twice at once, is the same', async () => {
   const { app: closing, runner, history } = await start({ drainTimeout: '1h' });
   const begun = new Gate();
@@ -89,34 +73,6 @@ it('P13: closing again, or twice at once, is the same', async () => {
   await closing.close();
 
   expect(history.names('completed')).toEqual(['held']);
-});
-
-it('P13: what is added after app.close() is refused', async () => {
-  const { app: closing, runner } = await start();
-  await closing.close();
-
-  expect(() => runner.addTask(() => undefined)).toThrow(ShutDownError);
-  expect(() => runner.addTask({ name: 'late' }, () => undefined)).toThrow(
-    /Task "late" cannot be added: the application has shut down/,
-  );
-  expect(() => void closing.get(Mailer).send()).toThrow(ShutDownError);
-});
-
-it('P13: tasks that can start before the deadline are waited for: delays, retries, chains', async () => {
-  const { app: closing, runner, history } = await start({ drainTimeout: '1h' });
-
-  runner.addTask({ name: 'delayed', delay: 20 }, () => undefined);
-  runner.addTask({ name: 'retried', retry: { attempts: 2, delay: 20, jitter: 'none' } }, () => {
-    if (currentTask().attempt === 1) {
-      throw new Error('not yet');
-    }
-  });
-  const chain = runner.chain();
-  chain.addTask({ name: 'first' }, () => undefined);
-  chain.addTask({ name: 'second', delay: 20 }, () => undefined);
-  await closing.close();
-
-  expect(history.names('completed').toSorted()).toEqual(['delayed', 'first', 'retried', 'second']);
 });
 
 it('P13: tasks that cannot start before it hold up nothing, and are listed', async () => {
@@ -158,67 +114,6 @@ it('P13: tasks that cannot start before it hold up nothing, and are listed', asy
   }
   expect(await tomorrow.whenSettled()).toEqual({ status: 'abandoned', attempts: 0 });
   expect(await again.whenSettled()).toEqual({ status: 'abandoned', attempts: 1 });
-});
-
-it('P13: a task that heeds its signal in the last second has completed', async () => {
-  const { app: closing, runner, history } = await start({ drainTimeout: 0 });
-  const begun = new Gate();
-  const heeds = runner.addTask({ name: 'heeds' }, async () => {
-    const { signal } = currentTask();
-    await new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve());
-      begun.open();
-    });
-  });
-  await begun.opened;
-
-  await closing.close();
-  expect((await heeds.whenSettled()).status).toBe('completed');
-  expect(history.names('abandoned')).toEqual([]);
-});
-
-it('P13: the counters are exact after a shutdown that gave up', async () => {
-  const { app: closing, runner } = await start({ drainTimeout: 0 });
-  runner.addTask({ name: 'done' }, () => undefined);
-  await runner.whenIdle();
-  const begun = new Gate();
-  runner.addTask({ name: 'stuck' }, () => {
-    begun.open();
-    return new Promise(() => undefined);
-  });
-  runner.addTask({ name: 'tomorrow', delay: '1d' }, () => undefined);
-  await begun.opened;
-  await closing.close();
-
-  const { default: figures } = (await runner.stats()).queues;
-  expect(figures).toMatchObject({ added: 3, completed: 1, abandoned: 2, running: 0, pending: 0 });
-});
-
-it('P13: what was never started is not waited for', async () => {
-  @Injectable()
-  class Eager implements OnModuleInit {
-    constructor(private readonly runner: TaskRunner) {}
-
-    onModuleInit(): void {
-      this.runner.addTask({ name: 'early' }, () => undefined);
-      throw new Error('cannot start');
-    }
-  }
-  const log = new LogBook();
-  const module = await Test.createTestingModule({ imports: [rootModule({ providers: [Eager] })] })
-    .setLogger(log)
-    .compile();
-  await expect(module.init()).rejects.toThrow('cannot start');
-
-  // Nest 11 tells once more, from close(), why it could not start, and calls no hooks.
-  let hasClosed = true;
-  const closed = module.close().catch(() => {
-    hasClosed = false;
-  });
-  await closed;
-  const lines = log.ofTasks('error').map(({ message }) => message);
-  expect(lines).toHaveLength(hasClosed ? 1 : 0);
-  expect(lines.join()).toMatch(hasClosed ? /^Task early \(.+\) was abandoned/ : /^$/);
 });
 
 it('P13: what a message handler that never ends has collected is listed', async () => {

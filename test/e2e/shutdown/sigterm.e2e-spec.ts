@@ -44,18 +44,6 @@ it('P13: after drainTimeout signals abort, and what is left is listed by name an
   expect(child.lines.at(-1)).toBe('databases shut down, typeorm open: true');
 });
 
-it('P13: a task that has yet to wait for its delay is listed, and does not hold up the exit', async () => {
-  const { child, port } = await startClosingApp({ platform, options: { drainTimeout: '1h' } });
-
-  await send(port, '/tomorrow');
-  child.signal('SIGTERM');
-
-  expect(await child.ended).toEqual(KILLED);
-  expect(child.all('error ')).toEqual([
-    expect.stringMatching(/Task tomorrow \([-0-9a-f]{36}\) was abandoned/),
-  ]);
-});
-
 it('P13: a second SIGTERM neither hangs nor cuts short', async () => {
   const { child, port } = await startClosingApp({ platform });
 
@@ -69,20 +57,4 @@ it('P13: a second SIGTERM neither hangs nor cuts short', async () => {
 
   expect(await child.ended).toEqual(KILLED);
   expect(child.lines).toContain('held ended with prisma, typeorm');
-});
-
-async function warningsOf(hasHooks: boolean): Promise<string[]> {
-  const { child, port } = await startClosingApp({ platform, hasHooks });
-  // They come a turn of the loop after the start: an answer comes after that.
-  await send(port, '/nowhere');
-  child.signal('SIGTERM');
-  await child.ended;
-  return child.all('warn ');
-}
-
-it('P13: a missing enableShutdownHooks() is mentioned once at start', async () => {
-  expect(await warningsOf(false)).toEqual([
-    expect.stringMatching(/^warn BackgroundTasks: .*Call app\.enableShutdownHooks\(\)/),
-  ]);
-  expect(await warningsOf(true)).toEqual([]);
 });

@@ -63,16 +63,6 @@ describe('a chain of the TaskRunner', () => {
     expect(probe.log).toEqual(oneAfterTheOther('running', 'newer'));
   });
 
-  it('goes on at once with a task that is added when all before it have completed', async () => {
-    const { clock, runner, probe } = await createChaining();
-    const chain = runner.chain();
-    chain.addTask(probe.body('1'));
-    await clock.settle();
-    chain.addTask(probe.body('2'));
-    await clock.settle();
-    expect(probe.begun).toEqual(['1', '2']);
-  });
-
   it('shows a task that waits for its turn as queued, and lists it', async () => {
     const { clock, runner, probe } = await createChaining();
     const chain = runner.chain();
@@ -195,21 +185,6 @@ describe('a chain of 10,000 tasks', () => {
     expect(ran).toEqual(Array.from({ length: LONG }, (_, index) => index));
   });
 
-  it('of a request runs through', async () => {
-    const { clock, handle } = await createChaining(unlimited);
-    let ran = 0;
-    await handle((tasks) => {
-      const chain = tasks.chain();
-      for (let index = 0; index < LONG; index += 1) {
-        chain.addTask(async () => {
-          ran += 1;
-        });
-      }
-    });
-    await clock.settle();
-    expect(ran).toBe(LONG);
-  });
-
   it.each<[string, (handles: readonly TaskHandle[]) => unknown]>([
     ['a failure at its head', () => undefined],
     ['a cancellation at its head', (handles) => handles[0].cancel()],
@@ -225,30 +200,5 @@ describe('a chain of 10,000 tasks', () => {
     await runner.resume();
     await clock.settle();
     expect(handles.filter(({ status }) => status === 'dropped')).toHaveLength(LONG - 1);
-  });
-
-  it('is listed whole, and abandoned whole by a shutdown', async () => {
-    const { clock, runner, module } = await createChaining({ ...unlimited, drainTimeout: 0 });
-    await runner.pause();
-    const chain = runner.chain();
-    const handles = Array.from({ length: LONG }, () => chain.addTask(() => undefined));
-    expect(await runner.list({ status: 'queued', limit: Infinity })).toHaveLength(LONG);
-    const closing = module.close();
-    await clock.advance(10_000);
-    await closing;
-    expect(handles.filter(({ status }) => status === 'abandoned')).toHaveLength(LONG);
-  });
-
-  it('can be cancelled from its end to its head', async () => {
-    const { clock, runner } = await createChaining(unlimited);
-    const chain = runner.chain();
-    let ran = 0;
-    const handles = Array.from({ length: LONG }, () => chain.addTask(() => void (ran += 1)));
-    for (const handle of handles.toReversed()) {
-      await handle.cancel();
-    }
-    await clock.settle();
-    await runner.whenIdle();
-    expect([ran, new Set(statuses(handles))]).toEqual([0, new Set(['cancelled'])]);
   });
 });

@@ -16,29 +16,6 @@ const SYNC: TaskOptions = { name: 'sync', dedupe: { key: 'k' } };
 const SYNC_A_SECOND: TaskOptions = { name: 'sync', dedupe: { key: 'k', window: '1s' } };
 
 describe('dedupe', () => {
-  it.each<[string, TaskOptions]>([
-    ['queued', {}],
-    ['delayed', { delay: 1_000 }],
-    ['running', {}],
-    ['retrying', { retry: { attempts: 2, delay: 1_000, jitter: 'none' } }],
-  ])('returns the handle of the first while that is %s', async (status, options) => {
-    const { clock, runner, probe, record } = await createDeduping();
-    const events = record();
-    const fails = status === 'retrying';
-    const body = probe.body('one', fails ? 0 : 10, fails ? new Error('no') : undefined);
-    const first = runner.addTask({ ...SYNC, ...options }, body);
-    if (status === 'running' || status === 'retrying') {
-      await clock.settle();
-    }
-    expect(first.status).toBe(status);
-    const second = runner.addTask({ ...SYNC, ...options }, probe.body('two'));
-    expect(second.id).toBe(first.id);
-    await clock.advance(10_000);
-    expect(new Set(probe.begun)).toEqual(new Set(['one']));
-    expect(events.filter(({ type }) => type === 'added')).toHaveLength(1);
-    expect(await second.whenSettled()).toBe(await first.whenSettled());
-  });
-
   it('runs anew what a listener adds when it hears that the first has settled', async () => {
     const { clock, runner, probe } = await createDeduping();
     const first = runner.addTask(SYNC, probe.body('one'));
@@ -132,33 +109,6 @@ describe('dedupe with a window', () => {
     expect(runner.addTask(SYNC_A_SECOND, probe.body('two')).id).toBe(first.id);
     await clock.advance(1);
     expect(runner.addTask(SYNC_A_SECOND, probe.body('three')).id).not.toBe(first.id);
-  });
-
-  it('stands for one that failed, too, unless that one itself is run again', async () => {
-    const { clock, runner, probe, record } = await createDeduping();
-    const errors: (Error | undefined)[] = [new Error('no'), undefined];
-    const first = runner.addTask(SYNC_A_SECOND, () => probe.body('run', 0, errors.shift())());
-    await clock.settle();
-    expect(runner.addTask(SYNC_A_SECOND, probe.body('two')).id).toBe(first.id);
-    const events = record();
-    const again = await runner.retry(first.id);
-    await clock.settle();
-    expect(again?.status).toBe('completed');
-    expect(events.map(({ type }) => type)).toEqual(['added', 'queued', 'started', 'completed']);
-    expect(probe.begun).toEqual(['run', 'run']);
-  });
-});
-
-describe('a failed task that is run again', () => {
-  it('is dropped as a duplicate where another stands for its key by now', async () => {
-    const { clock, runner, probe } = await createDeduping();
-    const failed = runner.addTask(SYNC, probe.body('one', 0, new Error('no')));
-    await clock.settle();
-    runner.addTask(SYNC, probe.body('two', 10));
-    const again = await runner.retry(failed.id);
-    await clock.advance(100);
-    expect(await again?.whenSettled()).toEqual({ status: 'dropped', reason: 'duplicate' });
-    expect(probe.begun).toEqual(['one', 'two']);
   });
 });
 
@@ -272,26 +222,6 @@ describe('dedupe in requests', () => {
 });
 
 describe('a key', () => {
-  it('is free again when its task was cancelled before it ran', async () => {
-    const { clock, runner, probe } = await createDeduping();
-    await runner.pause();
-    await runner.addTask(SYNC, probe.body('one')).cancel();
-    runner.addTask(SYNC, probe.body('two'));
-    await runner.resume();
-    await clock.settle();
-    expect(probe.begun).toEqual(['two']);
-  });
-
-  it('is free again in a request where the first was cancelled', async () => {
-    const { clock, handle, probe } = await createDeduping();
-    await handle(async (tasks) => {
-      await tasks.addTask(SYNC, probe.body('one')).cancel();
-      tasks.addTask(SYNC, probe.body('two'));
-    });
-    await clock.settle();
-    expect(probe.begun).toEqual(['two']);
-  });
-
   it('is not taken by a task that its request drops', async () => {
     const { clock, handle, runner, probe } = await createDeduping();
     const request = handle((tasks) => {

@@ -47,18 +47,6 @@ describe('P12: a full queue', () => {
     });
   });
 
-  it('runs what it has, and nothing of what it refused; that was never added', async () => {
-    const { clock, runner, probe, record } = await createFull({ maxPending: 2 });
-    const events = record();
-    const handles = ['1', '2'].map((name) => runner.addTask(probe.body(name)));
-    refusalOf(() => runner.addTask(probe.body('3')));
-    await clock.settle();
-    expect(probe.begun).toEqual(['1', '2']);
-    expect(statuses(handles)).toEqual(['completed', 'completed']);
-    expect(events.filter(({ type }) => type === 'added')).toHaveLength(2);
-    expect((await runner.stats()).queues['default']).toMatchObject({ added: 2, completed: 2 });
-  });
-
   it('does not count what runs', async () => {
     const { clock, runner, probe } = await createFull({ concurrency: 2, maxPending: 1 });
     for (const name of ['1', '2', '3']) {
@@ -189,22 +177,6 @@ describe('P12: a full queue', () => {
     await runner.resume();
     await clock.settle();
     expect((await runner.retry(failed.id))?.id).toBe(failed.id);
-  });
-
-  it('refuses the call of a decorated method', async () => {
-    @Injectable()
-    class Mailer {
-      @Background()
-      async send(): Promise<void> {}
-    }
-    const { runner, module } = await createApp(
-      { providers: [Mailer] },
-      { queues: { default: { maxPending: 1 } } },
-    );
-    const mailer = module.get(Mailer);
-    await mailer.send();
-    await expect(async () => mailer.send()).rejects.toBeInstanceOf(QueueFullError);
-    expect((await runner.list()).map(({ name }) => name)).toEqual(['Mailer.send']);
   });
 
   it('holds 100,000 unless it says otherwise', async () => {

@@ -96,11 +96,6 @@ describe('TaskRunner.get()', () => {
     ]);
   });
 
-  it('knows of no stranger', async () => {
-    const { runner } = await createRunner();
-    expect(await runner.get('of nobody')).toBeUndefined();
-  });
-
   it('finds a task that a request has collected', async () => {
     const { runner, handle } = await createRunner();
     await handle(async (tasks) => {
@@ -245,37 +240,6 @@ describe('TaskRunner.list()', () => {
 });
 
 describe('TaskRunner.retry()', () => {
-  it('runs a failed task again: the same call and id, its attempts counted anew', async () => {
-    const { clock, runner, record } = await createRunner({
-      retry: { attempts: 2, delay: 10, jitter: 'none' },
-    });
-    const errors: (Error | undefined)[] = [new Error('1'), new Error('2'), new Error('3')];
-    const calls: unknown[] = [];
-    const body = (...args: unknown[]) => {
-      calls.push(args);
-      const error = errors.shift();
-      return error === undefined ? Promise.resolve() : Promise.reject(error);
-    };
-    const failed = runner.addTask({ name: 'call' }, body, 1, 'two');
-    await clock.advance(100);
-    expect(failed.status).toBe('failed');
-    const events = record();
-    const again = await runner.retry(failed.id);
-    expect(again?.id).toBe(failed.id);
-    expect(await runner.get(failed.id)).toMatchObject({ status: 'queued', attempts: 0 });
-    await clock.advance(100);
-    expect(calls).toEqual(Array.from({ length: 4 }, () => [1, 'two']));
-    expect(await again?.whenSettled()).toMatchObject({ status: 'completed', attempts: 2 });
-    expect(events.map(({ type }) => type)).toEqual([
-      'added',
-      'queued',
-      'started',
-      'retrying',
-      'started',
-      'completed',
-    ]);
-  });
-
   it('keeps its options', async () => {
     const { clock, runner } = await createRunner({ queues: { other: {} } });
     const options = { queue: 'other', priority: 'low', delay: 100 } as const;
@@ -424,11 +388,6 @@ async function idleAfter(
 }
 
 describe('TaskRunner.whenIdle()', () => {
-  it('resolves at once where there is nothing to do', async () => {
-    const { runner } = await createRunner();
-    expect(await runner.whenIdle()).toBeUndefined();
-  });
-
   it('waits for running, delayed and retrying tasks', async () => {
     const app = await createRunner({ retry: { attempts: 2, delay: 100, jitter: 'none' } });
     app.runner.addTask(app.probe.body('runs', 10));

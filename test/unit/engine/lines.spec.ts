@@ -32,28 +32,6 @@ function watchedTasks({ clock, handle }: Kit, names: readonly string[]): Promise
 const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
 
 describe('P2: the tasks of one request', () => {
-  it('run one after the other in the order added', async () => {
-    const kit = createKit();
-    const { log } = await watchedTasks(kit, ['a', 'b', 'c']);
-    await kit.clock.advance(1e6);
-    expect(log).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
-  });
-
-  it('do not wait for those of another request', async () => {
-    const kit = createKit();
-    const [one, other] = await Promise.all([
-      watchedTasks(kit, ['a', 'b']),
-      watchedTasks(kit, ['c', 'd']),
-    ]);
-    await kit.clock.advance(15);
-    expect(statuses([...one.handles, ...other.handles])).toEqual([
-      'completed',
-      'running',
-      'completed',
-      'running',
-    ]);
-  });
-
   it('start together with order: concurrent', async () => {
     const kit = createKit({ request: { order: 'concurrent' } });
     const { log } = await watchedTasks(kit, ['a', 'bad', 'c']);
@@ -80,25 +58,6 @@ describe('P2: the tasks of one request', () => {
         `${queue} ends`,
       ]),
     );
-  });
-
-  it('are not stopped by a failed one', async () => {
-    const kit = createKit();
-    const { handles } = await watchedTasks(kit, ['bad one', 'b', 'bad two', 'd']);
-    await kit.clock.advance(1e6);
-    expect(statuses(handles)).toEqual(['failed', 'completed', 'failed', 'completed']);
-  });
-
-  it('wait until a failing one has had its last attempt', async () => {
-    const kit = createKit({ retry: { attempts: 3, delay: 100, jitter: 'none' } });
-    const { log } = await watchedTasks(kit, ['bad', 'b']);
-    await kit.clock.advance(1e6);
-    expect(log.filter((line) => line.endsWith('begins'))).toEqual([
-      'bad begins',
-      'bad begins',
-      'bad begins',
-      'b begins',
-    ]);
   });
 
   it('do not wait for one that is to start later', async () => {
@@ -153,14 +112,6 @@ describe('onFailure: stop', () => {
     });
     await kit.clock.advance(1e6);
     expect(ran).toEqual(['first', 'first', 'second']);
-  });
-
-  it('does not reach other requests', async () => {
-    const kit = createKit(stop);
-    await watchedTasks(kit, ['bad', 'b']);
-    const { handles } = await watchedTasks(kit, ['c', 'd']);
-    await kit.clock.advance(1e6);
-    expect(statuses(handles)).toEqual(['completed', 'completed']);
   });
 
   it('makes tasks wait for a delayed one too: they depend on it', async () => {
@@ -267,17 +218,6 @@ describe('a line of any length', () => {
     const handles = await addMany(kit, (tasks) => tasks.addTask(() => undefined));
     await kit.clock.settle();
     expect(countsOf(handles)).toEqual({ completed: LONG + 1 });
-  });
-
-  it('is abandoned as a whole when the engine stops', async () => {
-    const kit = createKit();
-    const handles = await addMany(kit, (tasks) =>
-      tasks.addTask(() => new Promise(() => undefined)),
-    );
-    await kit.clock.settle();
-    void kit.engine.stop(0);
-    await kit.clock.settle();
-    expect(countsOf(handles)).toEqual({ abandoned: LONG + 1 });
   });
 
   it('is abandoned as a whole when it is released after the engine has stopped', async () => {

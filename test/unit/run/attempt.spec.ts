@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it, jest } from '@jest/globals';
-import { UnrecoverableError, type TaskHandle } from '../../../lib/index.js';
+import { type TaskHandle } from '../../../lib/index.js';
 import { HOSTILE_VALUES, thenable, thrower, type Then } from '../support/hostile-values.js';
 import { createKit } from '../support/kit.js';
 
@@ -44,59 +44,6 @@ describe('a task', () => {
     expect(body).not.toHaveBeenCalled();
     await clock.settle();
     expect(body).toHaveBeenCalledTimes(1);
-  });
-
-  it('has one attempt by default', async () => {
-    const { clock, runner } = createKit();
-    const body = jest.fn(fail);
-    const handle = runner.addTask(body);
-    await clock.advance(1e9);
-    expect(body).toHaveBeenCalledTimes(1);
-    expect(await handle.whenSettled()).toMatchObject({ status: 'failed', attempts: 1 });
-  });
-
-  it('is tried again after its wait, until it completes', async () => {
-    const { clock, runner } = createKit();
-    const startedAt: number[] = [];
-    const begin = clock.now();
-    const handle = runner.addTask(
-      { retry: { attempts: 5, delay: '1s', jitter: 'none' } },
-      () => void (startedAt.push(clock.now() - begin) < 3 && fail()),
-    );
-    await clock.advance(999);
-    expect(handle.status).toBe('retrying');
-    await clock.advance(1e6);
-    expect(startedAt).toEqual([0, 1000, 3000]);
-    expect(await handle.whenSettled()).toMatchObject({ status: 'completed', attempts: 3 });
-  });
-
-  it('fails with what its last attempt threw, as it was thrown', async () => {
-    const { clock, runner } = createKit();
-    const errors = [new Error('one'), new Error('two'), new Error('three')];
-    const left = [...errors];
-    const handle = runner.addTask({ retry: { attempts: 3 } }, async () => {
-      await clock.sleep(10);
-      throw left.shift() as Error;
-    });
-    await clock.advance(1e6);
-    const outcome = await handle.whenSettled();
-    expect(outcome).toEqual({
-      status: 'failed',
-      attempts: 3,
-      durationMs: 10,
-      error: errors[2],
-    });
-    expect(outcome).toHaveProperty('error', errors[2]);
-  });
-
-  it('that throws an UnrecoverableError is not tried again', async () => {
-    const { clock, runner } = createKit({ retry: { attempts: 5 } });
-    const error = new UnrecoverableError('no such user', { cause: 404 });
-    const body = jest.fn(() => Promise.reject(error));
-    const handle = runner.addTask(body);
-    await clock.advance(1e6);
-    expect(body).toHaveBeenCalledTimes(1);
-    expect(await handle.whenSettled()).toMatchObject({ status: 'failed', error });
   });
 
   it('draws its jitter from the random source it is given', async () => {

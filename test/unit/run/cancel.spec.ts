@@ -10,71 +10,6 @@ function announcementsOf({ id }: TaskHandle, events: readonly { id: string; type
   return events.filter((event) => event.id === id).map(({ type }) => type);
 }
 
-describe('cancel() of a task that has not started', () => {
-  it('keeps a queued one from starting, and nothing else', async () => {
-    const { clock, runner, record } = createKit({ queues: { default: { concurrency: 1 } } });
-    const events = record();
-    const body = jest.fn();
-    const first = runner.addTask(() => clock.sleep(10));
-    const second = runner.addTask(body);
-    const third = runner.addTask(() => undefined);
-    await clock.settle();
-    expect(second.status).toBe('queued');
-
-    expect(await second.cancel()).toBe(true);
-    expect(second.status).toBe('cancelled');
-    expect(await second.whenSettled()).toEqual({ status: 'cancelled', attempts: 0 });
-    await clock.advance(1e6);
-    expect(body).not.toHaveBeenCalled();
-    expect([first.status, third.status]).toEqual(['completed', 'completed']);
-    expect(announcementsOf(second, events)).toEqual(['added', 'queued', 'cancelled']);
-  });
-
-  it('keeps one from starting that was added a moment ago', async () => {
-    const { clock, runner } = createKit();
-    const body = jest.fn();
-    const handle = runner.addTask(body);
-    expect(await handle.cancel()).toBe(true);
-    await clock.settle();
-    expect(body).not.toHaveBeenCalled();
-    expect(handle.status).toBe('cancelled');
-  });
-
-  it('keeps a delayed one from starting, and calls its timer off', async () => {
-    const { clock, runner } = createKit();
-    const body = jest.fn();
-    const handle = runner.addTask({ delay: '1h' }, body);
-    await clock.advance(1000);
-    expect(handle.status).toBe('delayed');
-
-    expect(await handle.cancel()).toBe(true);
-    expect(await handle.whenSettled()).toEqual({ status: 'cancelled', attempts: 0 });
-    expect(clock.pendingTimers).toBe(0);
-    await clock.advance(1e9);
-    expect(body).not.toHaveBeenCalled();
-  });
-
-  it('takes a collected one out of its request; the others run', async () => {
-    const { clock, handle, record } = createKit();
-    const events = record();
-    const bodies = [jest.fn(), jest.fn(), jest.fn()];
-    const [first, second, third] = await handle(async (tasks) => {
-      const handles = bodies.map((body) => tasks.addTask(body));
-      expect(handles[1]?.status).toBe('collected');
-      expect(await handles[1]?.cancel()).toBe(true);
-      return handles as [TaskHandle, TaskHandle, TaskHandle];
-    });
-    await clock.advance(1e6);
-    expect([first, second, third].map(({ status }) => status)).toEqual([
-      'completed',
-      'cancelled',
-      'completed',
-    ]);
-    expect(bodies.map(({ mock }) => mock.calls.length)).toEqual([1, 0, 1]);
-    expect(announcementsOf(second, events)).toEqual(['added', 'cancelled']);
-  });
-});
-
 describe('cancel() of a task that waits for its next attempt', () => {
   it('settles it with the attempts it had, and calls its timer off', async () => {
     const { clock, runner, logger, record } = createKit();
@@ -101,33 +36,6 @@ describe('cancel() of a task that waits for its next attempt', () => {
 });
 
 describe('cancel() of a running task', () => {
-  it('aborts its signal for good, whatever attempts are left', async () => {
-    const { clock, runner, logger } = createKit();
-    let signal: AbortSignal | undefined;
-    const body = jest.fn(() => {
-      ({ signal } = currentTask());
-      return new Promise((_, reject) => {
-        signal?.addEventListener('abort', () => reject(signal?.reason as Error));
-      });
-    });
-    const handle = runner.addTask({ name: 'export', retry: { attempts: 9 } }, body);
-    await clock.advance(10);
-    expect(handle.status).toBe('running');
-
-    expect(await handle.cancel()).toBe(true);
-    expect(signal?.aborted).toBe(true);
-    expect(signal?.reason).toMatchObject({
-      name: 'TaskCancelledError',
-      code: 'BGT_CANCELLED',
-      taskName: 'export',
-      message: 'Task "export" was cancelled.',
-    });
-    await clock.advance(1e6);
-    expect(await handle.whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
-    expect(body).toHaveBeenCalledTimes(1);
-    expect(logger.lines).toEqual([]);
-  });
-
   it('frees the slot where the body ignores it, and says so', async () => {
     const { clock, runner, logger } = createKit({ queues: { default: { concurrency: 1 } } });
     const deaf = runner.addTask({ name: 'deaf' }, hang);
@@ -170,37 +78,6 @@ describe('cancel() of a running task', () => {
     await clock.advance(1e6);
     expect(await handle.whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
     expect(announcementsOf(handle, events)).toEqual(['added', 'queued', 'started', 'cancelled']);
-  });
-});
-
-describe('cancel() of a settled task', () => {
-  it('finds nothing to cancel, and changes nothing', async () => {
-    const { clock, runner, record } = createKit();
-    const completed = runner.addTask(() => undefined);
-    const failed = runner.addTask(() => Promise.reject(new Error('no')));
-    const cancelled = runner.addTask({ delay: '1s' }, () => undefined);
-    await clock.settle();
-    await cancelled.cancel();
-    const events = record();
-
-    for (const handle of [completed, failed, cancelled]) {
-      const outcome = await handle.whenSettled();
-      expect(await handle.cancel()).toBe(false);
-      expect(await handle.whenSettled()).toBe(outcome);
-    }
-    expect(events).toEqual([]);
-  });
-
-  it('finds nothing to cancel in what its request dropped', async () => {
-    const { handle } = createKit();
-    let dropped: TaskHandle | undefined;
-    const answer = handle((tasks) => {
-      dropped = tasks.addTask(() => undefined);
-      throw new Error('refused');
-    });
-    await expect(answer).rejects.toThrow('refused');
-    expect(await dropped?.cancel()).toBe(false);
-    expect(dropped?.status).toBe('dropped');
   });
 });
 

@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { currentTask } from '../../../lib/index.js';
 import { Deferred } from '../support/deferred.js';
 import { createKit } from '../support/kit.js';
@@ -52,29 +52,6 @@ describe('P10: a timeout', () => {
       },
     });
     expect(outcome).toHaveProperty('error', signal?.reason);
-  });
-
-  it('counts as one failed attempt: the next has a time and a signal of its own', async () => {
-    const { clock, runner } = createKit();
-    const signals: AbortSignal[] = [];
-    const handle = runner.addTask(
-      { timeout: '2s', retry: { attempts: 3, delay: '1s', backoff: 'fixed', jitter: 'none' } },
-      async () => {
-        signals.push(currentTask().signal);
-        await (signals.length < 3 ? heedSignal() : clock.sleep(1999));
-      },
-    );
-    await clock.advance(2 + 1e6);
-    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true, false]);
-    expect(await handle.whenSettled()).toMatchObject({ status: 'completed', attempts: 3 });
-  });
-
-  it('is for retryIf to judge, like any other failure', async () => {
-    const retryIf = jest.fn<(error: unknown, attempt: number) => boolean>(() => false);
-    const { clock, runner } = createKit({ timeout: '1s', retry: { attempts: 3, retryIf } });
-    runner.addTask(hang);
-    await clock.advance(1e6);
-    expect(retryIf.mock.calls).toEqual([[expect.objectContaining({ code: 'BGT_TIMEOUT' }), 1]]);
   });
 
   it('frees the slot where the body ignores it, and says so', async () => {
