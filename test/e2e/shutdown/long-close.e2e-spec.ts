@@ -10,18 +10,27 @@ const KILLED = { code: null, signal: 'SIGTERM' };
 const OPEN_REQUESTS =
   /^warn The shutdown waits for 1 open request, .* forceCloseConnections: true .* Their tasks wait with them: (hopeful|afterwards) /;
 
-/** Adds tasks, one after another, until nobody answers any more. @returns those answered with 201 */
-async function addUntilClosed(port: number): Promise<string[]> {
+/**
+ * Adds tasks, one after another, until nobody answers any more.
+ *
+ * @param done waits for a task that was added: on a fast machine more come in than `drainTimeout` is enough for
+ * @returns those answered with 201
+ */
+async function addUntilClosed(
+  port: number,
+  done?: (id: string) => Promise<unknown>,
+): Promise<string[]> {
   const ids: string[] = [];
   try {
     for (;;) {
       const { status, body } = await send(port, '/', { method: 'POST' });
       if (status === 201) {
         ids.push(body);
+        await done?.(body);
       }
     }
   } catch {
-    return ids; // the server is closed
+    return ids; // the server is closed, or the process has ended
   }
 }
 
@@ -36,7 +45,7 @@ it.each(['Express', 'Fastify'])(
   async (platform) => {
     const setup = { platform, drainTimeout: 1_000, terminusMs: 3_000, hookMs: 1_500 };
     const { child, port } = await startApp('long-closing-app.ts', setup);
-    const adding = addUntilClosed(port);
+    const adding = addUntilClosed(port, (id) => child.line(`done ${id}`));
     await child.line('done ');
     child.signal('SIGTERM');
     const ids = await adding;
