@@ -99,6 +99,7 @@ await report({
   heading: `Medians of ${rounds} rounds, and quartiles`,
   tables: [
     ...Object.entries(MEASUREMENTS).map(([what, { title }]) => ({
+      name: what,
       head: [title, 'a second', 'quartiles', `ratio to ${RAW}`, 'quartiles', 'CPU each'],
       rows: ofMeasurement(what).map(({ variant, name }) => [
         variant,

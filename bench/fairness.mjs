@@ -91,6 +91,7 @@ await report({
   heading: `GET /ping, ${CLIENTS} clients, ${tasks} no-op tasks; medians of ${rounds} rounds`,
   tables: [
     {
+      name: 'pings',
       head: ['', 'p99 idle', 'p99 draining', 'draining over idle', 'quartiles'],
       rows: [...figures].map(([adapter, all]) => [
         adapter,

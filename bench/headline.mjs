@@ -112,6 +112,7 @@ try {
     heading: `${UPLOADS} uploads, ${AT_ONCE} at a time, 2 s of work each; medians of ${rounds} rounds`,
     tables: [
       {
+        name: 'uploads',
         head: ['', 'accepted after', 'over waiting', 'all done after', 'each round'],
         rows: variants.map(({ name }) => {
           const accepted = of(name, 'accepted');

@@ -50,7 +50,7 @@ function usage(sizes, variants) {
   return [
     'Options:',
     ...Object.entries(sizes).map(([name, usual]) => `  --${name} ${usual}`),
-    '  --write   draws the plots in bench/plots anew',
+    '  --write   draws the plots in bench/plots anew, and records the figures in bench/results.json',
     '  --only <part of a name>, again for more; by default all of',
     ...variants.map((name) => `      ${name}`),
   ].join('\n');

@@ -49,6 +49,7 @@ await report({
   heading: `medians of ${rounds} rounds, quartiles of the rate`,
   tables: [
     {
+      name: 'bursts',
       head: [
         `${tasks} tasks in one burst, or in many`,
         'tasks/s',

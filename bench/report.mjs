@@ -1,23 +1,29 @@
 // The one way out for what a benchmark has found.
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fixed, interval, machine, median, quartiles, table } from './figures.mjs';
 import { barChart } from './plot.mjs';
+import { record } from './results.mjs';
 import { ROOT } from './servers/server-process.mjs';
 
 /**
- * Prints figures, and draws them where `write` says so.
+ * Prints figures. Where `write` says so, it draws them and records them in bench/results.json, which pages are filled from.
  *
  * @param heading what was measured, and how figures of several rounds were taken together
- * @param tables each of a `head` and `rows`; those without rows are left out
+ * @param tables each of a `name`, a `head` and `rows`; those without rows are left out
  * @param plots each of a `name`, a `title` and `bars`; those without bars are left out
  * @param notes sentences about it
  */
 export async function report({ heading, tables, notes = [], plots = [], write }) {
+  const found = tables.filter(({ rows }) => rows.length > 0);
   const parts = [
     `${heading}; ${machine()}`,
-    ...tables.filter(({ rows }) => rows.length > 0).map(({ head, rows }) => table(head, rows)),
+    ...found.map(({ head, rows }) => table(head, rows)),
     ...notes,
   ];
+  if (write) {
+    record(basename(process.argv[1], '.mjs'), `${heading}; ${machine()}`, found);
+    parts.push('bench/results.json is written: `npm run figures` fills the pages from it');
+  }
   for (const { name, title, bars } of plots.filter((each) => write && each.bars.length > 0)) {
     const file = join(ROOT, `bench/plots/${name}.svg`);
     await barChart(file, { title, bars });
@@ -29,6 +35,7 @@ export async function report({ heading, tables, notes = [], plots = [], write })
 /** @param goals each of `what` is compared, its `goal`, and the ratios `found`; those that were not measured are left out */
 export function goalTable(goals) {
   return {
+    name: 'goals',
     head: ['goal', 'at least', 'median', '95 %', 'quartiles', ''],
     rows: goals
       .filter(({ found }) => found.length > 0)

@@ -214,6 +214,7 @@ await report({
   heading: `${requests} requests, ${AT_ONCE} at a time; medians of ${rounds} rounds, quartiles of CPU`,
   tables: [
     {
+      name: 'servers',
       head: [
         '',
         'requests/s',

@@ -109,6 +109,7 @@ await report({
     `${seconds} s; medians of ${rounds} rounds, "over idle" of the ratios within each round`,
   tables: [
     {
+      name: 'pings',
       head: ['', 'p50', 'p99', 'p99 over idle', `tasks done of ${added}`, 'p99 of each round'],
       rows: variants.map(({ name }) => {
         const idle = of(name.replace(/, .*/, ', idle'), 'p99');

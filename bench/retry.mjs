@@ -35,6 +35,7 @@ await report({
   heading: `${calls} calls; medians of ${rounds} rounds and quartiles`,
   tables: [
     {
+      name: 'calls',
       head: ['', 'a call', 'quartiles'],
       rows: [...results]
         .filter(([, costs]) => costs.length > 0)

@@ -56,6 +56,7 @@ await report({
   heading: `${megabytes} MB into a thread and its length back; medians of ${rounds} rounds`,
   tables: [
     {
+      name: 'buffers',
       head: ['', 'event loop blocked', 'there and back', 'the fastest'],
       rows: [...figures].map(([name, times]) => {
         const all = times.map(({ roundMs }) => roundMs);
