@@ -1,26 +1,42 @@
 import { ambient } from '../task/ambient.js';
 import { RequestLife } from './request-life.js';
 
-const LIFE = Symbol('nestjs-background-tasks:request');
+/** A constructor that gives back what it gets, for fields on what somebody else has made. */
+const Found = function (found: object) {
+  return found;
+} as unknown as new (found: object) => object;
 
-interface RequestLike {
-  [LIFE]?: RequestLife;
-  readonly raw?: RequestLike;
+/** Where no walker sees it, and for less than a property that is not enumerable. */
+class Attached extends Found {
+  #life: RequestLife | undefined = undefined;
+
+  static leave(request: object, life: RequestLife): void {
+    const attached = #life in request ? request : new Attached(request);
+    attached.#life = life;
+  }
+
+  static on(request: unknown): RequestLife | undefined {
+    return isObject(request) && #life in request ? request.#life : undefined;
+  }
 }
 
-/** Leaves the life on its request, for where the async context has been lost on the way. */
+/** Leaves the life on its request, on Node's own where that is wrapped. */
 export function attachLife(request: object, life: RequestLife): void {
-  const { raw = request } = request as RequestLike;
-  Object.defineProperty(raw, LIFE, { value: life, configurable: true });
+  const raw = rawOf(request);
+  Attached.leave(isObject(raw) ? raw : request, life);
 }
 
 /** The life left on `request`, whatever the transport wraps around it: that of the latest application. */
 export function attachedLife(request: unknown): RequestLife | undefined {
-  if (typeof request !== 'object' || request === null) {
-    return undefined;
-  }
-  const { [LIFE]: attached, raw } = request as RequestLike;
-  return attached ?? raw?.[LIFE];
+  return Attached.on(request) ?? (isObject(request) ? Attached.on(rawOf(request)) : undefined);
+}
+
+function rawOf(request: object): unknown {
+  return (request as { readonly raw?: unknown }).raw;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { MethodIntake, OpenRequest } from '../task/ambient.js';
 import type { Linked } from '../task/linked-list.js';
 import type { Task } from '../task/task.js';
 import { answerWith, type Answerer } from './nest/answer-with.js';
-import type { WaitingTasks } from './nest/connections.js';
+import type { Answer } from './nest/connections.js';
 import { holdBack } from './nest/held-response.js';
 import { isResponseClosed, onceAnswered, sentStatusOf } from './nest/response.js';
 import { askToRetryLater } from './nest/retry-later.js';
@@ -15,7 +15,7 @@ import type { Requests } from './requests.js';
  * - `opened`: its tasks are collected
  * - `answered`: the head of its answer goes out, and what has to be stored before is being stored
  * - `closed`: the client has all that it will ever get
- * - `decided`: it is known which of its tasks run; they start a turn of the event loop later
+ * - `decided`: it is known which of its tasks run; they start in a later turn of the event loop
  * - `released`: its tasks are on their way, and each one that comes later is by itself
  */
 type Phase = 'opened' | 'answered' | 'closed' | 'decided' | 'released';
@@ -50,7 +50,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   private byKey: Map<string, Task> | undefined = undefined;
   /** Pending while Nest works on an answer. */
   private atWork: Promise<unknown> | undefined = undefined;
-  private onConnection: WaitingTasks | undefined = undefined;
+  private onConnection: Answer | undefined = undefined;
   private isHeldBack = false;
   /** Settled when what was stored before the response closed is stored. */
   private storing: Promise<unknown> | undefined = undefined;
@@ -314,11 +314,13 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     this.hasSucceeded ??= status !== undefined && this.requests.succeeded(status, this.request);
   }
 
-  /** A turn of the event loop after the decision. */
-  release(): Promise<void> | void {
+  /** Soon after the decision. */
+  release(): void {
     const { storing, hasSucceeded = false, decided } = this;
     const tasks = this.seal();
-    return this.requests.release(tasks, this.requests.plan(tasks, hasSucceeded, decided), storing);
+    const plan = this.requests.plan(tasks, hasSucceeded, decided);
+    // The handles tell where it was not stored, and the log.
+    this.requests.release(tasks, plan, storing)?.catch(() => undefined);
   }
 
   /**
@@ -335,7 +337,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     const plan = this.requests.plan(tasks, hasSucceeded);
     const { parent } = this;
     if (parent === undefined || parent.isOver) {
-      return this.requests.commitAndRelease(tasks, plan);
+      return this.requests.release(tasks, plan);
     }
     plan.drops.forEach((drop) => this.requests.drop(drop));
     plan.run.forEach((task) => parent.addDecided(task));

@@ -8,8 +8,7 @@ import { LinkedList } from '../task/linked-list.js';
 import type { StoredTask } from '../task/stored-call.js';
 import type { Task } from '../task/task.js';
 import type { Answerer } from './nest/answer-with.js';
-import { Connections, type WaitingTasks } from './nest/connections.js';
-import { onceResponseClosed } from './nest/response.js';
+import { Connections, type Answer } from './nest/connections.js';
 import { planOf, type Drop, type Plan } from './plan.js';
 import { RequestLife } from './request-life.js';
 
@@ -31,8 +30,6 @@ export interface Opening {
 export class Requests {
   /** Those that were decided in this turn of the event loop. */
   private decided: RequestLife[] = [];
-  /** How many such turns' requests are about to be released. */
-  private batches = 0;
   /** Those with tasks that have not been released yet. */
   private readonly open = new LinkedList<RequestLife>();
   readonly connections: Connections;
@@ -77,13 +74,9 @@ export class Requests {
   }
 
   /** It has its first task. */
-  watch(life: RequestLife, response: object | undefined): WaitingTasks | undefined {
+  watch(life: RequestLife, response: object | undefined): Answer | undefined {
     this.open.add(life);
-    if (response === undefined) {
-      return undefined;
-    }
-    onceResponseClosed(response, () => life.close());
-    return this.connections.open(response);
+    return response && this.connections.open(response, () => life.close());
   }
 
   /** It has none any more. */
@@ -92,19 +85,15 @@ export class Requests {
   }
 
   /**
-   * A whole turn of the loop lies between the last write and the first task, so that a body which
-   * blocks does not hold up what the client has yet to read.
+   * The engine leaves the loop a whole turn before it starts a task, so that a body which blocks does not
+   * hold up what the client has yet to read.
    */
   releaseSoon(life: RequestLife): void {
     if (this.decided.push(life) === 1) {
       this.clock.soon(() => {
         const lives = this.decided;
         this.decided = [];
-        this.batches += 1;
-        this.clock.soon(() => {
-          this.batches -= 1;
-          lives.forEach((each) => void each.release());
-        });
+        lives.forEach((each) => each.release());
       });
     }
   }
@@ -116,24 +105,25 @@ export class Requests {
    */
   commit(tasks: readonly Task[], run: readonly Task[], isHeld: boolean): Promise<void> | void {
     if (run.length > 0) {
-      run.forEach((task) => {
+      for (const task of run) {
         task.isCommitted = true;
-      });
+      }
       this.line(tasks.filter(isCommitted));
       return this.engine.commit(headsOf(run), isHeld);
     }
   }
 
   /**
-   * Hands over what is to run.
+   * Stores what is to run and is not stored yet, and hands it over with all that was stored before.
    *
-   * @param tasks of one request, those that were stored before it closed included
+   * @param tasks of one request
    * @param storing pending while some of them are being stored
+   * @returns a promise where anything is stored, which rejects where that fails
    */
   release(
     tasks: readonly Task[],
     { run, drops }: Plan,
-    storing: Promise<unknown> | undefined,
+    storing?: Promise<unknown>,
   ): Promise<void> | void {
     drops.forEach((drop) => this.drop(drop));
     const stored = this.commit(tasks, run, false);
@@ -148,28 +138,14 @@ export class Requests {
     run: readonly Task[],
     stored: Promise<unknown>,
   ): Promise<void> {
-    await stored.catch(() => this.dropUnstored(run));
-    this.handOver(tasks);
-  }
-
-  /**
-   * Stores and hands over the tasks of a message.
-   *
-   * @returns what its answer has to wait for
-   */
-  commitAndRelease(tasks: readonly Task[], { run, drops }: Plan): Promise<void> | void {
-    drops.forEach((drop) => this.drop(drop));
-    const stored = this.commit(tasks, run, false);
-    if (stored === undefined) {
-      return this.handOver(tasks);
+    try {
+      await stored;
+    } catch (error) {
+      this.dropUnstored(run);
+      throw error;
+    } finally {
+      this.handOver(tasks);
     }
-    return stored.then(
-      () => this.handOver(tasks),
-      (error: unknown) => {
-        this.dropUnstored(run);
-        throw error;
-      },
-    );
   }
 
   private handOver(tasks: readonly Task[]): void {
@@ -210,8 +186,8 @@ export class Requests {
 
   /** Resolves when the tasks of the requests that were decided are released. */
   whenClosedReleased(): Promise<void> | void {
-    if (this.decided.length > 0 || this.batches > 0) {
-      return new Promise((resolve) => this.clock.soon(() => this.clock.soon(resolve)));
+    if (this.decided.length > 0) {
+      return new Promise((resolve) => this.clock.soon(resolve));
     }
   }
 

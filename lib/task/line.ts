@@ -197,6 +197,9 @@ export function lineUp(tasks: readonly Task[]): Task | undefined {
 
 /** Those of linked tasks that stand behind none of the others. */
 export function headsOf(tasks: readonly Task[]): readonly Task[] {
+  if (tasks.length <= 1) {
+    return tasks;
+  }
   const all = new Set(tasks);
   return tasks.filter(({ prior }) => prior === undefined || !all.has(prior));
 }

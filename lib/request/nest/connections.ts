@@ -1,5 +1,10 @@
+import { ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { Stream } from 'node:stream';
 import { UnreadAnswersError } from '../../errors/queue-full.error.js';
 import type { Clock } from '../../task/clock.js';
+import { LinkedList, type Linked } from '../../task/linked-list.js';
+import { isResponseClosed } from './response.js';
 
 /**
  * So many tasks may wait on a connection besides those of one request. Over HTTP/1 only a client that
@@ -11,24 +16,17 @@ const MAX_WAITING = { one: 100, two: 1_000 } as const;
 const MANY_UNREAD = 10;
 const UNREAD_MS = 10_000;
 
-interface Destroyable {
+/** The part of a socket, or of a session over HTTP/2, that is needed here. */
+interface Client {
   destroy(): unknown;
+  once?(event: 'close', listener: () => void): unknown;
 }
 
 /** The part of Node's response that is needed here, over HTTP/1 and HTTP/2. */
-interface Answering {
-  readonly req?: { readonly socket?: Destroyable | null };
-  readonly stream?: { readonly session?: Destroyable | null };
+interface Response {
+  readonly req?: { readonly socket?: Client | null };
+  readonly stream?: { readonly session?: Client | null };
   readonly writableEnded?: boolean;
-}
-
-/** The tasks of one request, which wait for its answer to be read. */
-export interface WaitingTasks {
-  readonly count: number;
-  /** One more. */
-  added(): void;
-  /** They are on their way. */
-  close(): void;
 }
 
 /**
@@ -36,7 +34,7 @@ export interface WaitingTasks {
  * that never reads, could have any number of them collected: those responses never close.
  */
 export class Connections {
-  private readonly known = new WeakMap<Destroyable, Connection>();
+  private readonly known = new WeakMap<Client, Connection>();
 
   constructor(
     private readonly clock: Clock,
@@ -47,52 +45,67 @@ export class Connections {
    * @param own those of the same request that wait already
    * @throws UnreadAnswersError where the connection of `response` has no place for one more
    */
-  check(response: object, own: WaitingTasks | undefined): void {
-    const key = keyOf(response);
-    const { stream } = response as Answering;
-    const max = stream?.session ? MAX_WAITING.two : MAX_WAITING.one;
-    const waiting = (key && this.known.get(key)?.tasks) ?? 0;
+  check(response: object, own: Answer | undefined): void {
+    const client = clientOf(response);
+    const max = (response as Response).stream?.session ? MAX_WAITING.two : MAX_WAITING.one;
+    const waiting = (client && this.known.get(client)?.tasks) ?? 0;
     if (waiting - (own?.count ?? 0) >= max) {
       throw new UnreadAnswersError(max);
     }
   }
 
-  /** The request that is answered by `response` has its first task. */
-  open(response: object): WaitingTasks | undefined {
-    const key = keyOf(response);
-    if (key === undefined) {
-      return undefined;
+  /**
+   * The request that is answered by `response` has its first task.
+   *
+   * @param closed called when the response is over the way Nest judges it: it has finished or was torn
+   * down, or its connection has closed; maybe more than once
+   */
+  open(response: object, closed: () => void): Answer {
+    const client = clientOf(response);
+    let connection = client && this.known.get(client);
+    if (client !== undefined && connection === undefined) {
+      connection = new Connection(client, this.clock, this.onEnded);
+      this.known.set(client, connection);
     }
-    let connection = this.known.get(key);
-    if (connection === undefined) {
-      connection = new Connection(key, this.clock, this.onEnded);
-      this.known.set(key, connection);
+    if (isResponseClosed(response)) {
+      closed();
+    } else if (response instanceof Stream) {
+      // What stream.finished() waits for, with two listeners in place of seven. Not `once`: the
+      // response goes, and they with it, sooner than it would pay to take them away.
+      response.on('finish', closed);
+      if (!(response instanceof ServerResponse && client instanceof Socket)) {
+        response.on('close', closed); // Node's own over HTTP/1 is torn down with its connection
+      }
     }
-    return new Answer(connection, response);
+    return new Answer(connection, response, closed);
   }
 }
 
 /** Over HTTP/2 each stream shows a socket of its own, and one session is behind them all. */
-function keyOf(response: object): Destroyable | undefined {
-  const { req, stream } = response as Answering;
-  const key = stream?.session ?? req?.socket;
-  return typeof key?.destroy === 'function' ? key : undefined;
+function clientOf(response: object): Client | undefined {
+  const { req, stream } = response as Response;
+  const client = stream?.session ?? req?.socket;
+  return typeof client?.destroy === 'function' ? client : undefined;
 }
 
 class Connection {
   tasks = 0;
-  readonly answers = new Set<Answer>();
+  readonly answers = new LinkedList<Answer>();
   private callOff: (() => void) | undefined = undefined;
 
   constructor(
-    private readonly socket: Destroyable,
+    private readonly client: Client,
     private readonly clock: Clock,
     private readonly onEnded: (unread: number) => void,
-  ) {}
+  ) {
+    // One listener, however many requests a client pipelines: a listener for each would make their
+    // removal quadratic. A pipelined response that waits for its turn never learns that it is gone.
+    client.once?.('close', () => [...this.answers].forEach(({ closed }) => closed()));
+  }
 
   count(tasks: number): void {
     this.tasks += tasks;
-    if (this.tasks < MANY_UNREAD || this.answers.size < 2) {
+    if (this.tasks < MANY_UNREAD || this.answers.first?.behind === undefined) {
       this.callOff?.();
       this.callOff = undefined;
     } else {
@@ -105,32 +118,38 @@ class Connection {
     this.callOff = undefined;
     if (unread >= MANY_UNREAD) {
       this.onEnded(unread);
-      this.socket.destroy();
+      this.client.destroy();
     } else {
       this.count(0);
     }
   }
 }
 
-class Answer implements WaitingTasks {
+/** The tasks of one request, which wait for its answer to be read. */
+export class Answer implements Linked<Answer> {
+  before: Answer | undefined = undefined;
+  behind: Answer | undefined = undefined;
   count = 0;
   private hadEnded = false;
 
   constructor(
-    private readonly connection: Connection,
-    private readonly response: Answering,
+    private readonly connection: Connection | undefined,
+    private readonly response: Response,
+    readonly closed: () => void,
   ) {
-    connection.answers.add(this);
+    connection?.answers.add(this);
   }
 
+  /** One more. */
   added(): void {
     this.count += 1;
-    this.connection.count(1);
+    this.connection?.count(1);
   }
 
+  /** They are on their way. */
   close(): void {
-    this.connection.answers.delete(this);
-    this.connection.count(-this.count);
+    this.connection?.answers.delete(this);
+    this.connection?.count(-this.count);
     this.count = 0;
   }
 

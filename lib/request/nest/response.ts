@@ -1,16 +1,6 @@
-import { ServerResponse } from 'node:http';
-import { Socket as Connection } from 'node:net';
-import { Stream } from 'node:stream';
-
-/** The part of a socket that tells when it is gone. */
-interface Socket {
-  readonly destroyed?: boolean;
-  once(event: 'close', listener: () => void): unknown;
-}
-
 /** The part of Node's response that is needed here, over HTTP/1 and HTTP/2. */
 interface RawResponse {
-  readonly req?: { readonly socket?: Socket | null };
+  readonly req?: { readonly socket?: { readonly destroyed?: boolean } | null };
   readonly writableFinished?: boolean;
   readonly destroyed?: boolean;
   readonly headersSent?: boolean;
@@ -40,40 +30,10 @@ export function sentStatusOf(response: object): number | undefined {
   return sent >= 100 ? sent : statusCode;
 }
 
-/** Whether {@link onceResponseClosed} would call back at once. */
+/** Whether the response is over, or will never be. */
 export function isResponseClosed(response: object): boolean {
   const { writableFinished, destroyed, req } = response as RawResponse;
   return writableFinished === true || destroyed === true || req?.socket?.destroyed === true;
-}
-
-/**
- * Calls `callback` once, when the response is over the way Nest judges it: the response has
- * finished or was torn down, or its connection has closed. The connection is watched too, because
- * a pipelined response that still waits for its turn never learns that it is gone.
- */
-export function onceResponseClosed(response: object, callback: () => void): void {
-  if (isResponseClosed(response)) {
-    return callback();
-  }
-  const socket = (response as RawResponse).req?.socket;
-  const others = typeof socket?.once === 'function' ? watchersOf(socket) : undefined;
-  let isOver = false;
-  const over = (): void => {
-    if (!isOver) {
-      isOver = true;
-      others?.delete(over);
-      callback();
-    }
-  };
-  others?.add(over);
-  if (response instanceof Stream) {
-    // What stream.finished() waits for, with two listeners in place of seven. Not `once`: the
-    // response goes, and they with it, sooner than it would pay to take them away.
-    response.on('finish', over);
-    if (!(response instanceof ServerResponse && socket instanceof Connection)) {
-      response.on('close', over); // Node's own over HTTP/1 is torn down with its connection
-    }
-  }
 }
 
 /**
@@ -93,24 +53,4 @@ export function onceAnswered(response: object, callback: (status: number) => voi
       };
     }
   }
-}
-
-/**
- * One listener a socket, however many requests a client pipelines on it: a listener for each would
- * make their removal quadratic, and the client chooses the number.
- */
-const watched = new WeakMap<Socket, Set<() => void>>();
-
-function watchersOf(socket: Socket): Set<() => void> {
-  const known = watched.get(socket);
-  if (known !== undefined) {
-    return known;
-  }
-  const watchers = new Set<() => void>();
-  watched.set(socket, watchers);
-  socket.once('close', () => {
-    watched.delete(socket);
-    watchers.forEach((over) => over());
-  });
-  return watchers;
 }

@@ -1,7 +1,9 @@
-import { describe, expect, it } from '@jest/globals';
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
+import { describe, expect, it, jest } from '@jest/globals';
 import { Connections } from '../../../lib/request/nest/connections.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { FakeSocket } from '../support/fake-response.js';
+import { collectGarbage } from '../support/garbage.js';
+import { FakeResponse, FakeSocket } from '../support/fake-response.js';
 
 /** A client on one connection, and what it asks for. */
 function clientOf(over: 'HTTP/1' | 'HTTP/2' = 'HTTP/1') {
@@ -16,10 +18,10 @@ function clientOf(over: 'HTTP/1' | 'HTTP/2' = 'HTTP/1') {
   });
   const request = (tasks: number) => {
     const response = respond();
-    const waiting = connections.open(response);
+    const waiting = connections.open(response, () => undefined);
     for (let count = 0; count < tasks; count += 1) {
       connections.check(response, waiting);
-      waiting?.added();
+      waiting.added();
     }
     return { response, waiting };
   };
@@ -36,7 +38,7 @@ describe('O2, P12: a connection', () => {
     const { connections, respond, request } = clientOf(over);
     const [first] = Array.from({ length: max }, () => request(1));
     expect(() => request(1)).toThrow(REFUSED);
-    first?.waiting?.close();
+    first?.waiting.close();
     expect(() => connections.check(respond(), undefined)).not.toThrow();
     expect(() => request(1)).not.toThrow();
   });
@@ -58,7 +60,7 @@ describe('O2, P12: a connection', () => {
     expect(socket.destroyed).toBe(false);
     await clock.advance(10_000);
     expect([socket.destroyed, ended]).toEqual([true, [12]]);
-    all.forEach(({ waiting }) => waiting?.close());
+    all.forEach(({ waiting }) => waiting.close());
     expect(clock.pendingTimers).toBe(0);
   });
 
@@ -67,7 +69,7 @@ describe('O2, P12: a connection', () => {
     const all = Array.from({ length: 12 }, () => request(1));
     all.forEach(({ response }) => (response.writableEnded = true));
     await clock.advance(15_000);
-    all.slice(0, 3).forEach(({ waiting }) => waiting?.close());
+    all.slice(0, 3).forEach(({ waiting }) => waiting.close());
     await clock.advance(60_000);
     expect(socket.destroyed).toBe(false);
     expect(clock.pendingTimers).toBe(0);
@@ -75,7 +77,126 @@ describe('O2, P12: a connection', () => {
 
   it('is none where a response shows none', () => {
     const { connections } = clientOf();
-    expect(connections.open({})).toBeUndefined();
+    const waiting = connections.open({}, () => undefined);
+    waiting.added();
+    waiting.close();
     expect(() => connections.check({}, undefined)).not.toThrow();
+  });
+});
+
+/** Watches a response. */
+const open: Connections['open'] = (response, closed) => connections.open(response, closed);
+const connections = new Connections(new FakeClock(), () => undefined);
+
+describe('P1: a response has closed', () => {
+  it('when its last byte has been handed over', async () => {
+    const response = new FakeResponse();
+    const callback = jest.fn();
+    open(response, callback);
+    response.write('some');
+    await turnOfTheLoop();
+    expect(callback).not.toHaveBeenCalled();
+    response.end();
+    await turnOfTheLoop();
+    expect(callback).toHaveBeenCalled();
+  });
+
+  it('when it was torn down, with or without an error', async () => {
+    for (const error of [undefined, new Error('reset')]) {
+      const response = new FakeResponse();
+      response.on('error', () => undefined);
+      const callback = jest.fn();
+      open(response, callback);
+      response.destroy(error);
+      await turnOfTheLoop();
+      expect(callback).toHaveBeenCalled();
+    }
+  });
+
+  it('when its connection has: a pipelined response does not learn of it', () => {
+    const response = new FakeResponse();
+    const callback = jest.fn();
+    open(response, callback);
+    response.req.socket.destroy();
+    expect(callback).toHaveBeenCalled();
+  });
+
+  it('already, where its connection had gone before', () => {
+    const response = new FakeResponse();
+    response.req.socket.destroy();
+    const callback = jest.fn();
+    open(response, callback);
+    expect(callback).toHaveBeenCalled();
+  });
+
+  it('already, where it had finished before', async () => {
+    const response = new FakeResponse().answer();
+    await turnOfTheLoop();
+    const callback = jest.fn();
+    open(response, callback);
+    await turnOfTheLoop();
+    expect(callback).toHaveBeenCalled();
+  });
+
+  it.each<[string, object]>([
+    ['is no stream', { req: { socket: { destroyed: false } } }],
+    ['has a connection that tells nothing', { req: { socket: {} } }],
+    ['has no connection', { req: {} }],
+    ['is nobody knows what', {}],
+  ])('is not found out, and hurts nobody, where it %s', (_, response) => {
+    const callback = jest.fn();
+    open(response, callback);
+    expect(callback).not.toHaveBeenCalled();
+  });
+
+  it('is learned when all of it is handed over, before the stream has been torn down', async () => {
+    const response = new FakeResponse();
+    const isDestroyed = new Promise((resolve) => {
+      open(response, () => resolve(response.destroyed));
+    });
+    response.answer();
+    expect(await isDestroyed).toBe(false);
+  });
+});
+
+describe('a connection with many responses', () => {
+  it('lets go of those that are over, the first one as well as the others', async () => {
+    const socket = new FakeSocket();
+    const callbacks: WeakRef<() => void>[] = [];
+    const respond = (): FakeResponse => {
+      const response = new FakeResponse(socket);
+      const big = Array.from({ length: 1_000 }, () => 0);
+      const callback = (): void => void big.length;
+      callbacks.push(new WeakRef(callback));
+      const waiting = open(response, () => {
+        callback();
+        waiting.close();
+      });
+      return response;
+    };
+    const last = respond();
+    for (let index = 0; index < 20; index += 1) {
+      respond().answer();
+    }
+    last.answer();
+    await turnOfTheLoop();
+    await collectGarbage();
+    expect(callbacks.filter((each) => each.deref() !== undefined).length).toBeLessThan(5);
+    expect(socket.listenerCount('close')).toBe(1);
+  });
+
+  it('has one listener, and tells all that are still open', async () => {
+    const socket = new FakeSocket();
+    const responses = Array.from({ length: 100 }, () => new FakeResponse(socket));
+    const closed = new Set<number>();
+    responses.forEach((response, index) => open(response, () => void closed.add(index)));
+    expect(socket.listenerCount('close')).toBe(1);
+    responses[7]?.answer();
+    await turnOfTheLoop();
+    expect([...closed]).toEqual([7]);
+    socket.destroy();
+    expect([...closed].toSorted((one, other) => one - other)).toEqual(
+      responses.map((_, index) => index),
+    );
   });
 });

@@ -344,21 +344,13 @@ describe('requests under way', () => {
     expect([...requests.collected()]).toEqual([]);
   });
 
-  it.each([0, 1])('P13: are waited for once decided, %d turns on', async (turns) => {
+  it('P13: are waited for once decided', async () => {
     const { clock, requests, response, tasks } = createRequest();
     expect(requests.whenClosedReleased()).toBeUndefined();
     const handle = tasks.addTask({ when: 'failure' }, () => undefined);
     response.answer();
     await closed(response);
-    let released: Promise<string> | undefined;
-    const wait = (): void => {
-      released = Promise.resolve(requests.whenClosedReleased()).then(() => handle.status);
-    };
-    if (turns === 0) {
-      wait();
-    } else {
-      clock.soon(wait);
-    }
+    const released = Promise.resolve(requests.whenClosedReleased()).then(() => handle.status);
     await clock.settle();
     expect(await released).toBe('dropped');
     expect(requests.whenClosedReleased()).toBeUndefined();
