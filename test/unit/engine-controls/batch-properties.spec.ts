@@ -1,7 +1,7 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
-import * as fc from 'fast-check';
+import { fc } from '../../support/properties.js';
 import { Background, type TaskHandle } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import * as fc from 'fast-check';
+import { fc } from '../../support/properties.js';
 import { Batches } from '../../../lib/engine/memory/batches.js';
 import { lead } from '../../../lib/engine/memory/members.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';

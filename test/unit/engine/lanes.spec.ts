@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import * as fc from 'fast-check';
+import { fc } from '../../support/properties.js';
 import { Lanes, oldestOfLowest } from '../../../lib/engine/memory/lanes.js';
 import type { Priority } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';

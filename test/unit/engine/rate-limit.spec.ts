@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import * as fc from 'fast-check';
+import { fc } from '../../support/properties.js';
 import { RateLimit } from '../../../lib/engine/memory/rate-limit.js';
 
 describe('a rate limit', () => {

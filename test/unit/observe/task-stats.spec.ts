@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import * as fc from 'fast-check';
+import { fc } from '../../support/properties.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
 import type { Task } from '../../../lib/task/task.js';
 import { bareTask } from '../support/tasks.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import * as fc from 'fast-check';
+import { fc } from '../../support/properties.js';
 import type { RetryOptions, TaskOptions } from '../../../lib/index.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 

@@ -4,7 +4,7 @@
  *
  * Arguments: the scenario, how many runs, how many tasks a run.
  */
-import * as fc from 'fast-check';
+import { fc } from '../../support/properties.js';
 import type { Outcome, TaskEvent, TaskHandle, TaskOptions } from '../../../lib/index.js';
 import { HOSTILE_VALUES, thenable, thrower } from '../support/hostile-values.js';
 import { createKit, type Kit } from '../support/kit.js';

@@ -1,6 +1,6 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
-import * as fc from 'fast-check';
+import { fc } from '../../support/properties.js';
 import { RetryLaterError, UnrecoverableError, type RetryOptions } from '../../../lib/index.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import { decide } from '../../../lib/run/retry-policy.js';
