@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from '@jest/globals';
@@ -39,33 +39,6 @@ function compile(
       .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
   return new Map(roots.map((file) => [file, complaints(file)]));
 }
-
-/** The way GitHub turns a heading into an anchor. */
-function anchorsOf(text: string): string[] {
-  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replaceAll(/[^\w\s-]/g, '')
-      .replaceAll(' ', '-'),
-  );
-}
-
-describe.each(PAGES)('%s', (page) => {
-  const text = readFileSync(join(ROOT, page), 'utf8');
-
-  it('links to files and headings that are there', () => {
-    const dead = [...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)].filter(
-      ([, path = '', anchor]) => {
-        const file = path === '' ? join(ROOT, page) : join(ROOT, dirname(page), path);
-        return (
-          !existsSync(file) ||
-          (anchor !== undefined && !anchorsOf(readFileSync(file, 'utf8')).includes(anchor))
-        );
-      },
-    );
-    expect(dead.map(([link]) => link)).toEqual([]);
-  });
-});
 
 describe('the snippets', () => {
   const snippets = new Map<string, string>();
