@@ -98,10 +98,13 @@ export class Observer {
     const usage = this.usageOf(task);
     this.stats.settled(task, 'completed', durationMs);
     this.log.completed(task, durationMs);
-    const handedOver = result === undefined ? undefined : { result };
-    task.settle({ status: 'completed', attempts, durationMs, ...handedOver });
+    const outcome = { status: 'completed' as const, attempts, durationMs };
+    task.settle(result === undefined ? outcome : { ...outcome, result });
     this.records.remember(task);
-    this.events.emit('completed', task, { durationMs, process: usage, ...handedOver });
+    if (this.events.isObserved) {
+      const handedOver = result === undefined ? undefined : { result };
+      this.events.emit('completed', task, { durationMs, process: usage, ...handedOver });
+    }
   }
 
   failed(task: Task, error: unknown, durationMs: number): void {

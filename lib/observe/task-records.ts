@@ -1,6 +1,6 @@
 import type { Outcome } from '../task/outcome.js';
 import { IdMap } from '../task/id-map.js';
-import type { Task } from '../task/task.js';
+import { Task } from '../task/task.js';
 import { FailedTasks, type FailedLimits } from './failed-tasks.js';
 import { Ring } from './ring.js';
 
@@ -49,12 +49,19 @@ export class TaskRecords {
     if (task.isKept) {
       this.forget(task); // its store knows it, also after this process
     } else if (task.outcome !== undefined) {
-      for (const gone of [this.settled[task.outcome.status].push(task)].flat()) {
-        this.forget(gone);
-        // Whoever else holds on to it, for its dedupe key or by a handle, holds on to no call.
-        gone?.letGo();
+      const gone = this.settled[task.outcome.status].push(task);
+      if (gone instanceof Task) {
+        this.letGo(gone);
+      } else {
+        gone?.forEach((each) => this.letGo(each));
       }
     }
+  }
+
+  /** Whoever else holds on to it, for its dedupe key or by a handle, holds on to no call. */
+  private letGo(task: Task): void {
+    this.forget(task);
+    task.letGo();
   }
 
   get(id: string): Task | undefined {
@@ -88,8 +95,8 @@ export class TaskRecords {
     this.forget(task);
   }
 
-  private forget(task: Task | undefined): void {
-    const id = task?.knownId;
+  private forget(task: Task): void {
+    const id = task.knownId;
     if (id !== undefined && this.byId.get(id) === task) {
       this.byId.delete(id);
     }

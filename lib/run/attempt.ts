@@ -36,6 +36,8 @@ export class Attempt implements RunningTask, Interruptible {
   private verdict: Verdict | undefined = undefined;
   private tellEnd: ((verdict: Verdict) => void) | undefined = undefined;
   private hasBodyEnded = false;
+  /** It is known what its body has returned. */
+  private isFinished = false;
   /** What it has come to, where that waits for the body's end: see `waitForEnd`. */
   private atEnd: Verdict | undefined = undefined;
   private isAskedToEnd = false;
@@ -117,10 +119,7 @@ export class Attempt implements RunningTask, Interruptible {
       const result = task.inContext(enter, this);
       if (isThenable(result)) {
         // Resolved anew: a thenable may settle twice, and a promise's own `then` may be anything.
-        void Reflect.apply(then, Promise.resolve(result), [
-          () => this.returned(),
-          (error: unknown) => this.threw(error),
-        ]);
+        this.await(result);
       } else {
         this.returned();
       }
@@ -167,6 +166,7 @@ export class Attempt implements RunningTask, Interruptible {
 
   /** @returns a promise of the body's end where it has only begun: see {@link finishLazy} */
   finish(value: unknown): Promise<void> | undefined {
+    this.isFinished = true;
     if (!this.isRunning) {
       return undefined; // it took too long to get here
     }
@@ -184,6 +184,31 @@ export class Attempt implements RunningTask, Interruptible {
         end(); // cancelled as it began
       }
     });
+  }
+
+  /** Resolved anew: a thenable may settle twice, and a promise's own `then` may be anything. */
+  private await(result: unknown): void {
+    void Reflect.apply(then, Promise.resolve(result), [
+      (value: unknown) => this.resolved(value),
+      (error: unknown) => this.threw(error),
+    ]);
+  }
+
+  /** One promise fewer for each task than to wait for this in its context, where nobody else waits. */
+  private resolved(value: unknown): void {
+    try {
+      const rest =
+        this.isFinished || value === undefined
+          ? undefined
+          : this.task.inContext(() => ambient.run(this, () => this.finish(value)), undefined);
+      if (rest === undefined) {
+        this.returned();
+      } else {
+        this.await(rest);
+      }
+    } catch (error) {
+      this.threw(error);
+    }
   }
 
   private returned(): void {
@@ -225,9 +250,14 @@ const { then } = Promise.prototype;
 
 function enter(attempt: Attempt): unknown {
   const { carriers, task } = attempt;
-  return task.stored !== undefined && carriers?.isEmpty === false
-    ? restored(attempt, carriers)
-    : run(attempt);
+  if (task.stored !== undefined && carriers?.isEmpty === false) {
+    return restored(attempt, carriers);
+  }
+  if (!attempt.hooks.isEmpty) {
+    return run(attempt);
+  }
+  ambient.enterWith(attempt); // in the attempt's own copy of the context: there is nothing to go back to
+  return callOf(attempt);
 }
 
 /** Once, and what the body comes to counts: also where whoever restores its context does not return that. */
@@ -283,9 +313,12 @@ function run(attempt: Attempt): unknown {
 /** In the context of the body still: what it left to be done is done there. */
 function callOf(attempt: Attempt): unknown {
   const result = attempt.task.call();
-  return isThenable(result)
-    ? Reflect.apply(then, Promise.resolve(result), [(value: unknown) => attempt.finish(value)])
-    : attempt.finish(result);
+  if (!isThenable(result)) {
+    return attempt.finish(result);
+  }
+  return attempt.hooks.isEmpty && attempt.task.stored === undefined
+    ? result
+    : Reflect.apply(then, Promise.resolve(result), [(value: unknown) => attempt.finish(value)]);
 }
 
 function isThenable(value: unknown): boolean {

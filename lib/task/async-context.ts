@@ -6,15 +6,18 @@ export function captureContext(): AsyncResource | undefined {
   if (keepsStoresOnResources && storeSymbol(OWN) === undefined) {
     return undefined;
   }
-  const resource = new AsyncResource('BackgroundTask', { requireManualDestroy: true });
+  const resource = new AsyncResource('BackgroundTask', UNHEEDED);
   return keepsStoresInFrames && !hasStoreOfOthers(resource) ? undefined : resource;
 }
 
 /** Calls `callback(argument)` where `AsyncLocalStorage.enterWith()` changes nothing for the caller. */
 export function inCopyOfContext<A, T>(callback: (argument: A) => T, argument: A): T {
-  const copy = new AsyncResource('BackgroundTask', { requireManualDestroy: true });
+  const copy = new AsyncResource('BackgroundTask', UNHEEDED);
   return copy.runInAsyncScope(callback, undefined, argument);
 }
+
+/** Nobody is told when it is collected. */
+const UNHEEDED = { requireManualDestroy: true };
 
 /**
  * Up to Node.js 22 the stores of AsyncLocalStorage are kept on the current resource, under symbols
