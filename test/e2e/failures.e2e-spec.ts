@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { Controller, Get, Injectable, Param } from '@nestjs/common';
-import { Background, Tasks, type BackgroundTasks, type TaskHandle } from 'nestjs-background-tasks';
+import { Controller, Get, Param } from '@nestjs/common';
+import { Tasks, type BackgroundTasks, type TaskHandle } from 'nestjs-background-tasks';
 import { onEachPlatform, type Platform } from './support/platforms.js';
 import { startApp, type RunningApp } from './support/running-app.js';
 
@@ -27,25 +27,8 @@ async function startFailing(platform: Platform): Promise<Failing> {
     },
   };
 
-  @Injectable()
-  class Mailer {
-    @Background({ retry: { attempts: 3, delay: 1, jitter: 'none' } })
-    async sendWelcome(userId: string): Promise<void> {
-      await new Promise(setImmediate);
-      throw new Error(`no mailbox for ${userId}`);
-    }
-  }
-
   @Controller()
   class FailingController {
-    constructor(private readonly mailer: Mailer) {}
-
-    @Get('mail')
-    async mail(): Promise<string> {
-      await this.mailer.sendWelcome('42');
-      return 'welcome';
-    }
-
     @Get('bodies/:name')
     body(@Param('name') name: string, @Tasks() tasks: BackgroundTasks): string {
       handles.push(
@@ -56,7 +39,7 @@ async function startFailing(platform: Platform): Promise<Failing> {
     }
   }
 
-  const app = await startApp(platform, { controllers: [FailingController], providers: [Mailer] });
+  const app = await startApp(platform, { controllers: [FailingController] });
   return { app, handles };
 }
 

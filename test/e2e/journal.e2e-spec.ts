@@ -6,7 +6,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { JournalStore } from '../../lib/engine/journal/journal-store.js';
 import { balanceOf, Load } from '../chaos/load.js';
 import { linesOf, ServerProcess, type ServerSetting } from '../chaos/server-process.js';
 
@@ -55,40 +54,6 @@ function lines(): Promise<string[]> {
 
 describe('a process that is killed', () => {
   it(
-    'P17: has on disk what it has acknowledged',
-    async () => {
-      const server = await start();
-      await server.send('POST', '/pause');
-      const { status } = await server.send('POST', '/record/acknowledged');
-      await end(server, 'SIGKILL');
-      expect(status).toBe(201);
-      expect(await lines()).toEqual([]);
-      const store = new JournalStore(join(setting.folder, 'journal'));
-      await store.open();
-      expect(store.takeOver()).toMatchObject([{ name: 'Jobs.record', args: '["acknowledged"]' }]);
-      await store.close();
-    },
-    PATIENCE_MS,
-  );
-
-  it(
-    'leaves its journal to the next, which runs what is in it',
-    async () => {
-      const first = await start();
-      await first.send('POST', '/pause');
-      for (const id of ['one', 'two', 'three']) {
-        await first.send('POST', `/record/${id}`);
-      }
-      await end(first, 'SIGKILL');
-      const second = await start();
-      await second.send('GET', '/idle');
-      expect((await lines()).toSorted()).toEqual(['one', 'three', 'two']);
-      expect(await end(second, 'SIGTERM')).toEqual({ code: null, signal: 'SIGTERM' });
-    },
-    PATIENCE_MS,
-  );
-
-  it(
     'by its own task, each time: is not killed more than maxStarts times',
     async () => {
       const first = await start();
@@ -125,20 +90,6 @@ describe('a process that is killed', () => {
         { cwd: ROOT },
       );
       expect(stdout).toMatch(/[1-9]\d* acknowledged, \d+ recorded, 0 lost/);
-    },
-    PATIENCE_MS,
-  );
-});
-
-describe('a second process on one journal', () => {
-  it(
-    'does not start, and says why; the first goes on',
-    async () => {
-      const first = await start();
-      await expect(start()).rejects.toThrow(/The journal .* is in use by another process/);
-      await first.send('POST', '/record/first');
-      await first.send('GET', '/idle');
-      expect(await lines()).toEqual(['first']);
     },
     PATIENCE_MS,
   );
@@ -193,48 +144,6 @@ describe('P13: SIGTERM under load', () => {
     PATIENCE_MS,
   );
 });
-
-describe('P13: SIGTERM while a task does not end', () => {
-  it(
-    'is over after drainTimeout, and says what was abandoned',
-    async () => {
-      setting = { ...setting, engine: 'memory' };
-      const { tookMs, output } = await terminateWhileEndless();
-      expect(tookMs).toBeGreaterThanOrEqual(setting.drainTimeoutMs - 5);
-      expect(output).toMatch(/Jobs\.endless \(.*\) was abandoned/);
-    },
-    PATIENCE_MS,
-  );
-
-  it(
-    'is over after drainTimeout, and runs it after the next start with a journal',
-    async () => {
-      const { tookMs, output } = await terminateWhileEndless();
-      expect(tookMs).toBeGreaterThanOrEqual(setting.drainTimeoutMs - 5);
-      expect(output).toMatch(/Jobs\.endless \(.*\) had not ended at the shutdown/);
-      await start();
-      await untilRecorded(2);
-      expect(await lines()).toEqual(['started one', 'started one']);
-    },
-    PATIENCE_MS,
-  );
-});
-
-async function terminateWhileEndless(): Promise<{ tookMs: number; output: string }> {
-  const server = await start();
-  await server.send('POST', '/endless/one');
-  await untilRecorded(1);
-  const signalledAt = performance.now();
-  await end(server, 'SIGTERM');
-  return { tookMs: performance.now() - signalledAt, output: server.output };
-}
-
-/** Another process writes the file: it is looked at, every few milliseconds. */
-async function untilRecorded(count: number): Promise<void> {
-  while ((await lines()).length < count) {
-    await sleep(10);
-  }
-}
 
 /** Load has no events of its own: it is looked at, every few milliseconds. */
 async function untilAcknowledged(load: Load, count: number): Promise<void> {

@@ -69,12 +69,6 @@ async function startLate(platform: Platform): Promise<Late> {
     task(@Tasks() tasks: BackgroundTasks): void {
       tasks.addTask({ name: 'outer' }, () => resolve(tasks.addTask(late)));
     }
-
-    @Get('held-up')
-    heldUp(@Tasks() tasks: BackgroundTasks): void {
-      // It can only end once the one that it adds has.
-      tasks.addTask({ name: 'outer' }, () => tasks.addTask(late).whenSettled());
-    }
   }
 
   @Controller('background')

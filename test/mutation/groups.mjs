@@ -18,7 +18,7 @@ export const GROUPS = {
     { mutate: ['slice'], tests: unit('engine/slice', 'engine/shared-slice') },
     {
       mutate: ['idleness', 'outside-requests'],
-      tests: unit('engine/idleness', 'engine/outside-requests'),
+      tests: [...unit('engine/outside-requests'), ...controls('task-runner')],
     },
     {
       mutate: ['memory-queue'],
@@ -30,7 +30,7 @@ export const GROUPS = {
     },
     {
       mutate: ['members', 'line'],
-      tests: [...unit('engine/members', 'engine/lines', 'engine/ledger'), ...controls('chain')],
+      tests: [...unit('engine/lines', 'engine/ledger'), ...controls('chain', 'cancel')],
     },
     {
       mutate: ['memory.engine', 'queues'],
@@ -42,7 +42,7 @@ export const GROUPS = {
   ],
   run: [
     { mutate: ['retry-policy'], tests: unit('run/retry-policy') },
-    { mutate: ['attempt-hooks'], tests: unit('run/around', 'run/attempt-hooks') },
+    { mutate: ['attempt-hooks'], tests: unit('run/around') },
     { mutate: ['profiler'], tests: unit('run/profile', 'run/profiler') },
     {
       mutate: ['attempt', 'current-task', 'task-worker'],
@@ -90,7 +90,7 @@ export const GROUPS = {
     { mutate: ['lines'], tests: unit('request/lines', 'engine/lines', 'engine-controls/chain') },
     {
       mutate: ['release'],
-      tests: unit('request/release', 'request/storing', 'engine/lines', 'engine-controls/chain'),
+      tests: unit('engine/lines', 'engine-controls/chain'),
     },
     { mutate: ['follow-handler'], tests: unit('request/follow-handler') },
     {

@@ -83,8 +83,6 @@ process.on('message', (message) => {
       return taskEnd.open();
     case 'end the handler':
       return handlerEnd.open();
-    case 'close':
-      return void close();
     default:
       throw new Error(`Nothing is known about "${String(message)}".`);
   }
@@ -114,12 +112,6 @@ class ClosingController {
       console.log(`late ended with ${await this.databases.query()}`);
     });
     return 'in time';
-  }
-
-  @Get('tomorrow')
-  tomorrow(@Tasks() tasks: BackgroundTasks): string {
-    tasks.addTask({ name: 'tomorrow', delay: '1d' }, () => console.log('tomorrow began'));
-    return 'accepted';
   }
 
   /** One task of each kind that a shutdown cannot wait for. */
@@ -170,7 +162,6 @@ class TaskLogger extends ConsoleLogger implements LoggerService {
 interface Setup {
   readonly platform: string;
   readonly options?: BackgroundTasksOptions;
-  readonly hasHooks?: boolean;
 }
 
 const setup = JSON.parse(process.argv[2] ?? '{}') as Setup;
@@ -188,10 +179,8 @@ const app = await NestFactory.create(
   createAdapter(setup.platform),
   { logger: new TaskLogger() },
 );
-if (setup.hasHooks !== false) {
-  app.enableShutdownHooks();
-  process.on('SIGTERM', tellSignal);
-}
+app.enableShutdownHooks();
+process.on('SIGTERM', tellSignal);
 await app.listen(0, '127.0.0.1');
 await app.get(DataSource).query('CREATE TABLE note (text TEXT)');
 app.get(TaskRunner).events.subscribe(({ type, name }) => {
@@ -201,8 +190,3 @@ app.get(TaskRunner).events.subscribe(({ type, name }) => {
 });
 const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
 console.log(`port ${port}`);
-
-async function close(): Promise<void> {
-  await app.close();
-  console.log('closed');
-}

@@ -1,7 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import { connect } from 'node:net';
 import { Readable } from 'node:stream';
-import { describe, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import {
   Catch,
   ConflictException,
@@ -16,18 +15,15 @@ import {
   Sse,
   StreamableFile,
   UseFilters,
-  UseGuards,
   UseInterceptors,
   type ArgumentsHost,
   type CallHandler,
-  type CanActivate,
   type ExceptionFilter,
   type ExecutionContext,
   type NestInterceptor,
 } from '@nestjs/common';
-import { Background, BackgroundTasks, Tasks, type When } from 'nestjs-background-tasks';
+import { BackgroundTasks, Tasks, type When } from 'nestjs-background-tasks';
 import { catchError, from, of, throwError, timeout, type Observable } from 'rxjs';
-import { RawConnection } from '../support/client.js';
 import { onEachPlatform, type Platform } from '../support/platforms.js';
 import { startApp, type RunningApp } from '../support/running-app.js';
 import { Gate } from '../support/time.js';
@@ -292,98 +288,7 @@ onEachPlatform((platform) => {
     expect((await ranOf(app, 6)).slice(2)).toEqual(FAILURE);
     expect(asked).toEqual([200, 200]);
   });
-
-  describe('a client that leaves before there is an answer', () => {
-    it.each([
-      ['a middleware at work, behind which a handler answers', 'middleware', SUCCESS],
-      ['a guard at work that refuses', 'guard', FAILURE],
-      ['a handler at work that does not answer', 'handler', FAILURE],
-      ['a middleware that never answers', 'nobody', FAILURE],
-    ] as const)('P3, P4: leaves the decision to %s', async (_, worker, expected) => {
-      const { app, end, begun } = await startLeaving(platform, worker);
-      const connection = await RawConnection.open(app.port);
-      connection.get(`/${worker}`);
-      await begun.opened;
-      connection.destroy();
-      await app.untilClosed(`/${worker}`);
-      expect(app.settled).toEqual([]);
-      end.open();
-      expect(await ranOf(app)).toEqual(expected);
-    });
-
-    it('P3: and leaves an upload unfinished: that is a failure', async () => {
-      const { app, begun } = await startLeaving(platform, 'upload');
-      const socket = connect(app.port, '127.0.0.1');
-      socket.write(
-        'POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n' +
-          'Content-Length: 1000\r\n\r\n{"a":',
-      );
-      await begun.opened;
-      socket.destroy();
-      expect(await ranOf(app)).toEqual(FAILURE);
-    });
-  });
 });
-
-interface Leaving {
-  readonly app: RunningApp;
-  /** Opened when the tasks are added. */
-  readonly begun: Gate;
-  /** Lets the worker end. */
-  readonly end: Gate;
-}
-
-async function startLeaving(platform: Platform, worker: string): Promise<Leaving> {
-  const [begun, end] = [new Gate(), new Gate()];
-
-  class Adding {
-    @Background({ when: 'success', name: 'success' }) onSuccess(): void {}
-    @Background({ when: 'failure', name: 'failure' }) onFailure(): void {}
-    @Background({ when: 'always', name: 'always' }) always(): void {}
-  }
-
-  class Slow implements CanActivate {
-    async canActivate(): Promise<boolean> {
-      await end.opened;
-      return false;
-    }
-  }
-
-  @Controller()
-  class LeavingController {
-    @Get('middleware') middleware(): string {
-      return 'nobody reads this';
-    }
-
-    @Get('guard')
-    @UseGuards(Slow)
-    guard(): void {}
-
-    @Get('handler') async handler(@Res() _response: unknown): Promise<void> {
-      await end.opened;
-    }
-
-    @Post('upload') upload(): void {}
-  }
-
-  const app = await startApp(platform, {
-    controllers: [LeavingController],
-    providers: [Adding],
-    configure: (nest) =>
-      void nest.use(async (_request: unknown, _response: unknown, next: () => void) => {
-        const adding = nest.get(Adding);
-        adding.onSuccess();
-        adding.onFailure();
-        adding.always();
-        begun.open();
-        await (worker === 'middleware' ? end.opened : undefined);
-        if (worker !== 'nobody') {
-          next();
-        }
-      }),
-  });
-  return { app, begun, end };
-}
 
 /** Makes every answer fail on its way out. */
 function spoilAnswers({ name }: Platform, instance: unknown): void {

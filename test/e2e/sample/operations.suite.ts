@@ -1,42 +1,40 @@
 import { expect, it } from '@jest/globals';
 import { boardPassword } from '../../../sample/board/board-password.js';
 import { parseExposition } from '../../unit/metrics/exposition.js';
-import { onEachPlatform } from '../support/platforms.js';
+import { EXPRESS } from '../support/platforms.js';
 import { startSample } from './start-sample.js';
 
-onEachPlatform((platform) => {
-  it('the sample tells those who operate it how its tasks are', async () => {
-    const app = await startSample(platform);
-    app.runner.addTask({ name: 'greeting' }, () => undefined);
-    await app.runner.whenIdle();
+it('the sample tells those who operate it how its tasks are', async () => {
+  const app = await startSample(EXPRESS);
+  app.runner.addTask({ name: 'greeting' }, () => undefined);
+  await app.runner.whenIdle();
 
-    const health = await app.request('/health');
-    expect(health.status).toBe(200);
-    expect(JSON.parse(health.body)).toMatchObject({
-      status: 'ok',
-      info: { tasks: { status: 'up' } },
-    });
-
-    const metrics = await app.request('/metrics');
-    expect([metrics.status, metrics.headers['content-type']]).toEqual([
-      200,
-      expect.stringMatching(/^text\/plain/),
-    ]);
-    const settled = parseExposition(metrics.body).get('background_tasks_settled_total');
-    expect(settled?.samples).toContainEqual({
-      name: 'background_tasks_settled_total',
-      labels: { queue: 'default', task: 'greeting', status: 'completed' },
-      value: 1,
-    });
-
-    const stranger = await app.request('/tasks/');
-    expect([stranger.status, stranger.headers['www-authenticate']]).toEqual([
-      401,
-      'Basic realm="tasks"',
-    ]);
-    const authorization = `Basic ${Buffer.from(`admin:${boardPassword}`).toString('base64')}`;
-    const board = await app.request('/tasks/', { headers: { authorization } });
-    expect(board.status).toBe(200);
-    expect(board.body).toContain('<title>Background tasks</title>');
+  const health = await app.request('/health');
+  expect(health.status).toBe(200);
+  expect(JSON.parse(health.body)).toMatchObject({
+    status: 'ok',
+    info: { tasks: { status: 'up' } },
   });
+
+  const metrics = await app.request('/metrics');
+  expect([metrics.status, metrics.headers['content-type']]).toEqual([
+    200,
+    expect.stringMatching(/^text\/plain/),
+  ]);
+  const settled = parseExposition(metrics.body).get('background_tasks_settled_total');
+  expect(settled?.samples).toContainEqual({
+    name: 'background_tasks_settled_total',
+    labels: { queue: 'default', task: 'greeting', status: 'completed' },
+    value: 1,
+  });
+
+  const stranger = await app.request('/tasks/');
+  expect([stranger.status, stranger.headers['www-authenticate']]).toEqual([
+    401,
+    'Basic realm="tasks"',
+  ]);
+  const authorization = `Basic ${Buffer.from(`admin:${boardPassword}`).toString('base64')}`;
+  const board = await app.request('/tasks/', { headers: { authorization } });
+  expect(board.status).toBe(200);
+  expect(board.body).toContain('<title>Background tasks</title>');
 });

@@ -5,7 +5,6 @@ interface Setup {
   readonly platform: string;
   readonly options?: BackgroundTasksOptions;
   /** Whether it calls `app.enableShutdownHooks()`; it does unless told otherwise. */
-  readonly hasHooks?: boolean;
 }
 
 /** Started and listening. */

@@ -23,7 +23,6 @@ import type { AbstractHttpAdapter } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
-import { filter, firstValueFrom, take, toArray } from 'rxjs';
 import {
   Background,
   BackgroundTasks,
@@ -209,49 +208,6 @@ describe.each<[string, () => AbstractHttpAdapter]>([
       expect(ran).toEqual([]);
     },
   );
-
-  it('drops what it had added before', async () => {
-    const { runner, post, events } = await start(createAdapter, { maxPending: 1 });
-    await post('orders');
-    await runner.whenIdle();
-    expect(events.map(({ type, name }) => `${name} ${type}`)).toEqual([
-      'first added',
-      'first dropped',
-    ]);
-  });
-
-  it('is served again once there is room', async () => {
-    const { runner, post } = await start(createAdapter, { maxPending: 2 });
-    await runner.pause();
-    expect((await post('orders')).status).toBe(201);
-    expect((await post('orders')).status).toBe(503);
-    await runner.resume();
-    await runner.whenIdle();
-    expect(await post('orders')).toMatchObject({ status: 201, retryAfter: null });
-    await runner.whenIdle();
-    expect(ran).toEqual(['first', 'second', 'first', 'second']);
-  });
-
-  it('is served where the oldest makes room', async () => {
-    const { runner, post } = await start(createAdapter, {
-      maxPending: 2,
-      overflow: 'drop-oldest',
-    });
-    await runner.pause();
-    // The tasks of a request are released a moment after the client has its answer.
-    const released = firstValueFrom(
-      runner.events.pipe(
-        filter(({ type }) => type === 'queued'),
-        take(2),
-        toArray(),
-      ),
-    );
-    expect((await post('orders')).status).toBe(201);
-    const [oldest] = await released;
-    expect((await post('mails')).status).toBe(201);
-    expect(await runner.get(oldest.id)).toMatchObject({ status: 'dropped' });
-    await runner.resume();
-  });
 
   it.each([
     ['a guard', 'guarded'],

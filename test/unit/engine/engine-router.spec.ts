@@ -24,49 +24,6 @@ function twoEngines() {
 const QUEUES = ['default', 'a', 'b'] as const;
 
 describe('queues of several engines', () => {
-  it('run their tasks, each its own', async () => {
-    const { runner, clock } = twoEngines();
-    const handles = QUEUES.map((queue) => runner.addTask({ queue }, () => undefined));
-    await clock.settle();
-    expect(handles.map(({ status }) => status)).toEqual(['completed', 'completed', 'completed']);
-    const { queues } = await runner.stats();
-    expect(Object.keys(queues).toSorted()).toEqual(['a', 'b', 'default']);
-    expect(QUEUES.map((queue) => queues[queue]?.completed)).toEqual([1, 1, 1]);
-  });
-
-  it('P19: refuse a chain through two engines, wherever it is begun, and go on with the one that there is', async () => {
-    const { clock, handle, runner } = twoEngines();
-    const chain = runner.chain();
-    const first = chain.addTask({ queue: 'a' }, () => undefined);
-    expect(() => chain.addTask({ name: 'other' }, () => undefined)).toThrow(
-      expect.objectContaining({
-        code: 'BGT_CHAIN',
-        message: expect.stringMatching(/"other" for queue "default".*of queue "a"/),
-      }),
-    );
-    const second = chain.addTask({ queue: 'b' }, () => undefined);
-    await handle((tasks) => {
-      const own = tasks.chain();
-      own.addTask(() => undefined);
-      expect(() => own.addTask({ queue: 'b' }, () => undefined)).toThrow(/cannot follow/);
-    });
-    await clock.settle();
-    expect([first.status, second.status]).toEqual(['completed', 'completed']);
-    expect((await runner.stats()).queues['default']).toMatchObject({ completed: 1, pending: 0 });
-  });
-
-  it('know a duplicate, whichever engine has it', async () => {
-    const { runner } = twoEngines();
-    await runner.pause();
-    const add = (queue: string): TaskHandle =>
-      runner.addTask({ queue, name: 'same', dedupe: { key: 'k' } }, () => undefined);
-    for (const queue of QUEUES) {
-      expect(add(queue)).not.toBe(undefined);
-      expect(add(queue).id).toBe((await runner.list({ queue }))[0]?.id);
-      expect(await runner.list({ queue })).toHaveLength(1);
-    }
-  });
-
   it('are paused and resumed one by one, or together', async () => {
     const { runner, clock } = twoEngines();
     await runner.pause('a');
@@ -87,18 +44,6 @@ describe('queues of several engines', () => {
     await clock.settle();
     await idle;
     expect(more.map(({ status }) => status)).toEqual(['completed', 'completed', 'completed']);
-  });
-
-  it('list and cancel the tasks of all', async () => {
-    const { runner } = twoEngines();
-    const handles = QUEUES.map((queue) => runner.addTask({ queue, delay: '1h' }, () => undefined));
-    expect(await runner.list({ status: 'delayed' })).toHaveLength(3);
-    expect(await Promise.all(handles.map(({ id }) => runner.cancel(id)))).toEqual([
-      true,
-      true,
-      true,
-    ]);
-    expect(await runner.counts()).toMatchObject({ cancelled: 3, delayed: 0 });
   });
 
   it('count what a request has dropped', async () => {

@@ -1,5 +1,4 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { fc } from '../../support/properties.js';
 import type { TaskHandle } from '../../../lib/index.js';
 import { createKit } from '../support/kit.js';
 
@@ -105,75 +104,5 @@ describe('P8: a slot', () => {
     await cancelled.cancel();
     await clock.settle();
     expect(last.status).toBe('completed');
-  });
-
-  it('is used whenever one is free and a task waits, and there are never more than concurrency', async () => {
-    const anyTask = fc.record({
-      queue: fc.constantFrom('narrow', 'wide'),
-      at: fc.nat(60),
-      delay: fc.constantFrom(0, 0, 0, 7, 30),
-      lasts: fc.nat(20),
-      failures: fc.constantFrom(0, 0, 0, 1, 2, 3),
-      timeout: fc.constantFrom(undefined, undefined, 10),
-    });
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(anyTask, { minLength: 1, maxLength: 40 }),
-        fc.integer({ min: 1, max: 3 }),
-        async (tasks, narrow) => {
-          const limits = { narrow, wide: narrow + 4 };
-          const { clock, runner, record } = createKit({
-            queues: { narrow: { concurrency: limits.narrow }, wide: { concurrency: limits.wide } },
-            retry: { attempts: 3, delay: 9, jitter: 'none' },
-          });
-          const events = record();
-          const running = { narrow: 0, wide: 0 };
-          const most = { narrow: 0, wide: 0 };
-          const handles: TaskHandle[] = [];
-          const add = ({ queue, delay, lasts, failures, timeout }: (typeof tasks)[number]) => {
-            let left = failures;
-            const options = { queue, delay, timeout };
-            handles.push(
-              runner.addTask(options, async () => {
-                await clock.sleep(lasts);
-                if (left-- > 0) {
-                  throw new Error('again');
-                }
-              }),
-            );
-          };
-          runner.events.subscribe((event) => {
-            const queue = event.queue as keyof typeof running;
-            if (event.type === 'started') {
-              running[queue] += 1;
-              most[queue] = Math.max(most[queue], running[queue]);
-            } else if (['retrying', 'completed', 'failed'].includes(event.type)) {
-              running[queue] -= 1;
-            }
-          });
-          for (let time = 0; time <= 60; time++) {
-            tasks.filter(({ at }) => at === time).forEach(add);
-            await clock.settle();
-            for (const queue of ['narrow', 'wide'] as const) {
-              const waiting = handles.filter(
-                (handle) => handle.queue === queue && handle.status === 'queued',
-              );
-              expect(running[queue] === limits[queue] || waiting.length === 0).toBe(true);
-            }
-            await clock.advance(1);
-          }
-          await clock.advance(1e6);
-          expect(handles.filter(({ status }) => !/completed|failed/.test(status))).toEqual([]);
-          expect(running).toEqual({ narrow: 0, wide: 0 });
-          expect(most.narrow).toBeLessThanOrEqual(limits.narrow);
-          expect(most.wide).toBeLessThanOrEqual(limits.wide);
-          expect(clock.pendingTimers).toBe(0);
-          const ends = events.filter(({ type }) => type === 'completed' || type === 'failed');
-          expect(new Set(ends.map(({ id }) => id)).size).toBe(tasks.length);
-          expect(ends).toHaveLength(tasks.length);
-        },
-      ),
-      { numRuns: 40 },
-    );
   });
 });

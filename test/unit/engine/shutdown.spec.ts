@@ -9,11 +9,6 @@ const hang = (): Promise<never> => new Promise(() => undefined);
 const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
 
 describe('drain()', () => {
-  it('resolves at once where nothing waits or runs', async () => {
-    const { clock, engine } = createKit();
-    await expect(engine.drain(clock.now() + 1000, 'released')).resolves.toBeUndefined();
-  });
-
   it('resolves when everything released has settled', async () => {
     const { clock, engine, runner } = createKit({
       queues: { default: { concurrency: 1 } },
@@ -195,31 +190,5 @@ describe('stop()', () => {
     await clock.advance(1e6);
     expect(fn).toHaveBeenCalledTimes(1);
     expect(await handle.whenSettled()).toEqual({ status: 'abandoned', attempts: 1 });
-  });
-
-  it('refuses what is added once the engine has closed', async () => {
-    const { clock, engine, runner } = createKit();
-    await engine.stop(0);
-    await engine.close();
-    const body = jest.fn();
-    const add = () => runner.addTask({ name: 'too late' }, body);
-    expect(add).toThrow(
-      'Task "too late" cannot be added: the application has shut down. ' +
-        'Add tasks before app.close() completes.',
-    );
-    expect(add).toThrow(expect.objectContaining({ code: 'BGT_SHUT_DOWN', taskName: 'too late' }));
-    await clock.advance(1e6);
-    expect(body).not.toHaveBeenCalled();
-  });
-
-  it('abandons what a request collected before and releases afterwards', async () => {
-    const { clock, engine, handle } = createKit();
-    const handles = await handle(async (tasks) => {
-      const added = [tasks.addTask(() => undefined), tasks.addTask(() => undefined)];
-      await engine.stop(0);
-      return added;
-    });
-    await clock.settle();
-    expect(statuses(handles)).toEqual(['abandoned', 'abandoned']);
   });
 });

@@ -106,31 +106,6 @@ describe('at start-up', () => {
 });
 
 describe('a provider that is not a singleton', () => {
-  it('and request-scoped has its task collected, and run on the request’s instance', async () => {
-    const instances: object[] = [];
-    const ran: object[] = [];
-    @Injectable({ scope: Scope.REQUEST })
-    class Scoped {
-      constructor() {
-        instances.push(this);
-      }
-
-      @Background()
-      run(): void {
-        ran.push(this);
-      }
-    }
-    const { clock, handle, module } = await createApp({ providers: [Scoped] });
-    await handle(async () => {
-      const scoped = await module.resolve(Scoped);
-      scoped.run();
-      expect(ran).toEqual([]);
-    });
-    await clock.settle();
-    expect(ran).toHaveLength(1);
-    expect(ran[0]).toBe(instances[0]);
-  });
-
   it('and transient has a task of each of its instances', async () => {
     @Injectable({ scope: Scope.TRANSIENT })
     class Transient {
@@ -223,38 +198,5 @@ describe('a method named by a symbol', () => {
     expect(ran).toBe(0);
     await clock.settle();
     expect(ran).toBe(1);
-  });
-});
-
-describe('two applications in one process', () => {
-  it('do not see each other’s tasks', async () => {
-    const [one, other] = await Promise.all([
-      createApp({ providers: [Mailer] }),
-      createApp({ providers: [Mailer] }),
-    ]);
-    const [events, otherEvents] = [one.record(), other.record()];
-    await one.module.get(Mailer).sendWelcome('Ann');
-    await other.clock.settle();
-    expect(one.module.get(Mailer).sent).toEqual([]);
-    await one.clock.settle();
-    expect(one.module.get(Mailer).sent).toHaveLength(1);
-    expect(other.module.get(Mailer).sent).toEqual([]);
-    expect(events.map(({ type }) => type)).toEqual(['added', 'queued', 'started', 'completed']);
-    expect(otherEvents).toEqual([]);
-  });
-
-  it('queue at home what is called from the other one’s task or request', async () => {
-    const [one, other] = await Promise.all([
-      createApp({ providers: [Mailer] }),
-      createApp({ providers: [Mailer] }),
-    ]);
-    const [events, otherEvents] = [one.record(), other.record()];
-    await other.handle(() => one.module.get(Mailer).sendWelcome('Ann'));
-    other.runner.addTask({ name: 'caller' }, () => one.module.get(Mailer).sendWelcome('Bob'));
-    await other.clock.settle();
-    await one.clock.settle();
-    expect(added(events)).toEqual(['Mailer.sendWelcome', 'Mailer.sendWelcome']);
-    expect(added(otherEvents)).toEqual(['caller']);
-    expect(one.module.get(Mailer).sent).toHaveLength(2);
   });
 });

@@ -186,36 +186,6 @@ describe('P11: a listener that throws', () => {
 });
 
 describe('a listener that does as it should', () => {
-  it('has this, next and complete as in any observable', () => {
-    const { subject, stream } = createStream();
-    class Sum {
-      total = 0;
-      isComplete = false;
-      next(value: number): void {
-        this.total += value;
-      }
-      complete(): void {
-        this.isComplete = true;
-      }
-    }
-    const sum = new Sum();
-    stream.subscribe(sum);
-    [1, 2, 3].forEach((value) => subject.next(value));
-    subject.complete();
-    expect(sum).toMatchObject({ total: 6, isComplete: true });
-  });
-
-  it('hears nothing more once it has unsubscribed', () => {
-    const { subject, stream } = createStream();
-    const next = jest.fn();
-    const subscription = stream.subscribe(next);
-    subject.next(1);
-    subscription.unsubscribe();
-    subject.next(2);
-    expect(next.mock.calls).toEqual([[1]]);
-    expect(subject.observed).toBe(false);
-  });
-
   it('may unsubscribe while it is called', () => {
     const { subject, stream } = createStream();
     const seen: number[] = [];

@@ -41,52 +41,6 @@ describe('the log', () => {
     ]);
   });
 
-  it('names the causes of an error, which say what fetch() and its like leave out', async () => {
-    const { clock, runner, logger } = createKit({ retry: { attempts: 2, jitter: 'none' } });
-    const refused = Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' });
-    const cause = new Error('no connection', { cause: refused });
-    runner.addTask(() => {
-      throw new TypeError('fetch failed', { cause });
-    });
-    await clock.advance(1e6);
-    const summary =
-      'TypeError: fetch failed (cause: Error: no connection) (cause: AggregateError: ECONNREFUSED)';
-    expect(logger.of('warn')).toEqual([expect.stringContaining(`in 1000 ms: ${summary}`)]);
-    expect(logger.of('error')).toEqual([expect.stringContaining(` 0 ms: ${summary}\nTypeError`)]);
-  });
-
-  it.each<[string, unknown, string]>([
-    ['itself', 'itself', ''],
-    ['a text', 'timeout', ' (cause: timeout)'],
-    ['null', null, ''],
-  ])('ends where the cause of an error is %s', async (_, value, causes) => {
-    const { clock, runner, logger } = createKit();
-    const error: Error = new Error('no');
-    error.cause = value === 'itself' ? error : value;
-    runner.addTask(() => Promise.reject(error));
-    await clock.settle();
-    expect(logger.of('error')).toEqual([expect.stringContaining(`Error: no${causes}\nError`)]);
-  });
-
-  it('has the error whose cause cannot be looked at', async () => {
-    const { clock, runner, logger } = createKit();
-    const error = Object.defineProperty(new Error('no'), 'cause', {
-      get: () => {
-        throw new Error('hidden');
-      },
-    });
-    runner.addTask(() => Promise.reject(error));
-    await clock.settle();
-    expect(logger.of('error')).toEqual([expect.stringContaining(' ms: Error: no\nError')]);
-  });
-
-  it('says nothing of tasks that complete', async () => {
-    const { clock, runner, logger } = createKit();
-    runner.addTask(() => undefined);
-    await clock.settle();
-    expect(logger.lines).toEqual([]);
-  });
-
   it.each(HOSTILE_VALUES)('has a line for a task that threw %s', async (_, make) => {
     const { clock, runner, logger } = createKit();
     const value = make();

@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals';
 import type { HttpServer } from '@nestjs/common';
 import { attachedLife } from '../../../lib/request/life-of-request.js';
 import { RequestHook } from '../../../lib/request/nest/request-hook.js';
-import { ambient } from '../../../lib/task/ambient.js';
 import { FakeResponse } from '../support/fake-response.js';
 import { createKit } from '../support/kit.js';
 
@@ -76,24 +75,6 @@ describe('a request', () => {
     expect(Reflect.ownKeys(request)).toEqual([]);
   });
 
-  it('has one of each application that it comes by, and one only of each', () => {
-    const request = {};
-    const applications = [createHook(), createHook()];
-    for (const { hook } of applications) {
-      const adapter = new FakeExpress();
-      hook.install(asServer(adapter));
-      comesBy(adapter.middleware, request, new FakeResponse(), () => undefined);
-      const first = attachedLife(request);
-      comesBy(adapter.middleware, request, new FakeResponse(), () => undefined);
-      expect(attachedLife(request)).toBe(first);
-    }
-    const lives = applications.map(({ intake }) => attachedLife(request)?.of(intake));
-    expect(lives.map((life, index) => life?.intake === applications[index]?.intake)).toEqual([
-      true,
-      true,
-    ]);
-  });
-
   it('comes by one hook, however often that is installed', () => {
     const { hook } = createHook();
     const [express, fastify] = [new FakeExpress(), new FakeFastify()];
@@ -115,18 +96,6 @@ describe('a request', () => {
 });
 
 describe('a request of Fastify', () => {
-  it('has a collection from the first hook on, with its reply', () => {
-    const { hook } = createHook();
-    const adapter = new FakeFastify();
-    hook.install(asServer(adapter));
-    const [request, reply] = [{ raw: {} }, { raw: new FakeResponse() }];
-    let store: unknown;
-    comesBy(adapter.instance.hooks.onRequest, request, reply, () => {
-      store = ambient.getStore();
-    });
-    expect(store).toBe(attachedLife(request.raw));
-  });
-
   it('has its collection before the first middleware of the application or of Fastify', () => {
     for (const place of ['application', 'instance'] as const) {
       const { hook } = createHook();
@@ -142,36 +111,6 @@ describe('a request of Fastify', () => {
       comesBy([registry.middleware[0]?.[0] as Hook], request, new FakeResponse(), () => undefined);
       expect(attachedLife(request)).toBeDefined();
     }
-  });
-
-  it('comes by one middleware of ours, wherever others are registered', () => {
-    const { hook } = createHook();
-    const adapter = new FakeFastify();
-    hook.install(asServer(adapter));
-    adapter.instance.acceptMiddleware();
-    hook.install(asServer(adapter));
-    adapter.instance.use?.('first');
-    adapter.use('second');
-    expect(adapter.instance.middleware).toEqual([[expect.any(Function)], ['first']]);
-    expect(adapter.middleware).toEqual([['second']]);
-    hook.install(asServer(adapter));
-    adapter.use('third');
-    expect(adapter.middleware).toEqual([['second'], ['third']]);
-  });
-
-  it('finds no place for middleware where Fastify has none', () => {
-    const { hook } = createHook();
-    const adapter = new FakeFastify();
-    hook.install(asServer(adapter));
-    expect(adapter.instance.use).toBeUndefined();
-  });
-
-  it('comes by no middleware of ours where there is no other', () => {
-    const { hook } = createHook();
-    const adapter = new FakeFastify();
-    adapter.instance.acceptMiddleware();
-    hook.install(asServer(adapter));
-    expect([adapter.middleware, adapter.instance.middleware]).toEqual([[], []]);
   });
 
   it('R14: keeps what somebody else has put around the registration of middleware', () => {

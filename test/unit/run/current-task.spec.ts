@@ -53,29 +53,6 @@ describe('currentTask() inside a task', () => {
     expect(attempts).toEqual([1, 2]);
   });
 
-  it('cannot be changed', async () => {
-    const { clock, runner } = createKit();
-    let isFrozen = false;
-    runner.addTask(() => {
-      isFrozen = Object.isFrozen(currentTask());
-    });
-    await clock.settle();
-    expect(isFrozen).toBe(true);
-  });
-
-  it('has one signal, whenever and however often it is asked', async () => {
-    const { clock, runner } = createKit();
-    const signals: AbortSignal[] = [];
-    runner.addTask({ timeout: '1s' }, async () => {
-      signals.push(currentTask().signal, currentTask().signal);
-      await clock.sleep(10);
-      signals.push(currentTask().signal);
-    });
-    await clock.advance(1e6);
-    expect(new Set(signals).size).toBe(1);
-    expect(signals[0]?.aborted).toBe(false);
-  });
-
   it('gives a signal that has aborted already to a body that asks too late', async () => {
     const { clock, runner } = createKit();
     let late: AbortSignal | undefined;
@@ -87,26 +64,6 @@ describe('currentTask() inside a task', () => {
     expect(late?.aborted).toBe(true);
     expect(late?.reason).toMatchObject({ code: 'BGT_TIMEOUT', taskName: 'slow' });
     expect(await handle.whenSettled()).toMatchObject({ error: late?.reason as unknown });
-  });
-
-  it('reports progress to listeners', async () => {
-    const { clock, runner } = createKit();
-    const progress: unknown[] = [];
-    runner.events.subscribe((event) => {
-      if (event.type === 'progress') {
-        progress.push([event.name, event.attempt, event.value]);
-      }
-    });
-    runner.addTask({ name: 'import' }, () => {
-      const { progress: report } = currentTask();
-      report(0.5);
-      report({ rows: 7 });
-    });
-    await clock.settle();
-    expect(progress).toEqual([
-      ['import', 1, 0.5],
-      ['import', 1, { rows: 7 }],
-    ]);
   });
 
   it('writes lines to the log, with name and id', async () => {
@@ -124,15 +81,5 @@ describe('currentTask() outside of any task', () => {
     expect(signal.aborted).toBe(false);
     expect(progress(0.5)).toBeUndefined();
     expect(log('nobody reads this')).toBeUndefined();
-  });
-
-  it('does not share its signal with others', () => {
-    expect(currentTask().signal).not.toBe(currentTask().signal);
-  });
-
-  it('is the same while a request is handled', async () => {
-    const { handle } = createKit();
-    const { id, attempt } = await handle(() => currentTask());
-    expect({ id, attempt }).toEqual({ id: '', attempt: 1 });
   });
 });

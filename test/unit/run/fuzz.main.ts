@@ -2,14 +2,12 @@
  * A process of its own, because only there an unhandled rejection can be seen for what it is. It
  * throws everything at the library that a task can do, and prints a {@link FuzzReport}.
  *
- * Arguments: the scenario, how many runs, how many tasks a run.
+ * Arguments: how many runs, how many tasks a run.
  */
 import { fc } from '../../support/properties.js';
-import type { Outcome, TaskEvent, TaskHandle, TaskOptions } from '../../../lib/index.js';
+import type { Outcome, TaskHandle, TaskOptions } from '../../../lib/index.js';
 import { HOSTILE_VALUES, thenable, thrower } from '../support/hostile-values.js';
 import { createKit, type Kit } from '../support/kit.js';
-
-export type Scenario = 'bodies' | 'cancelled' | 'stopped';
 
 export interface FuzzReport {
   /** Tasks added, those that tasks added included. */
@@ -53,10 +51,6 @@ interface Plan {
   readonly queue: string;
   /** Added by a request, and in line with its other tasks. */
   readonly isCollected: boolean;
-  /** When somebody else cancels it, in a scenario where somebody does. */
-  readonly cancelAt: number | undefined;
-  /** The event on which somebody does. */
-  readonly cancelOn: TaskEvent['type'] | undefined;
 }
 
 /** Tasks add tasks which add tasks, and no further. */
@@ -83,8 +77,6 @@ const anyPlan: fc.Arbitrary<Plan> = fc.record({
   delay: fc.constantFrom(0, 0, 0, 5, 50),
   queue: fc.constantFrom('default', 'narrow', 'wide'),
   isCollected: fc.boolean(),
-  cancelAt: fc.option(fc.nat(60), { nil: undefined }),
-  cancelOn: fc.constantFrom(undefined, undefined, 'added', 'queued', 'started', 'retrying'),
 });
 
 const escaped: string[] = [];
@@ -217,41 +209,18 @@ function optionsOf({ behaviour, attempts, policy, delay, queue, lasts }: Plan): 
   };
 }
 
-async function runOnce(scenario: Scenario, plans: readonly Plan[], end: number): Promise<void> {
+async function runOnce(plans: readonly Plan[], end: number): Promise<void> {
   const kit = createKit({
     queues: { narrow: { concurrency: 1 }, wide: { concurrency: Number.POSITIVE_INFINITY } },
     request: { onFailure: end % 2 === 0 ? 'continue' : 'stop' },
   });
   const run = new Run(kit);
-  const { clock, engine, handle, runner } = kit;
-  if (scenario === 'cancelled') {
-    runner.events.subscribe(({ id, type }) => {
-      const index = run.handles.findIndex((each) => each.id === id);
-      if (plans[index]?.cancelOn === type) {
-        void run.handles[index]?.cancel();
-      }
-    });
-  }
+  const { clock, handle, runner } = kit;
   await handle((tasks) => {
     for (const plan of plans) {
       run.add(plan, (...call) => (plan.isCollected ? tasks : runner).addTask(...call));
     }
   });
-  if (scenario === 'cancelled') {
-    for (let time = 0; time <= 60; time++) {
-      const due = run.handles.filter((_, index) => plans[index]?.cancelAt === time);
-      // Again and again, in the midst of what the first one set off.
-      due.forEach((each) => void each.cancel());
-      due.forEach((each) => void each.cancel());
-      await Promise.resolve();
-      due.forEach((each) => void each.cancel());
-      await clock.advance(1);
-    }
-  }
-  if (scenario === 'stopped') {
-    await clock.advance(end);
-    void engine.stop(0);
-  }
   await clock.advance(AGES_MS);
 
   totals.tasks += run.handles.length;
@@ -262,7 +231,7 @@ async function runOnce(scenario: Scenario, plans: readonly Plan[], end: number):
   run.check();
 }
 
-async function main(scenario: Scenario, runs: number, tasksPerRun: number): Promise<FuzzReport> {
+async function main(runs: number, tasksPerRun: number): Promise<FuzzReport> {
   const note = (kind: string) => (error: unknown) => {
     let text = 'a value that cannot be shown';
     try {
@@ -276,9 +245,7 @@ async function main(scenario: Scenario, runs: number, tasksPerRun: number): Prom
   process.on('uncaughtException', note('uncaughtException'));
 
   const plans = fc.array(anyPlan, { minLength: tasksPerRun, maxLength: tasksPerRun });
-  const property = fc.asyncProperty(plans, fc.nat(100), (each, end) =>
-    runOnce(scenario, each, end),
-  );
+  const property = fc.asyncProperty(plans, fc.nat(100), (each, end) => runOnce(each, end));
   // Not shrunk: the first failure may have left its traces in the process.
   const result = await fc.check(property, { numRuns: runs, endOnFailure: true });
   const failure = result.failed
@@ -287,6 +254,6 @@ async function main(scenario: Scenario, runs: number, tasksPerRun: number): Prom
   return { ...totals, escaped: escaped.slice(0, 5), failure };
 }
 
-const [scenario, runs, tasksPerRun] = process.argv.slice(2);
-const report = await main(scenario as Scenario, Number(runs), Number(tasksPerRun));
+const [runs, tasksPerRun] = process.argv.slice(2);
+const report = await main(Number(runs), Number(tasksPerRun));
 process.stdout.write(JSON.stringify(report));

@@ -151,24 +151,9 @@ describe('the runner before engines that keep tasks to themselves', () => {
     expect(waiting.status).toBe('delayed');
   });
 
-  it('cancels and retries nothing that it does not know', async () => {
-    const { runner } = runnerOf({});
-    expect(await runner.cancel('nobody')).toBe(false);
-    expect(await runner.retry('nobody')).toBeUndefined();
-  });
-
   it('reaches its engine where that needs nothing to be reached', async () => {
     await expect(runnerOf({ ping: () => undefined }).runner.ping()).resolves.toBeUndefined();
     const { runner } = runnerOf({ ping: () => Promise.reject(new Error('gone')) });
     await expect(runner.ping()).rejects.toThrow('gone');
-  });
-
-  it('is known by its intake to what runs in its tasks', () => {
-    const { runner, intake } = runnerOf({});
-    expect(runner.home).toBe(intake);
-  });
-
-  it('takes a hook, and lets it be taken away', () => {
-    expect(runnerOf({}).runner.around((_, run) => run())).toBeInstanceOf(Function);
   });
 });
