@@ -4,7 +4,6 @@ import { ChildApp } from '../support/child-app.js';
 interface Setup {
   readonly platform: string;
   readonly options?: BackgroundTasksOptions;
-  /** Whether it calls `app.enableShutdownHooks()`; it does unless told otherwise. */
 }
 
 /** Started and listening. */
