@@ -42,22 +42,22 @@ export const GROUPS = {
   ],
   run: [
     { mutate: ['retry-policy'], tests: unit('run/retry-policy') },
-    { mutate: ['attempt-hooks'], tests: unit('run/around') },
-    { mutate: ['profiler'], tests: unit('run/profile', 'run/profiler') },
+    { mutate: ['attempt-hooks'], tests: unit('run/current-task') },
+    { mutate: ['profiler'], tests: unit('run/profile') },
     {
       mutate: ['attempt', 'current-task', 'task-worker'],
       tests: [
-        ...unit('run/one-attempt', 'run/attempt', 'run/timeout', 'run/cancel', 'run/current-task'),
-        ...unit('run/around', 'run/profile', 'engine/shutdown', 'observe/task-log'),
+        ...unit('run/attempt', 'run/cancel', 'run/current-task', 'run/profile'),
+        ...unit('engine/shutdown', 'observe/log'),
         ...controls('batch', 'events'),
       ],
     },
     { mutate: ['lifecycle'], tests: unit('run/lifecycle') },
     {
       mutate: ['sent-error', 'thread', 'thread-options'].map((name) => `threads/${name}`),
-      tests: unit('run/threads/sent-error', 'run/threads/thread', 'run/threads/thread-options'),
+      tests: unit('run/threads/thread', 'run/threads/thread-function'),
     },
-    { mutate: ['threads/transfer'], tests: unit('run/threads/transfer') },
+    { mutate: ['threads/transfer'], tests: unit('run/threads/thread') },
     {
       apart: true,
       mutate: ['threads/thread-pool'],
@@ -74,13 +74,13 @@ export const GROUPS = {
     },
     {
       mutate: ['task-list'],
-      tests: [...controls('task-runner'), ...unit('run/task-list')],
+      tests: [...controls('task-runner'), ...unit('run/task-runner')],
     },
     {
       mutate: ['task-runner', 'task-statistics'],
       tests: [
         ...controls('task-runner', 'stats', 'cancel', 'events'),
-        ...unit('run/task-list', 'run/task-runner', 'engine/engine-router'),
+        ...unit('run/task-runner', 'engine/engine-router'),
       ],
     },
   ],

@@ -1,73 +1,85 @@
-import { describe, expect, it } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { MissingPeerError } from '../../../lib/errors/missing-peer.error.js';
+import { requirePeer } from '../../../lib/errors/require-peer.js';
 import * as library from '../../../lib/index.js';
-
-const { BackgroundTasksError } = library;
-type ErrorClass = new (...args: unknown[]) => InstanceType<typeof BackgroundTasksError>;
-
-/** Every public error, with arguments to make one. */
-const MAKERS: Record<string, (type: ErrorClass) => Error> = {
-  AmbiguousTaskError: (type) => new type('A.run', ['A.run', 'B.run']),
-  BackgroundMethodError: (type) => new type('A.run', 'it stands on a property.'),
-  DuplicateModuleError: (type) => new type(2),
-  DuplicateTaskNameError: (type) => new type('run', 'A.run', 'B.run'),
-  InvalidOptionError: (type) => new type('delay', 'expected a duration.'),
-  JournalError: (type) => new type('/var/tasks', 'is in use by another process.'),
-  MissingPeerError: (type) => new type('journal', ['lmdb']),
-  NoRequestError: (type) => new type(),
-  NotAFunctionError: (type) => new type('undefined'),
-  NotStorableError: (type) => new type('run', 'mails', 'args[0] is a Date.'),
-  QueueFullError: (type) => new type('mails', 5),
-  RetryLaterError: (type) => new type('5s'),
-  ShutDownError: (type) => new type('run'),
-  StoreUnavailableError: (type) => new type('Redis at localhost:6379'),
-  TaskAbandonedError: (type) => new type('run'),
-  TaskCancelledError: (type) => new type('run'),
-  TaskCrashedError: (type) => new type('run', 3),
-  TaskTimeoutError: (type) => new type('run', 5),
-  TransactionError: (type) => new type('run', 'mails', 'there is no open transaction.'),
-  UnknownOptionError: (type) => new type('retry.atempts', ['attempts'], 'attempts'),
-  UnknownQueueError: (type) => new type('mials', ['mails'], 'mails'),
-  UnknownTaskError: (type) => new type('A.run'),
-  UnrecoverableError: (type) => new type(),
-  UnsupportedOptionError: (type) => new type('Task "run"', 'batch', 'mails', 'BullMQ on Redis'),
-};
-
-/** Codes are for programs to switch on: none of them ever changes. */
-const CODES: Record<string, string> = {
-  AmbiguousTaskError: 'BGT_AMBIGUOUS_TASK',
-  BackgroundMethodError: 'BGT_BACKGROUND_METHOD',
-  DuplicateModuleError: 'BGT_DUPLICATE_MODULE',
-  DuplicateTaskNameError: 'BGT_DUPLICATE_TASK_NAME',
-  InvalidOptionError: 'BGT_INVALID_OPTION',
-  JournalError: 'BGT_JOURNAL',
-  MissingPeerError: 'BGT_MISSING_PEER',
-  NoRequestError: 'BGT_NO_REQUEST',
-  NotAFunctionError: 'BGT_NOT_A_FUNCTION',
-  NotStorableError: 'BGT_NOT_STORABLE',
-  QueueFullError: 'BGT_QUEUE_FULL',
-  RetryLaterError: 'BGT_RETRY_LATER',
-  ShutDownError: 'BGT_SHUT_DOWN',
-  StoreUnavailableError: 'BGT_STORE_UNAVAILABLE',
-  TaskAbandonedError: 'BGT_ABANDONED',
-  TaskCancelledError: 'BGT_CANCELLED',
-  TaskCrashedError: 'BGT_TASK_CRASHED',
-  TaskTimeoutError: 'BGT_TIMEOUT',
-  TransactionError: 'BGT_TRANSACTION',
-  UnknownOptionError: 'BGT_UNKNOWN_OPTION',
-  UnknownQueueError: 'BGT_UNKNOWN_QUEUE',
-  UnknownTaskError: 'BGT_UNKNOWN_TASK',
-  UnrecoverableError: 'BGT_UNRECOVERABLE',
-  UnsupportedOptionError: 'BGT_UNSUPPORTED_OPTION',
-};
-
-const isError = (value: unknown): boolean =>
-  typeof value === 'function' && value.prototype instanceof BackgroundTasksError;
-
-const names = Object.keys(MAKERS);
-const make = (name: string): InstanceType<typeof BackgroundTasksError> =>
-  MAKERS[name]?.((library as unknown as Record<string, ErrorClass>)[name]) as never;
+import {
+  BackgroundTasksError,
+  InvalidOptionError,
+  RetryLaterError,
+  UnrecoverableError,
+} from '../../../lib/index.js';
+import { thrower } from '../support/hostile-values.js';
 
 describe('the public errors', () => {
+  const { BackgroundTasksError } = library;
+  type ErrorClass = new (...args: unknown[]) => InstanceType<typeof BackgroundTasksError>;
+
+  /** Every public error, with arguments to make one. */
+  const MAKERS: Record<string, (type: ErrorClass) => Error> = {
+    AmbiguousTaskError: (type) => new type('A.run', ['A.run', 'B.run']),
+    BackgroundMethodError: (type) => new type('A.run', 'it stands on a property.'),
+    DuplicateModuleError: (type) => new type(2),
+    DuplicateTaskNameError: (type) => new type('run', 'A.run', 'B.run'),
+    InvalidOptionError: (type) => new type('delay', 'expected a duration.'),
+    JournalError: (type) => new type('/var/tasks', 'is in use by another process.'),
+    MissingPeerError: (type) => new type('journal', ['lmdb']),
+    NoRequestError: (type) => new type(),
+    NotAFunctionError: (type) => new type('undefined'),
+    NotStorableError: (type) => new type('run', 'mails', 'args[0] is a Date.'),
+    QueueFullError: (type) => new type('mails', 5),
+    RetryLaterError: (type) => new type('5s'),
+    ShutDownError: (type) => new type('run'),
+    StoreUnavailableError: (type) => new type('Redis at localhost:6379'),
+    TaskAbandonedError: (type) => new type('run'),
+    TaskCancelledError: (type) => new type('run'),
+    TaskCrashedError: (type) => new type('run', 3),
+    TaskTimeoutError: (type) => new type('run', 5),
+    TransactionError: (type) => new type('run', 'mails', 'there is no open transaction.'),
+    UnknownOptionError: (type) => new type('retry.atempts', ['attempts'], 'attempts'),
+    UnknownQueueError: (type) => new type('mials', ['mails'], 'mails'),
+    UnknownTaskError: (type) => new type('A.run'),
+    UnrecoverableError: (type) => new type(),
+    UnsupportedOptionError: (type) => new type('Task "run"', 'batch', 'mails', 'BullMQ on Redis'),
+  };
+
+  /** Codes are for programs to switch on: none of them ever changes. */
+  const CODES: Record<string, string> = {
+    AmbiguousTaskError: 'BGT_AMBIGUOUS_TASK',
+    BackgroundMethodError: 'BGT_BACKGROUND_METHOD',
+    DuplicateModuleError: 'BGT_DUPLICATE_MODULE',
+    DuplicateTaskNameError: 'BGT_DUPLICATE_TASK_NAME',
+    InvalidOptionError: 'BGT_INVALID_OPTION',
+    JournalError: 'BGT_JOURNAL',
+    MissingPeerError: 'BGT_MISSING_PEER',
+    NoRequestError: 'BGT_NO_REQUEST',
+    NotAFunctionError: 'BGT_NOT_A_FUNCTION',
+    NotStorableError: 'BGT_NOT_STORABLE',
+    QueueFullError: 'BGT_QUEUE_FULL',
+    RetryLaterError: 'BGT_RETRY_LATER',
+    ShutDownError: 'BGT_SHUT_DOWN',
+    StoreUnavailableError: 'BGT_STORE_UNAVAILABLE',
+    TaskAbandonedError: 'BGT_ABANDONED',
+    TaskCancelledError: 'BGT_CANCELLED',
+    TaskCrashedError: 'BGT_TASK_CRASHED',
+    TaskTimeoutError: 'BGT_TIMEOUT',
+    TransactionError: 'BGT_TRANSACTION',
+    UnknownOptionError: 'BGT_UNKNOWN_OPTION',
+    UnknownQueueError: 'BGT_UNKNOWN_QUEUE',
+    UnknownTaskError: 'BGT_UNKNOWN_TASK',
+    UnrecoverableError: 'BGT_UNRECOVERABLE',
+    UnsupportedOptionError: 'BGT_UNSUPPORTED_OPTION',
+  };
+
+  const isError = (value: unknown): boolean =>
+    typeof value === 'function' && value.prototype instanceof BackgroundTasksError;
+
+  const names = Object.keys(MAKERS);
+  const make = (name: string): InstanceType<typeof BackgroundTasksError> =>
+    MAKERS[name]?.((library as unknown as Record<string, ErrorClass>)[name]) as never;
+
   it.each(names)('%s is a BackgroundTasksError with its own name, code and message', (name) => {
     const error = make(name);
     expect(error).toBeInstanceOf(BackgroundTasksError);
@@ -109,5 +121,177 @@ describe('the public errors', () => {
       'BackgroundTasksModule is registered 2 times in this application. It is global: call ' +
         'forRoot() or forRootAsync() once, in the root module, and inject its providers anywhere.',
     );
+  });
+});
+
+function attempt(peer: string): unknown {
+  try {
+    return requirePeer(peer, 'the test');
+  } catch (error) {
+    return error;
+  }
+}
+
+describe('an optional peer', () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'peer-'));
+  });
+
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('is what its package exports', () => {
+    expect(attempt('ms')).toBeInstanceOf(Function);
+  });
+
+  it.each([
+    ['no-such-package', 'no-such-package'],
+    ['no-such-package/deep/file.js', 'no-such-package'],
+    ['@no-such/package', '@no-such/package'],
+    ['@no-such/package/deep.js', '@no-such/package'],
+  ])('that is missing, %s, is called %s', (peer, name) => {
+    const error = attempt(peer);
+    expect(error).toBeInstanceOf(MissingPeerError);
+    expect((error as MissingPeerError).peers).toEqual([name]);
+    expect((error as Error).message).toBe(`the test needs ${name}: npm install ${name}`);
+  });
+
+  it('that throws when it is loaded is not missing', () => {
+    const file = join(folder, 'broken.cjs');
+    writeFileSync(file, 'throw new TypeError("broken");');
+    expect(attempt(file)).toMatchObject({ name: 'TypeError', message: 'broken' });
+  });
+
+  it('that lacks a package of its own is not missing', () => {
+    const file = join(folder, 'needy.cjs');
+    writeFileSync(file, 'require("no-such-package");');
+    const error = attempt(file);
+    expect(error).not.toBeInstanceOf(MissingPeerError);
+    expect(error).toMatchObject({ code: 'MODULE_NOT_FOUND' });
+  });
+});
+
+describe('an UnrecoverableError', () => {
+  it('carries a message and a cause', () => {
+    const cause = new Error('404');
+    const error = new UnrecoverableError('There is no such user.', { cause });
+    expect(error).toBeInstanceOf(BackgroundTasksError);
+    expect(error).toMatchObject({
+      name: 'UnrecoverableError',
+      code: 'BGT_UNRECOVERABLE',
+      message: 'There is no such user.',
+      cause,
+    });
+  });
+
+  it('needs neither', () => {
+    expect(new UnrecoverableError().message).toBe('The task cannot succeed.');
+  });
+});
+
+describe('a RetryLaterError', () => {
+  it('carries the wait in milliseconds', () => {
+    const error = new RetryLaterError('90s');
+    expect(error).toBeInstanceOf(BackgroundTasksError);
+    expect(error).toMatchObject({
+      name: 'RetryLaterError',
+      code: 'BGT_RETRY_LATER',
+      delayMs: 90_000,
+      message: 'The task asked for its next attempt after 90s.',
+    });
+  });
+
+  it('may have a message and a cause of its own', () => {
+    const cause = { status: 429 };
+    const error = new RetryLaterError(5000, 'Too many requests.', { cause });
+    expect(error).toMatchObject({ delayMs: 5000, message: 'Too many requests.', cause });
+  });
+
+  it.each<[unknown, string]>([
+    ['soon', 'soon'],
+    [-1, '-1'],
+    [Number.NaN, 'NaN'],
+    [undefined, 'undefined'],
+    [Symbol('soon'), 'Symbol(soon)'],
+  ])('refuses %p as its wait', (delay, shown) => {
+    const make = () => new RetryLaterError(delay as number);
+    expect(make).toThrow(InvalidOptionError);
+    expect(make).toThrow(
+      'Option "RetryLaterError(delay)": expected milliseconds or a string such as ' +
+        `'500ms', '30s', '5m', '2h', '1d', got ${shown}.`,
+    );
+  });
+
+  it('O16: keeps message and cause where it refuses its wait', () => {
+    const cause = new Error('429');
+    const make = () => new RetryLaterError(Number.NaN, 'Too many requests.', { cause });
+    expect(make).toThrow(/got NaN.*What was to be said: Too many requests\.$/);
+    expect(make).toThrow(expect.objectContaining({ cause }));
+  });
+
+  describe('O16: after()', () => {
+    const inAMinute = new Date(Math.ceil(Date.now() / 1_000) * 1_000 + 60_000);
+
+    it.each<[string, unknown, number]>([
+      ['seconds', '120', 120_000],
+      ['seconds as a number', 120, 120_000],
+      ['fetch()', new Response('', { headers: { 'Retry-After': '7' } }), 7_000],
+      ['its headers', new Headers({ 'retry-after': '7' }), 7_000],
+      ['axios', { status: 429, headers: { 'retry-after': '7' } }, 7_000],
+      ['any case', { headers: { 'Retry-After': ['7', '8'] } }, 7_000],
+    ])('waits as long as %s says', (_, from, delayMs) => {
+      expect(RetryLaterError.after(from as object)).toMatchObject({
+        delayMs,
+        message: `The service asked for its next attempt after ${delayMs / 1_000} s.`,
+      });
+    });
+
+    it.each<[string, unknown]>([
+      ['a date', inAMinute],
+      ['a date in a header', inAMinute.toUTCString()],
+      ['a date in a response', { headers: { 'retry-after': inAMinute.toUTCString() } }],
+    ])('waits until %s', (_, from) => {
+      const { delayMs = 0 } = RetryLaterError.after(from as object);
+      expect(Date.now() + delayMs).toBeLessThanOrEqual(inAMinute.getTime() + 1);
+      expect(delayMs).toBeGreaterThan(0);
+    });
+
+    it.each<[string, unknown]>([
+      ['nothing', undefined],
+      ['no header', new Response('')],
+      ['an empty one', ''],
+      ['no headers', {}],
+      ['null', null],
+      ['zero', '0'],
+      ['a negative number', -5],
+      ['NaN', Number.NaN],
+      ['a date that is past', new Date(0)],
+      ['no date', new Date(Number.NaN)],
+      ['a text', 'soon'],
+      ['a symbol', { headers: { 'retry-after': Symbol('soon') } }],
+      ['what throws', thrower()],
+    ])('leaves the wait to the policy where there is %s, and says so', (_, from) => {
+      expect(RetryLaterError.after(from as object)).toMatchObject({
+        delayMs: undefined,
+        message: 'The service did not say when to try again: the retry policy does.',
+      });
+    });
+
+    it.each<[string, unknown]>([
+      ['a number', 9e15],
+      ['a date', new Date(8.64e15)],
+      ['infinity', Number.POSITIVE_INFINITY],
+    ])('waits no longer than a day for %s, and says so', (_, from) => {
+      const error = RetryLaterError.after(from as number);
+      expect(error.delayMs).toBe(86_400_000);
+      expect(error.message).toMatch(/ s; it follows after a day\.$/);
+    });
+
+    it('has the message, the cause and the option that it is given', () => {
+      const cause = new Error('429');
+      const error = RetryLaterError.after('7', 'Too many.', { cause, usesAttempt: false });
+      expect(error).toMatchObject({ message: 'Too many.', cause, usesAttempt: false });
+    });
   });
 });

@@ -1,11 +1,23 @@
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { Controller, Get, Inject, Module, type INestApplication } from '@nestjs/common';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import {
+  Controller,
+  Get,
+  type INestApplication,
+  type INestApplicationContext,
+  Inject,
+  Module,
+} from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
+import request from 'supertest';
 import { BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
 import { BackgroundTasksHealthIndicator, type HealthBounds } from 'nestjs-background-tasks/health';
 import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
-import request from 'supertest';
+import { FragileStore, engineOn } from '../journal/support/stores.js';
 
 const silence = (): void => undefined;
 
@@ -140,5 +152,54 @@ describe('GET /health', () => {
     await expect(indicator.check('tasks', { maxPendingAge: 'soon' as '1s' })).rejects.toThrow(
       'maxPendingAge',
     );
+  });
+});
+
+describe('health of a journal', () => {
+  let path: string;
+  let store: FragileStore;
+  let app: INestApplicationContext;
+
+  const check = async (timeout = 60_000): Promise<unknown> =>
+    (await app.get(BackgroundTasksHealthIndicator).check('tasks', { timeout })).tasks;
+
+  beforeEach(async () => {
+    path = await mkdtemp(join(tmpdir(), 'health-'));
+    store = new FragileStore(path);
+    const engine = engineOn(store, { path });
+    @Module({
+      imports: [BackgroundTasksModule.forRoot({ engine }), TerminusModule],
+      providers: [BackgroundTasksHealthIndicator],
+    })
+    class AppModule {}
+    app = await NestFactory.createApplicationContext(AppModule, { logger: false });
+  });
+
+  afterEach(async () => {
+    store.mood = 'well';
+    await app.close();
+    await rm(path, { recursive: true, force: true });
+  });
+
+  it('D18: is down while the disk refuses what is committed, and up again when it does not', async () => {
+    expect(await check()).toMatchObject({ status: 'up' });
+    store.mood = 'refuses commits';
+    expect(await check()).toMatchObject({
+      status: 'down',
+      problems: [expect.stringMatching(/^the store of the tasks takes none: .*the disk is full/)],
+      queues: { default: { pending: 0 } },
+    });
+    store.mood = 'well';
+    expect(await check()).toMatchObject({ status: 'up' });
+  });
+
+  it('D18: is down while the disk does not answer', async () => {
+    store.mood = 'silent';
+    expect(await check(50)).toMatchObject({ status: 'down' });
+  });
+
+  it('D18: is down where the journal is gone', async () => {
+    await rm(path, { recursive: true });
+    expect(await check()).toMatchObject({ status: 'down' });
   });
 });

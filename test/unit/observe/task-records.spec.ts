@@ -1,8 +1,13 @@
-import { describe, expect, it } from '@jest/globals';
+import { inspect } from 'node:util';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { instanceToPlain } from 'class-transformer';
+import { bytesOf } from '../../../lib/observe/bytes-of.js';
+import { FailedTasks } from '../../../lib/observe/failed-tasks.js';
 import { TaskRecords } from '../../../lib/observe/task-records.js';
 import type { Outcome } from '../../../lib/task/outcome.js';
 import type { Task } from '../../../lib/task/task.js';
 import { collectGarbage } from '../support/garbage.js';
+import { createKit } from '../support/kit.js';
 import { NOBODY, bareTask } from '../support/tasks.js';
 
 const COMPLETED: Outcome = { status: 'completed', attempts: 1, durationMs: 0 };
@@ -104,5 +109,167 @@ describe('the records of tasks', () => {
     await collectGarbage();
     const alive = forgotten.flatMap((task, index) => (task.deref() === undefined ? [] : [index]));
     expect(alive).toEqual([45, 46, 47, 48, 49]);
+  });
+});
+
+describe('failed tasks', () => {
+  let now = 0;
+
+  beforeEach(() => {
+    now = 0;
+  });
+
+  function failedWith(name: string, ...args: unknown[]): Task {
+    const task = bareTask(name);
+    task.args = args;
+    task.settle({ status: 'failed', attempts: 1, durationMs: 0, error: new Error('no') });
+    return task;
+  }
+
+  function tasksWithin(limits: Partial<{ count: number; bytes: number; ageMs: number }>) {
+    const endless = { count: Infinity, bytes: Infinity, ageMs: Infinity };
+    const tasks = new FailedTasks({ ...endless, ...limits, now: () => now });
+    return { tasks, names: () => Array.from(tasks, ({ name }) => name) };
+  }
+
+  describe('O7: the failed tasks that are remembered', () => {
+    it('are so many at most, the latest', () => {
+      const { tasks, names } = tasksWithin({ count: 2 });
+      const gone = ['a', 'b', 'c'].flatMap((name) => tasks.push(failedWith(name)));
+      expect(names()).toEqual(['c', 'b']);
+      expect(gone.map(({ name }) => name)).toEqual(['a']);
+    });
+
+    it('are so many bytes at most, however many objects those are', () => {
+      const { tasks, names } = tasksWithin({ bytes: 1_000_000 });
+      for (let index = 0; index < 20; index += 1) {
+        tasks.push(failedWith(`${index}`, { a: Array.from({ length: 10_000 }, () => ({})) }));
+      }
+      expect(names()).toEqual(['19']);
+      tasks.push(failedWith('small'));
+      expect(names()).toEqual(['small', '19']);
+    });
+
+    it('are no older than they may be', () => {
+      const { tasks, names } = tasksWithin({ ageMs: 1_000 });
+      tasks.push(failedWith('old'));
+      now = 600;
+      tasks.push(failedWith('young'));
+      now = 1_200;
+      expect(names()).toEqual(['young']);
+      expect(tasks.push(failedWith('new')).map(({ name }) => name)).toEqual(['old']);
+    });
+
+    it('make room when one is removed', () => {
+      const { tasks, names } = tasksWithin({ count: 2 });
+      const [a, b] = [failedWith('a'), failedWith('b')];
+      tasks.push(a);
+      tasks.push(b);
+      expect([tasks.remove(a), tasks.remove(a)]).toEqual([true, false]);
+      tasks.push(failedWith('c'));
+      expect(names()).toEqual(['c', 'b']);
+    });
+  });
+
+  describe('the size of a value', () => {
+    it('counts text, bytes and what is in objects', () => {
+      expect(bytesOf('x'.repeat(1_000))).toBeGreaterThan(2_000);
+      expect(bytesOf(Buffer.alloc(5_000))).toBeGreaterThan(5_000);
+      expect(bytesOf(new Map([['key', 'x'.repeat(500)]]))).toBeGreaterThan(1_000);
+      const cycle: { self?: unknown } = {};
+      cycle.self = cycle;
+      expect(bytesOf(cycle)).toBeLessThan(1_000);
+    });
+
+    it('calls nothing, and ends', () => {
+      const trap = new Proxy(
+        {},
+        {
+          getPrototypeOf: () => {
+            throw new Error('no');
+          },
+        },
+      );
+      const getter = {
+        get value(): never {
+          throw new Error('called');
+        },
+      };
+      expect(bytesOf([trap, getter])).toBeGreaterThan(0);
+      const wide = Array.from({ length: 300_000 }, () => []);
+      expect(bytesOf(wide)).toBeLessThan(bytesOf(wide.slice(0, 100_000)) * 2);
+    });
+  });
+});
+
+const MANY = 300_000;
+const numbers = Array.from({ length: MANY }, (_, index) => index);
+
+describe('about how many bytes a value takes', () => {
+  it.each<[string, unknown]>([
+    ['an array', numbers],
+    ['an object', Object.fromEntries(numbers.map((each) => [`key${each}`, each]))],
+    ['a map', new Map(numbers.map((each) => [each, each]))],
+    ['a set', new Set(numbers)],
+  ])('P11: is told of %s with more entries than fit on the stack', (_, value) => {
+    expect(bytesOf([value])).toBeGreaterThan(1_000_000);
+  });
+
+  it('ends in a circle, and at what lets nobody look', () => {
+    const circle: unknown[] = [];
+    circle.push(circle);
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    expect(bytesOf([circle, proxy])).toBeGreaterThan(0);
+  });
+});
+
+/** What an HTTP client throws: its request is in it, and it says so when it is written down. */
+function axiosError(): Error {
+  const config = { headers: { authorization: 'Bearer s3cret' } };
+  const error = new Error('Request failed');
+  return Object.assign(error, { code: 'E_BAD', config, toJSON: () => ({ config }) });
+}
+
+describe('O9: the error of a task', () => {
+  it('is its text where tasks are listed, and what was thrown for who waits', async () => {
+    const { clock, runner } = createKit();
+    const error = axiosError();
+    const handle = runner.addTask(() => Promise.reject(error));
+    const { id } = handle;
+    await clock.settle();
+    const shown = {
+      error: {
+        name: 'Error',
+        message: 'Request failed',
+        code: 'E_BAD',
+        stack: expect.stringMatching(/^Error: Request failed\n {4}at /),
+      },
+    };
+    const [listed] = await runner.list({ status: 'failed' });
+    expect(listed).toMatchObject({ outcome: shown });
+    expect(instanceToPlain(listed)).toMatchObject({ outcome: shown });
+    expect(await runner.get(id)).toMatchObject({ outcome: shown });
+    const outcome = await handle.whenSettled();
+    expect(outcome).toEqual({ status: 'failed', attempts: 1, durationMs: 0, error });
+    expect(JSON.parse(JSON.stringify(outcome))).toMatchObject(shown);
+    for (const text of [JSON.stringify([listed, outcome]), inspect([listed, outcome])]) {
+      expect(text).not.toContain('s3cret');
+    }
+  });
+
+  it('is what was thrown in an event, and its text where the event is written down', async () => {
+    const { clock, runner, record } = createKit({ retry: { attempts: 2 } });
+    const events = record();
+    const error = axiosError();
+    runner.addTask(() => Promise.reject(error));
+    await clock.advance(1e6);
+    const failures = events.filter((event) => 'error' in event);
+    expect(failures.map((event) => [event.type, event.error])).toEqual([
+      ['retrying', error],
+      ['failed', error],
+    ]);
+    expect(inspect(failures) + JSON.stringify(failures)).not.toContain('s3cret');
+    expect(JSON.stringify(failures)).toContain('"message":"Request failed","code":"E_BAD"');
   });
 });

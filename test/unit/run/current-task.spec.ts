@@ -1,6 +1,9 @@
-import { describe, expect, it } from '@jest/globals';
-import { currentTask, type CurrentTask } from '../../../lib/index.js';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { TaskEvent } from 'nestjs-background-tasks';
+import { type CurrentTask, currentTask } from '../../../lib/index.js';
 import { createKit } from '../support/kit.js';
+import { type TestApp, startApp } from '../testing/support.js';
 
 describe('currentTask() inside a task', () => {
   it('tells who it is', async () => {
@@ -81,5 +84,169 @@ describe('currentTask() outside of any task', () => {
     expect(signal.aborted).toBe(false);
     expect(progress(0.5)).toBeUndefined();
     expect(log('nobody reads this')).toBeUndefined();
+  });
+});
+
+describe('TaskRunner.around()', () => {
+  let app: TestApp;
+
+  afterEach(() => app.module.close());
+
+  it('gives the bodies of attempts a context, the first hook outermost, until taken away', async () => {
+    app = await startApp('manual');
+    const { runner, tasks } = app;
+    const context = new AsyncLocalStorage<string>();
+    const seen: (string | undefined)[] = [];
+    const takeAway = [
+      runner.around(({ name, attempt }, run) => context.run(`${name} ${attempt}`, run)),
+      runner.around((_, run) => context.run(`${context.getStore()} inner`, run)),
+    ];
+    const body = async (): Promise<void> => {
+      await Promise.resolve();
+      seen.push(context.getStore());
+    };
+    runner.addTask({ name: 'mail' }, body);
+    await tasks.drain();
+    takeAway.forEach((call) => call());
+    runner.addTask({ name: 'mail' }, body);
+    await tasks.drain();
+    expect(seen).toEqual(['mail 1 inner', undefined]);
+  });
+
+  it.each<[string, (run: () => void) => void]>([
+    [
+      'throws before the body',
+      () => {
+        throw new Error('hook');
+      },
+    ],
+    [
+      'throws after the body',
+      (run) => {
+        run();
+        throw new Error('hook');
+      },
+    ],
+    ['never calls the body', () => undefined],
+    [
+      'calls the body twice',
+      (run) => {
+        run();
+        run();
+      },
+    ],
+    [
+      'rejects',
+      async (run) => {
+        run();
+        await Promise.resolve();
+        throw new Error('hook');
+      },
+    ],
+  ])('runs the body once, and lets it end as it does, where a hook %s', async (_, hook) => {
+    app = await startApp('manual');
+    const { runner, tasks } = app;
+    runner.around((__, run) => hook(run));
+    let runs = 0;
+    const error = new Error('body');
+    runner.addTask(() => void (runs += 1));
+    runner.addTask(() => {
+      throw error;
+    });
+    expect(await tasks.drain()).toMatchObject([
+      { verdict: 'completed' },
+      { verdict: 'failed', error },
+    ]);
+    expect(runs).toBe(1);
+  });
+});
+
+describe('O19: what run() returns', () => {
+  it('is a promise of what the attempt came to, inside the scope of the hook', async () => {
+    const app = await startApp('manual');
+    const { runner, tasks } = app;
+    const scope = new AsyncLocalStorage<string[]>();
+    const reports: unknown[] = [];
+    // As Sentry.withIsolationScope() and captureException() do.
+    runner.around((task, run) =>
+      scope.run([task.name, String(task.attempt)], async () => {
+        const end = await run();
+        if (end.kind === 'failed' || end.kind === 'retry') {
+          reports.push([...(scope.getStore() ?? []), end.kind, end.error]);
+        } else {
+          reports.push([...(scope.getStore() ?? []), end.kind]);
+        }
+      }),
+    );
+    const error = new Error('body');
+    const fails = (): Promise<void> => Promise.reject(error);
+    runner.addTask({ name: 'fails', retry: { attempts: 2, delay: 1 } }, fails);
+    runner.addTask({ name: 'throws' }, () => {
+      throw error;
+    });
+    runner.addTask({ name: 'returns' }, () => undefined);
+    runner.addTask({ name: 'times out', timeout: 10 }, () => new Promise(() => undefined));
+    await tasks.advance('1m');
+    expect(reports).toEqual(
+      expect.arrayContaining([
+        ['fails', '1', 'retry', error],
+        ['fails', '2', 'failed', error],
+        ['throws', '1', 'failed', error],
+        ['returns', '1', 'completed'],
+        ['times out', '1', 'failed', expect.objectContaining({ code: 'BGT_TIMEOUT' })],
+      ]),
+    );
+    expect(reports).toHaveLength(5);
+    await app.module.close();
+  });
+});
+
+describe('the figures of an attempt', () => {
+  let app: TestApp;
+
+  afterEach(() => app.module.close());
+
+  it('are how long it waited and ran, and how the process fared meanwhile', async () => {
+    app = await startApp('manual');
+    const { runner, tasks } = app;
+    const events: TaskEvent[] = [];
+    runner.events.subscribe((event) => events.push(event));
+    let failures = 1;
+    runner.addTask({ delay: '10s', retry: { attempts: 2, delay: '5s', jitter: 'none' } }, () => {
+      if (failures-- > 0) {
+        throw new Error('once');
+      }
+    });
+    await runner.pause();
+    await tasks.advance('12s');
+    await runner.resume();
+    await tasks.advance('1m');
+    expect(events.map(({ type }) => type)).toEqual([
+      'added',
+      'queued',
+      'started',
+      'retrying',
+      'started',
+      'completed',
+    ]);
+    const [, , first, retrying, second, completed] = events;
+    expect(first).toMatchObject({ waitedMs: 2_000 });
+    expect(second).toMatchObject({ waitedMs: 0 });
+    expect(retrying).toMatchObject({
+      durationMs: 0,
+      process: { eventLoopUtilization: expect.any(Number), heapGrowthBytes: expect.any(Number) },
+    });
+    expect(completed).toHaveProperty('process.heapGrowthBytes');
+  });
+
+  it('are not taken where nobody listens', async () => {
+    app = await startApp('manual', { logEvents: false });
+    const { runner, tasks } = app;
+    const events: TaskEvent[] = [];
+    runner.addTask(async () => {
+      runner.events.subscribe((event) => events.push(event));
+    });
+    await tasks.drain();
+    expect(events).toMatchObject([{ type: 'completed', process: undefined }]);
   });
 });

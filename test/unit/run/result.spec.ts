@@ -1,5 +1,7 @@
-import { describe, expect, it } from '@jest/globals';
-import { currentTask } from 'nestjs-background-tasks';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { describe, expect, it, jest } from '@jest/globals';
+import { Observable, defer, from, of, throwError } from 'rxjs';
+import { currentTask } from '../../../lib/index.js';
 import { createKit } from '../support/kit.js';
 
 async function outcomeOf(body: () => unknown, options: object = {}) {
@@ -77,4 +79,135 @@ describe('the result of a task', () => {
       expect(returned.info?.result).toBeUndefined();
     },
   );
+});
+
+function* steps(): Generator<number> {
+  yield 1;
+}
+async function* asyncSteps(): AsyncGenerator<number> {
+  yield 1;
+}
+
+describe('R10: a body that returned an Observable', () => {
+  it.each([
+    ['at once', (stream: Observable<unknown>) => stream],
+    ['in a promise', async (stream: Observable<unknown>) => stream],
+    ['of another library', (stream: Observable<unknown>) => ({ '@@observable': () => stream })],
+  ])('is done when the Observable has completed, returned %s', async (_, give) => {
+    const { clock, runner } = createKit();
+    const sent: unknown[] = [];
+    const post = new Observable<string>((subscriber) => {
+      sent.push(currentTask().id);
+      void clock.sleep(100).then(() => subscriber.complete());
+    });
+    const handle = runner.addTask(() => give(post));
+    await clock.advance(99);
+    expect(sent).toEqual([handle.id]);
+    expect(handle.status).toBe('running');
+    await clock.advance(1);
+    expect(handle.status).toBe('completed');
+  });
+
+  it('fails and is tried again as one that throws, subscribed to anew', async () => {
+    const { clock, runner } = createKit();
+    let tries = 0;
+    const post = defer(() => (++tries < 3 ? throwError(() => new Error('no route')) : of('sent')));
+    const handle = runner.addTask({ retry: { attempts: 3 } }, () => post);
+    await clock.advance(1e6);
+    expect(await handle.whenSettled()).toMatchObject({ status: 'completed', attempts: 3 });
+    expect(tries).toBe(3);
+  });
+
+  it('is unsubscribed from when its time is over, and then does not count as going on', async () => {
+    const { clock, runner, logger } = createKit();
+    const stopped = jest.fn((): void => {
+      throw new Error('a teardown that throws');
+    });
+    const handle = runner.addTask({ timeout: '1s' }, () => new Observable(() => stopped));
+    await clock.advance(1000);
+    expect(handle.status).toBe('failed');
+    expect(stopped).toHaveBeenCalledTimes(1);
+    expect(logger.of('warn')).toEqual([]);
+  });
+
+  it('is not subscribed to once it is too late', async () => {
+    const { clock, runner } = createKit();
+    const subscribed = jest.fn<() => void>();
+    runner.addTask({ timeout: '1s' }, async () => {
+      await clock.sleep(2000);
+      return new Observable(subscribed);
+    });
+    await clock.advance(1e6);
+    expect(subscribed).not.toHaveBeenCalled();
+  });
+
+  it('is unsubscribed from when it is cancelled, from within its first step, too', async () => {
+    const { clock, runner } = createKit();
+    const stopped = jest.fn<() => void>();
+    const running = runner.addTask(() => new Observable(() => stopped));
+    const itself = runner.addTask(
+      () =>
+        new Observable(() => {
+          void runner.cancel(itself.id);
+          return stopped;
+        }),
+    );
+    await clock.settle();
+    await running.cancel();
+    expect(stopped).toHaveBeenCalledTimes(2);
+    expect([running.status, itself.status]).toEqual(['cancelled', 'cancelled']);
+  });
+
+  it('has the async context of the task, and what is around the attempt', async () => {
+    const { clock, runner } = createKit();
+    const tenant = new AsyncLocalStorage<string>();
+    const seen: unknown[] = [];
+    const stream = defer(() => from(['x'].map(() => seen.push(tenant.getStore()))));
+    tenant.run('a', () => {
+      runner.addTask(async () => stream);
+      runner.addTask(() => stream);
+    });
+    await clock.settle();
+    expect(seen).toEqual(['a', 'a']);
+  });
+});
+
+describe('R10: a body that returned what nobody reads or calls', () => {
+  it.each<[string, () => unknown, RegExp]>([
+    ['a generator', steps, /generator/],
+    ['an async generator', asyncSteps, /generator/],
+    ['a generator in a promise', async () => steps(), /generator/],
+    ['an iterator', () => [1].values(), /iterator/],
+    ['a generator function', () => steps, /returned an async function/],
+    ['an async function', () => async () => undefined, /returned an async function/],
+  ])('fails at once with an error that says so: %s', async (_, body, message) => {
+    const { clock, runner, logger } = createKit();
+    const handle = runner.addTask({ retry: { attempts: 5 } }, body);
+    await clock.advance(1e6);
+    expect(await handle.whenSettled()).toMatchObject({
+      status: 'failed',
+      attempts: 1,
+      error: { code: 'BGT_UNRECOVERABLE', message: expect.stringMatching(message) },
+    });
+    expect(logger.of('error')).toHaveLength(1);
+  });
+
+  it.each([
+    ['an array', [1]],
+    ['a plain function', () => undefined],
+    ['a map', new Map()],
+    [
+      'an object that must not be looked at',
+      {
+        get lift() {
+          throw new Error('looked at');
+        },
+      },
+    ],
+  ])('is done with %s', async (_, value) => {
+    const { clock, runner } = createKit();
+    const handle = runner.addTask(() => value);
+    await clock.settle();
+    expect(handle.status).toBe('completed');
+  });
 });

@@ -1,134 +1,213 @@
+import { availableParallelism } from 'node:os';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { InvalidOptionError, UnknownOptionError } from '../../../../lib/index.js';
 import { RequestLife } from '../../../../lib/request/request-life.js';
-import type { MethodIntake } from '../../../../lib/task/ambient.js';
 import { closePool, openPool } from '../../../../lib/run/threads/open-pools.js';
 import { threadFunction } from '../../../../lib/run/threads/thread-function.js';
+import {
+  type BackgroundTasksThreadsOptions,
+  toThreadPoolSettings,
+} from '../../../../lib/run/threads/thread-options.js';
 import type { ThreadPool } from '../../../../lib/run/threads/thread-pool.js';
+import type { MethodIntake } from '../../../../lib/task/ambient.js';
 import { createKit } from '../../support/kit.js';
 
-const FILE = new URL('file:///app/resize-image.js');
+describe('thread function', () => {
+  const FILE = new URL('file:///app/resize-image.js');
 
-const opened: ThreadPool[] = [];
+  const opened: ThreadPool[] = [];
 
-/** An application with threads: what they are asked for, and what they reply. */
-function applicationWithThreads(reply: () => Promise<unknown> = () => Promise.resolve('done')) {
-  const kit = createKit();
-  const run = jest.fn<ThreadPool['run']>(reply);
-  const pool = { run } as unknown as ThreadPool;
-  opened.push(pool);
-  return { ...kit, application: kit.intake as MethodIntake, run, pool };
-}
+  /** An application with threads: what they are asked for, and what they reply. */
+  function applicationWithThreads(reply: () => Promise<unknown> = () => Promise.resolve('done')) {
+    const kit = createKit();
+    const run = jest.fn<ThreadPool['run']>(reply);
+    const pool = { run } as unknown as ThreadPool;
+    opened.push(pool);
+    return { ...kit, application: kit.intake as MethodIntake, run, pool };
+  }
 
-afterEach(() => opened.splice(0).forEach((pool) => closePool(pool)));
+  afterEach(() => opened.splice(0).forEach((pool) => closePool(pool)));
 
-describe('a thread function', () => {
-  it('has the name of its export, or of its file', () => {
-    const names = [
-      threadFunction(FILE),
-      threadFunction(new URL('file:///app/resize'), 'default'),
-      threadFunction(FILE, 'toThumbnail'),
-      threadFunction(new URL('file:///')),
-    ].map(({ name }) => name);
-    expect(names).toEqual(['resize-image', 'resize', 'toThumbnail', 'default']);
+  describe('a thread function', () => {
+    it('has the name of its export, or of its file', () => {
+      const names = [
+        threadFunction(FILE),
+        threadFunction(new URL('file:///app/resize'), 'default'),
+        threadFunction(FILE, 'toThumbnail'),
+        threadFunction(new URL('file:///')),
+      ].map(({ name }) => name);
+      expect(names).toEqual(['resize-image', 'resize', 'toThumbnail', 'default']);
+    });
+
+    it('may be of a file whose URL is of another realm', () => {
+      const file = { href: FILE.href, protocol: 'file:' } as URL;
+      expect(threadFunction(file).name).toBe('resize-image');
+    });
+
+    it.each<[unknown, string]>([
+      [new URL('https://host/resize.js'), 'https://host/resize.js'],
+      ['/app/resize.js', "'/app/resize.js'"],
+      [undefined, 'undefined'],
+      [null, 'null'],
+      [{ protocol: 'file:' }, 'an object'],
+    ])('is not to be had of %p', (file, received) => {
+      expect(() => threadFunction(file as URL)).toThrow(
+        `threadFunction() expects the URL of a file, got ${received}`,
+      );
+    });
+
+    it('has its call made by the threads of the one application that has any', async () => {
+      const { application, run, pool } = applicationWithThreads();
+      openPool(application, pool);
+      const resize = threadFunction<(width: number, height: number) => string>(FILE, 'resize');
+      expect(await resize(2, 3)).toBe('done');
+      const call = { href: FILE.href, exportName: 'resize', args: [2, 3] };
+      expect(run.mock.calls).toEqual([['resize', call, undefined]]);
+    });
+
+    it('is ended by the signal of the task that calls it', async () => {
+      const { application, run, pool, runner, clock } = applicationWithThreads();
+      openPool(application, pool);
+      const task = runner.addTask(threadFunction(FILE, 'resize'));
+      await clock.settle();
+      expect(task.status).toBe('completed');
+      expect(run.mock.calls[0]?.[2]).toBeInstanceOf(AbortSignal);
+    });
+
+    it('fails with what its call fails with, and the request that calls it learns of that', async () => {
+      const error = new Error('no thread is free');
+      const { application, pool, handle } = applicationWithThreads(() => Promise.reject(error));
+      openPool(application, pool);
+      const refused = jest.spyOn(RequestLife.prototype, 'refused');
+      const resize = threadFunction(FILE, 'resize');
+      await expect(handle(() => resize())).rejects.toBe(error);
+      expect(refused).toHaveBeenCalledWith(error);
+      refused.mockRestore();
+    });
   });
 
-  it('may be of a file whose URL is of another realm', () => {
-    const file = { href: FILE.href, protocol: 'file:' } as URL;
-    expect(threadFunction(file).name).toBe('resize-image');
-  });
+  const call = () => threadFunction(FILE, 'resize')();
 
-  it.each<[unknown, string]>([
-    [new URL('https://host/resize.js'), 'https://host/resize.js'],
-    ['/app/resize.js', "'/app/resize.js'"],
-    [undefined, 'undefined'],
-    [null, 'null'],
-    [{ protocol: 'file:' }, 'an object'],
-  ])('is not to be had of %p', (file, received) => {
-    expect(() => threadFunction(file as URL)).toThrow(
-      `threadFunction() expects the URL of a file, got ${received}`,
-    );
-  });
+  describe('the threads that a call finds', () => {
+    it('are those of the application around it', async () => {
+      const [one, other] = [applicationWithThreads(), applicationWithThreads()];
+      openPool(one.application, one.pool);
+      openPool(other.application, other.pool);
+      await other.handle(call);
+      one.runner.addTask(call);
+      one.runner.addTask(call);
+      await one.clock.settle();
+      expect([one.run.mock.calls.length, other.run.mock.calls.length]).toEqual([2, 1]);
+    });
 
-  it('has its call made by the threads of the one application that has any', async () => {
-    const { application, run, pool } = applicationWithThreads();
-    openPool(application, pool);
-    const resize = threadFunction<(width: number, height: number) => string>(FILE, 'resize');
-    expect(await resize(2, 3)).toBe('done');
-    const call = { href: FILE.href, exportName: 'resize', args: [2, 3] };
-    expect(run.mock.calls).toEqual([['resize', call, undefined]]);
-  });
+    it('are none where the application around it has none, whoever else has', async () => {
+      const { application, pool } = applicationWithThreads();
+      openPool(application, pool);
+      await expect(createKit().handle(call)).rejects.toMatchObject({
+        code: 'BGT_THREAD_NO_POOL',
+        message: expect.stringContaining('this application has none'),
+      });
+    });
 
-  it('is ended by the signal of the task that calls it', async () => {
-    const { application, run, pool, runner, clock } = applicationWithThreads();
-    openPool(application, pool);
-    const task = runner.addTask(threadFunction(FILE, 'resize'));
-    await clock.settle();
-    expect(task.status).toBe('completed');
-    expect(run.mock.calls[0]?.[2]).toBeInstanceOf(AbortSignal);
-  });
+    it('are none where no application has any, or several have', async () => {
+      await expect(call()).rejects.toMatchObject({
+        message: expect.stringContaining('no application with BackgroundTasksThreadsModule'),
+      });
+      for (const each of [applicationWithThreads(), applicationWithThreads()]) {
+        openPool(each.application, each.pool);
+      }
+      await expect(call()).rejects.toMatchObject({
+        message: expect.stringContaining('several applications are running'),
+      });
+    });
 
-  it('fails with what its call fails with, and the request that calls it learns of that', async () => {
-    const error = new Error('no thread is free');
-    const { application, pool, handle } = applicationWithThreads(() => Promise.reject(error));
-    openPool(application, pool);
-    const refused = jest.spyOn(RequestLife.prototype, 'refused');
-    const resize = threadFunction(FILE, 'resize');
-    await expect(handle(() => resize())).rejects.toBe(error);
-    expect(refused).toHaveBeenCalledWith(error);
-    refused.mockRestore();
+    it('are found by a task that outlives its application, and by nobody else', async () => {
+      const { application, pool, handle, run } = applicationWithThreads();
+      openPool(application, pool);
+      closePool(pool);
+      await expect(call()).rejects.toMatchObject({ code: 'BGT_THREAD_NO_POOL' });
+      await handle(call);
+      expect(run).toHaveBeenCalledTimes(1);
+    });
+
+    it('are the first ones that an application opens, until they are closed', () => {
+      const { application, pool } = applicationWithThreads();
+      const second = applicationWithThreads().pool;
+      expect(openPool(application, pool)).toBe(true);
+      expect(openPool(application, second)).toBe(false);
+      closePool(pool);
+      expect(openPool(application, second)).toBe(true);
+    });
   });
 });
 
-const call = () => threadFunction(FILE, 'resize')();
-
-describe('the threads that a call finds', () => {
-  it('are those of the application around it', async () => {
-    const [one, other] = [applicationWithThreads(), applicationWithThreads()];
-    openPool(one.application, one.pool);
-    openPool(other.application, other.pool);
-    await other.handle(call);
-    one.runner.addTask(call);
-    one.runner.addTask(call);
-    await one.clock.settle();
-    expect([one.run.mock.calls.length, other.run.mock.calls.length]).toEqual([2, 1]);
-  });
-
-  it('are none where the application around it has none, whoever else has', async () => {
-    const { application, pool } = applicationWithThreads();
-    openPool(application, pool);
-    await expect(createKit().handle(call)).rejects.toMatchObject({
-      code: 'BGT_THREAD_NO_POOL',
-      message: expect.stringContaining('this application has none'),
+describe('the options of the threads', () => {
+  it('have defaults', () => {
+    expect(toThreadPoolSettings({})).toEqual({
+      threads: Math.max(1, availableParallelism() - 1),
+      idleTimeoutMs: 10_000,
+      maxQueue: 1_000,
+      resourceLimits: undefined,
+      execArgv: undefined,
     });
   });
 
-  it('are none where no application has any, or several have', async () => {
-    await expect(call()).rejects.toMatchObject({
-      message: expect.stringContaining('no application with BackgroundTasksThreadsModule'),
+  it('are taken as they are given, durations in milliseconds', () => {
+    const resourceLimits = { maxOldGenerationSizeMb: 64, stackSizeMb: 0.5 };
+    const execArgv = ['--import', 'loader.mjs'];
+    const given = { threads: 3, idleTimeout: '1m', maxQueue: 0, resourceLimits, execArgv } as const;
+    expect(toThreadPoolSettings({ ...given, execArgv })).toEqual({
+      threads: 3,
+      idleTimeoutMs: 60_000,
+      maxQueue: 0,
+      resourceLimits,
+      execArgv,
     });
-    for (const each of [applicationWithThreads(), applicationWithThreads()]) {
-      openPool(each.application, each.pool);
-    }
-    await expect(call()).rejects.toMatchObject({
-      message: expect.stringContaining('several applications are running'),
-    });
+    expect(toThreadPoolSettings({ idleTimeout: 0 }).idleTimeoutMs).toBe(0);
   });
 
-  it('are found by a task that outlives its application, and by nobody else', async () => {
-    const { application, pool, handle, run } = applicationWithThreads();
-    openPool(application, pool);
-    closePool(pool);
-    await expect(call()).rejects.toMatchObject({ code: 'BGT_THREAD_NO_POOL' });
-    await handle(call);
-    expect(run).toHaveBeenCalledTimes(1);
+  it.each<[object, string]>([
+    [{ threads: 0 }, 'threads'],
+    [{ threads: 1.5 }, 'threads'],
+    [{ threads: Number.POSITIVE_INFINITY }, 'threads'],
+    [{ maxQueue: -1 }, 'maxQueue'],
+    [{ idleTimeout: 'soon' }, 'idleTimeout'],
+    [{ resourceLimits: { stackSizeMb: 0 } }, 'resourceLimits.stackSizeMb'],
+    [{ resourceLimits: { codeRangeSizeMb: '8' } }, 'resourceLimits.codeRangeSizeMb'],
+    [{ execArgv: '--import' }, 'execArgv'],
+    [{ execArgv: ['--import', 1] }, 'execArgv'],
+  ])('%j are refused at %s', (options, path) => {
+    const attempt = () => toThreadPoolSettings(options);
+    expect(attempt).toThrow(InvalidOptionError);
+    expect(attempt).toThrow(`Option "BackgroundTasksThreadsModule.${path}"`);
   });
 
-  it('are the first ones that an application opens, until they are closed', () => {
-    const { application, pool } = applicationWithThreads();
-    const second = applicationWithThreads().pool;
-    expect(openPool(application, pool)).toBe(true);
-    expect(openPool(application, second)).toBe(false);
-    closePool(pool);
-    expect(openPool(application, second)).toBe(true);
+  it.each<[object, string]>([
+    [{ threads: Number.POSITIVE_INFINITY }, 'expected a number that ends'],
+    [{ resourceLimits: { stackSizeMb: 0 } }, 'expected a number above 0, got 0'],
+    [{ execArgv: '--import' }, "expected an array of strings, got '--import'"],
+  ])('%j are refused with the reason', (options, reason) => {
+    expect(() => toThreadPoolSettings(options)).toThrow(reason);
+  });
+
+  it.each<[object, string]>([
+    [
+      { thread: 1 },
+      'Unknown option "BackgroundTasksThreadsModule.thread". Did you mean "threads"?',
+    ],
+    [
+      { resourceLimits: { stackSize: 1 } },
+      'Unknown option "BackgroundTasksThreadsModule.resourceLimits.stackSize". Did you mean "stackSizeMb"?',
+    ],
+  ])('%j are refused, because there are none such', (options, message) => {
+    const attempt = () => toThreadPoolSettings(options);
+    expect(attempt).toThrow(UnknownOptionError);
+    expect(attempt).toThrow(message);
+  });
+
+  it('are said to be those of the threads where they are none', () => {
+    expect(() => toThreadPoolSettings(4 as BackgroundTasksThreadsOptions)).toThrow(
+      'Option "BackgroundTasksThreadsModule": expected a plain object, got 4.',
+    );
   });
 });

@@ -1,8 +1,17 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
-import { currentTask } from 'nestjs-background-tasks';
-import type { TestingOptions } from 'nestjs-background-tasks/testing';
+/* oxlint-disable typescript/unbound-method -- it is only listed, never called */
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { Inject, Injectable, Module } from '@nestjs/common';
+import { Test, type TestingModule } from '@nestjs/testing';
+import {
+  Background,
+  BackgroundTasksModule,
+  TaskRunner,
+  currentTask,
+} from 'nestjs-background-tasks';
+import { journal } from 'nestjs-background-tasks/journal';
+import { BackgroundTasksTesting, type TestingOptions } from 'nestjs-background-tasks/testing';
 import { Deferred } from '../support/deferred.js';
-import { startApp, type TestApp } from './support.js';
+import { type TestApp, startApp } from './support.js';
 
 describe("the kit in mode 'manual'", () => {
   let app: TestApp;
@@ -179,5 +188,181 @@ describe("the kit in mode 'manual'", () => {
     await expect(async () => mailer.sendWelcome(1n)).rejects.toThrow('its arguments are not JSON');
     await tasks.drain();
     expect(mailer.sent).toEqual(['1970-01-01T00:00:00.000Z']);
+  });
+});
+
+describe("the kit in mode 'inline'", () => {
+  let app: TestApp;
+
+  afterEach(() => app.module.close());
+
+  const start = async (...[options]: [Parameters<typeof startApp>[1]?]): Promise<TestApp> =>
+    (app = await startApp('inline', options));
+
+  it('has run the task when the call of its method resolves', async () => {
+    const { mailer } = await start();
+    await mailer.sendWelcome(1);
+    expect(mailer.sent).toEqual([1]);
+  });
+
+  it('rejects the call of a method whose task fails, once its attempts are over', async () => {
+    const { mailer, tasks } = await start();
+    mailer.failures = 3;
+    await expect(mailer.sendWelcome('ada')).rejects.toThrow('no connection for ada');
+    expect(tasks.added[0]?.attempts).toBe(3);
+    await tasks.whenIdle();
+  });
+
+  it('waits for no delay, retry, batch or rate limit', async () => {
+    const { mailer, runner, tasks } = await start({
+      queues: { emails: { rateLimit: { max: 1, per: '1h' } } },
+    });
+    mailer.failures = 2;
+    const later = runner.addTask({ delay: '7d' }, () => undefined);
+    await mailer.sendWelcome('ada');
+    await mailer.sendAll(['bob']);
+    await tasks.whenIdle();
+    expect(mailer.sent).toEqual(['ada', ['bob']]);
+    expect(later.status).toBe('completed');
+  });
+
+  it('throws from whenIdle() what nobody else was told', async () => {
+    const { runner, tasks } = await start();
+    const error = new Error('no');
+    runner.addTask(() => Promise.reject(error));
+    await expect(tasks.whenIdle()).rejects.toBe(error);
+    await tasks.whenIdle();
+    runner.addTask(() => Promise.reject(new Error('one')));
+    runner.addTask(() => Promise.reject(new Error('two')));
+    await expect(tasks.whenIdle()).rejects.toMatchObject({
+      message: '2 background tasks failed.',
+      errors: [new Error('one'), new Error('two')],
+    });
+  });
+
+  it('does not lock up a task that awaits a task of its own full queue', async () => {
+    const { mailer, runner, tasks } = await start({ queues: { emails: { concurrency: 1 } } });
+    runner.addTask({ queue: 'emails' }, async () => mailer.sendWelcome('inner'));
+    await tasks.whenIdle();
+    expect(mailer.sent).toEqual(['inner']);
+  });
+
+  it('does not make the caller of a method wait for a paused queue', async () => {
+    const { mailer, runner, tasks } = await start();
+    await runner.pause('emails');
+    await mailer.sendWelcome(1);
+    await runner.resume('emails');
+    await tasks.whenIdle();
+    expect(mailer.sent).toEqual([1]);
+  });
+
+  it('has no mode for drain() and runNext()', async () => {
+    const { tasks } = await start();
+    await expect(tasks.drain()).rejects.toThrow(
+      "drain() needs mode 'manual'. In mode 'inline' tasks run by themselves: await whenIdle().",
+    );
+  });
+});
+
+describe("the kit in mode 'fake'", () => {
+  it('never runs anything, and lists what was added', async () => {
+    const { mailer, runner, tasks, module } = await startApp('fake');
+    await mailer.sendWelcome(1);
+    runner.addTask({ delay: '1s' }, mailer.plain);
+    await tasks.advance('1d');
+    await tasks.whenIdle();
+    expect(tasks.added).toMatchObject([
+      { name: 'Mailer.sendWelcome', queue: 'emails', args: [1], status: 'queued', delayMs: 0 },
+      { name: 'plain', status: 'queued', delayMs: 1000 },
+    ]);
+    await expect(tasks.runNext()).rejects.toThrow("In mode 'fake' no task ever runs.");
+    await module.close();
+    expect(mailer.sent).toEqual([]);
+    expect(tasks.added.map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
+  });
+});
+
+describe('O17: the kit beside fake timers', () => {
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
+  it("drains, advances and ends in mode 'manual'", async () => {
+    const { mailer, tasks, module } = await startApp('manual');
+    mailer.failures = 1;
+    await mailer.sendWelcome('ada');
+    await tasks.drain();
+    expect(mailer.sent).toEqual([]);
+    await tasks.advance('10s');
+    expect(mailer.sent).toEqual(['ada']);
+    await expect(tasks.runNext()).resolves.toBeUndefined();
+    await module.close();
+  });
+
+  it("is idle in mode 'inline'", async () => {
+    const { mailer, tasks, module } = await startApp('inline');
+    mailer.failures = 2;
+    await mailer.sendWelcome('ada');
+    await tasks.whenIdle();
+    expect(mailer.sent).toEqual(['ada']);
+    await module.close();
+  });
+
+  it('says what is stuck', async () => {
+    const { mailer, tasks, module } = await startApp({ mode: 'manual', patience: 10 });
+    mailer.gate = new Promise(() => undefined);
+    await mailer.sendWelcome('ada');
+    await expect(tasks.drain()).rejects.toThrow(/not idle after 10 ms/);
+    await module.close();
+  });
+});
+
+describe('O17: a mock in the place of a provider, on a queue that is stored in production', () => {
+  let module: TestingModule;
+  afterEach(() => module.close());
+
+  it.each<[string, () => (id: string) => void]>([
+    ['jest', () => jest.fn<(id: string) => void>()],
+    ['sinon', () => Object.assign((): void => undefined, { isSinonProxy: true })],
+  ])('is a task as any other: %s', async (_, mock) => {
+    @Injectable()
+    class Mailer {
+      @Background()
+      async send(_id: string): Promise<void> {
+        // Nothing is sent.
+      }
+    }
+
+    @Injectable()
+    class Users {
+      constructor(
+        private readonly runner: TaskRunner,
+        @Inject(Mailer) private readonly mailer: Mailer,
+      ) {}
+
+      add(id: string): void {
+        this.runner.addTask(this.mailer.send, id);
+      }
+    }
+
+    @Module({
+      imports: [
+        BackgroundTasksModule.forRoot({ engine: journal({ path: '/dev/null/never-opened' }) }),
+      ],
+      providers: [Mailer, Users],
+    })
+    class AppModule {}
+
+    const send = mock();
+    const tasks = new BackgroundTasksTesting('manual');
+    module = await tasks
+      .install(Test.createTestingModule({ imports: [AppModule] }))
+      .overrideProvider(Mailer)
+      .useValue({ send })
+      .compile();
+    await module.init();
+    module.get(Users).add('ada');
+    expect(tasks.expectAdded(send, ['ada']).status).toBe('queued');
+    expect(await tasks.drain()).toMatchObject([{ verdict: 'completed', args: ['ada'] }]);
+    expect(() => module.get(TaskRunner).addTask(() => undefined)).toThrow(/plain function/);
   });
 });
