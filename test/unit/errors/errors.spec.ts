@@ -13,8 +13,10 @@ import {
 } from '../../../lib/index.js';
 import { thrower } from '../support/hostile-values.js';
 
+const isError = (value: unknown): boolean =>
+  typeof value === 'function' && value.prototype instanceof BackgroundTasksError;
+
 describe('the public errors', () => {
-  const { BackgroundTasksError } = library;
   type ErrorClass = new (...args: unknown[]) => InstanceType<typeof BackgroundTasksError>;
 
   /** Every public error, with arguments to make one. */
@@ -72,9 +74,6 @@ describe('the public errors', () => {
     UnrecoverableError: 'BGT_UNRECOVERABLE',
     UnsupportedOptionError: 'BGT_UNSUPPORTED_OPTION',
   };
-
-  const isError = (value: unknown): boolean =>
-    typeof value === 'function' && value.prototype instanceof BackgroundTasksError;
 
   const names = Object.keys(MAKERS);
   const make = (name: string): InstanceType<typeof BackgroundTasksError> =>

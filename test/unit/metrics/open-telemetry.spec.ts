@@ -213,14 +213,14 @@ type Ending = Extract<TaskEvent['type'], 'completed' | 'failed' | 'cancelled' | 
 
 /** The span of an attempt that ended as `type` says. */
 function spanOf(type: Ending, error?: unknown) {
-  const exporter = new InMemorySpanExporter();
-  const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+  const finished = new InMemorySpanExporter();
+  const tracers = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(finished)] });
   const traces = new OpenTelemetryMetrics(new BoundedNames(10), {
-    tracer: provider.getTracer('test'),
+    tracer: tracers.getTracer('test'),
   });
   traces.around(TASK, () => undefined);
   traces.on({ ...OF_EVENT, type, error, process: undefined });
-  const [span] = exporter.getFinishedSpans();
+  const [span] = finished.getFinishedSpans();
   return span;
 }
 

@@ -112,19 +112,19 @@ describe('the records of tasks', () => {
   });
 });
 
+function failedWith(name: string, ...args: unknown[]): Task {
+  const task = bareTask(name);
+  task.args = args;
+  task.settle({ status: 'failed', attempts: 1, durationMs: 0, error: new Error('no') });
+  return task;
+}
+
 describe('failed tasks', () => {
   let now = 0;
 
   beforeEach(() => {
     now = 0;
   });
-
-  function failedWith(name: string, ...args: unknown[]): Task {
-    const task = bareTask(name);
-    task.args = args;
-    task.settle({ status: 'failed', attempts: 1, durationMs: 0, error: new Error('no') });
-    return task;
-  }
 
   function tasksWithin(limits: Partial<{ count: number; bytes: number; ageMs: number }>) {
     const endless = { count: Infinity, bytes: Infinity, ageMs: Infinity };

@@ -93,34 +93,34 @@ describe('a method with `profile`', () => {
 const taskNamed = (name: string, id = 'id'): Task => ({ name, id, attempts: 2 }) as Task;
 
 describe('the profiler', () => {
-  let directory: string;
+  let folder: string;
 
   beforeEach(() => {
-    directory = mkdtempSync(join(tmpdir(), 'profiler-'));
+    folder = mkdtempSync(join(tmpdir(), 'profiler-'));
   });
 
   afterEach(() => {
     jest.restoreAllMocks();
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   });
 
   function profile(name: string, id?: string): Promise<{ file: string; error: unknown }> {
     return new Promise((resolve) => {
       const profiler = new Profiler((_, file, error) => resolve({ file, error }));
-      profiler.start(taskNamed(name, id), directory)();
+      profiler.start(taskNamed(name, id), folder)();
     });
   }
 
   it('leaves a file whose name ends, however long the name of the task is', async () => {
     const { error } = await profile(`a/${'x'.repeat(500)}`);
     expect(error).toBeUndefined();
-    expect(readdirSync(directory)).toEqual([`a_${'x'.repeat(98)}-id-2.cpuprofile`]);
+    expect(readdirSync(folder)).toEqual([`a_${'x'.repeat(98)}-id-2.cpuprofile`]);
   });
 
   it('O21: leaves it where it was told to, whatever the id of the task', async () => {
     const { file } = await profile('task', '../../elsewhere/x\0');
-    expect(file).toBe(join(directory, 'task-_elsewhere_x_-2.cpuprofile'));
-    expect(readdirSync(directory)).toHaveLength(1);
+    expect(file).toBe(join(folder, 'task-_elsewhere_x_-2.cpuprofile'));
+    expect(readdirSync(folder)).toHaveLength(1);
   });
 
   it.each([0, 0o022])('O8: is for its owner only, with umask %o', async (umask) => {
@@ -135,10 +135,10 @@ describe('the profiler', () => {
       throw missing;
     });
     expect(await profile('task')).toEqual({
-      file: join(directory, 'task-id-2.cpuprofile'),
+      file: join(folder, 'task-id-2.cpuprofile'),
       error: missing,
     });
-    expect(readdirSync(directory)).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('says so where sampling cannot be ended', async () => {
@@ -154,6 +154,6 @@ describe('the profiler', () => {
     }
     jest.spyOn(process, 'getBuiltinModule').mockReturnValue({ Session });
     expect((await profile('task')).error).toBe(refused);
-    expect(readdirSync(directory)).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
   });
 });

@@ -151,11 +151,11 @@ describe('the expectations of the kit', () => {
   });
 });
 
-describe('durable', () => {
-  const silence = (): void => undefined;
+const silence = (): void => undefined;
 
+describe('on a queue that stores', () => {
   @Injectable()
-  class Mailer {
+  class DurableMailer {
     readonly sent: unknown[] = [];
 
     @Background({ queue: 'emails' })
@@ -164,17 +164,20 @@ describe('durable', () => {
     }
   }
 
-  interface TestApp {
+  interface DurableApp {
     readonly tasks: BackgroundTasksTesting;
     readonly module: TestingModule;
-    readonly mailer: Mailer;
+    readonly mailer: DurableMailer;
     readonly runner: TaskRunner;
   }
 
-  async function startApp(mode: TestingMode, options: BackgroundTasksOptions): Promise<TestApp> {
+  async function startDurable(
+    mode: TestingMode,
+    options: BackgroundTasksOptions,
+  ): Promise<DurableApp> {
     @Module({
       imports: [BackgroundTasksModule.forRoot({ queues: { emails: {} }, ...options })],
-      providers: [Mailer],
+      providers: [DurableMailer],
     })
     class AppModule {}
 
@@ -184,7 +187,7 @@ describe('durable', () => {
       .setLogger({ log: silence, warn: silence, error: silence })
       .compile();
     await module.init();
-    return { tasks, module, mailer: module.get(Mailer), runner: module.get(TaskRunner) };
+    return { tasks, module, mailer: module.get(DurableMailer), runner: module.get(TaskRunner) };
   }
 
   /** Nobody listens there, and no such folder can be made: an engine that is opened would say so. */
@@ -195,7 +198,7 @@ describe('durable', () => {
   };
 
   describe.each(Object.entries(ENGINES))('the kit in the place of %s', (_name, engine) => {
-    let app: TestApp;
+    let app: DurableApp;
 
     afterEach(() => app.module.close());
 
@@ -203,7 +206,7 @@ describe('durable', () => {
       ['the module', { engine }],
       ['a queue', { queues: { emails: { engine } } }],
     ])('runs the tasks of %s itself, and opens no store', async (_, options) => {
-      app = await startApp('manual', options);
+      app = await startDurable('manual', options);
       await app.mailer.sendWelcome('ada');
       expect(app.mailer.sent).toEqual([]);
       await app.tasks.drain();
@@ -211,7 +214,7 @@ describe('durable', () => {
     });
 
     it('gives the task a copy of its arguments, made through JSON', async () => {
-      app = await startApp('manual', { engine });
+      app = await startDurable('manual', { engine });
       const user = { name: 'ada', age: undefined as number | undefined };
       await app.mailer.sendWelcome(user);
       user.name = 'changed meanwhile';
@@ -220,7 +223,7 @@ describe('durable', () => {
     });
 
     it('refuses what could not be stored', async () => {
-      app = await startApp('inline', { engine });
+      app = await startDurable('inline', { engine });
       const { mailer, runner } = app;
       await expect(async () => mailer.sendWelcome(new Date())).rejects.toThrow('args[0] is a Date');
       expect(() => runner.addTask(() => undefined)).toThrow(NotStorableError);
@@ -228,7 +231,7 @@ describe('durable', () => {
     });
 
     it('leaves the other queues in memory as they are', async () => {
-      app = await startApp('manual', { queues: { emails: { engine } } });
+      app = await startDurable('manual', { queues: { emails: { engine } } });
       const date = new Date(0);
       const seen: unknown[] = [];
       app.runner.addTask((at: Date) => void seen.push(at), date);
@@ -238,14 +241,14 @@ describe('durable', () => {
   });
 
   describe('the kit and transactions', () => {
-    let app: TestApp;
+    let app: DurableApp;
 
     const client = { query: () => Promise.reject(new Error('nothing is to be sent')) };
 
     afterEach(() => app.module.close());
 
     it('adds the task at once, which is not part of any', async () => {
-      app = await startApp('manual', { engine: ENGINES['BullMQ on PostgreSQL'] });
+      app = await startDurable('manual', { engine: ENGINES['BullMQ on PostgreSQL'] });
       const { mailer, runner, tasks } = app;
       const id = await runner.using(client).addTask(mailer.sendWelcome, 'ada');
       expect(tasks.added[0]?.id).toBe(id);
@@ -255,7 +258,7 @@ describe('durable', () => {
     });
 
     it.each(['journal', 'BullMQ on Redis'] as const)('refuses it for %s', async (name) => {
-      app = await startApp('manual', { engine: ENGINES[name] });
+      app = await startDurable('manual', { engine: ENGINES[name] });
       const adding = app.runner.using(client).addTask(app.mailer.sendWelcome, 'ada');
       await expect(adding).rejects.toBeInstanceOf(TransactionError);
       app.tasks.expectNone();
