@@ -30,7 +30,8 @@ export async function redisServer(...more: string[]): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'tasks-redis-'));
   const port = await freePort();
   const options = ['--bind', '127.0.0.1', '--port', `${port}`, '--dir', folder];
-  const safe = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''];
+  // What is written survives the end of the server. It need not survive that of the machine.
+  const safe = ['--appendonly', 'yes', '--appendfsync', 'no', '--save', ''];
   return new Server(`redis://127.0.0.1:${port}`, port, folder, () =>
     spawn('redis-server', [...options, ...safe, '--loglevel', 'warning', ...more], {
       stdio: 'ignore',
@@ -55,9 +56,10 @@ export async function postgresServer(): Promise<TestServer> {
   }
   run(...command('initdb', '-D', data, '-A', 'trust', '-U', 'postgres', '-N', '-E', 'UTF8'));
   return new Server(`postgres://postgres@127.0.0.1:${port}/postgres`, port, folder, () =>
-    spawn(...command('postgres', '-D', data, '-p', `${port}`, '-h', '127.0.0.1', '-k', folder), {
-      stdio: 'ignore',
-    }),
+    spawn(
+      ...command('postgres', '-D', data, '-p', `${port}`, '-h', '127.0.0.1', '-k', folder, '-F'),
+      { stdio: 'ignore' },
+    ),
   );
 }
 

@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { Args, GraphQLModule, Mutation, Query, Resolver } from '@nestjs/graphql';
-import { Background, BackgroundTasks, Tasks, TaskRunner } from 'nestjs-background-tasks';
+import { BackgroundTasks, Tasks } from 'nestjs-background-tasks';
 import { onEachPlatform, type Platform } from '../support/platforms.js';
 import { startApp, type RunningApp } from '../support/running-app.js';
 import { Gate, turns } from '../support/time.js';
@@ -15,19 +15,11 @@ class Ledger {
   readonly held = new Gate();
 
   readonly write = (entry: string): void => void this.entries.push(entry);
-
-  @Background()
-  async record(entry: string): Promise<void> {
-    this.entries.push(entry);
-  }
 }
 
 @Resolver()
-class SingletonResolver {
-  constructor(
-    private readonly ledger: Ledger,
-    private readonly runner: TaskRunner,
-  ) {}
+class LedgerResolver {
+  constructor(private readonly ledger: Ledger) {}
 
   @Query(() => String)
   read(@Tasks() tasks: BackgroundTasks): string {
@@ -43,18 +35,6 @@ class SingletonResolver {
     if (name.startsWith('bad')) {
       throw new Error('no funds');
     }
-    return name;
-  }
-
-  @Mutation(() => String)
-  async record(@Args('name') name: string): Promise<string> {
-    await this.ledger.record(name);
-    return name;
-  }
-
-  @Mutation(() => String)
-  atOnce(@Args('name') name: string): string {
-    this.runner.addTask(this.ledger.write, name);
     return name;
   }
 
@@ -81,24 +61,6 @@ class SingletonResolver {
   }
 }
 
-/** Made anew for each request, as whatever injects the collection is. */
-@Resolver()
-class ScopedResolver {
-  constructor(
-    private readonly tasks: BackgroundTasks,
-    private readonly ledger: Ledger,
-  ) {}
-
-  @Mutation(() => String, { nullable: true })
-  payScoped(@Args('name') name: string): string {
-    this.tasks.addTask({ name: `paid ${name}` }, this.ledger.write, `paid ${name}`);
-    if (name.startsWith('bad')) {
-      throw new Error('no funds');
-    }
-    return name;
-  }
-}
-
 function startGraphQL(platform: Platform): Promise<RunningApp> {
   return startApp(platform, {
     imports: [
@@ -108,7 +70,7 @@ function startGraphQL(platform: Platform): Promise<RunningApp> {
         playground: false,
       }),
     ],
-    providers: [Ledger, SingletonResolver, ScopedResolver],
+    providers: [Ledger, LedgerResolver],
   });
 }
 
@@ -155,42 +117,6 @@ onEachPlatform((platform) => {
     expect(app.names('dropped')).toEqual(['refund first', 'paid bad', 'refund last']);
     const closedAt = await app.untilClosed('/graphql');
     expect(startOf(app, 'paid first')).toBeGreaterThanOrEqual(closedAt);
-  });
-
-  it('P6: BackgroundTasks injected into a resolver is the collection of its mutation', async () => {
-    const app = await startGraphQL(platform);
-
-    const { data } = await ask(
-      app,
-      'mutation { a: payScoped(name: "good") b: payScoped(name: "bad") c: pay(name: "other") }',
-    );
-    expect(data).toEqual({ a: 'good', b: null, c: 'other' });
-    await app.untilSettled(5);
-
-    expect(app.nest.get(Ledger).entries).toEqual(['paid good', 'paid other', 'audit other']);
-    expect(app.names('dropped')).toEqual(['paid bad', 'refund other']);
-    const closedAt = await app.untilClosed('/graphql');
-    expect(startOf(app, 'paid good')).toBeGreaterThanOrEqual(closedAt);
-  });
-
-  it('P6: a @Background() method called by a resolver is collected', async () => {
-    const app = await startGraphQL(platform);
-
-    await ask(app, 'mutation { a: record(name: "one") b: record(name: "two") }');
-    await app.untilSettled(2);
-
-    expect(app.nest.get(Ledger).entries).toEqual(['one', 'two']);
-    const closedAt = await app.untilClosed('/graphql');
-    expect(startOf(app, 'Ledger.record')).toBeGreaterThanOrEqual(closedAt);
-  });
-
-  it('P6: TaskRunner does not wait for the GraphQL request', async () => {
-    const app = await startGraphQL(platform);
-
-    await ask(app, 'mutation { atOnce(name: "now") }');
-    await app.untilSettled(1);
-
-    expect(app.nest.get(Ledger).entries).toEqual(['now']);
   });
 
   it('P1: what is added between the end of its resolver and that of the request waits for it', async () => {

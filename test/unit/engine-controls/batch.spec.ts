@@ -103,15 +103,6 @@ describe('batched calls', () => {
     ]);
   });
 
-  it('may be made in any way: of the provider, by addTask, bound', async () => {
-    const { clock, mailer, runner } = await createMailer();
-    await mailer.send([1]);
-    runner.addTask(mailer.send, [2]);
-    runner.addTask({ timeout: undefined }, mailer.send, [3]);
-    await clock.advance(100);
-    expect(mailer.runs).toEqual([[1, 2, 3]]);
-  });
-
   it('settle each with the run, and are each told of', async () => {
     const { clock, mailer, send, record, runner } = await createMailer();
     const events = record();
@@ -136,16 +127,6 @@ describe('batched calls', () => {
     expect((await runner.stats()).tasks['Mailer.send']).toMatchObject({ added: 2, completed: 2 });
   });
 
-  it('take one slot together', async () => {
-    const { clock, mailer, send } = await createMailer({
-      queues: { default: { concurrency: 1 } },
-    });
-    mailer.work = () => clock.sleep(10);
-    send([1], [2], [3], [4], [5]);
-    await clock.advance(100);
-    expect(mailer.runs).toHaveLength(2);
-  });
-
   it('keep their delay, and are gathered when it is over', async () => {
     const { clock, mailer, send, sendWith } = await createMailer();
     sendWith({ delay: 500 }, 1);
@@ -155,32 +136,6 @@ describe('batched calls', () => {
     expect(mailer.runs).toEqual([]);
     await clock.advance(1);
     expect(mailer.runs).toEqual([[2, 1]]);
-  });
-
-  it('wait together while their queue is paused', async () => {
-    const { clock, mailer, send, runner } = await createMailer();
-    await runner.pause();
-    const handles = send([1], [2]);
-    await clock.advance(1_000);
-    expect([mailer.runs, statuses(handles)]).toEqual([[], ['queued', 'queued']]);
-    await runner.resume();
-    await clock.settle();
-    expect(mailer.runs).toEqual([[1, 2]]);
-  });
-
-  it('are listed one by one, wherever they wait', async () => {
-    const { clock, mailer, send, runner } = await createMailer();
-    mailer.work = () => clock.sleep(10);
-    send([1], [2], [3], [4], [5]);
-    await clock.settle();
-    const listed = await runner.list();
-    expect(listed.map(({ args, status }) => [args, status])).toEqual([
-      [[[1]], 'running'],
-      [[[2]], 'running'],
-      [[[3]], 'running'],
-      [[[4]], 'running'],
-      [[[5]], 'queued'],
-    ]);
   });
 
   it('do not wait for others any longer when the application shuts down', async () => {
@@ -295,22 +250,6 @@ describe('a batch that fails', () => {
     }
     expect(logger.of('error')).toHaveLength(2);
   });
-
-  it('lets each of its calls be run again by itself', async () => {
-    const { clock, mailer, send, runner } = await createMailer();
-    mailer.errors.push(new Error('no'));
-    const handles = send([1], [2], [3]);
-    await clock.advance(100);
-    await runner.retry(handles[0].id);
-    await runner.retry(handles[2].id);
-    await clock.advance(100);
-    expect(mailer.runs).toEqual([
-      [1, 2, 3],
-      [1, 3],
-    ]);
-    expect(await runner.get(handles[0].id)).toMatchObject({ status: 'completed' });
-    expect(await runner.get(handles[1].id)).toMatchObject({ status: 'failed' });
-  });
 });
 
 describe('batched calls of requests', () => {
@@ -368,32 +307,6 @@ describe('batched calls of requests', () => {
       expect(probe.log).toEqual(['batch begins', 'batch ends', 'behind begins', 'behind ends']);
     },
   );
-
-  it('let the line go on when all of those gathered are cancelled', async () => {
-    const { clock, mailer, handle, probe } = await createMailer();
-    const handles = await handle((tasks) => {
-      const added = [1, 2, 3].map((id) => tasks.addTask(mailer.send, [id]));
-      tasks.addTask(probe.body('behind'));
-      return added;
-    });
-    await Promise.all([1, 2, 0].map((index) => handles[index].cancel()));
-    await clock.settle();
-    expect(probe.begun).toEqual(['behind']);
-  });
-
-  it('are listed once each', async () => {
-    const { clock, mailer, handle, runner } = await createMailer();
-    mailer.work = () => clock.sleep(10);
-    await handle(async (tasks) => {
-      await mailer.send([1]);
-      await mailer.send([2]);
-      tasks.addTask({ name: 'behind' }, () => undefined);
-    });
-    const names = async () => (await runner.list()).map(({ name }) => name);
-    expect(await names()).toEqual(['Mailer.send', 'Mailer.send', 'behind']);
-    await clock.advance(105);
-    expect((await names()).toSorted()).toEqual(['Mailer.send', 'Mailer.send', 'behind']);
-  });
 
   it('of a chain are not merged with each other: each needs the one before', async () => {
     const { clock, mailer, handle } = await createMailer();

@@ -63,15 +63,6 @@ describe('a chain of the TaskRunner', () => {
     expect(probe.log).toEqual(oneAfterTheOther('running', 'newer'));
   });
 
-  it('shows a task that waits for its turn as queued, and lists it', async () => {
-    const { clock, runner, probe } = await createChaining();
-    const chain = runner.chain();
-    const handles = ['1', '2'].map((name) => chain.addTask({ name }, probe.body(name, 10)));
-    await clock.settle();
-    expect(statuses(handles)).toEqual(['running', 'queued']);
-    expect((await runner.list({ status: 'queued' })).map(({ name }) => name)).toEqual(['2']);
-  });
-
   it('waits for the delay of a task when its turn has come', async () => {
     const { clock, runner, probe } = await createChaining();
     const chain = runner.chain();
@@ -110,21 +101,6 @@ describe('a chain in a request', () => {
     });
     await clock.advance(100);
     expect(probe.log).toEqual(oneAfterTheOther('a1', 'x', 'a2', 'y'));
-  });
-
-  it('does not start before the handler has ended, and is dropped where that fails', async () => {
-    const { clock, handle, probe } = await createChaining();
-    const request = handle(async (tasks) => {
-      const chain = tasks.chain();
-      chain.addTask(probe.body('1'));
-      chain.addTask(probe.body('2'));
-      await clock.sleep(10);
-      throw new Error('the handler fails');
-    });
-    const failure = request.catch((error: unknown) => error);
-    await clock.advance(100);
-    expect(await failure).toEqual(new Error('the handler fails'));
-    expect(probe.begun).toEqual([]);
   });
 
   it('goes on after the handler has ended: behind what stands in line by then', async () => {

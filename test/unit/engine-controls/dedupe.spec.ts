@@ -113,27 +113,6 @@ describe('dedupe with a window', () => {
 });
 
 describe('dedupe in requests', () => {
-  it('returns the handle of the first in one request', async () => {
-    const { clock, handle, probe } = await createDeduping();
-    const [first, second] = await handle((tasks) => [
-      tasks.addTask(SYNC, probe.body('one')),
-      tasks.addTask(SYNC, probe.body('two')),
-    ]);
-    expect(second.id).toBe(first.id);
-    await clock.settle();
-    expect(probe.begun).toEqual(['one']);
-  });
-
-  it('returns the handle of one that another request has released', async () => {
-    const { clock, handle, probe } = await createDeduping();
-    const first = await handle((tasks) => tasks.addTask(SYNC, probe.body('one', 10)));
-    await clock.settle();
-    const second = await handle((tasks) => tasks.addTask(SYNC, probe.body('two')));
-    expect(second.id).toBe(first.id);
-    await clock.advance(100);
-    expect(probe.begun).toEqual(['one']);
-  });
-
   it('drops the later one of two that were collected at the same time', async () => {
     const { clock, handle, probe, record, logger } = await createDeduping();
     const events = record();
@@ -222,18 +201,6 @@ describe('dedupe in requests', () => {
 });
 
 describe('a key', () => {
-  it('is not taken by a task that its request drops', async () => {
-    const { clock, handle, runner, probe } = await createDeduping();
-    const request = handle((tasks) => {
-      tasks.addTask(SYNC, probe.body('one'));
-      throw new Error('the handler fails');
-    });
-    await expect(request).rejects.toThrow('the handler fails');
-    runner.addTask(SYNC, probe.body('two'));
-    await clock.settle();
-    expect(probe.begun).toEqual(['two']);
-  });
-
   it('is held by a task of a chain from the moment it is added', async () => {
     const { clock, runner, probe } = await createDeduping();
     const chain = runner.chain();

@@ -37,18 +37,6 @@ describe('TaskRunner.events', () => {
     ]);
   });
 
-  it('tells of each end with what belongs to it', async () => {
-    const { clock, runner, events, handle } = await createTelling();
-    runner.addTask({ name: 'completed' }, () => clock.sleep(5));
-    await runner.addTask({ name: 'cancelled' }, () => undefined).cancel();
-    await handle((tasks) => tasks.addTask({ name: 'dropped', when: 'failure' }, () => undefined));
-    await clock.advance(100);
-    const endOf = (name: string) => events.findLast((event) => event.name === name);
-    expect(endOf('completed')).toMatchObject({ type: 'completed', attempt: 1, durationMs: 5 });
-    expect(endOf('cancelled')).toMatchObject({ type: 'cancelled', attempt: 0 });
-    expect(endOf('dropped')).toMatchObject({ type: 'dropped', reason: 'handler-completed' });
-  });
-
   it('tells of a request’s tasks as added at once, and as queued when they are released', async () => {
     const { clock, events, handle } = await createTelling();
     await handle((tasks) => {
@@ -96,19 +84,6 @@ describe('TaskRunner.events', () => {
     await clock.advance(20_000);
     await closing;
     expect(heard).toEqual(['added', 'queued', 'started', 'completed', 'complete']);
-  });
-
-  it('tells those who listen by then', async () => {
-    const { clock, runner } = await createTelling();
-    runner.addTask(() => clock.sleep(10));
-    await clock.settle();
-    const heard: string[] = [];
-    const subscription = runner.events.subscribe(({ type }) => heard.push(type));
-    await clock.advance(10);
-    subscription.unsubscribe();
-    runner.addTask(() => undefined);
-    await clock.settle();
-    expect(heard).toEqual(['completed']);
   });
 });
 
@@ -161,41 +136,6 @@ describe('an event comes after the fact:', () => {
       'e abandoned: abandoned',
     ]);
   });
-
-  it('the outcome is known, to its handle and to whoever asks', async () => {
-    const { clock, runner } = await createTelling();
-    const added = runner.addTask(() => undefined);
-    const heard: unknown[] = [];
-    runner.events.subscribe(({ type, id }) => {
-      if (type === 'completed') {
-        heard.push(added.status);
-        void runner.get(id).then((task) => heard.push(task?.outcome));
-      }
-    });
-    await clock.settle();
-    expect(heard).toEqual(['completed', { status: 'completed', attempts: 1, durationMs: 0 }]);
-  });
-
-  it('the slot is free, and the figures are right', async () => {
-    const { clock, runner, probe } = await createTelling({
-      queues: { default: { concurrency: 1 } },
-    });
-    const figures: Promise<unknown>[] = [];
-    runner.events.subscribe(({ type }) => {
-      if (type === 'completed') {
-        figures.push(
-          runner.stats().then(({ queues: { default: all } }) => [all.running, all.completed]),
-        );
-      }
-    });
-    runner.addTask(probe.body('1', 10));
-    runner.addTask(probe.body('2', 10));
-    await clock.advance(100);
-    expect(await Promise.all(figures)).toEqual([
-      [0, 1],
-      [0, 2],
-    ]);
-  });
 });
 
 describe('P11: a listener that throws', () => {
@@ -238,35 +178,6 @@ describe('currentTask().progress()', () => {
     await clock.advance(10);
     const values = events.flatMap((event) => (event.type === 'progress' ? [event.value] : []));
     expect(values).toEqual([10, { done: 2, of: 3 }]);
-  });
-
-  it('says nothing any more once the attempt is over', async () => {
-    const { clock, runner, events } = await createTelling({ timeout: 10 });
-    runner.addTask(async () => {
-      const { progress } = currentTask();
-      await clock.sleep(50);
-      progress('too late');
-    });
-    await clock.advance(100);
-    expect(events.map(({ type }) => type)).toEqual(['added', 'queued', 'started', 'failed']);
-  });
-
-  it('of an attempt that timed out is not taken for that of the next one', async () => {
-    const { clock, runner, events } = await createTelling({
-      timeout: 10,
-      retry: { ...RETRY, delay: 2 },
-    });
-    const { id } = runner.addTask(async () => {
-      const { progress, attempt } = currentTask();
-      progress(`begun ${attempt}`);
-      await clock.sleep(15);
-      progress(`done ${attempt}`);
-    });
-    await clock.advance(17); // the first body went on until 15, beside the second
-    expect(await runner.get(id)).toMatchObject({ attempts: 2, progress: 'begun 2' });
-    await clock.advance(100);
-    const values = events.flatMap((event) => (event.type === 'progress' ? [event.value] : []));
-    expect(values).toEqual(['begun 1', 'begun 2']);
   });
 
   it('of a batch is told of its first call', async () => {

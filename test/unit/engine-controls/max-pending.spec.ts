@@ -151,21 +151,6 @@ describe('P12: a full queue', () => {
     expect(probe.begun).toEqual(['1', '2', '3', '4']);
   });
 
-  it('refuses to a listener of an end what it would refuse to anybody', async () => {
-    const { clock, runner, probe } = await createFull({ maxPending: 1 });
-    const first = runner.addTask(probe.body('1', 10));
-    await clock.settle();
-    runner.addTask(probe.body('2', 10));
-    const refusals: unknown[] = [];
-    runner.events.subscribe(({ type, id }) => {
-      if (type === 'completed' && id === first.id) {
-        refusals.push(refusalOf(() => runner.addTask(probe.body('3'))));
-      }
-    });
-    await clock.advance(10);
-    expect(refusals).toEqual([expect.any(QueueFullError)]);
-  });
-
   it('refuses to run a failed task again, which stays as it was', async () => {
     const { clock, runner, probe } = await createFull({ maxPending: 1 });
     const failed = runner.addTask(probe.body('failed', 0, new Error('no')));
@@ -247,28 +232,6 @@ describe("overflow: 'drop-oldest'", () => {
     expect(probe.begun).toEqual(['1', '4', '5']);
   });
 
-  it('drops one call of a batch, not the batch', async () => {
-    const runs: unknown[] = [];
-    @Injectable()
-    class Mailer {
-      @Background({ batch: { size: 3, wait: 10 } })
-      async send(ids: number[]): Promise<void> {
-        runs.push(ids);
-      }
-    }
-    const { clock, runner, module } = await createApp(
-      { providers: [Mailer] },
-      { queues: { default: DROPPING } },
-    );
-    await runner.pause();
-    const { send } = module.get(Mailer);
-    const handles = [1, 2, 3, 4].map((id) => runner.addTask(send, [id]));
-    expect(statuses(handles)).toEqual(['dropped', 'queued', 'queued', 'queued']);
-    await runner.resume();
-    await clock.advance(10);
-    expect(runs).toEqual([[2, 3], [4]]);
-  });
-
   it('lets the line behind the dropped one go on', async () => {
     const { clock, runner, probe, handle } = await createFull({ ...DROPPING, maxPending: 2 });
     await runner.pause();
@@ -340,26 +303,5 @@ describe("overflow: 'drop-oldest'", () => {
       });
     });
     await clock.settle();
-  });
-
-  it('drops nothing of another queue', async () => {
-    const { runner } = await createApp(
-      {},
-      { queues: { default: { ...DROPPING, maxPending: 1 }, other: {} } },
-    );
-    const handles = ['other', 'default', 'default'].map((queue) =>
-      runner.addTask({ queue, delay: 10 }, () => undefined),
-    );
-    expect(statuses(handles)).toEqual(['delayed', 'dropped', 'delayed']);
-  });
-
-  it('refuses where requests under way have all of it', async () => {
-    const { runner, handle } = await createFull({ ...DROPPING, maxPending: 1 });
-    const collected = await handle((tasks) => {
-      const handles = [tasks.addTask(() => undefined)];
-      expect(refusalOf(() => runner.addTask(() => undefined))).toBeInstanceOf(QueueFullError);
-      return handles;
-    });
-    expect(collected[0].status).toBe('queued');
   });
 });

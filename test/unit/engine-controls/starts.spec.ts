@@ -32,15 +32,6 @@ describe('rateLimit', () => {
     expect(probe.begunAt).toEqual([0, 100, 200, 300]);
   });
 
-  it('leaves other queues alone', async () => {
-    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 1, per: 1_000 } });
-    runner.addTask(probe.body('a'));
-    runner.addTask(probe.body('b'));
-    runner.addTask({ queue: 'other' }, probe.body('other'));
-    await clock.settle();
-    expect(probe.begun).toEqual(['a', 'other']);
-  });
-
   it('lets a higher priority go first among those it holds up', async () => {
     const { clock, runner, probe } = await createLimited({ rateLimit: { max: 1, per: 100 } });
     runner.addTask(probe.body('first'));
@@ -49,19 +40,6 @@ describe('rateLimit', () => {
     runner.addTask({ priority: 'high' }, probe.body('high'));
     await clock.advance(1_000);
     expect(probe.begun).toEqual(['first', 'high', 'normal']);
-  });
-
-  it('is waited for through a pause', async () => {
-    const { clock, runner, probe } = await createLimited({ rateLimit: { max: 1, per: 100 } });
-    runner.addTask(probe.body('a'));
-    runner.addTask(probe.body('b'));
-    await clock.advance(50);
-    await runner.pause();
-    await clock.advance(100);
-    expect(probe.begun).toEqual(['a']);
-    await runner.resume();
-    await clock.advance(1_000);
-    expect(probe.begunAt).toEqual([0, 150]);
   });
 
   it('is not used up by a task that waits for its key', async () => {
@@ -99,17 +77,6 @@ describe('concurrencyKey', () => {
     expect(probe.begun).toEqual(['a1', 'b1', 'free', 'a2', 'b2', 'a3', 'a4']);
   });
 
-  it('lets as many of a key run at once as concurrencyPerKey says', async () => {
-    const { clock, runner, probe } = await createLimited({ concurrencyPerKey: 2 });
-    for (let index = 0; index < 7; index += 1) {
-      runner.addTask({ concurrencyKey: 'k' }, probe.body(`${index}`, 10));
-    }
-    await clock.advance(1_000);
-    expect(probe.most).toBe(2);
-    expect(probe.begun).toEqual(['0', '1', '2', '3', '4', '5', '6']);
-    expect(probe.begunAt).toEqual([0, 0, 10, 10, 20, 20, 30]);
-  });
-
   it('may be computed from the arguments', async () => {
     const { clock, runner } = await createLimited({});
     const begun: string[] = [];
@@ -127,14 +94,6 @@ describe('concurrencyKey', () => {
     expect(begun).toEqual(['acme 1', 'umbrella 1', 'acme 2']);
   });
 
-  it('is a key of its queue only', async () => {
-    const { clock, runner, probe } = await createLimited({});
-    runner.addTask({ concurrencyKey: 'k' }, probe.body('a', 10));
-    runner.addTask({ concurrencyKey: 'k', queue: 'other' }, probe.body('b', 10));
-    await clock.settle();
-    expect(probe.begun).toEqual(['a', 'b']);
-  });
-
   it('lets the higher priority of a key go first', async () => {
     const { clock, runner, probe } = await createLimited({});
     const add = (priority: 'high' | 'low' | 'normal', name: string) =>
@@ -148,17 +107,6 @@ describe('concurrencyKey', () => {
     expect(probe.begun).toEqual(['running', 'high', 'normal', 'low']);
   });
 
-  it('is free while a task of it waits for its next attempt', async () => {
-    const { clock, runner, probe } = await createLimited({
-      retry: { attempts: 2, delay: 100, jitter: 'none' },
-    });
-    runner.addTask({ concurrencyKey: 'k' }, probe.body('fails', 10, new Error('no')));
-    runner.addTask({ concurrencyKey: 'k' }, probe.body('other', 10));
-    await clock.advance(1_000);
-    expect(probe.begun).toEqual(['fails', 'other', 'fails']);
-    expect(probe.begunAt).toEqual([0, 10, 110]);
-  });
-
   it('is free again where the body ignores its timeout', async () => {
     const { clock, runner, probe } = await createLimited({ timeout: 20 });
     runner.addTask({ concurrencyKey: 'k' }, () => new Promise(() => undefined));
@@ -166,49 +114,9 @@ describe('concurrencyKey', () => {
     await clock.advance(20);
     expect(probe.begun).toEqual(['next']);
   });
-
-  it('passes over one that is cancelled while it waits, and one that was just called back', async () => {
-    const { clock, runner, probe } = await createLimited({ concurrency: 2 });
-    const add = (name: string) => runner.addTask({ concurrencyKey: 'k' }, probe.body(name, 10));
-    const [, second, third] = ['1', '2', '3', '4'].map(add);
-    const other = runner.addTask(probe.body('other', 30));
-    await clock.advance(5);
-    await second.cancel();
-    // The key is free now, and no slot is: the third is called back and waits for one.
-    runner.addTask({ priority: 'high' }, probe.body('high', 15));
-    await clock.advance(5);
-    expect([probe.begun, third.status]).toEqual([['1', 'other', 'high'], 'queued']);
-    await third.cancel();
-    await clock.advance(1_000);
-    expect(probe.begun).toEqual(['1', 'other', 'high', '4']);
-    expect(other.status).toBe('completed');
-  });
 });
 
 describe('priority', () => {
-  it('is normal unless a task says otherwise', async () => {
-    const { clock, runner, probe } = await createLimited({ concurrency: 1 });
-    await runner.pause();
-    runner.addTask({ priority: 'low' }, probe.body('low'));
-    runner.addTask(probe.body('plain'));
-    runner.addTask({ priority: 'normal' }, probe.body('normal'));
-    runner.addTask({ priority: 'high' }, probe.body('high'));
-    await runner.resume();
-    await clock.settle();
-    expect(probe.begun).toEqual(['high', 'plain', 'normal', 'low']);
-  });
-
-  it('is kept in later attempts', async () => {
-    const { clock, runner, probe } = await createLimited({ concurrency: 1 });
-    const again = probe.body('again', 1, new Error('no'));
-    const retry = { attempts: 2, delay: 5, jitter: 'none' } as const;
-    runner.addTask({ priority: 'high', retry }, again);
-    runner.addTask(probe.body('long', 10));
-    runner.addTask(probe.body('last'));
-    await clock.advance(100);
-    expect(probe.begun).toEqual(['again', 'long', 'again', 'last']);
-  });
-
   it('of a lane that was empty has no claim left over from then', async () => {
     const { clock, runner, probe } = await createLimited({ concurrency: 1 });
     for (let index = 0; index < 50; index += 1) {
@@ -223,14 +131,6 @@ describe('priority', () => {
 });
 
 describe('a delayed task', () => {
-  it('starts at once with a delay of nothing', async () => {
-    const { clock, runner } = await createLimited({ concurrency: 1 });
-    const handle = runner.addTask({ delay: 0 }, () => undefined);
-    expect(handle.status).toBe('queued');
-    await clock.settle();
-    expect(handle.status).toBe('completed');
-  });
-
   it('of a request counts its delay from the release', async () => {
     const { clock, handle, probe } = await createLimited({ concurrency: 1 });
     const request = handle(async (tasks) => {

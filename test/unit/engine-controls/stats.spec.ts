@@ -1,12 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import {
-  QueueFullError,
-  UnknownQueueError,
-  type BackgroundTasksOptions,
-} from '../../../lib/index.js';
+import { type BackgroundTasksOptions } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { Probe } from '../support/probe.js';
-import type { TaskCounts, TaskFigures } from '../../../lib/observe/task-stats.js';
+import type { TaskCounts } from '../../../lib/observe/task-stats.js';
 
 async function createCounting(options: BackgroundTasksOptions = {}) {
   const app = await createApp({}, options);
@@ -29,11 +25,6 @@ const NOTHING: TaskCounts = {
 };
 
 const fail = () => Promise.reject(new Error('no'));
-
-/** Of what has come in, what has gone out. */
-function settledOf({ completed, failed, cancelled, dropped, abandoned }: TaskFigures): number {
-  return completed + failed + cancelled + dropped + abandoned;
-}
 
 describe('TaskRunner.stats()', () => {
   it('has every queue from the beginning, and task names as they come', async () => {
@@ -59,23 +50,6 @@ describe('TaskRunner.stats()', () => {
     expect(queues['mails']).toMatchObject({ ...NOTHING, added: 1, failed: 1 });
     expect(tasks['a']).toMatchObject({ ...NOTHING, added: 1, completed: 1 });
     expect(tasks['b']).toMatchObject({ ...NOTHING, added: 1, failed: 1 });
-  });
-
-  it('counts a name across queues, and a queue across names', async () => {
-    const { runner, clock, figures, figuresOf } = await createCounting({ queues: { mails: {} } });
-    for (const [name, queue] of [
-      ['a', 'default'],
-      ['a', 'mails'],
-      ['b', 'mails'],
-      ['a', 'default'],
-    ]) {
-      runner.addTask({ name, queue }, () => undefined);
-    }
-    await clock.settle();
-    expect((await figures('default')).completed).toBe(2);
-    expect((await figures('mails')).completed).toBe(2);
-    expect((await figuresOf('a')).completed).toBe(3);
-    expect((await figuresOf('b')).completed).toBe(1);
   });
 
   it('counts each end once, and each retry', async () => {
@@ -130,69 +104,6 @@ describe('TaskRunner.stats()', () => {
     await clock.advance(10_000);
     expect(await figures()).toMatchObject({ added: 5, running: 0, pending: 0 });
   });
-
-  it('agrees with the events, whenever one is heard', async () => {
-    const { runner, clock, figures } = await createCounting({
-      queues: { default: { concurrency: 2 } },
-      retry: { attempts: 2, delay: 10, jitter: 'none' },
-    });
-    const states: Promise<string>[] = [];
-    runner.events.subscribe(({ type }) => {
-      states.push(figures().then(({ running, pending }) => `${type} ${running} ${pending}`));
-    });
-    runner.addTask(() => clock.sleep(5));
-    runner.addTask(fail);
-    await clock.advance(100);
-    expect(await Promise.all(states)).toEqual([
-      'added 0 1',
-      'queued 0 1',
-      'added 0 2',
-      'queued 0 2',
-      'started 1 1',
-      'started 2 0',
-      'retrying 1 1',
-      'completed 0 1',
-      'started 1 0',
-      'failed 0 0',
-    ]);
-  });
-
-  it('counts a failed task that is run again as added again', async () => {
-    const { runner, clock, figures } = await createCounting();
-    const errors: (Error | undefined)[] = [new Error('no'), undefined];
-    const failed = runner.addTask(() => {
-      const error = errors.shift();
-      return error === undefined ? Promise.resolve() : Promise.reject(error);
-    });
-    await clock.settle();
-    await runner.retry(failed.id);
-    await clock.settle();
-    expect(await figures()).toMatchObject({ added: 2, failed: 1, completed: 1 });
-  });
-
-  it('counts what a shutdown abandons, and nothing is left over', async () => {
-    const { runner, clock, module, figures } = await createCounting({ drainTimeout: 100 });
-    runner.addTask(() => new Promise(() => undefined));
-    runner.addTask({ delay: 100_000 }, () => undefined);
-    const chain = runner.chain();
-    chain.addTask(() => clock.sleep(100_000));
-    chain.addTask(() => undefined);
-    runner.addTask(() => clock.sleep(50));
-    const closing = module.close();
-    await clock.advance(10_000);
-    await closing;
-    const all = await figures();
-    expect(all).toMatchObject({ added: 5, completed: 1, abandoned: 4, running: 0, pending: 0 });
-    expect(settledOf(all)).toBe(all.added);
-  });
-
-  it('does not count what was refused', async () => {
-    const { runner, figures } = await createCounting({ queues: { default: { maxPending: 1 } } });
-    runner.addTask(() => undefined);
-    expect(() => runner.addTask(() => undefined)).toThrow(QueueFullError);
-    expect(() => runner.addTask({ queue: 'nowhere' }, () => undefined)).toThrow(UnknownQueueError);
-    expect(await figures()).toMatchObject({ added: 1, pending: 1 });
-  });
 });
 
 describe('durations', () => {
@@ -210,16 +121,6 @@ describe('durations', () => {
       const measured = durations?.[key as keyof typeof exact] ?? Number.NaN;
       expect(Math.abs(measured - value) / value).toBeLessThanOrEqual(0.01);
     }
-  });
-
-  it('are of queues and of names each by themselves', async () => {
-    const { runner, clock, figures, figuresOf } = await createCounting({ queues: { other: {} } });
-    runner.addTask({ name: 'short' }, () => clock.sleep(10));
-    runner.addTask({ name: 'long', queue: 'other' }, () => clock.sleep(1_000));
-    await clock.advance(1_000);
-    expect((await figures('default')).durations?.max).toBeCloseTo(10, 0);
-    expect((await figuresOf('long')).durations?.p50).toBeGreaterThan(990);
-    expect((await figuresOf('short')).durations?.p50).toBeLessThan(10.1);
   });
 
   it('count failures, and neither retries nor what was never run to its end', async () => {
@@ -240,16 +141,6 @@ describe('durations', () => {
     const { durations } = await figures();
     expect(durations?.max).toBeLessThan(21);
     expect(durations?.p50).toBeGreaterThan(19);
-  });
-
-  it('take one that ended at once and one of days', async () => {
-    const { runner, clock, figures } = await createCounting();
-    runner.addTask(() => undefined);
-    runner.addTask(() => clock.sleep(3 * 86_400_000));
-    await clock.advance(4 * 86_400_000);
-    const { durations } = await figures();
-    expect(durations?.p50).toBeLessThan(1);
-    expect(durations?.max).toBeGreaterThan(86_000_000);
   });
 });
 

@@ -24,45 +24,6 @@ const fail = () => Promise.reject(new Error('no'));
 const ONE_AT_A_TIME = { queues: { default: { concurrency: 1 }, other: { concurrency: 1 } } };
 
 describe('TaskRunner.get()', () => {
-  it('shows a task as it stands', async () => {
-    const { clock, runner } = await createRunner({ queues: { mails: {} } });
-    const addedAt = clock.now();
-    const options = {
-      name: 'send',
-      queue: 'mails',
-      priority: 'high',
-      retry: { attempts: 3 },
-    } as const;
-    const send = (_to: string, _count: number) => clock.sleep(10);
-    const { id } = runner.addTask(options, send, 'ann', 2);
-    const whileQueued = {
-      id,
-      name: 'send',
-      queue: 'mails',
-      status: 'queued',
-      priority: 'high',
-      args: ['ann', 2],
-      attempts: 0,
-      maxAttempts: 3,
-      addedAt,
-      startedAt: undefined,
-      progress: undefined,
-      logs: [],
-      outcome: undefined,
-    };
-    expect(await runner.get(id)).toEqual(whileQueued);
-    await clock.advance(5);
-    const whileRunning = { ...whileQueued, status: 'running', attempts: 1, startedAt: addedAt };
-    expect(await runner.get(id)).toEqual(whileRunning);
-    await clock.advance(5);
-    expect(await runner.get(id)).toEqual({
-      ...whileRunning,
-      status: 'completed',
-      args: [],
-      outcome: { status: 'completed', attempts: 1, durationMs: 10 },
-    });
-  });
-
   it('tells times as Date.now() does: in whole milliseconds', async () => {
     const { clock, runner } = await createRunner();
     const begin = clock.now();
@@ -70,15 +31,6 @@ describe('TaskRunner.get()', () => {
     const { id } = runner.addTask(() => clock.sleep(10));
     await clock.advance(1.5);
     expect(await runner.get(id)).toMatchObject({ addedAt: begin, startedAt: begin });
-  });
-
-  it('gives a picture, not the task: it does not change, nor can it be changed', async () => {
-    const { clock, runner } = await createRunner();
-    const handle = runner.addTask(() => undefined);
-    const info = await runner.get(handle.id);
-    await clock.settle();
-    expect(info?.status).toBe('queued');
-    expect(Object.isFrozen(info)).toBe(true);
   });
 
   it('keeps the arguments of a failed task, which can be run again, and of no other', async () => {
@@ -155,32 +107,6 @@ describe('TaskRunner.list()', () => {
     });
     expect(await collected()).toEqual([]);
     expect(await counted()).toBe(0);
-  });
-
-  it('has what fits everything that is given', async () => {
-    const { clock, runner } = await createRunner(ONE_AT_A_TIME);
-    for (const queue of ['default', 'other']) {
-      for (const name of ['a', 'b', 'a']) {
-        runner.addTask({ name, queue }, () => undefined);
-      }
-    }
-    await runner.pause('other');
-    await clock.settle();
-    const found = async (filter: Parameters<TaskRunner['list']>[0]) =>
-      (await runner.list(filter)).map(({ name, queue, status }) => `${name} ${queue} ${status}`);
-    expect(await found({ status: 'queued' })).toEqual([
-      'a other queued',
-      'b other queued',
-      'a other queued',
-    ]);
-    expect(await found({ name: 'b' })).toEqual(['b other queued', 'b default completed']);
-    expect(await found({ queue: 'default', name: 'a' })).toEqual([
-      'a default completed',
-      'a default completed',
-    ]);
-    expect(await found({ queue: 'default', status: 'queued' })).toEqual([]);
-    expect(await found({ name: 'nobody' })).toEqual([]);
-    expect(await found({ name: 'a', limit: 3 })).toHaveLength(3);
   });
 
   it('has a hundred unless more are asked for', async () => {
@@ -315,16 +241,6 @@ describe('TaskRunner.pause() and resume()', () => {
     expect(probe.begun).toEqual(['other 1', 'default 1', 'other 2']);
   });
 
-  it('let go on what runs', async () => {
-    const { clock, runner, probe } = await createRunner(ONE_AT_A_TIME);
-    const running = runner.addTask(probe.body('running', 10));
-    const next = runner.addTask(probe.body('next'));
-    await clock.advance(5);
-    await runner.pause();
-    await clock.advance(100);
-    expect([running.status, next.status]).toEqual(['completed', 'queued']);
-  });
-
   it('hold later attempts, and tasks that become due', async () => {
     const { clock, runner, probe } = await createRunner({
       retry: { attempts: 2, delay: 10, jitter: 'none' },
@@ -338,24 +254,6 @@ describe('TaskRunner.pause() and resume()', () => {
     await runner.resume();
     await clock.settle();
     expect(probe.begun).toEqual(['fails', 'delayed', 'fails']);
-  });
-
-  it('may be said twice', async () => {
-    const { clock, runner, probe } = await createRunner();
-    await runner.pause();
-    await runner.pause();
-    runner.addTask(probe.body('1'));
-    await runner.resume();
-    await runner.resume();
-    await clock.settle();
-    expect(probe.begun).toEqual(['1']);
-  });
-
-  it('tell in the figures which queues are paused', async () => {
-    const { runner } = await createRunner(ONE_AT_A_TIME);
-    await runner.pause('other');
-    const { queues } = await runner.stats();
-    expect([queues['default'].isPaused, queues['other'].isPaused]).toEqual([false, true]);
   });
 
   it('refuse unknown queues', async () => {
@@ -445,48 +343,12 @@ describe('TaskRunner.whenIdle()', () => {
 });
 
 describe('what is remembered', () => {
-  it('is bounded, for each status by itself', async () => {
-    const { clock, runner } = await createRunner({ remember: 3, keep: { count: 3 } });
-    const named = (prefix: string, body: () => unknown) =>
-      [1, 2, 3, 4, 5].map((index) => runner.addTask({ name: `${prefix}${index}` }, body));
-    const completed = named('completed', () => undefined);
-    const failed = named('failed', () => Promise.reject(new Error('no')));
-    await clock.settle();
-    await runner.pause();
-    await Promise.all(named('cancelled', () => undefined).map((each) => each.cancel()));
-    expect((await runner.list()).map(({ name }) => name)).toEqual([
-      'completed5',
-      'completed4',
-      'completed3',
-      'failed5',
-      'failed4',
-      'failed3',
-      'cancelled5',
-      'cancelled4',
-      'cancelled3',
-    ]);
-    const known = async (handles: TaskHandle[]) =>
-      Promise.all(handles.map(async ({ id }) => (await runner.get(id)) !== undefined));
-    expect(await known(completed)).toEqual([false, false, true, true, true]);
-    expect(await known(failed)).toEqual([false, false, true, true, true]);
-    expect(await runner.retry(failed[0].id)).toBeUndefined();
-    expect(await runner.retry(failed[4].id)).toBeDefined();
-  });
-
   it('is a thousand of each status unless the module says otherwise', async () => {
     const { clock, runner } = await createRunner();
     const handles = Array.from({ length: 1_001 }, () => runner.addTask(() => undefined));
     handles.forEach(({ id }) => id);
     await clock.settle();
     expect(await runner.list({ limit: Infinity })).toHaveLength(1_000);
-    expect(await runner.get(handles[0].id)).toBeUndefined();
-    expect(await runner.get(handles[1].id)).toBeDefined();
-  });
-
-  it('does not come back by asking a forgotten task for its id', async () => {
-    const { clock, runner } = await createRunner({ remember: 1 });
-    const handles = [1, 2].map(() => runner.addTask(() => undefined));
-    await clock.settle();
     expect(await runner.get(handles[0].id)).toBeUndefined();
     expect(await runner.get(handles[1].id)).toBeDefined();
   });

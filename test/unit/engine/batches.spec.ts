@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { fc } from '../../support/properties.js';
 import { Batches } from '../../../lib/engine/memory/batches.js';
-import { lead } from '../../../lib/engine/memory/members.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
@@ -49,44 +48,6 @@ describe('calls that are gathered', () => {
     batches.flushAll();
     expect(sent).toEqual([[one], [other]]);
     expect(clock.pendingTimers).toBe(0);
-  });
-
-  it('leave room behind when they are removed', () => {
-    const { batches, add, sent } = createBatches();
-    const first = add(callOf([1, 2]));
-    const second = add(callOf([3]));
-    batches.remove(first);
-    expect(first.place).toBeUndefined();
-    const rest = [callOf([4]), callOf([5]), callOf([6])].map(add);
-    expect(sent).toEqual([[second, ...rest]]);
-  });
-
-  it('cost no timer once all of them are removed', () => {
-    const { clock, batches, add } = createBatches();
-    const task = add(callOf([1]));
-    batches.remove(task);
-    expect([clock.pendingTimers, batches.isEmpty]).toEqual([0, true]);
-  });
-
-  it('know who would be sent off with them', () => {
-    const { batches, add } = createBatches();
-    const gathered = add(callOf([1, 2]));
-    expect(batches.fits(callOf([3, 4]), gathered, SIZE)).toBe(true);
-    expect(batches.fits(callOf([3, 4, 5]), gathered, SIZE)).toBe(false);
-    expect(batches.fits(callOf([3], { priority: 'low' }), gathered, SIZE)).toBe(false);
-    const urgent = add(callOf([1], { priority: 'high' }));
-    expect(batches.fits(callOf([3]), urgent, SIZE)).toBe(false);
-    batches.flushAll();
-    expect(batches.fits(callOf([3]), gathered, SIZE)).toBe(false);
-    add(callOf([3]));
-    expect(batches.fits(callOf([4]), gathered, SIZE)).toBe(false);
-  });
-
-  it('get a new leader', () => {
-    const [first, second, third] = [callOf([1]), callOf([2]), callOf([3])];
-    lead(first, [second, third]);
-    lead(second, [third]);
-    expect([second.leader, second.followers, third.leader]).toEqual([undefined, [third], second]);
   });
 
   it('are each sent off once, in order, never more than fit and never later than the wait', async () => {

@@ -12,56 +12,6 @@ function complete(task: Task): void {
   task.settle({ status: 'completed', attempts: 1, durationMs: 0 });
 }
 
-describe('the holder of a dedupe key', () => {
-  it('is nobody at first', () => {
-    expect(new DedupeKeys().holder('k', 0)).toBeUndefined();
-  });
-
-  it('is the first who claims it, until that one has settled', () => {
-    const keys = new DedupeKeys();
-    const [first, second] = [taskOf('1'), taskOf('2')];
-    keys.claim('k', first, 0);
-    keys.claim('k', second, 0);
-    expect(keys.holder('k', 1e9)).toBe(first);
-    expect(keys.holder('other', 0)).toBeUndefined();
-    complete(first);
-    keys.settled(first, 'k', 5);
-    expect(keys.holder('k', 5)).toBeUndefined();
-  });
-
-  it('is let go of from the moment it has settled, before anybody says so', () => {
-    const keys = new DedupeKeys();
-    const [first, second] = [taskOf('1'), taskOf('2')];
-    keys.claim('k', first, 0);
-    complete(first);
-    keys.claim('k', second, 5);
-    keys.settled(first, 'k', 5);
-    expect(keys.holder('k', 5)).toBe(second);
-  });
-
-  it('keeps it for its window, from when it was added', () => {
-    const keys = new DedupeKeys();
-    const task = taskOf('1', { window: 100, addedAt: 50 });
-    keys.claim('k', task, 60);
-    complete(task);
-    keys.settled(task, 'k', 70);
-    expect(keys.holder('k', 149.9)).toBe(task);
-    expect(keys.holder('k', 150)).toBeUndefined();
-  });
-
-  it('hands over to itself when it is run again, and to nobody else', () => {
-    const keys = new DedupeKeys();
-    const failed = taskOf('1', { window: 100 });
-    keys.claim('k', failed, 0);
-    failed.settle({ status: 'failed', attempts: 1, durationMs: 0, error: 'no' });
-    keys.claim('k', taskOf('2', { window: 100, addedAt: 10 }), 10);
-    expect(keys.holder('k', 10)).toBe(failed);
-    const again = failed.again(10);
-    keys.claim('k', again, 10);
-    expect(keys.holder('k', 10)).toBe(again);
-  });
-});
-
 describe('dedupe keys that nobody asks for again', () => {
   it('are let go of at once where they have no window', async () => {
     const keys = new DedupeKeys();

@@ -7,41 +7,7 @@ import { bareTask } from '../support/tasks.js';
 const taskOf = (name: string, key?: string): Task =>
   bareTask(name, undefined, { keys: { concurrency: key } });
 
-const parkedIn = (limit: KeyLimit) =>
-  limit.parked().flatMap((lanes) => [...lanes].map(({ name }) => name));
-
 describe('a limit of each key', () => {
-  it('lets in what has no key', () => {
-    const limit = new KeyLimit(1);
-    expect(['1', '2', '3'].map((name) => limit.enter(taskOf(name)))).toEqual([true, true, true]);
-    expect(limit.leave(taskOf('1'))).toBeUndefined();
-    const plain = bareTask('plain');
-    expect([limit.enter(plain), limit.leave(plain)]).toEqual([true, undefined]);
-  });
-
-  it('parks what finds its key busy, and calls it back in its turn', () => {
-    const limit = new KeyLimit(1);
-    const [first, second, third] = ['1', '2', '3'].map((name) => taskOf(name, 'k'));
-    expect([first, second, third].map((task) => limit.enter(task))).toEqual([true, false, false]);
-    expect(parkedIn(limit)).toEqual(['2', '3']);
-    expect(limit.leave(first)).toBe(second);
-    expect(limit.enter(second)).toBe(true);
-    expect(limit.leave(second)).toBe(third);
-    expect(limit.enter(third)).toBe(true);
-    expect(limit.leave(third)).toBeUndefined();
-    expect(limit.parked()).toEqual([]);
-  });
-
-  it('keeps the slot of one that is called back from others of its key', () => {
-    const limit = new KeyLimit(1);
-    const [first, second, late] = ['1', '2', 'late'].map((name) => taskOf(name, 'k'));
-    limit.enter(first);
-    limit.enter(second);
-    limit.leave(first);
-    expect(limit.enter(late)).toBe(false);
-    expect(limit.enter(second)).toBe(true);
-  });
-
   it('passes the slot on where the one that is called back does not come', () => {
     const limit = new KeyLimit(1);
     const [first, second, third] = ['1', '2', '3'].map((name) => taskOf(name, 'k'));
@@ -50,14 +16,6 @@ describe('a limit of each key', () => {
     expect(limit.cancel(second)).toBe(third);
     expect(limit.cancel(third)).toBeUndefined();
     expect(limit.parked()).toEqual([]);
-  });
-
-  it('has nothing to pass on for one that was not called back', () => {
-    const limit = new KeyLimit(1);
-    const [first, second] = ['1', '2'].map((name) => taskOf(name, 'k'));
-    limit.enter(first);
-    expect(limit.cancel(second)).toBeUndefined();
-    expect(limit.enter(second)).toBe(false);
   });
 
   it('knows keys that are names of members of every object', () => {

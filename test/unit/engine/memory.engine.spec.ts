@@ -52,15 +52,6 @@ describe('the memory engine', () => {
     expect(new Set(statuses(handles))).toEqual(new Set(['completed']));
   });
 
-  it('knows no bound where concurrency is infinite', async () => {
-    const { clock, runner } = createKit({
-      queues: { default: { concurrency: Number.POSITIVE_INFINITY } },
-    });
-    const handles = Array.from({ length: 500 }, () => runner.addTask(() => clock.sleep(1)));
-    await clock.settle();
-    expect(new Set(statuses(handles))).toEqual(new Set(['running']));
-  });
-
   it('P9: has one timer for all delays and retries', async () => {
     const { clock, runner } = createKit({ retry: { attempts: 3 } });
     for (let index = 0; index < 50; index++) {
@@ -73,20 +64,6 @@ describe('the memory engine', () => {
     expect(clock.pendingTimers).toBe(1);
     await clock.advance(1e6);
     expect(clock.pendingTimers).toBe(0);
-  });
-
-  it('runs what a task adds, and what that adds', async () => {
-    const { clock, runner } = createKit({ queues: { default: { concurrency: 1 } } });
-    const ran: number[] = [];
-    const nest = (depth: number): void => {
-      ran.push(depth);
-      if (depth < 100) {
-        runner.addTask(nest, depth + 1);
-      }
-    };
-    runner.addTask(nest, 0);
-    await clock.settle();
-    expect(ran).toHaveLength(101);
   });
 });
 

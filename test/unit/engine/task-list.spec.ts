@@ -5,22 +5,6 @@ import type { Task } from '../../../lib/task/task.js';
 import { bareTask } from '../support/tasks.js';
 
 describe('a list of tasks', () => {
-  it('is empty at first, and gives nothing', () => {
-    const list = new TaskList();
-    expect(list.isEmpty).toBe(true);
-    expect(list.shift()).toBeUndefined();
-  });
-
-  it('is where its tasks are placed, until they are taken out', () => {
-    const list = new TaskList();
-    const task = bareTask('one');
-    list.push(task);
-    expect(task.place).toBe(list);
-    list.shift();
-    expect(task.place).toBeUndefined();
-    expect(list.isEmpty).toBe(true);
-  });
-
   it('behaves as an array does, whatever is pushed, shifted and removed', () => {
     const step = fc.oneof(
       { weight: 3, arbitrary: fc.constant({ kind: 'push' as const }) },

@@ -13,25 +13,6 @@ function createTimers() {
 }
 
 describe('the timers of tasks', () => {
-  it('call each task when its time has come, and not before', async () => {
-    const { clock, due, timers } = createTimers();
-    timers.add(bareTask('b'), 20);
-    timers.add(bareTask('a'), 10);
-    await clock.advance(9);
-    expect(due).toEqual([]);
-    await clock.advance(1);
-    expect(due).toEqual(['a at 10']);
-    await clock.advance(1e6);
-    expect(due).toEqual(['a at 10', 'b at 20']);
-  });
-
-  it('call tasks due at one time in the order they came', async () => {
-    const { clock, due, timers } = createTimers();
-    ['a', 'b', 'c', 'd', 'e'].forEach((name) => timers.add(bareTask(name), 7));
-    await clock.advance(7);
-    expect(due.map((line) => line[0])).toEqual(['a', 'b', 'c', 'd', 'e']);
-  });
-
   it('call at once what is due already', async () => {
     const { clock, due, timers } = createTimers();
     clock.block(100);
@@ -69,37 +50,6 @@ describe('the timers of tasks', () => {
     clock.block(10);
     await early.advance(5);
     expect(due).toEqual(['a']);
-  });
-
-  it('know which is the earliest', () => {
-    const { timers } = createTimers();
-    expect(timers.earliest).toBe(Number.POSITIVE_INFINITY);
-    const tasks = [30, 10, 20].map((at) => {
-      const task = bareTask(`${at}`);
-      timers.add(task, at);
-      return task;
-    });
-    expect(timers.earliest).toBe(10);
-    timers.remove(tasks[1]);
-    expect(timers.earliest).toBe(20);
-  });
-
-  it('are where their tasks are placed, until those are due or removed', async () => {
-    const { clock, timers } = createTimers();
-    const [due, removed] = ['a', 'b'].map((name) => bareTask(name)) as [Task, Task];
-    timers.add(due, 1);
-    timers.add(removed, 2);
-    expect([due.place, removed.place]).toEqual([timers, timers]);
-    await clock.advance(1);
-    timers.remove(removed);
-    expect([due.place, removed.place]).toEqual([undefined, undefined]);
-  });
-
-  it('do not mind the removal of what is not there', () => {
-    const { timers } = createTimers();
-    timers.add(bareTask('a'), 5);
-    timers.remove(bareTask('stranger'));
-    expect(timers.earliest).toBe(5);
   });
 
   it('let a task that is called add and remove others', async () => {

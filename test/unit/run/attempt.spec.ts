@@ -36,18 +36,6 @@ const fail = (): never => {
 };
 
 describe('a task', () => {
-  it('completes when its body has returned', async () => {
-    const { clock, runner } = createKit();
-    const handle = runner.addTask(async () => clock.sleep(250));
-    await clock.advance(1000);
-    expect(await handle.whenSettled()).toEqual({
-      status: 'completed',
-      attempts: 1,
-      durationMs: 250,
-    });
-    expect(handle.status).toBe('completed');
-  });
-
   it('is given its arguments, in order, and no this', async () => {
     const { clock, runner } = createKit();
     const calls: unknown[] = [];
@@ -101,17 +89,6 @@ describe('P11: whatever a body throws', () => {
       expect.stringMatching(/^Task sync \([\w-]{36}\) failed after 1 attempt, /),
       expect.stringMatching(/^Task rejected \([\w-]{36}\) failed after 1 attempt, /),
     ]);
-  });
-
-  it.each(HOSTILE_VALUES)('%s is tried again under a retry policy', async (_, make) => {
-    const { clock, runner } = createKit({ retry: { attempts: 3 } });
-    const body = jest.fn(() => {
-      throw make();
-    });
-    const handle = runner.addTask(body);
-    await clock.advance(1e6);
-    expect(body).toHaveBeenCalledTimes(3);
-    expect(handle.status).toBe('failed');
   });
 });
 
@@ -208,20 +185,6 @@ describe('P7: the async context of the place where a task was added', () => {
     );
     await clock.advance(10_000);
     expect(seen).toEqual(['of the request', 'of the request']);
-  });
-
-  it('is that of the task for what the task adds', async () => {
-    const storage = new AsyncLocalStorage<string>();
-    const { clock, runner } = createKit();
-    const seen: unknown[] = [];
-    storage.run('outer', () =>
-      runner.addTask(() => {
-        storage.run('inner', () => runner.addTask(() => seen.push(storage.getStore())));
-        runner.addTask(() => seen.push(storage.getStore()));
-      }),
-    );
-    await clock.settle();
-    expect(seen).toEqual(['inner', 'outer']);
   });
 
   it('is let go when the task has settled, though its handle is kept', async () => {

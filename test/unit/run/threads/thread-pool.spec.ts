@@ -108,18 +108,6 @@ describe('ThreadPool', () => {
   });
 
   describe('failures', () => {
-    it("come with the function's own error: name, message, stack, cause and properties", async () => {
-      const { call } = poolOf();
-      await expect(call('fail', 'out of range', { status: 418 })).rejects.toMatchObject({
-        name: 'RangeError',
-        message: 'out of range',
-        stack: expect.stringContaining('work.mjs'),
-        status: 418,
-        cause: { message: 'the reason' },
-      });
-      await expect(call('failWith', 'just a string')).rejects.toBe('just a string');
-    });
-
     it('of the thread are told apart, and those who wait for the next thread get it', async () => {
       const { call, log } = poolOf();
       const exited = call('exit', 13);
@@ -206,20 +194,6 @@ describe('ThreadPool', () => {
   });
 
   describe('buffers', () => {
-    it('are copied, unless they are marked to be handed over', async () => {
-      const { call } = poolOf();
-      const copied = new Uint8Array(1_000_000);
-      expect(await call('sizeOf', copied)).toBe(1_000_000);
-      expect(copied.byteLength).toBe(1_000_000);
-      const moved = transfer(new Uint8Array(1_000_000));
-      expect(await call('sizeOf', moved)).toBe(1_000_000);
-      expect(moved.byteLength).toBe(0);
-      await expect(call('sizeOf', moved)).rejects.toMatchObject({
-        code: 'BGT_THREAD_ARGUMENT',
-        message: expect.stringContaining('gone with the first attempt'),
-      });
-    });
-
     it('are handed back where the function marks its result', async () => {
       const { pool } = poolOf();
       const call = { href: fixture('transferring.ts'), exportName: 'make', args: [1_000_000] };
