@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { HttpServer } from '@nestjs/common';
 import { attachedLife } from '../../../lib/request/life-of-request.js';
 import { RequestHook } from '../../../lib/request/nest/request-hook.js';
+import { ambient } from '../../../lib/task/ambient.js';
 import { FakeResponse } from '../support/fake-response.js';
 import { createKit } from '../support/kit.js';
 
