@@ -13,6 +13,9 @@ import { rawResponse } from './nest/response.js';
 import type { RequestLife } from './request-life.js';
 import { Requests } from './requests.js';
 
+/** No walker of objects finds it, and a Proxy that the container puts around the object passes it on. */
+const REQUESTS = Symbol('nestjs-background-tasks:requests');
+
 /**
  * Gives the handlers it stands around background tasks, by itself: it opens the request's collection, and
  * releases it when the response has closed. The module does the same for every request in shorter ways,
@@ -20,8 +23,12 @@ import { Requests } from './requests.js';
  */
 @Injectable()
 export class BackgroundTasksInterceptor implements NestInterceptor {
+  declare private readonly [REQUESTS]: Requests | undefined;
+
   /** @internal */
-  constructor(@Optional() @Inject(Requests) private readonly requests: Requests | undefined) {}
+  constructor(@Optional() @Inject(Requests) requests: Requests | undefined) {
+    Object.defineProperty(this, REQUESTS, { value: requests });
+  }
 
   /**
    * Nest calls it for each request.
@@ -30,7 +37,7 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
    * @param next the handler, or the interceptors before it
    */
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const { requests } = this;
+    const requests = this[REQUESTS];
     if (requests === undefined) {
       return next.handle(); // on a class that serves an application without the module, too
     }

@@ -1,9 +1,11 @@
 import { AsyncLocalStorage, AsyncResource, executionAsyncResource } from 'node:async_hooks';
 import { ambient } from './ambient.js';
 
-/** The async context of the caller, or `undefined` where it holds nothing of others. */
+/** The async context of the caller, or `undefined` where it is seen to hold nothing of others. */
 export function captureContext(): AsyncResource | undefined {
-  if (keepsStoresOnResources && storeSymbol(OWN) === undefined) {
+  // To look takes longer than to keep; but many may be added outside of requests and tasks.
+  const isBurst = ambient.getStore() === undefined;
+  if (isBurst && keepsStoresOnResources && storeSymbol(OWN) === undefined) {
     return undefined;
   }
   const resource = new AsyncResource('BackgroundTask', UNHEEDED);
@@ -21,8 +23,7 @@ const UNHEEDED = { requireManualDestroy: true };
 
 /**
  * Up to Node.js 22 the stores of AsyncLocalStorage are kept on the current resource, under symbols
- * of this description; later in a frame of their own. Where they can be seen, looking for one costs
- * less than keeping a context that holds none.
+ * of this description; later in a frame of their own. Where they can be seen, a context that holds none is not kept.
  */
 const STORE = 'kResourceStore';
 

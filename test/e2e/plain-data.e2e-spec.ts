@@ -21,7 +21,13 @@ import {
 } from '@nestjs/microservices';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
-import { BackgroundTasks, TaskHandle, TaskRunner, Tasks } from 'nestjs-background-tasks';
+import {
+  BackgroundTasks,
+  BackgroundTasksInterceptor,
+  TaskHandle,
+  TaskRunner,
+  Tasks,
+} from 'nestjs-background-tasks';
 import { firstValueFrom } from 'rxjs';
 import { WebSocket } from 'ws';
 import { LogBook } from './support/log-book.js';
@@ -49,7 +55,10 @@ const handle = (name: string) => ({
 @Controller()
 @UsePipes(walkingPipe())
 class MailController {
-  constructor(@Inject(TaskRunner) private readonly runner: TaskRunner) {}
+  constructor(
+    @Inject(TaskRunner) private readonly runner: TaskRunner,
+    @Inject(BackgroundTasksInterceptor) private readonly interceptor: BackgroundTasksInterceptor,
+  ) {}
 
   @Post('mail')
   @UseInterceptors(ClassSerializerInterceptor)
@@ -68,7 +77,7 @@ class MailController {
   @Get('all')
   @UseInterceptors(ClassSerializerInterceptor)
   all(@Tasks() tasks: BackgroundTasks): object {
-    return { tasks, runner: this.runner };
+    return { tasks, runner: this.runner, interceptor: this.interceptor };
   }
 
   @MessagePattern('mail')
@@ -109,7 +118,8 @@ onEachPlatform((platform) => {
     expect(app.names('completed')).toEqual(['mail', 'last']);
 
     expect(JSON.parse((await app.request('/handle')).body)).toEqual(handle('mail'));
-    expect(JSON.parse((await app.request('/all')).body)).toEqual({ tasks: {}, runner: {} });
+    const all = JSON.parse((await app.request('/all')).body) as object;
+    expect(all).toEqual({ tasks: {}, runner: {}, interceptor: {} });
   });
 
   it('R3, P20: so it does behind a proxy around all that the container makes', async () => {
