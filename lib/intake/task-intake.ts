@@ -2,7 +2,6 @@ import { AsyncResource } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { Engine } from '../engine/engine.js';
 import { ChainError } from '../errors/misuse.errors.js';
-import { TransactionError } from '../errors/storage.errors.js';
 import type { Observer } from '../observe/observer.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import { ambient, type OpenRequest } from '../task/ambient.js';
@@ -14,8 +13,7 @@ import type { StoredCall, StoredTask } from '../task/stored-call.js';
 import { TaskHandle } from '../task/task-handle.js';
 import type { TaskOptions } from '../task/task-options.js';
 import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
-import type { TransactionClient } from '../task/transaction-client.js';
-import { NO_ARGS, type Chain, type Task, type TaskHome } from '../task/task.js';
+import type { Chain, Task, TaskHome } from '../task/task.js';
 import { CaptureWatch } from './captured-request.js';
 import { TaskMaker } from './task-maker.js';
 import { WaitWatch } from './wait-watch.js';
@@ -67,7 +65,7 @@ export class TaskIntake implements TaskHome {
 
   /** The same of a method that was found by its name. */
   makeOf(definition: TaskDefinition, options: TaskOptions | undefined): Task {
-    return this.maker.ofDefinition(definition, options, NO_ARGS);
+    return this.maker.ofDefinition(definition, options);
   }
 
   /** The same of a call that was stored; `undefined` where no method here has its name. */
@@ -118,43 +116,6 @@ export class TaskIntake implements TaskHome {
     }
     this.admit(task, request);
     return Promise.resolve(this.send(task, request));
-  }
-
-  /**
-   * Stores a task in a transaction of the caller's.
-   *
-   * @param client where it is open
-   * @param call the arguments of `addTask()`
-   * @returns the task's id, or that of the one that stands for its `dedupe` key
-   * @throws BackgroundTasksError where the call, its options or its queue is not acceptable
-   */
-  async addWithin(client: TransactionClient, call: readonly unknown[]): Promise<string> {
-    const task = this.maker.ofCall(call);
-    const id = await this.storeWithin(client, task);
-    if (id === task.id) {
-      this.observer.added(task);
-    }
-    if (id === undefined) {
-      throw new TransactionError(
-        task.name,
-        task.queue,
-        `queue "${task.queue}" is not kept in PostgreSQL. Give it, or the module, an engine that ` +
-          "is: bullmq({ connection: 'postgres://…' }).",
-      );
-    }
-    return id;
-  }
-
-  private async storeWithin(client: TransactionClient, task: Task): Promise<string | undefined> {
-    let id: string | undefined;
-    try {
-      id = await this.engine.supportOf(task.queue).storeWithin?.(client, task);
-      return id;
-    } finally {
-      if (id !== task.id) {
-        this.observer.forget(task);
-      }
-    }
   }
 
   /**

@@ -20,12 +20,29 @@ import {
 } from '../task/stored-call.js';
 import type { TaskOptions, TaskSettings } from '../task/task-options.js';
 import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
-import { NO_ARGS, Task, type TaskHome, type TaskKeys } from '../task/task.js';
+import { NO_ARGS, Task, type TaskHome } from '../task/task.js';
 import type { CaptureWatch } from './captured-request.js';
 import { checkSupport } from './check-support.js';
 import { twoCopies } from './live-applications.js';
 import { storeCall } from './stored-call.js';
 import { keysOf } from './task-keys.js';
+
+type Method = (...args: never[]) => unknown;
+
+/** What a task is made of. */
+interface Call {
+  /** The `@Background()` method it is a call of, if it is one. */
+  readonly definition: TaskDefinition | undefined;
+  /** What is called: a mock may stand in the method's place. */
+  readonly fn: Method;
+  /** `this` of the call; `undefined` where `definition` resolves it. */
+  readonly target: object | undefined;
+  readonly args: readonly unknown[];
+  /** What was passed to `addTask()`, or a schedule needs. */
+  readonly options?: TaskOptions | undefined;
+  /** The one that is being handled, if it is known: its provider is meant. */
+  readonly request?: object | undefined;
+}
 
 /** Makes a task of a call, of one that was written down, too. */
 export class TaskMaker {
@@ -46,8 +63,7 @@ export class TaskMaker {
   ofCall(call: readonly unknown[], request?: object): Task {
     const [first, second] = call;
     if (isFunction(first)) {
-      const args = call.length === 1 ? NO_ARGS : call.slice(1);
-      return this.withOptions(undefined, first, args, request);
+      return this.ofFunction(first, undefined, call.slice(1), request);
     }
     if (!isPlainObject(first)) {
       throw new NotAFunctionError(describe(first));
@@ -55,166 +71,99 @@ export class TaskMaker {
     if (!isFunction(second)) {
       throw new NotAFunctionError(`${describe(second)} after the options`);
     }
-    return this.withOptions(first, second, call.length === 2 ? NO_ARGS : call.slice(2), request);
+    return this.ofFunction(second, first, call.slice(2), request);
+  }
+
+  private ofFunction(
+    fn: Method,
+    options: TaskOptions | undefined,
+    given: readonly unknown[],
+    request: object | undefined,
+  ): Task {
+    const background = backgroundMethodOf(fn);
+    const target = background && boundTargetOf(background);
+    const definition =
+      background === undefined
+        ? this.registry.inPlaceOf(fn)
+        : this.definitionOf(background, target);
+    const isCalledItself = definition === undefined || isMock(fn);
+    return this.of({
+      definition,
+      fn: isCalledItself ? fn : definition.method,
+      target,
+      args: background?.bound === undefined ? given : [...background.bound.args, ...given],
+      options,
+      request,
+    });
   }
 
   /** @param target `undefined` for the provider */
   ofMethodCall(
-    { method, member }: BackgroundMethod,
+    background: BackgroundMethod,
     target: object | undefined,
     args: readonly unknown[],
   ): Task {
-    const definition =
-      target === undefined
-        ? this.registry.ofMethod(method, member)
-        : this.registry.ofCall(method, member, target);
-    return this.of(definition.settings, definition.name, method, target, args, definition);
+    const definition = this.definitionOf(background, target);
+    const { method: fn } = definition;
+    return this.of({ definition, fn, target, args });
   }
 
-  private withOptions(
-    options: TaskOptions | undefined,
-    fn: Method,
-    args: readonly unknown[],
-    request: object | undefined,
-  ): Task {
-    const background = backgroundMethodOf(fn);
-    const definition =
-      background === undefined ? this.registry.inPlaceOf(fn) : this.definitionOf(background);
-    if (definition === undefined) {
-      const settings = this.options.forTask(options, undefined);
-      return this.of(settings, settings.name ?? nameOf(fn), fn, undefined, args, undefined);
-    }
-    const target = targetOf(background);
-    return this.ofDefinition(
-      definition,
-      options,
-      background?.bound === undefined ? args : [...background.bound.args, ...args],
-      target,
-      request,
-      isMock(fn) ? fn : undefined,
-    );
+  /** A call without arguments of a method that is known by its name. */
+  ofDefinition(definition: TaskDefinition, options: TaskOptions | undefined): Task {
+    const { method: fn } = definition;
+    return this.of({ definition, fn, target: undefined, args: NO_ARGS, options });
   }
 
-  /**
-   * @param options what was passed to `addTask()`, or a schedule needs
-   * @param target `undefined` for the provider
-   * @param request the one whose provider is meant
-   * @param mock what is called in place of the method
-   * @throws BackgroundTasksError where the options or the arguments are not acceptable
-   */
-  ofDefinition(
-    definition: TaskDefinition,
-    options: TaskOptions | undefined,
-    args: readonly unknown[],
-    target?: object,
-    request?: object,
-    mock?: Method,
-  ): Task {
-    const settings =
-      options === undefined
-        ? definition.settings
-        : this.options.forTask(options, definition.declared);
-    const name = options?.name ?? definition.name;
-    const fn = mock ?? definition.method;
-    return this.of(settings, name, fn, target, args, definition, options, request);
-  }
-
-  private definitionOf(background: BackgroundMethod): TaskDefinition {
-    const { method, member, copy } = background;
+  private definitionOf(
+    { method, member, copy }: BackgroundMethod,
+    target: object | undefined,
+  ): TaskDefinition {
     if (copy !== THIS_COPY) {
       throw new BackgroundMethodError(member, twoCopies(copy, THIS_COPY));
     }
-    const target = targetOf(background);
     return target === undefined
       ? this.registry.ofMethod(method, member)
       : this.registry.ofCall(method, member, target);
   }
 
-  /**
-   * @param target `this` of the call; `undefined` where `definition` resolves it
-   * @param definition the `@Background()` method it is a call of, if it is one
-   * @param options what was passed to `addTask()`
-   * @param request the one whose provider is meant
-   * @throws BackgroundTasksError where the settings or the arguments are not acceptable
-   */
-  of(
-    settings: TaskSettings,
-    name: string,
-    fn: (...args: never[]) => unknown,
-    target: object | undefined,
-    args: readonly unknown[],
-    definition: TaskDefinition | undefined,
-    options?: TaskOptions,
-    request?: object,
-  ): Task {
+  private of(call: Call): Task {
+    const { definition, fn, target, options, request } = call;
+    const settings =
+      definition !== undefined && options === undefined
+        ? definition.settings
+        : this.options.forTask(options, definition?.declared);
+    const name = options?.name ?? definition?.name ?? nameOf(fn);
+    // No argument: a million tasks that wait share one list of none.
+    const args = call.args.length === 0 ? NO_ARGS : call.args;
     const keys = keysOf(settings, name, args);
-    const storage = this.engine.supportOf(settings.queue).storage;
-    const isMocked = definition === undefined && storage?.takesMocks === true && isMock(fn);
-    if (storage !== undefined && !isMocked) {
-      return this.storable(storage, settings, name, target, args, definition, options, keys);
+    const { storage } = this.engine.supportOf(settings.queue);
+    const now = this.clock.now();
+    if (storage === undefined || (definition === undefined && takesMock(storage, fn))) {
+      this.captures.look(name, args);
+      const found = target === undefined ? ofRequest(definition, request) : definition;
+      return new Task(this.home, name, settings, fn, target, args, found, now, keys);
     }
-    this.captures.look(name, args);
-    return new Task(
-      this.home,
-      name,
-      settings,
-      fn,
-      target,
-      args,
-      target === undefined ? ofRequest(definition, request) : definition,
-      this.clock.now(),
-      keys,
-    );
-  }
-
-  /** What will run is what was written down, here as after a crash: later changes do not count. */
-  private storable(
-    storage: TaskStorage,
-    settings: TaskSettings,
-    name: string,
-    target: object | undefined,
-    args: readonly unknown[],
-    definition: TaskDefinition | undefined,
-    options: TaskOptions | undefined,
-    keys: TaskKeys | undefined,
-  ): Task {
-    const { queue } = settings;
-    if (definition === undefined) {
-      const problem = 'it is a plain function, which no other process could find again.';
-      throw new NotStorableError(name, queue, problem);
-    }
-    const problem = this.problemOf(definition, name);
-    if (problem !== undefined) {
-      throw new NotStorableError(
-        name,
-        queue,
-        `${problem}, and no other process could find it again.`,
-      );
+    const problem =
+      definition === undefined ? 'it is a plain function' : this.problemOf(definition, name);
+    if (definition === undefined || problem !== undefined) {
+      const sentence = `${problem}, and no other process could find it again.`;
+      throw new NotStorableError(name, settings.queue, sentence);
     }
     if (options !== undefined) {
       checkSupport(this.engine, settings, `Task "${name}"`);
     }
-    const { carriers } = this.options;
-    const captured = carriers.capture();
-    const stored = storeCall(storage, name, queue, args, options, captured);
+    const captured = this.options.carriers.capture();
+    const stored = storeCall(storage, name, settings.queue, args, options, captured);
+    // What will run is what was written down, here as after a crash: later changes do not count.
     const copy = readArgs(stored.args, storage);
-    const now = this.clock.now();
-    const task = new Task(
-      this.home,
-      name,
-      settings,
-      definition.method,
-      target,
-      copy,
-      this.carried(definition, stored),
-      now,
-      keys,
-    );
+    const { method } = definition;
+    const found = this.carried(definition, stored);
+    const task = new Task(this.home, name, settings, method, target, copy, found, now, keys);
     task.stored = stored;
     return task;
   }
 
-  /** Why no other process would find the task by its name. */
+  /** Why no other process would find the task by the name of the call. */
   private problemOf({ name, method, type, member, isProvided }: TaskDefinition, called: string) {
     const known = this.registry.get(name);
     if (called !== name) {
@@ -242,27 +191,17 @@ export class TaskMaker {
    * @throws BackgroundTasksError where it cannot be made again here
    */
   ofStored(stored: StoredTask): Task | undefined {
-    const { name, queue, call, addedAt } = stored;
-    const definition = this.registry.get(name);
+    const { queue, call, addedAt } = stored;
+    const definition = this.registry.get(stored.name);
     if (definition === undefined) {
       return undefined;
     }
+    const { name, method } = definition;
     const settings = this.settingsOfStored(call, queue, definition);
-    const storage = this.engine.supportOf(settings.queue).storage;
-    const args = readArgs(call.args, storage);
-    const keys = keysOf(settings, definition.name, args);
-    const { method, name: taskName } = definition;
-    const task = new Task(
-      this.home,
-      taskName,
-      settings,
-      method,
-      undefined,
-      args,
-      this.carried(definition, call),
-      addedAt,
-      keys,
-    );
+    const args = readArgs(call.args, this.engine.supportOf(settings.queue).storage);
+    const keys = keysOf(settings, name, args);
+    const found = this.carried(definition, call);
+    const task = new Task(this.home, name, settings, method, undefined, args, found, addedAt, keys);
     task.comeBack(stored);
     return task;
   }
@@ -280,14 +219,13 @@ export class TaskMaker {
   }
 }
 
-type Method = (...args: never[]) => unknown;
+function takesMock(storage: TaskStorage, fn: Method): boolean {
+  return storage.takesMocks === true && isMock(fn);
+}
 
 /** What a bound copy of a method is bound to, where that is an object which has the method. */
-function targetOf(background: BackgroundMethod | undefined): object | undefined {
-  const target = background?.bound?.target;
-  return background !== undefined && relationOf(background.method, target) === 'own'
-    ? (target as object)
-    : undefined;
+function boundTargetOf({ method, bound }: BackgroundMethod): object | undefined {
+  return relationOf(method, bound?.target) === 'own' ? (bound?.target as object) : undefined;
 }
 
 /** @throws BackgroundMethodError where its provider is made for a request, and there is none */

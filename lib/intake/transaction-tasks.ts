@@ -1,3 +1,5 @@
+import type { Engine } from '../engine/engine.js';
+import { TransactionError } from '../errors/storage.errors.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import type { TaskIntake } from './task-intake.js';
@@ -5,11 +7,13 @@ import type { TaskIntake } from './task-intake.js';
 /** Tasks that are part of a transaction: see {@link TaskRunner.using}. */
 export class TransactionTasks {
   readonly #intake: TaskIntake;
+  readonly #engine: Engine;
   readonly #client: TransactionClient;
 
   /** @internal */
-  constructor(intake: TaskIntake, client: TransactionClient) {
+  constructor(intake: TaskIntake, engine: Engine, client: TransactionClient) {
     this.#intake = intake;
+    this.#engine = engine;
     this.#client = client;
   }
 
@@ -43,6 +47,26 @@ export class TransactionTasks {
     ...args: NoInfer<Args>
   ): Promise<string>;
   async addTask(...call: unknown[]): Promise<string> {
-    return this.#intake.addWithin(this.#client, call);
+    const task = this.#intake.make(call);
+    let id: string | undefined;
+    try {
+      id = await this.#engine.supportOf(task.queue).storeWithin?.(this.#client, task);
+    } finally {
+      if (id !== task.id) {
+        this.#intake.forget(task);
+      }
+    }
+    if (id === undefined) {
+      throw new TransactionError(
+        task.name,
+        task.queue,
+        `queue "${task.queue}" is not kept in PostgreSQL. Give it, or the module, an engine that ` +
+          "is: bullmq({ connection: 'postgres://…' }).",
+      );
+    }
+    if (id === task.id) {
+      this.#intake.stored(task);
+    }
+    return id;
   }
 }

@@ -7,9 +7,8 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { Observable, tap } from 'rxjs';
-import { attachedLife, attachLife } from './life-of-request.js';
+import { openLife } from './life-of-request.js';
 import { beginMessage, handled, lifeHere, within } from './message.js';
-import { rawResponse } from './nest/response.js';
 import type { RequestLife } from './request-life.js';
 import { Requests } from './requests.js';
 
@@ -41,22 +40,12 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
     if (requests === undefined) {
       return next.handle(); // on a class that serves an application without the module, too
     }
-    return context.getType() === 'http'
-      ? aroundAnswer(requests, lifeOf(context, requests), next)
-      : aroundMessage(requests, context.getType(), next);
+    if (context.getType() !== 'http') {
+      return aroundMessage(requests, context.getType(), next);
+    }
+    const [request, response] = context.getArgs<[object, object]>();
+    return aroundAnswer(requests, openLife(requests, request, response), next);
   }
-}
-
-function lifeOf(context: ExecutionContext, requests: Requests): RequestLife {
-  const [request, response] = context.getArgs<[object, object]>();
-  const attached = attachedLife(request);
-  const known = attached?.of(requests.intake);
-  if (known !== undefined) {
-    return known;
-  }
-  const life = requests.begin({ response: rawResponse(response), request, sibling: attached });
-  attachLife(request, life);
-  return life;
 }
 
 /** The response decides. */

@@ -1,5 +1,8 @@
 import { ambient } from '../task/ambient.js';
+import type { Answerer } from './nest/answer-with.js';
+import { rawResponse } from './nest/response.js';
 import { RequestLife } from './request-life.js';
+import type { Requests } from './requests.js';
 
 /** A constructor that gives back what it gets, for fields on what somebody else has made. */
 const Found = function (found: object) {
@@ -20,10 +23,28 @@ class Attached extends Found {
   }
 }
 
-/** Leaves the life on its request, on Node's own where that is wrapped. */
-export function attachLife(request: object, life: RequestLife): void {
+/**
+ * The life of a request in one application, opened where it has not been, and left on the request, on
+ * Node's own where that is wrapped. On Fastify a request may come by twice: raw in a middleware, wrapped
+ * in the hook.
+ */
+export function openLife(
+  requests: Requests,
+  request: object,
+  response: object,
+  answerer?: Answerer,
+): RequestLife {
+  const attached = attachedLife(request);
+  const known = attached?.of(requests.intake);
+  if (known !== undefined) {
+    known.comesAgain(request, answerer);
+    return known;
+  }
+  const opening = { response: rawResponse(response), request, sibling: attached, answerer };
+  const life = requests.begin(opening);
   const raw = rawOf(request);
   Attached.leave(isObject(raw) ? raw : request, life);
+  return life;
 }
 
 /** The life left on `request`, whatever the transport wraps around it: that of the latest application. */

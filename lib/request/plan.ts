@@ -28,13 +28,13 @@ export function planOf(
 ): Plan {
   const run: Task[] = [];
   const drops: Drop[] = [];
-  const broken = new Set<unknown>();
+  const broken: unknown[] = [];
   for (const task of tasks) {
     const { chain } = task;
     let isGap = task.isOver && (task.outcome === undefined || breaksChain(task.outcome));
     if (!task.isCommitted && !task.isOver) {
       const isBehindGap =
-        broken.size > 0 && ((chain && broken.has(chain)) || broken.has(stopOf?.(task)));
+        broken.length > 0 && ((chain && broken.includes(chain)) || broken.includes(stopOf?.(task)));
       const reason = isBehindGap
         ? 'predecessor-failed'
         : decided?.has(task)
@@ -48,10 +48,10 @@ export function planOf(
       }
     }
     if (chain !== undefined && isGap) {
-      broken.add(chain);
+      broken.push(chain);
     }
     if (stopOf !== undefined && task.outcome?.status === 'cancelled') {
-      broken.add(stopOf(task));
+      broken.push(stopOf(task));
     }
   }
   return { run, drops };

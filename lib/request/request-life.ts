@@ -80,8 +80,8 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   }
 
   /** On Fastify a middleware has had the raw request, and a hook has the one that users know. */
-  comesAgain(request: object, answerer: Answerer): void {
-    this.answerer = answerer;
+  comesAgain(request: object, answerer: Answerer | undefined): void {
+    this.answerer = answerer ?? this.answerer;
     this.request &&= request;
   }
 

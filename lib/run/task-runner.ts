@@ -137,7 +137,8 @@ export class TaskRunner {
    * @returns what adds tasks to it, as long as it is open
    */
   using(client: TransactionClient): TransactionTasks {
-    return new TransactionTasks(this[PARTS].intake, client);
+    const { intake, engine } = this[PARTS];
+    return new TransactionTasks(intake, engine, client);
   }
 
   /**

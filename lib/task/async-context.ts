@@ -23,7 +23,8 @@ const UNHEEDED = { requireManualDestroy: true };
 
 /**
  * Up to Node.js 22 the stores of AsyncLocalStorage are kept on the current resource, under symbols
- * of this description; later in a frame of their own. Where they can be seen, a context that holds none is not kept.
+ * of this description; later in a frame of their own. Where they can be seen, a context that holds none
+ * is not kept.
  */
 const STORE = 'kResourceStore';
 

@@ -1,10 +1,8 @@
 import type { HttpServer } from '@nestjs/common';
 import { ambient } from '../../task/ambient.js';
-import { attachedLife, attachLife } from '../life-of-request.js';
-import type { RequestLife } from '../request-life.js';
+import { openLife } from '../life-of-request.js';
 import type { Requests } from '../requests.js';
-import type { Answerer, FastifyReply } from './answer-with.js';
-import { rawResponse } from './response.js';
+import type { FastifyReply } from './answer-with.js';
 
 type Next = (error?: unknown) => void;
 type Middleware = (request: object, response: object, next: Next) => void;
@@ -41,7 +39,7 @@ export class RequestHook {
       const fastify = adapter.getInstance() as FastifyLike;
       if (!isKnown) {
         fastify.addHook('onRequest', (request, reply, done) => {
-          ambient.run(this.open(request, reply, reply as FastifyReply), done);
+          ambient.run(openLife(this.requests, request, reply, reply as FastifyReply), done);
         });
       }
       this.openBeforeMiddleware(adapter as unknown as MiddlewareRegistry);
@@ -52,7 +50,7 @@ export class RequestHook {
   }
 
   private readonly middleware: Middleware = (request, response, next) => {
-    ambient.run(this.open(request, response, next), next);
+    ambient.run(openLife(this.requests, request, response, next), next);
   };
 
   /**
@@ -76,23 +74,5 @@ export class RequestHook {
       return use.apply(registry, args);
     };
     registry.use = first;
-  }
-
-  /** On Fastify a request may come by twice: raw in a middleware, wrapped in the hook. */
-  private open(request: object, response: object, answerer: Answerer): RequestLife {
-    const attached = attachedLife(request);
-    const known = attached?.of(this.requests.intake);
-    if (known !== undefined) {
-      known.comesAgain(request, answerer);
-      return known;
-    }
-    const life = this.requests.begin({
-      response: rawResponse(response),
-      request,
-      sibling: attached,
-      answerer,
-    });
-    attachLife(request, life);
-    return life;
   }
 }

@@ -90,10 +90,11 @@ export class RouteWatch {
   private follow(handler: Handler): Handler {
     const { intake } = this.requests;
     const call: Handler = function (request, response, next) {
-      return work(attachedLife(request)?.of(intake), handler, this, request, response, next);
+      return work(attachedLife(request)?.of(intake), handler, this, [request, response, next]);
     };
     const callWithError: Handler = function (error, request, response, next) {
-      return work(attachedLife(request)?.of(intake), handler, this, error, request, response, next);
+      const args = [error, request, response, next];
+      return work(attachedLife(request)?.of(intake), handler, this, args);
     };
     // By its four parameters Express knows what handles errors.
     const follower = handler.length === callWithError.length ? callWithError : call;
@@ -111,15 +112,12 @@ function work(
   life: RequestLife | undefined,
   handler: Handler,
   self: unknown,
-  ...args: unknown[]
+  args: unknown[],
 ): unknown {
   if (life === undefined) {
     return handler.apply(self, args);
   }
-  const result =
-    ambient.getStore() === life
-      ? handler.apply(self, args)
-      : ambient.run(life, () => handler.apply(self, args));
+  const result: unknown = ambient.run(life, Reflect.apply, handler, self, args);
   // Only a promise of Nest's own: whatever else may be thenable is left alone.
   if (result instanceof Promise) {
     life.begin(result);
