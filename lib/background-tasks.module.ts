@@ -5,7 +5,7 @@ import {
   type NestModule,
   type OnModuleInit,
 } from '@nestjs/common';
-import { DiscoveryModule, DiscoveryService, HttpAdapterHost } from '@nestjs/core';
+import { DiscoveryModule, DiscoveryService, HttpAdapterHost, LazyModuleLoader } from '@nestjs/core';
 import {
   ConfigurableModuleClass,
   type BackgroundTasksAsyncOptions,
@@ -14,6 +14,7 @@ import { providers } from './background-tasks.providers.js';
 import { BackgroundTasks } from './request/background-tasks.js';
 import { Application } from './intake/application.js';
 import { BackgroundExplorer } from './intake/background.explorer.js';
+import { exploreWhatIsLoaded } from './intake/lazy-modules.js';
 import { expectApplication } from './intake/live-applications.js';
 import { TaskIntake } from './intake/task-intake.js';
 import type { BackgroundTasksOptions } from './options/module-options.js';
@@ -55,6 +56,7 @@ export class BackgroundTasksModule
     private readonly schedules: Schedules,
     private readonly intake: TaskIntake,
     private readonly application: Application,
+    private readonly loader: LazyModuleLoader,
   ) {
     super();
   }
@@ -89,14 +91,13 @@ export class BackgroundTasksModule
     this.routes.end();
     this.messages.bindSockets();
     try {
+      this.registry.tell((definition) => this.schedules.declare(definition));
       this.explorer.explore();
-      for (const definition of this.registry.all()) {
-        this.schedules.declare(definition, `@Background() on ${definition.member}`);
-      }
     } catch (error) {
       this.application.leave();
       throw error;
     }
+    exploreWhatIsLoaded(this.loader, this.explorer);
     warnOfJobsPerRequest(this.discovery, BackgroundTasks, new Logger('BackgroundTasks'));
     await this.lifecycle.open(() => this.application.open(this.intake));
   }

@@ -39,7 +39,7 @@ export class Schedules {
    *
    * @throws InvalidOptionError, BackgroundMethodError, MissingPeerError
    */
-  declare(definition: TaskDefinition, place: string): void {
+  declare(definition: TaskDefinition): void {
     const { declared: options, name, settings, method, member } = definition;
     if (options?.cron === undefined && options?.every === undefined) {
       return;
@@ -58,7 +58,7 @@ export class Schedules {
       name,
       queue: settings.queue,
       options: own,
-      timing: timingOf(own, place),
+      timing: timingOf(own, `@Background() on ${member}`),
       makeTask: () => this.intake.makeOf(definition, call),
     };
     const stored = this.storedFor(settings.queue);

@@ -58,9 +58,11 @@ export class StoredSchedules {
 
   constructor(private readonly host: StoredSchedulesHost) {}
 
-  /** A schedule that stands in the code. */
+  /** A schedule that stands in the code, maybe in that of a module which is loaded later. */
   declare(schedule: Schedule): void {
     this.own.set(schedule.name, schedule);
+    this.nextPollAt = 0;
+    this.wake();
   }
 
   /** Adds a schedule at run time, or changes it: a change goes on from now. */
@@ -119,7 +121,7 @@ export class StoredSchedules {
 
   private async work(): Promise<void> {
     try {
-      if (this.startedAt === 0 || this.host.clock.now() >= this.nextPollAt) {
+      if (this.host.clock.now() >= this.nextPollAt) {
         await this.refresh();
       }
       for (const name of this.records.keys()) {
@@ -138,18 +140,13 @@ export class StoredSchedules {
 
   private async refresh(): Promise<void> {
     await this.load();
-    const isFirst = this.startedAt === 0;
     this.startedAt ||= this.now();
     for (const schedule of this.own.values()) {
       await this.register(schedule);
     }
-    if (isFirst) {
-      for (const name of this.records.keys()) {
-        await this.passOver(name);
-      }
-    }
-    for (const [name, { record }] of this.records) {
-      await this.look(name, record);
+    for (const name of this.records.keys()) {
+      await this.passOver(name);
+      await this.look(name);
     }
   }
 
@@ -213,8 +210,12 @@ export class StoredSchedules {
   }
 
   /** Says that it is here, and lets go of what nobody has any more. */
-  private async look(name: string, record: ScheduleRecord): Promise<void> {
+  private async look(name: string): Promise<void> {
+    const record = this.records.get(name)?.record;
     const now = this.now();
+    if (record === undefined) {
+      return;
+    }
     if (this.isMine(name)) {
       if (now - record.seen >= SEEN_MS) {
         await this.swap(name, { ...record, seen: now });

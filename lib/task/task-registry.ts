@@ -50,17 +50,23 @@ export class TaskRegistry {
   /** By what a decorator above `@Background()` has put in the method's place. */
   private readonly byCopy = new WeakMap<object, TaskDefinition>();
   private finder: TaskFinder | undefined = undefined;
+  private found: (definition: TaskDefinition) => void = () => undefined;
 
   /** Whom to ask for what is not known yet. */
   askFor(finder: TaskFinder): void {
     this.finder = finder;
   }
 
+  /** @param found is told of each task of a provider, whenever it is found; what it throws refuses the task */
+  tell(found: (definition: TaskDefinition) => void): void {
+    this.found = found;
+  }
+
   /**
    * The same method of a provider that several modules list is one task. A bundler may have given two
    * classes one name, which matters only where a store finds tasks by their names.
    *
-   * @throws DuplicateTaskNameError
+   * @throws DuplicateTaskNameError, or what refuses the task
    */
   register(definition: TaskDefinition): void {
     const { method, type, isProvided } = definition;
@@ -69,9 +75,12 @@ export class TaskRegistry {
       return;
     }
     if (isProvided) {
-      [definition.name, ...(definition.declared?.aliases ?? [])].forEach((name) =>
-        this.name(name, definition),
-      );
+      const names = [definition.name, ...(definition.declared?.aliases ?? [])];
+      names.forEach((name) => this.expectFree(name, definition));
+      this.found(definition);
+      names
+        .filter((name) => !this.byName.has(name))
+        .forEach((name) => this.byName.set(name, definition));
     }
     for (const fn of definition.inPlace()) {
       if (typeof fn === 'function' && !isMock(fn)) {
@@ -85,16 +94,9 @@ export class TaskRegistry {
     }
   }
 
-  /** All that belong to providers, each once. */
-  all(): Iterable<TaskDefinition> {
-    return [...this.byMethod.values()].flat().filter(({ isProvided }) => isProvided);
-  }
-
-  private name(name: string, definition: TaskDefinition): void {
+  private expectFree(name: string, definition: TaskDefinition): void {
     const holder = this.byName.get(name);
-    if (holder === undefined) {
-      this.byName.set(name, definition);
-    } else if (holder !== definition && [holder, definition].some(isFoundByName)) {
+    if (holder !== undefined && [holder, definition].some(isFoundByName)) {
       throw new DuplicateTaskNameError(name, holder.member, definition.member);
     }
   }

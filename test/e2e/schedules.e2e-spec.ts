@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Injectable, Module, type INestApplicationContext } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { LazyModuleLoader, NestFactory } from '@nestjs/core';
 import { Test, type TestingModule } from '@nestjs/testing';
 import {
   Background,
@@ -61,6 +61,33 @@ describe('a schedule in a test', () => {
     const { tasks, work } = await start({ every: '1h' });
     await tasks.advance('1d');
     expect(work.done).toHaveLength(24);
+  });
+
+  it('ticks from when its module is loaded lazily', async () => {
+    const { tasks, runner } = await start({});
+    const Late = workWith({ name: 'late', every: '1h' });
+    @Module({ providers: [Late] })
+    class LateModule {}
+    const { load } = LazyModuleLoader.prototype;
+    const loaded = await module?.get(LazyModuleLoader).load(() => LateModule);
+    expect(LazyModuleLoader.prototype.load).toBe(load);
+    await tasks.advance('1d');
+    expect(loaded?.get(Late).done).toHaveLength(24);
+    expect(await runner.listSchedules()).toMatchObject([{ name: 'late' }]);
+  });
+
+  it('is refused where a module that is loaded lazily takes its name, each time', async () => {
+    const { runner } = await start({});
+    const Late = workWith({ name: 'late', every: '1h' });
+    @Module({ providers: [Late] })
+    class LateModule {}
+    const Same = workWith({ name: 'late', every: '2h' });
+    @Module({ imports: [LateModule], providers: [Same] })
+    class SecondModule {}
+    const load = () => module?.get(LazyModuleLoader).load(() => SecondModule);
+    await expect(load()).rejects.toThrow(/late/);
+    await expect(load()).rejects.toThrow(/late/);
+    expect(await runner.listSchedules()).toHaveLength(1);
   });
 
   it('is a task: it retries, and events tell of it', async () => {
@@ -164,6 +191,15 @@ describe('a schedule in the journal', () => {
   afterEach(async () => {
     await end();
     await rm(folder, { recursive: true, force: true });
+  });
+
+  it('is that of a module which is loaded lazily', async () => {
+    const { app } = await start({});
+    const Late = workWith({ name: 'late', every: '100ms' });
+    @Module({ providers: [Late] })
+    class LateModule {}
+    const loaded = await app.get(LazyModuleLoader).load(() => LateModule);
+    await once(loaded.get(Late).ran, 'run');
   });
 
   it('goes on after a restart, one that was added at run time, too', async () => {

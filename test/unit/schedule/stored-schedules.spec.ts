@@ -61,12 +61,16 @@ function processWith(own: Record<string, ScheduleOptions>, known: readonly strin
     recovered: () => undefined,
     missed: (name, count, policy) => told.push(`${name} missed ${count}: ${policy}`),
   });
+  declare(schedules, own);
+  schedules.start();
+  return schedules;
+}
+
+function declare(schedules: StoredSchedules, own: Record<string, ScheduleOptions>): void {
   for (const [name, options] of Object.entries(own)) {
     const makeTask = (): Task => ({ name }) as Task;
     schedules.declare({ name, queue: 'q', options, timing: timingOf(options, name), makeTask });
   }
-  schedules.start();
-  return schedules;
 }
 
 async function started(...each: Record<string, ScheduleOptions>[]) {
@@ -137,6 +141,28 @@ describe('a schedule that processes share', () => {
     await pass(0);
     expect(store.tasks.length - before).toBe(expected);
     expect(told).toEqual([`a missed 20: ${missed}`]);
+  });
+
+  it('has missed ticks of a module that is loaded after the start', async () => {
+    await (await started({ a: { every: '1m' } })).stop();
+    await clock.advance(20 * 60_000);
+    const schedules = processWith({});
+    await pass(30_000);
+    declare(schedules, { a: { every: '1m' } });
+    await pass(60_000);
+    expect(told).toEqual(['a missed 20: skip']);
+    expect(store.tasks).toHaveLength(1);
+  });
+
+  it('has missed ticks where the store was away for long', async () => {
+    processWith({ a: { every: '1m' } });
+    await pass(30_000);
+    store.isDown = true;
+    await pass(20 * 60_000, 60_000);
+    store.isDown = false;
+    await pass(2_000);
+    expect(told.at(-1)).toBe('a missed 20: skip');
+    expect(store.tasks).toEqual([]);
   });
 
   it('is made late, not missed, where a process comes back soon', async () => {
