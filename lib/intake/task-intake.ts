@@ -70,8 +70,19 @@ export class TaskIntake implements TaskHome {
 
   /** The same of a call that was stored; `undefined` where no method here has its name. */
   makeStored(name: string, queue: string, call: StoredCall): Task | undefined {
-    const addedAt = this.clock.now();
-    return this.maker.ofStored({ id: randomUUID(), name, queue, call, addedAt, attempts: 0 });
+    const id = randomUUID();
+    const task = this.maker.ofStored({
+      id,
+      name,
+      queue,
+      call,
+      addedAt: this.clock.now(),
+      attempts: 0,
+    });
+    if (task !== undefined) {
+      this.observer.minted(id, task);
+    }
+    return task;
   }
 
   /** Whether a stored call of this name can be made here. */

@@ -154,6 +154,12 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         expect(third - second).toBeGreaterThanOrEqual(180 - EARLY_MS);
       });
 
+      it('waits a fraction of a millisecond, as jitter may have it', async () => {
+        const options = { delay: 1.5, retry: { attempts: 2, delay: 0.5, jitter: 'full' } } as const;
+        const handle = app.runner.addTask(options, app.jobs.flaky, 'soon', 1);
+        expect(await handle.whenSettled()).toMatchObject({ status: 'completed', attempts: 2 });
+      });
+
       it('has one attempt where the call says so', async () => {
         const handle = app.runner.addTask({ retry: false }, app.jobs.flaky, 'once', 9);
         expect(await handle.whenSettled()).toMatchObject({ status: 'failed', attempts: 1 });
@@ -862,11 +868,95 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         expect(await app.runner.get(last[1]?.id ?? '')).toMatchObject({ status: 'completed' });
       });
 
+      it('lists and runs them again after a restart', async () => {
+        await haveFailed('a', 'b');
+        await untilListed(2);
+        await app.close();
+        app = await Application.start({ engine: under.engine });
+        const kept = differs('deadLetters') ? [] : ['b', 'a'];
+        expect(tagsOf(await listed())).toEqual(kept);
+        expect(await app.runner.retryAll()).toBe(kept.length);
+        await untilListed(kept.length); // they fail again
+      });
+
       it('refuses a filter that means nothing', async () => {
         await expect(app.runner.list({ error: 'x' })).rejects.toThrow("needs status: 'failed'");
         await expect(listed({ after: 'nowhere' })).rejects.toThrow('filter.after');
         await expect(app.runner.retryAll({}, { rate: 0 })).rejects.toThrow('options.rate');
         await expect(app.runner.forgetAll({ nam: 'x' } as never)).rejects.toThrow('filter.nam');
+      });
+    });
+
+    describe('results', () => {
+      it('are those of the attempt that completes, and stay with the task', async () => {
+        const handle = app.runner.addTask({ retry: { attempts: 2 } }, app.jobs.resulting, 'r', 1);
+        expect(await handle.whenSettled()).toMatchObject({ status: 'completed', result: 'end 2' });
+        await app.close();
+        app = await Application.start({ engine: under.engine });
+        const { result } = (await app.runner.get(handle.id)) ?? {};
+        expect(result).toBe(differs('result') ? 'end 2' : undefined);
+      });
+
+      it.each([
+        ['a date', { at: new Date(0) }],
+        ['a long text', 'x'.repeat(70_000)],
+      ])('fail the attempt where they cannot be kept: %s', async (_what, value) => {
+        app.jobs.value = value;
+        const outcome = await app.runner.addTask(app.jobs.resulting, 'r', 0).whenSettled();
+        expect(outcome).toMatchObject({ status: 'failed', error: { code: 'BGT_RESULT' } });
+      });
+    });
+
+    describe('schedules', () => {
+      const EVERY = { every: 50, overlap: 'allow' } as const;
+
+      it('add a task at each tick until they are removed', async () => {
+        await app.runner.addSchedule({ name: 'often', ...EVERY }, app.jobs.note, 'tick');
+        await app.book.until('tick', 'end', 3);
+        const [{ nextAt = 0, ...schedule } = {}] = await app.runner.listSchedules();
+        expect(schedule).toMatchObject({ name: 'often', queue: 'default', ...EVERY });
+        expect(nextAt % EVERY.every).toBe(0);
+        expect(await app.runner.removeSchedule('often')).toBe(true);
+        expect(await app.runner.removeSchedule('often')).toBe(false);
+        expect(await app.runner.listSchedules()).toEqual([]);
+      });
+
+      it('skip a tick while the task of an earlier one has not settled', async () => {
+        const { every } = EVERY;
+        await app.runner.addSchedule({ name: 'slow', every }, app.jobs.hold, 'slow');
+        await app.book.until('slow');
+        await app.runner.addSchedule({ name: 'often', ...EVERY }, app.jobs.note, 'tick');
+        await app.book.until('tick', 'end', 3);
+        expect(app.book.of('slow')).toHaveLength(1);
+        app.book.open('slow');
+        await app.book.until('slow', 'end', 2);
+        await app.runner.removeSchedule('slow');
+        await app.runner.removeSchedule('often');
+      });
+
+      it('go on where somebody cancels and forgets their tasks', async () => {
+        await app.runner.addSchedule({ name: 'often', every: 50 }, app.jobs.hold, 'tick');
+        for (const starts of [1, 2, 3]) {
+          await app.book.until('tick', 'start', starts);
+          const [{ id = '' } = {}] = await app.runner.list({ status: 'running' });
+          await app.runner.cancel(id);
+          await app.eventually(async () => expect(await app.runner.forget(id)).toBe(true));
+        }
+        await app.runner.removeSchedule('often');
+        expect(app.book.of('tick').length).toBeGreaterThanOrEqual(3);
+      });
+
+      it('are there after a restart', async () => {
+        await app.runner.addSchedule({ name: 'often', ...EVERY }, app.jobs.note, 'tick');
+        await app.book.until('tick');
+        await app.close();
+        app = await Application.start({ engine: under.engine });
+        const names = (await app.runner.listSchedules()).map(({ name: each }) => each);
+        expect(names).toEqual(differs('schedule') ? [] : ['often']);
+        if (names.length > 0) {
+          await app.book.until('tick');
+          await app.runner.removeSchedule('often');
+        }
       });
     });
 

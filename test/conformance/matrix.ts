@@ -102,6 +102,21 @@ export const MATRIX = {
     means: 'refused with `BGT_TRANSACTION`',
     cells: { PostgreSQL: { differs: 'adds tasks in a transaction of yours' } },
   },
+  schedule: {
+    feature: '`cron`, `every`, `addSchedule()`',
+    means: 'each tick once over all processes, by the clock of the store, also after a restart',
+    cells: { memory: { differs: 'each tick once in each process; gone with it' } },
+  },
+  result: {
+    feature: '`Outcome.result`, `TaskInfo.result`',
+    means: 'for the process that ran the task, as long as it remembers it',
+    cells: bullmq({ differs: 'for every process, also after a restart' }),
+  },
+  deadLetters: {
+    feature: "`list({ status: 'failed' })`, `retryAll()`, `forgetAll()`",
+    means: 'all that failed for good, within `keep`, also after a restart',
+    cells: { memory: { differs: 'since the process started' } },
+  },
   pause: { feature: '`pause()`', means: 'of this process', cells: {} },
   shutdown: {
     feature: 'a task that waits at shutdown',

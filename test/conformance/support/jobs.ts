@@ -143,6 +143,21 @@ export class Jobs {
     });
   }
 
+  /** What {@link Jobs.resulting} hands over in place of its own. */
+  value: unknown = undefined;
+
+  /** Fails in its first attempts, in which it hands over something, too. */
+  @Background()
+  async resulting(tag: string, failures: number): Promise<void> {
+    await this.body(tag, () => {
+      const { attempt } = currentTask();
+      currentTask().result(this.value ?? `end ${attempt}`);
+      if (attempt <= failures) {
+        throw new Error('not yet');
+      }
+    });
+  }
+
   private async body(tag: string, act: () => unknown): Promise<void> {
     const { attempt } = currentTask();
     this.book.write(tag, 'start', attempt);

@@ -140,7 +140,7 @@ function newJob(
   const options: JobsOptions = {};
   const waitMs = (holdMs ?? 0) + delayMs;
   if (waitMs > 0) {
-    options.delay = waitMs;
+    options.delay = Math.ceil(waitMs); // PostgreSQL has no fractions of a millisecond here
   }
   if (PRIORITIES[priority] > 0) {
     options.priority = PRIORITIES[priority];

@@ -60,7 +60,7 @@ export class Holds {
     const queue = this.store.queue(link.queue);
     try {
       await (delayMs > 0
-        ? queue.backend.changeDelay(link.id, delayMs)
+        ? queue.backend.changeDelay(link.id, Math.ceil(delayMs))
         : queue.backend.promote(link.id));
     } catch (error) {
       // Else it has started already, or was cancelled.

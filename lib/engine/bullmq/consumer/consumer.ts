@@ -56,7 +56,7 @@ export class Consumer {
       removeOnFail: store.retention(settings.keepFailed),
       settings: {
         backoffStrategy: (_attempts, _type, error) =>
-          error instanceof TaskRetries ? error.delayMs : -1,
+          error instanceof TaskRetries ? Math.ceil(error.delayMs) : -1,
       },
     };
     const process: Process = (job, token) => this.process(job, token ?? '');

@@ -92,6 +92,7 @@ export function createTaskWorker(
           if (isAnswer(refusal) || gate.isClosed()) {
             throw refusal;
           }
+          this.emit('error', refusal as Error);
           await this.delay(AGAIN_MS);
         }
       }
