@@ -938,7 +938,8 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         await app.runner.addSchedule({ name: 'often', every: 50 }, app.jobs.hold, 'tick');
         for (const starts of [1, 2, 3]) {
           await app.book.until('tick', 'start', starts);
-          const [{ id = '' } = {}] = await app.runner.list({ status: 'running' });
+          const [running] = await app.runner.list({ status: 'running' });
+          const id = running?.id ?? '';
           await app.runner.cancel(id);
           await app.eventually(async () => expect(await app.runner.forget(id)).toBe(true));
         }
