@@ -23,13 +23,13 @@ export type BackgroundMethodDecorator = <Method extends (...args: never[]) => vo
 ) => void;
 
 /**
- * Turns calls of a provider's method into tasks. While a request is handled the task is collected
- * and starts after the response has closed; elsewhere it is queued at once. The promise that the
- * call returns resolves when the task is accepted, not when it has run.
+ * Turns calls of a provider's method into tasks. In a request the task is collected and starts
+ * after the response has closed. Elsewhere it is queued at once. The promise that the call returns
+ * resolves when the task is accepted, not when it has run.
  *
- * That holds for each call in a process with an application: from its own body, from a constructor, on
- * an object that Nest did not make. Where there is no application, as in a unit test, the method just
- * runs.
+ * Each call in a process with an application is a task: from the method's own body, from a
+ * constructor, or on an object that Nest did not make. Without an application, as in a unit test,
+ * the method just runs.
  *
  * @param options of all its tasks; a call through `addTask()` can have some of its own
  * @throws BackgroundMethodError on a getter, a static method, a property or a route, and where its

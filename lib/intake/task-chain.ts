@@ -3,8 +3,8 @@ import type { NotAFunction, ResultOf, TaskOptions } from '../task/task-options.j
 import type { Chain } from '../task/task.js';
 
 /**
- * Tasks of which each needs the ones before it: they run in strict order, and once one of them did
- * not complete the rest is dropped. All of them are for queues of one engine.
+ * Tasks that run in strict order. If one does not complete, the rest is dropped. All of them belong
+ * to queues of one engine.
  */
 export class TaskChain {
   readonly #add: (call: readonly unknown[], chain: Chain) => TaskHandle;

@@ -18,7 +18,7 @@ const OPTIONS = Symbol('nestjs-background-tasks:metrics-options');
 
 /**
  * Counts and traces all tasks of the application, through `prom-client`, `@opentelemetry/api` or
- * both. Import it beside `BackgroundTasksModule`; without it nothing of this costs anything.
+ * both. Import it beside `BackgroundTasksModule`. Without it metrics cost nothing.
  */
 @Module({})
 export class BackgroundTasksMetricsModule

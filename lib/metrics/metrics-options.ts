@@ -1,15 +1,19 @@
 import type { Meter, Tracer } from '@opentelemetry/api';
 import type { Registry } from 'prom-client';
 
-/** What `BackgroundTasksMetricsModule.forRoot()` takes. Ask for one of the two at least. */
+/**
+ * The options of `BackgroundTasksMetricsModule.forRoot()`. Set `prometheus`, `openTelemetry` or
+ * both.
+ */
 export interface MetricsOptions {
   /** Metrics in a registry of `prom-client`: `true` for its default one. @default false */
   prometheus?: boolean | PrometheusOptions | undefined;
   /** Spans and metrics through `@opentelemetry/api`: `true` for its global providers. @default false */
   openTelemetry?: boolean | OpenTelemetryOptions | undefined;
   /**
-   * How many task names become labels, the first ones seen; the others are counted as `(other)`,
-   * because each value of a label costs memory for good. @default 100
+   * How many task names become labels. Later names are counted as `(other)`, because each value of
+   * a label costs memory for good.
+   * @default 100
    */
   maxTaskNames?: number | undefined;
 }
@@ -18,7 +22,7 @@ export interface MetricsOptions {
 export interface PrometheusOptions {
   /** Where the metrics go. @default the default registry of prom-client */
   register?: Registry | undefined;
-  /** What their names begin with. @default 'background_tasks_' */
+  /** The prefix of their names. @default 'background_tasks_' */
   prefix?: string | undefined;
   /** The bounds of the histograms of durations and waiting times, in seconds. @default 1 ms to 5 min */
   buckets?: readonly number[] | undefined;

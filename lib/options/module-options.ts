@@ -2,10 +2,10 @@ import type { Duration } from '../task/duration.js';
 import type { EngineFactory, QueueLimits } from '../engine/engine.js';
 import type { TaskOptions } from '../task/task-options.js';
 
-/** What a queue or the module may set for all of its tasks. */
+/** Options that a queue or the module can set for all of its tasks. */
 export type TaskDefaults = Pick<TaskOptions, 'priority' | 'retry' | 'timeout'>;
 
-/** A named lane of its own, and defaults for the tasks that wait in it. */
+/** A queue: its limits, and defaults for its tasks. */
 export interface QueueOptions extends TaskDefaults {
   /** How many tasks of the queue run at once; a wait for a delay or a retry does not count. @default 10 */
   concurrency?: number | undefined;
@@ -13,38 +13,35 @@ export interface QueueOptions extends TaskDefaults {
   concurrencyPerKey?: number | undefined;
   /** At most `max` attempts start within any span of `per`. @default none */
   rateLimit?: RateLimitOptions | undefined;
-  /**
-   * How many tasks may be added and not yet running: collected, queued, delayed or between
-   * attempts. @default 100_000
-   */
+  /** How many tasks may wait: collected, queued, delayed or between attempts. @default 100_000 */
   maxPending?: number | undefined;
   /**
-   * What happens to one more: `'reject'` makes `addTask()` throw a QueueFullError, which Nest
-   * answers with 503; `'drop-oldest'` drops the one that has waited longest in the lowest lane, or
-   * where none waits for a slot, the one that has been delayed or between attempts for longest. It
-   * rejects, too, where all are collected, or stand in line behind others of their request.
+   * What happens at `maxPending`. `'reject'` makes `addTask()` throw a QueueFullError, which Nest
+   * answers with 503. `'drop-oldest'` drops the longest waiting task of the lowest priority; if
+   * none waits for a slot, the one that has been delayed or between attempts for longest. If all
+   * tasks are collected, or wait behind others of their request, the new task is rejected.
    * @default 'reject'
    */
   overflow?: 'reject' | 'drop-oldest' | undefined;
-  /** Who keeps the tasks of this queue. @default the module's */
+  /** The engine that keeps the tasks of this queue. @default the module's */
   engine?: EngineFactory | undefined;
 }
 
 /** See `QueueOptions.rateLimit`. */
 export interface RateLimitOptions {
-  /** How many attempts, those of retries included. A whole number, 1 or more. */
+  /** How many attempts may start, retries included. A whole number, 1 or more. */
   max: number;
-  /** Within any span of this length: the window slides. */
+  /** The length of the span. The limit holds for any span of this length: the window slides. */
   per: Duration;
 }
 
 /**
- * Context for tasks that are stored. They run in the async context in which the application started,
- * in the process that added them as in any other; tasks in memory have that of the place where they
- * were added, and need none of this.
+ * Context for tasks that are stored. They run in the async context in which the application
+ * started, even in the process that added them. Tasks in memory have the context of the place where
+ * they were added and need no `carry`.
  */
 export interface CarryOptions {
-  /** Called where a task is added; returns what JSON can hold. */
+  /** Called when a task is added. Returns a value that JSON can hold. */
   capture(): unknown;
   /**
    * Called around each attempt of a stored task.
@@ -55,8 +52,8 @@ export interface CarryOptions {
    */
   restore<T>(carried: unknown, run: () => T): T;
   /**
-   * What providers that are made for a request get as `REQUEST` in a stored task. Without it their
-   * methods cannot be stored.
+   * Makes the `REQUEST` of request-scoped providers for a stored task. Without it their methods
+   * cannot be stored.
    *
    * @param carried what `capture()` returned where the task was added
    * @returns as much of the request as they need
@@ -74,14 +71,14 @@ export interface RequestOptions {
    */
   order?: 'sequential' | 'concurrent' | undefined;
   /**
-   * `'continue'` runs the tasks after a failed one all the same; `'stop'` drops them, which needs
-   * `order: 'sequential'`.
+   * `'continue'` runs the tasks behind a failed one. `'stop'` drops them, and needs `order:
+   * 'sequential'`.
    * @default 'continue'
    */
   onFailure?: 'continue' | 'stop' | undefined;
   /**
-   * Whether an HTTP request has succeeded, where the status of its answer does not tell. It is asked
-   * once, with the status that went out and the request as the platform hands it to a handler.
+   * Says whether an HTTP request has succeeded, in place of the rule. It is called once, with the
+   * status that went out and the request as a handler gets it.
    *
    * @default a status below 400
    */
@@ -90,20 +87,20 @@ export interface RequestOptions {
 }
 
 /**
- * How much is kept of tasks that have failed for good.
+ * How many dead letters are kept: tasks that have failed for good.
  *
  * @inline
  */
 export interface KeepOptions {
-  /** How many: of each queue with BullMQ, else of each engine. @default 10_000 */
+  /** How many are kept: for each queue with BullMQ, for each engine otherwise. @default 10_000 */
   count?: number | undefined;
-  /** How large they are together: about, and not with BullMQ. @default 67_108_864 */
+  /** How many bytes they may take together, approximately. Not with BullMQ. @default 67_108_864 */
   bytes?: number | undefined;
-  /** For how long. @default without end */
+  /** How long each is kept. @default without end */
   age?: Duration | undefined;
 }
 
-/** What `BackgroundTasksModule.forRoot()` takes. Every option has a default. */
+/** The options of `BackgroundTasksModule.forRoot()`. Every option has a default. */
 export interface BackgroundTasksOptions extends TaskDefaults {
   /** The queues, by name. `default` always exists and may be configured here. @default {} */
   queues?: Record<string, QueueOptions> | undefined;
@@ -115,15 +112,22 @@ export interface BackgroundTasksOptions extends TaskDefaults {
    * @default '10s'
    */
   drainTimeout?: Duration | undefined;
-  /** Who keeps the tasks: `journal(…)` for a store on this machine, `bullmq(…)` for one that processes share. @default the memory of the process */
+  /**
+   * The engine that keeps the tasks: `journal(…)` on this machine, `bullmq(…)` in a store that
+   * processes share.
+   * @default the memory of the process
+   */
   engine?: EngineFactory | undefined;
-  /** What goes with a stored task besides its arguments, a trace or a tenant. @default nothing */
+  /**
+   * Context that is stored with a task besides its arguments, such as a tenant.
+   * @default nothing
+   */
   carry?: CarryOptions | undefined;
-  /** How many settled tasks are remembered for each status but `failed`. @default 1_000 */
+  /** How many settled tasks of each status are remembered, except failed ones. @default 1_000 */
   remember?: number | undefined;
   /**
-   * How much is kept of tasks that have failed for good, in memory or in the store of their engine:
-   * see `TaskRunner.retryAll()`. What is more goes, the oldest first.
+   * How many dead letters are kept, in memory or in the store of their engine: see
+   * `TaskRunner.retryAll()`. Beyond that the oldest are deleted.
    * @default 10_000 tasks, 64 MiB
    */
   keep?: KeepOptions | undefined;

@@ -16,9 +16,10 @@ import { Requests } from './requests.js';
 const REQUESTS = Symbol('nestjs-background-tasks:requests');
 
 /**
- * Gives the handlers it stands around background tasks, by itself: it opens the request's collection, and
- * releases it when the response has closed. The module does the same for every request in shorter ways,
- * and puts the interceptor wherever there is none: there is nothing to do to use it.
+ * Gives handlers background tasks: it opens the request's collection, and releases it when the
+ * response has closed. The module does the same for every request in shorter ways, and uses this
+ * interceptor where they do not work. You need it only behind an interceptor that calls a handler
+ * again.
  */
 @Injectable()
 export class BackgroundTasksInterceptor implements NestInterceptor {

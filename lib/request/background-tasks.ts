@@ -11,12 +11,12 @@ import { RequestLife } from './request-life.js';
 const STATE = Symbol('nestjs-background-tasks:tasks');
 
 /**
- * The tasks of the request under way. Inject it into controllers, services, guards, pipes,
- * interceptors or middleware: all of one request get the same collection. Its tasks start when the
- * response has closed, one after the other in the order added.
+ * The tasks of the current request. Inject it into controllers, services, guards, pipes,
+ * interceptors or middleware. All of them share one collection. Its tasks start when the response
+ * has closed, one after the other in the order added.
  *
- * It is request-scoped, and so is whatever injects it; a handler's `@Tasks()` parameter gives the
- * same object and leaves the controller a singleton.
+ * It is request-scoped, and so is each class that injects it. A handler's `@Tasks()` parameter
+ * gives the same object and leaves the controller a singleton.
  */
 export class BackgroundTasks {
   declare private readonly [STATE]: State;
@@ -43,8 +43,8 @@ export class BackgroundTasks {
     ...args: NoInfer<Args>
   ): TaskHandle<ResultOf<Returned>>;
   /**
-   * Adds a task: `fn(...args)` will be called after the response has closed, on the options of the
-   * module and, for a `@Background()` method, its own.
+   * Adds a task: `fn(...args)` is called after the response has closed, with the options of the
+   * module and of a `@Background()` method.
    *
    * @param fn any function, or a `@Background()` method
    * @param args what it is called with
@@ -61,8 +61,8 @@ export class BackgroundTasks {
   }
 
   /**
-   * Begins a chain: tasks that run in strict order, of which the rest is dropped once one did not
-   * complete. Among the request's other tasks each keeps the place in which it was added.
+   * Begins a chain: tasks that run in strict order. If one does not complete, the rest is dropped.
+   * The request's other tasks keep their places between them.
    *
    * @throws NoRequestError
    */

@@ -2,7 +2,7 @@ import { ambient } from '../task/ambient.js';
 import { withHidden } from '../task/hidden.js';
 import { Attempt } from './attempt.js';
 
-/** What a task's body can see of itself. */
+/** The task whose body is running. */
 export interface CurrentTask {
   /** The same in every attempt, and unique: an idempotency key. */
   readonly id: string;
@@ -16,11 +16,11 @@ export interface CurrentTask {
   readonly maxAttempts: number;
   /** Aborts on timeout, cancellation and shutdown; pass it on to whatever takes one. */
   readonly signal: AbortSignal;
-  /** Tells listeners how far the task is: a number, or anything that they understand. */
+  /** Reports how far the task is: a number, or any other value. */
   readonly progress: (value: unknown) => void;
   /**
-   * Hands over what the task came to, for `Outcome.result` and `TaskInfo.result`: what JSON can hold, 64 kB
-   * at most. The last value of the attempt that completes counts. Throws a ResultError where it cannot be
+   * Sets `Outcome.result` and `TaskInfo.result`: a value that JSON can hold, 64 kB at most. The
+   * last value of the attempt that completes counts. Throws a ResultError if the value cannot be
    * kept.
    */
   readonly result: (value: unknown) => void;

@@ -54,8 +54,9 @@ interface TaskRunnerParts {
 const PARTS = Symbol('nestjs-background-tasks:runner');
 
 /**
- * Tasks outside of a request, and the controls of all tasks. Inject it into cron jobs, event
- * handlers, message consumers and scripts. A singleton, and so may be whatever injects it.
+ * Adds tasks outside a request, and controls all tasks. Inject it into cron jobs, event handlers,
+ * message consumers and scripts. It is a singleton, so classes that inject it can be singletons,
+ * too.
  */
 export class TaskRunner {
   declare private readonly [PARTS]: TaskRunnerParts;
@@ -84,8 +85,8 @@ export class TaskRunner {
   }
 
   /**
-   * What happens to tasks from now on. A listener that throws is logged, and hurts neither tasks nor
-   * other listeners. Completes when the application has shut down.
+   * Everything that happens to tasks from now on. An error in a listener is logged and affects
+   * nothing else. Completes when the application has shut down.
    */
   get events(): Observable<TaskEvent> {
     return this[PARTS].events;
@@ -107,8 +108,8 @@ export class TaskRunner {
     ...args: NoInfer<Args>
   ): TaskHandle<ResultOf<Returned>>;
   /**
-   * Queues a task at once, also while a request is handled: it is not the request's then, and does
-   * not wait for its response.
+   * Queues a task at once. While a request is handled, too: the task does not belong to the
+   * request, and does not wait for its response.
    *
    * @param fn any function, or a `@Background()` method
    * @param args what it is called with
@@ -123,7 +124,9 @@ export class TaskRunner {
     return this[PARTS].intake.add(call, undefined);
   }
 
-  /** Begins a chain: each task starts when the one before has completed, else it is dropped. */
+  /**
+   * Begins a chain. Each task starts when the one before it has completed; otherwise it is dropped.
+   */
   chain(): TaskChain {
     const { intake } = this[PARTS];
     return new TaskChain((call, chain) => intake.add(call, undefined, chain));
@@ -142,8 +145,8 @@ export class TaskRunner {
   }
 
   /**
-   * Adds a schedule, or changes the one of this name: at each tick one task is added. Where the engine of
-   * its queue stores tasks it stores the schedule, too: it outlives the process, and any process that has
+   * Adds a schedule, or changes the one of this name: at each tick one task is added. An engine
+   * that stores tasks stores the schedule, too. It outlives the process, and any process that has
    * the method makes its ticks, each once.
    *
    * @param options its name, when it ticks, and the options of its tasks
@@ -171,8 +174,8 @@ export class TaskRunner {
   }
 
   /**
-   * Removes a schedule; tasks that it has added stay. One that stands on a `@Background()` method is gone
-   * for this process, and comes back with the next.
+   * Removes a schedule. Tasks that it has added stay. A schedule of a `@Background()` method is
+   * removed for this process only, and comes back with the next one.
    *
    * @param name as it was added; of a method its task's name
    * @returns whether there was one
@@ -194,9 +197,9 @@ export class TaskRunner {
   }
 
   /**
-   * Unsettled tasks in no particular order, those that wait for their response included, then the
-   * remembered ones of each status, the latest first. With `status: 'failed'` all that failed for good
-   * and is kept, page by page: `after` takes the `cursor` of the last task of a page.
+   * First the tasks that have not settled, in no particular order, then the remembered ones of each
+   * status, the latest first. With `status: 'failed'` all dead letters, page by page: `after` is
+   * the `cursor` of the last task of a page.
    *
    * @param filter what they all have in common, and how many at most: 100 unless given
    * @throws InvalidOptionError, UnknownQueueError
@@ -206,9 +209,9 @@ export class TaskRunner {
   }
 
   /**
-   * How many tasks there are of each status, as {@link list} would return them without a limit. Of
-   * those in BullMQ its own counts: `delayed` includes what waits for a retry, its line or its
-   * response, and `completed` what was cancelled or dropped.
+   * How many tasks there are of each status. For BullMQ these are its own counts: `delayed`
+   * includes tasks that wait for a retry, for another task or for their response, and `completed`
+   * includes cancelled and dropped ones.
    *
    * @param queue its name; without it those of all queues
    * @throws UnknownQueueError
@@ -219,7 +222,7 @@ export class TaskRunner {
   }
 
   /**
-   * No longer remembers a task that has settled.
+   * Forgets a task that has settled.
    *
    * @param id as `TaskHandle.id`
    * @returns whether there was one with this id
@@ -246,8 +249,7 @@ export class TaskRunner {
   }
 
   /**
-   * Queues a failed task again, as if it had just been added: the same call, the same id, its
-   * attempts counted anew.
+   * Queues a failed task again, with the same call and the same id. Its attempts start anew.
    *
    * @param id as `TaskHandle.id`
    * @returns `undefined` where no failed task with this id is remembered
@@ -266,8 +268,8 @@ export class TaskRunner {
   }
 
   /**
-   * Queues all failed tasks again that fit, the one that failed first before the others; see
-   * {@link retry}. What fails again meanwhile is not among them.
+   * Queues all failed tasks again that match, beginning with the one that failed first; see {@link
+   * retry}. Tasks that fail after the call are not included.
    *
    * @param filter what they all have in common
    * @param options `rate`: how many a second at most
@@ -284,7 +286,7 @@ export class TaskRunner {
   }
 
   /**
-   * No longer keeps all failed tasks that fit.
+   * Forgets all failed tasks that match.
    *
    * @param filter what they all have in common
    * @returns how many there were
@@ -295,7 +297,7 @@ export class TaskRunner {
   }
 
   /**
-   * Starts no more tasks of a queue, or of all; what runs goes on, and tasks can be added.
+   * Starts no more tasks of a queue, or of all queues. Running tasks go on, and tasks can be added.
    *
    * @param queue its name; without it all of them
    * @throws UnknownQueueError
@@ -306,7 +308,7 @@ export class TaskRunner {
   }
 
   /**
-   * Takes back a {@link pause}.
+   * Ends a {@link pause}.
    *
    * @param queue its name; without it all of them
    * @throws UnknownQueueError
@@ -317,8 +319,8 @@ export class TaskRunner {
   }
 
   /**
-   * Has `hook` called around the body of every attempt from now on, for a context of its own: a
-   * trace, a tenant. Where there is none this costs nothing; a hook that throws is logged.
+   * Calls `hook` around the body of every attempt from now on, for example to open a trace. An
+   * error in a hook is logged.
    *
    * @param hook is given the task and its body, which it calls once
    * @returns a function that takes it away again
@@ -328,8 +330,8 @@ export class TaskRunner {
   }
 
   /**
-   * Has something go with stored tasks besides what the option `carry` of the module does, from now
-   * on: for a module of its own that has a context to bring along.
+   * Stores more context with tasks from now on, besides the module's option `carry`. For modules
+   * that have a context of their own.
    *
    * @param name under which it is stored: the same in every process
    * @param carrier captures where a task is added, and restores where it runs
@@ -339,7 +341,7 @@ export class TaskRunner {
     return this[PARTS].options.carriers.add(name, carrier);
   }
 
-  /** Rejects where an engine cannot reach what keeps its tasks, with the reason it was given. */
+  /** Rejects if an engine cannot reach its store, with the reason. */
   async ping(): Promise<void> {
     await this[PARTS].engine.ping();
   }
@@ -350,7 +352,9 @@ export class TaskRunner {
     return this[PARTS].engine.whenIdle();
   }
 
-  /** The figures since the application started, of each queue and of each task name. */
+  /**
+   * The figures of this process since the application started, for each queue and each task name.
+   */
   async stats(): Promise<TaskStatistics> {
     const { taskStats, engine, clock } = this[PARTS];
     const states = engine.states();

@@ -7,7 +7,7 @@ export type DropReason =
   | 'handler-failed'
   /** `when: 'failure'`, and the request succeeded, or the handler without an HTTP answer of its own. */
   | 'handler-completed'
-  /** A task before it in its request or chain did not complete, and the rest was to stop. */
+  /** A task before it in its request or chain did not complete. */
   | 'predecessor-failed'
   /** Another task with the same `dedupe` key got ahead of it. */
   | 'duplicate'
@@ -29,7 +29,10 @@ export type Outcome<Result = unknown> =
       readonly attempts: number;
       /** How long the last attempt ran. */
       readonly durationMs: number;
-      /** What its body passed to `currentTask().result()`, or what a plain function returned. */
+      /**
+       * The value that its body passed to `currentTask().result()`, or that a plain function
+       * returned.
+       */
       readonly result?: Result;
     }
   | {
@@ -55,7 +58,10 @@ export type Outcome<Result = unknown> =
       readonly reason: DropReason;
     }
   | {
-      /** The shutdown could not wait for it, or its store has let go of it before anybody here knew its end. */
+      /**
+       * The shutdown could not wait for it, or its store forgot it before this process knew its
+       * end.
+       */
       readonly status: 'abandoned';
       /** How many attempts had started. */
       readonly attempts: number;

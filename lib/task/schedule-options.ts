@@ -1,7 +1,7 @@
 import type { Duration } from './duration.js';
 
 /**
- * When a schedule's ticks are: one of `cron` and `every`.
+ * When a schedule ticks: either `cron` or `every`.
  *
  * @inline
  */
@@ -21,9 +21,9 @@ export interface ScheduleTiming {
 /** A schedule: at each of its ticks one task is added. */
 export interface ScheduleOptions extends ScheduleTiming {
   /**
-   * What happens to ticks that nobody made because no process with this schedule ran: none of them is
-   * made up for, one task stands for them all, or each is added, 1,000 at most. For queues whose engine
-   * stores; in memory nobody knows of them.
+   * What happens to ticks that fell due while no process with this schedule ran: they are skipped,
+   * one task is added for them all, or each is added, 1,000 at most. Only for queues whose engine
+   * stores tasks.
    * @default 'skip'
    */
   missed?: 'skip' | 'once' | 'all' | undefined;
@@ -33,10 +33,10 @@ export interface ScheduleOptions extends ScheduleTiming {
 
 /** A schedule as `TaskRunner.listSchedules()` shows it. Times are milliseconds since the epoch. */
 export interface ScheduleInfo extends ScheduleOptions {
-  /** By which it is removed. */
+  /** The name of the schedule. */
   readonly name: string;
   /** The queue that its tasks go to. */
   readonly queue: string;
-  /** When it ticks next; `undefined` where it never does. */
+  /** The time of the next tick; `undefined` if there is none. */
   readonly nextAt: number | undefined;
 }

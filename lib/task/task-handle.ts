@@ -12,9 +12,9 @@ export class TaskHandle<Result = unknown> {
   declare readonly id: string;
   /** The `name` option, `Class.method` of a `@Background()` method, or the function's name. */
   declare readonly name: string;
-  /** The queue it waits in. */
+  /** The queue of the task. */
   declare readonly queue: string;
-  /** Where it stands now. */
+  /** The status of the task now. */
   declare readonly status: TaskStatus;
   readonly #task: Task;
 
@@ -43,7 +43,7 @@ export class TaskHandle<Result = unknown> {
   };
 
   /**
-   * Keeps the task from starting, or aborts its `signal` if it runs; there is no further attempt.
+   * Keeps the task from starting, or aborts its `signal` if it runs. No further attempt follows.
    *
    * @returns whether there was anything left to cancel
    */

@@ -7,13 +7,13 @@ export interface TaskInfo {
   readonly id: string;
   /** The `name` option, `Class.method` of a `@Background()` method, or the function's name. */
   readonly name: string;
-  /** The queue it waits in, or waited in. */
+  /** The queue of the task. */
   readonly queue: string;
-  /** Where it stood. */
+  /** The status of the task. */
   readonly status: TaskStatus;
   /** Its priority within the queue. */
   readonly priority: Priority;
-  /** What it is called with; let go with the task itself unless it failed. */
+  /** The arguments of the call. Only a failed task still has them when it has settled. */
   readonly args: readonly unknown[];
   /** How many attempts have started. */
   readonly attempts: number;
@@ -25,18 +25,21 @@ export interface TaskInfo {
   readonly startedAt: number | undefined;
   /** When it failed for good; `undefined` for all others. */
   readonly settledAt: number | undefined;
-  /** Of a failed task: `TaskRunner.list({ after: cursor })` goes on behind it. */
+  /** The cursor of a failed task: `TaskRunner.list({ after: cursor })` gives the ones behind it. */
   readonly cursor: string | undefined;
-  /** What its body last passed to `currentTask().progress()`. */
+  /** The last value that its body passed to `currentTask().progress()`. */
   readonly progress: unknown;
-  /** What it completed with: see `Outcome`. */
+  /** The result of a completed task: see `Outcome`. */
   readonly result: unknown;
   /**
-   * What its body wrote by `currentTask().log()`, each line with its time: the latest 100 lines, the
-   * first 1,000 characters of each. Of tasks that other processes may run, `TaskRunner.get()` has them,
-   * and a list has not.
+   * What its body wrote by `currentTask().log()`, each line with its time: the latest 100 lines,
+   * the first 1,000 characters of each. For tasks that other processes may run, only
+   * `TaskRunner.get()` has them, not `list()`.
    */
   readonly logs: readonly string[];
-  /** How it ended, once it has; of an error its `name`, `message`, `code`, `stack` and `causes`. */
+  /**
+   * The outcome of a settled task. An error in it has its `name`, `message`, `code`, `stack` and
+   * `causes`.
+   */
   readonly outcome: Outcome | undefined;
 }

@@ -1,10 +1,13 @@
 import type { Duration } from './duration.js';
 import type { ScheduleOptions } from './schedule-options.js';
 
-/** `'high'` overtakes `'normal'`, `'normal'` overtakes `'low'`; first in, first out within one. */
+/**
+ * `'high'` overtakes `'normal'`, `'normal'` overtakes `'low'`. Within one priority the order is
+ * first in, first out.
+ */
 export type Priority = 'high' | 'normal' | 'low';
 
-/** On which end of the handler a collected task runs. */
+/** The end of a request after which a collected task runs. */
 export type When = 'success' | 'failure' | 'always';
 
 /** How long to wait before the attempt that follows number `attempt` (1 for the first). */
@@ -13,49 +16,51 @@ export type BackoffFunction = (attempt: number, error: unknown) => Duration;
 /** When a failed attempt is followed by another, and after how long. */
 export interface RetryOptions {
   /**
-   * How often the task is tried in all, the first attempt included. A whole number, 1 or more.
+   * All attempts, the first one included. A whole number, 1 or more.
    * @default that of the wider level; an InvalidOptionError where none has one
    */
   attempts?: number | undefined;
   /**
    * How the wait grows: `'exponential'` (`delay × factor^(attempt − 1)`), `'fixed'` (`delay`), or a
-   * function of the attempt that failed and its error. What a function returns is taken as it is:
-   * `maxDelay` and `jitter` do not apply.
+   * function of the attempt that failed and its error. `maxDelay` and `jitter` do not apply to the
+   * value that a function returns.
    * @default 'exponential'
    */
   backoff?: 'exponential' | 'fixed' | BackoffFunction | undefined;
   /** The wait after the first failed attempt. @default '1s' */
   delay?: Duration | undefined;
-  /** What an exponential wait is multiplied by after each attempt. 1 or more. @default 2 */
+  /** The factor by which an exponential wait grows with each attempt. 1 or more. @default 2 */
   factor?: number | undefined;
   /**
-   * No wait is longer. A `delay` that is set and longer than this is refused.
+   * The longest wait. A longer `delay` is refused.
    * @default '30s', or `delay` where that is longer
    */
   maxDelay?: Duration | undefined;
   /**
-   * `'full'` waits a random time between 0 and the computed wait, so that tasks which failed
-   * together do not come back together; `'none'` waits exactly that long.
+   * `'full'` waits a random time between 0 and the computed wait, so tasks that failed together do
+   * not retry together; `'none'` waits exactly that long.
    * @default 'full'
    */
   jitter?: 'full' | 'none' | undefined;
   /**
-   * Return `false` to fail at once: `error` is what attempt number `attempt` threw.
+   * Return `false` to fail at once. `error` is the error of attempt number `attempt`.
    * @default retries after any error
    */
   retryIf?: ((error: unknown, attempt: number) => boolean) | undefined;
 }
 
-/** Computes a key from the arguments of the call, or is the key. */
+/** A key, or a function that computes it from the arguments of the call. */
 export type KeyOf = string | ((...args: never[]) => string);
 
-/** One run for calls that mean the same. */
+/** Runs calls with the same key once. */
 export interface DedupeOptions {
-  /** What makes two calls of a task the same: a key, or a function of the call's arguments. */
+  /**
+   * The key: calls of a task with the same key run once. May be a function of the call's arguments.
+   */
   key: KeyOf;
   /**
-   * For how long after it was added a task stands for later calls, even if it has settled. Without
-   * it, until it settles.
+   * How long after it was added a task stands for later calls, even if it has settled. Without
+   * `window`, it does so until it settles.
    * @default none
    */
   window?: Duration | undefined;
@@ -69,25 +74,29 @@ export interface DedupeOptions {
   again?: boolean | undefined;
 }
 
-/** Several calls, one run. */
+/** Merges several calls into one run. */
 export interface BatchOptions {
-  /** As many items at most are passed to one run; a single call with more is passed as it is. */
+  /** The largest number of items of one run. A single call with more items runs alone. */
   size: number;
   /** How long the first call of a batch waits for others. */
   wait: Duration;
 }
 
-/** How one task is to run. Precedence: call, `@Background()`, queue, module, default. */
+/** How a task runs. The narrowest level wins: call, `@Background()`, queue, module, default. */
 export interface TaskOptions {
-  /** What the task is called in logs and events. @default the function's name */
+  /** The name of the task in logs, in events and in a store. @default the function's name */
   name?: string | undefined;
-  /** The queue it waits in; it must be declared in the module. @default 'default' */
+  /** The queue of the task. It must be declared in the module. @default 'default' */
   queue?: string | undefined;
-  /** Which waiting tasks of its queue it overtakes. @default 'normal' */
+  /** The priority of the task within its queue. @default 'normal' */
   priority?: Priority | undefined;
-  /** Do not start before this much time has passed since the task was released. @default 0 */
+  /** The time between the release of the task and its start, at least. @default 0 */
   delay?: Duration | undefined;
-  /** `false` for a single attempt. Given options are merged over those of the wider level. @default false */
+  /**
+   * The retry policy, or `false` for a single attempt. It is merged over the policy of the wider
+   * level.
+   * @default false
+   */
   retry?: false | RetryOptions | undefined;
   /** After this long an attempt counts as failed and its `signal` aborts. @default none */
   timeout?: Duration | undefined;
@@ -99,26 +108,26 @@ export interface TaskOptions {
    */
   waitForEnd?: boolean | undefined;
   /**
-   * For which end of its request the task runs: `'success'` if the status of the answer is below 400,
-   * `'failure'` if it is not, `'always'` either way. Outside a request the task runs.
+   * The end of its request after which the task runs: `'success'` if the status of the answer is
+   * below 400, `'failure'` if it is not, `'always'` in both cases. Outside a request the task runs.
    * @default 'success'
    */
   when?: When | undefined;
   /**
    * While a task with the same name, queue and key is pending or running, or its window is open,
-   * adding another returns the first one's handle and nothing runs twice.
+   * `addTask()` adds nothing and returns the first one's handle.
    * @default none
    */
   dedupe?: DedupeOptions | undefined;
   /**
-   * Tasks of a queue with the same key share its `concurrencyPerKey`, so that one tenant cannot
-   * take all slots.
+   * Tasks of a queue with the same key share its `concurrencyPerKey`. So one tenant cannot take all
+   * slots.
    * @default none
    */
   concurrencyKey?: KeyOf | undefined;
 }
 
-/** What `@Background()` takes: a task's options, and what makes sense for a method only. */
+/** The options of `@Background()`: those of a task, and some that only a method can have. */
 export interface BackgroundOptions extends TaskOptions, ScheduleOptions {
   /**
    * For a method that takes one array: calls are merged into one run with their arrays joined, and
@@ -126,12 +135,11 @@ export interface BackgroundOptions extends TaskOptions, ScheduleOptions {
    * @default none
    */
   batch?: BatchOptions | undefined;
-  /** Names that the task used to have: calls stored under them are still found. @default [] */
+  /** Former names of the task. Calls that were stored under them are still found. @default [] */
   aliases?: readonly string[] | undefined;
   /**
-   * Samples the process while each attempt runs, into a `.cpuprofile` in the working directory, or
-   * in the directory named here, which must exist. For finding out, not for everyday use: sampling
-   * slows the process down.
+   * Writes a `.cpuprofile` of the process for each attempt, into the working directory or into the
+   * existing directory named here. Use it to find a cause, because sampling slows the process down.
    * @default false
    */
   profile?: boolean | string | undefined;

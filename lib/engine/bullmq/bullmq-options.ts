@@ -31,7 +31,7 @@ export type BullMQConnection =
 /** What a pool of `pg` takes: `connectionString`, or `host`, `port`, `user`, `password`, `database`, … */
 export type PostgresOptions = Record<string, unknown>;
 
-/** What {@link bullmq} takes. */
+/** The options of {@link bullmq}. */
 export interface BullMQOptions {
   /** Where the store is. */
   connection: BullMQConnection;
@@ -49,15 +49,19 @@ export interface BullMQOptions {
   /** How long a request waits for its tasks to be stored before it fails with 503. @default '2s' */
   commitTimeout?: Duration | undefined;
   /**
-   * How long tasks that are stored wait for their response to close, should its process die before
-   * it tells. While it lives it asks for more.
+   * How long stored tasks wait for their response to close if their process has died. While the
+   * process lives, it prolongs that time.
    * @default '30s'
    */
   hold?: Duration | undefined;
-  /** How long a worker may be silent before another takes over what it runs. @default '30s' */
+  /**
+   * How long a worker may be silent before its tasks are taken over. That takes between one and two
+   * of this time.
+   * @default '30s'
+   */
   lockDuration?: Duration | undefined;
   /**
-   * How often a task may be found running when its worker died, before it fails for good.
+   * How often a task may be running when its worker dies, before it fails for good.
    * @default 3
    */
   maxStarts?: number | undefined;
@@ -71,12 +75,13 @@ export interface BullMQOptions {
       }
     | undefined;
   /**
-   * What happens to tasks that the store does not take: without it the request fails with 503;
-   * `'memory'` runs them in this process, with a warning and an event. They do not survive it.
+   * What happens to tasks that the store does not take. Without this option the request fails with
+   * 503. `'memory'` runs them in this process, with a warning and an event; they do not survive the
+   * process.
    * @default none
    */
   fallback?: 'memory' | undefined;
-  /** No call's arguments are longer, serialised: in bytes. @default 1_048_576 */
+  /** The longest that the serialised arguments of a call may be, in bytes. @default 1_048_576 */
   maxArgsBytes?: number | undefined;
   /** How arguments become text, and text arguments again. @default JSON, of which what it cannot hold is refused */
   serializer?: Serializer | undefined;

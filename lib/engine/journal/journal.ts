@@ -4,27 +4,27 @@ import type { EngineFactory } from '../engine.js';
 import { JournalEngine } from './journal.engine.js';
 import { resolveJournalOptions } from './journal-options.js';
 
-/** What {@link journal} takes. */
+/** The options of {@link journal}. */
 export interface JournalOptions {
-  /** The folder of the journal; made if it is not there. One process at a time. */
+  /** The folder of the journal. It is created if necessary. One process at a time can use it. */
   path: string;
   /**
-   * How often a task may be found running when its process died, before it is kept as failed.
+   * How often a task may be running when the process dies, before it counts as failed.
    * @default 3
    */
   maxStarts?: number | undefined;
   /** How long a request waits for its tasks to be on disk before it fails with 503. @default '2s' */
   commitTimeout?: Duration | undefined;
-  /** No call's arguments are longer, serialised: in bytes. @default 1_048_576 */
+  /** The longest that the serialised arguments of a call may be, in bytes. @default 1_048_576 */
   maxArgsBytes?: number | undefined;
   /** @default JSON, of which what it cannot hold is refused */
   serializer?: Serializer | undefined;
 }
 
 /**
- * An engine whose tasks survive a crash of the process or the machine, without any service: the
- * tasks of a request are on disk before its response leaves, and those that had not settled come
- * back at the next start. Delivery is at least once. Needs the package `lmdb`.
+ * An engine whose tasks survive a crash of the process or the machine, without any service. The
+ * tasks of a request are on disk before its response leaves. Tasks that have not settled come back
+ * at the next start. Delivery is at least once. Needs the package `lmdb`.
  *
  * @param options where the journal is, and its limits
  * @throws UnknownOptionError, InvalidOptionError

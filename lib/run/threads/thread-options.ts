@@ -11,7 +11,7 @@ import {
 } from '../../options/checks.js';
 import { milliseconds, type Duration } from '../../task/duration.js';
 
-/** What `BackgroundTasksThreadsModule.forRoot()` takes. Every option has a default. */
+/** The options of `BackgroundTasksThreadsModule.forRoot()`. Every option has a default. */
 export interface BackgroundTasksThreadsOptions {
   /** How many threads there are at most; none is started before it is needed. @default cores − 1, at least 1 */
   threads?: number | undefined;
@@ -26,9 +26,9 @@ export interface BackgroundTasksThreadsOptions {
    */
   resourceLimits?: ResourceLimits | undefined;
   /**
-   * Node's options for each thread, in place of the process's own, for example
-   * `['--import', '@oxc-node/core/register']` where a test runner compiles TypeScript in its own way
-   * and threads have to do without it.
+   * Node's options for each thread, in place of those of the process. In a test they name a loader
+   * for TypeScript, such as `['--import', '@oxc-node/core/register']`, because threads do not have
+   * that of the test runner.
    * @default those of the process
    */
   execArgv?: string[] | undefined;
