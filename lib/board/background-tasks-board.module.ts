@@ -28,8 +28,8 @@ type CreateBullBoard = (board: {
 }) => unknown;
 
 /**
- * The dashboard: bull-board, showing the queues of the application, whatever keeps their tasks. Needs
- * `@bull-board/api`, and `@bull-board/express` or `@bull-board/fastify`.
+ * The dashboard: bull-board with the queues of the application, whichever engine keeps their tasks.
+ * Needs `@bull-board/api`, and `@bull-board/express` or `@bull-board/fastify`.
  */
 @Module({})
 export class BackgroundTasksBoardModule implements NestModule {

@@ -18,29 +18,35 @@ export type BoardGuard =
  */
 export type BoardDecorator = ClassDecorator & MethodDecorator;
 
-/** What `BackgroundTasksBoardModule.forRoot()` takes. */
+/** The options of `BackgroundTasksBoardModule.forRoot()`. */
 export interface BoardOptions {
   /** Where the board is served; a global prefix does not apply. @default '/tasks' */
   route?: string | undefined;
   /**
-   * Several have to agree, in this order: `[AuthGuard, RolesGuard]`. The application's global guards
-   * are not asked. Required unless `NODE_ENV` is `development` or `test`; there a board without a
-   * guard answers at localhost only. `() => true` lets everybody in.
+   * Who may see and use the board. In a list all guards have to agree, in this order: `[AuthGuard,
+   * RolesGuard]`. The application's global guards are not asked. A guard is required unless
+   * `NODE_ENV` is `development` or `test`; there a board without a guard answers at localhost only.
+   * `() => true` lets everybody in.
    * @default none
    */
   guard?: BoardGuard | readonly BoardGuard[] | undefined;
   /**
-   * Metadata for guards that decide by it, as it would stand on a controller: `[Roles('admin')]`.
-   * Such a guard may let everybody in where it finds none. @default []
+   * Metadata for guards that decide by metadata, as you would put it on a controller:
+   * `[Roles('admin')]`. Such a guard may let everybody in if it finds none.
+   * @default []
    */
   decorators?: readonly BoardDecorator[] | undefined;
   /**
-   * What is shown of a task's arguments: `'show'`, `'hide'`, or what a function returns for them. Of
-   * the jobs of `adapters`, data and results are shown with `'show'` only.
+   * Whether a task's arguments are shown: `'show'`, `'hide'`, or a function that returns what to
+   * show. Data and results of the jobs of `adapters` are shown only with `'show'`.
    * @default 'show' where NODE_ENV is development or test, else 'hide'
    */
   args?: 'show' | 'hide' | ((args: readonly unknown[], task: TaskInfo) => unknown) | undefined;
-  /** Nothing can be retried, cancelled, paused, cleaned or added, `adapters` included. @default false */
+  /**
+   * Whether the board refuses every change: retry, cancel, pause, clean and add. It holds for
+   * `adapters`, too.
+   * @default false
+   */
   readOnly?: boolean | undefined;
   /** The title of the page. @default 'Background tasks' */
   title?: string | undefined;

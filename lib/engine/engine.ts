@@ -208,7 +208,7 @@ export interface EngineSetting {
   readonly keep?: KeepLimits;
 }
 
-/** What `engine` in the module's or a queue's options is: `journal(…)`, `bullmq(…)`. */
+/** The value of the option `engine` of the module or a queue: `journal(…)`, `bullmq(…)`. */
 export interface EngineFactory {
   /** What it makes: `journal` or `bullmq`. */
   readonly engine: string;

@@ -44,7 +44,7 @@ export class UnknownOptionError extends BackgroundTasksError {
   }
 }
 
-/** A task was addressed to a queue that the module does not configure. */
+/** A task names a queue that the module does not declare. */
 export class UnknownQueueError extends BackgroundTasksError {
   readonly code = 'BGT_UNKNOWN_QUEUE';
 
@@ -77,7 +77,7 @@ export class NotAFunctionError extends BackgroundTasksError {
   }
 }
 
-/** `@Background()` stands where it cannot work. */
+/** `@Background()` cannot be used at this place. */
 export class BackgroundMethodError extends BackgroundTasksError {
   readonly code = 'BGT_BACKGROUND_METHOD';
 
@@ -179,7 +179,10 @@ export class ShutDownError extends BackgroundTasksError {
   }
 }
 
-/** A chain was to go on in another engine, where nobody hears how its tasks end. */
+/**
+ * A task of a chain belongs to a queue of another engine, where nobody hears how the chain's tasks
+ * end.
+ */
 export class ChainError extends BackgroundTasksError {
   readonly code = 'BGT_CHAIN';
 

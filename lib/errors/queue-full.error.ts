@@ -1,6 +1,6 @@
 import { TemporaryError } from './temporary.error.js';
 
-/** A queue holds as many pending tasks as it may. */
+/** A queue already has `maxPending` waiting tasks. */
 export class QueueFullError extends TemporaryError {
   readonly code = 'BGT_QUEUE_FULL';
 
@@ -22,7 +22,7 @@ export class QueueFullError extends TemporaryError {
   }
 }
 
-/** A client does not read the answers that it gets, and asks for more. */
+/** A client sends more requests without reading the answers. */
 export class UnreadAnswersError extends TemporaryError {
   readonly code = 'BGT_UNREAD_ANSWERS';
 

@@ -1,7 +1,7 @@
 import { BackgroundTasksError } from './background-tasks.error.js';
 import { TemporaryError } from './temporary.error.js';
 
-/** A task was addressed to a queue of a durable engine, and cannot be written down. */
+/** A task of a queue with a durable engine cannot be stored. */
 export class NotStorableError extends BackgroundTasksError {
   readonly code = 'BGT_NOT_STORABLE';
 
@@ -26,7 +26,7 @@ const UNAVAILABLE = {
   closed: 'could not be read: its connections have ended, because the application has shut down.',
 };
 
-/** The store of a durable engine did not do in time what it was asked for. Nest answers it with 503. */
+/** The store of a durable engine did not answer in time. Nest answers it with 503. */
 export class StoreUnavailableError extends TemporaryError {
   readonly code = 'BGT_STORE_UNAVAILABLE';
 
@@ -40,7 +40,10 @@ export class StoreUnavailableError extends TemporaryError {
   }
 }
 
-/** What a task was doing when its process died, as often as it may. It is kept, and can be retried. */
+/**
+ * A task was running `maxStarts` times when its process died. It is kept as failed and can be
+ * retried.
+ */
 export class TaskCrashedError extends BackgroundTasksError {
   readonly code = 'BGT_TASK_CRASHED';
 
@@ -75,7 +78,7 @@ export class JournalError extends BackgroundTasksError {
   }
 }
 
-/** Thrown where a task is to be stored in a transaction of the caller's, and cannot. */
+/** A task cannot be stored in a transaction of the caller's. */
 export class TransactionError extends BackgroundTasksError {
   readonly code = 'BGT_TRANSACTION';
 

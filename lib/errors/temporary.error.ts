@@ -1,6 +1,9 @@
 import { BackgroundTasksError } from './background-tasks.error.js';
 
-/** Not now, maybe in a moment. Nest answers a request that it fails with 503 and `Retry-After`. */
+/**
+ * An error that may be over in a moment. Nest answers a request that fails with it with 503 and
+ * `Retry-After`.
+ */
 export abstract class TemporaryError extends BackgroundTasksError {
   // The shape of an http-errors error, which is what Nest looks for.
   /** The status of the answer. */
@@ -9,6 +12,6 @@ export abstract class TemporaryError extends BackgroundTasksError {
   readonly statusCode = 503;
   /** The message names queues and limits, which are none of the client's business. */
   readonly expose = false;
-  /** What the `Retry-After` header of the answer says. */
+  /** The value of the `Retry-After` header of the answer. */
   readonly retryAfterSeconds = 1;
 }

@@ -37,8 +37,9 @@ export class BackgroundTasksHealthIndicator {
   constructor(@Inject(TaskRunner) private readonly runner: TaskRunner) {}
 
   /**
-   * Down where a store cannot be reached or takes no tasks, or a queue breaks one of its bounds. Never rejects for
-   * either: the result says so, with the figures of each queue as far as there are any.
+   * Checks the stores and the queues. The result is down if a store cannot be reached or takes no
+   * tasks, or if a queue breaks one of its bounds. It has the figures of each queue. The promise
+   * does not reject.
    *
    * @typeParam Key what the result is called
    * @param key what the result is called

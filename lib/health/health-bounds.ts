@@ -1,26 +1,30 @@
 import type { Duration } from '../index.js';
 
-/** What a healthy queue keeps to. A bound that is not given is not looked at. */
+/** The bounds of a healthy queue. A bound that is not given is not checked. */
 export interface QueueBounds {
-  /** No task waits for a slot longer than this. @default none */
+  /** The longest that a task may wait for a slot. @default none */
   maxPendingAge?: Duration | undefined;
-  /** Of the tasks that ended within `window` at most this share failed for good, from 0 to 1. @default none */
+  /**
+   * The largest share of the tasks ended within `window` that may have failed for good, from 0 to
+   * 1.
+   * @default none
+   */
   maxFailureRate?: number | undefined;
 }
 
-/** What `BackgroundTasksHealthIndicator.check()` takes. */
+/** The options of `BackgroundTasksHealthIndicator.check()`. */
 export interface HealthBounds extends QueueBounds {
-  /** Bounds of single queues, over those of all. @default {} */
+  /** Bounds of single queues. They override those of all queues. @default {} */
   queues?: Record<string, QueueBounds> | undefined;
   /** How far back the failure rate looks. @default '5m' */
   window?: Duration | undefined;
-  /** So many tasks must have run within `window` before their failure rate counts. @default 10 */
+  /** How many tasks must have run within `window` before the failure rate counts. @default 10 */
   minRuns?: number | undefined;
   /** How long an engine may take to answer. @default '2s' */
   timeout?: Duration | undefined;
 }
 
-/** How a queue stands. */
+/** The figures of a queue. */
 export interface QueueHealth {
   /** Added and neither running nor settled. */
   readonly pending: number;
@@ -28,7 +32,10 @@ export interface QueueHealth {
   readonly running: number;
   /** How long the longest waiting of those that only wait for a slot has done so, in milliseconds. */
   readonly oldestPendingAgeMs: number | undefined;
-  /** From 0 to 1: within the window, or for as long as the application has been watched. */
+  /**
+   * The share of failed tasks, from 0 to 1: within the window, or since the first check if that was
+   * later.
+   */
   readonly failureRate: number;
   /** Whether `TaskRunner.pause()` keeps its tasks from starting. */
   readonly isPaused: boolean;
@@ -46,7 +53,7 @@ export type BackgroundTasksHealth<Key extends string = string> = Record<
     status: 'up' | 'down';
     /** Why it is down, a sentence for each bound that is broken. */
     problems?: readonly string[] | undefined;
-    /** How each queue stands, by its name. */
+    /** The figures of each queue, by its name. */
     queues: Record<string, QueueHealth>;
   }
 >;

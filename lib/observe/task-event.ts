@@ -23,11 +23,13 @@ interface OfAttempt extends OfTask {
 interface OfEndedAttempt extends OfAttempt {
   /** How long the attempt ran. */
   readonly durationMs: number;
-  /** Of the process meanwhile; `undefined` where nobody listened when the attempt started. */
+  /** Figures of the process during the attempt; `undefined` if nobody listened when it started. */
   readonly process: ProcessUsage | undefined;
 }
 
-/** What happens to tasks, in the order it happens. Durations are in milliseconds. */
+/**
+ * An event of a task. Events come in the order in which they happen. Durations are in milliseconds.
+ */
 export type TaskEvent =
   | (OfTask & {
       /** It was collected by a request, or queued at once outside of one. */
@@ -40,7 +42,7 @@ export type TaskEvent =
       readonly reason: DropReason;
     })
   | (OfTask & {
-      /** It was released: from here on only its queue, its delay and its predecessors hold it up. */
+      /** It was released. Now it waits only for its queue, its delay and the tasks before it. */
       readonly type: 'queued';
     })
   | (OfTask & {
@@ -56,15 +58,15 @@ export type TaskEvent =
   | (OfAttempt & {
       /** Its body called `currentTask().progress(value)`. */
       readonly type: 'progress';
-      /** What it called it with. */
+      /** The value that it passed. */
       readonly value: unknown;
     })
   | (OfEndedAttempt & {
       /** An attempt failed, and another follows. */
       readonly type: 'retrying';
-      /** What the attempt threw, as it was thrown; see `failed`. */
+      /** The error of the attempt, as it was thrown; see `failed`. */
       readonly error: unknown;
-      /** After how long the next one follows. */
+      /** The wait before the next attempt. */
       readonly delayMs: number;
     })
   | (OfEndedAttempt & {
@@ -76,7 +78,7 @@ export type TaskEvent =
   | (OfEndedAttempt & {
       /** Its last attempt threw, and there will be no other. */
       readonly type: 'failed';
-      /** What it threw, as it was thrown; written down (JSON, `inspect()`) it is its text only. */
+      /** The error, as it was thrown. In JSON and `inspect()` only its text is shown. */
       readonly error: unknown;
     })
   | (OfAttempt & {

@@ -3,7 +3,7 @@ import type { Outcome } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 
 /**
- * How often each thing has happened since the application started.
+ * Counters since the application started.
  *
  * @inline
  */
@@ -46,9 +46,11 @@ export interface DurationStats {
 export interface TaskFigures extends TaskCounts {
   /** Tasks with an attempt under way. */
   readonly running: number;
-  /** Added and neither running nor settled. */
+  /** Tasks that were added and neither run nor have settled. */
   readonly pending: number;
-  /** Failed in relation to completed and failed, from 0 to 1; 0 where nothing has run. */
+  /**
+   * The share of failed tasks among completed and failed ones, from 0 to 1; 0 if nothing has run.
+   */
   readonly failureRate: number;
   /** `undefined` where nothing has run. */
   readonly durations: DurationStats | undefined;

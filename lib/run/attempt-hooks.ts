@@ -3,8 +3,8 @@ import type { CurrentTask } from './current-task.js';
 
 /**
  * Called around the body of each attempt, in the async context of the place where the task was
- * added. Call `run` once, at once, in whatever context the body is to have. It returns a promise of
- * what the attempt came to, which never rejects: `retry` and `failed` have the `error`.
+ * added. Call `run` once, synchronously, in the context that the body should have. It returns a
+ * promise of the attempt's outcome, which never rejects: `retry` and `failed` have the `error`.
  */
 export type AroundAttempt = (task: CurrentTask, run: () => Promise<Verdict>) => unknown;
 

@@ -10,26 +10,29 @@ import { errorFits, positionIn, positionOf } from '../task/position.js';
 import type { Outcome, TaskStatus } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 
-/** Which tasks `TaskRunner.list()` returns: those that fit everything given. */
+/** The filter of `TaskRunner.list()`: tasks that match all given fields. */
 export interface TaskFilter {
-  /** Where they stand. @default any */
+  /** Their status. @default any */
   status?: TaskStatus | undefined;
-  /** What they are called, in full. @default any */
+  /** Their full name. @default any */
   name?: string | undefined;
-  /** Which queue they are in. @default any */
+  /** Their queue. @default any */
   queue?: string | undefined;
   /** Of failed tasks: only those that failed before this time, in milliseconds since the epoch. @default any */
   before?: number | undefined;
   /** Of failed tasks: the `code` or `name` of their error, or a part of its message. @default any */
   error?: string | undefined;
-  /** Of failed tasks: those behind this one, the `cursor` of the last task of the page before. @default the first page */
+  /**
+   * Of failed tasks: the page behind this `cursor`, that of the last task of the page before.
+   * @default the first page
+   */
   after?: string | undefined;
   /** How many at most. @default 100 */
   limit?: number | undefined;
 }
 
 /**
- * Which failed tasks `TaskRunner.retryAll()` and `forgetAll()` are about.
+ * The filter of `TaskRunner.retryAll()` and `forgetAll()`.
  *
  * @inline
  */

@@ -9,7 +9,7 @@ export interface QueueFigures extends TaskFigures {
   readonly isPaused: boolean;
 }
 
-/** What `TaskRunner.stats()` resolves to. */
+/** The figures of `TaskRunner.stats()`. */
 export interface TaskStatistics {
   /** By queue; every configured queue is there. */
   readonly queues: Readonly<Record<string, QueueFigures>>;

@@ -36,9 +36,9 @@ export type RetryAfter = object | string | number | null | undefined;
 const MAX_AFTER_MS = 86_400_000;
 
 /**
- * Throw it in a task to say when the next attempt makes sense (a `Retry-After` header, a
- * maintenance window). It replaces the policy's wait, and does not lengthen the waits after errors;
- * `attempts` still bounds the tries, unless `usesAttempt` is `false`.
+ * Throw it in a task to set the time of the next attempt (a `Retry-After` header, a maintenance
+ * window). It replaces the wait of the retry policy and does not lengthen later waits. `attempts`
+ * still limits the attempts, unless `usesAttempt` is `false`.
  */
 export class RetryLaterError extends BackgroundTasksError {
   readonly code = 'BGT_RETRY_LATER';
@@ -70,8 +70,8 @@ export class RetryLaterError extends BackgroundTasksError {
   }
 
   /**
-   * For what a service answered: waits as long as its `Retry-After` says, at most a day. Where that
-   * is missing, past or unreadable, the wait is the policy's.
+   * Waits as long as the `Retry-After` of a response says, at most a day. If that is missing, past
+   * or unreadable, the retry policy decides.
    *
    * @param from a response of `fetch()`, axios, got or `node:http`, its headers, a header's value
    * (seconds or a date), or a `Date`

@@ -27,21 +27,18 @@ const checkMode = checkOneOf('inline', 'manual', 'fake');
 const HOLD_UP_MS = 50;
 
 /**
- * The tasks of an application under test: seen, and under the test's control. One for each
- * application.
+ * Shows and controls the tasks of an application under test. Each application needs a kit of its
+ * own.
  *
- * ```ts
- * const tasks = new BackgroundTasksTesting('manual');
- * const module = await tasks.install(Test.createTestingModule({ imports: [AppModule] })).compile();
- * const app = await module.createNestApplication().init();
+ * ```ts const tasks = new BackgroundTasksTesting('manual'); const module = await
+ * tasks.install(Test.createTestingModule({ imports: [AppModule] })).compile(); const app = await
+ * module.createNestApplication().init();
  *
  * await request(app.getHttpServer()).post('/users').send({ name: 'Ada' }).expect(201);
- * tasks.expectAdded(Mailer, 'sendWelcome', ['Ada']);
- * await tasks.drain();
- * ```
+ * tasks.expectAdded(Mailer, 'sendWelcome', ['Ada']); await tasks.drain(); ```
  */
 export class BackgroundTasksTesting {
-  /** What becomes of the tasks. */
+  /** When tasks run. */
   readonly mode: TestingMode;
   private readonly clock: KitClock;
   private readonly pace: ManualPace | undefined;
@@ -73,9 +70,10 @@ export class BackgroundTasksTesting {
   }
 
   /**
-   * Puts the kit in the place of the application's engine and clock.
+   * Replaces the application's engine and clock.
    *
-   * @param builder what `Test.createTestingModule()` returned, with `BackgroundTasksModule` among its imports
+   * @param builder what `Test.createTestingModule()` returned, with `BackgroundTasksModule` among
+   * its imports
    * @returns `builder`
    */
   install(builder: TestingModuleBuilder): TestingModuleBuilder {
@@ -92,7 +90,7 @@ export class BackgroundTasksTesting {
       });
   }
 
-  /** Every task that was added since the start or the last {@link clear}, in that order. */
+  /** Every task that was added since the start or the last {@link clear}, in the order added. */
   get added(): readonly AddedTask[] {
     return [...this.ledger.added];
   }
@@ -103,8 +101,8 @@ export class BackgroundTasksTesting {
   }
 
   /**
-   * The task was added; `args` are compared deeply, and `expect.any(String)` and the like may stand
-   * in them.
+   * Expects that the task was added. `args` are compared deeply and may contain
+   * `expect.any(String)` and the like.
    *
    * @param type the class of a `@Background()` method
    * @param method the name of the method
@@ -114,7 +112,7 @@ export class BackgroundTasksTesting {
    */
   expectAdded(type: { readonly prototype: object }, method: string, args?: unknown[]): AddedTask;
   /**
-   * The task was added, named by its function or its task name.
+   * Expects that the task was added.
    *
    * @param task the function, or the name of the task
    * @param args what it is called with; without it whatever it is
@@ -136,7 +134,7 @@ export class BackgroundTasksTesting {
   }
 
   /**
-   * No such task was added.
+   * Expects that no such task was added.
    *
    * @param type the class of a `@Background()` method
    * @param method the name of the method
@@ -145,7 +143,7 @@ export class BackgroundTasksTesting {
    */
   expectNone(type: { readonly prototype: object }, method: string, args?: unknown[]): void;
   /**
-   * No such task was added, or none at all.
+   * Expects that no such task was added, or no task at all.
    *
    * @param task the function, or the name of the task; without it any
    * @param args what it is called with; without it whatever it is
@@ -162,7 +160,7 @@ export class BackgroundTasksTesting {
     }
   }
 
-  /** Forgets what was added so far. What waits or runs goes on. */
+  /** Empties {@link added}. Tasks that wait or run go on. */
   clear(): void {
     this.ledger.added = [];
     this.failures = [];
@@ -188,8 +186,8 @@ export class BackgroundTasksTesting {
   }
 
   /**
-   * Mode `'manual'`: runs everything that is due, and what it adds, until nothing is. What is delayed
-   * or waits for a retry stays: see {@link advance}. A task that fails does not make it throw.
+   * Mode `'manual'`: runs all due tasks, and those that they add, until none is due. Delayed tasks
+   * and retries wait for {@link advance}. A task that fails does not make it throw.
    *
    * @returns the attempts that were made
    */
@@ -234,8 +232,8 @@ export class BackgroundTasksTesting {
   }
 
   /**
-   * Lets time pass on the kit's clock, and what is due by then happen: delays, retries, timeouts,
-   * windows. In mode `'manual'` tasks that are due run, as they would; in mode `'fake'` none does.
+   * Moves the kit's clock forward. Delays, retries, timeouts and windows that end by then do so. In
+   * mode `'manual'` due tasks run; in mode `'fake'` none does.
    *
    * @param duration milliseconds or a string such as `'30s'`
    */

@@ -1,6 +1,6 @@
 /**
- * `import { … } from 'nestjs-background-tasks/testing'`: the tasks of an application under test, seen and
- * under the test's control. Needs `@nestjs/testing`.
+ * `import { … } from 'nestjs-background-tasks/testing'`: a kit that shows and controls the tasks of
+ * an application under test. Needs `@nestjs/testing`.
  *
  * @module testing
  */

@@ -1,12 +1,12 @@
 import { BackgroundTasksError } from '../../errors/background-tasks.error.js';
 import { TemporaryError } from '../../errors/temporary.error.js';
 
-/** What was to run in a thread cannot be found there: a wrong URL, a file or an export that is not there. */
+/** The function of a thread cannot be found: a wrong URL, or a missing file or export. */
 export class ThreadFunctionError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_FUNCTION';
 }
 
-/** A thread function was called where no application with a thread pool is to be seen. */
+/** A thread function was called without an application that has a thread pool. */
 export class NoThreadPoolError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_NO_POOL';
 
@@ -19,7 +19,7 @@ export class NoThreadPoolError extends BackgroundTasksError {
   }
 }
 
-/** All threads are busy and as many calls wait as may. */
+/** All threads are busy, and `maxQueue` calls wait already. */
 export class ThreadQueueFullError extends TemporaryError {
   readonly code = 'BGT_THREAD_QUEUE_FULL';
 
@@ -48,14 +48,17 @@ export class ThreadPoolClosedError extends BackgroundTasksError {
   }
 }
 
-/** An argument cannot travel into a thread. */
+/** An argument cannot be sent to a thread. */
 export class ThreadArgumentError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_ARGUMENT';
 
   constructor(
     /** The name of the thread function. */
     readonly functionName: string,
-    /** Which one, from 0; `undefined` where it is only the lot of them that cannot. */
+    /**
+     * The position of the argument, from 0; `undefined` if only all of them together cannot be
+     * sent.
+     */
     readonly index: number | undefined,
     options: ErrorOptions & { readonly cause: Error },
   ) {
@@ -69,7 +72,7 @@ export class ThreadArgumentError extends BackgroundTasksError {
   }
 }
 
-/** What the function returned cannot travel back. */
+/** The value that the function returned cannot be sent back. */
 export class ThreadResultError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_RESULT';
 

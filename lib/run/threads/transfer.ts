@@ -2,12 +2,12 @@
 const TRANSFER = Symbol.for('nestjs-background-tasks:transfer');
 
 /**
- * Marks a buffer to be handed over instead of copied, when it is an argument or the result of a
- * thread function. Whoever passes it on has an empty buffer afterwards; so has a second attempt of
- * the same task, which fails: transfer what you load in the task's body, not what you add it with.
+ * Marks a buffer as handed over instead of copied, when it is an argument or the result of a thread
+ * function. The sender's buffer is empty afterwards. A second attempt of the task would fail with
+ * it, so transfer a buffer that the task's body has loaded, not an argument of the task.
  *
- * Of a view of a part of a larger buffer (as small Node buffers are) a copy is sent, since the rest
- * would go with it.
+ * A view of a part of a larger buffer is copied, because the rest would go with it. Small Node
+ * buffers are such views.
  *
  * @typeParam T the kind of buffer
  * @param value what is handed over
