@@ -13,7 +13,7 @@ const memory: EngineFactory = {
 
 /** One engine for all queues that name the same, and a router before them where there are several. */
 export function createEngine(
-  { queues: byName, drainTimeoutMs, keep }: ResolvedOptions,
+  { queues: byName, drainTimeoutMs, remember, keep }: ResolvedOptions,
   worker: Worker,
   clock: Clock,
   logger: LoggerService,
@@ -25,7 +25,8 @@ export function createEngine(
   }
   const byQueue = new Map<string, Engine>();
   for (const [factory, own] of factories) {
-    const engine = factory.create({ queues: own, worker, clock, logger, drainTimeoutMs, keep });
+    const setting = { queues: own, worker, clock, logger, drainTimeoutMs, remember, keep };
+    const engine = factory.create(setting);
     own.forEach(({ name }) => byQueue.set(name, engine));
   }
   const [only, ...others] = new Set(byQueue.values());

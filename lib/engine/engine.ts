@@ -204,6 +204,8 @@ export interface EngineSetting {
   readonly logger: LoggerService;
   /** How long a shutdown waits for tasks. @default 0 */
   readonly drainTimeoutMs?: number;
+  /** How many are kept of those that have settled otherwise. @default 1_000 */
+  readonly remember?: number;
   /** How much is kept of tasks that have failed for good. @default everything */
   readonly keep?: KeepLimits;
 }

@@ -65,15 +65,6 @@ export interface BullMQOptions {
    * @default 3
    */
   maxStarts?: number | undefined;
-  /** How many settled tasks the store remembers of each queue. @default 1_000, and as the module's `keep` says */
-  keep?:
-    | {
-        /** How many that have completed. @default 1_000 */
-        completed?: number | undefined;
-        /** How many that have failed. @default as the option `keep` of the module says */
-        failed?: number | undefined;
-      }
-    | undefined;
   /**
    * What happens to tasks that the store does not take. Without this option the request fails with
    * 503. `'memory'` runs them in this process, with a warning and an event; they do not survive the
@@ -93,14 +84,9 @@ const DEFAULTS = {
   hold: '30s',
   lockDuration: '30s',
   maxStarts: 3,
-  keepCompleted: 1_000,
   maxArgsBytes: 1_048_576,
 } as const;
 
-const KEEP_SHAPE: Shape<NonNullable<BullMQOptions['keep']>> = {
-  completed: checkCount,
-  failed: checkCount,
-};
 const SERIALIZER_SHAPE: Shape<Serializer> = {
   serialize: checkFunction,
   deserialize: checkFunction,
@@ -113,7 +99,6 @@ const BULLMQ_SHAPE: Shape<BullMQOptions> = {
   hold: checkPositiveDuration,
   lockDuration: checkPositiveDuration,
   maxStarts: checkCount,
-  keep: (value, path) => checkShape(value, path, KEEP_SHAPE),
   fallback: checkOneOf('memory'),
   maxArgsBytes: checkCount,
   serializer: (value, path) => {
@@ -131,9 +116,6 @@ export interface BullMQSettings {
   readonly holdMs: number;
   readonly lockDurationMs: number;
   readonly maxStarts: number;
-  readonly keepCompleted: number;
-  /** `undefined` for as many as the module says. */
-  readonly keepFailed: number | undefined;
   readonly hasFallback: boolean;
   readonly storage: TaskStorage;
 }
@@ -154,8 +136,6 @@ export function resolveBullMQOptions(options: BullMQOptions): BullMQSettings {
     holdMs: milliseconds(options.hold ?? DEFAULTS.hold),
     lockDurationMs: milliseconds(options.lockDuration ?? DEFAULTS.lockDuration),
     maxStarts: options.maxStarts ?? DEFAULTS.maxStarts,
-    keepCompleted: options.keep?.completed ?? DEFAULTS.keepCompleted,
-    keepFailed: options.keep?.failed,
     hasFallback: options.fallback === 'memory',
     storage: {
       serializer: options.serializer,

@@ -45,6 +45,7 @@ const ASK_IDLE_MS = 200;
 
 /** Where nobody says how many failed tasks of a queue are kept. */
 const MOST_FAILED = 10_000;
+const REMEMBER = 1_000;
 
 /** Keeps tasks in BullMQ, where other processes add and run them, too. */
 export class BullMQEngine implements Engine {
@@ -70,7 +71,7 @@ export class BullMQEngine implements Engine {
   private readonly followers = new WeakSet<Task>();
   private isClosed = false;
   private readonly listener: TaskListener;
-  private readonly keepFailed: ConsumerSettings['keepFailed'];
+  private readonly retention: Pick<ConsumerSettings, 'keep' | 'remember'>;
   readonly shared: SharedStore;
   readonly kept: SharedStore;
 
@@ -87,8 +88,8 @@ export class BullMQEngine implements Engine {
         );
       }
     }
-    const { count, ageMs } = setting.keep ?? { count: MOST_FAILED, ageMs: Infinity };
-    this.keepFailed = { count: settings.keepFailed ?? count, ageMs };
+    const { keep = { count: MOST_FAILED, ageMs: Infinity }, remember = REMEMBER } = setting;
+    this.retention = { keep, remember };
     this.queues = queues;
     this.worker = worker;
     this.clock = clock;
@@ -275,7 +276,7 @@ export class BullMQEngine implements Engine {
     this.consumers.start({
       store,
       processId: producer.id,
-      settings: { ...settings, keepFailed: this.keepFailed },
+      settings: { ...settings, ...this.retention },
       restore: this.restore,
       worker,
       clock,

@@ -38,7 +38,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
 
   describe('one process', () => {
     it('drops what follows in a chain also where the store has let go of what failed', async () => {
-      const { tasks, work } = await start({ keep: { failed: 1 } });
+      const { tasks, work } = await start({}, { keep: { count: 1 } });
       const chain = tasks.chain();
       const first = chain.addTask({ delay: 100, retry: false }, work.fail, 'first', 1);
       const second = chain.addTask({ delay: 500 }, work.note, 'second');

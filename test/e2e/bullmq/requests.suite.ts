@@ -171,7 +171,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
   });
 
   it('drops the rest of a chain also where the store has let go of what failed', async () => {
-    const { url, work, tasks } = await start({ keep: { failed: 1 } });
+    const { url, work, tasks } = await start({}, { keep: { count: 1 } });
     await post(`${url}/long-chain`);
     await work.until('between begins');
     await tasks.addTask({ retry: false }, work.fail, 'another', 1).whenSettled();

@@ -15,8 +15,6 @@ describe('the options of BullMQ', () => {
       holdMs: 30_000,
       lockDurationMs: 30_000,
       maxStarts: 3,
-      keepCompleted: 1_000,
-      keepFailed: undefined,
       hasFallback: false,
       storage: { serializer: undefined, maxArgsBytes: 1_048_576 },
     });
@@ -33,7 +31,6 @@ describe('the options of BullMQ', () => {
         hold: '1m',
         lockDuration: 5_000,
         maxStarts: 1,
-        keep: { completed: 7, failed: 8 },
         fallback: 'memory',
         maxArgsBytes: 10,
         serializer,
@@ -45,8 +42,6 @@ describe('the options of BullMQ', () => {
       holdMs: 60_000,
       lockDurationMs: 5_000,
       maxStarts: 1,
-      keepCompleted: 7,
-      keepFailed: 8,
       hasFallback: true,
       storage: { serializer, maxArgsBytes: 10 },
     });
@@ -61,19 +56,6 @@ describe('the options of BullMQ', () => {
     ['user:p#w@host:6379', "got '***@host:6379'."],
   ])('O9: do not show the password where %s is refused', (connection, shown) => {
     expect(() => bullmq({ connection })).toThrow(shown);
-  });
-
-  it('may keep what only one of the two says', () => {
-    const options = {
-      connection: REDIS,
-      role: 'worker',
-      keep: { failed: 1 },
-    } as const;
-    expect(resolveBullMQOptions(options)).toMatchObject({
-      isConsumer: true,
-      keepCompleted: 1_000,
-      keepFailed: 1,
-    });
   });
 
   it.each([
@@ -110,7 +92,6 @@ describe('bullmq()', () => {
     [{ connection: REDIS, hold: true }, 'bullmq.hold'],
     [{ connection: REDIS, lockDuration: 'soon' }, 'bullmq.lockDuration'],
     [{ connection: REDIS, maxStarts: 0 }, 'bullmq.maxStarts'],
-    [{ connection: REDIS, keep: { failed: -1 } }, 'bullmq.keep.failed'],
     [{ connection: REDIS, fallback: 'journal' }, 'bullmq.fallback'],
     [{ connection: REDIS, serializer: { serialize: String } }, 'bullmq.serializer.deserialize'],
   ])('refuses %j at once', (options, path) => {

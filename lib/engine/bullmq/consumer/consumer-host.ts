@@ -9,8 +9,10 @@ import type { UnknownNames } from './unknown-names.js';
 export interface ConsumerSettings {
   readonly lockDurationMs: number;
   readonly maxStarts: number;
-  readonly keepCompleted: number;
-  readonly keepFailed: Pick<KeepLimits, 'count' | 'ageMs'>;
+  /** How many completed tasks of a queue are kept. */
+  readonly remember: number;
+  /** How many that have failed, and for how long. */
+  readonly keep: Pick<KeepLimits, 'count' | 'ageMs'>;
 }
 
 /** What a consumer shares with the others of its engine. */

@@ -52,8 +52,8 @@ export class Consumer {
       // How often is enough is decided here: a task that BullMQ fails by itself would strand its line.
       maxStalledCount: NO_LIMIT,
       runRetryDelay: AGAIN_MS,
-      removeOnComplete: store.retention({ count: settings.keepCompleted, ageMs: Infinity }),
-      removeOnFail: store.retention(settings.keepFailed),
+      removeOnComplete: store.retention({ count: settings.remember, ageMs: Infinity }),
+      removeOnFail: store.retention(settings.keep),
       settings: {
         backoffStrategy: (_attempts, _type, error) =>
           error instanceof TaskRetries ? Math.ceil(error.delayMs) : -1,

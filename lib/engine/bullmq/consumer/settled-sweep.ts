@@ -34,8 +34,8 @@ export class SettledSweep {
   private sweep(): void {
     const queue = this.store.queue(this.queue);
     const kinds = [
-      ['completed', { count: this.settings.keepCompleted, ageMs: Infinity }],
-      ['failed', this.settings.keepFailed],
+      ['completed', { count: this.settings.remember, ageMs: Infinity }],
+      ['failed', this.settings.keep],
     ] as const;
     for (const [kind, { count: keep, ageMs }] of kinds) {
       // Several workers may sweep at once: what one counts the other may have removed already.
