@@ -30,6 +30,8 @@ export class BoardTask implements QueueJob {
     private readonly task: TaskInfo,
     private readonly runner: TaskRunner,
     private readonly showArgs: ShowArgs,
+    /** It came with a list: whoever acts on all of that does what can be done. */
+    private readonly isOneOfMany = false,
   ) {}
 
   promote(): Promise<void> {
@@ -39,13 +41,15 @@ export class BoardTask implements QueueJob {
   /** Of one that has not settled: cancels it. */
   async remove(): Promise<void> {
     const { id } = this.task;
-    if (!(await this.runner.forget(id)) && !(await this.runner.cancel(id))) {
+    const isGone = (await this.runner.forget(id)) || (await this.runner.cancel(id));
+    if (!isGone && !this.isOneOfMany) {
       throw new Error('The task runs with others in one batch and cannot be stopped alone.');
     }
   }
 
   async retry(): Promise<void> {
-    if ((await this.runner.retry(this.task.id)) === undefined) {
+    const handle = await this.runner.retry(this.task.id);
+    if (handle === undefined && !this.isOneOfMany) {
       throw new Error(`Only a failed task can be retried; this one was ${this.task.status}.`);
     }
   }

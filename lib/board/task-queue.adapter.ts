@@ -78,7 +78,7 @@ export class TaskQueueAdapter extends Base {
     const pages = await Promise.all(
       statuses.map(async (status) => (await this.first(status, end + 1)).slice(start)),
     );
-    return pages.flat().map((task) => this.jobOf(task));
+    return pages.flat().map((task) => this.jobOf(task, true));
   }
 
   /** How many tasks there are of each status. */
@@ -191,8 +191,8 @@ export class TaskQueueAdapter extends Base {
     return task?.queue === this.queue ? task : undefined;
   }
 
-  private jobOf(task: TaskInfo): QueueJob {
-    return new BoardTask(task, this.runner, this.showArgs);
+  private jobOf(task: TaskInfo, isOneOfMany = false): QueueJob {
+    return new BoardTask(task, this.runner, this.showArgs, isOneOfMany);
   }
 
   private async first(status: JobStatus, limit: number): Promise<TaskInfo[]> {

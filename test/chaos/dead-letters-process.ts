@@ -23,7 +23,7 @@ class Jobs {
     if (setting.act === 'fail') {
       await Promise.reject(new Error('the provider is down'));
     }
-    appendFileSync(setting.recordFile, `${id}\n`);
+    appendFileSync(setting.recordFile, `${id} ${process.pid} ${Date.now()}\n`);
   }
 }
 

@@ -211,6 +211,20 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform
     expect(names).toEqual(['task 4', 'task 3', 'task 2', 'task 1', 'task 0']);
   });
 
+  it('retries all that failed, beside which others were cancelled', async () => {
+    const { runner, mailer } = await start();
+    await mailer.sendWelcome({ name: 'Ada' });
+    await mailer.sendWelcome({ name: 'Bob' });
+    await runner.whenIdle();
+    const cancelled = runner.addTask({ queue: 'emails', delay: '1h' }, () => undefined);
+    await cancelled.cancel();
+    expect((await queue('emails')).counts).toMatchObject({ failed: 3 });
+    mailer.isBroken = false;
+    expect((await call('/api/queues/emails/retry/failed', 'PUT')).status).toBe(200);
+    await runner.whenIdle();
+    expect((await queue('emails')).counts).toMatchObject({ failed: 1, completed: 2 });
+  });
+
   it('refuses to retry what did not fail, and tells of no task by another queue', async () => {
     const { runner } = await start();
     const handle = runner.addTask(() => undefined);
