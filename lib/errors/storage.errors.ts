@@ -14,7 +14,8 @@ export class NotStorableError extends BackgroundTasksError {
   ) {
     super(
       `Task "${taskName}" cannot be stored: ${problem} Queue "${queue}" has a durable engine, which ` +
-        'takes @Background() methods with JSON arguments: pass ids and plain values.',
+        'takes @Background() methods with JSON arguments: pass ids and plain values, and call a plain ' +
+        'function in the body of such a method.',
     );
   }
 }
