@@ -8,14 +8,14 @@ import { bullmq } from 'nestjs-background-tasks/bullmq';
 
 const { url, schedules } = JSON.parse(process.argv[2]);
 
-class Jobs {}
+function Jobs() {}
 for (const { name, queue, options } of schedules) {
   const descriptor = { value: () => undefined, configurable: true, writable: true };
   Background({ name, queue, ...options })(Jobs.prototype, name, descriptor);
   Object.defineProperty(Jobs.prototype, name, descriptor);
 }
 
-class SchedulesModule {}
+function SchedulesModule() {}
 Module({
   imports: [
     BackgroundTasksModule.forRoot({
