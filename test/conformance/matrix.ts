@@ -33,46 +33,46 @@ export const MATRIX = {
   },
   order: {
     feature: 'order of a request, `onFailure`',
-    means: "one line for each engine: its tasks wait for each other, and not for another engine's",
+    means: 'kept within each engine; its tasks do not wait for those of another engine',
     cells: {},
   },
   chain: {
     feature: '`chain()`',
     means:
-      'within one engine; `BGT_CHAIN` where it would go through two. What follows a task that did not ' +
-      'complete is dropped at once',
-    cells: bullmq({ differs: 'it is dropped when its turn comes' }),
+      'within one engine, otherwise `BGT_CHAIN`. If a task does not complete, the tasks behind it are ' +
+      'dropped at once',
+    cells: bullmq({ differs: 'they are dropped when their turn comes' }),
   },
   retryChain: {
     feature: '`retry(id)` of a task in a chain',
-    means: 'brings back, behind it, what was dropped of its chain because it failed',
-    cells: bullmq({ differs: 'the task alone' }),
+    means: 'also brings back the tasks behind it that were dropped because it failed',
+    cells: bullmq({ differs: 'brings back the task alone' }),
   },
   concurrency: {
     feature: '`concurrency`',
-    means: 'of the queue, in the one process that there is',
-    cells: bullmq({ differs: 'of the queue in each process' }),
+    means: 'for the queue, in its one process',
+    cells: bullmq({ differs: 'for the queue in each process' }),
   },
   concurrencyKey: { feature: '`concurrencyKey`', means: 'honoured', cells: bullmq(refused) },
   rateLimit: {
     feature: '`rateLimit`',
-    means: 'in any span of its length',
+    means: 'holds in any span of its length',
     cells: bullmq({
       differs:
-        'of all processes together, in windows that do not slide: more may start at a border',
+        'for all processes together, in windows that do not slide: more may start where two meet',
     }),
   },
   priority: {
     feature: '`priority`',
-    means: 'a lower one gets one start in eleven while higher ones keep coming',
-    cells: bullmq({ differs: 'a lower one waits as long as higher ones keep coming' }),
+    means: 'while tasks of a higher priority keep coming, a lower one gets one start in eleven',
+    cells: bullmq({ differs: 'while tasks of a higher priority keep coming, lower ones wait' }),
   },
   batch: { feature: '`batch`', means: 'honoured', cells: bullmq(refused) },
   dedupe: {
     feature: '`dedupe`',
     means: 'adding a duplicate returns the handle of the task that stands for the key',
     cells: bullmq({
-      differs: 'only the store knows it: the handle is one of its own, and settles as `dropped`',
+      differs: 'only the store knows the duplicate: its own handle settles as `dropped`',
     }),
   },
   dedupeWindow: {
@@ -94,30 +94,30 @@ export const MATRIX = {
     feature: '`maxPending`',
     means: 'exact',
     cells: bullmq({
-      differs: 'what other processes add within a second is not counted yet',
+      differs: 'tasks that other processes added within the last second are not counted',
     }),
   },
   transaction: {
     feature: '`TaskRunner.using(client)`',
     means: 'refused with `BGT_TRANSACTION`',
-    cells: { PostgreSQL: { differs: 'adds tasks in a transaction of yours' } },
+    cells: { PostgreSQL: { differs: 'adds tasks in your own transaction' } },
   },
   schedule: {
     feature: '`cron`, `every`, `addSchedule()`',
     means: 'each tick once over all processes, by the clock of the store, also after a restart',
-    cells: { memory: { differs: 'each tick once in each process; gone with it' } },
+    cells: { memory: { differs: 'each tick once in each process, until it ends' } },
   },
   result: {
     feature: '`Outcome.result`, `TaskInfo.result`',
-    means: 'for the process that ran the task, as long as it remembers it',
-    cells: bullmq({ differs: 'for every process, also after a restart' }),
+    means: 'known to the process that ran the task, as long as it remembers the task',
+    cells: bullmq({ differs: 'known to every process, also after a restart' }),
   },
   deadLetters: {
     feature: "`list({ status: 'failed' })`, `retryAll()`, `forgetAll()`",
-    means: 'all that failed for good, within `keep`, also after a restart',
-    cells: { memory: { differs: 'since the process started' } },
+    means: 'all tasks that failed for good, within `keep`, also after a restart',
+    cells: { memory: { differs: 'those since the process started' } },
   },
-  pause: { feature: '`pause()`', means: 'of this process', cells: {} },
+  pause: { feature: '`pause()`', means: 'pauses this process', cells: {} },
   shutdown: {
     feature: 'a task that waits at shutdown',
     means: 'runs, if the drain timeout allows',
@@ -145,9 +145,9 @@ export function enginesPage(): string {
   return `# Engines side by side
 
 Retries, timeouts, priorities, delays, cancellation, order, chains and limits mean the same wherever tasks are kept: one suite of
-tests (\`test/conformance\`) runs against every engine, and against two of them in one application. This page is made from that
-suite by \`npm run docs:engines\`, and is the only place where engines differ. What an engine cannot do is refused when the
-application starts or the task is added, never ignored.
+tests (\`test/conformance\`) runs against every engine, and against two of them in one application. This page lists every difference.
+\`npm run docs:engines\` makes it from that suite. An option that an engine cannot honour is refused when the application starts or
+the task is added. It is never ignored.
 
 | | what it means | ${ENGINES.map(titleOf).join(' | ')} |
 | --- | --- | ${ENGINES.map(() => '---').join(' | ')} |
