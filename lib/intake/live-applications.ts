@@ -85,7 +85,10 @@ export function applicationOf(
   }
   const [only, ...others] = applications();
   if (only === undefined) {
-    refuseOtherCopies(background);
+    const copy = otherCopyInUse();
+    if (copy !== undefined) {
+      throw new BackgroundMethodError(background.member, twoCopies(THIS_COPY, copy));
+    }
     return undefined;
   }
   if (others.length === 0) {
@@ -141,12 +144,9 @@ const copies = ((globalThis as Record<symbol, unknown>)[
 ] ??= new Map()) as Map<string, () => number>;
 copies.set(THIS_COPY, () => applications().length);
 
-function refuseOtherCopies({ member }: BackgroundMethod): void {
-  for (const [copy, count] of copies) {
-    if (copy !== THIS_COPY && count() > 0) {
-      throw new BackgroundMethodError(member, twoCopies(THIS_COPY, copy));
-    }
-  }
+/** Where another copy lies that has an application, if one does. */
+export function otherCopyInUse(): string | undefined {
+  return [...copies].find(([copy, count]) => copy !== THIS_COPY && count() > 0)?.[0];
 }
 
 /** What is wrong where one copy of the package decorates, and another one runs the tasks. */

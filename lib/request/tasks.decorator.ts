@@ -1,7 +1,9 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { NoRequestError } from '../errors/misuse.errors.js';
 import { BackgroundTasks } from './background-tasks.js';
+import { otherCopyInUse, twoCopies } from '../intake/live-applications.js';
 import { TaskIntake } from '../intake/task-intake.js';
+import { THIS_COPY } from '../task/background-method.js';
 import { lifeOf } from './life-of-request.js';
 
 /**
@@ -14,10 +16,12 @@ export const Tasks: () => ParameterDecorator = createParamDecorator(
   (_: unknown, context: ExecutionContext): BackgroundTasks => {
     const life = lifeOf(context.switchToHttp().getRequest<unknown>());
     if (!(life?.intake instanceof TaskIntake)) {
-      throw new NoRequestError(
-        '@Tasks() found no collection for this request. ' +
-          'Is BackgroundTasksModule.forRoot() among the imports of the root module?',
-      );
+      const copy = otherCopyInUse();
+      const hint =
+        copy === undefined
+          ? 'Is BackgroundTasksModule.forRoot() among the imports of the root module?'
+          : `The reason: ${twoCopies(THIS_COPY, copy)}`;
+      throw new NoRequestError(`@Tasks() found no collection for this request. ${hint}`);
     }
     return new BackgroundTasks(life.intake, life, requestOf(context));
   },

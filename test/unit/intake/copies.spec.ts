@@ -2,6 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Background, currentTask } from '../../../lib/index.js';
+import { besideAnotherCopy } from '../support/another-copy.js';
 import { createApp } from '../support/app.js';
 
 const ran: string[] = [];
@@ -162,15 +163,9 @@ describe('R8: two copies of the package in one process', () => {
   });
 
   it('are named where a method is called, and the other one has the application', async () => {
-    const copies = (globalThis as unknown as Record<symbol, Map<string, () => number>>)[
-      Symbol.for('nestjs-background-tasks:copies')
-    ];
-    copies?.set('/app/other/nestjs-background-tasks/dist', () => 1);
-    try {
+    await besideAnotherCopy(() => {
       expect(() => void new Mailer().send('Ann')).toThrow(/lib.*\/app\/other/);
-    } finally {
-      copies?.delete('/app/other/nestjs-background-tasks/dist');
-    }
+    });
     expect(ran).toEqual([]);
   });
 });

@@ -3,6 +3,7 @@ import { Controller, Get, Module } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import request from 'supertest';
 import { BackgroundTasks, Tasks } from '../../../lib/index.js';
+import { besideAnotherCopy } from '../support/another-copy.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 
 @Controller()
@@ -17,19 +18,32 @@ class LonelyController {
 @Module({ controllers: [LonelyController] })
 class LonelyModule {}
 
+const FOUND_NONE = '@Tasks() found no collection for this request. ';
+
+/** What is logged as a request is answered with 500. */
+async function refusal(): Promise<string> {
+  const logger = new RecordingLogger();
+  const testing = Test.createTestingModule({ imports: [LonelyModule] }).setLogger(logger);
+  const app = (await testing.compile()).createNestApplication();
+  await app.init();
+  await request(app.getHttpServer() as never)
+    .get('/')
+    .expect(500);
+  await app.close();
+  return logger.of('error').join();
+}
+
 describe('@Tasks() in an application without the module', () => {
   it('refuses, and asks for the module', async () => {
-    const logger = new RecordingLogger();
-    const testing = Test.createTestingModule({ imports: [LonelyModule] }).setLogger(logger);
-    const app = (await testing.compile()).createNestApplication();
-    await app.init();
-    await request(app.getHttpServer() as never)
-      .get('/')
-      .expect(500);
-    await app.close();
-    expect(logger.of('error').join()).toContain(
-      '@Tasks() found no collection for this request. ' +
-        'Is BackgroundTasksModule.forRoot() among the imports of the root module?',
-    );
+    const asked = 'Is BackgroundTasksModule.forRoot() among the imports of the root module?';
+    expect(await refusal()).toContain(FOUND_NONE + asked);
+  });
+
+  it('R8: refuses, and names both where another copy of the package has the application', async () => {
+    await besideAnotherCopy(async () => {
+      const said = await refusal();
+      expect(said).toContain(`${FOUND_NONE}The reason: two copies of nestjs-background-tasks`);
+      expect(said).toMatch(/lib.*\/app\/other/);
+    });
   });
 });
