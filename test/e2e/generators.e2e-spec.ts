@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { describe, expect, it } from '@jest/globals';
 import {
   ConflictException,
@@ -11,6 +10,7 @@ import {
 import { Tasks, type BackgroundTasks, type When } from 'nestjs-background-tasks';
 import type { Observable } from 'rxjs';
 import { RawConnection } from './support/client.js';
+import { NEST_MAJOR } from './support/nest-major.js';
 import { onEachPlatform, type Platform } from './support/platforms.js';
 import { startApp, type RunningApp } from './support/running-app.js';
 
@@ -58,42 +58,35 @@ function startBoth(platform: Platform): Promise<RunningApp> {
   return startApp(platform, { controllers: [FollowedController, InterceptedController] });
 }
 
-const { version } = createRequire(import.meta.url)('@nestjs/core/package.json') as {
-  readonly version: string;
-};
-
 // Nest 11 knows no such handlers.
-(Number.parseInt(version, 10) < 12 ? describe.skip : describe)(
-  'a handler that is a generator',
-  () => {
-    onEachPlatform((platform) => {
-      describe.each(['/followed', '/intercepted'])('%s', (controller) => {
-        it('P3: has completed when it has yielded all of its body', async () => {
-          const app = await startBoth(platform);
-          const reply = await app.request(`${controller}/completes`);
-          await app.untilSettled(3);
-          expect([reply.status, reply.body]).toEqual([200, 'first second']);
-          expect(app.names('completed')).toEqual(['success', 'always']);
-        });
+(NEST_MAJOR < 12 ? describe.skip : describe)('a handler that is a generator', () => {
+  onEachPlatform((platform) => {
+    describe.each(['/followed', '/intercepted'])('%s', (controller) => {
+      it('P3: has completed when it has yielded all of its body', async () => {
+        const app = await startBoth(platform);
+        const reply = await app.request(`${controller}/completes`);
+        await app.untilSettled(3);
+        expect([reply.status, reply.body]).toEqual([200, 'first second']);
+        expect(app.names('completed')).toEqual(['success', 'always']);
+      });
 
-        it('P3: has failed when it throws', async () => {
-          const app = await startBoth(platform);
-          expect((await app.request(`${controller}/throws`)).status).toBe(409);
-          await app.untilSettled(3);
-          expect(app.names('completed')).toEqual(['failure', 'always']);
-        });
+      it('P3: has failed when it throws', async () => {
+        const app = await startBoth(platform);
+        expect((await app.request(`${controller}/throws`)).status).toBe(409);
+        await app.untilSettled(3);
+        expect(app.names('completed')).toEqual(['failure', 'always']);
+      });
 
-        it('P4: is left by a client that goes away: what was added runs', async () => {
-          const app = await startBoth(platform);
-          const connection = await RawConnection.open(app.port);
-          connection.get(`${controller}/endless`);
-          await connection.untilReceived('xxx');
-          expect(app.names('started')).toEqual([]);
-          connection.destroy();
-          await app.untilSettled(3);
-          expect(app.names('completed')).toEqual(['success', 'always']);
-        });
+      it('P4: is left by a client that goes away: what was added runs', async () => {
+        const app = await startBoth(platform);
+        const connection = await RawConnection.open(app.port);
+        connection.get(`${controller}/endless`);
+        await connection.untilReceived('xxx');
+        expect(app.names('started')).toEqual([]);
+        connection.destroy();
+        await app.untilSettled(3);
+        expect(app.names('completed')).toEqual(['success', 'always']);
       });
     });
-  },
-);
+  });
+});

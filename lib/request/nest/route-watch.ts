@@ -86,7 +86,7 @@ export class RouteWatch {
     };
   }
 
-  /** What the handler has of its own, its version and metadata for example, is found through it. */
+  /** What the handler has of its own, its version and metadata for example, is found through it; tracers read its name. */
   private follow(handler: Handler): Handler {
     const { intake } = this.requests;
     const call: Handler = function (request, response, next) {
@@ -99,13 +99,17 @@ export class RouteWatch {
     // By its four parameters Express knows what handles errors.
     const follower = handler.length === callWithError.length ? callWithError : call;
     Object.setPrototypeOf(follower, handler);
-    return follower;
+    return Object.defineProperty(follower, 'name', { value: handler.name, configurable: true });
   }
 }
 
-/** Nest leaves on its callback what the decorators have left on the method. */
-function isRoute(handler: object): boolean {
-  return Reflect.hasMetadata('path', handler) && Reflect.hasMetadata('method', handler);
+/**
+ * Nest leaves on its callback what the decorators have left on the method. A bound method has nothing of
+ * it; but Nest 12 calls each callback `Class.method`, as no function is called by its author.
+ */
+function isRoute(handler: Handler): boolean {
+  const isMarked = Reflect.hasMetadata('path', handler) && Reflect.hasMetadata('method', handler);
+  return isMarked || /^[^ ]+\./.test(handler.name);
 }
 
 function work(

@@ -14,6 +14,7 @@ import {
 import { NestFactory } from '@nestjs/core';
 import { Background, Tasks, type BackgroundTasks } from 'nestjs-background-tasks';
 import { LogBook } from '../support/log-book.js';
+import { NEST_MAJOR } from '../support/nest-major.js';
 import { onEachPlatform } from '../support/platforms.js';
 import { rootModule } from '../support/root-module.js';
 import { listen, startApp } from '../support/running-app.js';
@@ -71,13 +72,29 @@ onEachPlatform((platform) => {
     admins.add(AdminController.prototype.admin);
     Object.freeze(AdminController.prototype);
     const before = pictureOf(AdminController);
-    const app = await startApp(platform, { controllers: [AdminController], providers: [Mailer] });
+    const adapter = platform.createAdapter();
+    const get = jest.spyOn(
+      adapter as unknown as Record<'get', (...args: object[]) => unknown>,
+      'get',
+    );
+    const app = await startApp(
+      { ...platform, createAdapter: () => adapter },
+      { controllers: [AdminController], providers: [Mailer] },
+    );
 
     expect((await app.request('/admin')).status).toBe(403);
     expect((await app.request('/open?q=ada')).status).toBe(200);
     await app.untilSettled(1);
     expect(app.nest.get(Mailer).sent).toEqual(['ada']);
     expect(pictureOf(AdminController)).toEqual(before);
+
+    // Tracers call a route by the name that Nest has given to its callback.
+    const routes = get.mock.calls.map(([, callback]) => callback as { name: string });
+    const nests = routes.map((route) => Object.getPrototypeOf(route) as { name: string });
+    expect(routes.map(({ name }) => name)).toEqual(nests.map(({ name }) => name));
+    expect(
+      nests.every((route) => typeof route === 'function' && route !== Function.prototype),
+    ).toBe(true);
   });
 
   it('P20, R2: a handler gets the arguments that it declares, bound, spied on or behind a proxy', async () => {
@@ -193,19 +210,29 @@ onEachPlatform((platform) => {
     expect((await app.request('/by-instance')).body).toBe('{"runs":2}');
   });
 
-  it('P3: a body that is parsed later does not take the request away from anything behind', async () => {
+  it('P3, R2: a body that is parsed later does not take the request away from anything behind', async () => {
     @Controller()
     class BodyController {
-      constructor(private readonly mailer: Mailer) {}
+      constructor(private readonly mailer: Mailer) {
+        this.bound = this.bound.bind(this);
+      }
 
       @Post('post/:email') async post(@Param('email') email: string): Promise<void> {
         await this.mailer.send(email);
         throw new Error('no');
       }
+
+      @Post('bound') async bound(): Promise<void> {
+        await this.post('bound');
+      }
     }
     const app = await startApp(platform, { controllers: [BodyController], providers: [Mailer] });
-    await app.request('/post/ada', { method: 'POST', body: { padding: 'x'.repeat(90_000) } });
-    await app.untilSettled(1);
-    expect(app.names('dropped')).toEqual(['Mailer.send']);
+    // Nest 11 does not say that a bound method's callback is a route's.
+    const paths = NEST_MAJOR < 12 ? ['/post/ada', '/post/bob'] : ['/post/ada', '/bound'];
+    for (const path of paths) {
+      await app.request(path, { method: 'POST', body: { padding: 'x'.repeat(90_000) } });
+    }
+    await app.untilSettled(2);
+    expect(app.names('dropped')).toEqual(['Mailer.send', 'Mailer.send']);
   });
 });
