@@ -77,7 +77,7 @@ export class BackgroundTasksHealthIndicator {
     clearTimeout(timer);
     const failed = [reached, figures].find((each) => each.status === 'rejected');
     const problems =
-      failed === undefined ? [] : [`the store of the tasks takes none: ${reasonOf(failed.reason)}`];
+      failed === undefined ? [] : [`the store takes no tasks: ${reasonOf(failed.reason)}`];
     return figures.status === 'rejected'
       ? { problems }
       : { problems, queues: figures.value.queues };

@@ -30,7 +30,7 @@ export interface QueueHealth {
   readonly pending: number;
   /** Tasks with an attempt under way. */
   readonly running: number;
-  /** How long the longest waiting of those that only wait for a slot has done so, in milliseconds. */
+  /** How long the oldest of the tasks that wait for a slot has waited, in milliseconds. */
   readonly oldestPendingAgeMs: number | undefined;
   /**
    * The share of failed tasks, from 0 to 1: within the window, or since the first check if that was

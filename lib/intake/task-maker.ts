@@ -240,8 +240,8 @@ function ofRequest(
   if (request === undefined) {
     throw new BackgroundMethodError(
       member,
-      'its class is made for a request (REQUEST), and it is not known here which one is meant. Call ' +
-        'the method on its object in place of passing it: await reports.build(…).',
+      'its class is made for a request (REQUEST), and no request is known here. Call the method on ' +
+        'its object instead of passing it: await reports.build(…).',
     );
   }
   return { ...definition, resolveTarget: () => resolveTarget(request) };

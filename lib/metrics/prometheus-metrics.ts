@@ -209,7 +209,7 @@ const GAUGES: readonly [name: string, help: string, figure: (queue: QueueFigures
   ['running', 'Tasks that run.', ({ running }) => running],
   [
     'oldest_pending_age_seconds',
-    'How long the longest waiting of those that only wait for a slot has done so.',
+    'How long the oldest of the tasks that wait for a slot has waited.',
     ({ oldestPendingAgeMs = 0 }) => oldestPendingAgeMs / 1_000,
   ],
   ['paused', '1 where the queue is paused.', ({ isPaused }) => Number(isPaused)],

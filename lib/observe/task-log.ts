@@ -91,7 +91,7 @@ export class TaskLog {
 
   overrun(task: Task, reason: Interruption): void {
     const sentence =
-      `${WHAT_STOPPED[reason]}, but its body goes on: it does not heed its signal. ` +
+      `${WHAT_STOPPED[reason]}, but its body goes on: it ignores its signal. ` +
       (task.settings.waitForEnd && reason !== 'abandoned'
         ? 'It keeps its slot until the body has ended.'
         : 'Its slot is free again.');

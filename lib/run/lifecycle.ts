@@ -179,8 +179,8 @@ export class Lifecycle
       this.parts?.log.warn(
         new LogLine(
           { event: 'no-shutdown-hooks' },
-          'Nobody listens to SIGTERM: a task that runs when the process is told to stop is lost. ' +
-            'Call app.enableShutdownHooks() before app.listen(), or once the application context is there.',
+          'Nobody listens to SIGTERM: it would end the process and lose the tasks that run. Call ' +
+            "app.enableShutdownHooks(['SIGTERM', 'SIGINT']) before app.listen(), or on the application context.",
         ),
       );
     }

@@ -48,7 +48,7 @@ export function decide(
       kind: 'failed',
       error: new AggregateError(
         [error, policyError],
-        'The task failed, and then its retry policy did: no further attempt.',
+        'The task failed, and its retry policy threw an error: no further attempt.',
       ),
     };
   }
@@ -69,7 +69,7 @@ function refusePromise(answer: unknown, option: string): void {
     answer.catch(() => undefined);
     throw new InvalidOptionError(
       `retry.${option}`,
-      'the function returned a promise; it has to answer at once.',
+      'the function returned a promise; it must not be asynchronous.',
     );
   }
 }

@@ -3,7 +3,7 @@ import type { TaskFigures, TaskStats } from '../observe/task-stats.js';
 
 /** The figures of one queue. */
 export interface QueueFigures extends TaskFigures {
-  /** How long the longest waiting of those that only wait for a slot has done so, in milliseconds. */
+  /** How long the oldest of the tasks that wait for a slot has waited, in milliseconds. */
   readonly oldestPendingAgeMs: number | undefined;
   /** Whether `TaskRunner.pause()` keeps its tasks from starting. */
   readonly isPaused: boolean;

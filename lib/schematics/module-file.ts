@@ -101,14 +101,14 @@ function importsElement(
     return { at: end - 1, text: `{ imports: [${CALL}] }` };
   }
   if (!typescript.isObjectLiteralExpression(metadata)) {
-    throw new Error(byHand('what @Module() is given is not written there'));
+    throw new Error(byHand('the argument of @Module() is not an object literal'));
   }
   const { properties } = metadata;
   const imports = properties.find(({ name }) => name && 'text' in name && name.text === 'imports');
   if (imports === undefined) {
     // Whichever of the two came last would replace the other's imports.
     if (properties.some((property) => typescript.isSpreadAssignment(property))) {
-      throw new Error(byHand('part of what @Module() is given is not written there'));
+      throw new Error(byHand('part of the argument of @Module() comes from elsewhere'));
     }
     return { at: metadata.getStart(source) + 1, text: asFirst(source, properties[0]) };
   }
@@ -116,7 +116,7 @@ function importsElement(
     !typescript.isPropertyAssignment(imports) ||
     !typescript.isArrayLiteralExpression(imports.initializer)
   ) {
-    throw new Error(byHand('its imports are not an array that is written there'));
+    throw new Error(byHand('its imports are not an array literal'));
   }
   const { elements } = imports.initializer;
   const last = elements.at(-1);

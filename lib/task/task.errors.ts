@@ -86,7 +86,7 @@ export class RetryLaterError extends BackgroundTasksError {
       ? `The service asked for its next attempt after ${Math.ceil(saidMs / 1_000)} s${
           saidMs > delayMs ? '; it follows after a day' : ''
         }.`
-      : 'The service did not say when to try again: the retry policy does.';
+      : 'The service did not say when to try again. The retry policy decides.';
     const error = new RetryLaterError(isSaid ? delayMs : 0, message ?? asked, options);
     return isSaid ? error : Object.assign(error, { delayMs: undefined });
   }

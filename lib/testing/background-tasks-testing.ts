@@ -374,7 +374,7 @@ export class BackgroundTasksTesting {
   private requireInstalled(): void {
     if (!this.isInstalled) {
       throw new Error(
-        'These BackgroundTasksTesting are in no application: pass what Test.createTestingModule() ' +
+        'This BackgroundTasksTesting is in no application: pass what Test.createTestingModule() ' +
           'returned to install(), and compile it.',
       );
     }

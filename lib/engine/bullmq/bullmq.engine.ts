@@ -84,7 +84,7 @@ export class BullMQEngine implements Engine {
       if (overflow !== 'reject') {
         throw new InvalidOptionError(
           `queues.${name}.overflow`,
-          `'${overflow}' is not for a queue that processes share: which task is the oldest is for no one of them to say.`,
+          `'${overflow}' is impossible in a queue that processes share: none of them knows the oldest task.`,
         );
       }
     }

@@ -80,8 +80,8 @@ export class MessageHook {
   /** What only the interceptor is left for: it does not see guards. */
   private miss(what: string, whose: string): void {
     this.warn(
-      `${what} is not as it was in the versions of Nest that are known here: tasks that the guards of ` +
-        `${whose} add run by themselves, whatever becomes of the message.`,
+      `${what} differs from the versions of Nest that are known here. Tasks that guards of ${whose} ` +
+        'add do not belong to the message: they run at once, even if it fails.',
     );
   }
 

@@ -50,8 +50,8 @@ export function poolHere(functionName: string): ThreadPool {
   if (others.length > 0) {
     throw new NoThreadPoolError(
       functionName,
-      'several applications are running, so that outside of a task and a request nobody can tell ' +
-        'whose thread it should be.',
+      'several applications are running. Call it in a task or a request, which tells whose threads ' +
+        'are meant.',
     );
   }
   return only;

@@ -60,7 +60,7 @@ const checkMaxQueue: Check = (value, path) => {
 
 const checkThreads: Check = (value, path) => {
   if (value === Number.POSITIVE_INFINITY) {
-    throw new InvalidOptionError(path, 'expected a number that ends: a thread is not for free.');
+    throw new InvalidOptionError(path, 'expected a finite number: each thread costs memory.');
   }
   checkCount(value, path);
 };

@@ -42,7 +42,7 @@ describeWith('redis-server', 'the health of an application whose tasks are in Re
       await server.kill();
       expect(await check(500)).toEqual({
         status: 'down',
-        problems: [expect.stringContaining('the store of the tasks takes none: ')],
+        problems: [expect.stringContaining('the store takes no tasks: ')],
         queues: {},
       });
 

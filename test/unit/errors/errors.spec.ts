@@ -273,7 +273,7 @@ describe('a RetryLaterError', () => {
     ])('leaves the wait to the policy where there is %s, and says so', (_, from) => {
       expect(RetryLaterError.after(from as object)).toMatchObject({
         delayMs: undefined,
-        message: 'The service did not say when to try again: the retry policy does.',
+        message: 'The service did not say when to try again. The retry policy decides.',
       });
     });
 

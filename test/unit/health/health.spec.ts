@@ -139,7 +139,7 @@ describe('GET /health', () => {
     jest.spyOn(runner, 'ping').mockImplementation(ping);
     const { body } = await get().expect(503);
     expect(body).toMatchObject({
-      error: { tasks: { problems: [`the store of the tasks takes none: ${reason}`] } },
+      error: { tasks: { problems: [`the store takes no tasks: ${reason}`] } },
     });
   });
 
@@ -186,7 +186,7 @@ describe('health of a journal', () => {
     store.mood = 'refuses commits';
     expect(await check()).toMatchObject({
       status: 'down',
-      problems: [expect.stringMatching(/^the store of the tasks takes none: .*the disk is full/)],
+      problems: [expect.stringMatching(/^the store takes no tasks: .*the disk is full/)],
       queues: { default: { pending: 0 } },
     });
     store.mood = 'well';

@@ -45,7 +45,7 @@ describe('cancel() of a running task', () => {
     await clock.settle();
     expect(next.status).toBe('completed');
     expect(logger.of('warn')).toEqual([
-      `Task deaf (${deaf.id}) was cancelled, but its body goes on: it does not heed its signal. ` +
+      `Task deaf (${deaf.id}) was cancelled, but its body goes on: it ignores its signal. ` +
         'Its slot is free again.',
     ]);
   });
@@ -232,7 +232,7 @@ describe('P10: a timeout', () => {
     expect(hanging.status).toBe('failed');
     expect(next.status).toBe('completed');
     expect(logger.of('warn')).toEqual([
-      `Task deaf (${hanging.id}) timed out, but its body goes on: it does not heed its signal. ` +
+      `Task deaf (${hanging.id}) timed out, but its body goes on: it ignores its signal. ` +
         'Its slot is free again.',
     ]);
   });

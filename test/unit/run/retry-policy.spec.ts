@@ -96,7 +96,7 @@ describe('a backoff function', () => {
     const error = verdict.kind === 'failed' ? (verdict.error as AggregateError) : undefined;
     expect(error?.name).toBe('AggregateError');
     expect(error?.message).toBe(
-      'The task failed, and then its retry policy did: no further attempt.',
+      'The task failed, and its retry policy threw an error: no further attempt.',
     );
     expect(error?.errors).toHaveLength(2);
     expect(error?.errors[0]).toBe(ERROR);
@@ -196,7 +196,7 @@ describe('a function of the policy that is async, against its type', () => {
           errors: [
             ERROR,
             {
-              message: `Option "retry.${option}": the function returned a promise; it has to answer at once.`,
+              message: `Option "retry.${option}": the function returned a promise; it must not be asynchronous.`,
             },
           ],
         },

@@ -227,8 +227,8 @@ export class AppModule {}
   it.each([
     ['there is no @Module() AppModule', 'export class AppModule {}'],
     ['there is no @Module() AppModule', '@Injectable()\nexport class AppModule {}'],
-    ['what @Module() is given is not written there', moduleWith('metadata')],
-    ['part of what @Module() is given is not written there', moduleWith('{ ...metadata }')],
+    ['the argument of @Module() is not an object literal', moduleWith('metadata')],
+    ['part of the argument of @Module() comes from elsewhere', moduleWith('{ ...metadata }')],
     ['its imports are not an array', moduleWith('{ imports: modules }')],
     ['its imports are not an array', moduleWith('{ imports }')],
   ])('says what to write by hand where %s', (reason, text) => {

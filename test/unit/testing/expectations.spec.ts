@@ -90,7 +90,7 @@ describe('the expectations of the kit', () => {
   ])('refuse %s of a kit that is in no application', async (_, call) => {
     const tasks = new BackgroundTasksTesting('manual');
     await expect(Promise.resolve(tasks).then(call)).rejects.toThrow(
-      'These BackgroundTasksTesting are in no application: pass what Test.createTestingModule() ' +
+      'This BackgroundTasksTesting is in no application: pass what Test.createTestingModule() ' +
         'returned to install(), and compile it.',
     );
   });

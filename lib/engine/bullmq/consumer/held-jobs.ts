@@ -81,8 +81,8 @@ export class HeldJobs {
     const { logger, worker } = this.host;
     logger.warn(
       `Task ${task.name} (${task.id}) is another worker's by now: this process did not renew its ` +
-        'lock in time, because its event loop, the process or the store stood still. Its end here counts ' +
-        'for nothing, and what the store says of it holds. See lockDuration.',
+        'lock in time, because its event loop, the process or the store stood still. The outcome in the ' +
+        'store counts, not the one in this process. See lockDuration.',
     );
     this.byId.delete(task.id);
     worker.announce(task, LEFT);

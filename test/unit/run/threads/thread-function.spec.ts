@@ -183,7 +183,7 @@ describe('the options of the threads', () => {
   });
 
   it.each<[object, string]>([
-    [{ threads: Number.POSITIVE_INFINITY }, 'expected a number that ends'],
+    [{ threads: Number.POSITIVE_INFINITY }, 'expected a finite number'],
     [{ resourceLimits: { stackSizeMb: 0 } }, 'expected a number above 0, got 0'],
     [{ execArgv: '--import' }, "expected an array of strings, got '--import'"],
   ])('%j are refused with the reason', (options, reason) => {
