@@ -97,9 +97,9 @@ export class BackgroundExplorer implements TaskFinder {
       throw new BackgroundMethodError(
         member,
         `its class is made for a request (REQUEST), and there is none when ${
-          isStored ? `a task of queue "${settings.queue}" comes out of its store` : 'it is due'
-        }. Pass what the method needs as arguments; for a store, \`carry: { request }\` can say how a ` +
-          'request is made again of what is carried.',
+          isStored ? `a stored task of queue "${settings.queue}" runs` : 'it is due'
+        }. Pass what the method needs as arguments; for a store, \`carry: { request }\` can make ` +
+          'the request again from what was carried.',
       );
     }
     this.registry.register({
