@@ -1,7 +1,9 @@
+/* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import {
   Controller,
   Get,
@@ -9,16 +11,27 @@ import {
   Inject,
   Injectable,
   Module,
-  Scope,
   type OnModuleInit,
+  Scope,
   type Type,
 } from '@nestjs/common';
-import { ContextIdFactory, LazyModuleLoader, ModuleRef, NestFactory } from '@nestjs/core';
+import {
+  type ContextId,
+  ContextIdFactory,
+  type ContextIdStrategy,
+  LazyModuleLoader,
+  ModuleRef,
+  NestFactory,
+  REQUEST,
+} from '@nestjs/core';
 import { EventEmitter2, EventEmitterModule, OnEvent } from '@nestjs/event-emitter';
+import { GraphQLModule, Query, Resolver } from '@nestjs/graphql';
 import {
   Background,
+  BackgroundTasks,
   BackgroundTasksModule,
   TaskRunner,
+  Tasks,
   currentTask,
 } from 'nestjs-background-tasks';
 import { journal } from 'nestjs-background-tasks/journal';
@@ -29,11 +42,6 @@ import { turns } from './support/time.js';
 
 const ran: string[] = [];
 const folders: string[] = [];
-
-afterEach(async () => {
-  ran.length = 0;
-  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true })));
-});
 
 abstract class Noting {
   @Background({ retry: { attempts: 2, delay: 1 } })
@@ -111,66 +119,295 @@ function rootOf(path: string | undefined): Type {
   return RootModule;
 }
 
-onEachPlatform((platform) => {
-  it('R6, P21: every object that Nest makes, whenever and however', async () => {
-    const log = new LogBook();
-    const nest = await NestFactory.create(rootOf(undefined), platform.createAdapter(), {
-      logger: log,
-      abortOnError: false,
-      instrument: {
-        instanceDecorator: (instance: unknown) =>
-          instance instanceof Noting
-            ? new Proxy(instance, {
-                get(target, key) {
-                  const value: unknown = Reflect.get(target, key);
-                  return typeof value === 'function' ? value.bind(target) : value;
-                },
-              })
-            : instance,
-      },
-    });
-    const app = await listen(nest, log, {});
-    await app.runner.whenIdle();
-    // Of the global module, of the root module, of the factory, and the hook.
-    expect(ran.splice(0).toSorted()).toEqual([
-      ...Array.from({ length: 3 }, () => 'constructor as Early.note'),
-      'onModuleInit as Early.note',
-    ]);
-    expect((await app.request('/')).body).toBe('');
-    await app.runner.whenIdle();
-    expect(ran.toSorted()).toEqual(
-      ['constructor as Early.note', 'constructor as Early.note', 'created as Early.note'].concat(
-        'event as Scoped.note',
-        'lazy as Early.note',
-        'resolved as Scoped.note',
-      ),
-    );
+describe('every instance', () => {
+  afterEach(async () => {
+    ran.length = 0;
+    await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true })));
   });
 
-  it('R6, P21: with a journal they are stored, and run after a crash in between', async () => {
-    const path = await mkdtemp(join(tmpdir(), 'bgt-every-'));
-    folders.push(path);
-    const log = new LogBook();
-    const nest = await NestFactory.create(rootOf(path), platform.createAdapter(), {
-      logger: log,
-      abortOnError: false,
+  onEachPlatform((platform) => {
+    it('R6, P21: every object that Nest makes, whenever and however', async () => {
+      const log = new LogBook();
+      const nest = await NestFactory.create(rootOf(undefined), platform.createAdapter(), {
+        logger: log,
+        abortOnError: false,
+        instrument: {
+          instanceDecorator: (instance: unknown) =>
+            instance instanceof Noting
+              ? new Proxy(instance, {
+                  get(target, key) {
+                    const value: unknown = Reflect.get(target, key);
+                    return typeof value === 'function' ? value.bind(target) : value;
+                  },
+                })
+              : instance,
+        },
+      });
+      const app = await listen(nest, log, {});
+      await app.runner.whenIdle();
+      // Of the global module, of the root module, of the factory, and the hook.
+      expect(ran.splice(0).toSorted()).toEqual([
+        ...Array.from({ length: 3 }, () => 'constructor as Early.note'),
+        'onModuleInit as Early.note',
+      ]);
+      expect((await app.request('/')).body).toBe('');
+      await app.runner.whenIdle();
+      expect(ran.toSorted()).toEqual(
+        ['constructor as Early.note', 'constructor as Early.note', 'created as Early.note'].concat(
+          'event as Scoped.note',
+          'lazy as Early.note',
+          'resolved as Scoped.note',
+        ),
+      );
     });
-    const app = await listen(nest, log, {});
-    await app.runner.whenIdle();
-    expect(ran).toHaveLength(4);
-    expect((await app.request('/')).status).toBe(200);
-    await app.runner.whenIdle();
-    expect(ran).toHaveLength(10);
+
+    it('R6, P21: with a journal they are stored, and run after a crash in between', async () => {
+      const path = await mkdtemp(join(tmpdir(), 'bgt-every-'));
+      folders.push(path);
+      const log = new LogBook();
+      const nest = await NestFactory.create(rootOf(path), platform.createAdapter(), {
+        logger: log,
+        abortOnError: false,
+      });
+      const app = await listen(nest, log, {});
+      await app.runner.whenIdle();
+      expect(ran).toHaveLength(4);
+      expect((await app.request('/')).status).toBe(200);
+      await app.runner.whenIdle();
+      expect(ran).toHaveLength(10);
+    });
+
+    it('R6, P21: an object that no application could make again is refused by a store', async () => {
+      const path = await mkdtemp(join(tmpdir(), 'bgt-every-'));
+      folders.push(path);
+      class Unlisted extends Noting {}
+      const app = await startApp(platform, { options: { engine: journal({ path }) } });
+      expect(() => void new Unlisted().note('never')).toThrow(
+        /cannot be stored: the class of Unlisted\.note is not a provider of the application/,
+      );
+      expect(app.nest.get(TaskRunner)).toBeDefined();
+    });
+  });
+});
+
+interface TenantRequest {
+  readonly headers: Readonly<Record<string, string | undefined>>;
+}
+
+const seen: string[] = [];
+
+@Injectable({ scope: Scope.REQUEST })
+class Tenant {
+  constructor(@Inject(REQUEST) private readonly request: TenantRequest) {}
+
+  get id(): string | undefined {
+    return this.request.headers['x-tenant'];
+  }
+}
+
+/** It gets the request by what it is made of. */
+@Injectable()
+class Reports {
+  private count = 0;
+
+  constructor(private readonly tenant: Tenant) {}
+
+  begin(): void {
+    this.count += 1;
+  }
+
+  @Background({ retry: { attempts: 2, delay: 1 } })
+  async build(name: string): Promise<void> {
+    seen.push(`${name} of ${this.tenant.id}, begun ${this.count}`);
+  }
+}
+
+@Controller('injected')
+class InjectingController {
+  constructor(
+    private readonly reports: Reports,
+    private readonly tasks: BackgroundTasks,
+  ) {}
+
+  @Get()
+  get(@Tasks() tasks: BackgroundTasks): void {
+    this.reports.begin();
+    this.tasks.addTask(this.reports.build, 'one');
+    tasks.chain().addTask({ name: 'two' }, this.reports.build, 'two');
+    void this.reports.build('three');
+  }
+}
+
+@Controller()
+class SingletonController {
+  constructor(private readonly runner: TaskRunner) {}
+
+  @Get('singleton')
+  get(@Tasks() tasks: BackgroundTasks): void {
+    tasks.addTask(Reports.prototype.build, 'one');
+    tasks.addTask(Reports.prototype.build, 'two');
+  }
+
+  @Get('runner')
+  fail(): void {
+    this.runner.addTask(Reports.prototype.build, 'never');
+  }
+
+  @Get('durable')
+  durable(@Tasks() tasks: BackgroundTasks): void {
+    tasks.addTask(Plans.prototype.bill);
+  }
+}
+
+/** One instance for each tenant. */
+@Injectable({ scope: Scope.REQUEST, durable: true })
+class Plans {
+  constructor(@Inject(REQUEST) private readonly payload: { readonly tenantId: string }) {}
+
+  @Background()
+  async bill(): Promise<void> {
+    seen.push(`bill of ${this.payload.tenantId}`);
+  }
+}
+
+@Resolver()
+class ReportsResolver {
+  constructor(private readonly reports: Reports) {}
+
+  @Query(() => String)
+  report(@Tasks() tasks: BackgroundTasks): string {
+    this.reports.begin();
+    tasks.addTask(this.reports.build, 'one');
+    return 'added';
+  }
+}
+
+const PROVIDERS = [Reports, Tenant];
+
+describe('request scoped', () => {
+  afterEach(async () => {
+    seen.length = 0;
+    await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true })));
   });
 
-  it('R6, P21: an object that no application could make again is refused by a store', async () => {
-    const path = await mkdtemp(join(tmpdir(), 'bgt-every-'));
-    folders.push(path);
-    class Unlisted extends Noting {}
-    const app = await startApp(platform, { options: { engine: journal({ path }) } });
-    expect(() => void new Unlisted().note('never')).toThrow(
-      /cannot be stored: the class of Unlisted\.note is not a provider of the application/,
-    );
-    expect(app.nest.get(TaskRunner)).toBeDefined();
+  onEachPlatform((platform) => {
+    const acme = { headers: { 'x-tenant': 'acme' } };
+
+    it('R7: a method passed to addTask() runs on the object of its request', async () => {
+      const app = await startApp(platform, {
+        controllers: [InjectingController],
+        providers: PROVIDERS,
+      });
+      await Promise.all([
+        app.request('/injected', acme),
+        app.request('/injected', { headers: { 'x-tenant': 'zeta' } }),
+      ]);
+      await app.untilSettled(6);
+      expect(seen.toSorted()).toEqual(
+        ['one', 'three', 'two'].flatMap((name) =>
+          ['acme', 'zeta'].map((tenant) => `${name} of ${tenant}, begun 1`),
+        ),
+      );
+    });
+
+    it('R7: on one that is made for its request, where that has none yet', async () => {
+      const app = await startApp(platform, {
+        controllers: [SingletonController],
+        providers: PROVIDERS,
+      });
+      await app.request('/singleton', acme);
+      await app.untilSettled(2);
+      expect(seen).toEqual(['one of acme, begun 0', 'two of acme, begun 0']);
+    });
+
+    it('R7: an error names the way where no request is known', async () => {
+      const app = await startApp(platform, {
+        controllers: [SingletonController],
+        providers: PROVIDERS,
+      });
+      expect((await app.request('/runner', acme)).status).toBe(500);
+      expect(() => app.runner.addTask(Reports.prototype.build, 'never')).toThrow(
+        /@Background\(\) on Reports\.build: its class is made for a request \(REQUEST\).*Call the method on its object/,
+      );
+    });
+
+    it('R7: a durable provider’s method runs on the object of the tenant', async () => {
+      class ByTenant implements ContextIdStrategy<TenantRequest> {
+        private readonly tenants = new Map<string, ContextId>();
+
+        attach(contextId: ContextId, { headers }: TenantRequest) {
+          const tenantId = headers['x-tenant'] ?? '';
+          const own = this.tenants.get(tenantId) ?? ContextIdFactory.create();
+          this.tenants.set(tenantId, own);
+          return {
+            resolve: ({ isTreeDurable }: { isTreeDurable: boolean }) =>
+              isTreeDurable ? own : contextId,
+            payload: { tenantId },
+          };
+        }
+      }
+      ContextIdFactory.apply(new ByTenant());
+      try {
+        const app = await startApp(platform, {
+          controllers: [SingletonController],
+          providers: [Plans],
+        });
+        await app.request('/durable', acme);
+        await app.request('/durable', { headers: { 'x-tenant': 'zeta' } });
+        await app.untilSettled(2);
+        expect(seen.toSorted()).toEqual(['bill of acme', 'bill of zeta']);
+      } finally {
+        ContextIdFactory.apply(undefined as never);
+      }
+    });
+
+    it('R7: over GraphQL', async () => {
+      @Module({ providers: PROVIDERS, exports: [Reports] })
+      class ReportsModule {}
+      const app = await startApp(platform, {
+        imports: [
+          ReportsModule,
+          GraphQLModule.forRoot<ApolloDriverConfig>({
+            driver: ApolloDriver,
+            autoSchemaFile: true,
+            playground: false,
+            // As both platforms give it: what providers get as REQUEST.
+            context: (...[first, second]: { headers?: unknown; req?: unknown }[]) => {
+              const request = (first?.req ?? (first?.headers ? first : second)) as TenantRequest;
+              return { headers: request.headers };
+            },
+          }),
+        ],
+        providers: [ReportsResolver],
+      });
+      const body = { query: '{ report }' };
+      const reply = await app.request('/graphql', { method: 'POST', body, ...acme });
+      expect(JSON.parse(reply.body)).toEqual({ data: { report: 'added' } });
+      await app.untilSettled(1);
+      expect(seen).toEqual(['one of acme, begun 1']);
+    });
+
+    it('R7: an engine that stores refuses it at start, unless the request can be made again', async () => {
+      const path = await mkdtemp(join(tmpdir(), 'bgt-request-'));
+      folders.push(path);
+      const setup = { controllers: [InjectingController], providers: PROVIDERS };
+      const engine = journal({ path });
+      await expect(startApp(platform, { ...setup, options: { engine } })).rejects.toThrow(
+        /@Background\(\) on Reports\.build: its class is made for a request.*`carry: \{ request \}`/,
+      );
+      const app = await startApp(platform, {
+        ...setup,
+        options: {
+          engine: journal({ path }),
+          carry: {
+            capture: () => 'acme, carried',
+            restore: (_, run) => run(),
+            request: (tenant) => ({ headers: { 'x-tenant': tenant } }),
+          },
+        },
+      });
+      await app.runner.addTask(Reports.prototype.build, 'from outside').whenSettled();
+      expect(seen).toEqual(['from outside of acme, carried, begun 0']);
+    });
   });
 });

@@ -9,16 +9,16 @@ const controls = (...names) => unit(...names.map((name) => `engine-controls/${na
 export const GROUPS = {
   'engine/memory': [
     { mutate: ['lanes'], tests: unit('engine/lanes') },
-    { mutate: ['timers'], tests: unit('engine/timers', 'engine/waiting-timers') },
-    { mutate: ['rate-limit'], tests: unit('engine/rate-limit') },
-    { mutate: ['key-limit'], tests: unit('engine/key-limit') },
-    { mutate: ['dedupe-keys'], tests: unit('engine/dedupe-keys', 'engine-controls/dedupe') },
-    { mutate: ['task-list'], tests: unit('engine/task-list', 'engine/task-list-memory') },
+    { mutate: ['timers'], tests: unit('engine/timers') },
+    { mutate: ['rate-limit'], tests: unit('engine/limits') },
+    { mutate: ['key-limit'], tests: unit('engine/limits') },
+    { mutate: ['dedupe-keys'], tests: unit('engine/batches', 'engine-controls/dedupe') },
+    { mutate: ['task-list'], tests: unit('engine/lanes') },
     { mutate: ['batches'], tests: unit('engine/batches', 'engine-controls/batch') },
-    { mutate: ['slice'], tests: unit('engine/slice', 'engine/shared-slice') },
+    { mutate: ['slice'], tests: unit('engine/slice') },
     {
       mutate: ['idleness', 'outside-requests'],
-      tests: [...unit('engine/outside-requests'), ...controls('task-runner')],
+      tests: [...unit('engine/memory.engine'), ...controls('task-runner')],
     },
     {
       mutate: ['memory-queue'],
@@ -30,12 +30,12 @@ export const GROUPS = {
     },
     {
       mutate: ['members', 'line'],
-      tests: [...unit('engine/lines', 'engine/ledger'), ...controls('chain', 'cancel')],
+      tests: [...unit('engine/memory.engine', 'engine/ledger'), ...controls('chain', 'cancel')],
     },
     {
       mutate: ['memory.engine', 'queues'],
       tests: [
-        ...unit('engine/memory.engine', 'engine/ledger', 'engine/lines', 'engine/shutdown'),
+        ...unit('engine/memory.engine', 'engine/ledger', 'engine/shutdown'),
         ...controls('max-pending', 'dedupe', 'cancel', 'starts', 'batch', 'chain', 'task-runner'),
       ],
     },
@@ -87,10 +87,10 @@ export const GROUPS = {
   request: [
     { mutate: ['response-closed'], tests: unit('request/response-closed') },
     { mutate: ['response-answered'], tests: unit('request/response-answered') },
-    { mutate: ['lines'], tests: unit('request/lines', 'engine/lines', 'engine-controls/chain') },
+    { mutate: ['lines'], tests: unit('engine/memory.engine', 'engine-controls/chain') },
     {
       mutate: ['release'],
-      tests: unit('engine/lines', 'engine-controls/chain'),
+      tests: unit('engine/memory.engine', 'engine-controls/chain'),
     },
     { mutate: ['follow-handler'], tests: unit('request/follow-handler') },
     {

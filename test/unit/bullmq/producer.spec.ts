@@ -1,12 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import type { BullMQSettings } from '../../../lib/engine/bullmq/bullmq-options.js';
-import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
 import { Producer } from '../../../lib/engine/bullmq/commit/producer.js';
+import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
+import { RecentTasks } from '../../../lib/engine/bullmq/view/recent-tasks.js';
 import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { RecordingLogger } from '../support/recording-logger.js';
-import { bareTask, NOBODY } from '../support/tasks.js';
+import { NOBODY, bareTask } from '../support/tasks.js';
 
 const HOLD_MS = 30_000;
 
@@ -136,5 +137,166 @@ describe('P17: a task that the store has not taken', () => {
     await expect(kit.producer.add([[taskOf('a')]], true)).rejects.toThrow(StoreUnavailableError);
     await kit.clock.advance(1_000);
     expect(kit.asked).toStrictEqual(asked);
+  });
+});
+
+type Answer = (wasThere: boolean) => number;
+
+/** A producer on a store that says what it was asked to remove. */
+function createLooking(answer: Answer = () => 1) {
+  const clock = new FakeClock(0);
+  const stored = new Set<string>();
+  const removed: string[] = [];
+  let isUp = true;
+  const store = {
+    label: 'The store',
+    isReady: true,
+    ready: () => (isUp ? Promise.resolve() : Promise.reject(new Error('down'))),
+    queue: () => ({
+      opts: {},
+      backend: {
+        addJob: (_job: unknown, id: string) => {
+          stored.add(id);
+          return Promise.resolve(id);
+        },
+      },
+      remove: (id: string) => {
+        removed.push(id);
+        return Promise.resolve(answer(stored.delete(id)));
+      },
+    }),
+  } as unknown as JobStore;
+  const settings = { commitTimeoutMs: 2_000 } as BullMQSettings;
+  const logger = new RecordingLogger();
+  const producer = new Producer(store, settings, clock, logger);
+  return {
+    producer,
+    clock,
+    stored,
+    removed,
+    logger,
+    setUp: (up: boolean) => {
+      isUp = up;
+    },
+  };
+}
+
+describe('P17: a task of a request that was told it failed', () => {
+  it('is removed where it has landed all the same', async () => {
+    const { producer, clock, stored, removed } = createLooking();
+    stored.add('a');
+    producer.retract({ queue: 'mail', id: 'a' });
+    await clock.advance(60_000);
+    expect([...stored]).toEqual([]);
+    expect(new Set(removed)).toEqual(new Set(['a']));
+  });
+
+  it.each<[string, Answer]>([
+    ['1, as Redis does, whether there was one or not', () => 1],
+    ['whether there was one', (wasThere) => (wasThere ? 1 : 0)],
+  ])(
+    'is removed also where it lands only after a store was asked that says %s',
+    async (_how, answer) => {
+      const { producer, clock, stored, removed } = createLooking(answer);
+      producer.retract({ queue: 'mail', id: 'a' });
+      await clock.advance(1_000);
+      expect(removed).toEqual(['a']);
+      stored.add('a');
+      await clock.advance(1_000);
+      expect([...stored]).toEqual([]);
+    },
+  );
+
+  it('is looked for no longer than it could still land', async () => {
+    const { producer, clock, removed } = createLooking();
+    producer.retract({ queue: 'mail', id: 'a' });
+    await clock.advance(60_000);
+    expect(removed).toHaveLength(6);
+  });
+
+  it('is removed when the store is back', async () => {
+    const { producer, clock, stored, removed, setUp } = createLooking();
+    stored.add('a');
+    setUp(false);
+    producer.retract({ queue: 'mail', id: 'a' });
+    await clock.advance(60_000);
+    expect(removed).toEqual([]);
+    setUp(true);
+    await clock.advance(1_000);
+    expect([...stored]).toEqual([]);
+  });
+
+  it('stays where it is stored once more: it ran in memory instead, and is retried', async () => {
+    const { producer, clock, stored, removed } = createLooking();
+    const task = bareTask('again');
+    task.stored = { args: '[]', options: undefined, carried: undefined };
+    producer.retract({ queue: 'default', id: task.id });
+    await clock.advance(1_000);
+    await producer.add([[task]], false);
+    await clock.advance(60_000);
+    expect([...stored]).toEqual([task.id]);
+    expect(removed).toEqual([task.id]);
+  });
+
+  it('is told of where the store is away for too long', async () => {
+    const { producer, clock, stored, logger, setUp } = createLooking();
+    stored.add('a');
+    setUp(false);
+    producer.retract({ queue: 'mail', id: 'a' });
+    await clock.advance(400_000);
+    expect(logger.of('warn')).toEqual(['The store: task a may run although its request failed']);
+    await producer.close();
+  });
+});
+
+const MOST = 10_000;
+
+function recentTask(id: number) {
+  const task = bareTask(`task ${id}`);
+  expect(task.id).toBe(`id of task ${id}`);
+  return task;
+}
+
+describe('the tasks that a process has handed over', () => {
+  it('are remembered, the latest ten thousand at least and twice as many at most', () => {
+    const recent = new RecentTasks();
+    const tasks = Array.from({ length: 2 * MOST + 1 }, (_, index) => recentTask(index));
+    tasks.slice(0, MOST + 1).forEach((task) => recent.add(task));
+    expect([recent.get(tasks[0].id), recent.all.length]).toEqual([tasks[0], MOST + 1]);
+    tasks.slice(MOST + 1).forEach((task) => recent.add(task));
+    expect(recent.get(tasks[0].id)).toBeUndefined();
+    expect(recent.get(tasks[MOST].id)).toBe(tasks[MOST]);
+    expect(recent.all).toEqual(tasks.slice(MOST));
+  });
+
+  it('are forgotten one by one, however old', () => {
+    const recent = new RecentTasks();
+    const tasks = Array.from({ length: MOST + 1 }, (_, index) => recentTask(index));
+    tasks.forEach((task) => recent.add(task));
+    for (const task of [tasks[0], tasks[MOST]]) {
+      recent.delete(task.id);
+      expect(recent.get(task.id)).toBeUndefined();
+    }
+    expect(recent.all).toHaveLength(MOST - 1);
+  });
+
+  it('show on their handles that they run, with the attempt that it is', () => {
+    const recent = new RecentTasks();
+    const known = recentTask(1);
+    recent.add(known);
+    const running = recentTask(1);
+    running.attempts = 3;
+    recent.started(running);
+    recent.started(recentTask(2));
+    expect([known.status, known.attempts]).toEqual(['running', 3]);
+  });
+
+  it('are those that were stored and have an id, whether still remembered or not', () => {
+    const recent = new RecentTasks();
+    const task = bareTask('task');
+    expect(recent.has(task)).toBe(false);
+    task.isCommitted = true;
+    expect(recent.has(task)).toBe(false);
+    expect([task.id, recent.has(task)]).toEqual(['id of task', true]);
   });
 });

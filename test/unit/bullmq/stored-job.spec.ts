@@ -1,13 +1,29 @@
 import { describe, expect, it } from '@jest/globals';
 import {
+  PutBack,
+  TaskFailed,
+  TaskRetries,
+  errorIn,
+} from '../../../lib/engine/bullmq/codec/job-signals.js';
+import {
+  type StoredEnd,
+  endIn,
+  endOf,
+  outcomeOf,
+  verdictOf,
+  writtenEndOf,
+} from '../../../lib/engine/bullmq/codec/stored-end.js';
+import {
+  type TaskJob,
+  endOfJob,
   jobsOf,
   priorityOf,
   storedTaskOf,
-  type TaskJob,
 } from '../../../lib/engine/bullmq/codec/stored-job.js';
-import { outcomeOf } from '../../../lib/engine/bullmq/codec/stored-end.js';
+import { errorText } from '../../../lib/errors/error-text.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { Chain, Task } from '../../../lib/task/task.js';
+import { HOSTILE_VALUES } from '../support/hostile-values.js';
 import { bareTask } from '../support/tasks.js';
 
 const HOLD_MS = 1_000;
@@ -125,5 +141,115 @@ describe('a job that is read', () => {
     ],
   ] as const)('with the end %j has come to %j', (end, outcome) => {
     expect(outcomeOf({ attempts: 2, durationMs: 7, ...end })).toEqual(outcome);
+  });
+});
+
+const FAILED: StoredEnd = { status: 'failed', attempts: 2, durationMs: 3, error: 'no' };
+const DROPPED: StoredEnd = { status: 'dropped', attempts: 0, durationMs: 0, reason: 'duplicate' };
+
+const endedTask = (startedAt?: number) => ({ attempts: 1, startedAt }) as unknown as Task;
+const endedJob = (parts: object): TaskJob => ({ data: {}, attemptsMade: 1, ...parts }) as TaskJob;
+
+describe('how a task ended, in a store', () => {
+  it.each<[string, StoredEnd]>([
+    ['completed at once', { status: 'completed', attempts: 1, durationMs: 1.5 }],
+    ['completed later', { status: 'completed', attempts: 2, durationMs: 1 }],
+    ['failed', FAILED],
+    ['dropped', DROPPED],
+    ['cancelled', { status: 'cancelled', attempts: 1, durationMs: 0 }],
+  ])('is read as it was written: %s', (_, end) => {
+    const written = writtenEndOf(end);
+    expect(endIn(written)).toEqual(end);
+    expect(endIn(JSON.stringify(written))).toEqual(end);
+  });
+
+  it.each([undefined, null, '', {}, 'null'])('is not to be read in %j', (written) => {
+    expect(endIn(written)).toBeUndefined();
+  });
+
+  it('takes no time where nothing has begun, and is told to the microsecond', () => {
+    expect(endOf(endedTask(), { kind: 'cancelled' }, 9).durationMs).toBe(0);
+    expect(endOf(endedTask(1), { kind: 'completed' }, 2.123_456_7).durationMs).toBe(1.123);
+  });
+
+  it('is not that of a job that goes on, and is in its data before anywhere else', () => {
+    expect(endOfJob(endedJob({}))).toBeUndefined();
+    expect(endOfJob(endedJob({ finishedOn: null }))).toBeUndefined();
+    expect(endOfJob(endedJob({ finishedOn: 1, returnvalue: 7, data: { end: FAILED } }))).toBe(
+      FAILED,
+    );
+    expect(endOfJob(endedJob({ finishedOn: 1, returnvalue: 7 }))).toMatchObject({
+      durationMs: 7,
+    });
+    expect(endOfJob(endedJob({ finishedOn: 1, failedReason: 'lost' }))).toEqual({
+      status: 'failed',
+      attempts: 1,
+      durationMs: 0,
+      error: 'lost',
+    });
+  });
+
+  it('is a verdict, and an outcome, again', () => {
+    const { reason: _, ...unexplained } = DROPPED;
+    expect(verdictOf(FAILED)).toMatchObject({ kind: 'failed', error: { message: 'no' } });
+    expect(outcomeOf(FAILED)).toMatchObject({ status: 'failed', error: { message: 'no' } });
+    expect([verdictOf(DROPPED), verdictOf(unexplained)]).toEqual([
+      { kind: 'dropped', reason: 'duplicate' },
+      { kind: 'dropped', reason: 'predecessor-failed' },
+    ]);
+    expect([outcomeOf(DROPPED), outcomeOf(unexplained)]).toEqual([
+      { status: 'dropped', reason: 'duplicate' },
+      { status: 'dropped', reason: 'predecessor-failed' },
+    ]);
+    const cancelled: StoredEnd = { status: 'cancelled', attempts: 1, durationMs: 0 };
+    expect(verdictOf(cancelled)).toEqual({ kind: 'cancelled' });
+    expect(outcomeOf(cancelled)).toEqual({ status: 'cancelled', attempts: 1 });
+  });
+});
+
+describe('what BullMQ is told of a failed attempt', () => {
+  it('is its message, its stack, and what is read back of the error', () => {
+    const cause = new Error('no room');
+    const error = Object.assign(new RangeError('too much', { cause }), {
+      code: 'E',
+      token: 'secret',
+    });
+    const { message, stack = '', delayMs } = new TaskRetries(error, 50);
+    expect([message, delayMs]).toEqual(['too much', 50]);
+    expect(stack).not.toContain('secret');
+    expect(errorIn(message, ['an earlier one', stack])).toEqual(errorText(error));
+  });
+
+  it('is read as far as there is something, where BullMQ has failed the job by itself', () => {
+    for (const stacks of [undefined, null, [], ['stalled'], ['{']]) {
+      expect(errorIn('job stalled', stacks)).toMatchObject({ message: 'job stalled' });
+    }
+  });
+
+  it('is the name of an error without a message', () => {
+    expect(new TaskFailed(new RangeError()).message).toBe('RangeError');
+  });
+
+  it('is what was thrown, where that is no error, and no stack of ours', () => {
+    const signal = new TaskFailed('no connection');
+    expect([signal.message, signal.stack]).toEqual(['no connection', 'no connection\n{}']);
+    expect(new TaskFailed(undefined).message).toBe('undefined');
+    expect(new TaskFailed({ stack: 7 }).stack).toBe('[object Object]\n{}');
+  });
+
+  it('has nothing in it that PostgreSQL does not take', () => {
+    const error = new Error('a\0b\uD800c😀');
+    expect(new TaskFailed(error).message).toBe('a\uFFFDb\uFFFDc😀');
+    expect(new TaskFailed(error).stack).not.toMatch(/\0/);
+  });
+
+  it.each(HOSTILE_VALUES)('is something where %s is thrown', (_, make) => {
+    const { message, stack } = new TaskFailed(make());
+    expect([typeof message, typeof stack]).toEqual(['string', 'string']);
+    expect(message).not.toBe('');
+  });
+
+  it('has the name that BullMQ looks for where the job was put back', () => {
+    expect(new PutBack('DelayedError')).toMatchObject({ name: 'DelayedError' });
   });
 });

@@ -1,13 +1,21 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import type { DrainScope, Engine, EngineFactory, SharedStore } from '../../../lib/engine/engine.js';
-import type { TaskInfo } from '../../../lib/task/task-info.js';
 import { EngineRouter } from '../../../lib/engine/engine-router.js';
+import {
+  type DrainScope,
+  type Engine,
+  type EngineFactory,
+  type SharedStore,
+  unsupportedOption,
+} from '../../../lib/engine/engine.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import type { TaskHandle } from '../../../lib/index.js';
+import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
+import type { TaskInfo } from '../../../lib/task/task-info.js';
+import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
-import { bareTask } from '../support/tasks.js';
 import { createKit } from '../support/kit.js';
 import { resolutionOf } from '../support/resolution.js';
+import { bareTask } from '../support/tasks.js';
 
 /** Another engine than the module's: what differs from memory is no matter here. */
 const other = (): EngineFactory => ({
@@ -262,5 +270,39 @@ describe('the shared stores of several engines', () => {
     expect(await shared.find('9', 'b')).toBeUndefined();
     expect(await shared.retry('9', 'm')).toBeUndefined();
     await expect(shared.find('9', 'a')).rejects.toThrow('gone');
+  });
+});
+
+const ALL = {
+  engine: 'x',
+  storage: undefined,
+  batch: true,
+  concurrencyKey: true,
+  dedupeWindow: true,
+  dedupeAgain: true,
+};
+const NONE = {
+  ...ALL,
+  batch: false,
+  concurrencyKey: false,
+  dedupeWindow: false,
+  dedupeAgain: false,
+};
+
+const settingsOf = (options: BackgroundOptions) =>
+  new ResolvedOptions({}).forTask(undefined, options);
+
+describe('what an engine cannot do', () => {
+  it.each<[BackgroundOptions, string | undefined]>([
+    [{ batch: { size: 2, wait: 5 } }, 'batch'],
+    [{ concurrencyKey: 'key' }, 'concurrencyKey'],
+    [{ dedupe: { key: 'key', window: '1s' } }, 'dedupe.window'],
+    [{ dedupe: { key: 'key', again: true } }, 'dedupe.again'],
+    [{ dedupe: { key: 'key' } }, undefined],
+    [{ retry: { attempts: 3 }, delay: 5, timeout: 5 }, undefined],
+    [{}, undefined],
+  ])('of %j is %p', (options, option) => {
+    expect(unsupportedOption(NONE, settingsOf(options))).toBe(option);
+    expect(unsupportedOption(ALL, settingsOf(options))).toBeUndefined();
   });
 });

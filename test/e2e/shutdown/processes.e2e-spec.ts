@@ -3,6 +3,66 @@ import { send } from '../support/client.js';
 import { onEachPlatform } from '../support/platforms.js';
 import { startClosingApp } from './start-closing-app.js';
 
+// What is not about requests is the same on both platforms.
+const PLATFORM = 'Fastify';
+const WHY: Record<string, string> = {
+  heeds: 'its attempt had not ended',
+  heedless: 'its attempt had not ended',
+  waits: 'its turn had not come',
+  tomorrow: 'its delay was not over',
+};
+const KILLED = { code: null, signal: 'SIGTERM' };
+
+it('P13: after drainTimeout signals abort, and what is left is listed by name and id', async () => {
+  const { child, port } = await startClosingApp({
+    platform: PLATFORM,
+    options: { drainTimeout: 200 },
+  });
+
+  const { body } = await send(port, '/endless');
+  const titles = JSON.parse(body) as string[];
+  expect(titles).toHaveLength(4);
+  await child.line('heeds began');
+  await child.line('heedless began');
+  const toldAt = performance.now();
+  child.signal('SIGTERM');
+
+  expect(await child.ended).toEqual(KILLED);
+  // The timeout, and the second that the heedless one was given.
+  expect(performance.now() - toldAt).toBeGreaterThan(1_100);
+  expect(child.all('error ').toSorted()).toEqual(
+    titles
+      .map((title) => {
+        const why = `${WHY[title.split(' ')[0] ?? '']} when the application shut down`;
+        return `error BackgroundTasks: Task ${title} was abandoned: ${why}`;
+      })
+      .toSorted(),
+  );
+  expect(child.lines).toContain('heeds was aborted: TaskAbandonedError');
+  expect(child.lines).not.toContain('waits began');
+  expect(child.lines).not.toContain('tomorrow began');
+  // The exit goes on: what others do in their hooks comes after.
+  expect(child.lines.indexOf('prisma disconnected')).toBeGreaterThan(
+    child.lines.indexOf('heedless abandoned'),
+  );
+  expect(child.lines.at(-1)).toBe('databases shut down, typeorm open: true');
+});
+
+it('P13: a second SIGTERM neither hangs nor cuts short', async () => {
+  const { child, port } = await startClosingApp({ platform: PLATFORM });
+
+  await send(port, '/held');
+  await child.line('held began');
+  child.signal('SIGTERM');
+  await child.line('told to stop');
+  child.signal('SIGTERM');
+  await child.line('told to stop', 2);
+  child.tell('end the task');
+
+  expect(await child.ended).toEqual(KILLED);
+  expect(child.lines).toContain('held ended with prisma, typeorm');
+});
+
 onEachPlatform(({ name: platform }) => {
   it('P13: a task that runs still has the databases, whichever hook they close in', async () => {
     const { child, port } = await startClosingApp({ platform });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { ErrorLog } from '../../../lib/engine/bullmq/store/error-log.js';
+import { isAnswer, isUnsent } from '../../../lib/engine/bullmq/store/store-answer.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 
 describe('the trouble of a store', () => {
@@ -54,5 +55,19 @@ describe('the trouble of a store', () => {
     expect(logger.of('log')).toEqual([expect.stringContaining('Redis at h:1: connected')]);
     log.report(new Error('connection refused'));
     expect(logger.of('error')).toHaveLength(2);
+  });
+});
+
+describe('an error of a command', () => {
+  it.each<[unknown, boolean, boolean]>([
+    [undefined, false, false],
+    [null, false, false],
+    [new Error('Connection is closed.'), false, false],
+    [{ code: -1 }, true, false],
+    [{ code: 'ECONNREFUSED', syscall: 'connect' }, false, true],
+    [{ code: 'ECONNRESET', syscall: 'read' }, false, false],
+    [{ code: '57P03' }, false, true],
+  ])('tells whether the store has answered, and whether it was sent: %j', (error, has, unsent) => {
+    expect([isAnswer(error), isUnsent(error)]).toStrictEqual([has, unsent]);
   });
 });

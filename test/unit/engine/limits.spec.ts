@@ -1,0 +1,288 @@
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { PendingLimits } from '../../../lib/engine/bullmq/commit/pending-limits.js';
+import type { QueueLimits } from '../../../lib/engine/engine.js';
+import { KeyLimit } from '../../../lib/engine/memory/key-limit.js';
+import { RateLimit } from '../../../lib/engine/memory/rate-limit.js';
+import { QueueFullError } from '../../../lib/errors/queue-full.error.js';
+import type { Task } from '../../../lib/task/task.js';
+import { fc } from '../../support/properties.js';
+import { Deferred } from '../support/deferred.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { bareTask } from '../support/tasks.js';
+
+const taskOf = (name: string, key?: string): Task =>
+  bareTask(name, undefined, { keys: { concurrency: key } });
+
+describe('a limit of each key', () => {
+  it('passes the slot on where the one that is called back does not come', () => {
+    const limit = new KeyLimit(1);
+    const [first, second, third] = ['1', '2', '3'].map((name) => taskOf(name, 'k'));
+    [first, second, third].forEach((task) => limit.enter(task));
+    limit.leave(first);
+    expect(limit.cancel(second)).toBe(third);
+    expect(limit.cancel(third)).toBeUndefined();
+    expect(limit.parked()).toEqual([]);
+  });
+
+  it('knows keys that are names of members of every object', () => {
+    const limit = new KeyLimit(1);
+    for (const key of ['__proto__', 'constructor', '']) {
+      expect([limit.enter(taskOf('1', key)), limit.enter(taskOf('2', key))]).toEqual([true, false]);
+    }
+  });
+
+  it('is never passed, and is used up whenever tasks wait: first in, first out', () => {
+    const steps = fc.array(fc.record({ key: fc.constantFrom('a', 'b'), ends: fc.nat() }), {
+      maxLength: 60,
+    });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 3 }), steps, (most, list) => {
+        const limit = new KeyLimit(most);
+        const running: Task[] = [];
+        const waiting: Record<string, Task[]> = { a: [], b: [] };
+        const start = (task: Task, key: string) => {
+          if (limit.enter(task)) {
+            running.push(task);
+          } else {
+            waiting[key].push(task);
+          }
+        };
+        const end = (nth: number) => {
+          const [task] = running.splice(nth % running.length, 1);
+          const next = limit.leave(task);
+          const key = task.keys?.concurrency as string;
+          expect(next).toBe(waiting[key].shift());
+          const called = next === undefined ? [] : [next];
+          expect(called.every((each) => limit.enter(each))).toBe(true);
+          running.push(...called);
+        };
+        for (const [index, { key, ends }] of list.entries()) {
+          start(taskOf(`${index}`, key), key);
+          if (ends % 3 === 0 && running.length > 0) {
+            end(ends);
+          }
+          for (const each of ['a', 'b']) {
+            const count = running.filter(({ keys }) => keys?.concurrency === each).length;
+            expect(count).toBeLessThanOrEqual(most);
+            expect(waiting[each].length === 0 || count === most).toBe(true);
+          }
+        }
+        while (running.length > 0) {
+          end(0);
+        }
+        expect([waiting, limit.parked()]).toEqual([{ a: [], b: [] }, []]);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe('a rate limit', () => {
+  it('lets as many start as it allows, then tells how long to wait', () => {
+    const limit = new RateLimit(2, 100);
+    expect(limit.waitMs(0)).toBe(0);
+    limit.started(0);
+    expect(limit.waitMs(30)).toBe(0);
+    limit.started(30);
+    expect([limit.waitMs(30), limit.waitMs(99), limit.waitMs(100)]).toEqual([70, 1, 0]);
+    limit.started(100);
+    expect([limit.waitMs(100), limit.waitMs(130)]).toEqual([30, 0]);
+  });
+
+  it('asks for no wait after a long silence', () => {
+    const limit = new RateLimit(1, 100);
+    limit.started(0);
+    expect(limit.waitMs(1e9)).toBe(0);
+  });
+
+  it('is never passed in any window, and never waits longer than it has to', () => {
+    const times = fc.array(fc.double({ min: 0, max: 40, noNaN: true }), { maxLength: 100 });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 60 }),
+        times,
+        (max, perMs, gaps) => {
+          const limit = new RateLimit(max, perMs);
+          const starts: number[] = [];
+          const within = (now: number) => starts.filter((start) => start + perMs > now).length;
+          let now = 0;
+          for (const gap of gaps) {
+            now += gap;
+            expect(limit.waitMs(now) > 0).toBe(within(now) >= max);
+            if (limit.waitMs(now) === 0) {
+              limit.started(now);
+              starts.push(now);
+            }
+          }
+          for (const [index, start] of starts.entries()) {
+            const next = starts[index + max];
+            expect(next === undefined || next >= start + perMs).toBe(true);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
+
+const LIMITS: QueueLimits = {
+  name: 'mail',
+  concurrency: 1,
+  concurrencyPerKey: 1,
+  rateLimit: undefined,
+  maxPending: 4,
+  overflow: 'reject',
+};
+
+describe('maxPending of a queue that processes share', () => {
+  let clock: FakeClock;
+  let stored: number;
+  let asked: number;
+  let limits: PendingLimits;
+  let store: () => Promise<number>;
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    stored = 0;
+    asked = 0;
+    store = () => Promise.resolve(stored);
+    limits = new PendingLimits([LIMITS], clock, () => {
+      asked += 1;
+      return store();
+    });
+  });
+
+  /** @returns how many of so many were admitted */
+  function admit(times: number): number {
+    return Array.from({ length: times }, () => wasAdmitted()).filter(Boolean).length;
+  }
+
+  function wasAdmitted(): boolean {
+    try {
+      limits.admit('mail');
+      return true;
+    } catch (error) {
+      if (error instanceof QueueFullError) {
+        return false;
+      }
+      throw error;
+    }
+  }
+
+  it('P12: admits no more than that in one burst', () => {
+    expect(admit(10)).toBe(4);
+  });
+
+  it('does not advise what it does not have: dropping another task', () => {
+    admit(4);
+    expect(() => limits.admit('mail')).toThrow(
+      'Queue "mail" is full: 4 tasks are pending. Try again later, or raise its maxPending.',
+    );
+  });
+
+  it('counts what other processes have added', async () => {
+    stored = 2;
+    expect(admit(1)).toBe(1); // the first one asks
+    await turnOfTheLoop();
+    stored = 3; // ours has arrived
+    expect(admit(10)).toBe(1);
+    await turnOfTheLoop();
+    expect(admit(10)).toBe(0);
+  });
+
+  it('admits again at once when the store has less, though it was full a moment ago', async () => {
+    expect(admit(10)).toBe(4);
+    for (let index = 0; index < 4; index += 1) {
+      limits.stored('mail');
+    }
+    await turnOfTheLoop();
+    stored = 0;
+    admit(1);
+    await turnOfTheLoop();
+    expect(admit(10)).toBeGreaterThan(0);
+  });
+
+  it('refuses nobody because of a count that is a second old', async () => {
+    stored = 4;
+    admit(1);
+    await turnOfTheLoop();
+    expect(admit(1)).toBe(0);
+    stored = 0;
+    await clock.advance(1_000);
+    expect(admit(1)).toBe(1);
+  });
+
+  it('P12: refuses as long as the store is full, however seldom somebody adds', async () => {
+    stored = 4;
+    admit(1);
+    await turnOfTheLoop();
+    for (let minute = 0; minute < 3; minute += 1) {
+      await clock.advance(60_000);
+      expect(admit(1)).toBe(0);
+    }
+  });
+
+  it('asks no more once it is closed', async () => {
+    stored = 4;
+    admit(1);
+    await turnOfTheLoop();
+    limits.close();
+    asked = 0;
+    await clock.advance(60_000);
+    expect(asked).toBe(0);
+  });
+
+  it('asks once for many, and no more than that while there is room', async () => {
+    await turnOfTheLoop();
+    admit(1);
+    await turnOfTheLoop();
+    expect(asked).toBe(1);
+    admit(1);
+    expect(asked).toBe(1);
+  });
+
+  it('gives back the place of a task that is not stored', () => {
+    expect(admit(4)).toBe(4);
+    limits.takeBack('mail');
+    expect(admit(2)).toBe(1);
+  });
+
+  it('P12: counts what is collected until it is stored, however long that takes', async () => {
+    expect(admit(4)).toBe(4);
+    await clock.advance(60_000);
+    expect(admit(1)).toBe(0);
+  });
+
+  it('counts what was stored until the store counts it itself', async () => {
+    const [first, second] = [new Deferred<number>(), new Deferred<number>()];
+    store = () => (asked === 1 ? first : second).promise;
+    expect(admit(3)).toBe(3); // the first one asks
+    limits.stored('mail');
+    first.resolve(0); // it was not there yet
+    await turnOfTheLoop();
+    expect(admit(2)).toBe(1);
+    second.resolve(1);
+    await turnOfTheLoop();
+    expect(admit(1)).toBe(0);
+  });
+
+  it('gives back a place once, also where the store was asked meanwhile', async () => {
+    admit(2);
+    await clock.advance(1_500);
+    admit(2); // asks: the store has none of them
+    await clock.settle();
+    limits.takeBack('mail');
+    limits.takeBack('mail');
+    expect(admit(10)).toBe(2);
+  });
+
+  it('admits what it can count itself while the store does not answer', async () => {
+    store = () => Promise.reject(new Error('down'));
+    expect(admit(10)).toBe(4);
+    await turnOfTheLoop();
+    limits.takeBack('mail');
+    expect(admit(10)).toBe(1);
+  });
+});
