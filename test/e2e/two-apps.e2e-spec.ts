@@ -164,10 +164,10 @@ describe('two on one server', () => {
       const history = histories[index];
       await send(port, `/${prefix}/mails/well`);
       await history?.untilSettled(3);
-      expect(history?.names('completed')).toEqual(['by hand', 'Mailer.send']);
+      expect(history?.names('completed')).toEqual(['by hand', 'SharedMailer.send']);
       await send(port, `/${prefix}/mails/broken`, { method: 'POST', body: { a: 1 } });
       await history?.untilSettled(6);
-      expect(history?.names('dropped')).toEqual(['Mailer.excuse', 'by hand', 'Mailer.send']);
+      expect(history?.names('dropped')).toEqual(['SharedMailer.excuse', 'by hand', 'Mailer.send']);
     }
     expect(histories[1]?.events.length).toBe(histories[0]?.events.length);
   });

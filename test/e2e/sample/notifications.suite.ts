@@ -58,25 +58,6 @@ describe('sample: notifications', () => {
       );
     });
 
-    it('keeps what the requests before have written', async () => {
-      await post('/send-notification/foo@example.com');
-      await app.untilSettled(1);
-      await post('/send-notification/bar@example.com');
-      await app.untilSettled(2);
-      expect(await log()).toBe(
-        'notification for foo@example.com: some notification\n' +
-          'notification for bar@example.com: some notification\n',
-      );
-    });
-
-    it('takes the last of a query given twice, and nothing of an empty one', async () => {
-      await post('/send-notification/foo@example.com?q=first&q=last');
-      await post('/send-notification/foo@example.com?q=');
-      await app.untilSettled(3);
-      expect(app.names('added')).toEqual(['writeLog', 'writeNotification', 'writeNotification']);
-      expect(await log()).toContain('found query: last\n');
-    });
-
     it('O23: writes a line for each notification, whatever is in the address', async () => {
       const lines = encodeURIComponent('a@example.com\nnotification for root\u2028\u001b[2J');
       await post(`/send-notification/${lines}?q=${lines}`);
@@ -85,13 +66,6 @@ describe('sample: notifications', () => {
       expect(await log()).toBe(
         `found query: ${forged}\nnotification for ${forged}: some notification\n`,
       );
-    });
-
-    it('adds nothing where no address is given', async () => {
-      expect((await post('/send-notification')).status).toBe(404);
-      await post('/send-notification/foo@example.com');
-      await app.untilSettled(1);
-      expect(app.names('added')).toEqual(['writeNotification']);
     });
   });
 });

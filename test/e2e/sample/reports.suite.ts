@@ -56,10 +56,4 @@ describe('sample: reports', () => {
     expect(report.report).toBeUndefined();
     expect(app.settled.at(-1)).toMatchObject({ type: 'dropped', reason: 'predecessor-failed' });
   });
-
-  it('refuses what is no list of lines, and knows nothing of other ids', async () => {
-    const nothing = await app.request('/reports', { method: 'POST', body: { lines: [] } });
-    expect(nothing.status).toBe(422);
-    expect((await app.request('/reports/none')).status).toBe(404);
-  });
 });

@@ -54,15 +54,6 @@ describe('sample: signup', () => {
       expect(await mails()).toHaveLength(1);
     });
 
-    it('gives up after five attempts, and says so in the log', async () => {
-      expect((await signUp(ADA, '?failures=5')).status).toBe(201);
-      expect(await app.untilSettled(1)).toMatchObject([
-        { type: 'failed', attempt: 5, error: { responseCode: 451 } },
-      ]);
-      expect(await mails()).toEqual([]);
-      expect(app.log.ofTasks('error')[0]?.message).toContain('451');
-    });
-
     it('mails nobody whose registration is refused', async () => {
       expect((await signUp({ ...ADA, email: 'nobody' })).status).toBe(400);
       expect((await signUp({ email: ADA.email })).status).toBe(400);

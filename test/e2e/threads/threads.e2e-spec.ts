@@ -160,22 +160,6 @@ describe('threads', () => {
     });
   });
 
-  it('of two applications are two pools; outside of tasks it must be clear whose is meant', async () => {
-    const one = await contextOf();
-    expect(await add(1, 2)).toBe(3);
-    const two = await contextOf();
-    await expect(add(1, 2)).rejects.toMatchObject({ code: 'BGT_THREAD_NO_POOL' });
-    expect(await two.runner.addTask(add, 1, 2).whenSettled()).toMatchObject({
-      status: 'completed',
-    });
-    await two.nest.close();
-    expect(await one.runner.addTask(add, 1, 2).whenSettled()).toMatchObject({
-      status: 'completed',
-    });
-    expect(await add(1, 2)).toBe(3);
-    await one.nest.close();
-  });
-
   it('are refused twice in one application, and with options that do not exist', async () => {
     @Module({ imports: [BackgroundTasksModule.forRoot(), threads(), threads({ threads: 2 })] })
     class Twice {}
@@ -189,16 +173,6 @@ describe('threads', () => {
     await expect(contextOf({ threads: 0 })).rejects.toMatchObject({
       path: 'BackgroundTasksThreadsModule.threads',
     });
-  });
-
-  it('take the URL of a file and nothing else', () => {
-    expect(() => threadFunction('./resize.js' as never, 'resize')).toThrow(
-      /expects the URL of a file, got '\.\/resize\.js'\. Write new URL/,
-    );
-    expect(() => threadFunction(new URL('https://example.com/resize.js'))).toThrow(
-      'got https://example.com/resize.js',
-    );
-    expect(threadFunction(new URL('file:///somewhere/resize.js')).name).toBe('resize');
   });
 
   onEachPlatform((platform) => {

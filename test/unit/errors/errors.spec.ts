@@ -97,14 +97,6 @@ describe('the public errors', () => {
     expect(new Set(names.map((name) => make(name).code)).size).toBe(names.length);
   });
 
-  it('are subclassed under the subclass’s name', () => {
-    class NoSuchUserError extends library.UnrecoverableError {}
-    expect(new NoSuchUserError()).toMatchObject({
-      name: 'NoSuchUserError',
-      code: 'BGT_UNRECOVERABLE',
-    });
-  });
-
   it('name a missing peer in one line, without the place where it was missed', () => {
     expect(make('MissingPeerError').stack).toBe(
       'MissingPeerError: journal needs lmdb: npm install lmdb',

@@ -184,29 +184,6 @@ describe('@Background() where it cannot work', () => {
         'Decorate a method of a provider and call it from here.',
     });
   });
-
-  it('is welcome on a controller’s other methods', async () => {
-    const ran: string[] = [];
-    @Controller()
-    class Signup {
-      @Get()
-      signUp(): void {
-        void this.greet('a@b.c');
-      }
-
-      @Background()
-      async greet(email: string): Promise<void> {
-        ran.push(email);
-      }
-    }
-    const { clock, module, record } = await createApp({ controllers: [Signup] });
-    const events = record();
-    module.get(Signup).signUp();
-    expect(ran).toEqual([]);
-    await clock.settle();
-    expect(ran).toEqual(['a@b.c']);
-    expect(events[0]).toMatchObject({ type: 'added', name: 'Signup.greet' });
-  });
 });
 
 describe('the options of @Background()', () => {
@@ -241,22 +218,6 @@ describe('the options of @Background()', () => {
       return Mailer;
     };
     expect(declare).toThrow(message);
-  });
-
-  it('are not changed by what the caller does to them later', async () => {
-    const options: BackgroundOptions = { name: 'mail' };
-    @Injectable()
-    class Mailer {
-      @Background(options)
-      send(): void {
-        // Nothing to do.
-      }
-    }
-    options.name = 'changed';
-    const { module, record } = await createApp({ providers: [Mailer] });
-    const events = record();
-    module.get(Mailer).send();
-    expect(events[0]).toMatchObject({ name: 'mail' });
   });
 
   it('that name an unknown queue are refused at start-up, with the method', async () => {

@@ -3,7 +3,6 @@ import { GroupCommit } from '../../../lib/engine/journal/group-commit.js';
 import type { Group } from '../../../lib/engine/journal/group.js';
 import { JournalRecord } from '../../../lib/engine/journal/journal-record.js';
 import { Deferred } from '../support/deferred.js';
-import { collectGarbage } from '../support/garbage.js';
 import { resolutionOf } from '../support/resolution.js';
 
 const record = (order: number): JournalRecord => {
@@ -115,22 +114,5 @@ describe('what is written in groups', () => {
     await committed;
     // Of two records of one order the last is kept.
     expect(second.group.records.map((each) => each === again)).toEqual([false, true]);
-  });
-
-  it('is let go once it is written, though somebody wanted to hear of it', async () => {
-    const { commits } = disk;
-    const written = await (async () => {
-      const big = record(1);
-      const stored = disk.commit(big);
-      const heard = new Promise<void>((resolve) => commits.remove(0, resolve));
-      const { end } = await disk.next();
-      end.resolve();
-      await Promise.all([stored, heard]);
-      return new WeakRef(big);
-    })();
-    for (let turn = 0; turn < 5 && written.deref() !== undefined; turn += 1) {
-      await collectGarbage();
-    }
-    expect(written.deref()).toBeUndefined();
   });
 });

@@ -122,23 +122,6 @@ describe('journal()', () => {
 });
 
 describe('the journal', () => {
-  it('makes its folder, however deep', async () => {
-    const path = join(await temporaryFolder(), 'var', 'deep', 'tasks');
-    const app = await start(path);
-    await app.jobs.note('one');
-    await app.runner.whenIdle();
-    await close(app);
-    expect(await recordsIn(path)).toEqual([]);
-  });
-
-  it('works where the path is longer than a socket may have', async () => {
-    const path = join(await temporaryFolder(), 'x'.repeat(120));
-    const app = await start(path);
-    expect(await refusal(path)).toMatchObject({ code: 'BGT_JOURNAL' });
-    await close(app);
-    await close(await start(path));
-  });
-
   it('flushes once for many who wait', async () => {
     const path = await temporaryFolder();
     const app = await start(path);

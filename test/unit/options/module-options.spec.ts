@@ -73,34 +73,6 @@ describe('module options', () => {
     expect([...options.queues.keys()]).toEqual(['default']);
     expect(options.drainTimeoutMs).toBe(10_000);
   });
-
-  it.each(['mails', 'default'])('may leave the queue %s undefined: it has defaults', (name) => {
-    const { queues } = new ResolvedOptions({
-      queues: { [name]: undefined },
-    } as unknown as BackgroundTasksOptions);
-    expect(queues.get(name)).toMatchObject({ name, concurrency: 10 });
-  });
-
-  it('may set a limit to infinity', () => {
-    const { queues } = new ResolvedOptions({
-      queues: { default: { concurrency: Number.POSITIVE_INFINITY } },
-    });
-    expect(queues.get('default')?.concurrency).toBe(Number.POSITIVE_INFINITY);
-  });
-
-  it('are frozen once they are resolved', () => {
-    const options = new ResolvedOptions({ queues: { mails: {} } });
-    expect(Object.isFrozen(options.request)).toBe(true);
-    expect([...options.queues.values()].every((queue) => Object.isFrozen(queue))).toBe(true);
-  });
-
-  it('are not changed by being resolved', () => {
-    const given = Object.freeze({
-      queues: Object.freeze({ mails: Object.freeze({ retry: Object.freeze({ attempts: 2 }) }) }),
-      retry: Object.freeze({ attempts: 3 }),
-    });
-    expect(() => new ResolvedOptions(given)).not.toThrow();
-  });
 });
 
 describe('an option that does not exist', () => {

@@ -146,10 +146,6 @@ describe('a queue that does not exist', () => {
   it.each(['constructor', '__proto__', 'hasOwnProperty'])('may be named %s', (queue) => {
     expect(refusalOf({ queue }, options).code).toBe('BGT_UNKNOWN_QUEUE');
   });
-
-  it('is refused on a decorator as well', () => {
-    expect(() => options.forTask(undefined, { queue: 'email' })).toThrow('Unknown queue "email"');
-  });
 });
 
 /** From the narrowest to the widest. */
@@ -345,32 +341,5 @@ describe('retry', () => {
       }),
       { numRuns: 500 },
     );
-  });
-});
-
-describe('the settings of a task', () => {
-  const options = new ResolvedOptions({ retry: { attempts: 2 } });
-
-  it.each<[string, TaskOptions | undefined]>([
-    ['without options', undefined],
-    ['with options', { delay: '1s', retry: { factor: 3 } }],
-    ['with retry: false', { retry: false }],
-  ])('are frozen through and through %s', (_, call) => {
-    const settings = options.forTask(call, undefined);
-    expect(Object.isFrozen(settings)).toBe(true);
-    expect(Object.isFrozen(settings.retry)).toBe(true);
-  });
-
-  it('do not change with the options they were made of', () => {
-    const retry = { attempts: 2 };
-    const call = { delay: 5, retry };
-    const settings = options.forTask(call, undefined);
-    call.delay = 99;
-    retry.attempts = 99;
-    expect(settings).toMatchObject({ delayMs: 5, retry: { attempts: 2 } });
-  });
-
-  it('are shared by the tasks that have no options of their own', () => {
-    expect(options.forTask(undefined, undefined)).toBe(options.forTask(undefined, undefined));
   });
 });

@@ -116,39 +116,6 @@ describe("the kit in mode 'manual'", () => {
     expect(tasks.added[0]).toMatchObject({ attempts: 2, status: 'completed' });
   });
 
-  it('keeps to the limits of the queues', async () => {
-    const { runner, tasks } = await start({ queues: { one: { concurrency: 1 } } });
-    let running = 0;
-    let most = 0;
-    for (let index = 0; index < 5; index += 1) {
-      runner.addTask({ queue: 'one' }, async () => {
-        most = Math.max(most, (running += 1));
-        await new Promise((resolve) => setImmediate(resolve));
-        running -= 1;
-      });
-    }
-    expect(await tasks.drain()).toHaveLength(5);
-    expect(most).toBe(1);
-  });
-
-  it('keeps batches until they have waited', async () => {
-    const { mailer, tasks } = await start();
-    await mailer.sendAll(['a']);
-    await mailer.sendAll(['b', 'c']);
-    expect(await tasks.drain()).toEqual([]);
-    await tasks.advance('5s');
-    expect(mailer.sent).toEqual([['a', 'b', 'c']]);
-  });
-
-  it('leaves the tasks of a paused queue alone', async () => {
-    const { runner, mailer, tasks } = await start();
-    await runner.pause('emails');
-    await mailer.sendWelcome(1);
-    expect(await tasks.drain()).toEqual([]);
-    await runner.resume('emails');
-    expect(await tasks.drain()).toHaveLength(1);
-  });
-
   it('says which task does not end', async () => {
     const { mailer, tasks } = await start({}, { patience: '50ms' });
     const gate = new Deferred();
@@ -177,17 +144,6 @@ describe("the kit in mode 'manual'", () => {
       'abandoned',
       true,
     ]);
-  });
-
-  it('gives a durable queue its arguments as JSON would', async () => {
-    const { mailer, runner, tasks } = await start({}, { durableQueues: ['emails'] });
-    const date = new Date(0);
-    await mailer.sendWelcome(date);
-    runner.addTask((at: Date) => void at.getTime(), date);
-    expect(tasks.added.map(({ args }) => args)).toEqual([['1970-01-01T00:00:00.000Z'], [date]]);
-    await expect(async () => mailer.sendWelcome(1n)).rejects.toThrow('its arguments are not JSON');
-    await tasks.drain();
-    expect(mailer.sent).toEqual(['1970-01-01T00:00:00.000Z']);
   });
 });
 
@@ -245,15 +201,6 @@ describe("the kit in mode 'inline'", () => {
     runner.addTask({ queue: 'emails' }, async () => mailer.sendWelcome('inner'));
     await tasks.whenIdle();
     expect(mailer.sent).toEqual(['inner']);
-  });
-
-  it('does not make the caller of a method wait for a paused queue', async () => {
-    const { mailer, runner, tasks } = await start();
-    await runner.pause('emails');
-    await mailer.sendWelcome(1);
-    await runner.resume('emails');
-    await tasks.whenIdle();
-    expect(mailer.sent).toEqual([1]);
   });
 
   it('has no mode for drain() and runNext()', async () => {
