@@ -41,6 +41,7 @@ export default {
       },
     ],
   },
+  globalSetup: '<rootDir>/test/support/compile.mjs',
   testSequencer: '<rootDir>/test/sequencer.js',
   reporters: ['default', '<rootDir>/test/reporter.js'],
   collectCoverageFrom: ['lib/**/*.ts', '!lib/index.ts'],

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { postgresServer, redisServer, type TestServer } from '../support/servers.js';
+import compile from '../support/compile.mjs';
 import { balanceOf, Load } from './load.js';
 import { linesOf, ServerProcess, type ServerSetting } from './server-process.js';
 
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     gently: { type: 'boolean', default: false },
   },
 });
+await compile();
 const store = await storeOf(values.engine);
 const folder = await mkdtemp(join(tmpdir(), 'bgt-chaos-'));
 const setting: ServerSetting = {

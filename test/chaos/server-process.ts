@@ -4,7 +4,7 @@ import { Agent, request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = new URL('../../', import.meta.url);
-const COMPILER = new URL('node_modules/@oxc-node/core/register.mjs', ROOT);
+const PROGRAM = '.cache/compiled/test/chaos/server.js';
 
 export interface ServerSetting {
   readonly engine: string;
@@ -50,19 +50,17 @@ export class ServerProcess {
   }
 
   /**
-   * @param nodeOptions after the compiler's, before the program
+   * @param nodeOptions before the program
    * @throws Error with its output where it ends before it listens
    */
   static async start(
     setting: ServerSetting,
     nodeOptions: readonly string[] = [],
   ): Promise<ServerProcess> {
-    const program = fileURLToPath(new URL('test/chaos/server.ts', ROOT));
-    const child = spawn(
-      process.execPath,
-      ['--import', COMPILER.href, ...nodeOptions, program, JSON.stringify(setting)],
-      { cwd: fileURLToPath(ROOT), stdio: ['ignore', 'pipe', 'pipe'] },
-    );
+    const child = spawn(process.execPath, [...nodeOptions, PROGRAM, JSON.stringify(setting)], {
+      cwd: fileURLToPath(ROOT),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     const server = new ServerProcess(child);
     const listening = new Promise<void>((resolve) => {
       child.stdout?.on('data', () => {

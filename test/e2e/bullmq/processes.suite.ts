@@ -3,13 +3,12 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { TestServer } from '../../support/servers.js';
 import { freshPrefix, startApp, type TestApp } from './app.js';
 import { eventually } from './engine.suite.js';
 
-const WORKER = fileURLToPath(new URL('worker-process.ts', import.meta.url));
+const WORKER = '.cache/compiled/test/e2e/bullmq/worker-process.js';
 
 /** What several processes have to do with tasks together. */
 export function processesSuite(makeServer: () => Promise<TestServer>, manyTasks: number): void {
@@ -49,11 +48,10 @@ export function processesSuite(makeServer: () => Promise<TestServer>, manyTasks:
   }
 
   function spawnWorker(mode = ''): ChildProcess {
-    const worker = spawn(
-      process.execPath,
-      ['--import', '@oxc-node/core/register', WORKER, server.url, prefix, done(), mode],
-      { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_OPTIONS: '' } },
-    );
+    const worker = spawn(process.execPath, [WORKER, server.url, prefix, done(), mode], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
     workers.push(worker);
     return worker;
   }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach } from '@jest/globals';
 
 const ROOT = new URL('../../../', import.meta.url);
-const COMPILER = new URL('node_modules/@oxc-node/core/register.mjs', ROOT);
+const PROGRAMS = new URL('.cache/compiled/test/e2e/processes/', ROOT);
 
 export interface Ended {
   readonly code: number | null;
@@ -28,11 +28,10 @@ export class ChildApp {
   }
 
   static start(file: string, ...args: string[]): ChildApp {
-    const path = fileURLToPath(new URL(`test/e2e/processes/${file}`, ROOT));
+    const path = fileURLToPath(new URL(file.replace(/ts$/, 'js'), PROGRAMS));
     const child = new ChildApp(
       fork(path, args, {
         cwd: fileURLToPath(ROOT),
-        execArgv: ['--import', COMPILER.href],
         stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       }),
     );

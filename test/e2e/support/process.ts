@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = new URL('../../../', import.meta.url);
-const COMPILER = new URL('node_modules/@oxc-node/core/register.mjs', ROOT);
+const PROGRAMS = new URL('.cache/compiled/test/e2e/processes/', ROOT);
 
 export interface Ended {
   readonly code: number | null;
@@ -17,8 +17,8 @@ const PATIENCE_MS = 100_000;
 
 /** Runs a TypeScript file of `test/e2e/processes/` in a process of its own. */
 export function runProcess(file: string, args: readonly string[] = []): Promise<Ended> {
-  const path = fileURLToPath(new URL(`test/e2e/processes/${file}`, ROOT));
-  const child = spawn(process.execPath, ['--import', COMPILER.href, path, ...args], {
+  const path = fileURLToPath(new URL(file.replace(/ts$/, 'js'), PROGRAMS));
+  const child = spawn(process.execPath, [path, ...args], {
     cwd: fileURLToPath(ROOT),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
