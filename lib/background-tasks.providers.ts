@@ -264,6 +264,6 @@ export const providers: Provider[] = [
     scope: Scope.REQUEST,
     inject: [REQUEST, TaskIntake],
     useFactory: (request: unknown, intake: TaskIntake) =>
-      new BackgroundTasks(intake, lifeOf(request)?.of(intake), request),
+      new BackgroundTasks(intake, lifeOf(request)?.of(intake), request, true),
   },
 ];

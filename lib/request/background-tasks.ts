@@ -7,7 +7,7 @@ import { ambient } from '../task/ambient.js';
 import type { Chain } from '../task/task.js';
 import { RequestLife } from './request-life.js';
 
-/** No walker of objects finds it, and a Proxy that the container puts around the object passes it on. */
+/** Of what the container has made: a Proxy that it puts around the object passes this on. */
 const STATE = Symbol('nestjs-background-tasks:tasks');
 
 /**
@@ -19,12 +19,19 @@ const STATE = Symbol('nestjs-background-tasks:tasks');
  * gives the same object and leaves the controller a singleton.
  */
 export class BackgroundTasks {
-  declare private readonly [STATE]: State;
+  /** No walker of objects finds it, and it costs a tenth of a property that is not enumerable. */
+  readonly #state: State;
 
-  /** @internal @param request the one that is being handled; `undefined` where none is */
-  constructor(intake?: TaskIntake, life?: RequestLife, request?: unknown) {
-    const value: State = intake === undefined ? stateHere() : { intake, life, request };
-    Object.defineProperty(this, STATE, { value });
+  /**
+   * @internal
+   * @param request the one that is being handled; `undefined` where none is
+   * @param isOfContainer it may be handed out behind a Proxy
+   */
+  constructor(intake?: TaskIntake, life?: RequestLife, request?: unknown, isOfContainer = false) {
+    this.#state = intake === undefined ? stateHere() : { intake, life, request };
+    if (isOfContainer) {
+      Object.defineProperty(this, STATE, { value: this.#state });
+    }
   }
 
   /**
@@ -57,7 +64,7 @@ export class BackgroundTasks {
     ...args: NoInfer<Args>
   ): TaskHandle<ResultOf<Returned>>;
   addTask(...call: unknown[]): TaskHandle {
-    return add(this[STATE], call);
+    return add(#state in this ? this.#state : stateOf(this), call);
   }
 
   /**
@@ -67,7 +74,7 @@ export class BackgroundTasks {
    * @throws NoRequestError
    */
   chain(): TaskChain {
-    const state = this[STATE];
+    const state = #state in this ? this.#state : stateOf(this);
     lifeNow(state);
     return new TaskChain((call, chain) => add(state, call, chain));
   }
@@ -77,6 +84,10 @@ interface State {
   readonly intake: TaskIntake | undefined;
   readonly life: RequestLife | undefined;
   readonly request: unknown;
+}
+
+function stateOf(proxy: object): State {
+  return (proxy as { readonly [STATE]?: State })[STATE] ?? stateHere();
 }
 
 /** A pipe that transforms what it gets has made another one: it is that of the request around it. */

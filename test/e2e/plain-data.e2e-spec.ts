@@ -86,6 +86,16 @@ class MailController {
   }
 }
 
+@Controller('injected')
+class InjectedController {
+  constructor(private readonly tasks: BackgroundTasks) {}
+
+  @Post()
+  add(): string {
+    return this.tasks.addTask({ name: 'injected' }, mail).name;
+  }
+}
+
 @WebSocketGateway()
 @UsePipes(walkingPipe())
 class MailGateway {
@@ -125,7 +135,7 @@ onEachPlatform((platform) => {
   it('R3, P20: so it does behind a proxy around all that the container makes', async () => {
     const log = new LogBook();
     const nest = await NestFactory.create(
-      rootModule({ controllers: [MailController] }),
+      rootModule({ controllers: [MailController, InjectedController] }),
       platform.createAdapter(),
       {
         logger: log,
@@ -139,11 +149,13 @@ onEachPlatform((platform) => {
       },
     );
     const app = await listen(nest, log, {});
-    expect((await app.request('/mail', { method: 'POST' })).status).toBe(201);
-    await app.untilSettled(2);
+    for (const path of ['/mail', '/injected']) {
+      expect((await app.request(path, { method: 'POST' })).status).toBe(201);
+    }
+    await app.untilSettled(3);
     const runner = nest.get(TaskRunner);
     await runner.addTask({ name: 'outside' }, mail).whenSettled();
-    expect(app.names('completed')).toEqual(['mail', 'last', 'outside']);
+    expect(app.names('completed')).toEqual(['mail', 'last', 'injected', 'outside']);
   });
 
   it('R3, P20: over WebSocket', async () => {
