@@ -3,7 +3,7 @@
 //   npm run chaos -- --engine journal --rounds 50
 //   npm run chaos -- --engine redis --rounds 20                 the server, and a worker beside it
 //   npm run chaos -- --engine postgres --kill store --rounds 10 the store, while the server lives
-//   npm run chaos -- --engine redis --kill store --gently       the same, stopped as who runs it would
+//   npm run chaos -- --engine redis --kill store --how stop     the same, stopped as its operator would
 //
 // Fails where a task was lost. Duplicates are counted, since delivery is at least once, and the slowest answer is told:
 // `commitTimeout` is 2 s.
@@ -11,28 +11,28 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { postgresServer, redisServer, type TestServer } from '../support/servers.js';
 import compile from '../support/compile.mjs';
 import { balanceOf, Load } from './load.js';
+import { optionsOf } from './options.js';
 import { linesOf, ServerProcess, type ServerSetting } from './server-process.js';
 
 const SHORTEST_MS = 50;
 const LONGEST_MS = 1_000;
 
-const { values } = parseArgs({
-  options: {
-    engine: { type: 'string', default: 'journal' },
-    rounds: { type: 'string', default: '50' },
-    kill: { type: 'string', default: 'server' },
-    gently: { type: 'boolean', default: false },
+const { rounds, engine, kill, how } = optionsOf(
+  { rounds: 50 },
+  {
+    engine: ['journal', 'redis', 'postgres'],
+    kill: ['server', 'store'],
+    how: ['kill', 'stop'],
   },
-});
+);
 await compile();
-const store = await storeOf(values.engine);
+const store = await storeOf();
 const folder = await mkdtemp(join(tmpdir(), 'bgt-chaos-'));
 const setting: ServerSetting = {
-  engine: values.engine,
+  engine,
   ...(store && { url: store.url }),
   folder,
   recordFile: join(folder, 'record'),
@@ -40,17 +40,16 @@ const setting: ServerSetting = {
   // cause. Here they come from outside, within moments of a start.
   maxStarts: 1_000_000,
   // Long where the store is killed: what lands though its request gave up is taken back meanwhile.
-  holdMs: values.kill === 'store' ? 30_000 : 2_000,
+  holdMs: kill === 'store' ? 30_000 : 2_000,
   longestTaskMs: 20,
   drainTimeoutMs: 10_000,
 };
 const load = new Load();
-const rounds = Number(values.rounds);
 const running = new Set<ServerProcess>();
 
 try {
   await store?.start();
-  if (values.kill === 'store' && store !== undefined) {
+  if (kill === 'store' && store !== undefined) {
     await killStore(store);
   } else {
     await killServers();
@@ -65,7 +64,7 @@ try {
   const balance = balanceOf(load.acknowledged, await linesOf(setting.recordFile));
   const refused = [...load.refused].map(([status, count]) => `${count} × ${status}`).join(', ');
   console.log(
-    `${values.engine}, ${rounds} rounds of ${values.gently ? 'stopping' : 'kill -9 of'} the ${values.kill}: ` +
+    `${engine}, ${rounds} rounds of ${how === 'stop' ? 'stopping' : 'kill -9 of'} the ${kill}: ` +
       `${balance.acknowledged} acknowledged, ${balance.recorded} recorded, ` +
       `${balance.lost.length} lost, ${balance.duplicates} duplicate runs, ` +
       `${balance.unacknowledged} run though not acknowledged (${load.cutOff} cut off), ` +
@@ -107,7 +106,7 @@ async function killStore(victim: TestServer): Promise<void> {
   for (let round = 1; round <= rounds; round += 1) {
     const before = load.acknowledged.size;
     await sleep(randomMs());
-    await (values.gently ? victim.stop() : victim.kill());
+    await (how === 'stop' ? victim.stop() : victim.kill());
     // Longer, at times, than a request may wait.
     await sleep(3 * randomMs());
     await victim.start();
@@ -151,7 +150,7 @@ function report(round: number): void {
   process.stderr.write(`round ${round}: ${load.acknowledged.size} acknowledged so far\n`);
 }
 
-function storeOf(engine: string): Promise<TestServer | undefined> {
+function storeOf(): Promise<TestServer | undefined> {
   switch (engine) {
     case 'redis':
       return redisServer();

@@ -12,9 +12,9 @@ import type { Readable } from 'node:stream';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { redisServer } from '../support/servers.js';
 import type { ProcessSetting } from './dead-letters-process.js';
+import { optionsOf } from './options.js';
 import { linesOf } from './server-process.js';
 
 const PROGRAM = fileURLToPath(new URL('dead-letters-process.ts', import.meta.url));
@@ -23,22 +23,17 @@ const LONGEST_MS = 5_000;
 /** The end of a task is stored within this time, in milliseconds. */
 const STORED_MS = 1_000;
 
-const { values } = parseArgs({
-  options: {
-    engine: { type: 'string', default: 'journal' },
-    count: { type: 'string', default: '10000' },
-    rate: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-  },
-});
-const count = Number(values.count);
-const store = values.engine === 'redis' ? await redisServer() : undefined;
+const { count, rate, rounds, engine } = optionsOf(
+  { count: 10_000, rate: 0, rounds: 5 },
+  { engine: ['journal', 'redis'] },
+);
+const store = engine === 'redis' ? await redisServer() : undefined;
 const folder = await mkdtemp(join(tmpdir(), 'bgt-chaos-'));
 const killedAt = new Map<number, number>();
 const base: Omit<ProcessSetting, 'act'> = {
-  engine: values.engine,
+  engine,
   ...(store && { url: store.url }),
-  ...(values.rate !== undefined && { rate: Number(values.rate) }),
+  ...(rate > 0 && { rate }),
   count,
   folder,
   recordFile: join(folder, 'record'),
@@ -51,7 +46,7 @@ try {
   await store?.start();
   await run('fail', 'failed');
   const listed = await run('list');
-  for (let round = 1; round <= Number(values.rounds); round += 1) {
+  for (let round = 1; round <= rounds; round += 1) {
     const { child, ended } = start('retry');
     await Promise.race([once(child.stdout as Readable, 'data'), ended]);
     await sleep(SHORTEST_MS + Math.random() * (LONGEST_MS - SHORTEST_MS));
@@ -66,7 +61,7 @@ try {
   const again = [...runs.values()].flatMap((each) => each.slice(0, -1));
   const doubled = again.filter(({ pid, at }) => (killedAt.get(pid) ?? Infinity) - at > STORED_MS);
   console.log(
-    `${values.engine}: ${listed.trim()}; ${values.rounds} kills; ${retried.trim().split('\n').at(-1)}; ` +
+    `${engine}: ${listed.trim()}; ${rounds} kills; ${retried.trim().split('\n').at(-1)}; ` +
       `${lost} lost, ${again.length} ran again after a kill, ${doubled.length} of them were accepted twice`,
   );
   process.exitCode = lost + doubled.length === 0 && listed.startsWith(`listed ${count} `) ? 0 : 1;

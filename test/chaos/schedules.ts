@@ -8,7 +8,6 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
@@ -16,22 +15,19 @@ import { bullmq } from '../../lib/engine/bullmq/index.js';
 import { ENGINE, type Engine, type ScheduleStore } from '../../lib/engine/engine.js';
 import { decode, encode, RECORD_VERSION } from '../../lib/schedule/schedule-record.js';
 import { postgresServer, redisServer } from '../support/servers.js';
+import { optionsOf } from './options.js';
 
 const PROGRAM = fileURLToPath(new URL('schedules-process.mjs', import.meta.url));
 const EVERY_MS = 200;
 const KILL_EVERY_MS = 2_000;
 const MOST_OFF_S = 5;
 
-const { values } = parseArgs({
-  options: {
-    engine: { type: 'string', default: 'redis' },
-    processes: { type: 'string', default: '8' },
-    schedules: { type: 'string', default: '10' },
-    ticks: { type: 'string', default: '10000' },
-  },
-});
-const store = await (values.engine === 'postgres' ? postgresServer() : redisServer());
-const schedules = Array.from({ length: Number(values.schedules) }, (_, index) => ({
+const said = optionsOf(
+  { processes: 8, schedules: 10, ticks: 10_000 },
+  { engine: ['redis', 'postgres'] },
+);
+const store = await (said.engine === 'postgres' ? postgresServer() : redisServer());
+const schedules = Array.from({ length: said.schedules }, (_, index) => ({
   name: `schedule-${index}`,
   queue: `queue-${index}`,
   options: { every: EVERY_MS, overlap: 'allow' as const },
@@ -52,7 +48,7 @@ try {
     const record = { v: RECORD_VERSION, options, queue, last: from, seen: from };
     await records.swap(name, undefined, encode(record));
   }
-  for (let count = 0; count < Number(values.processes); count += 1) {
+  for (let count = 0; count < said.processes; count += 1) {
     living.push(start());
   }
   let made: Map<string, number>;
@@ -64,7 +60,7 @@ try {
     kills += 1;
     living.push(start());
     process.stderr.write(`${kills} killed, ${sum(made.values())} ticks\n`);
-  } while (sum(made.values()) < Number(values.ticks));
+  } while (sum(made.values()) < said.ticks);
   await Promise.all(living.splice(0).map(kill));
 
   made = await ticksSince(records, from);
@@ -78,7 +74,7 @@ try {
   const { now: to } = await records.load();
   const due = schedules.length * (Math.floor(to / EVERY_MS) - Math.floor(from / EVERY_MS));
   console.log(
-    `${values.engine}, ${values.processes} processes with clocks up to ${MOST_OFF_S} s off, ${kills} ` +
+    `${said.engine}, ${said.processes} processes with clocks up to ${MOST_OFF_S} s off, ${kills} ` +
       `killed in ${Math.round((to - from) / 1_000)} s: ${sum(made.values())} of ${due} ticks that were ` +
       `due made by then, ${lost} lost, ${doubled} doubled`,
   );

@@ -3,7 +3,7 @@
  * are tried again. The heap after a forced collection is compared with what it was after the first
  * 30,000.
  *
- *     npm run build && node --expose-gc test/soak/soak.mjs [requests] [connections]
+ *     npm run build && node --expose-gc test/soak/soak.mjs [--requests 300000] [--connections 20]
  *
  * Prints figures, and exits with 1 where the heap has grown by more than 10%, or where a counter
  * does not add up. Not part of `npm test`: it takes minutes.
@@ -14,10 +14,13 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { Controller, Module, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { benchmarkOptions } from '../../bench/options.mjs';
 import { BackgroundTasksModule, TaskRunner, Tasks } from '../../dist/index.js';
 
-const REQUESTS = Number(process.argv[2] ?? 300_000);
-const CONNECTIONS = Number(process.argv[3] ?? 20);
+const { requests: REQUESTS, connections: CONNECTIONS } = benchmarkOptions(
+  { requests: 300_000, connections: 20 },
+  ['soak'],
+);
 const WARM_UP = REQUESTS / 10;
 const ONE_OF = 20;
 const MOST_GROWTH = 1.1;
