@@ -18,7 +18,7 @@ export class EngineRouter implements Engine {
 
   constructor(private readonly byQueue: ReadonlyMap<string, Engine>) {}
 
-  private get engines(): readonly Engine[] {
+  protected get engines(): readonly Engine[] {
     return [...new Set(this.byQueue.values())];
   }
 
@@ -58,15 +58,15 @@ export class EngineRouter implements Engine {
 
   release(head: Task): PromiseLike<void> | void {
     this.came += 1;
-    return this.of(head.queue).release(head);
+    return this.ofTask(head).release(head);
   }
 
   discard(task: Task): void {
-    this.of(task.queue).discard(task);
+    this.ofTask(task).discard(task);
   }
 
   cancel(task: Task): boolean | Promise<boolean> {
-    return this.of(task.queue).cancel(task);
+    return this.ofTask(task).cancel(task);
   }
 
   setPaused(isPaused: boolean, queue?: string): void {
@@ -129,6 +129,10 @@ export class EngineRouter implements Engine {
     if (this.came !== came && !isEnough()) {
       await this.together(done, isEnough);
     }
+  }
+
+  protected ofTask({ queue }: Task): Engine {
+    return this.of(queue);
   }
 
   private of(queue: string): Engine {

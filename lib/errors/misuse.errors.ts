@@ -191,13 +191,17 @@ export class ChainError extends BackgroundTasksError {
     readonly taskName: string,
     /** Its queue. */
     readonly queue: string,
-    /** The queue of the task before it. */
-    readonly previousQueue: string,
+    /** The queue of the task before it, where that has another engine; else the chain is stored. */
+    readonly previousQueue: string | undefined,
   ) {
     super(
-      `Task "${taskName}" for queue "${queue}" cannot follow a task of queue "${previousQueue}" in a ` +
-        'chain: the queues have different engines. Keep a chain in one engine, or have its last task ' +
-        'add the next one.',
+      previousQueue === undefined
+        ? `Task "${taskName}" comes too late for its chain, which is stored already, as one. Add all tasks of ` +
+            'a chain before the request is answered, and outside a request without an await between ' +
+            'them; or have the last task add the next one.'
+        : `Task "${taskName}" for queue "${queue}" cannot follow a task of queue "${previousQueue}" in a ` +
+            'chain: the queues have different engines. Keep a chain in one engine, or have its last task ' +
+            'add the next one.',
     );
   }
 }

@@ -7,7 +7,7 @@ import type { ResolvedOptions } from '../options/resolved-options.js';
 import { ambient, type OpenRequest } from '../task/ambient.js';
 import type { BackgroundMethod } from '../task/background-method.js';
 import type { Clock } from '../task/clock.js';
-import { follow, join } from '../task/line.js';
+import { follow, join, lineUp } from '../task/line.js';
 import type { DropReason } from '../task/outcome.js';
 import type { StoredCall, StoredTask } from '../task/stored-call.js';
 import { TaskHandle } from '../task/task-handle.js';
@@ -234,20 +234,52 @@ export class TaskIntake implements TaskHome {
     if (taken !== false) {
       return taken === true ? undefined : taken;
     }
-    if (!follow(task)) {
-      return this.drop(task, 'predecessor-failed');
+    if (task.chain !== undefined && task.stored !== undefined) {
+      return this.gather(task.chain, task);
     }
-    task.isCommitted = true;
-    const stored = this.engine.commit([task]);
+    return follow(task) ? this.keep([task]) : this.drop(task, 'predecessor-failed');
+  }
+
+  /** A chain is stored as one: all that is added to it before its caller lets go of the event loop. */
+  private gather(chain: Chain, task: Task): void {
+    const { gathered = [] } = chain;
+    gathered.push(task);
+    if (chain.gathered === undefined) {
+      chain.gathered = gathered;
+      queueMicrotask(() => {
+        chain.gathered = undefined;
+        this.keepChain(gathered);
+      });
+    }
+  }
+
+  private keepChain(tasks: readonly Task[]): void {
+    const line = tasks.filter((task) => {
+      if (!task.isOver && !follow(task)) {
+        this.drop(task, 'predecessor-failed'); // one before it was cancelled meanwhile
+      }
+      return !task.isOver;
+    });
+    if (lineUp(line) !== undefined) {
+      void this.keep(line);
+    }
+  }
+
+  /** Stores a line, where its engine stores, and releases it. */
+  private keep(line: readonly Task[]): PromiseLike<void> | void {
+    line.forEach((task) => {
+      task.isCommitted = true;
+    });
+    const stored = this.engine.commit(line.slice(0, 1));
     if (stored === undefined) {
-      return this.release(task);
+      return this.release(line);
     }
     const released = stored.then(
-      () => this.release(task),
+      () => this.release(line),
       (error: unknown) => {
-        if (!task.isOver) {
-          this.drop(task, 'not-stored');
-        }
+        // The last first: an engine that discards a task goes on with what stands behind it.
+        const lost = line.filter(({ isOver }) => !isOver).toReversed();
+        lost.forEach((task) => this.drop(task, 'not-stored'));
         throw error;
       },
     );
@@ -261,21 +293,33 @@ export class TaskIntake implements TaskHome {
     this.observer.dropped(task, reason);
   }
 
-  private release(task: Task): PromiseLike<void> | void {
-    if (task.isOver) {
-      return undefined; // the store knew another one with its dedupe key, or it was cancelled meanwhile
+  private release(line: readonly Task[]): PromiseLike<void> | void {
+    // Over is what the store knew another one of, with its dedupe key, or was cancelled meanwhile.
+    const released = line.filter(({ isOver }) => !isOver);
+    const [head] = line;
+    if (head === undefined || released.length === 0) {
+      return undefined;
     }
-    const handedOver = this.engine.release(task);
-    this.observer.queued(task);
+    const handedOver = this.engine.release(head);
+    released.forEach((task) => this.observer.queued(task));
     return handedOver;
   }
 
-  /** @throws ChainError where the chain has begun in another engine: none could keep its order */
+  /**
+   * @throws ChainError where the chain has begun in another engine, since none could keep its order, or
+   * is stored already
+   */
   private checkChain(chain: Chain | undefined, { name, queue }: Task): void {
     const last = chain?.last;
-    const of = last && this.engine.supportOf(last.queue);
-    if (last !== undefined && of !== this.engine.supportOf(queue)) {
+    if (last === undefined) {
+      return;
+    }
+    const support = this.engine.supportOf(queue);
+    if (this.engine.supportOf(last.queue) !== support) {
       throw new ChainError(name, queue, last.queue);
+    }
+    if (support.storage !== undefined && last.isCommitted) {
+      throw new ChainError(name, queue, undefined);
     }
   }
 }

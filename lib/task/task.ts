@@ -48,6 +48,8 @@ export interface Chain {
   id?: string;
   /** The latest task of it. */
   last?: Task;
+  /** Those that are about to be stored. */
+  gathered?: Task[] | undefined;
   /** That it was made of all the tasks of a request. */
   readonly isWholeRequest?: true;
 }

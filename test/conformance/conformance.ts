@@ -469,6 +469,18 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
       });
     });
 
+    it('P2: a task that is added while the answer streams waits for those before it', async () => {
+      const response = await app.open('/stream/slow-first');
+      const late = app.get(Api).tasks?.addTask(app.jobs.note, 'late');
+      await response.end();
+      await app.book.until('first');
+      await app.runner.addTask(app.jobs.note, 'of nobody').whenSettled();
+      expect(late?.status).toBe('queued');
+      app.book.open('first');
+      await late?.whenSettled();
+      expect(app.book.started).toEqual(['first', 'of nobody', 'second', 'third', 'late']);
+    });
+
     describe('cancel before the response has closed', () => {
       it('lets the rest of the request run', async () => {
         const response = await app.open('/stream/plain');
@@ -561,12 +573,31 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         expect(app.book.started).toEqual(['first']);
       });
 
+      it('is stored as one, and what is added later is refused', async () => {
+        const chain = app.runner.chain();
+        const first = chain.addTask(app.jobs.note, 'first');
+        const second = chain.addTask(app.jobs.note, 'second');
+        await outcomes(first, second);
+        let code: unknown;
+        try {
+          await chain.addTask(app.jobs.note, 'third').whenSettled();
+        } catch (error) {
+          ({ code } = error as { code?: unknown });
+        }
+        const isGrown = differs('chainGrows');
+        expect([code, app.book.started.length]).toEqual([
+          isGrown ? undefined : 'BGT_CHAIN',
+          isGrown ? 3 : 2,
+        ]);
+      });
+
       it('drops what comes after a task that was cancelled before the next was added', async () => {
         const chain = app.runner.chain();
         const first = chain.addTask({ delay: '1h' }, app.jobs.note, 'first');
-        expect(await first.cancel()).toBe(true);
+        const cancelled = first.cancel();
         const second = chain.addTask(app.jobs.note, 'second');
         const third = chain.addTask(app.jobs.note, 'third');
+        expect(await cancelled).toBe(true);
         expect(await outcomes(second, third)).toEqual([
           { status: 'dropped', reason: 'predecessor-failed' },
           { status: 'dropped', reason: 'predecessor-failed' },
@@ -602,10 +633,9 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         await app.book.until('x');
         const chain = app.runner.chain();
         const first = chain.addTask(app.jobs.hold, 'first');
-        await app.book.until('first');
         const duplicate = chain.addTask(unique, app.jobs.hold, 'x');
         const last = chain.addTask(app.jobs.note, 'last');
-        await app.untilQueued('default', 1);
+        await app.book.until('first');
         // What is added later, and waits for nobody, has run by then.
         await app.runner.addTask(app.jobs.note, 'beside the chain').whenSettled();
         app.book.open('first');

@@ -43,6 +43,13 @@ export const MATRIX = {
       'dropped at once',
     cells: bullmq({ differs: 'they are dropped when their turn comes' }),
   },
+  chainGrows: {
+    feature: '`chain()` that grows',
+    means:
+      'refused with `BGT_CHAIN` once the chain is stored: when the request is answered, or the code that ' +
+      'adds it outside a request awaits',
+    cells: { memory: { differs: 'the task runs behind those before it' } },
+  },
   retryChain: {
     feature: '`retry(id)` of a task in a chain',
     means: 'also brings back the tasks behind it that were dropped because it failed',

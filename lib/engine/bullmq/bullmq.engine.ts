@@ -9,6 +9,7 @@ import type { TransactionClient } from '../../task/transaction-client.js';
 import type {
   DrainScope,
   Engine,
+  EngineFactory,
   EngineSetting,
   EngineSupport,
   QueueLimits,
@@ -17,9 +18,10 @@ import type {
   SharedStore,
   Worker,
 } from '../engine.js';
+import { FallbackEngine } from '../fallback-engine.js';
 import { Idleness } from '../memory/idleness.js';
 import { MemoryEngine } from '../memory/memory.engine.js';
-import type { BullMQSettings } from './bullmq-options.js';
+import { resolveBullMQOptions, type BullMQOptions, type BullMQSettings } from './bullmq-options.js';
 import { Cancellation } from './cancellation.js';
 import { CollectedTasks } from './commit/collected-tasks.js';
 import { Commits } from './commit/commits.js';
@@ -27,8 +29,8 @@ import type { ConsumerSettings } from './consumer/consumer-host.js';
 import { Consumers } from './consumer/consumers.js';
 import { JobLine } from './consumer/job-line.js';
 import type { JobStore } from './store/job-store.js';
-import { MemoryFallback } from './memory-fallback.js';
-import { openStore } from './open-store.js';
+import { PostgresStore } from './store/postgres/postgres-store.js';
+import { RedisStore } from './store/redis-store.js';
 import { OwnHandles } from './view/own-handles.js';
 import { PendingLimits } from './commit/pending-limits.js';
 import { Producer } from './commit/producer.js';
@@ -47,6 +49,27 @@ const ASK_IDLE_MS = 200;
 const MOST_FAILED = 10_000;
 const REMEMBER = 1_000;
 
+/**
+ * An engine that shares its tasks with other processes, through BullMQ on Redis, Valkey or
+ * PostgreSQL. Delivery is at least once. Needs the packages `bullmq`, and `ioredis` or `pg`.
+ *
+ * @param options where the store is, and what this process does with it
+ * @throws UnknownOptionError, InvalidOptionError
+ */
+export function bullmq(options: BullMQOptions): EngineFactory {
+  const settings = resolveBullMQOptions(options);
+  return {
+    engine: 'bullmq',
+    create(setting) {
+      const engine = new BullMQEngine(setting, settings);
+      const { worker, queues } = setting;
+      return settings.hasFallback
+        ? new FallbackEngine(engine, new MemoryEngine(setting), worker, queues)
+        : engine;
+    },
+  };
+}
+
 /** Keeps tasks in BullMQ, where other processes add and run them, too. */
 export class BullMQEngine implements Engine {
   private readonly queues: readonly QueueLimits[];
@@ -61,7 +84,6 @@ export class BullMQEngine implements Engine {
   private readonly consumers: Consumers;
   private readonly handles: OwnHandles;
   private readonly cancellation: Cancellation;
-  private readonly fallback: MemoryFallback | undefined;
   private readonly idleness = new Idleness();
   private readonly commits: Commits;
   private readonly line: JobLine;
@@ -94,7 +116,7 @@ export class BullMQEngine implements Engine {
     this.worker = worker;
     this.clock = clock;
     this.logger = logger;
-    const store = openStore(settings, logger);
+    const store = storeOf(settings, logger);
     const producer = new Producer(store, settings, clock, logger);
     const stored = new StoredTasks(
       store,
@@ -107,11 +129,8 @@ export class BullMQEngine implements Engine {
     const consumers = new Consumers(queues, (isIdle) => this.idleness.when(isIdle));
     const collected = new CollectedTasks(queues, limits);
     const handles = new OwnHandles(store, clock, (id) => consumers.has(id));
-    const fallback = settings.hasFallback
-      ? new MemoryFallback(new MemoryEngine(setting), worker)
-      : undefined;
     const { idleness } = this;
-    const parts = { store, producer, stored, collected, consumers, handles, fallback, worker };
+    const parts = { store, producer, stored, collected, consumers, handles, worker };
     const commits = new Commits(parts);
     const discard = (task: Task): void => this.discard(task);
     const cancellation = new Cancellation({ ...parts, commits, restore: this.restore, discard });
@@ -132,7 +151,6 @@ export class BullMQEngine implements Engine {
     this.collected = collected;
     this.consumers = consumers;
     this.handles = handles;
-    this.fallback = fallback;
     this.cancellation = cancellation;
     this.commits = commits;
     this.line = new JobLine(store, clock);
@@ -167,10 +185,6 @@ export class BullMQEngine implements Engine {
   }
 
   release(head: Task): PromiseLike<void> | void {
-    this.cut(head);
-    if (this.fallback?.has(head)) {
-      return this.fallback.release(head);
-    }
     const line = [...lineFrom(head)];
     const priors = line.map(({ prior }) => prior);
     const released = line.filter((task) => this.isToRun(task));
@@ -185,27 +199,10 @@ export class BullMQEngine implements Engine {
     this.idleness.check();
   }
 
-  /** Of a line that was added in parts the store may have some tasks, and the memory others. */
-  private cut(head: Task): void {
-    const isFallen = (task: Task): boolean => this.fallback?.has(task) ?? false;
-    let last = head;
-    for (let { successor } = last; successor !== undefined; { successor } = last) {
-      if (isFallen(successor) !== isFallen(last)) {
-        const rest = successor;
-        last.successor = undefined;
-        void last.whenSettled().then(() => this.release(rest));
-        return;
-      }
-      last = successor;
-    }
-  }
-
   /** A hint only: its job knows whom it follows, and looks for itself should this process die. */
   private async startAfter(predecessor: Task, task: Task): Promise<void> {
-    const before = await this.commits.storedBefore(predecessor);
-    const outcome = await before?.whenSettled();
-    const isOfChain = task.chain !== undefined && before?.chain === task.chain;
-    if (isOfChain && outcome !== undefined && isFailure(outcome)) {
+    const outcome = await predecessor.whenSettled();
+    if (task.chain !== undefined && predecessor.chain === task.chain && isFailure(outcome)) {
       await this.line.breakOff(linkOf(task)).catch(() => undefined); // settled, or closed meanwhile
     }
     const delayMs = this.cancellation.has(task) ? 0 : task.settings.delayMs;
@@ -213,9 +210,6 @@ export class BullMQEngine implements Engine {
   }
 
   discard(task: Task): void {
-    if (this.fallback?.has(task)) {
-      return this.fallback.memory.discard(task);
-    }
     task.isOver = true;
     if (task.isCommitted) {
       // Another engine's share of the request could not be stored, and this one's was, or will be.
@@ -235,12 +229,11 @@ export class BullMQEngine implements Engine {
     } else {
       this.consumers.resume(queue);
     }
-    this.fallback?.memory.setPaused(isPaused, queue);
   }
 
-  /** Those of this process: the others are the store's to list. */
-  *tasks(): Generator<Task> {
-    yield* this.fallback?.memory.tasks() ?? [];
+  /** They are the store's to list. */
+  tasks(): Iterable<Task> {
+    return [];
   }
 
   states(): Promise<QueueState[]> {
@@ -257,7 +250,6 @@ export class BullMQEngine implements Engine {
   }
 
   start(): void {
-    void this.fallback?.memory.start();
     if (!this.settings.isConsumer) {
       return;
     }
@@ -293,9 +285,8 @@ export class BullMQEngine implements Engine {
   async whenIdle(): Promise<void> {
     for (;;) {
       await this.idleness.when(() => this.consumers.isIdle && this.collected.isEmpty);
-      await this.fallback?.memory.whenIdle();
       const states = await this.stored.states(() => false).catch(() => undefined);
-      if (states === undefined && this.fallback !== undefined && this.handles.isEmpty) {
+      if (states === undefined && this.settings.hasFallback && this.handles.isEmpty) {
         return; // the store is down, and has nothing of this process that is not over
       }
       if (states?.every(({ running, pending }) => running + pending === 0)) {
@@ -305,8 +296,8 @@ export class BullMQEngine implements Engine {
     }
   }
 
-  drain(deadline: number, awaited: DrainScope): Promise<void> {
-    return this.shutdown.drain(deadline, awaited);
+  drain(_deadline: number, awaited: DrainScope): Promise<void> {
+    return this.shutdown.drain(awaited);
   }
 
   stop(graceMs: number): Promise<void> {
@@ -364,6 +355,17 @@ export class BullMQEngine implements Engine {
     });
     return tasks;
   };
+}
+
+/** The store that the options name; nothing is connected yet. */
+function storeOf(settings: BullMQSettings, logger: LoggerService): JobStore {
+  const { address, prefix, commitTimeoutMs } = settings;
+  switch (address.kind) {
+    case 'redis':
+      return new RedisStore(address, prefix ?? 'bgt', commitTimeoutMs, logger);
+    case 'postgres':
+      return new PostgresStore(address, prefix ?? 'bullmq', commitTimeoutMs, logger);
+  }
 }
 
 /** Whether it breaks a chain for sure: one that this process has lost sight of may have completed. */

@@ -4,7 +4,6 @@ import type { CollectedTasks } from './commit/collected-tasks.js';
 import type { Commits } from './commit/commits.js';
 import type { Consumers } from './consumer/consumers.js';
 import type { JobStore } from './store/job-store.js';
-import type { MemoryFallback } from './memory-fallback.js';
 import type { OwnHandles } from './view/own-handles.js';
 import type { Producer } from './commit/producer.js';
 import { storedTaskOf, type TaskJob } from './codec/stored-job.js';
@@ -19,7 +18,6 @@ export interface CancellationHost {
   readonly commits: Commits;
   readonly consumers: Consumers;
   readonly handles: OwnHandles;
-  readonly fallback: MemoryFallback | undefined;
   readonly worker: Worker;
   readonly restore: Restore;
   /** Gives back the place of a task that will not be released. */
@@ -40,10 +38,7 @@ export class Cancellation {
 
   /** @returns whether there was anything left to cancel */
   cancelTask(task: Task): boolean | Promise<boolean> {
-    const { fallback, collected } = this.host;
-    if (fallback?.has(task)) {
-      return fallback.memory.cancel(task);
-    }
+    const { collected } = this.host;
     if (task.isOver) {
       return false;
     }
@@ -88,11 +83,7 @@ export class Cancellation {
 
   /** It may be on its way to the store: looked for too early it would not be found, and land later. */
   private async cancelCommitted(task: Task): Promise<boolean> {
-    const { commits, fallback } = this.host;
-    await commits.whenOver(task);
-    if (fallback?.has(task)) {
-      return fallback.memory.cancel(task);
-    }
+    await this.host.commits.whenOver(task);
     return !task.isOver && this.cancel(task.id, task);
   }
 

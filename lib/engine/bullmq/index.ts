@@ -5,5 +5,5 @@
  * @module bullmq
  */
 
-export { bullmq } from './bullmq.js';
+export { bullmq } from './bullmq.engine.js';
 export type { BullMQConnection, BullMQOptions, PostgresOptions } from './bullmq-options.js';

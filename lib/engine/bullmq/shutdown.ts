@@ -5,7 +5,6 @@ import { atMost } from './store/at-most.js';
 import type { CollectedTasks } from './commit/collected-tasks.js';
 import type { Consumers } from './consumer/consumers.js';
 import type { JobStore } from './store/job-store.js';
-import type { MemoryFallback } from './memory-fallback.js';
 import type { OwnHandles } from './view/own-handles.js';
 import type { Producer } from './commit/producer.js';
 
@@ -19,7 +18,6 @@ export interface ShutdownHost {
   readonly consumers: Consumers;
   readonly collected: CollectedTasks;
   readonly handles: OwnHandles;
-  readonly fallback: MemoryFallback | undefined;
   readonly idleness: Idleness;
   readonly clock: Clock;
 }
@@ -31,13 +29,10 @@ export class Shutdown {
   constructor(private readonly host: ShutdownHost) {}
 
   /** What has not been started stays in the store, for other processes or the next start. */
-  async drain(deadline: number, awaited: DrainScope): Promise<void> {
-    const { consumers, collected, idleness, fallback } = this.host;
+  async drain(awaited: DrainScope): Promise<void> {
+    const { consumers, collected, idleness } = this.host;
     consumers.drain();
-    const own = idleness.when(
-      () => consumers.isIdle && (awaited !== 'collected' || collected.isEmpty),
-    );
-    await Promise.all([own, fallback?.memory.drain(deadline, awaited)]);
+    await idleness.when(() => consumers.isIdle && (awaited !== 'collected' || collected.isEmpty));
   }
 
   /** Once: a shutdown asks several times, and what did not end the first time will not the next. */
@@ -47,23 +42,20 @@ export class Shutdown {
 
   /** To be called once, when nothing more is admitted. */
   async close(): Promise<void> {
-    const { producer, consumers, handles, store, fallback, clock } = this.host;
+    const { producer, consumers, handles, store, clock } = this.host;
     const closing = [producer.close(), ...consumers.close(), handles.close()];
     await atMost(clock, RECORD_MS, Promise.allSettled(closing));
     await atMost(clock, RECORD_MS, store.close());
-    await fallback?.memory.close();
     handles.abandon();
   }
 
   private async giveUp(graceMs: number): Promise<void> {
-    const { consumers, idleness, fallback, clock } = this.host;
-    const memory = fallback?.memory.stop(graceMs);
+    const { consumers, idleness, clock } = this.host;
     consumers.interrupt();
     const callOff = clock.after(graceMs, () => consumers.interrupt());
     // A store that is down would be waited for: it finds out by itself that nobody runs them here.
     const idle = idleness.when(() => consumers.isIdle);
     await atMost(clock, graceMs + RECORD_MS, idle);
     callOff();
-    await memory;
   }
 }

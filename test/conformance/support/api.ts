@@ -1,19 +1,14 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { PassThrough } from 'node:stream';
 import { Controller, Inject, Param, Post, StreamableFile } from '@nestjs/common';
-import {
-  Tasks,
-  type BackgroundTasks,
-  type TaskChain,
-  type TaskHandle,
-} from 'nestjs-background-tasks';
+import { Tasks, type BackgroundTasks, type TaskHandle } from 'nestjs-background-tasks';
 import { Jobs } from './jobs.js';
 
 @Controller()
 export class Api {
   /** Of the latest streamed response. */
   handles: readonly TaskHandle[] = [];
-  chain: TaskChain | undefined;
+  tasks: BackgroundTasks | undefined;
   body = new PassThrough();
 
   constructor(@Inject(Jobs) private readonly jobs: Jobs) {}
@@ -98,12 +93,12 @@ export class Api {
 
   /**
    * Its body begins, and ends when the test says so. `late-second`: a chain of two of which the second
-   * has a delay, and a task after it.
+   * has a delay, and a task after it. `slow-first`: the first waits for its gate.
    */
   @Post('stream/:how')
   stream(@Param('how') how: string, @Tasks() tasks: BackgroundTasks): StreamableFile {
     const chain = tasks.chain();
-    this.chain = chain;
+    this.tasks = tasks;
     const add = {
       first: how === 'plain' ? tasks : chain,
       second: how === 'plain' ? tasks : chain,
@@ -112,7 +107,7 @@ export class Api {
     this.handles = Object.entries(add).map(([tag, to]) =>
       how === `late-${tag}`
         ? to.addTask({ delay: '1h' }, this.jobs.note, tag)
-        : to.addTask(this.jobs.note, tag),
+        : to.addTask(how === `slow-${tag}` ? this.jobs.hold : this.jobs.note, tag),
     );
     this.body = new PassThrough();
     this.body.write('begins');

@@ -1,14 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CollectedTasks } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
 import { Commits } from '../../../lib/engine/bullmq/commit/commits.js';
-import { MemoryFallback } from '../../../lib/engine/bullmq/memory-fallback.js';
+import { FallbackEngine } from '../../../lib/engine/fallback-engine.js';
 import { OwnHandles } from '../../../lib/engine/bullmq/view/own-handles.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
 import type { Producer } from '../../../lib/engine/bullmq/commit/producer.js';
 import type { JobLink } from '../../../lib/engine/bullmq/codec/stored-job.js';
-import type { Worker } from '../../../lib/engine/engine.js';
+import type { Engine, Worker } from '../../../lib/engine/engine.js';
 import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
-import type { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import { breaksChain, type Outcome } from '../../../lib/task/outcome.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
@@ -21,28 +20,24 @@ const FAILED: Outcome = { status: 'failed', attempts: 1, durationMs: 1, error: n
 /** Commits to a store that takes everything, unless the test says otherwise. */
 function createCommits(
   store: (tasks: readonly Task[]) => Promise<Task[]> = () => Promise.resolve([]),
-  fallback?: MemoryFallback,
 ) {
   const added: string[] = [];
-  const followed: (string | undefined)[] = [];
   const retracted: string[] = [];
   const told: string[] = [];
   const commits = new Commits({
     producer: {
       add: (lines: readonly (readonly Task[])[]) => {
         added.push(...lines.flat().map(({ name }) => name));
-        followed.push(...lines.map(([head]) => head?.prior?.name));
         return store(lines.flat());
       },
       retract: ({ id }: JobLink) => void retracted.push(id),
     } as unknown as Producer,
     collected: { takeOut: () => undefined, stored: () => undefined } as unknown as CollectedTasks,
-    fallback,
     worker: {
       announce: ({ name }: Task, { kind }: { kind: string }) => void told.push(`${name} ${kind}`),
     } as unknown as Worker,
   });
-  return { commits, added, followed, retracted, told };
+  return { commits, added, retracted, told };
 }
 
 /** A task that follows one with this outcome. */
@@ -78,34 +73,6 @@ describe('a task that follows one which has settled', () => {
   });
 });
 
-describe('a task that follows a duplicate', () => {
-  it('follows, in its stead, what that was to follow', async () => {
-    const { commits, followed, told } = createCommits((tasks) =>
-      Promise.resolve(tasks.filter(({ name }) => name.startsWith('duplicate'))),
-    );
-    const first = bareTask('first');
-    const second = behind(first, 'duplicate');
-    const third = behind(second, 'duplicate too');
-    const last = behind(third, 'last');
-    await commits.add([first], false);
-    await commits.add([second], false);
-    // Nobody waits until the store has said that it is one.
-    await Promise.all([commits.add([third], false), commits.add([last], false)]);
-    expect(followed).toStrictEqual([undefined, 'first', 'first', 'first']);
-    expect(told).toStrictEqual(['duplicate dropped', 'duplicate too dropped']);
-  });
-
-  it('follows nothing where that stood at the head', async () => {
-    const { commits, followed } = createCommits((tasks) =>
-      Promise.resolve(tasks.filter(({ name }) => name === 'duplicate')),
-    );
-    const duplicate = bareTask('duplicate');
-    await commits.add([duplicate], false);
-    await commits.add([behind(duplicate, 'after')], false);
-    expect(followed).toStrictEqual([undefined, undefined]);
-  });
-});
-
 describe('P17: a task whose request fails, though not by its own store', () => {
   it('is taken back when the store has taken it', async () => {
     const stored = new Deferred<Task[]>();
@@ -128,20 +95,6 @@ describe('P17: a task whose request fails, though not by its own store', () => {
     expect(retracted).toStrictEqual([]);
   });
 
-  it('does not fall back to memory, and is told of once', async () => {
-    const taken: string[] = [];
-    const fallback = { take: ({ name }: Task) => void taken.push(name) };
-    const down = new StoreUnavailableError('The store', {});
-    const { commits } = createCommits(
-      () => Promise.reject(down),
-      fallback as unknown as MemoryFallback,
-    );
-    const [discarded, other] = [bareTask('discarded'), bareTask('other')];
-    discarded.isOver = true;
-    await commits.add([discarded, other], true);
-    expect(taken).toStrictEqual(['other']);
-  });
-
   it('is not told of as a duplicate, too', async () => {
     const { commits, told } = createCommits((tasks) => Promise.resolve([...tasks]));
     const task = bareTask('task');
@@ -152,18 +105,27 @@ describe('P17: a task whose request fails, though not by its own store', () => {
 });
 
 describe('a task that fell back to memory', () => {
-  it('follows one that is in the store as soon as that has settled', async () => {
-    const released: string[] = [];
+  it('P17: is told of once, unless its request has failed by then, and waits for one in the store', async () => {
+    const [told, released]: [string[], string[]] = [[], []];
+    const down = new StoreUnavailableError('The store', {});
     const memory = {
       admit: () => undefined,
       release: ({ name }: Task) => void released.push(name),
-    } as unknown as MemoryEngine;
-    const worker = { announce: () => undefined } as unknown as Worker;
-    const fallback = new MemoryFallback(memory, worker);
-    const [stored, fallen] = [bareTask('stored'), bareTask('fallen')];
-    fallback.take(fallen);
-    fallen.prior = stored;
-    void fallback.release(fallen);
+    } as unknown as Engine;
+    const durable = {
+      commit: () => Promise.reject(down),
+      discard: () => undefined,
+    } as unknown as Engine;
+    const worker = {
+      announce: ({ name }: Task, { kind }: { kind: string }) => void told.push(`${name} ${kind}`),
+    } as unknown as Worker;
+    const engine = new FallbackEngine(durable, memory, worker, []);
+    const stored = bareTask('stored');
+    const [fallen, discarded] = [behind(stored, 'fallen'), bareTask('discarded')];
+    discarded.isOver = true;
+    await engine.commit([discarded, fallen], true);
+    expect(told).toStrictEqual(['fallen fell-back']);
+    void engine.release(fallen);
     await Promise.resolve();
     expect(released).toStrictEqual([]);
     stored.settle(COMPLETED);

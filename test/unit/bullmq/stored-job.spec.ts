@@ -22,6 +22,7 @@ import {
 } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import { errorText } from '../../../lib/errors/error-text.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';
+import { join } from '../../../lib/task/line.js';
 import type { Chain, Task } from '../../../lib/task/task.js';
 import { HOSTILE_VALUES } from '../support/hostile-values.js';
 import { bareTask } from '../support/tasks.js';
@@ -79,8 +80,8 @@ describe('the jobs of a line', () => {
   it('need those before them in their chain, also one that was stored before', () => {
     const chain: Chain = {};
     const [first, between, second] = [storedTask('1'), storedTask('x'), storedTask('2')];
-    first.chain = chain;
-    second.chain = chain;
+    join(chain, first);
+    join(chain, second);
     expect(jobs([[first, between, second]]).map(({ data }) => data.needs)).toEqual([
       undefined,
       undefined,
@@ -91,7 +92,7 @@ describe('the jobs of a line', () => {
     expect(late?.data).toMatchObject({ needs: linkOf('1'), prior: linkOf('1'), isInChain: true });
     expect(late?.options.delay).toBe(5_000);
     const other = storedTask('other');
-    other.chain = {};
+    join({}, other);
     other.prior = first;
     expect(jobs([[other]], HOLD_MS)[0]?.data.needs).toBeUndefined();
   });

@@ -3,7 +3,7 @@ import type { FlowJobEntry, Job, JobJson, JobsOptions } from 'bullmq';
 import { wholeMs } from '../../../task/clock.js';
 import type { StoredCall, StoredTask, Waits } from '../../../task/stored-call.js';
 import type { Priority } from '../../../task/task-options.js';
-import type { Chain, Task } from '../../../task/task.js';
+import type { Task } from '../../../task/task.js';
 import { isStorable } from './job-signals.js';
 import { endIn, failedEnd, type StoredEnd, type WrittenEnd } from './stored-end.js';
 
@@ -92,15 +92,9 @@ export function jobsOf(
 ): NewJob[] {
   return lines.flatMap((line) => {
     const after = line[0]?.prior;
-    const latest = new Map<Chain, Task>();
     return line.map((task, index) => {
       const prior = line[index - 1] ?? after;
-      const needs =
-        task.chain &&
-        (latest.get(task.chain) ?? (after?.chain === task.chain ? after : task.needs));
-      if (task.chain !== undefined) {
-        latest.set(task.chain, task);
-      }
+      const { needs } = task;
       const hold = index > 0 ? lineHoldMs : after === undefined ? heldMs : FOLLOW_HOLD_MS;
       const isFree = heldMs === undefined && line.length === 1;
       return newJob(task, by, hold, prior, needs, line[index + 1], isFree);

@@ -1,4 +1,3 @@
-import { StoreUnavailableError } from '../../../errors/storage.errors.js';
 import { following, lineFrom, standingOf } from '../../../task/line.js';
 import type { Task } from '../../../task/task.js';
 import type { Worker } from '../../engine.js';
@@ -6,27 +5,17 @@ import type { CollectedTasks } from './collected-tasks.js';
 import type { Producer } from './producer.js';
 import { linkOf } from '../codec/stored-job.js';
 
-/** Where tasks go that the store does not take. */
-export interface Fallback {
-  has(task: Task): boolean;
-  /** @throws QueueFullError, ShutDownError */
-  take(task: Task): void;
-}
-
 /** What commits need. */
 export interface CommitsHost {
   readonly producer: Producer;
   readonly collected: CollectedTasks;
-  readonly fallback: Fallback | undefined;
   readonly worker: Worker;
 }
 
-/** Brings tasks to the store; where it does not take them, to the memory of this process, if they may go there. */
+/** Brings tasks to the store. */
 export class Commits {
   /** The producer has seen to those itself. */
   private readonly refused = new WeakSet<Task>();
-  /** Of each duplicate, what it was to follow. */
-  private readonly before = new WeakMap<Task, Task | undefined>();
 
   constructor(private readonly host: CommitsHost) {}
 
@@ -54,44 +43,19 @@ export class Commits {
     }
   }
 
-  /**
-   * Whom a task really follows: what stands before a duplicate, which has no job. Resolves once the
-   * store has it; `undefined` where there is nobody.
-   */
-  async storedBefore(predecessor: Task): Promise<Task | undefined> {
-    let after: Task | undefined = predecessor;
-    while (after !== undefined) {
-      await this.whenOver(after);
-      if (!this.before.has(after)) {
-        return after;
-      }
-      after = this.before.get(after);
-    }
-    return undefined;
-  }
-
   private async keep(lines: readonly (readonly Task[])[], isHeld: boolean): Promise<void> {
-    const { producer, fallback } = this.host;
+    const { producer, collected } = this.host;
     const tasks = lines.flat();
     try {
-      const toStore = [];
-      for (const line of lines) {
-        const rest = await this.restOf(line);
-        if (rest.length > 0) {
-          toStore.push(rest);
-        }
-      }
+      const rests = await Promise.all(lines.map((line) => this.restOf(line)));
+      const toStore = rests.filter(({ length }) => length > 0);
       for (const task of toStore.length === 0 ? [] : await producer.add(toStore, isHeld)) {
-        this.before.set(task, task.prior);
         this.drop(task, 'duplicate');
       }
-      tasks.forEach((task) => this.host.collected.stored(task));
+      tasks.forEach((task) => collected.stored(task));
     } catch (error) {
       tasks.forEach((task) => this.refused.add(task));
-      if (fallback === undefined || !(error instanceof StoreUnavailableError)) {
-        throw error;
-      }
-      this.fallBack(fallback, tasks);
+      throw error;
     } finally {
       tasks.forEach((task) => {
         task.storing = undefined;
@@ -99,32 +63,21 @@ export class Commits {
     }
   }
 
-  /** What of a line is for the store, given what became of the task that it follows. */
+  /** What of a line is for the store, given what became of the task that it stands behind. */
   private async restOf(line: readonly Task[]): Promise<readonly Task[]> {
-    const { fallback } = this.host;
     const [head] = line;
-    if (head?.prior === undefined) {
+    const prior = head?.prior;
+    if (head === undefined || prior === undefined) {
       return line;
     }
-    const after = await this.storedBefore(head.prior);
-    head.prior = after;
-    if (after === undefined) {
+    await this.whenOver(prior);
+    if (!prior.isOver) {
       return line;
     }
-    if (fallback?.has(after)) {
-      this.fallBack(fallback, line);
-      return [];
-    }
-    const { dropped } = following(after.chain, standingOf(after), line);
+    head.prior = undefined;
+    const { dropped } = following(prior.chain, standingOf(prior), line);
     dropped.forEach((task) => this.drop(task, 'predecessor-failed'));
     return line.filter((task) => !dropped.includes(task));
-  }
-
-  private fallBack(fallback: Fallback, tasks: readonly Task[]): void {
-    for (const task of tasks.filter(({ isOver }) => !isOver)) {
-      fallback.take(task);
-      this.host.collected.takeOut(task);
-    }
   }
 
   private drop(task: Task, reason: 'duplicate' | 'predecessor-failed'): void {
