@@ -53,7 +53,7 @@ export const MATRIX = {
   retryChain: {
     feature: '`retry(id)` of a task in a chain',
     means: 'also brings back the tasks behind it that were dropped because it failed',
-    cells: bullmq({ differs: 'brings back the task alone' }),
+    cells: bullmq({ differs: 'the same, as long as the store remembers them (`remember`)' }),
   },
   concurrency: {
     feature: '`concurrency`',

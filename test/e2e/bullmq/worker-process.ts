@@ -25,8 +25,9 @@ class Work {
       }
       appendFileSync(file, `${process.pid} ended ${text}\n`);
     }
-    if (mode === 'owner') {
+    if (mode === 'owner' || (mode === 'alert' && text === 'mine')) {
       await pause(2_000);
+      appendFileSync(file, `${process.pid} ended ${text}\n`);
     }
   }
 }
@@ -55,7 +56,10 @@ const app = await NestFactory.createApplicationContext(WorkerModule, {
 app.enableShutdownHooks();
 // None of the signals that Nest ends the process with: it is to end because nothing is left to do.
 if (mode === 'owner') {
-  const { status } = await app.get(TaskRunner).addTask(app.get(Work).note, 'mine').whenSettled();
+  const chain = app.get(TaskRunner).chain();
+  const mine = chain.addTask(app.get(Work).note, 'mine');
+  chain.addTask(app.get(Work).note, 'next');
+  const { status } = await mine.whenSettled();
   appendFileSync(file, `${process.pid} settled ${status}\n`);
 } else {
   process.once('SIGCONT', () => void app.close());

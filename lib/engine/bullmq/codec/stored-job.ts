@@ -192,6 +192,23 @@ export function callOf({ data: { args, call } }: TaskJob): StoredCall {
     : { args, options: undefined, carried: undefined };
 }
 
+/** The jobs behind one in its line: each once, whatever their links say. */
+export async function* jobsBehind(
+  { data }: TaskJob,
+  read: (link: JobLink) => Promise<TaskJob | undefined>,
+): AsyncGenerator<TaskJob> {
+  const seen = new Set<string>();
+  for (let { next } = data; next !== undefined && !seen.has(next.id);) {
+    seen.add(next.id);
+    const job = await read(next);
+    if (job === undefined) {
+      return;
+    }
+    yield job;
+    ({ next } = job.data);
+  }
+}
+
 export function storedTaskOf(job: TaskJob): StoredTask {
   const { id, name, queueName, data, attemptsMade } = job;
   return {

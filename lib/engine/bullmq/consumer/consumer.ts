@@ -183,13 +183,13 @@ export class Consumer {
     const { task, job } = held;
     const { end, forgivenStarts = 0, isLastAlone } = job.data;
     if (end !== undefined) {
-      return this.ending.goOn(held, end);
+      return this.ending.goOn(held, token, end);
     }
     const starts = job.stalledCounter - forgivenStarts;
     const { maxStarts } = this.host.settings;
     if (starts >= maxStarts && (isLastAlone || maxStarts === 1)) {
       const error = new TaskCrashedError(task.name, starts);
-      return this.ending.end(held, { kind: 'failed', error });
+      return this.ending.end(held, token, { kind: 'failed', error });
     }
     const turn = await this.line.turnOf(job);
     if (turn === 'wait') {
@@ -197,17 +197,17 @@ export class Consumer {
       return this.ending.putOff(job, token, LOOK_AGAIN_MS);
     }
     if (job.data.isCancelled || held.isCancelled) {
-      return this.ending.end(held, { kind: 'cancelled' });
+      return this.ending.end(held, token, { kind: 'cancelled' });
     }
     if (turn === 'never') {
-      return this.ending.end(held, { kind: 'dropped', reason: 'predecessor-failed' });
+      return this.ending.end(held, token, { kind: 'dropped', reason: 'predecessor-failed' });
     }
     if (!this.isOpen) {
       this.held.letGo(held);
       return this.ending.putBack(job, token);
     }
     if (job.data.isDuplicate || !(await this.hasKey(job.data.dedupe, task))) {
-      return this.ending.end(held, { kind: 'dropped', reason: 'duplicate' });
+      return this.ending.end(held, token, { kind: 'dropped', reason: 'duplicate' });
     }
     const isLast = starts > 0 && starts >= maxStarts - 1;
     return isLast

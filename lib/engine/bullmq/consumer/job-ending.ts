@@ -33,24 +33,25 @@ export class JobEnding {
         held.verdict = verdict;
         if (verdict.waits !== undefined) {
           const data = { ...held.job.data, waits: verdict.waits };
+          await this.keepLock(held, token);
           await this.line.untilDone(() => held.job.updateData(data));
         }
         throw signalOf(new TaskRetries(verdict.error, verdict.delayMs), held.job);
       case 'abandoned':
         return this.abandon(held, token);
       default:
-        return this.end(held, verdict);
+        return this.end(held, token, verdict);
     }
   }
 
-  /** @throws TaskFailed */
-  end(held: Held, verdict: End): Promise<WrittenEnd> {
-    return this.finish(held, verdict, endOf(held.task, verdict, this.host.clock.now()));
+  /** @throws TaskFailed, PutBack */
+  end(held: Held, token: string, verdict: End): Promise<WrittenEnd> {
+    return this.finish(held, token, verdict, endOf(held.task, verdict, this.host.clock.now()));
   }
 
-  /** From where a worker that died has left it. @throws TaskFailed */
-  goOn(held: Held, end: StoredEnd): Promise<WrittenEnd> {
-    return this.finish(held, verdictOf(end), end);
+  /** From where a worker that died has left it. @throws TaskFailed, PutBack */
+  goOn(held: Held, token: string, end: StoredEnd): Promise<WrittenEnd> {
+    return this.finish(held, token, verdictOf(end), end);
   }
 
   /** Some worker takes it again at once. @throws PutBack */
@@ -75,6 +76,20 @@ export class JobEnding {
     }
   }
 
+  /**
+   * Before anything is written that BullMQ does not check the lock for: a worker that has lost it writes
+   * nothing down, and releases nobody, while another runs the task.
+   *
+   * @throws PutBack where another worker has the job
+   */
+  private async keepLock({ job }: Held, token: string): Promise<void> {
+    const { lockDurationMs } = this.host.settings;
+    const isKept = await this.line.untilDone(() => job.extendLock(token, lockDurationMs));
+    if (isKept !== 1) {
+      throw new PutBack('WaitingError');
+    }
+  }
+
   /** Where the store cannot be reached any more, the lock's end gives it back. */
   private async leave({ name, id }: TaskJob, moved: Promise<unknown>): Promise<void> {
     await moved.catch((error: unknown) => {
@@ -87,11 +102,17 @@ export class JobEnding {
    * Written down first, then the next of the line is released, then the job is finished: a worker
    * that dies in between leaves a job which is not run again, but finished from here by another.
    */
-  private async finish(held: Held, verdict: End, end: StoredEnd): Promise<WrittenEnd> {
+  private async finish(
+    held: Held,
+    token: string,
+    verdict: End,
+    end: StoredEnd,
+  ): Promise<WrittenEnd> {
     const { job } = held;
     const { data } = job;
     held.verdict = verdict;
     if (data.next !== undefined) {
+      await this.keepLock(held, token);
       await this.line.untilDone(() => job.updateData({ ...data, end }));
       if (data.isInChain && breaksChain(outcomeOf(end))) {
         await this.line.breakChain(job);

@@ -2,7 +2,7 @@ import type { Clock } from '../../../task/clock.js';
 import type { JobStore } from '../store/job-store.js';
 import { turnOf, type Standing, type Turn } from '../../../task/line.js';
 import { isAnswer } from '../store/store-answer.js';
-import { endOfJob, type JobLink, type TaskJob } from '../codec/stored-job.js';
+import { endOfJob, jobsBehind, type JobLink, type TaskJob } from '../codec/stored-job.js';
 
 /** Waits between attempts to reach the store, in milliseconds. */
 const AGAIN_MS = 500;
@@ -36,12 +36,11 @@ export class JobLine {
   }
 
   /** Finds the one further down the line that needs this one, and {@link breakOff breaks} it off. */
-  async breakChain({ id, data }: TaskJob): Promise<void> {
-    for (let next = await this.jobAt(data.next); next !== undefined;) {
-      if (next.data.needs?.id === id) {
+  async breakChain(job: TaskJob): Promise<void> {
+    for await (const next of jobsBehind(job, (link) => this.jobAt(link))) {
+      if (next.data.needs?.id === job.id) {
         return this.breakOff({ queue: next.queueName, id: next.id ?? '' });
       }
-      next = await this.jobAt(next.data.next);
     }
   }
 
@@ -50,10 +49,8 @@ export class JobLine {
     this.isClosed = true;
   }
 
-  private jobAt(link: JobLink | undefined): Promise<TaskJob | undefined> {
-    return link === undefined
-      ? Promise.resolve(undefined)
-      : this.untilDone(() => this.store.queue(link.queue).getJob(link.id));
+  private jobAt({ queue, id }: JobLink): Promise<TaskJob | undefined> {
+    return this.untilDone(() => this.store.queue(queue).getJob(id));
   }
 
   /** It may start: the one before it has ended. */

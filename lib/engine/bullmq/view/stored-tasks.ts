@@ -21,9 +21,11 @@ import { DUPLICATE, outcomeOf, type StoredEnd } from '../codec/stored-end.js';
 import {
   callOf,
   endOfJob,
+  jobsBehind,
   priorityOf,
   storedTaskOf,
   type JobData,
+  type JobLink,
   type TaskJob,
 } from '../codec/stored-job.js';
 
@@ -208,7 +210,7 @@ export class StoredTasks {
     }
   }
 
-  /** Queues a failed task again, its attempts counted anew. */
+  /** Queues a failed task again, its attempts counted anew, and behind it the rest of its chain. */
   async retry(id: string): Promise<Task | undefined> {
     const job = await this.job(id);
     if (job === undefined || endOfJob(job)?.status !== 'failed') {
@@ -224,16 +226,43 @@ export class StoredTasks {
       isDuplicate: _duplicate,
       ...data
     } = job.data;
-    // Its line has gone on without it: it runs on its own now.
-    const again: JobData = { ...data, forgivenStarts: job.stalledCounter };
+    const rest = await this.droppedBehind(job);
+    // Its line has gone on without it: what it runs with now is what was dropped for it.
+    const again: JobData = { ...data, ...followedBy(rest[0]), forgivenStarts: job.stalledCounter };
     await job.updateData((await this.standsForItsKey(job)) ? again : { ...again, end: DUPLICATE });
-    await job.retry('failed', { resetAttemptsMade: true, resetAttemptsStarted: true });
+    await job.retry('failed', ANEW);
+    await this.bringBack(job, rest);
     job.attemptsMade = 0;
     const [task] = this.restore([storedTaskOf(job)]);
     if (task !== undefined) {
       task.status = 'queued';
     }
     return task;
+  }
+
+  /** Those of its chain that were dropped because it had failed, as far as the store remembers them. */
+  private async droppedBehind(failed: TaskJob): Promise<TaskJob[]> {
+    const rest: TaskJob[] = [];
+    for await (const job of jobsBehind(failed, ({ queue, id }) =>
+      this.store.queue(queue).getJob(id),
+    )) {
+      const isOfChain = job.data.needs?.id === (rest.at(-1) ?? failed).id;
+      if (isOfChain && endOfJob(job)?.reason === 'predecessor-failed') {
+        rest.push(job);
+      }
+    }
+    return rest;
+  }
+
+  /** In order, and after the one before them: what is taken while that one has failed is dropped again. */
+  private async bringBack(first: TaskJob, rest: readonly TaskJob[]): Promise<void> {
+    let prior = addressOf(first);
+    for (const [index, job] of rest.entries()) {
+      const { end: _end, next: _next, isBroken: _broken, ...data } = job.data;
+      await job.updateData({ ...data, prior, needs: prior, ...followedBy(rest[index + 1]) });
+      await job.retry('completed', ANEW);
+      prior = addressOf(job);
+    }
   }
 
   /** Its dedupe key went when it failed, and another task may have it by now. */
@@ -316,6 +345,16 @@ export class StoredTasks {
       outcome,
     });
   }
+}
+
+const ANEW = { resetAttemptsMade: true, resetAttemptsStarted: true };
+
+function addressOf({ queueName, id = '' }: TaskJob): JobLink {
+  return { queue: queueName, id };
+}
+
+function followedBy(job: TaskJob | undefined): Pick<JobData, 'next'> {
+  return job === undefined ? {} : { next: addressOf(job) };
 }
 
 function unsettledStatus(job: TaskJob, type: JobType | 'unknown'): TaskStatus {
