@@ -69,9 +69,15 @@ export class EngineRouter implements Engine {
     return this.ofTask(task).cancel(task);
   }
 
-  setPaused(isPaused: boolean, queue?: string): void {
-    const engines = queue === undefined ? this.engines : [this.of(queue)];
-    engines.forEach((engine) => engine.setPaused(isPaused, queue));
+  async setPaused(isPaused: boolean, queue?: string, isEverywhere?: boolean): Promise<void> {
+    const engines = queue === undefined ? this.engines : this.enginesOf(queue);
+    await Promise.all(
+      engines.map(async (engine) => engine.setPaused(isPaused, queue, isEverywhere)),
+    );
+  }
+
+  protected enginesOf(queue: string): readonly Engine[] {
+    return [this.of(queue)];
   }
 
   *tasks(): Generator<Task> {

@@ -55,8 +55,12 @@ export interface Engine extends EngineLife {
   /** @returns whether there was anything left to cancel */
   cancel(task: Task): boolean | Promise<boolean>;
 
-  /** Attempts nothing more of a queue, or of all, until told otherwise. What runs goes on. */
-  setPaused(isPaused: boolean, queue?: string): void;
+  /**
+   * Attempts nothing more of a queue, or of all, until told otherwise. What runs goes on.
+   *
+   * @param isEverywhere whether it is for all processes that share the queue, also those yet to come
+   */
+  setPaused(isPaused: boolean, queue?: string, isEverywhere?: boolean): Promise<void> | void;
 
   /** What has been released and not settled. */
   tasks(): Iterable<Task>;
@@ -222,6 +226,8 @@ export interface EngineFactory {
 export interface QueueLimits {
   readonly name: string;
   readonly concurrency: number;
+  /** In all processes that share the queue, where that is limited. */
+  readonly concurrencyOfAll?: number | undefined;
   readonly concurrencyPerKey: number;
   readonly rateLimit: { readonly max: number; readonly perMs: number } | undefined;
   readonly maxPending: number;

@@ -71,8 +71,8 @@ export class FallbackEngine extends EngineRouter {
       : storing.catch(() => undefined).then(() => this.cancel(task));
   }
 
-  override setPaused(isPaused: boolean, queue?: string): void {
-    this.engines.forEach((engine) => engine.setPaused(isPaused, queue));
+  protected override enginesOf(): readonly Engine[] {
+    return this.engines;
   }
 
   override async states(): Promise<QueueState[]> {

@@ -20,13 +20,22 @@ import type {
   QueueOptions,
   RateLimitOptions,
   RequestOptions,
+  SharedConcurrency,
 } from './module-options.js';
+import { isPlainObject } from '../task/json-value.js';
 import { DEFAULTS_SHAPE } from './task-options.shape.js';
 
 const RATE_SHAPE: Shape<RateLimitOptions> = { max: checkFiniteCount, per: checkPositiveDuration };
+const CONCURRENCY_SHAPE: Shape<SharedConcurrency> = { each: checkCount, all: checkFiniteCount };
 const QUEUE_SHAPE: Shape<QueueOptions> = {
   ...DEFAULTS_SHAPE,
-  concurrency: checkCount,
+  concurrency: (value, path) => {
+    if (!isPlainObject(value)) {
+      return checkCount(value, path);
+    }
+    checkShape<SharedConcurrency>(value, path, CONCURRENCY_SHAPE);
+    requireKeys(value, path, 'all');
+  },
   concurrencyPerKey: checkCount,
   rateLimit: (value, path) => {
     checkShape<RateLimitOptions>(value, path, RATE_SHAPE);

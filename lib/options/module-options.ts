@@ -7,8 +7,12 @@ export type TaskDefaults = Pick<TaskOptions, 'priority' | 'retry' | 'timeout'>;
 
 /** A queue: its limits, and defaults for its tasks. */
 export interface QueueOptions extends TaskDefaults {
-  /** How many tasks of the queue run at once; a wait for a delay or a retry does not count. @default 10 */
-  concurrency?: number | undefined;
+  /**
+   * How many tasks of the queue run at once, in each process; a wait for a delay or a retry does not
+   * count. `{ each, all }` also says how many run in all processes together.
+   * @default 10
+   */
+  concurrency?: number | SharedConcurrency | undefined;
   /** How many tasks with the same `concurrencyKey` run at once. @default 1 */
   concurrencyPerKey?: number | undefined;
   /** At most `max` attempts start within any span of `per`. @default none */
@@ -25,6 +29,18 @@ export interface QueueOptions extends TaskDefaults {
   overflow?: 'reject' | 'drop-oldest' | undefined;
   /** The engine that keeps the tasks of this queue. @default the module's */
   engine?: EngineFactory | undefined;
+}
+
+/**
+ * See `QueueOptions.concurrency`. On PostgreSQL it is refused.
+ *
+ * @inline
+ */
+export interface SharedConcurrency {
+  /** How many in each process. @default as many as in all */
+  each?: number | undefined;
+  /** How many in all processes that share the queue; the one that has started last decides. */
+  all: number;
 }
 
 /** See `QueueOptions.rateLimit`. */

@@ -189,9 +189,13 @@ function toQueueSettings(name: string, options: QueueOptions): QueueSettings {
     ...DEFAULT_QUEUE_OPTIONS,
     ...defined(options),
   };
+  const shared = typeof concurrency === 'number' ? undefined : concurrency;
+  const each =
+    typeof concurrency === 'number' ? concurrency : (concurrency.each ?? concurrency.all);
   return Object.freeze({
     name,
-    concurrency,
+    concurrency: Math.min(each, shared?.all ?? each),
+    concurrencyOfAll: shared?.all,
     concurrencyPerKey,
     maxPending,
     overflow,

@@ -300,22 +300,25 @@ export class TaskRunner {
    * Starts no more tasks of a queue, or of all queues. Running tasks go on, and tasks can be added.
    *
    * @param queue its name; without it all of them
-   * @throws UnknownQueueError
+   * @param scope `everywhere: true` pauses it in all processes that share the queue, and in those that
+   * start later, until it is resumed everywhere
+   * @throws UnknownQueueError, StoreUnavailableError
    */
-  async pause(queue?: string): Promise<void> {
+  async pause(queue?: string, scope: { readonly everywhere?: boolean } = {}): Promise<void> {
     this[PARTS].options.requireQueue(queue);
-    this[PARTS].engine.setPaused(true, queue);
+    await this[PARTS].engine.setPaused(true, queue, scope.everywhere);
   }
 
   /**
    * Ends a {@link pause}.
    *
    * @param queue its name; without it all of them
-   * @throws UnknownQueueError
+   * @param scope `everywhere: true` takes back that of all processes, and that of this one
+   * @throws UnknownQueueError, StoreUnavailableError
    */
-  async resume(queue?: string): Promise<void> {
+  async resume(queue?: string, scope: { readonly everywhere?: boolean } = {}): Promise<void> {
     this[PARTS].options.requireQueue(queue);
-    this[PARTS].engine.setPaused(false, queue);
+    await this[PARTS].engine.setPaused(false, queue, scope.everywhere);
   }
 
   /**

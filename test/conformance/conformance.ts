@@ -391,6 +391,23 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
       });
     });
 
+    it('P8: concurrency of all processes is honoured or refused at start-up', async () => {
+      await app.close();
+      const started = await resultOf(async () => {
+        const queues = { single: { concurrency: { each: 5, all: 1 } } };
+        app = await Application.start({ engine: under.engine, queues });
+        const handles = ['first', 'second'].map((tag) =>
+          app.runner.addTask({ queue: 'single' }, app.jobs.hold, tag),
+        );
+        await app.book.until('first');
+        app.book.open('second');
+        app.book.open('first');
+        await outcomes(...handles);
+        expect(app.book.story).toEqual(['start first', 'end first', 'start second', 'end second']);
+      });
+      expect(started).toBe(refuses('concurrencyOfAll') ? 'BGT_INVALID_OPTION' : 'done');
+    });
+
     describe('waitForEnd', () => {
       it('D17: keeps slot and next attempt until the body has ended', async () => {
         const options = { timeout: 40, waitForEnd: true, retry: { attempts: 2, delay: 0 } };

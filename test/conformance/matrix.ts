@@ -60,6 +60,11 @@ export const MATRIX = {
     means: 'for the queue, in its one process',
     cells: bullmq({ differs: 'for the queue in each process' }),
   },
+  concurrencyOfAll: {
+    feature: '`concurrency: { each, all }`',
+    means: '`all` is how many run in all processes that share the queue',
+    cells: { PostgreSQL: { refused: '`BGT_INVALID_OPTION` at start-up' } },
+  },
   concurrencyKey: { feature: '`concurrencyKey`', means: 'honoured', cells: bullmq(refused) },
   rateLimit: {
     feature: '`rateLimit`',
@@ -125,6 +130,11 @@ export const MATRIX = {
     cells: { memory: { differs: 'those since the process started' } },
   },
   pause: { feature: '`pause()`', means: 'pauses this process', cells: {} },
+  pauseEverywhere: {
+    feature: '`pause(queue, { everywhere: true })`',
+    means: 'pauses this process, which is the only one',
+    cells: bullmq({ differs: 'pauses all processes, and those that start later' }),
+  },
   shutdown: {
     feature: 'a task that waits at shutdown',
     means: 'runs, if the drain timeout allows',

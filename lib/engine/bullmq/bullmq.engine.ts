@@ -102,7 +102,13 @@ export class BullMQEngine implements Engine {
     private readonly settings: BullMQSettings,
   ) {
     const { queues, worker, clock, logger } = setting;
-    for (const { name, overflow } of queues) {
+    for (const { name, overflow, concurrencyOfAll } of queues) {
+      if (concurrencyOfAll !== undefined && settings.address.kind === 'postgres') {
+        throw new InvalidOptionError(
+          `queues.${name}.concurrency.all`,
+          'is not for PostgreSQL: while so many tasks run, idle workers would ask for the next without a pause.',
+        );
+      }
       if (overflow !== 'reject') {
         throw new InvalidOptionError(
           `queues.${name}.overflow`,
@@ -223,12 +229,13 @@ export class BullMQEngine implements Engine {
     return this.cancellation.cancelTask(task);
   }
 
-  setPaused(isPaused: boolean, queue?: string): void {
-    if (isPaused) {
-      this.consumers.pause(queue);
-    } else {
+  setPaused(isPaused: boolean, queue?: string, isEverywhere = false): Promise<void> | void {
+    if (!isPaused) {
       this.consumers.resume(queue);
+    } else if (!isEverywhere) {
+      this.consumers.pause(queue);
     }
+    return isEverywhere ? this.stored.setPaused(isPaused, queue) : undefined;
   }
 
   /** They are the store's to list. */
@@ -260,6 +267,18 @@ export class BullMQEngine implements Engine {
     );
   }
 
+  /** Kept with the queue, also for processes that know nothing of it: the latest to start decides. */
+  private async limitAll(): Promise<void> {
+    if (this.settings.address.kind === 'redis') {
+      for (const { name, concurrencyOfAll: all } of this.queues) {
+        const queue = this.store.queue(name);
+        const limit = (): Promise<unknown> =>
+          all === undefined ? queue.removeGlobalConcurrency() : queue.setGlobalConcurrency(all);
+        await this.line.untilDone(limit).catch(() => undefined); // closed meanwhile
+      }
+    }
+  }
+
   private consume(): void {
     if (this.isClosed) {
       return;
@@ -280,6 +299,7 @@ export class BullMQEngine implements Engine {
       alone: (act) => this.consumers.alone(act, { clock, waitMs: settings.lockDurationMs }),
       freed: () => this.idleness.check(),
     });
+    void this.limitAll();
   }
 
   async whenIdle(): Promise<void> {

@@ -105,6 +105,23 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(await handle.whenSettled()).toMatchObject({ status: 'completed' });
     });
 
+    it('starts nothing, in processes that come later either, of what is paused everywhere', async () => {
+      const queues = { other: {} };
+      const [one, other] = await Promise.all([start({}, { queues }), start({}, { queues })]);
+      await one.tasks.pause('default', { everywhere: true });
+      const handle = other.tasks.addTask(other.work.note, 'held');
+      await eventually(async () => expect((await one.tasks.get(handle.id))?.status).toBe('queued'));
+      const later = await start({}, { queues });
+      expect((await later.tasks.stats()).queues).toMatchObject({
+        default: { isPaused: true, pending: 1 },
+        other: { isPaused: false },
+      });
+      await later.tasks.addTask({ queue: 'other' }, later.work.note, 'beside it').whenSettled();
+      expect([one, other, later].flatMap(({ work }) => work.done)).toEqual(['beside it']);
+      await later.tasks.resume('default', { everywhere: true });
+      expect(await handle.whenSettled()).toMatchObject({ status: 'completed' });
+    });
+
     it('starts nothing more once it is paused, though the next was asked for with the end of the last', async () => {
       const { tasks, work } = await start({}, { queues: { default: { concurrency: 1 } } });
       await work.wait('first');

@@ -180,6 +180,18 @@ export class StoredTasks {
     return true;
   }
 
+  /** For all processes, until it is taken back. */
+  setPaused(isPaused: boolean, name: string | undefined): Promise<void> {
+    return this.read(async () => {
+      for (const queue of this.queuesOf(name)) {
+        await this.patience.wait(isPaused ? queue.pause() : queue.resume());
+        if (!isPaused) {
+          await this.store.wake(queue.name);
+        }
+      }
+    });
+  }
+
   states(isPaused: (queue: string) => boolean): Promise<QueueState[]> {
     return this.read(() =>
       Promise.all([...this.store.queues()].map((queue) => this.stateOf(queue, isPaused))),
@@ -290,6 +302,7 @@ export class StoredTasks {
     isPaused: (queue: string) => boolean,
   ): Promise<QueueState> {
     const { name } = queue;
+    const isPausedEverywhere = await queue.isPaused();
     const counts = await queue.getJobCounts('active', 'waiting', 'prioritized', 'delayed');
     const { active = 0, waiting = 0, prioritized = 0, delayed = 0 } = counts;
     // The first of each kind; which of the prioritized ones is the oldest would take all of them.
@@ -300,7 +313,7 @@ export class StoredTasks {
       running: active,
       pending: waiting + prioritized + delayed,
       oldestAddedAt: times.length === 0 ? undefined : Math.min(...times),
-      isPaused: isPaused(name),
+      isPaused: isPausedEverywhere || isPaused(name),
       isShared: true,
     };
   }
