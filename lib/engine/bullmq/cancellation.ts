@@ -1,5 +1,5 @@
-import type { Task } from '../../task/task.js';
-import type { Restore, Worker } from '../engine.js';
+import type { Task, TaskListener } from '../../task/task.js';
+import type { Restore, Worker, SharedStore } from '../engine.js';
 import type { CollectedTasks } from './commit/collected-tasks.js';
 import type { Commits } from './commit/commits.js';
 import type { Consumers } from './consumer/consumers.js';
@@ -8,6 +8,8 @@ import type { OwnHandles } from './view/own-handles.js';
 import type { Producer } from './commit/producer.js';
 import { storedTaskOf, type TaskJob } from './codec/stored-job.js';
 import type { StoredTasks } from './view/stored-tasks.js';
+import { LEFT } from '../../task/verdict.js';
+import { Reports } from './view/reports.js';
 
 /** Where a task that is to be cancelled may be. */
 export interface CancellationHost {
@@ -122,4 +124,46 @@ export class Cancellation {
     this.host.discard(task);
     this.host.worker.announce(task, { kind: 'cancelled' });
   }
+}
+
+/** What the view needs. */
+export interface StoreViewHost {
+  readonly store: JobStore;
+  readonly stored: StoredTasks;
+  readonly cancellation: Cancellation;
+  readonly handles: OwnHandles;
+  readonly worker: Worker;
+}
+
+/** What there is to know and to do about the tasks of all processes. */
+export function storeView(host: StoreViewHost): SharedStore {
+  const { stored, cancellation, handles, worker } = host;
+  return {
+    find: (id) => stored.find(id),
+    list: (query) => stored.list(query),
+    counts: (queue) => stored.counts(queue),
+    cancel: (id) => cancellation.cancel(id),
+    forget: (id) => stored.forget(id),
+    async retry(id) {
+      const task = await stored.retry(id);
+      if (task !== undefined) {
+        worker.announce(task, LEFT);
+        handles.add(task);
+      }
+      return task;
+    },
+  };
+}
+
+/** For those who look from another process. */
+export function listenerOf({
+  store,
+  handles,
+}: Pick<StoreViewHost, 'store' | 'handles'>): TaskListener {
+  const reports = new Reports(store);
+  return {
+    awaited: (task) => handles.watch(task),
+    progressed: (task) => reports.progressed(task),
+    logged: (task, line) => reports.logged(task, line),
+  };
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../../task/clock.js';
 import type { DrainScope } from '../engine.js';
 import type { Idleness } from '../memory/idleness.js';
-import { atMost } from './store/at-most.js';
+import { atMost } from '../patience.js';
 import type { CollectedTasks } from './commit/collected-tasks.js';
 import type { Consumers } from './consumer/consumers.js';
 import type { JobStore } from './store/job-store.js';

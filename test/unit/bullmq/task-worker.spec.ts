@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Worker } from 'bullmq';
-import { TaskFailed } from '../../../lib/engine/bullmq/codec/job-signals.js';
+import { TaskFailed } from '../../../lib/engine/bullmq/codec/stored-end.js';
 import type { TaskJob } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import type { JobWorker } from '../../../lib/engine/bullmq/store/job-store.js';
 import { createTaskWorker, missingFrom } from '../../../lib/engine/bullmq/store/task-worker.js';

@@ -4,8 +4,7 @@ import { wholeMs } from '../../../task/clock.js';
 import type { StoredCall, StoredTask, Waits } from '../../../task/stored-call.js';
 import type { Priority } from '../../../task/task-options.js';
 import type { Task } from '../../../task/task.js';
-import { isStorable } from './job-signals.js';
-import { endIn, failedEnd, type StoredEnd, type WrittenEnd } from './stored-end.js';
+import { isStorable, endIn, failedEnd, type StoredEnd, type WrittenEnd } from './stored-end.js';
 
 /** Another task's job. */
 export interface JobLink {

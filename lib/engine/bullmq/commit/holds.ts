@@ -1,7 +1,7 @@
 import type { Clock } from '../../../task/clock.js';
 import type { Task } from '../../../task/task.js';
 import type { JobStore } from '../store/job-store.js';
-import { isAnswer } from '../store/store-answer.js';
+import { isAnswer } from '../store/task-worker.js';
 import { linkOf, type JobLink } from '../codec/stored-job.js';
 
 /** How soon what could not be done is tried again, in milliseconds. */

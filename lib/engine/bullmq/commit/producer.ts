@@ -8,7 +8,7 @@ import { Patience } from '../../patience.js';
 import { Holds } from './holds.js';
 import type { JobStore } from '../store/job-store.js';
 import { Retraction } from './retraction.js';
-import { isUnsent } from '../store/store-answer.js';
+import { isUnsent } from '../store/task-worker.js';
 import {
   dedupeIdOf,
   entryOf,

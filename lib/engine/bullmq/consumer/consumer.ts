@@ -1,14 +1,11 @@
 import { TaskCrashedError } from '../../../errors/storage.errors.js';
 import type { Task } from '../../../task/task.js';
 import type { QueueLimits } from '../../engine.js';
-import type { ConsumerHost } from './consumer-host.js';
-import { HeldJobs, type Held } from './held-jobs.js';
-import { JobEnding } from './job-ending.js';
-import { JobLine } from './job-line.js';
-import { TaskRetries } from '../codec/job-signals.js';
+import { type ConsumerHost, HeldJobs, type Held } from './held-jobs.js';
+import { JobEnding, JobLine } from './job-line.js';
+import { TaskRetries, endOf, writtenEndOf, type WrittenEnd } from '../codec/stored-end.js';
 import type { JobWorker, Process, WorkerLimits } from '../store/job-store.js';
 import { SettledSweep } from './settled-sweep.js';
-import { endOf, writtenEndOf, type WrittenEnd } from '../codec/stored-end.js';
 import { FORMAT, storedTaskOf, type TaskJob } from '../codec/stored-job.js';
 
 /** How long BullMQ waits before it tries again to take or to record a job, in milliseconds. */

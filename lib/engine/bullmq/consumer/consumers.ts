@@ -1,8 +1,8 @@
 import type { Clock } from '../../../task/clock.js';
 import type { QueueLimits } from '../../engine.js';
-import { atMost } from '../store/at-most.js';
+import { atMost } from '../../patience.js';
 import { Consumer } from './consumer.js';
-import type { ConsumerHost } from './consumer-host.js';
+import type { ConsumerHost } from './held-jobs.js';
 
 /** How long something is waited for. */
 interface Patient {

@@ -1,8 +1,23 @@
 import type { Clock } from '../../../task/clock.js';
 import type { JobStore } from '../store/job-store.js';
 import { turnOf, type Standing, type Turn } from '../../../task/line.js';
-import { isAnswer } from '../store/store-answer.js';
+import { isAnswer } from '../store/task-worker.js';
 import { endOfJob, jobsBehind, type JobLink, type TaskJob } from '../codec/stored-job.js';
+import { breaksChain } from '../../../task/outcome.js';
+import type { Verdict } from '../../../task/verdict.js';
+import type { ConsumerHost, Held, HeldJobs } from './held-jobs.js';
+import {
+  PutBack,
+  TaskFailed,
+  TaskRetries,
+  endOf,
+  outcomeOf,
+  verdictOf,
+  writtenEndOf,
+  type End,
+  type StoredEnd,
+  type WrittenEnd,
+} from '../codec/stored-end.js';
 
 /** Waits between attempts to reach the store, in milliseconds. */
 const AGAIN_MS = 500;
@@ -97,4 +112,123 @@ export class JobLine {
   private moment(): Promise<void> {
     return new Promise((done) => void this.clock.after(AGAIN_MS, done));
   }
+}
+
+/**
+ * What BullMQ is to do with a job whose attempt is over, or that is not attempted: what a promise of
+ * these resolves to is kept as the end of a completed job, and what it rejects with tells the rest.
+ */
+export class JobEnding {
+  constructor(
+    private readonly host: ConsumerHost,
+    private readonly held: HeldJobs,
+    private readonly line: JobLine,
+  ) {}
+
+  /** @throws TaskRetries, TaskFailed, PutBack */
+  async conclude(held: Held, token: string, verdict: Verdict): Promise<WrittenEnd> {
+    switch (verdict.kind) {
+      case 'retry':
+        held.verdict = verdict;
+        if (verdict.waits !== undefined) {
+          const data = { ...held.job.data, waits: verdict.waits };
+          await this.keepLock(held, token);
+          await this.line.untilDone(() => held.job.updateData(data));
+        }
+        throw signalOf(new TaskRetries(verdict.error, verdict.delayMs), held.job);
+      case 'abandoned':
+        return this.abandon(held, token);
+      default:
+        return this.end(held, token, verdict);
+    }
+  }
+
+  /** @throws TaskFailed, PutBack */
+  end(held: Held, token: string, verdict: End): Promise<WrittenEnd> {
+    return this.finish(held, token, verdict, endOf(held.task, verdict, this.host.clock.now()));
+  }
+
+  /** From where a worker that died has left it. @throws TaskFailed, PutBack */
+  goOn(held: Held, token: string, end: StoredEnd): Promise<WrittenEnd> {
+    return this.finish(held, token, verdictOf(end), end);
+  }
+
+  /** Some worker takes it again at once. @throws PutBack */
+  async putBack(job: TaskJob, token: string): Promise<never> {
+    await this.leave(job, job.moveToWait(token));
+    await this.host.store.wake(job.queueName).catch(() => undefined);
+    throw new PutBack('WaitingError');
+  }
+
+  /** Some worker takes it again after a while. @throws PutBack */
+  async putOff(job: TaskJob, token: string, delayMs: number): Promise<never> {
+    await this.leave(job, job.moveToDelayed(Date.now() + delayMs, token));
+    throw new PutBack('DelayedError');
+  }
+
+  /** The next worker that has a slot goes on with it; the attempt does not count. */
+  private async abandon(held: Held, token: string): Promise<never> {
+    try {
+      return await this.putBack(held.job, token);
+    } finally {
+      this.held.announce(held, { kind: 'abandoned', isKept: true });
+    }
+  }
+
+  /**
+   * Before anything is written that BullMQ does not check the lock for: a worker that has lost it writes
+   * nothing down, and releases nobody, while another runs the task.
+   *
+   * @throws PutBack where another worker has the job
+   */
+  private async keepLock({ job }: Held, token: string): Promise<void> {
+    const { lockDurationMs } = this.host.settings;
+    const isKept = await this.line.untilDone(() => job.extendLock(token, lockDurationMs));
+    if (isKept !== 1) {
+      throw new PutBack('WaitingError');
+    }
+  }
+
+  /** Where the store cannot be reached any more, the lock's end gives it back. */
+  private async leave({ name, id }: TaskJob, moved: Promise<unknown>): Promise<void> {
+    await moved.catch((error: unknown) => {
+      const { logger, store } = this.host;
+      logger.warn(`${store.label}: ${name} (${id}) waits until its lock ends: ${String(error)}`);
+    });
+  }
+
+  /**
+   * Written down first, then the next of the line is released, then the job is finished: a worker
+   * that dies in between leaves a job which is not run again, but finished from here by another.
+   */
+  private async finish(
+    held: Held,
+    token: string,
+    verdict: End,
+    end: StoredEnd,
+  ): Promise<WrittenEnd> {
+    const { job } = held;
+    const { data } = job;
+    held.verdict = verdict;
+    if (data.next !== undefined) {
+      await this.keepLock(held, token);
+      await this.line.untilDone(() => job.updateData({ ...data, end }));
+      if (data.isInChain && breaksChain(outcomeOf(end))) {
+        await this.line.breakChain(job);
+      }
+      await this.line.passOn(data.next);
+    }
+    if (verdict.kind === 'failed') {
+      throw signalOf(new TaskFailed(verdict.error), job);
+    }
+    return writtenEndOf(end);
+  }
+}
+
+/** BullMQ asks the job whether it may be retried: the answer was given by the task's policy. */
+function signalOf<Signal extends TaskRetries | TaskFailed>(signal: Signal, job: TaskJob): Signal {
+  const mayRetry = signal instanceof TaskRetries;
+  job.opts.attempts = mayRetry ? job.attemptsMade + 2 : 0;
+  job.opts.backoff = { type: 'custom' };
+  return signal;
 }

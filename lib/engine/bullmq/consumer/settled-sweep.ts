@@ -1,5 +1,5 @@
 import type { Clock } from '../../../task/clock.js';
-import type { ConsumerSettings } from './consumer-host.js';
+import type { ConsumerSettings } from './held-jobs.js';
 import type { JobStore } from '../store/job-store.js';
 
 /** How often settled jobs are counted where the store keeps too many, in milliseconds. */

@@ -1,4 +1,5 @@
 import type { LoggerService } from '@nestjs/common';
+import { MissingPeerError } from '../../../errors/missing-peer.error.js';
 
 /** How long the same trouble of a store is not mentioned again, in milliseconds. */
 const QUIET_MS = 10_000;
@@ -42,4 +43,11 @@ function describeError(error: unknown): string {
     return error.errors.map(describeError).join('; ');
   }
   return error instanceof Error ? error.message : String(error);
+}
+
+/** For the `catch` of an import of an optional peer. */
+export function missing(peer: string): (error: unknown) => never {
+  return (error) => {
+    throw new MissingPeerError('nestjs-background-tasks/bullmq', [peer], { cause: error });
+  };
 }

@@ -11,15 +11,13 @@ import type {
   WorkerGate,
   WorkerLimits,
 } from './job-store.js';
-import { batchWrites } from './batched-writes.js';
-import { keepAlive } from './heartbeat.js';
+import { batchWrites, keepAlive } from './redis-connection.js';
 import type { Position } from '../../../task/position.js';
 import type { KeepLimits } from '../../engine.js';
 import type { FailedQuery } from '../../kept-tasks.js';
-import { ErrorLog } from './error-log.js';
+import { ErrorLog, missing } from './error-log.js';
 import { createTaskWorker } from './task-worker.js';
 import { RedisSchedules } from './redis-schedules.js';
-import { missing } from './missing-peer.js';
 
 type BullMQ = typeof import('bullmq');
 type RedisAddress = Extract<StoreAddress, { kind: 'redis' }>;

@@ -1,6 +1,6 @@
 import { MAX_LINES } from '../../../task/log-lines.js';
 import type { Task } from '../../../task/task.js';
-import { storable } from '../codec/job-signals.js';
+import { storable } from '../codec/stored-end.js';
 import type { JobStore } from '../store/job-store.js';
 
 /** What a body has said since the store was last told. */

@@ -16,8 +16,7 @@ import {
 } from '../../kept-tasks.js';
 import { Patience } from '../../patience.js';
 import type { JobQueue, JobStore } from '../store/job-store.js';
-import { errorIn } from '../codec/job-signals.js';
-import { DUPLICATE, outcomeOf, type StoredEnd } from '../codec/stored-end.js';
+import { errorIn, DUPLICATE, outcomeOf, type StoredEnd } from '../codec/stored-end.js';
 import {
   callOf,
   endOfJob,

@@ -4,8 +4,8 @@ import { TransactionError } from '../../../../errors/storage.errors.js';
 import type { TransactionClient } from '../../../../task/transaction-client.js';
 import type { Position } from '../../../../task/position.js';
 import type { FailedQuery } from '../../../kept-tasks.js';
-import { ErrorLog } from '../error-log.js';
-import { forgiving } from './forgiving-connection.js';
+import { ErrorLog, missing } from '../error-log.js';
+import { forgiving, connectionOf, inSchema } from './postgres-connection.js';
 import type {
   JobQueue,
   JobStore,
@@ -17,10 +17,8 @@ import type {
   WorkerLimits,
 } from '../job-store.js';
 import { createTaskWorker } from '../task-worker.js';
-import { missing } from '../missing-peer.js';
 import { entryOf, type NewJob } from '../../codec/stored-job.js';
 import { PostgresSchedules, schemaOfSchedules, type Pool } from './postgres-schedules.js';
-import { connectionOf, inSchema } from './within-transaction.js';
 
 type BullMQ = typeof import('bullmq');
 type PostgresAddress = Extract<StoreAddress, { kind: 'postgres' }>;
