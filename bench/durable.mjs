@@ -4,45 +4,58 @@
 //
 //   npm run bench:durable -- --rounds 5 --seconds 5 --tasks 20000 --only process
 //
-// BullMQ is measured where there is a redis-server, which is started for it: durable as BullMQ recommends it, with an
-// append-only file that is flushed each second. The journal flushes before it acknowledges.
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+// BullMQ is measured where there is a redis-server or PostgreSQL, which are started for it: Redis durable as BullMQ
+// recommends it, with an append-only file that is flushed each second, and flushed before each answer, as the journal
+// and PostgreSQL are. The limits are the disk, appended to by groups with one fdatasync each, and LMDB by itself.
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { fixed, median, progress, progressDone, quartiles, ratios } from './figures.mjs';
 import { benchmarkOptions } from './options.mjs';
+import { findProgram } from '../test/support/programs.mjs';
 import { goalTable, report } from './report.mjs';
-import { freePort } from './servers/server-process.mjs';
 
 const RAW = 'raw BullMQ';
+const FLUSHED = 'raw BullMQ, flushed';
 const OURS = 'ours, BullMQ';
+const JOURNAL = 'ours, journal';
+const POSTGRES = 'ours, PostgreSQL';
+const RAW_POSTGRES = 'raw BullMQ, PostgreSQL';
+const DISK = 'the disk';
+const LMDB = 'LMDB';
 
 const MEASUREMENTS = {
   requests: {
     title: 'acknowledged requests/s, 50 connections, Fastify',
-    variants: ['bare', 'ours, memory', 'ours, journal', OURS, RAW],
+    variants: ['bare', 'ours, memory', JOURNAL, OURS, RAW, FLUSHED],
   },
   tasks: {
     title: 'acknowledged tasks/s, 50 in flight, no HTTP',
-    variants: ['ours, journal', OURS, RAW],
+    variants: [DISK, LMDB, JOURNAL, OURS, RAW, FLUSHED, POSTGRES, RAW_POSTGRES],
+  },
+  'tasks-500': {
+    title: 'acknowledged tasks/s, 500 in flight, no HTTP',
+    variants: [DISK, LMDB, JOURNAL],
   },
   process: {
     title: 'no-op tasks processed/s, concurrency 50',
-    variants: ['ours, memory', 'ours, journal', OURS, RAW],
+    variants: ['ours, memory', JOURNAL, OURS, RAW, POSTGRES, RAW_POSTGRES],
   },
 };
 
-/** Of each measurement's variants, what raw BullMQ is the measure of. */
+/** Each with what it is measured by. */
 const GOALS = [
-  ['tasks', OURS, 0.95],
-  ['process', OURS, 0.95],
-  ['tasks', 'ours, journal', 3],
+  ['tasks', JOURNAL, FLUSHED, 1.6],
+  ['requests', JOURNAL, FLUSHED, 1.3],
+  ['tasks', JOURNAL, LMDB, 0.95],
+  ['tasks-500', JOURNAL, LMDB, 0.7],
+  ['requests', OURS, RAW, 0.85],
+  ['tasks', OURS, RAW, 0.9],
+  ['process', OURS, RAW, 0.95],
+  ['process', POSTGRES, RAW_POSTGRES, 0.9],
 ];
 
 const VARIANTS = Object.entries(MEASUREMENTS).flatMap(([what, { variants }]) =>
@@ -56,12 +69,24 @@ const { rounds, seconds, tasks, write } = options;
 const run = promisify(execFile);
 const script = fileURLToPath(new URL('durable/measure.mjs', import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), 'bgt-bench-'));
-const redis = await startRedis();
+// Needs a loader of TypeScript, as `npm run bench:durable` has it; not in order to refuse wrong options.
+const { postgresServer, redisServer } = await import('../test/support/servers.ts');
+const servers = {
+  ...(findProgram('redis-server') && {
+    redis: await redisServer('--appendfsync', 'everysec'),
+    flushed: await redisServer(),
+  }),
+  ...(findProgram('postgres') && { postgres: await postgresServer() }),
+};
+const serverOf = (variant) =>
+  variant.includes('PostgreSQL') ? 'postgres' : variant === FLUSHED ? 'flushed' : 'redis';
 const chosen = VARIANTS.filter(
-  ({ name }) => options.chosen.includes(name) && (redis !== undefined || !name.includes('BullMQ')),
+  ({ name, variant }) =>
+    options.chosen.includes(name) && (!hasServer(variant) || serverOf(variant) in servers),
 );
 const results = new Map(chosen.map(({ name }) => [name, []]));
 try {
+  for (const server of Object.values(servers)) await server.start();
   for (let round = 1; round <= rounds; round += 1) {
     for (const { what, variant, name } of chosen) {
       progress(`round ${round} of ${rounds}: ${name}`);
@@ -69,29 +94,54 @@ try {
     }
   }
 } finally {
-  if (redis !== undefined) {
-    const exited = once(redis.child, 'exit');
-    redis.child.kill();
-    await exited;
-  }
+  for (const server of Object.values(servers)) await server.remove();
   await rm(folder, { recursive: true, force: true });
 }
 progressDone();
 
 async function measure(what, variant) {
   const own = await mkdtemp(join(folder, 'run-'));
+  const { url = '', pid = '' } = hasServer(variant) ? servers[serverOf(variant)] : {};
+  const [kind, inFlight = '50'] = what.split('-');
   const { stdout } = await run(
     process.execPath,
-    [script, what, variant, own, String(redis?.port), String(seconds), String(tasks)],
-    { timeout: 120_000 },
+    [
+      script,
+      kind,
+      variant,
+      own,
+      url,
+      `${pid}`,
+      `${seconds}`,
+      `${countOf(kind, variant)}`,
+      inFlight,
+    ],
+    { timeout: 240_000 },
   );
   await rm(own, { recursive: true, force: true });
   return JSON.parse(stdout);
 }
 
+function hasServer(variant) {
+  return variant.includes('BullMQ') || variant.includes('PostgreSQL');
+}
+
+/** What a flush a task makes takes a fortieth of them. */
+function countOf(kind, variant) {
+  return kind !== 'requests' && variant.includes('PostgreSQL') ? Math.ceil(tasks / 10) : tasks;
+}
+
 const of = (name, field) => (results.get(name) ?? []).map((each) => each[field]);
 const ratesOf = (what, variant) => of(`${what}: ${variant}`, 'perSecond');
-const ratiosToRaw = (what, variant) => ratios(ratesOf(what, variant), ratesOf(what, RAW));
+const ratiosTo = (what, variant, other) => ratios(ratesOf(what, variant), ratesOf(what, other));
+const ratiosToRaw = (what, variant) => ratiosTo(what, variant, RAW);
+const cpuOf = (name, field) =>
+  fixed(median(of(name, field).filter((each) => each !== undefined)), 0, ' µs');
+/** Of this process and of the server, together. */
+const cpuOfBoth = (variant) =>
+  (results.get(`process: ${variant}`) ?? []).map(
+    ({ cpuMicros, serverMicros }) => cpuMicros + serverMicros,
+  );
 const ofMeasurement = (what) => chosen.filter((each) => each.what === what);
 
 await report({
@@ -100,27 +150,42 @@ await report({
   tables: [
     ...Object.entries(MEASUREMENTS).map(([what, { title }]) => ({
       name: what,
-      head: [title, 'a second', 'quartiles', `ratio to ${RAW}`, 'quartiles', 'CPU each'],
+      head: [
+        title,
+        'a second',
+        'quartiles',
+        `ratio to ${RAW}`,
+        'quartiles',
+        'CPU each',
+        'of the server',
+      ],
       rows: ofMeasurement(what).map(({ variant, name }) => [
         variant,
         fixed(median(ratesOf(what, variant)), 0),
         quartiles(ratesOf(what, variant), 0),
         fixed(median(ratiosToRaw(what, variant)), 2),
         quartiles(ratiosToRaw(what, variant), 2),
-        fixed(median(of(name, 'cpuMicros').filter((each) => each !== undefined)), 0, ' µs'),
+        cpuOf(name, 'cpuMicros'),
+        cpuOf(name, 'serverMicros'),
       ]),
     })),
-    goalTable(
-      GOALS.map(([what, variant, goal]) => ({
-        what: `${what}: ${variant} over ${RAW}`,
+    goalTable([
+      ...GOALS.map(([what, variant, over, goal]) => ({
+        what: `${what}: ${variant} over ${over}`,
         goal,
-        found: ratiosToRaw(what, variant),
+        found: ratiosTo(what, variant, over),
       })),
-    ),
+      {
+        what: `process: CPU of both, ${RAW_POSTGRES} over ${POSTGRES}`,
+        goal: 0.9,
+        found: ratios(cpuOfBoth(RAW_POSTGRES), cpuOfBoth(POSTGRES)),
+      },
+    ]),
   ],
   notes: [
-    'CPU is that of the measured process, without the server.',
-    ...(redis ? [] : ['redis-server is not installed here: BullMQ is left out.']),
+    'CPU is that of the measured process; that of the server, and of what it has started, beside it.',
+    ...(servers.redis ? [] : ['redis-server is not installed here: BullMQ on it is left out.']),
+    ...(servers.postgres ? [] : ['PostgreSQL is not installed here, and is left out.']),
   ],
   plots: Object.entries(MEASUREMENTS).map(([what, { title }]) => ({
     name: `durable-${what}`,
@@ -132,28 +197,3 @@ await report({
     })),
   })),
 });
-
-async function startRedis() {
-  const port = await freePort();
-  const args = ['--bind', '127.0.0.1', '--port', String(port), '--dir', folder, '--save', ''];
-  const child = spawn('redis-server', [...args, '--appendonly', 'yes'], { stdio: 'ignore' });
-  const missing = once(child, 'error').then(() => true);
-  for (let tries = 0; tries < 100; tries += 1) {
-    if (await Promise.race([missing, isListening(port)])) {
-      return child.pid === undefined ? undefined : { child, port };
-    }
-    await pause(50);
-  }
-  throw new Error('redis-server does not listen.');
-}
-
-function isListening(port) {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
-}

@@ -34,7 +34,9 @@ Module({})(AppModule);
 const ENGINES = {
   'ours, memory': () => undefined,
   'ours, journal': ({ folder }) => journal({ path: `${folder}/journal` }),
-  'ours, BullMQ': ({ connection, role }) => bullmq({ connection, role }),
+  'ours, BullMQ': ({ url, role }) => bullmq({ connection: url, role }),
+  'ours, PostgreSQL': ({ url, role, prefix }) =>
+    bullmq({ connection: url, role, prefix, commitTimeout: '60s' }),
 };
 
 /** @returns what a variant's module imports */

@@ -1,28 +1,43 @@
 // One measurement of one variant, in a process of its own:
-//   measure.mjs requests|tasks|process <variant of durable.mjs> <folder> <redis port> <seconds> <count>
-// Prints how many a second, and the microseconds of CPU that each took in this process.
+//   measure.mjs requests|tasks|process <variant of durable.mjs> <folder> <address> <pid> <seconds> <count> <in flight>
+// Prints how many a second, and the microseconds of CPU that each took in this process and in the server.
 import { randomUUID } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import autocannon from 'autocannon';
-import { Queue, Worker } from 'bullmq';
+import { createPostgresBackend, Queue, runMigrations, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
+import { Client } from 'pg';
 import { TaskRunner } from '../../dist/index.js';
 import { CONCURRENCY, Jobs, moduleOf, QUEUE_NAME } from './application.mjs';
+import { cpuOfTree } from './cpu.mjs';
 
-const [what, variant, folder, redisPort, seconds, count] = process.argv.slice(2);
-const IN_FLIGHT = 50;
+const [what, variant, folder, url, serverPid, seconds, count, inFlight] = process.argv.slice(2);
+const IN_FLIGHT = Number(inFlight);
+const isOnPostgres = variant.includes('PostgreSQL');
 /** As many as our engine keeps: by default BullMQ keeps all of them, for ever. */
-const KEEP = { removeOnComplete: { count: 1_000 }, removeOnFail: { count: 10_000 } };
-const RAW = 'raw BullMQ';
-const connection = { host: '127.0.0.1', port: Number(redisPort) };
+const KEEP = isOnPostgres
+  ? {} // where BullMQ's own counting runs finished jobs again
+  : { removeOnComplete: { count: 1_000 }, removeOnFail: { count: 10_000 } };
+const isRaw = variant.startsWith('raw');
+/** Of each run its own, in place of a store that is emptied. */
+const prefix = `bench_${process.pid}`;
+const connection = isOnPostgres ? { connectionString: url, schema: prefix } : { url };
 /** Who only adds does not share its time with a worker, neither of ours nor of BullMQ's. */
-const setting = { folder, connection, role: what === 'process' ? 'both' : 'producer' };
+const setting = { folder, url, prefix, role: what === 'process' ? 'both' : 'producer' };
 
-if (variant.includes('BullMQ')) {
-  const redis = new Redis(connection);
+if (url !== '' && !isOnPostgres) {
+  const redis = new Redis(url);
   await redis.flushall();
   await redis.quit();
+}
+if (isOnPostgres && isRaw) {
+  const client = new Client(url);
+  await client.connect();
+  await runMigrations(client, prefix);
+  await client.end();
 }
 
 const measurements = { requests, tasks, process: processing };
@@ -36,9 +51,9 @@ async function requests() {
     logger: ['error'],
   });
   await app.listen(0, '127.0.0.1');
-  const url = `http://127.0.0.1:${app.getHttpServer().address().port}`;
+  const at = `http://127.0.0.1:${app.getHttpServer().address().port}`;
   const fire = (duration) =>
-    autocannon({ url, method: 'POST', connections: IN_FLIGHT, duration, workers: 1 });
+    autocannon({ url: at, method: 'POST', connections: IN_FLIGHT, duration, workers: 1 });
   await fire(2);
   const { non2xx, errors, requests: done } = await fire(Number(seconds));
   if (non2xx + errors > 0) {
@@ -69,13 +84,13 @@ async function tasks() {
       ),
     );
   };
-  await run(2_000);
+  await run(Math.min(2_000, Number(count)));
   return run(Number(count));
 }
 
 /** From a full queue to an empty one. */
 async function processing() {
-  return variant === RAW ? processBullMq() : processOurs();
+  return isRaw ? processBullMq() : processOurs();
 }
 
 async function processOurs() {
@@ -92,31 +107,33 @@ async function processOurs() {
       jobs.onTotal = resolve;
     });
     for (let added = 0; added < total; added += 1_000) {
-      await Promise.all(Array.from({ length: 1_000 }, () => jobs.noop(randomUUID())));
+      const length = Math.min(1_000, total - added);
+      await Promise.all(Array.from({ length }, () => jobs.noop(randomUUID())));
     }
     return measure(total, async () => {
       await runner.resume();
       await done;
     });
   };
-  await burst(1_000);
+  await burst(Math.min(1_000, Number(count)));
   return burst(Number(count));
 }
 
 async function processBullMq() {
-  const queue = new Queue(QUEUE_NAME, { connection });
+  const queue = rawQueue();
   const total = Number(count);
   for (let added = 0; added < total; added += 1_000) {
     await queue.addBulk(
-      Array.from({ length: 1_000 }, () => ({ name: 'noop', data: [randomUUID()], opts: KEEP })),
+      Array.from({ length: Math.min(1_000, total - added) }, () => ({
+        name: 'noop',
+        data: [randomUUID()],
+        opts: KEEP,
+      })),
     );
   }
   let done = 0;
-  const worker = new Worker(QUEUE_NAME, async () => undefined, {
-    connection,
-    concurrency: CONCURRENCY,
-    autorun: false,
-  });
+  const settings = { connection, concurrency: CONCURRENCY, autorun: false };
+  const worker = new Worker(QUEUE_NAME, async () => undefined, settings, ...backend());
   const finished = new Promise((resolve) => {
     worker.on('completed', () => {
       done += 1;
@@ -135,22 +152,80 @@ async function processBullMq() {
 async function measure(total, act) {
   const startedAt = performance.now();
   const before = process.cpuUsage();
+  const serverBefore = cpuOfTree(serverPid);
   await act();
   const { user, system } = process.cpuUsage(before);
   return {
+    serverMicros: serverPid === '' ? undefined : (cpuOfTree(serverPid) - serverBefore) / total,
     perSecond: (total / (performance.now() - startedAt)) * 1_000,
     cpuMicros: (user + system) / total,
   };
 }
 
+function backend() {
+  return isOnPostgres ? [createPostgresBackend] : [];
+}
+
+function rawQueue() {
+  return new Queue(QUEUE_NAME, { connection }, ...backend());
+}
+
 /** Adds one task and resolves when it is stored. */
 async function adder() {
-  if (variant !== RAW) {
-    return (jobs) => jobs.noop(randomUUID());
+  switch (variant) {
+    case 'the disk':
+      return appender();
+    case 'LMDB':
+      return putter();
+    default:
+      return isRaw ? rawAdder() : (jobs) => jobs.noop(randomUUID());
   }
-  const queue = new Queue(QUEUE_NAME, { connection });
+}
+
+async function rawAdder() {
+  const queue = rawQueue();
   await queue.waitUntilReady();
   return async () => {
     await queue.add('noop', [randomUUID()], KEEP);
+  };
+}
+
+/** About as long as what the journal writes of a task. */
+function record(id) {
+  return `[1,1,${Date.now()},0,0,0,0,"${id}","Jobs.noop","default","[\\"${randomUUID()}\\"]",0,0]\n`;
+}
+
+/** All that came during one flush go with the next. */
+async function appender() {
+  const file = await open(join(folder, 'log'), 'a');
+  let waiting = [];
+  let isFlushing = false;
+  const flush = async () => {
+    isFlushing = true;
+    while (waiting.length > 0) {
+      const group = waiting;
+      waiting = [];
+      await file.write(group.map(({ text }) => text).join(''));
+      await file.datasync();
+      group.forEach(({ resolve }) => resolve());
+    }
+    isFlushing = false;
+  };
+  return () =>
+    new Promise((resolve) => {
+      waiting.push({ text: record(randomUUID()), resolve });
+      if (!isFlushing) {
+        void flush();
+      }
+    });
+}
+
+async function putter() {
+  const { open: openLmdb } = await import('lmdb');
+  const db = openLmdb({ path: join(folder, 'lmdb'), encoding: 'string' });
+  return async () => {
+    const id = randomUUID();
+    await db.put(id, record(id));
+    await db.flushed;
   };
 }

@@ -12,6 +12,8 @@ import { postgresFolder } from './programs.mjs';
 /** A store that a suite starts for itself, on a free port of the loopback address. */
 export interface TestServer {
   readonly url: string;
+  /** While it runs. */
+  readonly pid: number | undefined;
   /** Starts it, or starts it again with the data it had. */
   start(): Promise<void>;
   /** Stops it as a crash would. */
@@ -72,6 +74,10 @@ class Server implements TestServer {
     private readonly folder: string,
     private readonly launch: () => ChildProcess,
   ) {}
+
+  get pid(): number | undefined {
+    return this.child?.pid;
+  }
 
   async start(): Promise<void> {
     this.child = this.launch();
