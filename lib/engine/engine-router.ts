@@ -1,15 +1,8 @@
 import type { TaskStatus } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
-import type {
-  DrainScope,
-  Engine,
-  EngineSupport,
-  QueueState,
-  Restore,
-  SharedStore,
-} from './engine.js';
+import type { DrainScope, Engine, EngineSupport, QueueState, Restore } from './engine.js';
 import type { KeptTasks } from './kept-tasks.js';
-import { SharedStores } from './shared-stores.js';
+import { KeptTasksOfAll } from './kept-tasks-of-all.js';
 
 /** Several engines as one: each task goes to the engine of its queue. */
 export class EngineRouter implements Engine {
@@ -26,18 +19,10 @@ export class EngineRouter implements Engine {
     return this.of(queue).supportOf(queue);
   }
 
-  get shared(): SharedStore | undefined {
-    const engines = this.engines.filter(({ shared }) => shared !== undefined);
-    return engines.length === 0
-      ? undefined
-      : new SharedStores(this.engines, (queue) => this.of(queue));
-  }
-
   get kept(): KeptTasks | undefined {
-    const engines = this.engines.filter(({ kept }) => kept !== undefined);
-    return engines.length === 0
-      ? undefined
-      : new SharedStores(this.engines, (queue) => this.of(queue));
+    return this.engines.some(({ kept }) => kept !== undefined)
+      ? new KeptTasksOfAll(this.engines, (queue) => this.of(queue))
+      : undefined;
   }
 
   duplicateOf(dedupeKey: string): Task | undefined {

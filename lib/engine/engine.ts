@@ -16,9 +16,6 @@ export interface Engine extends EngineLife {
   /** What the engine of a queue can do: one object for all the queues of one engine. */
   supportOf(queue: string): EngineSupport;
 
-  /** Set where other processes see the tasks, too, and make some of the attempts. */
-  readonly shared?: SharedStore | undefined;
-
   /** Set where tasks are kept that this process may not know: those that failed, at least. */
   readonly kept?: KeptTasks | undefined;
 
@@ -148,12 +145,6 @@ export function unsupportedOption(
   return dedupe !== undefined && dedupe.windowMs > 0 && !support.dedupeWindow
     ? 'dedupe.window'
     : undefined;
-}
-
-/** What there is to know and to do about tasks that other processes see, too. */
-export interface SharedStore extends KeptTasks {
-  /** @returns whether there was such a task, and anything left to cancel */
-  cancel(id: string): Promise<boolean>;
 }
 
 /** Keeps what is to be known of schedules after a restart, and in other processes. */

@@ -11,6 +11,12 @@ export interface KeptTasks {
   list(query: TaskQuery): Promise<TaskInfo[]>;
   /** How many tasks of each status it has, by queue: only of `queue`, or of all that it keeps. */
   counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>>;
+  /**
+   * Set where other processes see the tasks, too, and make some of the attempts.
+   *
+   * @returns whether there was such a task, and anything left to cancel
+   */
+  readonly cancel?: ((id: string) => Promise<boolean>) | undefined;
   /** Removes a task that has settled. @returns whether there was one */
   forget(id: string): Promise<boolean>;
   /**

@@ -84,9 +84,10 @@ export async function listTasks(
     }
   }
   // Where no store has to be asked, the answer is how things stand at this moment.
-  const { shared, kept } = sources.engine;
+  const { kept } = sources.engine;
+  const isShared = kept?.cancel !== undefined;
   const query = { status, name, queue, limit };
-  const found: TaskInfo[] = shared === undefined ? [] : await shared.list(query);
+  const found: TaskInfo[] = isShared ? await kept.list(query) : [];
   const known = new Set(found.map(({ id }) => id));
   for (const task of candidates(status, sources)) {
     if (found.length >= limit) {
@@ -96,7 +97,7 @@ export async function listTasks(
       found.push(describeTask(task));
     }
   }
-  return shared === undefined && status === undefined && found.length < limit
+  return !isShared && status === undefined && found.length < limit
     ? [...found, ...((await kept?.list({ ...query, limit: limit - found.length })) ?? [])]
     : found;
 }

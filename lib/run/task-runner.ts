@@ -245,7 +245,7 @@ export class TaskRunner {
     const isHere = task !== undefined && !task.isOver;
     return isHere
       ? this[PARTS].engine.cancel(task)
-      : ((await this[PARTS].engine.shared?.cancel(id)) ?? false);
+      : ((await this[PARTS].engine.kept?.cancel?.(id)) ?? false);
   }
 
   /**

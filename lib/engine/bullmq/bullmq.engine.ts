@@ -15,10 +15,10 @@ import type {
   QueueLimits,
   QueueState,
   Restore,
-  SharedStore,
   Worker,
 } from '../engine.js';
 import { FallbackEngine } from '../fallback-engine.js';
+import type { KeptTasks } from '../kept-tasks.js';
 import { Idleness } from '../memory/idleness.js';
 import { MemoryEngine } from '../memory/memory.engine.js';
 import { resolveBullMQOptions, type BullMQOptions, type BullMQSettings } from './bullmq-options.js';
@@ -92,8 +92,7 @@ export class BullMQEngine implements Engine {
   private isClosed = false;
   private readonly listener: TaskListener;
   private readonly retention: Pick<ConsumerSettings, 'keep' | 'remember'>;
-  readonly shared: SharedStore;
-  readonly kept: SharedStore;
+  readonly kept: KeptTasks;
 
   constructor(
     setting: EngineSetting,
@@ -159,9 +158,8 @@ export class BullMQEngine implements Engine {
     this.commits = commits;
     this.line = new JobLine(store, clock);
     this.shutdown = new Shutdown({ ...parts, idleness, clock });
-    this.shared = storeView({ ...parts, cancellation });
+    this.kept = storeView({ ...parts, cancellation });
     this.listener = listenerOf(parts);
-    this.kept = this.shared;
   }
 
   supportOf(): EngineSupport {

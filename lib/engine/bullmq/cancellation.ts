@@ -1,5 +1,6 @@
 import type { Task, TaskListener } from '../../task/task.js';
-import type { Restore, Worker, SharedStore } from '../engine.js';
+import type { Restore, Worker } from '../engine.js';
+import type { KeptTasks } from '../kept-tasks.js';
 import type { CollectedTasks } from './commit/collected-tasks.js';
 import type { Commits } from './commit/commits.js';
 import type { Consumers } from './consumer/consumers.js';
@@ -136,7 +137,7 @@ export interface StoreViewHost {
 }
 
 /** What there is to know and to do about the tasks of all processes. */
-export function storeView(host: StoreViewHost): SharedStore {
+export function storeView(host: StoreViewHost): KeptTasks {
   const { stored, cancellation, handles, worker } = host;
   return {
     find: (id) => stored.find(id),

@@ -1,6 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import type { Engine, QueueState, SharedStore } from '../../../lib/engine/engine.js';
-import type { TaskQuery } from '../../../lib/engine/kept-tasks.js';
+import type { Engine, QueueState } from '../../../lib/engine/engine.js';
+import type { KeptTasks, TaskQuery } from '../../../lib/engine/kept-tasks.js';
 import type { TaskEvents } from '../../../lib/observe/task-events.js';
 import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
@@ -25,11 +25,11 @@ const VIEW = { id: 'stored', status: 'completed' } as TaskInfo;
 type Intake = ConstructorParameters<typeof TaskRunner>[0];
 
 /** A runner before an engine of which a test names the parts, and before a store if it has one. */
-function runnerOf(parts: Partial<Engine>, store?: Partial<SharedStore>) {
+function runnerOf(parts: Partial<Engine>, store?: Partial<KeptTasks>) {
   const records = new TaskRecords(10);
   const again = jest.fn((task: Task) => ({ again: task.name }));
   const intake = { again } as unknown as Intake;
-  const engine = { ...parts, shared: store, kept: store } as unknown as Engine;
+  const engine = { ...parts, kept: store } as unknown as Engine;
   const runner = new TaskRunner(
     intake,
     engine,
@@ -63,7 +63,7 @@ const gone = (): Promise<never> => Promise.reject(new Error('gone'));
 
 describe('the runner before a store that other processes use, too', () => {
   it('shows a task of its own as it stands here, until it is over', async () => {
-    const find = jest.fn<SharedStore['find']>(() => Promise.resolve(VIEW));
+    const find = jest.fn<KeptTasks['find']>(() => Promise.resolve(VIEW));
     const { runner, records } = runnerOf({}, { find });
     const task = known(records);
     expect(await runner.get(task.id)).toMatchObject({ id: task.id, name: 'task' });
@@ -90,7 +90,7 @@ describe('the runner before a store that other processes use, too', () => {
     [false, true, true],
     [false, false, false],
   ])('forgets here (%p) and there (%p): %p', async (here, there, expected) => {
-    const forget = jest.fn<SharedStore['forget']>(() => Promise.resolve(there));
+    const forget = jest.fn<KeptTasks['forget']>(() => Promise.resolve(there));
     const { runner, records } = runnerOf({}, { forget });
     const id = here ? known(records, 'completed').id : 'elsewhere';
     expect(await runner.forget(id)).toBe(expected);
@@ -100,7 +100,7 @@ describe('the runner before a store that other processes use, too', () => {
 
   it('cancels here what is here, and there what is not', async () => {
     const cancel = jest.fn<Engine['cancel']>(() => true);
-    const elsewhere = jest.fn<SharedStore['cancel']>(() => Promise.resolve(true));
+    const elsewhere = jest.fn<Required<KeptTasks>['cancel']>(() => Promise.resolve(true));
     const { runner, records } = runnerOf({ cancel }, { cancel: elsewhere });
     const task = known(records);
     expect(await runner.cancel(task.id)).toBe(true);
@@ -133,8 +133,8 @@ describe('the runner before a store that other processes use, too', () => {
   });
 
   it('asks the store of its queue what became of a task that came from one', async () => {
-    const find = jest.fn<SharedStore['find']>(() => Promise.resolve(undefined));
-    const retry = jest.fn<SharedStore['retry']>(() => Promise.resolve(undefined));
+    const find = jest.fn<KeptTasks['find']>(() => Promise.resolve(undefined));
+    const retry = jest.fn<KeptTasks['retry']>(() => Promise.resolve(undefined));
     const { runner, records } = runnerOf({}, { find, retry });
     const failed = known(records, 'failed');
     failed.isFromStore = true;
@@ -177,8 +177,11 @@ function taskWith(values: Partial<Record<'id' | 'queue' | 'isFromStore', unknown
 }
 
 /** A store that other processes use, too, where there is one, beside what this process knows of by itself. */
-function sources(own: readonly Task[], store?: Partial<SharedStore>): TaskSources {
-  const engine = { shared: store, kept: store, tasks: () => own } as unknown as Engine;
+function sources(own: readonly Task[], store?: Partial<KeptTasks>): TaskSources {
+  const engine = {
+    kept: store && { cancel: () => Promise.resolve(false), ...store },
+    tasks: () => own,
+  } as unknown as Engine;
   return { engine, requests: { collected: () => [] }, records: new TaskRecords(10) };
 }
 
@@ -186,7 +189,7 @@ const stored = (...ids: string[]) => Promise.resolve(ids.map((id) => ({ id }) as
 
 /** The ids that are listed, and what the store was asked for. */
 const ids = async (own: readonly Task[], limit?: number) => {
-  const list = jest.fn<SharedStore['list']>(() => stored('1', '2'));
+  const list = jest.fn<KeptTasks['list']>(() => stored('1', '2'));
   const filter = limit === undefined ? {} : { limit };
   const found = await listTasks(filter, sources(own, { list }), OPTIONS);
   return { found: found.map(({ id }) => id), query: list.mock.calls[0]?.[0] };
@@ -217,7 +220,7 @@ describe('the list of tasks, where other processes have some', () => {
   });
 
   it('asks the store for what it was asked for itself', async () => {
-    const list = jest.fn<SharedStore['list']>(() => stored());
+    const list = jest.fn<KeptTasks['list']>(() => stored());
     const filter = { status: 'failed', name: 'send', queue: 'a', limit: 5 } as const;
     await listTasks(filter, sources([], { list }), OPTIONS);
     const failed = { isOldestFirst: false };

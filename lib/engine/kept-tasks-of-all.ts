@@ -1,14 +1,22 @@
 import type { Task } from '../task/task.js';
 import type { TaskInfo } from '../task/task-info.js';
-import type { Engine, SharedStore } from './engine.js';
+import type { Engine } from './engine.js';
 import { inOrder, type KeptTasks, type StoredCounts, type TaskQuery } from './kept-tasks.js';
 
-/** The stores of several engines as one. */
-export class SharedStores implements SharedStore {
+/** What several engines keep, as one. */
+export class KeptTasksOfAll implements KeptTasks {
+  readonly cancel?: (id: string) => Promise<boolean>;
+
   constructor(
     private readonly engines: readonly Engine[],
     private readonly engineOf: (queue: string) => Engine,
-  ) {}
+  ) {
+    const shared = this.keptOf(undefined).filter(({ cancel }) => cancel !== undefined);
+    if (shared.length > 0) {
+      this.cancel = async (id) =>
+        (await anyOf(shared.map(async (store) => (await store.cancel?.(id)) ?? false))) ?? false;
+    }
+  }
 
   find(id: string, queue?: string): Promise<TaskInfo | undefined> {
     return anyOf(this.keptOf(queue).map((store) => store.find(id)));
@@ -24,10 +32,6 @@ export class SharedStores implements SharedStore {
     return new Map(counts.flatMap((each) => Array.from(each)));
   }
 
-  async cancel(id: string): Promise<boolean> {
-    return (await anyOf(this.stores.map((store) => store.cancel(id)))) ?? false;
-  }
-
   async forget(id: string): Promise<boolean> {
     return (await anyOf(this.keptOf(undefined).map((store) => store.forget(id)))) ?? false;
   }
@@ -39,10 +43,6 @@ export class SharedStores implements SharedStore {
   private keptOf(queue: string | undefined): readonly KeptTasks[] {
     const engines = queue === undefined ? this.engines : [this.engineOf(queue)];
     return engines.flatMap(({ kept }) => kept ?? []);
-  }
-
-  private get stores(): readonly SharedStore[] {
-    return this.engines.flatMap(({ shared }) => shared ?? []);
   }
 }
 
