@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { TaskJob } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import { CollectedTasks } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
-import type { PendingLimits } from '../../../lib/engine/bullmq/commit/pending-limits.js';
+import type { PendingLimits } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
 import { Shutdown, type ShutdownHost } from '../../../lib/engine/bullmq/shutdown.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
 import { Reports } from '../../../lib/engine/bullmq/view/reports.js';
@@ -194,7 +194,7 @@ describe('P13: the drain of a store', () => {
   });
 
   const drainOf = async (scope: DrainScope) => {
-    const drain = resolutionOf(shutdown.drain(1_000, scope));
+    const drain = resolutionOf(shutdown.drain(scope));
     await turn();
     return drain;
   };

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { BullMQSettings } from '../../../lib/engine/bullmq/bullmq-options.js';
 import { Producer } from '../../../lib/engine/bullmq/commit/producer.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
-import { RecentTasks } from '../../../lib/engine/bullmq/view/recent-tasks.js';
+import { RecentTasks } from '../../../lib/engine/bullmq/view/own-handles.js';
 import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';

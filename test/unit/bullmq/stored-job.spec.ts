@@ -4,7 +4,7 @@ import {
   TaskFailed,
   TaskRetries,
   errorIn,
-} from '../../../lib/engine/bullmq/codec/job-signals.js';
+} from '../../../lib/engine/bullmq/codec/stored-end.js';
 import {
   type StoredEnd,
   endIn,

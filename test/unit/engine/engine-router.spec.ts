@@ -4,9 +4,9 @@ import {
   type DrainScope,
   type Engine,
   type EngineFactory,
-  type SharedStore,
   unsupportedOption,
 } from '../../../lib/engine/engine.js';
+import type { KeptTasks } from '../../../lib/engine/kept-tasks.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import type { TaskHandle } from '../../../lib/index.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
@@ -180,8 +180,8 @@ describe('the router before several engines', () => {
     expect(await router({ a, b }).states()).toEqual([{ queue: 'a' }, { queue: 'b' }]);
   });
 
-  it('has no shared store where no engine has', () => {
-    expect(router({ a: {}, b: {} }).shared).toBeUndefined();
+  it('keeps nothing where no engine does', () => {
+    expect(router({ a: {}, b: {} }).kept).toBeUndefined();
   });
 });
 
@@ -200,13 +200,13 @@ function storeWith(found: string, listed: string[], queue: string, failed: numbe
 function stores() {
   const first = storeWith('1', ['1', '2'], 'a', 1);
   const second = storeWith('2', ['3'], 'b', 2);
-  const [a, b] = [first, second] as unknown as SharedStore[];
+  const [a, b] = [first, second] as unknown as KeptTasks[];
   const engines = {
-    a: { shared: a, kept: a },
-    b: { shared: b, kept: b },
+    a: { kept: a },
+    b: { kept: b },
     m: {},
   };
-  return { first, shared: router(engines).shared as SharedStore };
+  return { first, shared: router(engines).kept as Required<KeptTasks> };
 }
 
 const gone = (): Promise<never> => Promise.reject(new Error('gone'));

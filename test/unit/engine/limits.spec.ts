@@ -1,6 +1,6 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { PendingLimits } from '../../../lib/engine/bullmq/commit/pending-limits.js';
+import { PendingLimits } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
 import type { QueueLimits } from '../../../lib/engine/engine.js';
 import { KeyLimit } from '../../../lib/engine/memory/key-limit.js';
 import { RateLimit } from '../../../lib/engine/memory/rate-limit.js';
