@@ -18,14 +18,14 @@ import { postgresServer, redisServer } from '../support/servers.js';
 import { optionsOf } from './options.js';
 
 const PROGRAM = fileURLToPath(new URL('schedules-process.mjs', import.meta.url));
-const EVERY_MS = 200;
 const KILL_EVERY_MS = 2_000;
 const MOST_OFF_S = 5;
 
 const said = optionsOf(
-  { processes: 8, schedules: 10, ticks: 10_000 },
+  { processes: 8, schedules: 10, every: 200, ticks: 10_000 },
   { engine: ['redis', 'postgres'] },
 );
+const EVERY_MS = said.every;
 const store = await (said.engine === 'postgres' ? postgresServer() : redisServer());
 const schedules = Array.from({ length: said.schedules }, (_, index) => ({
   name: `schedule-${index}`,
@@ -37,6 +37,8 @@ const library = execFileSync('faketime', ['-f', '+0s', 'printenv', 'LD_PRELOAD']
   encoding: 'utf8',
 }).trim();
 const living: ChildProcess[] = [];
+/** Those that have come as far as to make ticks. */
+const ticking = new Set<ChildProcess>();
 const output: string[] = [];
 let kills = 0;
 
@@ -55,10 +57,12 @@ try {
   do {
     await sleep(KILL_EVERY_MS);
     made = await ticksSince(records, from);
-    // The oldest: on a busy machine another may not have begun yet.
-    void kill(living.shift() as ChildProcess);
-    kills += 1;
-    living.push(start());
+    const victim = living.find((child) => ticking.has(child));
+    if (victim !== undefined) {
+      living.splice(living.indexOf(victim), 1, start());
+      void kill(victim);
+      kills += 1;
+    }
     process.stderr.write(`${kills} killed, ${sum(made.values())} ticks\n`);
   } while (sum(made.values()) < said.ticks);
   await Promise.all(living.splice(0).map(kill));
@@ -128,7 +132,12 @@ function start(): ChildProcess {
     },
   });
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => void output.push(text));
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output.push(text);
+      if (text.includes('Tasks run from now on')) {
+        ticking.add(child);
+      }
+    });
   }
   return child;
 }
