@@ -234,11 +234,10 @@ export const providers: Provider[] = [
         clock,
         log,
         drainTimeoutMs,
-        queues: Array.from(
-          queues.values(),
-          ({ name, engine: kept, concurrency }) =>
-            `${name} (${kept?.engine ?? 'memory'}, ${concurrency} at once)`,
-        ),
+        queues: Array.from(queues.values(), ({ name, concurrency }) => {
+          const { engine: kind, isProducer = false } = engine.supportOf(name);
+          return `${name} (${kind}, ${isProducer ? 'run by other processes' : `${concurrency} at once`})`;
+        }),
         leave: () => application.leave(),
         server: () => host.httpAdapter?.getHttpServer?.() as OpenServer | undefined,
       }),

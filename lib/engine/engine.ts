@@ -113,6 +113,8 @@ export interface EngineSupport {
   readonly storage: TaskStorage | undefined;
   /** Where schedules are kept; without it they end with the process. */
   readonly schedules?: ScheduleStore | undefined;
+  /** Set where this process adds tasks only, and others run them. */
+  readonly isProducer?: boolean;
   readonly batch: boolean;
   readonly concurrencyKey: boolean;
   readonly dedupeWindow: boolean;

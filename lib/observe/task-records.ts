@@ -1,8 +1,12 @@
+import { bytesOf } from './bytes-of.js';
 import type { Outcome } from '../task/outcome.js';
 import { IdMap } from '../task/id-map.js';
 import { Task } from '../task/task.js';
 import { FailedTasks, type FailedLimits } from './failed-tasks.js';
 import { Ring } from './ring.js';
+
+/** Of a task that has settled no larger progress is remembered: there are thousands of them. */
+const MAX_PROGRESS_BYTES = 65_536;
 
 /** The settled tasks that are remembered of a status. */
 interface Remembered extends Iterable<Task> {
@@ -49,6 +53,9 @@ export class TaskRecords {
     if (task.isKept) {
       this.forget(task); // its store knows it, also after this process
     } else if (task.outcome !== undefined) {
+      if (isLarge(task.progress)) {
+        task.progress = undefined;
+      }
       const gone = this.settled[task.outcome.status].push(task);
       if (gone instanceof Task) {
         this.letGo(gone);
@@ -101,4 +108,12 @@ export class TaskRecords {
       this.byId.delete(id);
     }
   }
+}
+
+/** Most have none, or a number. */
+function isLarge(progress: unknown): boolean {
+  return (
+    (typeof progress === 'object' || typeof progress === 'string') &&
+    bytesOf(progress) > MAX_PROGRESS_BYTES
+  );
 }

@@ -140,6 +140,7 @@ export class BullMQEngine implements Engine {
     this.store = store;
     this.support = {
       ...store.support,
+      isProducer: !settings.isConsumer,
       storage: settings.storage,
       schedules: new StoredSchedules(
         store,

@@ -50,6 +50,15 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(work.done).toEqual(['first 1', 'another 1']);
     });
 
+    it.each([
+      ['both', '10 at once'],
+      ['producer', 'run by other processes'],
+    ] as const)('O25: says at its start who runs its tasks: role %s', async (role, who) => {
+      const { log } = await start({ role });
+      const line = log.lines.find((each) => each.includes('Queues: '));
+      expect(line).toMatch(new RegExp(`default \\(BullMQ on (Redis|PostgreSQL), ${who}\\)`));
+    });
+
     it('shows progress, and what runs, to whoever asks', async () => {
       const { tasks, work } = await start();
       const handle = tasks.addTask(work.wait, 'long');

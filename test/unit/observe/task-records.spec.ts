@@ -71,6 +71,17 @@ describe('the records of tasks', () => {
     expect(first.args).toEqual([]);
   });
 
+  it.each([
+    ['many objects', Array.from({ length: 10_000 }, () => ({}))],
+    ['a long text', 'x'.repeat(100_000)],
+    ['a buffer', Buffer.alloc(100_000)],
+  ])('O7: remember no progress of a settled task that is large: %s', (_what, progress) => {
+    const { add, settle } = createRecords(2);
+    const large = settle(Object.assign(add('1'), { progress }), COMPLETED);
+    const small = settle(Object.assign(add('2'), { progress: { done: 1 } }), COMPLETED);
+    expect([large.progress, small.progress]).toEqual([undefined, { done: 1 }]);
+  });
+
   it('never find a task whose id is first asked for when it is forgotten', () => {
     const { records, add, settle } = createRecords(1);
     const [first, second] = [settle(add('1'), COMPLETED), settle(add('2'), COMPLETED)];
