@@ -35,7 +35,10 @@ export function timingOf({ cron, timeZone, every }: ScheduleTiming, place: strin
     });
     const after = (timeMs: number): number | undefined =>
       expression.nextRun(new Date(timeMs))?.getTime();
-    after(0); // an unknown time zone shows here
+    // An unknown time zone shows here, too.
+    if (after(0) === undefined) {
+      throw new Error('it never comes');
+    }
     return { after };
   } catch (error) {
     const { message } = error as Error;
