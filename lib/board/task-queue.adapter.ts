@@ -10,7 +10,7 @@ import type {
 } from '@bull-board/api/typings/app';
 import { printable } from '../errors/printable.js';
 import { requirePeer } from '../errors/require-peer.js';
-import type { TaskInfo, TaskRunner } from '../index.js';
+import type { ScheduleInfo, TaskInfo, TaskRunner } from '../index.js';
 import { BoardTask, STATUSES, type BoardStatus, type ShowArgs } from './board-task.js';
 
 // Loaded here, so that an import of the board without its peer says at once what is missing.
@@ -145,14 +145,15 @@ export class TaskQueueAdapter extends Base {
     return null;
   }
 
-  /** None: for schedules there is `@nestjs/schedule`. */
+  /** The schedules of the queue. */
   async getJobSchedulers(): Promise<Omit<AppJobScheduler, 'queueName'>[]> {
-    return [];
+    const all = await this.runner.listSchedules();
+    return all.filter(({ queue }) => queue === this.queue).map(schedulerOf);
   }
 
-  /** See {@link getJobSchedulers}. */
+  /** How many those are. */
   async getJobSchedulersCount(): Promise<number> {
-    return 0;
+    return (await this.getJobSchedulers()).length;
   }
 
   /** Rejects: tasks are added by the application. */
@@ -170,19 +171,20 @@ export class TaskQueueAdapter extends Base {
     return refuse('The concurrency of a queue is an option of the module.');
   }
 
-  /** Rejects: there are no schedulers. */
-  removeJobScheduler(): Promise<boolean> {
-    return refuse('There are no schedulers.');
+  /** Removes a schedule; what it has added stays. @param id its name */
+  async removeJobScheduler(id: string): Promise<boolean> {
+    const isHere = (await this.getJobSchedulers()).some((each) => each.id === id);
+    return isHere && this.runner.removeSchedule(id);
   }
 
-  /** Rejects: there are no schedulers. */
+  /** Rejects: a schedule is changed where it was added. */
   updateJobScheduler(): Promise<never> {
-    return refuse('There are no schedulers.');
+    return refuse('A schedule is changed where it was added: in the code.');
   }
 
-  /** Rejects: there are no schedulers. */
+  /** Rejects: see {@link updateJobScheduler}. */
   runJobSchedulerNow(): Promise<never> {
-    return refuse('There are no schedulers.');
+    return refuse('A schedule adds tasks at its ticks only.');
   }
 
   /** The id comes from a URL: what is none is not looked up, in a store it may lead elsewhere. */
@@ -226,6 +228,22 @@ const NO_COUNTS: JobCounts = {
   delayed: 0,
   paused: 0,
 };
+
+function schedulerOf({
+  name,
+  cron,
+  every,
+  timeZone,
+  nextAt,
+}: ScheduleInfo): Omit<AppJobScheduler, 'queueName'> {
+  return {
+    id: name,
+    name: printable(name, 200),
+    pattern: cron ?? `every ${every}`,
+    ...(timeZone !== undefined && { tz: timeZone }),
+    ...(nextAt !== undefined && { next: nextAt }),
+  };
+}
 
 function refuse(reason: string): Promise<never> {
   return Promise.reject(new Error(reason));

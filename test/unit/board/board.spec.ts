@@ -98,24 +98,43 @@ describe('a queue on the board', () => {
     expect(waiting.status).toBe('cancelled');
   });
 
-  it('has no schedules, no metrics and no Redis', async () => {
+  it('has no metrics and no Redis', async () => {
     const adapter = adapterOf(kitWithEmails());
     expect(adapter.getName()).toBe('emails');
     expect(adapter.getStatuses()).toEqual(['latest', ...adapter.getJobStatuses()]);
-    expect(await adapter.getJobSchedulers()).toEqual([]);
-    expect(await adapter.getJobSchedulersCount()).toBe(0);
     expect(await adapter.getMetrics()).toMatchObject({ count: 0 });
     expect(await adapter.getRedisInfo()).toBeNull();
     expect(await adapter.getGlobalConcurrency()).toBeNull();
+  });
+
+  it('shows its own schedules, and removes them', async () => {
+    const names = ['a', 'b'];
+    const runner = {
+      listSchedules: () =>
+        Promise.resolve([
+          { name: 'a', queue: 'emails', cron: '0 3 * * *', timeZone: 'Europe/Berlin', nextAt: 7 },
+          { name: 'b', queue: 'emails', every: '5m', nextAt: undefined },
+          { name: 'c', queue: 'other', every: '5m', nextAt: 7 },
+        ]),
+      removeSchedule: (name: string) => Promise.resolve(names.splice(names.indexOf(name), 1)),
+    } as unknown as TaskRunner;
+    const adapter = new TaskQueueAdapter('emails', runner, () => undefined, false);
+    expect(await adapter.getJobSchedulers()).toEqual([
+      { id: 'a', name: 'a', pattern: '0 3 * * *', tz: 'Europe/Berlin', next: 7 },
+      { id: 'b', name: 'b', pattern: 'every 5m' },
+    ]);
+    expect(await adapter.getJobSchedulersCount()).toBe(2);
+    expect(await adapter.removeJobScheduler('c')).toBe(false);
+    await adapter.removeJobScheduler('a');
+    expect(names).toEqual(['b']);
   });
 
   it.each<[string, (adapter: TaskQueueAdapter) => Promise<unknown>]>([
     ['are added by the application', (adapter) => adapter.addJob()],
     ['start when they are due', (adapter) => adapter.promoteAll()],
     ['is an option', (adapter) => adapter.setGlobalConcurrency()],
-    ['no schedulers', (adapter) => adapter.removeJobScheduler()],
-    ['no schedulers', (adapter) => adapter.updateJobScheduler()],
-    ['no schedulers', (adapter) => adapter.runJobSchedulerNow()],
+    ['is changed where it was added', (adapter) => adapter.updateJobScheduler()],
+    ['at its ticks only', (adapter) => adapter.runJobSchedulerNow()],
   ])('refuses what tasks cannot: %s', async (reason, attempt) => {
     await expect(attempt(adapterOf(kitWithEmails()))).rejects.toThrow(reason);
   });
