@@ -18,7 +18,7 @@ export interface RawResponse {
 /** Why a request is not let in: a status and a body to answer with. */
 export interface Refusal {
   readonly status: number;
-  readonly body: object | string;
+  readonly body: object;
 }
 
 const NO_FRAMES = "frame-ancestors 'none'";
@@ -44,12 +44,12 @@ export class BoardGate {
       await this.check(request, response);
       return undefined;
     } catch (error) {
-      return error instanceof HttpException
-        ? { status: error.getStatus(), body: error.getResponse() }
-        : {
-            status: HttpStatus.INTERNAL_SERVER_ERROR,
-            body: { statusCode: 500, message: 'The guard of the board failed.' },
-          };
+      if (!(error instanceof HttpException)) {
+        return refusal(HttpStatus.INTERNAL_SERVER_ERROR, 'The guard of the board failed.');
+      }
+      const body = error.getResponse();
+      const status = error.getStatus();
+      return typeof body === 'string' ? refusal(status, body) : { status, body };
     }
   }
 
@@ -68,6 +68,11 @@ export class BoardGate {
       throw new MethodNotAllowedException('The board is read-only.');
     }
   }
+}
+
+/** As Nest has it. A bare text would be served as a page. */
+function refusal(status: number, message: string): Refusal {
+  return { status, body: { statusCode: status, message } };
 }
 
 /** In a frame of another page, its buttons could be pressed by somebody who does not see them. */

@@ -3,26 +3,17 @@ import type { HttpServer } from '@nestjs/common';
 import { requirePeer } from '../errors/require-peer.js';
 import type { BoardGate, RawResponse } from './board-gate.js';
 
-const USER = 'nestjs-background-tasks/board';
-
-/** The parts of Express and Fastify that are needed here; the library depends on no adapter. */
-interface ExpressBoard extends IServerAdapter {
+/** The parts of Express, Fastify and their boards that are needed here; the library depends on no adapter. */
+interface Board extends IServerAdapter {
   setBasePath(path: string): this;
-  getRouter(): unknown;
 }
-interface FastifyBoard extends IServerAdapter {
-  setBasePath(path: string): this;
-  registerPlugin(): unknown;
-}
-interface Reply extends RawResponse {
+type BoardClass<Made> = new () => Board & Made;
+interface Response extends RawResponse {
   status(code: number): { send(body: unknown): unknown };
 }
 interface FastifyScope {
-  addHook(name: 'onRequest', hook: (request: object, reply: Reply) => Promise<unknown>): unknown;
+  addHook(name: 'onRequest', hook: (request: object, reply: Response) => Promise<unknown>): unknown;
   register(plugin: unknown, options?: object): unknown;
-}
-interface ExpressResponse extends RawResponse {
-  status(code: number): { json(body: unknown): unknown };
 }
 
 /** Serves the board at `route`, behind the gate. `fill` puts the queues into it. */
@@ -32,64 +23,41 @@ export function mountBoard(
   gate: BoardGate,
   fill: (board: IServerAdapter) => void,
 ): void {
-  if (server.getType() === 'fastify') {
-    mountOnFastify(server.getInstance() as FastifyScope, route, gate, fill);
-  } else {
-    mountOnExpress(server, route, gate, fill);
-  }
-}
-
-function mountOnExpress(
-  server: HttpServer,
-  route: string,
-  gate: BoardGate,
-  fill: (board: IServerAdapter) => void,
-): void {
-  const { ExpressAdapter } = requirePeer('@bull-board/express', USER) as {
-    ExpressAdapter: new () => ExpressBoard;
-  };
-  const board = new ExpressAdapter().setBasePath(route);
-  fill(board);
-  const pass = (request: object, response: ExpressResponse, next: () => void): void => {
-    void letPass(gate, request, response, next);
-  };
-  server.use(route, pass as never);
-  server.use(route, board.getRouter() as never);
-}
-
-async function letPass(
-  gate: BoardGate,
-  request: object,
-  response: ExpressResponse,
-  next: () => void,
-): Promise<void> {
-  const refusal = await gate.refuse(request, response);
-  if (refusal === undefined) {
-    next();
-  } else {
-    response.status(refusal.status).json(refusal.body);
-  }
-}
-
-function mountOnFastify(
-  fastify: FastifyScope,
-  route: string,
-  gate: BoardGate,
-  fill: (board: IServerAdapter) => void,
-): void {
-  const { FastifyAdapter } = requirePeer('@bull-board/fastify', USER) as {
-    FastifyAdapter: new () => FastifyBoard;
-  };
-  const board = new FastifyAdapter().setBasePath(route);
-  fill(board);
-  fastify.register(
-    async (scope: FastifyScope) => {
-      scope.addHook('onRequest', async (request, reply) => {
-        const refusal = await gate.refuse(request, reply);
-        return refusal && reply.status(refusal.status).send(refusal.body);
-      });
-      await scope.register(board.registerPlugin());
-    },
-    { prefix: route },
+  const isFastify = server.getType() === 'fastify';
+  const peer = requirePeer(
+    isFastify ? '@bull-board/fastify' : '@bull-board/express',
+    'nestjs-background-tasks/board',
   );
+  const letPass = async (request: object, response: Response): Promise<boolean> => {
+    const refusal = await gate.refuse(request, response);
+    if (refusal !== undefined) {
+      response.status(refusal.status).send(refusal.body);
+    }
+    return refusal === undefined;
+  };
+  if (isFastify) {
+    const { FastifyAdapter } = peer as {
+      FastifyAdapter: BoardClass<{ registerPlugin(): unknown }>;
+    };
+    const board = new FastifyAdapter().setBasePath(route);
+    fill(board);
+    const serve = async (scope: FastifyScope): Promise<void> => {
+      scope.addHook('onRequest', async (request, reply) =>
+        (await letPass(request, reply)) ? undefined : reply,
+      );
+      await scope.register(board.registerPlugin());
+    };
+    (server.getInstance() as FastifyScope).register(serve, { prefix: route });
+  } else {
+    const { ExpressAdapter } = peer as { ExpressAdapter: BoardClass<{ getRouter(): unknown }> };
+    const board = new ExpressAdapter().setBasePath(route);
+    fill(board);
+    const pass = async (request: object, response: Response, next: () => void): Promise<void> => {
+      if (await letPass(request, response)) {
+        next();
+      }
+    };
+    server.use(route, ((...args: Parameters<typeof pass>) => void pass(...args)) as never);
+    server.use(route, board.getRouter() as never);
+  }
 }

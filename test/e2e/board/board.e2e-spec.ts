@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
+  HttpException,
   Injectable,
   UnauthorizedException,
   type CanActivate,
@@ -344,6 +345,16 @@ describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform
       const response = await call('/api/queues');
       expect(response.status).toBe(status);
       expect(response.text).not.toContain('secret');
+    });
+
+    it('O5: answers with JSON where a guard throws a bare text', async () => {
+      await start({
+        guard: () => {
+          throw new HttpException('<b>no</b>', 418);
+        },
+      });
+      const { status, body } = await call('/api/queues');
+      expect([status, body]).toEqual([418, { statusCode: 418, message: '<b>no</b>' }]);
     });
 
     it.each<[string, Record<string, string>, number, number]>([
