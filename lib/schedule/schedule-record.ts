@@ -37,9 +37,12 @@ export function decode(text: string): ScheduleRecord | undefined {
     const isKnown =
       record?.v === RECORD_VERSION &&
       typeof record.options === 'object' &&
+      record.options !== null &&
       typeof record.queue === 'string' &&
       Number.isFinite(record.last) &&
-      Number.isFinite(record.seen);
+      Number.isFinite(record.seen) &&
+      (record.call === undefined ||
+        (typeof record.call?.name === 'string' && typeof record.call.stored === 'object'));
     return isKnown ? (record as ScheduleRecord) : undefined;
   } catch {
     return undefined;

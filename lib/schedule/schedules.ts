@@ -148,6 +148,7 @@ export class Schedules {
         restore: (from, call) => intake.makeStored(call.name, from, call.stored),
         stored: (task) => intake.stored(task),
         notStored: (task) => intake.forget(task),
+        tickFailed: (name, error) => log.tickFailed(name, error),
         failed: (error) => log.storeFailed(error),
         recovered: () => log.storeRecovered(),
         missed: (name, count, policy) => log.ticksMissed(name, count, policy),

@@ -1,6 +1,8 @@
 import { AsyncResource } from 'node:async_hooks';
 import type { ScheduleStore } from '../engine/engine.js';
+import { QueueFullError } from '../errors/queue-full.error.js';
 import type { Clock } from '../task/clock.js';
+import type { ScheduleOptions } from '../task/schedule-options.js';
 import type { Task } from '../task/task.js';
 import type { Schedule } from './schedule.js';
 import { changed, decode, encode, RECORD_VERSION, specOf } from './schedule-record.js';
@@ -26,6 +28,8 @@ export interface StoredSchedulesHost {
   readonly restore: (queue: string, call: NonNullable<ScheduleRecord['call']>) => Task | undefined;
   readonly stored: (task: Task) => void;
   readonly notStored: (task: Task) => void;
+  /** The task of a tick could not be made or added. */
+  readonly tickFailed: (name: string, error: unknown) => void;
   readonly failed: (error: unknown) => void;
   readonly recovered: () => void;
   readonly missed: (name: string, count: number, policy: 'skip' | 'once' | 'all') => void;
@@ -159,7 +163,7 @@ export class StoredSchedules {
     this.records = new Map();
     for (const [name, text] of records) {
       const record = decode(text);
-      if (record !== undefined) {
+      if (record !== undefined && this.hasTiming(name, record)) {
         this.records.set(name, { text, record });
       }
     }
@@ -251,12 +255,18 @@ export class StoredSchedules {
     return record !== undefined && specOf(record.options) === specOf(own.options);
   }
 
+  /** Where it cannot be made the tick passes without one, and holds up no other schedule. */
   private taskOf(name: string): Task | undefined {
     const record = this.records.get(name)?.record;
-    return (
-      this.own.get(name)?.makeTask() ??
-      (record?.call && this.host.restore(record.queue, record.call))
-    );
+    try {
+      return (
+        this.own.get(name)?.makeTask() ??
+        (record?.call && this.host.restore(record.queue, record.call))
+      );
+    } catch (error) {
+      this.host.tickFailed(name, error);
+      return undefined;
+    }
   }
 
   /** Where another process was first, what it wrote is read. @returns whether this one was */
@@ -270,6 +280,12 @@ export class StoredSchedules {
     let result: Awaited<ReturnType<ScheduleStore['swap']>> = 'stale';
     try {
       result = await this.host.store.swap(name, before, text, task);
+    } catch (error) {
+      if (!(error instanceof QueueFullError)) {
+        throw error;
+      }
+      this.host.tickFailed(name, error);
+      return this.swap(name, after); // the next tick comes
     } finally {
       if (task !== undefined) {
         (result === 'done' ? this.host.stored : this.host.notStored)(task);
@@ -316,9 +332,22 @@ export class StoredSchedules {
     );
   }
 
+  /** What is in a store may have been written by anybody. */
+  private hasTiming(name: string, { options }: ScheduleRecord): boolean {
+    try {
+      this.timingIn(options, name);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   private timingOf(name: string): Timing {
     const own = this.own.get(name);
-    const options = this.records.get(name)?.record.options ?? own?.options ?? {};
+    return this.timingIn(this.records.get(name)?.record.options ?? own?.options ?? {}, name);
+  }
+
+  private timingIn(options: ScheduleOptions, name: string): Timing {
     const spec = specOf(options);
     let timing = this.timings.get(spec);
     if (timing === undefined) {

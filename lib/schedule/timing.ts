@@ -24,6 +24,9 @@ const MOST_TICKS = 1_000;
 export function timingOf({ cron, timeZone, every }: ScheduleTiming, place: string): Timing {
   if (every !== undefined) {
     const spanMs = milliseconds(every);
+    if (spanMs === 0) {
+      throw new InvalidOptionError(`${place}.every`, 'expected more than zero.');
+    }
     // Counted from the epoch: every process, and every start of one, has the same ticks.
     return { after: (timeMs) => (Math.floor(timeMs / spanMs) + 1) * spanMs };
   }

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import { QueueFullError } from '../../../lib/errors/queue-full.error.js';
 import type { ScheduleStore } from '../../../lib/engine/engine.js';
 import { StoredSchedules } from '../../../lib/schedule/stored-schedules.js';
 import { timingOf } from '../../../lib/schedule/timing.js';
@@ -24,6 +25,9 @@ class SharedRecords implements ScheduleStore {
     await this.answer();
     if (this.records.get(name) !== before) {
       return 'stale' as const;
+    }
+    if (task?.name === 'full') {
+      throw new QueueFullError('q', 1);
     }
     if (after === undefined) {
       this.records.delete(name);
@@ -57,6 +61,7 @@ function processWith(own: Record<string, ScheduleOptions>, known: readonly strin
     restore: (_queue, call) => ({ name: call.name }) as Task,
     stored: () => undefined,
     notStored: () => undefined,
+    tickFailed: (name, error) => told.push(`${name}: ${String(error)}`),
     failed: (error) => told.push(String(error)),
     recovered: () => undefined,
     missed: (name, count, policy) => told.push(`${name} missed ${count}: ${policy}`),
@@ -217,6 +222,40 @@ describe('a schedule that processes share', () => {
     await pass(20_000);
     expect(store.tasks).toHaveLength(length);
     expect(await worker.remove('digest')).toBe(false);
+  });
+
+  it('is not held up by one whose task cannot be made, or has no room', async () => {
+    const schedules = processWith({ full: { every: '5s' }, good: { every: '5s' } });
+    schedules.declare({
+      name: 'bad',
+      queue: 'q',
+      options: { every: '5s' },
+      timing: timingOf({ every: '5s' }, 'bad'),
+      makeTask: () => {
+        throw new Error('no key');
+      },
+    });
+    await pass(11_000);
+    expect(store.tasks.map((task) => task.slice(0, 4))).toEqual(['good', 'good']);
+    expect([...new Set(told)].toSorted()).toEqual([
+      'bad: Error: no key',
+      expect.stringMatching(/^full: .*Queue "q" is full/),
+    ]);
+  });
+
+  it.each([
+    ['{"v":1,"options":{"cron":"x"},"queue":"q","last":0,"seen":0}'],
+    ['{"v":1,"options":{"every":"x"},"queue":"q","last":0,"seen":0}'],
+    ['{"v":1,"options":null,"queue":"q","last":0,"seen":0}'],
+    ['{"v":1,"options":{"every":"5s"},"queue":"q","last":0,"seen":0,"call":null}'],
+    ['{"v":1,"options":{"every":"5s"},"queue":"q","last":0,"seen":0,"call":{"name":"m"}}'],
+  ])('O21: leaves alone what cannot be read: %s', async (text) => {
+    store.records.set('forged', text);
+    processWith({ a: { every: '5s' } }, ['m']);
+    await pass(6_000);
+    expect(store.records.get('forged')).toBe(text);
+    expect(store.tasks).toHaveLength(1);
+    expect(told).toEqual([]);
   });
 
   it('leaves alone what a later version has written', async () => {
