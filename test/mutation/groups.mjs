@@ -22,7 +22,7 @@ export const GROUPS = {
     },
     {
       mutate: ['memory-queue'],
-      tests: controls('starts', 'max-pending', 'stats', 'cancel'),
+      tests: controls('chain', 'max-pending', 'events', 'cancel'),
     },
     {
       mutate: ['recorder', 'ends'],
@@ -36,7 +36,7 @@ export const GROUPS = {
       mutate: ['memory.engine', 'queues'],
       tests: [
         ...unit('engine/memory.engine', 'engine/ledger', 'engine/shutdown'),
-        ...controls('max-pending', 'dedupe', 'cancel', 'starts', 'batch', 'chain', 'task-runner'),
+        ...controls('max-pending', 'dedupe', 'cancel', 'batch', 'chain', 'task-runner'),
       ],
     },
   ],
@@ -79,7 +79,7 @@ export const GROUPS = {
     {
       mutate: ['task-runner', 'task-statistics'],
       tests: [
-        ...controls('task-runner', 'stats', 'cancel', 'events'),
+        ...controls('task-runner', 'cancel', 'events'),
         ...unit('run/task-runner', 'engine/engine-router'),
       ],
     },

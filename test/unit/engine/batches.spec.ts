@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Batches } from '../../../lib/engine/memory/batches.js';
 import { DedupeKeys } from '../../../lib/engine/memory/dedupe-keys.js';
+import { lead } from '../../../lib/engine/memory/members.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
 import { fc } from '../../support/properties.js';
@@ -52,6 +53,30 @@ describe('calls that are gathered', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it('leave room behind when they are removed', () => {
+    const { batches, add, sent } = createBatches();
+    const first = add(callOf([1, 2]));
+    const second = add(callOf([3]));
+    batches.remove(first);
+    expect(first.place).toBeUndefined();
+    const rest = [callOf([4]), callOf([5]), callOf([6])].map(add);
+    expect(sent).toEqual([[second, ...rest]]);
+  });
+
+  it('cost no timer once all of them are removed', () => {
+    const { clock, batches, add } = createBatches();
+    const task = add(callOf([1]));
+    batches.remove(task);
+    expect([clock.pendingTimers, batches.isEmpty]).toEqual([0, true]);
+  });
+
+  it('get a new leader', () => {
+    const [first, second, third] = [callOf([1]), callOf([2]), callOf([3])];
+    lead(first, [second, third]);
+    lead(second, [third]);
+    expect([second.leader, second.followers, third.leader]).toEqual([undefined, [third], second]);
+  });
+
   it('are each sent off once, in order, never more than fit and never later than the wait', async () => {
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.record({ items: fc.nat(6) }) },
@@ -99,6 +124,56 @@ function taskOf(name: string, { window, addedAt = 0 }: { window?: number; addedA
 function complete(task: Task): void {
   task.settle({ status: 'completed', attempts: 1, durationMs: 0 });
 }
+
+describe('the holder of a dedupe key', () => {
+  it('is nobody at first', () => {
+    expect(new DedupeKeys().holder('k', 0)).toBeUndefined();
+  });
+
+  it('is the first who claims it, until that one has settled', () => {
+    const keys = new DedupeKeys();
+    const [first, second] = [taskOf('1'), taskOf('2')];
+    keys.claim('k', first, 0);
+    keys.claim('k', second, 0);
+    expect(keys.holder('k', 1e9)).toBe(first);
+    expect(keys.holder('other', 0)).toBeUndefined();
+    complete(first);
+    keys.settled(first, 'k', 5);
+    expect(keys.holder('k', 5)).toBeUndefined();
+  });
+
+  it('is let go of from the moment it has settled, before anybody says so', () => {
+    const keys = new DedupeKeys();
+    const [first, second] = [taskOf('1'), taskOf('2')];
+    keys.claim('k', first, 0);
+    complete(first);
+    keys.claim('k', second, 5);
+    keys.settled(first, 'k', 5);
+    expect(keys.holder('k', 5)).toBe(second);
+  });
+
+  it('keeps it for its window, from when it was added', () => {
+    const keys = new DedupeKeys();
+    const task = taskOf('1', { window: 100, addedAt: 50 });
+    keys.claim('k', task, 60);
+    complete(task);
+    keys.settled(task, 'k', 70);
+    expect(keys.holder('k', 149.9)).toBe(task);
+    expect(keys.holder('k', 150)).toBeUndefined();
+  });
+
+  it('hands over to itself when it is run again, and to nobody else', () => {
+    const keys = new DedupeKeys();
+    const failed = taskOf('1', { window: 100 });
+    keys.claim('k', failed, 0);
+    failed.settle({ status: 'failed', attempts: 1, durationMs: 0, error: 'no' });
+    keys.claim('k', taskOf('2', { window: 100, addedAt: 10 }), 10);
+    expect(keys.holder('k', 10)).toBe(failed);
+    const again = failed.again(10);
+    keys.claim('k', again, 10);
+    expect(keys.holder('k', 10)).toBe(again);
+  });
+});
 
 describe('dedupe keys that nobody asks for again', () => {
   it('are let go of at once where they have no window', async () => {

@@ -15,6 +15,22 @@ const taskOf = (name: string, key?: string): Task =>
   bareTask(name, undefined, { keys: { concurrency: key } });
 
 describe('a limit of each key', () => {
+  it('lets in what has no key', () => {
+    const limit = new KeyLimit(1);
+    expect(['1', '2', '3'].map((name) => limit.enter(taskOf(name)))).toEqual([true, true, true]);
+    expect(limit.leave(taskOf('1'))).toBeUndefined();
+    const plain = bareTask('plain');
+    expect([limit.enter(plain), limit.leave(plain)]).toEqual([true, undefined]);
+  });
+
+  it('has nothing to pass on for one that was not called back', () => {
+    const limit = new KeyLimit(1);
+    const [first, second] = ['1', '2'].map((name) => taskOf(name, 'k'));
+    limit.enter(first);
+    expect(limit.cancel(second)).toBeUndefined();
+    expect(limit.enter(second)).toBe(false);
+  });
+
   it('passes the slot on where the one that is called back does not come', () => {
     const limit = new KeyLimit(1);
     const [first, second, third] = ['1', '2', '3'].map((name) => taskOf(name, 'k'));

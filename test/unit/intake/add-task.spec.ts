@@ -1,12 +1,16 @@
-import { describe, expect, it, jest } from '@jest/globals';
-import { BackgroundTasks, TaskRunner, type TaskHandle } from '../../../lib/index.js';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { PassThrough, Readable } from 'node:stream';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { BackgroundTasks, type TaskHandle, TaskRunner } from '../../../lib/index.js';
+import { CaptureWatch, capturedIn } from '../../../lib/intake/captured-request.js';
 import { createApp } from '../support/app.js';
 import { createKit } from '../support/kit.js';
 
 /** As JavaScript sees it: the types would not allow what is refused here. */
 type Add = (...call: readonly unknown[]) => TaskHandle;
 
-const expected =
+const EXPECTED =
   'Pass the function without calling it, its arguments after it: addTask(fn, ...args) or ' +
   'addTask(options, fn, ...args).';
 
@@ -35,7 +39,7 @@ describe('addTask() with something that is no function', () => {
       expect.objectContaining({
         name: 'NotAFunctionError',
         code: 'BGT_NOT_A_FUNCTION',
-        message: `addTask() expects a function, got ${received}. ${expected}`,
+        message: `addTask() expects a function, got ${received}. ${EXPECTED}`,
       }),
     );
     expect(events).toEqual([]);
@@ -201,5 +205,82 @@ describe('TaskRunner', () => {
     await expect(answer).rejects.toThrow('refused');
     await clock.settle();
     expect(body).toHaveBeenCalledTimes(1);
+  });
+});
+
+const request = new IncomingMessage(new Socket());
+request.httpVersion = '1.1';
+const response = new ServerResponse(request);
+
+describe('capturedIn', () => {
+  it.each([
+    ["Node's request, which is Express's", request, 'a request'],
+    ["Node's response, which is Express's", response, 'a response'],
+    ["Fastify's request", { raw: request, id: 'req-1' }, 'a request'],
+    ["Fastify's reply", { raw: response, hijack: () => undefined }, 'a response'],
+    ["fetch's request", new Request('http://localhost/'), 'a request'],
+    ["fetch's response", new Response('text'), 'a response'],
+    ['a readable stream', Readable.from([]), 'a stream'],
+    ['a duplex stream', new PassThrough(), 'a stream'],
+    ['a web stream', new Blob(['text']).stream(), 'a stream'],
+  ])('recognises %s', (_, argument, expected) => {
+    expect(capturedIn(argument)).toBe(expected);
+  });
+
+  it.each([
+    ['nothing', undefined],
+    ['null', null],
+    ['a string', 'pipe'],
+    ['a plain object', { id: 1, raw: 'text', body: {}, headers: {} }],
+    ['an array', [1, 2]],
+    ['a buffer', Buffer.from('text')],
+    ['a date', new Date()],
+    ['an object without a prototype', Object.create(null)],
+  ])('has nothing against %s', (_, argument) => {
+    expect(capturedIn(argument)).toBeUndefined();
+  });
+});
+
+const watch = (): { readonly seen: string[]; readonly captures: CaptureWatch } => {
+  const seen: string[] = [];
+  const captures = new CaptureWatch((name, what, position) => {
+    seen.push(`${name}: ${what}, ${position}`);
+  });
+  return { seen, captures };
+};
+
+describe('CaptureWatch', () => {
+  const { NODE_ENV } = process.env;
+
+  afterEach(() => {
+    process.env['NODE_ENV'] = NODE_ENV;
+  });
+
+  it('warns once for each task name, of the first argument that is one', () => {
+    const { seen, captures } = watch();
+    captures.look('resize', ['id', request, response]);
+    captures.look('resize', [request]);
+    captures.look('mail', ['id']);
+    captures.look('mail', [response]);
+    captures.look('mail', []);
+    expect(seen).toEqual(['resize: a request, 2', 'mail: a response, 1']);
+  });
+
+  it('is not hurt by an argument that cannot be looked at', () => {
+    const { seen, captures } = watch();
+    const shy = {
+      get pipe(): never {
+        throw new Error('not now');
+      },
+    };
+    captures.look('resize', [shy, request]);
+    expect(seen).toEqual(['resize: a request, 2']);
+  });
+
+  it('looks at nothing in production', () => {
+    process.env['NODE_ENV'] = 'production';
+    const { seen, captures } = watch();
+    captures.look('resize', [request]);
+    expect(seen).toEqual([]);
   });
 });

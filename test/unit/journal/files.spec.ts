@@ -1,11 +1,32 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import {
+  chmod,
+  link,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import { open } from 'lmdb';
+import { journal } from '../../../lib/engine/journal/index.js';
 import { JournalStore } from '../../../lib/engine/journal/journal-store.js';
-import { close, start, temporaryFolder } from './support/machine.js';
+import { Application } from '../../conformance/support/application.js';
+import { Deferred } from '../support/deferred.js';
+import { close, crashImage, recordsIn, start, temporaryFolder } from './support/machine.js';
+import { FragileStore, engineOn } from './support/stores.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const NOBODY = 65_534;
@@ -155,5 +176,318 @@ describe('D5: a file of 0 bytes beside its lock', () => {
     await mkdir(path);
     const app = await start(path);
     expect(app.log.warnings).toEqual([]);
+  });
+});
+
+async function withTasks(count: number): Promise<string> {
+  const path = await temporaryFolder();
+  const app = await start(path);
+  await app.runner.pause();
+  await Promise.all(Array.from({ length: count }, (_, index) => app.jobs.note(`task ${index}`)));
+  return crashImage(path);
+}
+
+function refusalOfOpening(path: string): Promise<unknown> {
+  return Application.start({ engine: journal({ path }) }).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+}
+
+describe('a journal that cannot be used', () => {
+  it('is one that another application has', async () => {
+    const path = await temporaryFolder();
+    const first = await start(path);
+    expect(await refusalOfOpening(path)).toMatchObject({
+      code: 'BGT_JOURNAL',
+      message: expect.stringMatching(/^The journal .* is in use by another process/),
+    });
+    await first.jobs.note('the first goes on');
+    await first.runner.whenIdle();
+    await close(first);
+    await close(await start(path));
+  });
+
+  it('is had by one of two that ask at the same moment, after a crash', async () => {
+    const path = await withTasks(1);
+    const results = await Promise.allSettled([start(path), start(path), start(path)]);
+    expect(results.map(({ status }) => status).toSorted()).toEqual([
+      'fulfilled',
+      'rejected',
+      'rejected',
+    ]);
+  });
+
+  it.each([
+    ['text', 'hello'],
+    ['a lot of text', 'hello '.repeat(10_000)],
+    ['zeros', Buffer.alloc(100_000)],
+  ])('is one whose file holds %s', async (_what, content) => {
+    const path = await withTasks(1);
+    const file = join(path, 'tasks.mdb');
+    await writeFile(file, content);
+    expect(await refusalOfOpening(path)).toMatchObject({
+      code: 'BGT_JOURNAL',
+      message: expect.stringContaining(`The journal ${file} is damaged`),
+    });
+    expect((await readFile(file)).toString()).toBe(content.toString());
+  });
+
+  it.each([8_192, 12_288, 65_536])('is one that was cut off after %d bytes', async (bytes) => {
+    const path = await withTasks(500);
+    const file = join(path, 'tasks.mdb');
+    expect((await stat(file)).size).toBeGreaterThan(bytes);
+    await truncate(file, bytes);
+    expect(await refusalOfOpening(path)).toMatchObject({
+      code: 'BGT_JOURNAL',
+      message: expect.stringContaining(`The journal ${file} is damaged`),
+    });
+  });
+
+  it('is one of a newer format, and is left as it is', async () => {
+    const path = await withTasks(3);
+    const file = join(path, 'tasks.mdb');
+    const root = open({ path: file, noSubdir: true });
+    await root.openDB({ name: 'meta' }).put('format', 4);
+    await root.close();
+    expect(await refusalOfOpening(path)).toMatchObject({
+      code: 'BGT_JOURNAL',
+      message: expect.stringContaining(
+        'has format 4, and this version of the library knows 3 only',
+      ),
+    });
+    const back = open({ path: file, noSubdir: true });
+    await back.openDB({ name: 'meta' }).put('format', 3);
+    await back.close();
+    expect(await recordsIn(path)).toHaveLength(3);
+  });
+
+  it('is one whose folder cannot be made', async () => {
+    const path = join(await temporaryFolder(), 'file');
+    await writeFile(path, '');
+    expect(await refusalOfOpening(path)).toMatchObject({
+      code: 'BGT_JOURNAL',
+      message: expect.stringContaining('cannot be opened'),
+    });
+  });
+});
+
+describe('journal()', () => {
+  it.each([
+    [undefined, 'journal'],
+    [{}, 'journal.path'],
+    [{ path: '' }, 'journal.path'],
+    [{ path: 'x', maxStarts: 0 }, 'journal.maxStarts'],
+    [{ path: 'x', commitTimeout: 0 }, 'journal.commitTimeout'],
+    [{ path: 'x', maxArgsBytes: -1 }, 'journal.maxArgsBytes'],
+    [{ path: 'x', serializer: { serialize: () => '' } }, 'journal.serializer.deserialize'],
+  ])('refuses %j at once', (options, path) => {
+    expect(() => journal(options as never)).toThrow(
+      expect.objectContaining({ code: 'BGT_INVALID_OPTION', path }),
+    );
+  });
+
+  it('knows what was meant', () => {
+    expect(() => journal({ path: 'x', maxStart: 1 } as never)).toThrow(
+      'Unknown option "journal.maxStart". Did you mean "maxStarts"?',
+    );
+  });
+});
+
+describe('the journal', () => {
+  it('flushes once for many who wait', async () => {
+    const path = await temporaryFolder();
+    const app = await start(path);
+    await app.runner.pause();
+    const before = await transactionsIn(path);
+    await Promise.all(Array.from({ length: 200 }, (_, index) => app.jobs.note(`task ${index}`)));
+    const image = await crashImage(path);
+    expect(await recordsIn(image)).toHaveLength(200);
+    // Those that come while a flush is under way share the next one.
+    expect((await transactionsIn(image)) - before).toBeLessThan(20);
+  });
+
+  it("has all of a request's tasks or none", async () => {
+    const path = await temporaryFolder();
+    const app = await start(path);
+    await app.runner.pause();
+    expect(await app.post('/three')).toBe(201);
+    const records = await recordsIn(await crashImage(path));
+    expect(records).toHaveLength(3);
+    expect(new Set(records.map(({ group }) => group)).size).toBe(1);
+  });
+});
+
+/** How many transactions the file has seen. */
+async function transactionsIn(path: string): Promise<number> {
+  const root = open({ path: join(await crashImage(path), 'tasks.mdb'), noSubdir: true });
+  const { lastTxnId } = root.getStats() as { lastTxnId: number };
+  await root.close();
+  return lastTxnId;
+}
+
+const LONG = 'x'.repeat(120);
+const temporary = process.env['TMPDIR'];
+
+/** A folder, and a journal in it that an application has. */
+async function taken(name: string): Promise<{ folder: string; path: string; owner: Application }> {
+  const folder = await temporaryFolder();
+  const path = join(folder, name);
+  return { folder, path, owner: await start(path) };
+}
+
+async function refusalOfSecond(path: string): Promise<unknown> {
+  const store = new JournalStore(path);
+  return store.open().then(
+    () => store.close(),
+    (error: unknown) => error,
+  );
+}
+
+const IN_USE = {
+  code: 'BGT_JOURNAL',
+  message: expect.stringContaining('is in use by another process or application'),
+};
+
+describe('lock', () => {
+  afterEach(() => {
+    if (temporary === undefined) {
+      delete process.env['TMPDIR'];
+    } else {
+      process.env['TMPDIR'] = temporary;
+    }
+  });
+
+  describe('D13: a second owner is refused, however the path is spelt', () => {
+    it('with a path that is longer than that of a socket may be, and another TMPDIR', async () => {
+      const { path } = await taken(LONG);
+      process.env['TMPDIR'] = await mkdtemp(join(tmpdir(), 'other-'));
+      expect(await refusalOfSecond(path)).toMatchObject(IN_USE);
+      await rm(process.env['TMPDIR'], { recursive: true });
+    });
+
+    it.each(['short', LONG])('through a link to the folder: %s', async (name) => {
+      const { folder, path } = await taken(name);
+      await symlink(path, join(folder, 'link'));
+      expect(await refusalOfSecond(join(folder, 'link'))).toMatchObject(IN_USE);
+    });
+
+    it('through a link to a folder above it', async () => {
+      const { folder, path } = await taken('journal');
+      const other = await temporaryFolder();
+      await symlink(folder, join(other, 'link'));
+      expect(await refusalOfSecond(join(other, 'link', basename(path)))).toMatchObject(IN_USE);
+    });
+
+    it.each(['short', LONG])('relative to the working directory: %s', async (name) => {
+      const { path } = await taken(name);
+      expect(await refusalOfSecond(relative(process.cwd(), path))).toMatchObject(IN_USE);
+      expect(await refusalOfSecond(`${path}/../${basename(path)}//`)).toMatchObject(IN_USE);
+    });
+
+    it('through a link to the file', async () => {
+      const { path } = await taken('journal');
+      const other = await temporaryFolder();
+      await symlink(join(path, 'tasks.mdb'), join(other, 'tasks.mdb'));
+      expect(await refusalOfSecond(other)).toMatchObject(IN_USE);
+    });
+
+    it('through another name of the file', async () => {
+      const { path } = await taken('journal');
+      const other = await temporaryFolder();
+      await link(join(path, 'tasks.mdb'), join(other, 'tasks.mdb'));
+      expect(await refusalOfSecond(other)).toMatchObject(IN_USE);
+    });
+
+    it('beside a file that is another one by now', async () => {
+      const { path, owner } = await taken('journal');
+      await rm(join(path, 'tasks.mdb'));
+      expect(await refusalOfSecond(path)).toMatchObject(IN_USE);
+      await expect(owner.jobs.note('one')).rejects.toMatchObject({ code: 'BGT_STORE_UNAVAILABLE' });
+    });
+
+    it('and not where it is a copy of the file', async () => {
+      const { path } = await taken('journal');
+      expect(await refusalOfSecond(await crashImage(path))).toBeUndefined();
+    });
+  });
+
+  describe('D13, O24: a journal that is in use', () => {
+    it('is waited for, and says so; its owner lets go of it at the end of its shutdown', async () => {
+      const { path, owner } = await taken('journal');
+      await owner.runner.pause();
+      await owner.jobs.note('left');
+      const second = new JournalStore(path);
+      const warnings: unknown[] = [];
+      const isWaiting = new Deferred();
+      const warn = (message: unknown): void => {
+        warnings.push(message);
+        isWaiting.resolve();
+      };
+      const opened = second.open({ warn, error: warn }, 60_000);
+      await isWaiting.promise;
+      await close(owner);
+      await opened;
+      expect(warnings).toEqual([
+        expect.stringMatching(/is in use by another process or application\. Waiting 60000 ms/),
+      ]);
+      expect(second.takeOver()).toMatchObject([{ args: '["left"]' }]);
+      await second.close();
+      expect(await readdir(path)).toHaveLength(2);
+    });
+  });
+
+  describe.each([
+    ['Express', () => new ExpressAdapter()],
+    ['Fastify', () => new FastifyAdapter()],
+  ])('D5: a request on %s, when what stands at the path', (_name, createAdapter) => {
+    it.each<[string, (path: string) => Promise<unknown>, string]>([
+      ['is gone with its folder', (path) => rm(path, { recursive: true }), 'is gone'],
+      ['is gone', (path) => rm(join(path, 'tasks.mdb')), 'is gone'],
+      ['was moved away', (path) => rename(path, `${path}-moved`), 'is gone'],
+      [
+        'is another folder',
+        async (path) => {
+          await rename(path, `${path}-moved`);
+          expect(await refusalOfSecond(path)).toBeUndefined();
+        },
+        'is gone|was replaced', // as it was when it was looked at
+      ],
+      [
+        'is another file',
+        async (path) => {
+          await rm(join(path, 'tasks.mdb'));
+          await writeFile(join(path, 'tasks.mdb'), '');
+        },
+        'is gone|was replaced', // as it was when it was looked at
+      ],
+      ['was cut off', (path) => truncate(join(path, 'tasks.mdb')), 'was cut off'],
+    ])('%s: is answered with 503, and one line says why', async (_what, change, problem) => {
+      const path = join(await temporaryFolder(), 'journal');
+      const store = new FragileStore(path);
+      const engine = engineOn(store, { path });
+      const app = await Application.start({ engine, drainTimeout: 50 }, [], createAdapter());
+      expect(await app.post('/three')).toBe(201);
+      await app.runner.whenIdle();
+      await change(path);
+      expect(await app.post('/three')).toBe(503);
+      await store.hasFailed; // also where nobody adds a task
+      expect(await app.post('/three')).toBe(503);
+      expect(app.log.errors.filter((line) => line.includes('could not be written'))).toEqual([
+        expect.stringMatching(problem),
+      ]);
+      await app.close();
+    });
+  });
+
+  describe('D5: a journal whose socket was removed', () => {
+    it('is locked again', async () => {
+      const { path, owner } = await taken('journal');
+      const socket = (await readdir(path)).find((name) => name.endsWith('.sock')) ?? '';
+      await rm(join(path, socket));
+      await owner.jobs.note('one');
+      expect(await refusalOfSecond(path)).toMatchObject(IN_USE);
+      expect(await readdir(path)).toContain(socket);
+    });
   });
 });

@@ -1,10 +1,15 @@
 import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
 import { open } from 'lmdb';
-import { decodeRecord, encodeRecord } from '../../../lib/engine/journal/record-line.js';
+import { Background, type BackgroundTasksOptions, type TaskInfo } from 'nestjs-background-tasks';
+import { journal } from '../../../lib/engine/journal/index.js';
 import { JournalRecord } from '../../../lib/engine/journal/journal-record.js';
+import { decodeRecord, encodeRecord } from '../../../lib/engine/journal/record-line.js';
+import type { Application } from '../../conformance/support/application.js';
 import { close, crashImage, recordsIn, start, temporaryFolder } from './support/machine.js';
 
 const NOW = 1_700_000_000_000;
@@ -142,3 +147,168 @@ describe('D25: a journal of another version', () => {
     expect(app.log.errors).toEqual([]);
   });
 });
+
+/** Of a tag: what else a letter has is little beside it. */
+const LENGTH = 20_000;
+
+async function haveFailed(app: Application, ...tags: string[]): Promise<void> {
+  for (const tag of tags) {
+    await app.runner.addTask(app.jobs.hopeless, tag.padEnd(LENGTH)).whenSettled();
+  }
+}
+
+async function failedIn(app: Application): Promise<unknown[]> {
+  return (await app.runner.list({ status: 'failed' })).map(tagOf);
+}
+
+function tagOf({ args }: TaskInfo): string {
+  return (args[0] as string).trim();
+}
+
+describe('D23: what has failed in a journal', () => {
+  it('is there after a crash, as it was', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    await haveFailed(before, 'a', 'b');
+    const [kept] = await before.runner.list({ status: 'failed' });
+    const after = await start(await crashImage(path));
+    await after.runner.whenIdle();
+    expect(await after.runner.list({ status: 'failed', limit: 1 })).toEqual([kept]);
+    expect(await after.runner.get(kept?.id ?? '')).toEqual(kept);
+    expect(await after.runner.counts()).toMatchObject({ failed: 2 });
+    expect(after.book.started).toEqual([]);
+  });
+
+  it('is either kept or stored to run again, whenever the process dies', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    await haveFailed(before, 'a', 'b', 'c');
+    await before.runner.pause();
+    const retried = before.runner.retryAll();
+    const images = [await crashImage(path)];
+    await retried;
+    images.push(await crashImage(path));
+    for (const image of images) {
+      const after = await start(image);
+      await after.runner.pause();
+      const held = await after.runner.list({ status: 'queued' });
+      const tags = [...(await failedIn(after)), ...held.map(tagOf)];
+      expect(new Set(tags)).toEqual(new Set(['a', 'b', 'c']));
+      expect(tags).toHaveLength(3);
+      await close(after);
+    }
+  });
+
+  it.each<[string, BackgroundTasksOptions['keep'], string[]]>([
+    ['count', { count: 2 }, ['d', 'c']],
+    ['bytes', { bytes: 2.5 * LENGTH }, ['d', 'c']],
+  ])('is bounded by %s, also over restarts', async (_what, keep, left) => {
+    const path = await temporaryFolder();
+    const before = await start(path, { options: { drainTimeout: 50, keep } });
+    await haveFailed(before, 'a', 'b', 'c');
+    await close(before);
+    const after = await start(path, { options: { drainTimeout: 50, keep } });
+    await haveFailed(after, 'd');
+    await close(after);
+    const last = await start(path);
+    expect(await failedIn(last)).toEqual(left);
+    expect(await last.runner.counts()).toMatchObject({ failed: left.length });
+  });
+
+  it('is bounded by age', async () => {
+    const path = await temporaryFolder();
+    const options = { drainTimeout: 50, keep: { age: 100 } };
+    const app = await start(path, { options });
+    await haveFailed(app, 'old');
+    await pause(150);
+    expect(await failedIn(app)).toEqual([]);
+    await haveFailed(app, 'new');
+    await close(app);
+    const last = await start(path);
+    expect(await failedIn(last)).toEqual(['new']);
+  });
+
+  it('keeps a name that nobody knows any more, and is not run again', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path);
+    await haveFailed(before, 'a');
+    const [letter] = await before.runner.list({ status: 'failed' });
+    await close(before);
+    const { open: openFailed } = await import('lmdb');
+    const root = openFailed({ path: `${path}/tasks.mdb`, noSubdir: true });
+    const letters = root.openDB<string, [number, string]>({ name: 'failed', encoding: 'string' });
+    for (const { key, value } of letters.getRange()) {
+      letters.putSync(key, value.replace('Jobs.hopeless', 'Jobs.gone'));
+    }
+    await root.close();
+    const after = await start(path);
+    expect(await after.runner.list({ status: 'failed' })).toMatchObject([{ name: 'Jobs.gone' }]);
+    expect(await after.runner.retry(letter?.id ?? '')).toBeUndefined();
+    expect(await after.runner.retryAll()).toBe(0);
+    expect(await failedIn(after)).toEqual(['a']);
+  });
+});
+
+/** Of several queues one is in the journal; the others are in memory. */
+const optionsWith = (path: string, queue: string): BackgroundTasksOptions => ({
+  engine: undefined,
+  queues: { [queue]: { engine: journal({ path }) } },
+});
+
+/** @returns a journal with a task of `InAudit`, which was added to the queue `audit` */
+async function imageWithTask(): Promise<string> {
+  const path = await temporaryFolder();
+  const before = await start(path, {
+    options: optionsWith(path, 'audit'),
+    providers: [InAudit],
+  });
+  await before.runner.pause();
+  await before.get(InAudit).work('left');
+  return crashImage(path);
+}
+
+describe('a stored task whose method has moved to a queue in memory', () => {
+  it('runs in the queue that it was added to, which the journal still keeps', async () => {
+    const image = await imageWithTask();
+    const options = optionsWith(image, 'audit');
+    const after = await start(image, { options, providers: [InMemory] });
+    await after.runner.pause('default');
+    await after.runner.whenIdle();
+    expect(after.get(InMemory).done).toEqual(['left']);
+    expect((await after.runner.stats()).queues['audit']).toMatchObject({ completed: 1 });
+    await close(after);
+    expect(await recordsIn(image)).toEqual([]);
+  });
+
+  it('is kept, and told of, where the journal keeps neither queue', async () => {
+    const image = await imageWithTask();
+    const options = optionsWith(image, 'other');
+    const after = await start(image, { options, providers: [InMemory] });
+    await after.runner.whenIdle();
+    expect(after.get(InMemory).done).toEqual([]);
+    expect(after.log.errors).toEqual([
+      expect.stringMatching(/cannot be made again here: .*"default" is not kept in this journal/),
+    ]);
+    expect((await after.runner.stats()).queues['default']).toMatchObject({ pending: 0 });
+    await close(after);
+    expect(await recordsIn(image)).toHaveLength(1);
+  });
+});
+
+@Injectable()
+class InAudit {
+  @Background({ name: 'work', queue: 'audit' })
+  async work(_tag: string): Promise<void> {
+    await Promise.resolve();
+  }
+}
+
+@Injectable()
+class InMemory {
+  readonly done: string[] = [];
+
+  @Background({ name: 'work' })
+  async work(tag: string): Promise<void> {
+    this.done.push(tag);
+  }
+}
