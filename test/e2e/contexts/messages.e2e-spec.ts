@@ -169,20 +169,12 @@ describe('rpc', () => {
   describe.each([
     { kind: 'a standalone microservice', start: startStandalone },
     {
-      kind: 'a hybrid application on Express',
-      start: startHybrid(EXPRESS.createAdapter, false),
-    },
-    {
       kind: 'a hybrid application on Express with inheritAppConfig',
       start: startHybrid(EXPRESS.createAdapter, true),
     },
     {
       kind: 'a hybrid application on Fastify',
       start: startHybrid(FASTIFY.createAdapter, false),
-    },
-    {
-      kind: 'a hybrid application on Fastify with inheritAppConfig',
-      start: startHybrid(FASTIFY.createAdapter, true),
     },
   ])('in $kind', ({ start }) => {
     async function serve(): Promise<{ client: ClientProxy; history: History; ledger: Ledger }> {
