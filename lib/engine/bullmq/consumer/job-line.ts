@@ -91,8 +91,7 @@ export class JobLine {
     if (end === undefined) {
       return 'open';
     }
-    const { status, reason } = end;
-    return status === 'completed' || reason === 'duplicate' ? 'completed' : 'failed';
+    return breaksChain(outcomeOf(end)) ? 'failed' : 'completed';
   }
 
   /** @throws what the store says against it */

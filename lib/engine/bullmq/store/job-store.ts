@@ -12,6 +12,7 @@ export type StoreAddress =
   | { readonly kind: 'redis'; readonly options: RedisOptions; readonly url: string | undefined }
   | { readonly kind: 'postgres'; readonly options: Readonly<Record<string, unknown>> };
 
+export type BullMQ = typeof import('bullmq');
 export type JobQueue = Queue<JobData, WrittenEnd>;
 export type JobWorker = Worker<JobData, WrittenEnd>;
 
@@ -96,4 +97,30 @@ export interface JobStore {
   /** How settled jobs are let go of as others settle; `undefined` where {@link clean} has to be called. */
   retention(keep: Pick<KeepLimits, 'count' | 'ageMs'>): KeepJobs | undefined;
   close(): Promise<void>;
+}
+
+/** What both stores have: BullMQ itself, once it is loaded, and one of its queues for each of ours. */
+export abstract class BullQueues {
+  protected readonly made = new Map<string, JobQueue>();
+  protected bull: BullMQ | undefined;
+  protected isClosed = false;
+
+  queue(name: string): JobQueue {
+    const queue = this.made.get(name);
+    if (queue === undefined) {
+      throw new Error(`The store has no queue "${name}", or is not open yet.`);
+    }
+    return queue;
+  }
+
+  queues(): Iterable<JobQueue> {
+    return this.made.values();
+  }
+
+  protected get opened(): BullMQ {
+    if (this.bull === undefined) {
+      throw new Error('The store is not open.');
+    }
+    return this.bull;
+  }
 }

@@ -1,15 +1,16 @@
 import type { LoggerService } from '@nestjs/common';
 import type { KeepJobs, QueueEvents } from 'bullmq';
 import type { Redis, RedisOptions } from 'ioredis';
-import type {
-  JobQueue,
-  JobStore,
-  JobWorker,
-  Process,
-  ScheduleRecords,
-  StoreAddress,
-  WorkerGate,
-  WorkerLimits,
+import {
+  BullQueues,
+  type JobQueue,
+  type JobStore,
+  type JobWorker,
+  type Process,
+  type ScheduleRecords,
+  type StoreAddress,
+  type WorkerGate,
+  type WorkerLimits,
 } from './job-store.js';
 import { batchWrites, keepAlive } from './redis-connection.js';
 import type { Position } from '../../../task/position.js';
@@ -19,7 +20,6 @@ import { ErrorLog, missing } from './error-log.js';
 import { createTaskWorker } from './task-worker.js';
 import { RedisSchedules } from './redis-schedules.js';
 
-type BullMQ = typeof import('bullmq');
 type RedisAddress = Extract<StoreAddress, { kind: 'redis' }>;
 
 /** Waits between attempts to connect grow to no more than this. */
@@ -38,7 +38,7 @@ end
 return 1`;
 
 /** BullMQ on Redis or Valkey. */
-export class RedisStore implements JobStore {
+export class RedisStore extends BullQueues implements JobStore {
   readonly support: JobStore['support'] = {
     engine: 'BullMQ on Redis',
     batch: false,
@@ -48,10 +48,8 @@ export class RedisStore implements JobStore {
   };
   readonly label: string;
   private readonly errors: ErrorLog;
-  private readonly made = new Map<string, JobQueue>();
   /** Once is enough: afterwards only the connection comes and goes. */
   private areQueuesReady = false;
-  private bull: BullMQ | undefined;
   private redis: typeof Redis | undefined;
   private client: Redis | undefined;
   private readonly connections: Redis[] = [];
@@ -59,7 +57,6 @@ export class RedisStore implements JobStore {
   /** One for all who wait: through a long outage they may be many. */
   private connected: Promise<void> | undefined;
   private scheduleRecords: RedisSchedules | undefined;
-  private isClosed = false;
 
   constructor(
     private readonly address: RedisAddress,
@@ -67,6 +64,7 @@ export class RedisStore implements JobStore {
     private readonly commandTimeoutMs: number,
     logger: LoggerService,
   ) {
+    super();
     const { url, options } = address;
     const place =
       url === undefined ? `${options.host ?? '127.0.0.1'}:${options.port ?? 6379}` : placeOf(url);
@@ -109,18 +107,6 @@ export class RedisStore implements JobStore {
 
   async ping(): Promise<void> {
     await this.client?.set(`${this.prefix}:ping`, '', 'PX', 1_000);
-  }
-
-  queue(name: string): JobQueue {
-    const queue = this.made.get(name);
-    if (queue === undefined) {
-      throw new Error(`The store has no queue "${name}", or is not open.`);
-    }
-    return queue;
-  }
-
-  queues(): Iterable<JobQueue> {
-    return this.made.values();
   }
 
   worker(name: string, process: Process, limits: WorkerLimits, gate: WorkerGate): JobWorker {
@@ -276,13 +262,6 @@ export class RedisStore implements JobStore {
 
   private get channel(): string {
     return `${this.prefix}:cancel`;
-  }
-
-  private get opened(): BullMQ {
-    if (this.bull === undefined) {
-      throw new Error('The store is not open.');
-    }
-    return this.bull;
   }
 }
 

@@ -2,10 +2,9 @@ import type { WorkerOptions } from 'bullmq';
 import { systemClock } from '../../../task/clock.js';
 import { PutBack, TaskFailed, type WrittenEnd } from '../codec/stored-end.js';
 import type { JobData, TaskJob } from '../codec/stored-job.js';
-import type { JobWorker, Process, WorkerGate } from './job-store.js';
+import type { BullMQ, JobWorker, Process, WorkerGate } from './job-store.js';
 import { atMost } from '../../patience.js';
 
-type BullMQ = typeof import('bullmq');
 type WorkerClass = BullMQ['Worker'];
 
 /** How long to wait before recording is tried again, in milliseconds. */

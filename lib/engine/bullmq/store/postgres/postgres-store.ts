@@ -6,21 +6,22 @@ import type { Position } from '../../../../task/position.js';
 import type { FailedQuery } from '../../../kept-tasks.js';
 import { ErrorLog, missing } from '../error-log.js';
 import { forgiving, connectionOf, inSchema } from './postgres-connection.js';
-import type {
-  JobQueue,
-  JobStore,
-  JobWorker,
-  Process,
-  ScheduleRecords,
-  StoreAddress,
-  WorkerGate,
-  WorkerLimits,
+import {
+  BullQueues,
+  type BullMQ,
+  type JobQueue,
+  type JobStore,
+  type JobWorker,
+  type Process,
+  type ScheduleRecords,
+  type StoreAddress,
+  type WorkerGate,
+  type WorkerLimits,
 } from '../job-store.js';
 import { createTaskWorker } from '../task-worker.js';
 import { entryOf, type NewJob } from '../../codec/stored-job.js';
 import { PostgresSchedules, schemaOfSchedules, type Pool } from './postgres-schedules.js';
 
-type BullMQ = typeof import('bullmq');
 type PostgresAddress = Extract<StoreAddress, { kind: 'postgres' }>;
 
 /** The part of a client of `pg` that is needed here. */
@@ -63,7 +64,7 @@ ORDER BY finished_at_ms ${order}, id COLLATE "C" ${order} OFFSET $4 LIMIT $5`;
 const FAILED = { oldestFirst: failedIn('ASC', '>='), latestFirst: failedIn('DESC', '<=') };
 
 /** BullMQ on PostgreSQL. Its schema is made, or brought up to date, when the store is first reached. */
-export class PostgresStore implements JobStore {
+export class PostgresStore extends BullQueues implements JobStore {
   readonly support: JobStore['support'] = {
     engine: 'BullMQ on PostgreSQL',
     batch: false,
@@ -73,14 +74,11 @@ export class PostgresStore implements JobStore {
   };
   readonly label = 'PostgreSQL';
   private readonly errors: ErrorLog;
-  private readonly made = new Map<string, JobQueue>();
-  private bull: BullMQ | undefined;
   private client: PgClientClass | undefined;
   private connection: PostgresConnection | undefined;
   private listener: PgClient | undefined;
   private connected: Promise<void> = Promise.reject(new Error('The store is not open.'));
   private timer: NodeJS.Timeout | undefined;
-  private isClosed = false;
 
   constructor(
     private readonly address: PostgresAddress,
@@ -88,6 +86,7 @@ export class PostgresStore implements JobStore {
     private readonly commandTimeoutMs: number,
     logger: LoggerService,
   ) {
+    super();
     this.errors = new ErrorLog(this.label, logger);
     this.connected.catch(() => undefined);
   }
@@ -113,18 +112,6 @@ export class PostgresStore implements JobStore {
   async ping(): Promise<void> {
     // Also refused by a server that only reads, and by one whose disk is full.
     await this.connection?.pool.query(PING);
-  }
-
-  queue(name: string): JobQueue {
-    const queue = this.made.get(name);
-    if (queue === undefined) {
-      throw new Error(`The store has no queue "${name}", or could not be reached yet.`);
-    }
-    return queue;
-  }
-
-  queues(): Iterable<JobQueue> {
-    return this.made.values();
   }
 
   worker(name: string, process: Process, limits: WorkerLimits, gate: WorkerGate): JobWorker {
@@ -323,13 +310,6 @@ export class PostgresStore implements JobStore {
 
   private get channel(): string {
     return `${this.schema}:cancel`;
-  }
-
-  private get opened(): BullMQ {
-    if (this.bull === undefined) {
-      throw new Error('The store is not open.');
-    }
-    return this.bull;
   }
 }
 
