@@ -39,7 +39,7 @@ export function unmarked(text) {
 
 /** The runs that `source` names, the newest Node.js first: `[major, table]` of each. */
 function runs(results, source) {
-  const [, benchmark, name, major] = /^(\w+)\.(\w+)(?:@(\d+))?$/.exec(source) ?? [];
+  const [, benchmark, name, major] = /^(\w+)\.([\w-]+)(?:@(\d+))?$/.exec(source) ?? [];
   const found = Object.entries(results[benchmark] ?? {})
     .filter(([node, tables]) => (major === undefined || node === major) && name in tables)
     .map(([node, tables]) => [node, tables[name]])
