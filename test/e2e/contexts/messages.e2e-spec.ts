@@ -8,6 +8,7 @@ import {
   Injectable,
   Module,
   type Type,
+  UseInterceptors,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
@@ -24,8 +25,15 @@ import { WsAdapter } from '@nestjs/platform-ws';
 import { MessageBody, SubscribeMessage, WebSocketGateway, WsException } from '@nestjs/websockets';
 import { type Observable, concat, defer, firstValueFrom, lastValueFrom, of, toArray } from 'rxjs';
 import { WebSocket } from 'ws';
-import { Background, BackgroundTasks, TaskRunner, Tasks } from 'nestjs-background-tasks';
+import {
+  Background,
+  BackgroundTasks,
+  BackgroundTasksInterceptor,
+  TaskRunner,
+  Tasks,
+} from 'nestjs-background-tasks';
 import { History } from '../support/history.js';
+import { NEST_MAJOR } from '../support/nest-major.js';
 import { EXPRESS, FASTIFY, type Platform, onEachPlatform } from '../support/platforms.js';
 import { rootModule } from '../support/root-module.js';
 import { type RunningApp, startApp } from '../support/running-app.js';
@@ -288,6 +296,8 @@ describe('rpc', () => {
   });
 });
 
+// Nest 11 has no global interceptors of gateways.
+@UseInterceptors(...(NEST_MAJOR < 12 ? [BackgroundTasksInterceptor] : []))
 @WebSocketGateway()
 class PaymentsGateway {
   constructor(private readonly ledger: Ledger) {}

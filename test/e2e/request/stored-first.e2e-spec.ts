@@ -26,6 +26,7 @@ import { ENGINE, type Engine } from '../../../lib/engine/engine.js';
 import { StoreUnavailableError } from '../../../lib/index.js';
 import { Deferred } from '../../unit/support/deferred.js';
 import { RawConnection } from '../support/client.js';
+import { NEST_MAJOR } from '../support/nest-major.js';
 import { onEachPlatform, type Platform } from '../support/platforms.js';
 import { startApp, type RunningApp } from '../support/running-app.js';
 import { Gate, turns } from '../support/time.js';
@@ -180,9 +181,10 @@ const KINDS = [
   ['generator', 200, 'first second', ['success', 'memory']],
   ['raw', 202, 'a body', ['success', 'memory']],
 ] as const;
+const isKnown = (path: string): boolean => path !== 'generator' || NEST_MAJOR >= 12;
 
 onEachPlatform((platform) => {
-  it.each(KINDS)(
+  it.each(KINDS.filter(([path]) => isKnown(path)))(
     'P17, D20: %s is stored before its first byte leaves',
     async (path, status, body, expected) => {
       const { app, work, engine } = await startStoring(platform);
@@ -210,24 +212,27 @@ onEachPlatform((platform) => {
     },
   );
 
-  it('P17: what is added while the body is sent is stored at once, and runs when it is over', async () => {
-    const { app, work, engine } = await startStoring(platform);
-    const commit = jest.spyOn(engine, 'commit');
-    const connection = await RawConnection.open(app.port);
-    connection.get('/later');
-    await connection.untilReceived('end');
-    expect(commit.mock.calls.map(([[head], isHeld]) => [head?.name, isHeld])).toEqual([
-      ['Work.onSuccess', true],
-    ]);
-    expect(work.done).toEqual([]);
-    work.more.open();
-    await app.untilSettled(1);
-    expect(work.done).toEqual(['later']);
-    connection.destroy();
+  // Nest 11 knows no handlers that are generators.
+  (NEST_MAJOR < 12 ? describe.skip : describe)('of a generator', () => {
+    it('P17: what is added while the body is sent is stored at once, and runs when it is over', async () => {
+      const { app, work, engine } = await startStoring(platform);
+      const commit = jest.spyOn(engine, 'commit');
+      const connection = await RawConnection.open(app.port);
+      connection.get('/later');
+      await connection.untilReceived('end');
+      expect(commit.mock.calls.map(([[head], isHeld]) => [head?.name, isHeld])).toEqual([
+        ['Work.onSuccess', true],
+      ]);
+      expect(work.done).toEqual([]);
+      work.more.open();
+      await app.untilSettled(1);
+      expect(work.done).toEqual(['later']);
+      connection.destroy();
+    });
   });
 
   describe('P17: where the store takes nothing', () => {
-    it.each(['json', 'text', 'file', 'events', 'generator', 'raw'])(
+    it.each(['json', 'text', 'file', 'events', 'generator', 'raw'].filter(isKnown))(
       '%s is a 503 that says when to come back, and nothing else of it leaves',
       async (path) => {
         const { app, work, engine } = await startStoring(platform);
