@@ -91,7 +91,8 @@ export class BackgroundExplorer implements TaskFinder {
     const settings = this.options.forTask(undefined, options, place);
     checkSupport(this.engine, settings, place);
     const isStored = this.engine.supportOf(settings.queue).storage !== undefined;
-    const isForRequests = provider !== undefined && needsRequest(provider);
+    const isForRequests =
+      provider !== undefined && needsRequest(provider, this.discovery.getProviders());
     const isScheduled = options?.cron !== undefined || options?.every !== undefined;
     if (isForRequests && (isStored ? !this.options.carriers.canMakeRequest : isScheduled)) {
       throw new BackgroundMethodError(

@@ -38,8 +38,16 @@ function contextOf(request: object, provider: Provider, moduleRef: ModuleRef): C
   return context;
 }
 
-/** Whether a provider, or anything that it is made of, gets the request. */
-export function needsRequest(provider: Provider, seen = new Set<Provider>()): boolean {
+/**
+ * Whether a provider, or anything that it is made of, gets the request.
+ *
+ * @param all where to look for what Nest has not looked up yet
+ */
+export function needsRequest(
+  provider: Provider,
+  all: readonly Provider[],
+  seen = new Set<Provider>(),
+): boolean {
   if (seen.has(provider) || provider.isDependencyTreeStatic()) {
     return false;
   }
@@ -48,5 +56,28 @@ export function needsRequest(provider: Provider, seen = new Set<Provider>()): bo
     ...(provider.getCtorMetadata() ?? []),
     ...(provider.getPropertiesMetadata() ?? []).map(({ wrapper }) => wrapper),
   ];
-  return parts.some((part) => part.token === REQUEST || needsRequest(part, seen));
+  // Nest 11 looks them up with the first request.
+  const tokens = parts.length === 0 ? declaredBy(provider) : [];
+  return (
+    tokens.includes(REQUEST) ||
+    [...parts, ...all.filter(({ token }) => tokens.includes(token))].some(
+      (part) => part.token === REQUEST || needsRequest(part, all, seen),
+    )
+  );
+}
+
+/** What a class or factory asks for, as the decorators of Nest and the compiler leave it. */
+function declaredBy({ metatype, inject }: Provider): unknown[] {
+  const left = (key: string): unknown[] =>
+    typeof metatype === 'function'
+      ? ((Reflect.getMetadata(key, metatype) as unknown[] | undefined) ?? [])
+      : [];
+  const chosen = left('self:paramtypes').map((each) => (each as { param: unknown }).param);
+  const properties = left('self:properties_metadata').map(
+    (each) => (each as { type: unknown }).type,
+  );
+  const tokens = [...(inject ?? []), ...left('design:paramtypes'), ...chosen, ...properties];
+  return tokens.map(
+    (token) => (token as { forwardRef?: () => unknown } | undefined)?.forwardRef?.() ?? token,
+  );
 }
