@@ -41,6 +41,7 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import { BackgroundTasksModule } from 'nestjs-background-tasks';
 import { from, map, of, type Observable } from 'rxjs';
 import { send } from '../support/client.js';
@@ -259,9 +260,10 @@ onEachPlatform((platform) => {
     const app = await NestFactory.create(RootModule, platform.createAdapter(), { logger: false });
     running.push(app);
     app.enableVersioning({ type: VersioningType.HEADER, header: 'x-version' });
+    const document = SwaggerModule.createDocument(app, new DocumentBuilder().build());
     await app.listen(0, '127.0.0.1');
     const { port } = (app.getHttpServer() as { address(): { port: number } }).address();
-    const found: unknown[] = [];
+    const found: unknown[] = [document];
     for (const version of ['1', '3']) {
       for (const asked of REQUESTS) {
         const [method = '', path = ''] = asked.split(' ');
@@ -275,10 +277,12 @@ onEachPlatform((platform) => {
     return found;
   }
 
-  it('P20: every kind of route answers the same with the module, without it, and again without it', async () => {
+  it('P20: every kind of route answers the same, and has the same Swagger document, with the module and without', async () => {
     const without = await answers(false);
     expect(await answers(true)).toEqual(without);
     expect(await answers(false)).toEqual(without);
     expect(without.length).toBeGreaterThan(200);
+    const [document] = without as [{ paths: object }];
+    expect(Object.keys(document.paths).length).toBeGreaterThan(30);
   });
 });
