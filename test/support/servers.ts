@@ -14,7 +14,7 @@ export interface TestServer {
   readonly url: string;
   /** While it runs. */
   readonly pid: number | undefined;
-  /** Starts it, or starts it again with the data it had. */
+  /** Starts it, or starts it again with the data it had, unless it runs. */
   start(): Promise<void>;
   /** Stops it as a crash would. */
   kill(): Promise<void>;
@@ -80,6 +80,9 @@ class Server implements TestServer {
   }
 
   async start(): Promise<void> {
+    if (this.child !== undefined) {
+      return;
+    }
     this.child = this.launch();
     const giveUpAt = Date.now() + 60_000;
     while (!(await this.answers())) {

@@ -1,7 +1,13 @@
-import { describeWith } from '../../support/describe-with.js';
+import { describe } from '@jest/globals';
+import { describeWith, sharedServer } from '../../support/describe-with.js';
 import { postgresServer } from '../../support/servers.js';
+import { chaosSuite } from './chaos.suite.js';
 import { processesSuite } from './processes.suite.js';
 
-describeWith('postgres', 'processes with BullMQ on PostgreSQL', () =>
-  processesSuite(postgresServer, 2_000),
-);
+describeWith('postgres', 'processes with BullMQ on PostgreSQL', () => {
+  const server = sharedServer(postgresServer);
+  processesSuite(server, 2_000);
+  describe('when things break', () => {
+    chaosSuite('postgres', server);
+  });
+});

@@ -1,5 +1,21 @@
-import { describeWith } from '../../support/describe-with.js';
+import { describe } from '@jest/globals';
+import { describeWith, sharedServer } from '../../support/describe-with.js';
 import { postgresServer } from '../../support/servers.js';
 import { bullmqSuite } from './engine.suite.js';
+import { faultsSuite } from './faults.suite.js';
+import { requestsSuite } from './requests.suite.js';
+import { schedulesSuite } from './schedules.suite.js';
 
-describeWith('postgres', 'BullMQ on PostgreSQL', () => bullmqSuite(postgresServer));
+describeWith('postgres', 'BullMQ on PostgreSQL', () => {
+  const server = sharedServer(postgresServer);
+  bullmqSuite(server);
+  describe('schedules', () => {
+    schedulesSuite(server);
+  });
+  describe('faults of the field', () => {
+    faultsSuite(server);
+  });
+  describe('requests', () => {
+    requestsSuite(server);
+  });
+});

@@ -1,7 +1,13 @@
-import { describeWith } from '../../support/describe-with.js';
+import { describe } from '@jest/globals';
+import { describeWith, sharedServer } from '../../support/describe-with.js';
 import { redisServer } from '../../support/servers.js';
+import { chaosSuite } from './chaos.suite.js';
 import { processesSuite } from './processes.suite.js';
 
-describeWith('redis-server', 'processes with BullMQ on Redis', () =>
-  processesSuite(redisServer, 2_000),
-);
+describeWith('redis-server', 'processes with BullMQ on Redis', () => {
+  const server = sharedServer(redisServer);
+  processesSuite(server, 2_000);
+  describe('when things break', () => {
+    chaosSuite('redis', server);
+  });
+});

@@ -1,29 +1,32 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
 import { ENGINE } from '../../../lib/engine/engine.js';
-import { describeWith } from '../../support/describe-with.js';
-import { redisServer, type TestServer } from '../../support/servers.js';
+import { describeWith, sharedServer } from '../../support/describe-with.js';
+import { redisServer } from '../../support/servers.js';
 import { freshPrefix, startApp, type TestApp } from './app.js';
 import { bullmqSuite, eventually } from './engine.suite.js';
+import { faultsSuite } from './faults.suite.js';
+import { requestsSuite } from './requests.suite.js';
+import { schedulesSuite } from './schedules.suite.js';
 
-describeWith('redis-server', 'BullMQ on Redis', () => bullmqSuite(redisServer));
-
-describeWith('redis-server', 'the concurrency of all processes', () => {
-  let server: TestServer;
-
-  beforeAll(async () => {
-    server = await redisServer();
-    await server.start();
+describeWith('redis-server', 'BullMQ on Redis', () => {
+  const server = sharedServer(redisServer);
+  bullmqSuite(server);
+  describe('schedules', () => {
+    schedulesSuite(server);
   });
-  afterAll(() => server.remove());
+  describe('faults of the field', () => {
+    faultsSuite(server);
+  });
+  describe('requests', () => {
+    requestsSuite(server);
+  });
 
-  it('is that of all of them together, and goes with the option', async () => {
+  it('has the concurrency of all processes together, which goes with the option', async () => {
+    const { url: connection } = await server();
     const prefix = freshPrefix();
     const start = (concurrency: number | { each: number; all: number }): Promise<TestApp> =>
-      startApp(
-        { connection: server.url, prefix },
-        { queues: { default: { concurrency }, other: {} } },
-      );
+      startApp({ connection, prefix }, { queues: { default: { concurrency }, other: {} } });
     const apps = await Promise.all([1, 2].map(() => start({ each: 2, all: 3 })));
     const done = (): string[] => apps.flatMap(({ work }) => work.done);
     const [{ tasks, work }] = apps;
