@@ -30,12 +30,15 @@ const HOLD_UP_MS = 50;
  * Shows and controls the tasks of an application under test. Each application needs a kit of its
  * own.
  *
- * ```ts const tasks = new BackgroundTasksTesting('manual'); const module = await
- * tasks.install(Test.createTestingModule({ imports: [AppModule] })).compile(); const app = await
- * module.createNestApplication().init();
+ * ```ts
+ * const tasks = new BackgroundTasksTesting('manual');
+ * const module = await tasks.install(Test.createTestingModule({ imports: [AppModule] })).compile();
+ * const app = await module.createNestApplication().init();
  *
  * await request(app.getHttpServer()).post('/users').send({ name: 'Ada' }).expect(201);
- * tasks.expectAdded(Mailer, 'sendWelcome', ['Ada']); await tasks.drain(); ```
+ * tasks.expectAdded(Mailer, 'sendWelcome', ['Ada']);
+ * await tasks.drain();
+ * ```
  */
 export class BackgroundTasksTesting {
   /** When tasks run. */

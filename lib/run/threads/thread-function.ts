@@ -17,10 +17,11 @@ export type ThreadFunction<F extends (...args: never[]) => unknown> = (
  * Makes a function that runs in a worker thread, so that a long calculation keeps no request
  * waiting. Pass it to `addTask()` with its arguments, or call it inside a task or a handler.
  *
- * ```ts import type { resize } from './resize.js';
+ * ```ts
+ * import type { resize } from './resize.js';
  *
- * const resizeInThread = threadFunction<typeof resize>(new URL('./resize.js', import.meta.url),
- * 'resize'); ```
+ * const resizeInThread = threadFunction<typeof resize>(new URL('./resize.js', import.meta.url), 'resize');
+ * ```
  *
  * Arguments and result are copied (see `transfer()` for large buffers), so they are plain data.
  * When the task around the call times out, is cancelled or abandoned, the thread is ended in the
