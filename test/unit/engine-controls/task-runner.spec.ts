@@ -256,6 +256,13 @@ describe('TaskRunner.pause() and resume()', () => {
     expect(probe.begun).toEqual(['fails', 'delayed', 'fails']);
   });
 
+  it('tell in the figures which queues are paused', async () => {
+    const { runner } = await createRunner(ONE_AT_A_TIME);
+    await runner.pause('other');
+    const { queues } = await runner.stats();
+    expect([queues['default'].isPaused, queues['other'].isPaused]).toEqual([false, true]);
+  });
+
   it('refuse unknown queues', async () => {
     const { runner } = await createRunner(ONE_AT_A_TIME);
     await expect(runner.pause('othr')).rejects.toBeInstanceOf(UnknownQueueError);
