@@ -29,9 +29,9 @@ export class EngineRouter implements Engine {
     return firstOf(this.engines, (engine) => engine.duplicateOf(dedupeKey));
   }
 
-  admit(task: Task): void {
+  admit(task: Task, isDeadLetter?: boolean): void {
     this.came += 1;
-    this.of(task.queue).admit(task);
+    this.of(task.queue).admit(task, isDeadLetter);
   }
 
   commit(heads: readonly Task[], isHeld?: boolean): Promise<void> | void {

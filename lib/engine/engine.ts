@@ -25,9 +25,10 @@ export interface Engine extends EngineLife {
   /**
    * A place for one more task, asked for when it is added, before anything is promised.
    *
+   * @param isDeadLetter it is run again, and drops no other task to have a place
    * @throws QueueFullError, ShutDownError
    */
-  admit(task: Task): void;
+  admit(task: Task, isDeadLetter?: boolean): void;
 
   /**
    * From here on the tasks count. A durable engine stores them all in one operation, and the response

@@ -139,7 +139,7 @@ export class TaskIntake implements TaskHome {
     try {
       for (const former of [failed, ...failed.rest]) {
         const task = former.again(this.clock.now());
-        this.engine.admit(task);
+        this.engine.admit(task, true);
         admitted.push([former, task]);
       }
     } catch (error) {

@@ -61,9 +61,9 @@ export class KitEngine extends MemoryEngine {
     return Promise.resolve(task.id);
   };
 
-  override admit(task: Task): void {
+  override admit(task: Task, isDeadLetter?: boolean): void {
     const args = this.kit.storeArgs(task);
-    super.admit(task);
+    super.admit(task, isDeadLetter);
     task.args = args;
     this.kit.ledger.admitted(task);
   }

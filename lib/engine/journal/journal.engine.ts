@@ -201,7 +201,7 @@ export class JournalEngine extends MemoryEngine {
     try {
       for (const task of tasks) {
         this.check(task);
-        this.admit(task);
+        this.admit(task, true);
         admitted.push(task);
       }
     } catch (error) {

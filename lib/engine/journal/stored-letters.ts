@@ -69,9 +69,10 @@ export class StoredLetters {
       return () => undefined;
     }
     let { bytes } = this.tally;
-    const byQueue = { ...this.tally.byQueue };
+    // A queue may have the name of what every object has: "constructor".
+    const byQueue = new Map(this.byQueue);
     const count = (queue: string, change: number, line: string): void => {
-      byQueue[queue] = (byQueue[queue] ?? 0) + change;
+      byQueue.set(queue, (byQueue.get(queue) ?? 0) + change);
       bytes += change * line.length;
     };
     for (const [id, letter] of dead) {
@@ -90,7 +91,7 @@ export class StoredLetters {
         count(letter.queue, 1, line);
       }
     }
-    const tally = { bytes, byQueue };
+    const tally = { bytes, byQueue: Object.fromEntries(byQueue) };
     void this.tallies.put('all', tally);
     return () => {
       this.tally = tally;

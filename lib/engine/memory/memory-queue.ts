@@ -61,11 +61,16 @@ export class MemoryQueue {
     return (this.isPaused || this.lanes.isEmpty) && this.inProgress.size === 0;
   }
 
-  /** @throws QueueFullError */
-  admit(): void {
+  /**
+   * @param isDeadLetter of many that are run again each would drop the one before it: it is kept as it
+   * is instead, until there is room
+   * @throws QueueFullError
+   */
+  admit(isDeadLetter = false): void {
     const { name, maxPending, overflow } = this.settings;
     if (this.pending >= maxPending) {
-      const oldest = overflow === 'drop-oldest' ? this.leastMissed : undefined;
+      const mayDrop = overflow === 'drop-oldest' && !isDeadLetter;
+      const oldest = mayDrop ? this.leastMissed : undefined;
       if (oldest === undefined) {
         throw new QueueFullError(name, maxPending, overflow === 'reject');
       }

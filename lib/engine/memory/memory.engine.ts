@@ -74,11 +74,11 @@ export class MemoryEngine implements Engine {
     return this.dedupeKeys.holder(dedupeKey, this.clock.now());
   }
 
-  admit(task: Task): void {
+  admit(task: Task, isDeadLetter?: boolean): void {
     if (this.state === 'closed') {
       throw new ShutDownError(task.name);
     }
-    this.queues.of(task).admit();
+    this.queues.of(task).admit(isDeadLetter);
     this.live += 1;
   }
 

@@ -488,6 +488,32 @@ async function start(createAdapter: () => AbstractHttpAdapter, queue: QueueOptio
   };
 }
 
+describe("retryAll() where overflow is 'drop-oldest'", () => {
+  it('waits for room: no dead letter is dropped for another one', async () => {
+    const { runner, clock } = await createFull({ maxPending: 2, overflow: 'drop-oldest' });
+    const ran: number[] = [];
+    let isDown = true;
+    for (const tag of [1, 2, 3, 4, 5]) {
+      runner.addTask(() => {
+        if (isDown) {
+          throw new Error('down');
+        }
+        ran.push(tag);
+      });
+      await clock.advance(1);
+    }
+    isDown = false;
+    await runner.pause();
+    const retried = runner.retryAll();
+    await clock.advance(100);
+    expect(await runner.counts()).toMatchObject({ queued: 2, failed: 3, dropped: 0 });
+    await runner.resume();
+    await clock.advance(1_000);
+    expect(await retried).toBe(5);
+    expect(ran).toEqual([1, 2, 3, 4, 5]);
+  });
+});
+
 describe('max pending http', () => {
   afterEach(async () => {
     await Promise.all(running.splice(0).map((app) => app.close()));

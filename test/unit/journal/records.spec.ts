@@ -179,6 +179,20 @@ describe('D23: what has failed in a journal', () => {
     expect(after.book.started).toEqual([]);
   });
 
+  it.each(['constructor', 'toString'])('stays in a queue of the name %s', async (queue) => {
+    const path = await temporaryFolder();
+    const queues = Object.fromEntries([[queue, {}]]);
+    const before = await start(path, { options: { queues } });
+    await haveFailed(before, 'a');
+    await before.runner.addTask({ queue }, before.jobs.hopeless, 'b').whenSettled();
+    await haveFailed(before, 'c');
+    expect(await before.runner.counts(queue)).toMatchObject({ failed: 1 });
+    await close(before);
+    const after = await start(path, { options: { queues } });
+    expect(await failedIn(after)).toEqual(['c', 'b', 'a']);
+    expect(await after.runner.counts()).toMatchObject({ failed: 3 });
+  });
+
   it('is either kept or stored to run again, whenever the process dies', async () => {
     const path = await temporaryFolder();
     const before = await start(path);
