@@ -1,3 +1,6 @@
+/** Within so many others a value may lie: more of them, and no JSON could be made of it. */
+const MAX_DEPTH = 500;
+
 /** How many values may still be looked at. */
 interface Budget {
   left: number;
@@ -48,6 +51,9 @@ function problemOfObject(
 ): string | undefined {
   if (above.includes(value)) {
     return ' refers back to what contains it';
+  }
+  if (above.length >= MAX_DEPTH) {
+    return ` lies deeper than ${MAX_DEPTH} levels`;
   }
   if (Array.isArray(value)) {
     return problemOfItems(value, above, budget);

@@ -57,6 +57,15 @@ describe('P18: what cannot be stored', () => {
     expect(problemOf(...args)).toContain(`Task "Sink.take" cannot be stored: ${problem}.`);
   });
 
+  it('O1: is what is nested too deeply, however deep that is', () => {
+    for (const levels of [600, 50_000]) {
+      const deep = JSON.parse('['.repeat(levels) + ']'.repeat(levels)) as unknown;
+      expect(problemOf(deep)).toMatch(
+        /cannot be stored: args(\[0\]){500} lies deeper than 500 levels/,
+      );
+    }
+  });
+
   it('is refused by the method itself, too', () => {
     expect(messageOf(() => void sink.take(new Date()))).toContain('args[0] is a Date');
   });

@@ -61,6 +61,33 @@ describe('the result of a task', () => {
     expect(outcome).toEqual({ status: 'completed', attempts: 2, durationMs: expect.any(Number) });
   });
 
+  it('is what was handed over, whatever its owner does with it afterwards', async () => {
+    const rows: { count: number; self?: unknown } = { count: 1 };
+    const change = () => Object.assign(rows, { count: 2, self: rows });
+    for (const body of [() => (currentTask().result(rows), void change()), () => rows]) {
+      rows.count = 1;
+      delete rows.self;
+      const { info } = await outcomeOf(body);
+      change();
+      expect(info?.result).toEqual({ count: 1 });
+    }
+  });
+
+  it('that throws whatever it likes when it is looked at does not make a body fail', async () => {
+    const hostile = new Proxy(
+      {},
+      {
+        ownKeys: () => {
+          throw Object.create(null);
+        },
+      },
+    );
+    expect((await outcomeOf(() => hostile)).outcome).toMatchObject({ status: 'completed' });
+    expect((await outcomeOf(() => currentTask().result(hostile))).outcome).toMatchObject({
+      error: { code: 'BGT_RESULT', message: expect.stringContaining('result cannot be read') },
+    });
+  });
+
   it.each([
     ['a date', () => ({ at: new Date() }), /result\.at is a Date/],
     ['a class instance', () => new URL('http://127.0.0.1'), /result is a URL/],
