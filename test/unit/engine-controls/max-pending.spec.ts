@@ -491,14 +491,14 @@ async function start(createAdapter: () => AbstractHttpAdapter, queue: QueueOptio
 describe("retryAll() where overflow is 'drop-oldest'", () => {
   it('waits for room: no dead letter is dropped for another one', async () => {
     const { runner, clock } = await createFull({ maxPending: 2, overflow: 'drop-oldest' });
-    const ran: number[] = [];
+    const order: number[] = [];
     let isDown = true;
     for (const tag of [1, 2, 3, 4, 5]) {
       runner.addTask(() => {
         if (isDown) {
           throw new Error('down');
         }
-        ran.push(tag);
+        order.push(tag);
       });
       await clock.advance(1);
     }
@@ -510,7 +510,7 @@ describe("retryAll() where overflow is 'drop-oldest'", () => {
     await runner.resume();
     await clock.advance(1_000);
     expect(await retried).toBe(5);
-    expect(ran).toEqual([1, 2, 3, 4, 5]);
+    expect(order).toEqual([1, 2, 3, 4, 5]);
   });
 });
 
