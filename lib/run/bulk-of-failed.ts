@@ -1,4 +1,7 @@
+import { summaryOf, errorText } from '../errors/error-text.js';
+import { ShutDownError } from '../errors/misuse.errors.js';
 import { QueueFullError } from '../errors/queue-full.error.js';
+import { StoreUnavailableError } from '../errors/storage.errors.js';
 import { wholeMs, type Clock } from '../task/clock.js';
 import { positionOf } from '../task/position.js';
 import type { TaskInfo } from '../task/task-info.js';
@@ -13,6 +16,9 @@ const FULL_MS = 50;
 
 /** Does one thing to all failed tasks of a filter, the oldest first. */
 export class BulkOfFailed {
+  /** Of tasks that nothing can be done to: those behind them need not do without. */
+  private readonly problems: unknown[] = [];
+
   constructor(
     private readonly list: (query: FailedTasksQuery) => Promise<TaskInfo[]>,
     private readonly act: (task: TaskInfo) => Promise<boolean>,
@@ -34,7 +40,7 @@ export class BulkOfFailed {
       const page = await this.list({ status: 'failed', name, queue, limit: PAGE, failed });
       const last = page.at(-1);
       if (last === undefined) {
-        return done;
+        return this.result(done);
       }
       after = positionOf(last);
       for (let from = 0; from < page.length;) {
@@ -68,12 +74,28 @@ export class BulkOfFailed {
       try {
         return await this.act(task);
       } catch (error) {
-        if (!(error instanceof QueueFullError)) {
+        if (error instanceof ShutDownError || error instanceof StoreUnavailableError) {
           throw error;
+        }
+        if (!(error instanceof QueueFullError)) {
+          this.problems.push(error);
+          return false;
         }
         await this.wait(FULL_MS);
       }
     }
+  }
+
+  private result(done: number): number {
+    const { problems } = this;
+    if (problems.length === 0) {
+      return done;
+    }
+    throw new AggregateError(
+      problems,
+      `${problems.length} failed tasks could not be made again and stay as they are (the other ${done} are ` +
+        `done with). The first error is: ${summaryOf(errorText(problems[0]))}`,
+    );
   }
 
   private wait(delayMs: number): Promise<void> {

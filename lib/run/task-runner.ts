@@ -274,7 +274,8 @@ export class TaskRunner {
    * @param filter what they all have in common
    * @param options `rate`: how many a second at most
    * @returns how many there were
-   * @throws InvalidOptionError, UnknownQueueError, ShutDownError, StoreUnavailableError
+   * @throws InvalidOptionError, UnknownQueueError, ShutDownError, StoreUnavailableError; an
+   * AggregateError at the end where some could not be made again
    */
   async retryAll(filter: FailedFilter = {}, options: { rate?: number } = {}): Promise<number> {
     checkShape<{ rate?: number }>(options, 'options', { rate: checkFiniteCount });

@@ -1,5 +1,5 @@
 import type { Engine, ScheduleStore } from '../engine/engine.js';
-import { BackgroundMethodError } from '../errors/misuse.errors.js';
+import { BackgroundMethodError, InvalidOptionError } from '../errors/misuse.errors.js';
 import { NotStorableError } from '../errors/storage.errors.js';
 import type { TaskIntake } from '../intake/task-intake.js';
 import type { Clock } from '../task/clock.js';
@@ -80,6 +80,9 @@ export class Schedules {
     call: readonly unknown[],
   ): Promise<void> {
     const timing = timingOf(options, 'schedule');
+    if (timing.after(this.clock.wall()) === undefined) {
+      throw new InvalidOptionError('schedule.cron', `'${options.cron}' lies in the past.`);
+    }
     const own = callOptions(options, task.dedupe !== undefined, name);
     const makeTask = (): Task => this.intake.make([{ ...task, ...own }, ...call]);
     const sample = makeTask();

@@ -24,8 +24,8 @@ const MOST_TICKS = 1_000;
 export function timingOf({ cron, timeZone, every }: ScheduleTiming, place: string): Timing {
   if (every !== undefined) {
     const spanMs = milliseconds(every);
-    if (spanMs === 0) {
-      throw new InvalidOptionError(`${place}.every`, 'expected more than zero.');
+    if (spanMs < 1) {
+      throw new InvalidOptionError(`${place}.every`, 'expected at least 1 ms.');
     }
     // Counted from the epoch: every process, and every start of one, has the same ticks.
     return { after: (timeMs) => (Math.floor(timeMs / spanMs) + 1) * spanMs };

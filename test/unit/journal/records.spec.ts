@@ -12,6 +12,23 @@ import { decodeRecord, encodeRecord } from '../../../lib/engine/journal/record-l
 import type { Application } from '../../conformance/support/application.js';
 import { close, crashImage, recordsIn, start, temporaryFolder } from './support/machine.js';
 
+@Injectable()
+class Keyed {
+  static refused = '';
+
+  @Background({ dedupe: { key: (tag: string) => Keyed.keyOf(tag) } })
+  async work(tag: string): Promise<void> {
+    throw new Error(tag);
+  }
+
+  static keyOf(tag: string): string {
+    if (tag === Keyed.refused) {
+      throw new TypeError(`no key for ${tag}`);
+    }
+    return tag;
+  }
+}
+
 const NOW = 1_700_000_000_000;
 const HOUR = 3_600_000;
 
@@ -227,6 +244,22 @@ describe('D23: what has failed in a journal', () => {
     const last = await start(path);
     expect(await failedIn(last)).toEqual(left);
     expect(await last.runner.counts()).toMatchObject({ failed: left.length });
+  });
+
+  it('does not keep others from running again where it cannot be made again itself', async () => {
+    const path = await temporaryFolder();
+    const before = await start(path, { providers: [Keyed] });
+    for (const tag of ['a', 'bad', 'b']) {
+      await before.runner.addTask(before.get(Keyed).work, tag).whenSettled();
+    }
+    await close(before);
+    Keyed.refused = 'bad';
+    const after = await start(path, { providers: [Keyed] });
+    await after.runner.pause();
+    await expect(after.runner.retryAll({}, { rate: 500 })).rejects.toThrow(
+      /^1 failed tasks could not .*the other 2 .*: TypeError: no key for bad/,
+    );
+    expect(await failedIn(after)).toEqual(['bad']);
   });
 
   it('is bounded by age', async () => {
