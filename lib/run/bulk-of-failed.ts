@@ -3,7 +3,7 @@ import { ShutDownError } from '../errors/misuse.errors.js';
 import { QueueFullError } from '../errors/queue-full.error.js';
 import { StoreUnavailableError } from '../errors/storage.errors.js';
 import { wholeMs, type Clock } from '../task/clock.js';
-import { positionOf } from '../task/position.js';
+import { positionOf, type Position } from '../task/position.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { FailedFilter, FailedTasksQuery } from './task-list.js';
 
@@ -30,22 +30,25 @@ export class BulkOfFailed {
   /** @returns how many tasks it was done to */
   async run({ name, queue, before, error }: FailedFilter): Promise<number> {
     const startedAt = this.clock.now();
-    // What fails from here on, maybe once more, is left alone: else there might be no end to it.
-    const until = Math.min(before ?? Number.POSITIVE_INFINITY, wholeMs(startedAt) + 1);
+    // What fails from here on, maybe once more, is left alone: else there might be no end to it. What failed
+    // later than now has been there before: the clock was set back.
+    const isLater = ({ at }: Position): boolean =>
+      at >= wholeMs(startedAt) + 1 && at <= this.clock.now();
     let after: FailedTasksQuery['failed']['after'];
     let seen = 0;
     let done = 0;
     for (;;) {
-      const failed = { before: until, error, after, isOldestFirst: true };
+      const failed = { before, error, after, isOldestFirst: true };
       const page = await this.list({ status: 'failed', name, queue, limit: PAGE, failed });
       const last = page.at(-1);
       if (last === undefined) {
         return this.result(done);
       }
       after = positionOf(last);
-      for (let from = 0; from < page.length;) {
+      const there = page.filter((task) => !isLater(positionOf(task)));
+      for (let from = 0; from < there.length;) {
         const size = await this.allowed(seen, startedAt);
-        const slice = page.slice(from, from + size);
+        const slice = there.slice(from, from + size);
         const results = await Promise.all(slice.map((task) => this.patiently(task)));
         done += results.filter(Boolean).length;
         from += slice.length;

@@ -77,6 +77,9 @@ function problemOfItems(
   above: readonly object[],
   budget: Budget | undefined,
 ): string | undefined {
+  if ('toJSON' in items) {
+    return ' has a toJSON() of its own';
+  }
   const inside = [...above, items];
   for (let index = 0; index < items.length; index += 1) {
     const problem = problemOf(items[index], inside, budget);

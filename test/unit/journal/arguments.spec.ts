@@ -53,6 +53,11 @@ describe('P18: what cannot be stored', () => {
     ['undefined in an array', [[undefined]], 'args[0][0] is undefined'],
     ['undefined before another argument', [undefined, 1], 'args[0] is undefined'],
     ['a Buffer', [Buffer.from('a')], 'args[0] is a Buffer'],
+    [
+      'an array that JSON makes something else of',
+      [Object.assign([1], { toJSON: () => 'x' })],
+      'args[0] has a toJSON() of its own',
+    ],
   ])('is refused when it is added: %s', (_what, args, problem) => {
     expect(problemOf(...args)).toContain(`Task "Sink.take" cannot be stored: ${problem}.`);
   });
