@@ -77,7 +77,7 @@ describeWith('redis-server', 'BullMQ on a Redis behind a network', () => {
     const redis = new Redis(server.url);
     // Longer than a connection may be silent, and than a worker waits at a time.
     const calls = async (): Promise<number> =>
-      Number(/cmdstat_bzpopmin:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1]);
+      Number(/cmdstat_bzpopmin:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1] ?? 0);
     const before = await calls();
     await eventually(async () => expect(await calls()).toBeGreaterThan(before + 1));
     await redis.quit();
