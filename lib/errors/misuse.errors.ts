@@ -122,7 +122,7 @@ export class UnknownTaskError extends BackgroundTasksError {
   }
 }
 
-/** A `@Background()` method was passed to `addTask()`, and several providers share it. */
+/** A `@Background()` method was used without its provider, by `addTask()` or by a call, and several providers share it. */
 export class AmbiguousTaskError extends BackgroundTasksError {
   readonly code = 'BGT_AMBIGUOUS_TASK';
 
@@ -132,8 +132,8 @@ export class AmbiguousTaskError extends BackgroundTasksError {
     candidates: readonly string[],
   ) {
     super(
-      `"${taskName}" is a @Background() method of several providers (${candidates.join(', ')}), so ` +
-        'addTask() cannot tell which one is meant. Call the method on its provider instead.',
+      `"${taskName}" is a @Background() method of several providers (${candidates.join(', ')}), and ` +
+        'the function alone does not tell which one is meant. Call the method on its provider instead.',
     );
   }
 }

@@ -290,8 +290,8 @@ describe('a subclass', () => {
     const add = () => runner.addTask(module.get(BulkMailer).sendWelcome, 'Ann');
     expect(add).toThrow(
       '"Mailer.sendWelcome" is a @Background() method of several providers ' +
-        '(Mailer.sendWelcome, BulkMailer.sendWelcome), so addTask() cannot tell which one is ' +
-        'meant. Call the method on its provider instead.',
+        '(Mailer.sendWelcome, BulkMailer.sendWelcome), and the function alone does not ' +
+        'tell which one is meant. Call the method on its provider instead.',
     );
     expect(add).toThrow(expect.objectContaining({ code: 'BGT_AMBIGUOUS_TASK' }));
   });

@@ -217,8 +217,8 @@ describe('the registry of tasks', () => {
     const find = () => registry.ofMethod(send, 'Mailer.send');
     expect(find).toThrow(
       '"Mailer.send" is a @Background() method of several providers (Mailer.send, ' +
-        'BulkMailer.send), so addTask() cannot tell which one is meant. Call the method on its ' +
-        'provider instead.',
+        'BulkMailer.send), and the function alone does not ' +
+        'tell which one is meant. Call the method on its provider instead.',
     );
     expect(find).toThrow(expect.objectContaining({ code: 'BGT_AMBIGUOUS_TASK' }));
   });
