@@ -18,7 +18,12 @@ export function bullmqConformance(name: EngineName, makeServer: () => Promise<Te
 
   conformance(name, () =>
     Promise.resolve({
-      engine: bullmq({ connection: server.url, prefix: `t${randomUUID().slice(0, 8)}` }),
+      engine: bullmq({
+        connection: server.url,
+        prefix: `t${randomUUID().slice(0, 8)}`,
+        // A busy machine stores later than an application would wait for it.
+        commitTimeout: '20s',
+      }),
       dispose: () => Promise.resolve(),
     }),
   );

@@ -129,7 +129,13 @@ export function rootModule(
   class Root {}
   return {
     module: Root,
-    imports: [BackgroundTasksModule.forRoot({ engine: bullmq(bull), ...options })],
+    imports: [
+      // A busy machine stores later than an application would wait for it.
+      BackgroundTasksModule.forRoot({
+        engine: bullmq({ commitTimeout: '20s', ...bull }),
+        ...options,
+      }),
+    ],
     providers,
     controllers,
     exports: providers,

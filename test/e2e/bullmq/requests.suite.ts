@@ -133,7 +133,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
   ): Promise<{ url: string; work: Work; tasks: TaskRunner }> {
     log = new TestLog();
     const root = rootModule(
-      { connection: server.url, prefix, commitTimeout: '20s', ...bull },
+      { connection: server.url, prefix, ...bull },
       { queues: { other: {} }, ...options },
       [Work],
       [TasksController],

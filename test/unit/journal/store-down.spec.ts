@@ -11,7 +11,7 @@ import { resolutionOf } from '../support/resolution.js';
 import { recordsIn, temporaryFolder } from './support/machine.js';
 import { FragileStore, engineOn } from './support/stores.js';
 
-const COMMIT_TIMEOUT_MS = 150;
+const COMMIT_TIMEOUT_MS = 1_000;
 const ID = '5ad6b1e7-3f0c-4a68-9d4e-000000000000';
 
 let app: Application;
