@@ -184,7 +184,12 @@ function settle({ functionName, call, resolve, reject }: Journey, reply: ThreadR
   }
 }
 
-const NOT_LOADED = new Set<unknown>(['ERR_MODULE_NOT_FOUND', 'ERR_UNKNOWN_FILE_EXTENSION']);
+const NOT_LOADED = new Set<unknown>([
+  'ERR_MODULE_NOT_FOUND',
+  'ERR_UNKNOWN_FILE_EXTENSION',
+  // A hook that compiles may load the file a second time while its first import fails.
+  'ERR_REQUIRE_CYCLE_MODULE',
+]);
 
 /** A test runner compiles what it loads, and a thread is beyond its reach. */
 function hintFor(href: string, cause: unknown): string {

@@ -159,6 +159,8 @@ describe('ThreadPool', () => {
       'O22: says how to test, where %s is one that nothing has compiled',
       async (name) => {
         const folder = mkdtempSync(join(tmpdir(), 'threads-'));
+        // Without it the kind of the file would depend on what lies in the folders above.
+        writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
         writeFileSync(join(folder, 'unbuilt.ts'), "import './nowhere.js'; export const run = 1;");
         const { pool } = poolOf();
         const { href } = pathToFileURL(join(folder, name));
