@@ -33,7 +33,7 @@ export const MATRIX = {
   },
   order: {
     feature: 'order of a request, `onFailure`',
-    means: 'kept within each engine; its tasks do not wait for those of another engine',
+    means: 'kept within one engine: tasks on two engines do not wait for each other',
     cells: {},
   },
   chain: {
@@ -46,19 +46,19 @@ export const MATRIX = {
   chainGrows: {
     feature: '`chain()` that grows',
     means:
-      'refused with `BGT_CHAIN` once the chain is stored: when the request is answered, or the code that ' +
-      'adds it outside a request awaits',
+      'refused with `BGT_CHAIN` once the chain is stored: when the request is answered; outside a request at ' +
+      'the next `await`',
     cells: { memory: { differs: 'the task runs behind those before it' } },
   },
   retryChain: {
     feature: '`retry(id)` of a task in a chain',
     means: 'also brings back the tasks behind it that were dropped because it failed',
-    cells: bullmq({ differs: 'the same, as long as the store remembers them (`remember`)' }),
+    cells: bullmq({ differs: 'only those that the store remembers (`remember`)' }),
   },
   concurrency: {
     feature: '`concurrency`',
-    means: 'for the queue, in its one process',
-    cells: bullmq({ differs: 'for the queue in each process' }),
+    means: 'of the queue, in its one process',
+    cells: bullmq({ differs: 'of the queue, in each process' }),
   },
   concurrencyOfAll: {
     feature: '`concurrency: { each, all }`',
@@ -71,7 +71,7 @@ export const MATRIX = {
     means: 'holds in any span of its length',
     cells: bullmq({
       differs:
-        'for all processes together, in windows that do not slide: more may start where two meet',
+        'for all processes together, in fixed windows: more may start around the end of a window',
     }),
   },
   priority: {
@@ -84,7 +84,7 @@ export const MATRIX = {
     feature: '`dedupe`',
     means: 'adding a duplicate returns the handle of the task that stands for the key',
     cells: bullmq({
-      differs: 'only the store knows the duplicate: its own handle settles as `dropped`',
+      differs: 'the duplicate has a handle of its own, which settles as `dropped`',
     }),
   },
   dedupeWindow: {
@@ -154,32 +154,29 @@ export function cellOf(feature: Feature, engine: EngineName): Cell {
   return cells[engine] ?? 'same';
 }
 
-/** The page that users read. */
+/** The page that users read. Redis and PostgreSQL share a column, because they seldom differ. */
 export function enginesPage(): string {
-  const rows = Object.values<Row>(MATRIX).map(({ feature, means, cells }) =>
-    [feature, means, ...ENGINES.map((engine) => textOf(cells[engine] ?? 'same'))].join(' | '),
-  );
+  const rows = Object.values<Row>(MATRIX).map(({ feature, means, cells }) => {
+    const [memory, journal, redis, postgres] = ENGINES.map((engine) => textOf(cells[engine]));
+    const bullmqCell =
+      redis === postgres ? redis : `on Redis: ${redis}. On PostgreSQL: ${postgres}`;
+    return `| ${[feature, means, memory, journal, bullmqCell].join(' | ')} |`;
+  });
   return `# Engines side by side
 
 Retries, timeouts, priorities, delays, cancellation, order, chains and limits mean the same wherever tasks are kept: one suite of
-tests (\`test/conformance\`) runs against every engine, and against two of them in one application. This page lists every difference.
-\`npm run docs:engines\` makes it from that suite. An option that an engine cannot honour is refused when the application starts or
-the task is added. It is never ignored.
+tests (\`test/conformance\`) runs against every engine. This page lists every difference; \`npm run docs:engines\` makes it from that
+suite. An option that an engine cannot honour is never ignored: it is refused when the application starts or the task is added.
 
-| | what it means | ${ENGINES.map(titleOf).join(' | ')} |
-| --- | --- | ${ENGINES.map(() => '---').join(' | ')} |
-${rows.map((row) => `| ${row} |`).join('\n')}
+| | what it means | memory | journal | BullMQ |
+| --- | --- | --- | --- | --- |
+${rows.join('\n')}
 `;
 }
 
-function textOf(cell: Cell): string {
+function textOf(cell: Cell = 'same'): string {
   if (cell === 'same') {
     return 'same';
   }
-  return 'differs' in cell ? cell.differs : `refused: ${cell.refused}`;
-}
-
-function titleOf(engine: EngineName): string {
-  const isBullMQ = engine === 'Redis' || engine === 'PostgreSQL';
-  return isBullMQ ? `BullMQ on ${engine}` : engine;
+  return 'differs' in cell ? cell.differs : `refused with ${cell.refused}`;
 }
