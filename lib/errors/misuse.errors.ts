@@ -196,11 +196,11 @@ export class ChainError extends BackgroundTasksError {
   ) {
     super(
       previousQueue === undefined
-        ? `Task "${taskName}" comes too late for its chain, which is stored already, as one. Add all tasks of ` +
-            'a chain before the request is answered, and outside a request without an await between ' +
-            'them; or have the last task add the next one.'
+        ? `Task "${taskName}" comes too late: its chain is already stored. Add all tasks of a chain before ` +
+            'the request is answered, and outside a request without an await between them; or let the ' +
+            'last task add the next one.'
         : `Task "${taskName}" for queue "${queue}" cannot follow a task of queue "${previousQueue}" in a ` +
-            'chain: the queues have different engines. Keep a chain in one engine, or have its last task ' +
+            'chain: the queues have different engines. Keep a chain in one engine, or let its last task ' +
             'add the next one.',
     );
   }

@@ -58,9 +58,9 @@ export class TaskCrashedError extends BackgroundTasksError {
   ) {
     const others = beside === 1 ? 'another task was' : `${beside} other tasks were`;
     super(
-      `Task "${taskName}" was running each of the ${starts} times that its process died, or closed the ` +
-        `application itself${beside > 0 ? `; ${others} running beside it, and may be the cause` : ''}. It ` +
-        'is kept and not attempted again by itself: TaskRunner.retry(id) does.',
+      `Task "${taskName}" was running each time that its process died or that it closed the application itself, ` +
+        `${starts} times in all${beside > 0 ? `; ${others} running beside it, and may be the cause` : ''}. ` +
+        'It is kept as failed: TaskRunner.retry(id) runs it again.',
     );
   }
 }

@@ -7,12 +7,12 @@ import { LogLine, type Level, type Log, type LogFields, type Thrown } from './lo
 import type { TaskEvent } from './task-event.js';
 
 const WHY_DROPPED: Record<DropReason, string> = {
-  'handler-failed': 'the handler of its request did not complete',
-  'handler-completed': 'the handler of its request completed',
+  'handler-failed': 'its request failed',
+  'handler-completed': 'its request succeeded',
   'predecessor-failed': 'a task before it did not complete',
-  duplicate: 'another one with its dedupe key got ahead of it',
+  duplicate: 'another task with its dedupe key came first',
   'not-stored': 'the store did not take it',
-  overflow: 'its queue was full, and it made room for a newer one',
+  overflow: 'its queue was full, and it made room for a newer task',
 };
 
 const WHAT_STOPPED: Record<Interruption, string> = {

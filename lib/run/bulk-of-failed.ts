@@ -96,8 +96,8 @@ export class BulkOfFailed {
     }
     throw new AggregateError(
       problems,
-      `${problems.length} failed tasks could not be made again and stay as they are (the other ${done} are ` +
-        `done with). The first error is: ${summaryOf(errorText(problems[0]))}`,
+      `Could not queue ${problems.length} of ${problems.length + done} failed tasks again; they stay in the ` +
+        `list. The first error is: ${summaryOf(errorText(problems[0]))}`,
     );
   }
 

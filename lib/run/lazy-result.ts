@@ -36,8 +36,8 @@ export function finishLazy(
       );
     case 'function':
       throw new UnrecoverableError(
-        'The body returned an async function or a generator function, and nobody calls that: the ' +
-          'work in it was not done. Pass it itself, addTask(fn, ...args), or call it in the body.',
+        'The body returned an async function or a generator function, and nobody calls it: its work ' +
+          'was not done. Pass that function, addTask(fn, ...args), or call it in the body.',
       );
   }
 }

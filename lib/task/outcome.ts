@@ -9,9 +9,9 @@ export type DropReason =
   | 'handler-completed'
   /** A task before it in its request or chain did not complete. */
   | 'predecessor-failed'
-  /** Another task with the same `dedupe` key got ahead of it. */
+  /** Another task with the same `dedupe` key came first. */
   | 'duplicate'
-  /** `overflow: 'drop-oldest'`: it made room for a newer one. */
+  /** `overflow: 'drop-oldest'`: it made room for a newer task. */
   | 'overflow'
   /** The store of its durable engine did not take it. */
   | 'not-stored';

@@ -57,7 +57,7 @@ export class RetryLaterError extends BackgroundTasksError {
     super(message ?? `The task asked for its next attempt after ${String(delay)}.`, options);
     const delayMs = toMilliseconds(delay);
     if (delayMs === undefined) {
-      const said = message === undefined ? '' : ` What was to be said: ${message}`;
+      const said = message === undefined ? '' : ` The message was: ${message}`;
       const refusal = new InvalidOptionError(
         'RetryLaterError(delay)',
         `expected ${DURATION_FORMAT}, got ${String(delay)}. RetryLaterError.after(response) reads a ` +

@@ -103,7 +103,7 @@ export class BullMQEngine implements Engine {
       if (concurrencyOfAll !== undefined && settings.address.kind === 'postgres') {
         throw new InvalidOptionError(
           `queues.${name}.concurrency.all`,
-          'is not for PostgreSQL: while so many tasks run, idle workers would ask for the next without a pause.',
+          'is refused on PostgreSQL: while so many tasks run, idle workers would ask for tasks without a pause.',
         );
       }
       if (overflow !== 'reject') {

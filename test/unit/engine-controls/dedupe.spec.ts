@@ -133,7 +133,7 @@ describe('dedupe in requests', () => {
       'dropped',
     ]);
     expect(logger.of('warn')).toContainEqual(
-      expect.stringMatching(/was dropped: another one with its dedupe key got ahead of it$/),
+      expect.stringMatching(/was dropped: another task with its dedupe key came first$/),
     );
   });
 

@@ -240,7 +240,7 @@ describe("overflow: 'drop-oldest'", () => {
       'queued',
     ]);
     expect(logger.of('warn')).toContainEqual(
-      expect.stringMatching(/was dropped: its queue was full, and it made room for a newer one$/),
+      expect.stringMatching(/was dropped: its queue was full, and it made room for a newer task$/),
     );
     expect((await runner.stats()).queues['default']).toMatchObject({ dropped: 1, pending: 1 });
   });

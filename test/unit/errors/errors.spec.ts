@@ -217,7 +217,7 @@ describe('a RetryLaterError', () => {
   it('O16: keeps message and cause where it refuses its wait', () => {
     const cause = new Error('429');
     const make = () => new RetryLaterError(Number.NaN, 'Too many requests.', { cause });
-    expect(make).toThrow(/got NaN.*What was to be said: Too many requests\.$/);
+    expect(make).toThrow(/got NaN.*The message was: Too many requests\.$/);
     expect(make).toThrow(expect.objectContaining({ cause }));
   });
 

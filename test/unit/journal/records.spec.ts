@@ -257,7 +257,7 @@ describe('D23: what has failed in a journal', () => {
     const after = await start(path, { providers: [Keyed] });
     await after.runner.pause();
     await expect(after.runner.retryAll({}, { rate: 500 })).rejects.toThrow(
-      /^1 failed tasks could not .*the other 2 .*: TypeError: no key for bad/,
+      /^Could not queue 1 of 3 failed tasks again; .*: TypeError: no key for bad/,
     );
     expect(await failedIn(after)).toEqual(['bad']);
   });

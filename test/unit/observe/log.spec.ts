@@ -329,14 +329,10 @@ describe('the log', () => {
     await expect(failing).rejects.toThrow('refused');
     await handle((tasks) => tasks.addTask({ name: 'audit', when: 'failure' }, () => undefined));
     expect(logger.of('warn')).toEqual([
-      expect.stringMatching(
-        /^Task mail \(.+\) was dropped: the handler of its request did not complete$/,
-      ),
+      expect.stringMatching(/^Task mail \(.+\) was dropped: its request failed$/),
     ]);
     expect(logger.of('debug')).toEqual([
-      expect.stringMatching(
-        /^Task audit \(.+\) was dropped: the handler of its request completed$/,
-      ),
+      expect.stringMatching(/^Task audit \(.+\) was dropped: its request succeeded$/),
     ]);
   });
 
