@@ -1,6 +1,6 @@
 import { BackgroundTasksError } from '../errors/background-tasks.error.js';
 
-/** The board was to be served to anybody, and nobody said that this is a developer's machine. */
+/** The board has no guard, and `NODE_ENV` is neither `development` nor `test`. */
 export class UnguardedBoardError extends BackgroundTasksError {
   readonly code = 'BGT_UNGUARDED_BOARD';
 

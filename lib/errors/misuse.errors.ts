@@ -1,6 +1,6 @@
 import { BackgroundTasksError } from './background-tasks.error.js';
 
-/** A wrong option: an unknown key, a value out of range, an unparsable duration. */
+/** A wrong option: a value out of range, an unparsable duration, a missing option. */
 export class InvalidOptionError extends BackgroundTasksError {
   readonly code = 'BGT_INVALID_OPTION';
 
@@ -25,7 +25,7 @@ function subjectOf(path: string): string {
   return option === undefined ? `The options of ${place}` : `Option "${option}" of ${place}`;
 }
 
-/** A key that no option has. */
+/** An option that does not exist. */
 export class UnknownOptionError extends BackgroundTasksError {
   readonly code = 'BGT_UNKNOWN_OPTION';
 
@@ -54,7 +54,7 @@ export class UnknownQueueError extends BackgroundTasksError {
     known: readonly string[],
     /** The name of the queue nearest to it, if any is near. */
     readonly suggestion?: string,
-    /** What names it, for example `@Background() on Mailer.send`; where a call does its stack tells. */
+    /** The place that names it, such as `@Background() on Mailer.send`; `undefined` for a call. */
     readonly place?: string,
   ) {
     super(

@@ -9,7 +9,7 @@ export class QueueFullError extends TemporaryError {
     readonly queue: string,
     /** How many tasks may be pending in it. */
     readonly maxPending: number,
-    /** Whether the queue could drop its oldest task instead, and is not told to. */
+    /** Whether the queue could have `overflow: 'drop-oldest'`, and does not. */
     couldDropOldest = false,
   ) {
     super(

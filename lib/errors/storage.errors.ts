@@ -51,7 +51,7 @@ export class TaskCrashedError extends BackgroundTasksError {
   constructor(
     /** The name of the task. */
     readonly taskName: string,
-    /** How often it was running when its process died. */
+    /** How often its process died while it ran. */
     readonly starts: number,
     /** How many other tasks were found running with it: any of them may have been the cause. */
     readonly beside = 0,

@@ -12,6 +12,6 @@ export abstract class TemporaryError extends BackgroundTasksError {
   readonly statusCode = 503;
   /** The message names queues and limits, which are none of the client's business. */
   readonly expose = false;
-  /** The value of the `Retry-After` header of the answer. */
+  /** The value of the `Retry-After` header of the answer, in seconds. */
   readonly retryAfterSeconds = 1;
 }

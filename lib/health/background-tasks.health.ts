@@ -43,8 +43,8 @@ export class BackgroundTasksHealthIndicator {
    *
    * @typeParam Key what the result is called
    * @param key what the result is called
-   * @param bounds what a healthy queue keeps to; without them only that its store takes tasks
-   * @throws InvalidOptionError where a bound is none, or of a queue that is not configured
+   * @param bounds the bounds of a healthy queue; without them only the stores are checked
+   * @throws InvalidOptionError for a wrong bound, or for bounds of a queue that is not configured
    */
   async check<Key extends string>(
     key: Key,

@@ -2,7 +2,7 @@ import type { Duration } from '../index.js';
 
 /** The bounds of a healthy queue. A bound that is not given is not checked. */
 export interface QueueBounds {
-  /** The longest that a task may wait for a slot. @default none */
+  /** The longest time that a task may wait for a slot. @default none */
   maxPendingAge?: Duration | undefined;
   /**
    * The largest share of the tasks ended within `window` that may have failed for good, from 0 to

@@ -31,7 +31,7 @@ export type BackgroundMethodDecorator = <Method extends (...args: never[]) => vo
  * constructor, or on an object that Nest did not make. Without an application, as in a unit test,
  * the method just runs.
  *
- * @param options of all its tasks; a call through `addTask()` can have some of its own
+ * @param options options of all its tasks; those of a call of `addTask()` override them
  * @throws BackgroundMethodError on a getter, a static method, a property or a route, and where its
  * parentheses are missing
  * @throws UnknownOptionError, InvalidOptionError

@@ -18,10 +18,11 @@ export class TaskChain {
   /**
    * Adds the next task of the chain, with options of its own.
    *
-   * @param options what differs for this call; the rest is as its method, queue and module have it
+   * @param options options of this call; they override those of the method, the queue and the
+   * module
    * @param fn any function, or a `@Background()` method
    * @param args what it is called with
-   * @returns the task, to look at and to cancel
+   * @returns a handle of the task
    * @throws NotAFunctionError, QueueFullError, UnknownOptionError, InvalidOptionError,
    * UnknownQueueError, ChainError
    */
@@ -35,7 +36,7 @@ export class TaskChain {
    *
    * @param fn any function, or a `@Background()` method
    * @param args what it is called with
-   * @returns the task, to look at and to cancel
+   * @returns a handle of the task
    * @throws NotAFunctionError, QueueFullError, ChainError
    */
   addTask<Args extends unknown[], Returned>(

@@ -20,11 +20,12 @@ export class TransactionTasks {
   /**
    * Stores a task in the transaction, with options of its own.
    *
-   * @param options what differs for this call; the rest is as its method, queue and module have it
+   * @param options options of this call; they override those of the method, the queue and the
+   * module
    * @param fn a `@Background()` method
    * @param args what it is called with
-   * @returns the task's id, once it is stored: for `TaskRunner.get()` after the commit. That of
-   * another task where that one stands for its `dedupe` key
+   * @returns the task's id, for `TaskRunner.get()` after the commit; if `dedupe` found another task
+   * with the key, its id
    * @throws TransactionError, NotStorableError, StoreUnavailableError, UnknownOptionError,
    * InvalidOptionError, UnknownQueueError, and whatever the client throws
    */
@@ -38,9 +39,10 @@ export class TransactionTasks {
    *
    * @param fn a `@Background()` method
    * @param args what it is called with
-   * @returns the task's id, once it is stored: for `TaskRunner.get()` after the commit. That of
-   * another task where that one stands for its `dedupe` key
-   * @throws TransactionError, NotStorableError, StoreUnavailableError, and whatever the client throws
+   * @returns the task's id, for `TaskRunner.get()` after the commit; if `dedupe` found another task
+   * with the key, its id
+   * @throws TransactionError, NotStorableError, StoreUnavailableError, and whatever the client
+   * throws
    */
   addTask<Args extends unknown[]>(
     fn: (...args: Args) => unknown,

@@ -36,9 +36,9 @@ export class BackgroundTasksMetricsModule
   ) {}
 
   /**
-   * @param options which of the two, and how
+   * @param options the options of Prometheus, OpenTelemetry or both
    * @throws InvalidOptionError, MissingPeerError at start-up
-   * @throws DuplicateMetricsError at start-up, where the registry has such metrics already
+   * @throws DuplicateMetricsError at start-up, if the registry already has metrics of these names
    */
   static forRoot(options: MetricsOptions): DynamicModule {
     if (!options.prometheus && !options.openTelemetry) {

@@ -30,9 +30,9 @@ export interface PrometheusOptions {
 
 /** See `MetricsOptions.openTelemetry`. */
 export interface OpenTelemetryOptions {
-  /** What makes the spans. @default a tracer of the global provider */
+  /** The tracer that makes the spans. @default a tracer of the global provider */
   tracer?: Tracer | undefined;
-  /** What makes the instruments. @default a meter of the global provider */
+  /** The meter that makes the instruments. @default a meter of the global provider */
   meter?: Meter | undefined;
   /**
    * How an attempt's span belongs to the request that added the task: `'child'` puts it into the

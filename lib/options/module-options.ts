@@ -93,8 +93,8 @@ export interface RequestOptions {
    */
   onFailure?: 'continue' | 'stop' | undefined;
   /**
-   * Says whether an HTTP request has succeeded, in place of the rule. It is called once, with the
-   * status that went out and the request as a handler gets it.
+   * Decides whether an HTTP request has succeeded. It is called once, with the status that was sent
+   * and the request as a handler gets it.
    *
    * @default a status below 400
    */
@@ -148,9 +148,8 @@ export interface BackgroundTasksOptions extends TaskDefaults {
    */
   keep?: KeepOptions | undefined;
   /**
-   * Whether everything that happens to a task is logged at debug, in a line each: four lines for a
-   * task that completes, which Nest's own logger prints unless debug is off. Failures, retries, drops
-   * and abandoned tasks are logged either way, at higher levels.
+   * Whether each step of each task is logged at `debug`: four lines for a task that completes.
+   * Failures, retries, drops and abandoned tasks are always logged, at higher levels.
    * @default false
    */
   logEvents?: boolean | undefined;

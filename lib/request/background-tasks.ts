@@ -37,10 +37,11 @@ export class BackgroundTasks {
   /**
    * Adds a task with options of its own, which win over all wider ones.
    *
-   * @param options what differs for this call; the rest is as its method, queue and module have it
+   * @param options options of this call; they override those of the method, the queue and the
+   * module
    * @param fn any function, or a `@Background()` method
    * @param args what it is called with
-   * @returns the task, to look at and to cancel
+   * @returns a handle of the task
    * @throws NotAFunctionError, NoRequestError, QueueFullError, ShutDownError, UnknownOptionError,
    * InvalidOptionError, UnknownQueueError
    */
@@ -55,9 +56,9 @@ export class BackgroundTasks {
    *
    * @param fn any function, or a `@Background()` method
    * @param args what it is called with
-   * @returns the task, to look at and to cancel
+   * @returns a handle of the task
    * @throws NotAFunctionError, QueueFullError, ShutDownError
-   * @throws NoRequestError outside a request, where {@link TaskRunner} is what to inject
+   * @throws NoRequestError outside a request; inject {@link TaskRunner} there
    */
   addTask<Args extends unknown[], Returned>(
     fn: (...args: Args) => Returned,

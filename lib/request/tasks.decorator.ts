@@ -8,7 +8,7 @@ import { lifeOf } from './life-of-request.js';
 
 /**
  * Parameter decorator: the {@link BackgroundTasks} of the request that the handler answers. The
- * controller stays a singleton, which is several times cheaper than injecting the collection.
+ * controller stays a singleton, which is several times faster than injecting the collection.
  *
  * @throws NoRequestError where `BackgroundTasksModule` is not imported
  */

@@ -95,10 +95,11 @@ export class TaskRunner {
   /**
    * Queues a task at once, with options of its own.
    *
-   * @param options what differs for this call; the rest is as its method, queue and module have it
+   * @param options options of this call; they override those of the method, the queue and the
+   * module
    * @param fn any function, or a `@Background()` method
    * @param args what it is called with
-   * @returns the task, to look at and to cancel
+   * @returns a handle of the task
    * @throws NotAFunctionError, QueueFullError, ShutDownError, UnknownOptionError,
    * InvalidOptionError, UnknownQueueError
    */
@@ -113,7 +114,7 @@ export class TaskRunner {
    *
    * @param fn any function, or a `@Background()` method
    * @param args what it is called with
-   * @returns the task, to look at and to cancel
+   * @returns a handle of the task
    * @throws NotAFunctionError, QueueFullError, ShutDownError
    */
   addTask<Args extends unknown[], Returned>(
@@ -145,12 +146,12 @@ export class TaskRunner {
   }
 
   /**
-   * Adds a schedule, or changes the one of this name: at each tick one task is added. An engine
-   * that stores tasks stores the schedule, too. It outlives the process, and any process that has
-   * the method makes its ticks, each once.
+   * Adds a schedule, or changes the one of this name: at each tick one task is added. A durable
+   * engine stores the schedule, too. It outlives the process, and any process that has the method
+   * makes its ticks, each once.
    *
    * @param options its name, when it ticks, and the options of its tasks
-   * @param fn any function, or a `@Background()` method; only the latter where the engine stores
+   * @param fn any function, or a `@Background()` method; only the latter with a durable engine
    * @param args what it is called with at each tick
    * @throws NotAFunctionError, NotStorableError, StoreUnavailableError, MissingPeerError,
    * UnknownOptionError, InvalidOptionError, UnknownQueueError
@@ -275,7 +276,7 @@ export class TaskRunner {
    * @param options `rate`: how many a second at most
    * @returns how many there were
    * @throws InvalidOptionError, UnknownQueueError, ShutDownError, StoreUnavailableError; an
-   * AggregateError at the end where some could not be made again
+   * AggregateError at the end if some could not be queued again
    */
   async retryAll(filter: FailedFilter = {}, options: { rate?: number } = {}): Promise<number> {
     checkShape<{ rate?: number }>(options, 'options', { rate: checkFiniteCount });
@@ -314,7 +315,7 @@ export class TaskRunner {
    * Ends a {@link pause}.
    *
    * @param queue its name; without it all of them
-   * @param scope `everywhere: true` takes back that of all processes, and that of this one
+   * @param scope `everywhere: true` resumes the queue in all processes
    * @throws UnknownQueueError, StoreUnavailableError
    */
   async resume(queue?: string, scope: { readonly everywhere?: boolean } = {}): Promise<void> {

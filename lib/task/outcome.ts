@@ -42,7 +42,7 @@ export type Outcome<Result = unknown> =
       readonly attempts: number;
       /** How long the last attempt ran. */
       readonly durationMs: number;
-      /** What the last attempt threw, as it was thrown; written down it is its text only. */
+      /** The error that the last attempt threw. As JSON it is only its text. */
       readonly error: unknown;
     }
   | {

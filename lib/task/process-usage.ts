@@ -1,6 +1,6 @@
 import { getHeapStatistics } from 'node:v8';
 
-/** How the whole process fared while an attempt ran: of all that ran, not of the task alone. */
+/** Figures of the whole process while an attempt ran, not of the task alone. */
 export interface ProcessUsage {
   /** The share of the time in which the event loop was busy, from 0 to 1. */
   readonly eventLoopUtilization: number;

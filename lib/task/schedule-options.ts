@@ -22,8 +22,8 @@ export interface ScheduleTiming {
 export interface ScheduleOptions extends ScheduleTiming {
   /**
    * What happens to ticks that fell due while no process with this schedule ran: they are skipped,
-   * one task is added for them all, or each is added, 1,000 at most. Only for queues whose engine
-   * stores tasks.
+   * one task is added for them all, or each is added, 1,000 at most. Only for queues with a durable
+   * engine.
    * @default 'skip'
    */
   missed?: 'skip' | 'once' | 'all' | undefined;

@@ -59,16 +59,16 @@ export interface DedupeOptions {
    */
   key: KeyOf;
   /**
-   * How long after it was added a task stands for later calls, even if it has settled. Without
-   * `window`, it does so until it settles.
+   * How long after a task was added later calls with its key add nothing, even if it has settled.
+   * Without `window` they add nothing until it settles.
    * @default none
    */
   window?: Duration | undefined;
   /**
-   * For calls that tell of a change: one that comes while the task runs makes it run once more
-   * afterwards, with the arguments of the latest such call. One that comes before its first attempt
-   * gives it its arguments. The handle of a call whose arguments went to another task settles as
-   * `dropped` (`duplicate`). Not together with `window`.
+   * For calls that report a change. A call that comes while the task runs makes it run once more
+   * afterwards. A call that comes before the first attempt gives its arguments to the waiting task.
+   * The latest arguments count. The handle of a call whose arguments went to another task settles
+   * as `dropped` (`duplicate`). Not together with `window`.
    * @default false
    */
   again?: boolean | undefined;

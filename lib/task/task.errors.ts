@@ -8,7 +8,7 @@ export class UnrecoverableError extends BackgroundTasksError {
 
   /**
    * @param message why not, for the log and the events
-   * @param options `cause`: the error that told
+   * @param options `cause`: the error behind this one
    */
   constructor(message = 'The task cannot succeed.', options?: ErrorOptions) {
     super(message, options);
@@ -50,8 +50,10 @@ export class RetryLaterError extends BackgroundTasksError {
   /**
    * @param delay milliseconds or a string such as `'90s'`
    * @param message what the log and the events say; without it that the task asked for `delay`
-   * @param options `cause`: the error that told; `usesAttempt`: `false` where it costs no try
-   * @throws InvalidOptionError where `delay` is not a duration; it has the message and the cause, too
+   * @param options `cause`: the error behind this one; `usesAttempt`: `false` if the attempt does
+   * not count
+   * @throws InvalidOptionError where `delay` is not a duration; it has the message and the cause,
+   * too
    */
   constructor(delay: Duration, message?: string, options: RetryLaterOptions = {}) {
     super(message ?? `The task asked for its next attempt after ${String(delay)}.`, options);

@@ -3,10 +3,10 @@ import type { Duration } from '../index.js';
 /**
  * What becomes of the tasks of a test.
  *
- * - `'inline'`: each runs when it would have been released; delays, retries and rate limits wait for
- *   nothing, and an error reaches the test
- * - `'manual'`: none runs until the test says so, and time is the kit's clock
- * - `'fake'`: none ever runs
+ * - `'inline'`: each task runs when it is released. Delays, retries and rate limits take no time,
+ *   and an error of a task reaches the test
+ * - `'manual'`: no task runs until the test says so, and the kit's clock is the time
+ * - `'fake'`: no task ever runs
  */
 export type TestingMode = 'inline' | 'manual' | 'fake';
 
@@ -15,16 +15,16 @@ export interface TestingOptions {
   /** What becomes of the tasks. */
   mode: TestingMode;
   /**
-   * How long, in real time, anything is waited for before it is called stuck, with a message that
-   * lists what is not over. Shorter than the test runner's own limit, which would say nothing.
+   * How long the kit waits, in real time, before it throws an error that lists the tasks that are
+   * stuck. Keep it shorter than the timeout of the test runner.
    * @default '4s'
    */
   patience?: Duration | undefined;
   /**
-   * The queues that a durable engine serves in production, where the application under test is not
-   * configured with it; `true` for all. Arguments of their tasks make a JSON round trip: a Date
-   * arrives as a string. A queue that has such an engine needs no mention: no store is opened, and
-   * what the engine would refuse to store is refused.
+   * Queues that have a durable engine in production and none in the application under test; `true`
+   * for all. Arguments of their tasks are turned into JSON and back: a Date arrives as a string. A
+   * queue that has a durable engine in the test, too, need not be named: no store is opened, and
+   * calls that the engine could not store are refused.
    * @default []
    */
   durableQueues?: readonly string[] | true | undefined;

@@ -41,8 +41,8 @@ export interface BullMQOptions {
    */
   role?: 'producer' | 'worker' | 'both' | undefined;
   /**
-   * Before the name of every key on Redis; the name of the schema on PostgreSQL, of letters, digits
-   * and `_`, at most 56. Applications that share a store have one each.
+   * Starts every key on Redis. On PostgreSQL it is the name of the schema: letters, digits and `_`,
+   * at most 56. Each application that uses the store needs its own.
    * @default 'bgt' on Redis, 'bullmq' on PostgreSQL
    */
   prefix?: string | undefined;
@@ -61,7 +61,7 @@ export interface BullMQOptions {
    */
   lockDuration?: Duration | undefined;
   /**
-   * How often a task may be running when its worker dies, before it fails for good.
+   * After this many crashes of its worker during an attempt a task has failed for good.
    * @default 3
    */
   maxStarts?: number | undefined;
@@ -74,7 +74,10 @@ export interface BullMQOptions {
   fallback?: 'memory' | undefined;
   /** The longest that the serialised arguments of a call may be, in bytes. @default 1_048_576 */
   maxArgsBytes?: number | undefined;
-  /** How arguments become text, and text arguments again. @default JSON, of which what it cannot hold is refused */
+  /**
+   * How arguments become text, and text arguments again.
+   * @default JSON; values that it cannot hold are refused
+   */
   serializer?: Serializer | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
  * `import { … } from 'nestjs-background-tasks/bullmq'`: tasks that several processes share, on Redis or
- * PostgreSQL. Needs `bullmq`, and `ioredis` or `pg`. See docs/durable.md.
+ * PostgreSQL. Needs `bullmq`, and `ioredis` or `pg`. See docs/bullmq.md.
  *
  * @module bullmq
  */

@@ -9,7 +9,7 @@ export interface JournalOptions {
   /** The folder of the journal. It is created if necessary. One process at a time can use it. */
   path: string;
   /**
-   * How often a task may be running when the process dies, before it counts as failed.
+   * After this many crashes of its process during an attempt a task counts as failed.
    * @default 3
    */
   maxStarts?: number | undefined;
@@ -17,7 +17,10 @@ export interface JournalOptions {
   commitTimeout?: Duration | undefined;
   /** The longest that the serialised arguments of a call may be, in bytes. @default 1_048_576 */
   maxArgsBytes?: number | undefined;
-  /** @default JSON, of which what it cannot hold is refused */
+  /**
+   * How arguments become text, and text arguments again.
+   * @default JSON; values that it cannot hold are refused
+   */
   serializer?: Serializer | undefined;
 }
 
