@@ -3,6 +3,7 @@ import { captureContext, inCopyOfContext } from './async-context.js';
 import type { MethodIntake } from './ambient.js';
 import { callCopy } from './copied-body.js';
 import type { LogLines } from './log-lines.js';
+import type { Linked } from './linked-list.js';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { ProcessReading } from './process-usage.js';
 import type { StoredCall, StoredTask, Waits } from './stored-call.js';
@@ -72,7 +73,7 @@ export interface Place {
  * One call that will be made later. Everything but its identity changes as it travels: collected,
  * queued, attempted, settled. Only the engine and the worker write to it.
  */
-export class Task {
+export class Task implements Linked<Task> {
   status: TaskStatus = 'collected';
   /** How many attempts have started. */
   attempts = 0;
@@ -90,6 +91,9 @@ export class Task {
   hasCompleted = false;
   /** Where it waits, if it does: a lane, or for its time. Owned by the engine. */
   place: Place | undefined = undefined;
+  /** Its neighbours among those that wait there, or that run in one queue. */
+  before: Task | undefined = undefined;
+  behind: Task | undefined = undefined;
   private mintedId: string | undefined = undefined;
   /**
    * The async context of the place where the task was added: request id, tenant, trace. Let go when

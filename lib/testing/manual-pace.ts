@@ -1,4 +1,4 @@
-import type { Pace, Pump } from '../engine/memory/pace.js';
+import type { Pace, Pump } from '../engine/memory/slice.js';
 import { realClock } from './real-clock.js';
 
 /** Tasks start only when they are told to: one, or all that may. */

@@ -25,7 +25,7 @@ export const GROUPS = {
       tests: controls('chain', 'max-pending', 'events', 'cancel'),
     },
     {
-      mutate: ['recorder', 'ends'],
+      mutate: ['recorder'],
       tests: unit('engine/ledger', 'engine/memory.engine', 'engine/shutdown'),
     },
     {
@@ -33,7 +33,7 @@ export const GROUPS = {
       tests: [...unit('engine/memory.engine', 'engine/ledger'), ...controls('chain', 'cancel')],
     },
     {
-      mutate: ['memory.engine', 'queues'],
+      mutate: ['memory.engine'],
       tests: [
         ...unit('engine/memory.engine', 'engine/ledger', 'engine/shutdown'),
         ...controls('max-pending', 'dedupe', 'cancel', 'batch', 'chain', 'task-runner'),

@@ -6,7 +6,7 @@ import { readArgs } from '../../task/stored-call.js';
 import type { Chain, Task } from '../../task/task.js';
 import { LEFT } from '../../task/verdict.js';
 import type { EngineSetting, EngineSupport, KeepLimits, Restore } from '../engine.js';
-import type { End } from '../memory/ends.js';
+import type { End } from '../memory/ledger.js';
 import { MemoryEngine, SUPPORT } from '../memory/memory.engine.js';
 import { storedTasksOf, type DeadLetter } from './dead-letter.js';
 import { DeadLetters } from './dead-letters.js';

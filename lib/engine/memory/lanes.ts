@@ -62,34 +62,21 @@ export class Lanes {
     }
   }
 
-  /** The lane whose turn it is; those that it goes before have waited once more. */
+  /** The lane whose turn it is; the others that wait have been passed over once more. */
   private next(): Lane | undefined {
     let first: Lane | undefined;
-    let next: Lane | undefined;
-    let isAlone = true;
+    let patient: Lane | undefined;
     for (const lane of this.lanes) {
-      if (isEmpty(lane)) {
-        lane.passedOver = 0;
-      } else if (first === undefined) {
-        first = lane;
-        next = lane;
-      } else {
-        isAlone = false;
-        next = next === first && lane.passedOver >= PATIENCE ? lane : next;
+      if (!isEmpty(lane)) {
+        first ??= lane;
+        patient ??= lane.passedOver >= PATIENCE ? lane : undefined;
       }
     }
-    if (!isAlone) {
-      this.passOver(next);
-    } else if (next !== undefined) {
-      next.passedOver = 0;
-    }
-    return next;
-  }
-
-  private passOver(next: Lane | undefined): void {
+    const next = patient ?? first;
     for (const lane of this.lanes) {
       lane.passedOver = lane === next || isEmpty(lane) ? 0 : lane.passedOver + 1;
     }
+    return next;
   }
 
   private laneOf(task: Task): Lane {

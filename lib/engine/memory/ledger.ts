@@ -1,5 +1,8 @@
 import type { Task } from '../../task/task.js';
-import type { End } from './ends.js';
+import type { Dropped, Verdict } from '../../task/verdict.js';
+
+/** How a task settles. */
+export type End = Exclude<Verdict, { kind: 'retry' }> | Dropped;
 
 /** What a memory engine writes down, where its tasks are to survive the process. */
 export interface Ledger {

@@ -1,11 +1,12 @@
 import { QueueFullError } from '../../errors/queue-full.error.js';
 import type { Clock } from '../../task/clock.js';
+import { LinkedList } from '../../task/linked-list.js';
 import type { Task } from '../../task/task.js';
-import type { QueueLimits } from '../engine.js';
+import type { QueueLimits, QueueState } from '../engine.js';
 import { KeyLimit } from './key-limit.js';
 import { Lanes, oldestOfLowest } from './lanes.js';
 import { countOf } from './members.js';
-import type { Pace } from './pace.js';
+import type { Pace } from './slice.js';
 import { RateLimit } from './rate-limit.js';
 
 /** What a queue asks of its engine. */
@@ -24,14 +25,16 @@ export interface QueueHost {
 export class MemoryQueue {
   /** Admitted and not settled: collected, waiting or running. */
   live = 0;
-  isPaused = false;
+  private isPaused = false;
   private isPumping = false;
-  /** Several in one body, where they run as a batch. */
+  /** How many slots are taken. */
+  private running = 0;
+  /** Several in one slot, where they run as a batch. */
   private runningCalls = 0;
   private readonly lanes = new Lanes();
   private readonly keys: KeyLimit;
   private readonly rate: RateLimit | undefined;
-  private readonly inProgress = new Set<Task>();
+  private readonly inProgress = new LinkedList<Task>();
   private callOffWake: (() => void) | undefined = undefined;
 
   constructor(
@@ -43,22 +46,20 @@ export class MemoryQueue {
     this.rate = rateLimit && new RateLimit(rateLimit.max, rateLimit.perMs);
   }
 
-  get running(): number {
-    return this.inProgress.size;
-  }
-
-  get pending(): number {
+  private get pending(): number {
     return this.live - this.runningCalls;
   }
 
-  get oldestAddedAt(): number | undefined {
+  get state(): QueueState {
+    const { running, pending, isPaused, settings } = this;
     const times = [this.lanes, ...this.keys.parked()].flatMap((each) => each.oldestAddedAt ?? []);
-    return times.length === 0 ? undefined : Math.min(...times);
+    const oldestAddedAt = times.length === 0 ? undefined : Math.min(...times);
+    return { queue: settings.name, running, pending, oldestAddedAt, isPaused };
   }
 
   /** Nothing runs, and nothing could without being added or resumed first. */
   get isIdle(): boolean {
-    return (this.isPaused || this.lanes.isEmpty) && this.inProgress.size === 0;
+    return (this.isPaused || this.lanes.isEmpty) && this.running === 0;
   }
 
   /**
@@ -88,6 +89,7 @@ export class MemoryQueue {
   /** The attempt is over. */
   free(task: Task): void {
     this.inProgress.delete(task);
+    this.running -= 1;
     this.runningCalls -= countOf(task);
     this.resume(this.keys.leave(task));
   }
@@ -110,7 +112,7 @@ export class MemoryQueue {
 
   private startWhatMay(): void {
     const { concurrency } = this.settings;
-    while (!this.isPaused && this.inProgress.size < concurrency && !this.lanes.isEmpty) {
+    while (!this.isPaused && this.running < concurrency && !this.lanes.isEmpty) {
       if (!this.host.pace.hasTime()) {
         return this.host.pace.request(this);
       }
@@ -121,6 +123,7 @@ export class MemoryQueue {
       if (task !== undefined && this.keys.enter(task)) {
         this.rate?.started(this.host.clock.now());
         this.inProgress.add(task);
+        this.running += 1;
         this.runningCalls += countOf(task);
         this.host.attempt(task);
       }
@@ -134,7 +137,8 @@ export class MemoryQueue {
 
   interrupt(): void {
     this.callOffWake?.();
-    for (const task of this.inProgress) {
+    // Whoever hears of it may cancel another of them.
+    for (const task of [...this.inProgress]) {
       task.attempt?.interrupt('abandoned');
     }
   }
@@ -147,8 +151,10 @@ export class MemoryQueue {
     }
   }
 
-  started(): Iterable<Task> {
-    return this.inProgress;
+  /** What runs, and what waits. */
+  *[Symbol.iterator](): Generator<Task> {
+    yield* this.inProgress;
+    yield* this.waiting();
   }
 
   private resume(task: Task | undefined): void {

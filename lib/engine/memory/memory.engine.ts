@@ -14,35 +14,29 @@ import type {
 } from '../engine.js';
 import { Batches } from './batches.js';
 import { DedupeKeys } from './dedupe-keys.js';
-import { ABANDONED, KEPT, type Abandoned, type End } from './ends.js';
 import { Idleness } from './idleness.js';
-import type { Ledger } from './ledger.js';
+import type { End, Ledger } from './ledger.js';
 import { isSharingItsRun, leaveMembers, membersOf, setStatus } from './members.js';
-import type { QueueHost } from './memory-queue.js';
-import { OutsideRequests } from './outside-requests.js';
-import type { Pace } from './pace.js';
-import { Queues } from './queues.js';
+import { MemoryQueue, type QueueHost } from './memory-queue.js';
+import { clockOutside, outsideRequests } from './outside-requests.js';
 import { Recorder } from './recorder.js';
-import { Slice } from './slice.js';
+import { Slice, type Pace } from './slice.js';
 import { Timers } from './timers.js';
 
 /** Keeps tasks in the memory of the process: they do not survive it. */
 export class MemoryEngine implements Engine {
   protected readonly support: EngineSupport = { ...SUPPORT };
-  private readonly queues: Queues;
+  private readonly queues: ReadonlyMap<string, MemoryQueue>;
   private readonly timers: Timers;
   private readonly batches: Batches;
   private readonly pace: Pace;
   private readonly dedupeKeys = new DedupeKeys();
   private readonly idleness = new Idleness();
-  private readonly outside = new OutsideRequests();
   private readonly recorder: Recorder;
   private readonly clock: Clock;
   protected readonly worker: Worker;
   private state: 'open' | 'stopping' | 'closed' = 'open';
   private isDraining = false;
-  /** Admitted and not settled. */
-  private live = 0;
 
   constructor(
     { queues, worker, clock }: EngineSetting,
@@ -52,10 +46,10 @@ export class MemoryEngine implements Engine {
   ) {
     this.recorder = new Recorder(ledger);
     this.worker = worker;
-    this.clock = this.outside.clock(clock);
+    this.clock = clockOutside(clock);
     this.pace = pace ?? new Slice(this.clock);
     this.timers = new Timers(this.clock, (task) => this.enqueue(task));
-    this.batches = new Batches(this.clock, (leader) => this.queues.of(leader).add(leader));
+    this.batches = new Batches(this.clock, (leader) => this.queueOf(leader).add(leader));
     const host: QueueHost = {
       clock: this.clock,
       pace: this.pace,
@@ -63,7 +57,7 @@ export class MemoryEngine implements Engine {
       longestPostponed: (queue) => this.timers.firstOf(queue) ?? this.batches.firstOf(queue),
       overflow: (task) => this.takeOut(task, { kind: 'dropped', reason: 'overflow' }),
     };
-    this.queues = new Queues(queues, host);
+    this.queues = new Map(queues.map((each) => [each.name, new MemoryQueue(each, host)]));
   }
 
   supportOf(_queue: string): EngineSupport {
@@ -78,8 +72,7 @@ export class MemoryEngine implements Engine {
     if (this.state === 'closed') {
       throw new ShutDownError(task.name);
     }
-    this.queues.of(task).admit(isDeadLetter);
-    this.live += 1;
+    this.queueOf(task).admit(isDeadLetter);
   }
 
   commit(_heads: readonly Task[], _isHeld?: boolean): Promise<void> | void {
@@ -105,7 +98,7 @@ export class MemoryEngine implements Engine {
 
   discard(task: Task): void {
     task.isOver = true;
-    this.leave(task);
+    this.queueOf(task).live -= 1;
     this.dropBehind(task, PREDECESSOR_FAILED);
     this.idleness.check();
   }
@@ -119,7 +112,7 @@ export class MemoryEngine implements Engine {
     }
     if (task.status === 'running') {
       // Its slot may go to another task at once, which must not see who cancelled this one.
-      this.outside.run(() => task.attempt?.interrupt('cancelled'));
+      outsideRequests(() => task.attempt?.interrupt('cancelled'));
     } else {
       this.takeOut(task, { kind: 'cancelled' });
     }
@@ -127,30 +120,26 @@ export class MemoryEngine implements Engine {
   }
 
   setPaused(isPaused: boolean, queue?: string): void {
-    this.queues.some(queue).forEach((each) => each.setPaused(isPaused));
+    for (const [name, each] of this.queues) {
+      if (queue === undefined || queue === name) {
+        each.setPaused(isPaused);
+      }
+    }
   }
 
   *tasks(dueBefore = Number.POSITIVE_INFINITY): Generator<Task> {
-    for (const queue of this.queues) {
-      // One by one: who wants a hundred of a million does not wait for the rest.
-      for (const place of [queue.started(), queue.waiting()]) {
-        for (const task of place) {
+    // One by one: who wants a hundred of a million does not wait for the rest.
+    for (const place of [...this.queues.values(), this.timers, this.batches, this.dedupeKeys]) {
+      for (const task of place) {
+        if (place !== this.timers || this.timers.dueAt(task) < dueBefore) {
           yield* this.batches.withLine(task);
         }
       }
     }
-    for (const task of this.timers) {
-      if (this.timers.dueAt(task) < dueBefore) {
-        yield* this.batches.withLine(task);
-      }
-    }
-    for (const task of [...this.batches, ...this.dedupeKeys]) {
-      yield* this.batches.withLine(task);
-    }
   }
 
   states(): Iterable<QueueState> {
-    return this.queues.states();
+    return Array.from(this.queues.values(), ({ state }) => state);
   }
 
   open(_restore: Restore): Promise<void> | void {
@@ -187,11 +176,11 @@ export class MemoryEngine implements Engine {
     this.state = 'stopping';
     this.pace.close();
     const waiting = [...this.timers, ...this.batches, ...this.dedupeKeys];
-    for (const queue of this.queues) {
+    for (const queue of this.queues.values()) {
       waiting.push(...queue.waiting());
     }
     for (const task of waiting) {
-      this.queues.of(task).withdraw(task);
+      this.queueOf(task).withdraw(task);
       this.settle(task, this.abandonmentOf(task));
     }
     this.interrupt();
@@ -212,8 +201,7 @@ export class MemoryEngine implements Engine {
    */
   protected takeBack(head: Task, dueAtOf: (task: Task) => number): void {
     for (const task of lineFrom(head)) {
-      this.queues.of(task).live += 1;
-      this.live += 1;
+      this.queueOf(task).live += 1;
       this.hold(task);
     }
     this.enter(head, dueAtOf);
@@ -221,7 +209,15 @@ export class MemoryEngine implements Engine {
 
   /** Whether its queue is one of this engine's. */
   protected keeps(task: Task): boolean {
-    return this.queues.has(task);
+    return this.queues.has(task.queue);
+  }
+
+  private queueOf({ queue }: Task): MemoryQueue {
+    const found = this.queues.get(queue);
+    if (found === undefined) {
+      throw new Error(`The memory engine has no queue "${queue}".`);
+    }
+    return found;
   }
 
   private hold(task: Task): void {
@@ -249,7 +245,7 @@ export class MemoryEngine implements Engine {
         return;
       }
       if (end === undefined) {
-        return dueAtOf === undefined ? this.wait(task) : this.waitUntil(task, dueAtOf(task));
+        return this.wait(task, dueAtOf?.(task));
       }
       this.end(task, end);
     }
@@ -287,20 +283,12 @@ export class MemoryEngine implements Engine {
     return false;
   }
 
-  private wait(task: Task): void {
+  private wait(task: Task, dueAt: number | undefined): void {
     const { delayMs } = task.settings;
-    if (delayMs > 0) {
-      task.status = 'delayed';
-      this.timers.add(task, this.clock.now() + delayMs);
-    } else {
-      this.enqueue(task);
-    }
-  }
-
-  private waitUntil(task: Task, dueAt: number): void {
-    if (dueAt > this.clock.now()) {
+    const at = dueAt ?? (delayMs > 0 ? this.clock.now() + delayMs : undefined);
+    if (at !== undefined && at > this.clock.now()) {
       task.status = task.attempts > 0 ? 'retrying' : 'delayed';
-      this.timers.add(task, dueAt);
+      this.timers.add(task, at);
     } else {
       this.enqueue(task);
     }
@@ -310,7 +298,7 @@ export class MemoryEngine implements Engine {
     const { batch } = task.settings;
     setStatus(task, 'queued');
     if (batch === undefined || task.followers !== undefined) {
-      return this.queues.of(task).add(task);
+      return this.queueOf(task).add(task);
     }
     this.batches.gather(task, batch, (other) => this.mayJoin(other));
     if (this.isDraining) {
@@ -330,20 +318,16 @@ export class MemoryEngine implements Engine {
     if (recorded === undefined) {
       this.worker.attempt(task, this.conclude);
     } else {
-      void recorded.then((instead) => this.attemptOr(instead, task));
-    }
-  }
-
-  private attemptOr(instead: Verdict | undefined, task: Task): void {
-    if (instead === undefined && this.state === 'open') {
-      this.worker.attempt(task, this.conclude);
-    } else {
-      this.conclude(task, instead ?? ABANDONED);
+      void recorded.then((instead) =>
+        instead === undefined && this.state === 'open'
+          ? this.worker.attempt(task, this.conclude)
+          : this.conclude(task, instead ?? ABANDONED),
+      );
     }
   }
 
   private readonly conclude = (task: Task, verdict: Verdict): void => {
-    const queue = this.queues.of(task);
+    const queue = this.queueOf(task);
     queue.free(task);
     this.record(task, verdict);
     queue.pump();
@@ -387,7 +371,7 @@ export class MemoryEngine implements Engine {
   private takeOut(task: Task, end: End): void {
     const isWaiting = task.place !== undefined || task.leader !== undefined;
     this.leaveBatch(task);
-    this.queues.of(task).withdraw(task);
+    this.queueOf(task).withdraw(task);
     this.end(task, end);
     if (isWaiting && !this.batches.hasJoined(task)) {
       this.enter(takeOff(task)); // else those behind it in its line wait for those before it
@@ -431,13 +415,13 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  private abandonmentOf({ isCommitted }: Task): Abandoned {
+  private abandonmentOf({ isCommitted }: Task): End {
     return this.recorder.isLasting && isCommitted ? KEPT : ABANDONED;
   }
 
   /** Recorded: now it is announced. */
   private tell(task: Task, end: End): void {
-    this.leave(task);
+    this.queueOf(task).live -= 1;
     this.worker.announce(task, end);
     if (task.keys?.dedupe !== undefined) {
       this.enter(this.dedupeKeys.settled(task, task.keys.dedupe, this.clock.now()));
@@ -458,18 +442,18 @@ export class MemoryEngine implements Engine {
     if (task.status === 'retrying') {
       this.timers.add(leading, this.timers.dueAt(task));
     } else {
-      this.queues.of(leading).add(leading);
+      this.queueOf(leading).add(leading);
     }
   }
 
-  private leave(task: Task): void {
-    this.live -= 1;
-    this.queues.of(task).live -= 1;
+  /** Admitted and not settled. */
+  private get live(): number {
+    return Array.from(this.queues.values()).reduce((sum, { live }) => sum + live, 0);
   }
 
   /** Nothing runs or waits for a slot. */
   private get isEmpty(): boolean {
-    return this.batches.isEmpty && this.queues.isIdle;
+    return this.batches.isEmpty && [...this.queues.values()].every(({ isIdle }) => isIdle);
   }
 
   /** Whether a request has tasks that are not released. */
@@ -478,7 +462,7 @@ export class MemoryEngine implements Engine {
   }
 
   private interrupt(): void {
-    this.queues.interrupt();
+    this.queues.forEach((queue) => queue.interrupt());
   }
 }
 
@@ -492,6 +476,9 @@ export const SUPPORT: EngineSupport = {
   dedupeAgain: true,
 };
 
+const ABANDONED = { kind: 'abandoned' } as const satisfies End;
+/** It goes on after the next start. */
+const KEPT: End = { kind: 'abandoned', isKept: true };
 const DUPLICATE: End = { kind: 'dropped', reason: 'duplicate' };
 const PREDECESSOR_FAILED: End = { kind: 'dropped', reason: 'predecessor-failed' };
 

@@ -1,7 +1,6 @@
 import type { Task } from '../../task/task.js';
 import type { Verdict } from '../../task/verdict.js';
-import type { End } from './ends.js';
-import type { Ledger } from './ledger.js';
+import type { End, Ledger } from './ledger.js';
 import { membersOf } from './members.js';
 
 /** How long a task waits whose start could not be recorded, in milliseconds. */

@@ -1,5 +1,20 @@
 import type { Clock } from '../../task/clock.js';
-import type { Pace, Pump } from './pace.js';
+
+/** Something that has tasks to start. */
+export interface Pump {
+  pump(): void;
+}
+
+/** Says when tasks may start, whatever the limits of their queues allow. */
+export interface Pace {
+  /** Until then, requests are only kept. */
+  open(): void;
+  close(): void;
+  /** Calls `pump.pump()` when there is time: never before this has returned. */
+  request(pump: Pump): void;
+  /** Whether one more task may start now. */
+  hasTime(): boolean;
+}
 
 /**
  * How long tasks may be started in one go before the event loop gets its turn, in milliseconds. A
@@ -13,7 +28,8 @@ const SLICE_MS = 0.25;
  * another in microtasks, and no request would be served before the last of them.
  */
 export class Slice implements Pace {
-  private readonly requests = new Set<Pump>();
+  /** As many as there are queues at most, each once. */
+  private readonly requests: Pump[] = [];
   private isOpen = false;
   private isDue = false;
   private endsAt = 0;
@@ -32,7 +48,9 @@ export class Slice implements Pace {
   }
 
   request(pump: Pump): void {
-    this.requests.add(pump);
+    if (!this.requests.includes(pump)) {
+      this.requests.push(pump);
+    }
     this.schedule();
   }
 
@@ -42,7 +60,7 @@ export class Slice implements Pace {
   }
 
   private schedule(): void {
-    if (this.isOpen && !this.isDue && this.requests.size > 0) {
+    if (this.isOpen && !this.isDue && this.requests.length > 0) {
       this.isDue = true;
       this.clock.soon(this.begin);
     }
@@ -55,15 +73,10 @@ export class Slice implements Pace {
     }
     this.endsAt = this.clock.now() + SLICE_MS;
     this.isOver = false;
-    const turn = [...this.requests];
-    for (const pump of turn) {
-      // Those that the time does not last for are first in the next slice: a busy queue that asks
-      // for more stands behind them.
-      if (!this.hasTime()) {
-        break;
-      }
-      this.requests.delete(pump);
-      pump.pump();
+    // Those that the time does not last for are first in the next slice: a busy queue that asks for
+    // more stands behind them.
+    for (let rest = this.requests.length; rest > 0 && this.hasTime(); rest -= 1) {
+      this.requests.shift()?.pump();
     }
     this.schedule();
   };

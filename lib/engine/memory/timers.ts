@@ -1,22 +1,33 @@
 import type { Clock } from '../../task/clock.js';
-import { LinkedList, type Linked } from '../../task/linked-list.js';
+import { LinkedList } from '../../task/linked-list.js';
 import type { Place, Task } from '../../task/task.js';
 
-interface Entry extends Linked<Entry> {
-  readonly task: Task;
-  readonly at: number;
-  /** Tells apart what is due at the same time: first in, first out. */
-  readonly turn: number;
-  /** Where it stands in the heap. */
-  index: number;
+/** The place of one task that waits for its time. */
+class Wait implements Place {
+  constructor(
+    private readonly timers: Timers,
+    readonly task: Task,
+    readonly at: number,
+    /** Tells apart what is due at the same time: first in, first out. */
+    readonly turn: number,
+    /** Where it stands in the heap. */
+    public index: number,
+  ) {}
+
+  remove(): void {
+    this.timers.remove(this.task);
+  }
+
+  isBefore({ at, turn }: Wait): boolean {
+    return this.at === at ? this.turn < turn : this.at < at;
+  }
 }
 
 /** Tasks that wait for their time: a heap, and one timer for the earliest of them. */
-export class Timers implements Place {
-  private readonly heap: Entry[] = [];
-  private readonly entries = new Map<Task, Entry>();
-  /** Of each queue, in the order of their arrival: a map would look for its first behind all that were deleted. */
-  private readonly arrivals = new Map<string, LinkedList<Entry>>();
+export class Timers {
+  private readonly heap: Wait[] = [];
+  /** Of each queue, in the order of their arrival. */
+  private readonly arrivals = new Map<string, LinkedList<Task>>();
   private turn = 0;
   private callOff: (() => void) | undefined = undefined;
   private armedFor = Number.POSITIVE_INFINITY;
@@ -32,46 +43,39 @@ export class Timers implements Place {
   }
 
   add(task: Task, at: number): void {
-    const entry: Entry = {
-      task,
-      at,
-      turn: this.turn++,
-      index: this.heap.length,
-      before: undefined,
-      behind: undefined,
-    };
-    task.place = this;
-    this.entries.set(task, entry);
-    this.arrivalsOf(task).add(entry);
-    this.heap.push(entry);
-    this.rise(entry);
+    const wait = new Wait(this, task, at, this.turn++, this.heap.length);
+    task.place = wait;
+    this.arrivalsOf(task).add(task);
+    this.heap.push(wait);
+    this.rise(wait);
     this.arm();
   }
 
-  remove(task: Task): void {
-    const entry = this.entries.get(task);
-    if (entry !== undefined) {
-      this.take(entry);
+  remove({ place }: Task): void {
+    if (place instanceof Wait) {
+      this.take(place);
       this.arm();
     }
   }
 
   /** When a task that waits here is due. */
-  dueAt(task: Task): number {
-    return this.entries.get(task)?.at ?? this.clock.now();
+  dueAt({ place }: Task): number {
+    return place instanceof Wait ? place.at : this.clock.now();
   }
 
   /** The one of a queue that has been waiting here for longest. */
   firstOf(queue: string): Task | undefined {
-    return this.arrivals.get(queue)?.first?.task;
+    return this.arrivals.get(queue)?.first;
   }
 
-  [Symbol.iterator](): IterableIterator<Task> {
-    return this.entries.keys();
+  *[Symbol.iterator](): Generator<Task> {
+    for (const arrivals of this.arrivals.values()) {
+      yield* arrivals;
+    }
   }
 
-  private arrivalsOf({ queue }: Task): LinkedList<Entry> {
-    const arrivals = this.arrivals.get(queue) ?? new LinkedList<Entry>();
+  private arrivalsOf({ queue }: Task): LinkedList<Task> {
+    const arrivals = this.arrivals.get(queue) ?? new LinkedList<Task>();
     this.arrivals.set(queue, arrivals);
     return arrivals;
   }
@@ -101,51 +105,44 @@ export class Timers implements Place {
     due.forEach((task) => this.onDue(task));
   }
 
-  private take(entry: Entry): void {
-    this.entries.delete(entry.task);
-    this.arrivalsOf(entry.task).delete(entry);
-    entry.task.place = undefined;
+  private take({ task, index }: Wait): void {
+    this.arrivalsOf(task).delete(task);
+    task.place = undefined;
     const last = this.heap.pop();
-    if (last !== undefined && last !== entry) {
-      this.put(last, entry.index);
+    if (last !== undefined && last.task !== task) {
+      this.put(last, index);
       this.rise(last);
       this.sink(last);
     }
   }
 
-  private rise(entry: Entry): void {
-    while (entry.index > 0) {
-      const parent = this.heap[(entry.index - 1) >> 1];
-      if (parent === undefined || isBefore(parent, entry)) {
-        return;
-      }
-      const { index } = parent;
-      this.put(parent, entry.index);
-      this.put(entry, index);
+  private rise(wait: Wait): void {
+    const parentOf = ({ index }: Wait): Wait | undefined => this.heap[(index - 1) >> 1];
+    for (let above = parentOf(wait); above && wait.isBefore(above); above = parentOf(wait)) {
+      this.swap(wait, above);
     }
   }
 
-  private sink(entry: Entry): void {
-    for (;;) {
-      const left = this.heap[2 * entry.index + 1];
-      const right = this.heap[2 * entry.index + 2];
-      const child =
-        right !== undefined && left !== undefined && isBefore(right, left) ? right : left;
-      if (child === undefined || isBefore(entry, child)) {
-        return;
-      }
-      const { index } = child;
-      this.put(child, entry.index);
-      this.put(entry, index);
+  private sink(wait: Wait): void {
+    for (let child = this.childOf(wait); child?.isBefore(wait); child = this.childOf(wait)) {
+      this.swap(wait, child);
     }
   }
 
-  private put(entry: Entry, index: number): void {
-    entry.index = index;
-    this.heap[index] = entry;
+  /** The earlier of the two below it. */
+  private childOf({ index }: Wait): Wait | undefined {
+    const [left, right] = [this.heap[2 * index + 1], this.heap[2 * index + 2]];
+    return left !== undefined && right?.isBefore(left) ? right : left;
   }
-}
 
-function isBefore(one: Entry, other: Entry): boolean {
-  return one.at === other.at ? one.turn < other.turn : one.at < other.at;
+  private swap(one: Wait, other: Wait): void {
+    const { index } = one;
+    this.put(one, other.index);
+    this.put(other, index);
+  }
+
+  private put(wait: Wait, index: number): void {
+    wait.index = index;
+    this.heap[index] = wait;
+  }
 }
