@@ -14,7 +14,6 @@ import { providers } from './background-tasks.providers.js';
 import { BackgroundTasks } from './request/background-tasks.js';
 import { Application } from './intake/application.js';
 import { BackgroundExplorer } from './intake/background.explorer.js';
-import { exploreWhatIsLoaded } from './intake/lazy-modules.js';
 import { expectApplication } from './intake/live-applications.js';
 import { TaskIntake } from './intake/task-intake.js';
 import type { BackgroundTasksOptions } from './options/module-options.js';
@@ -97,7 +96,7 @@ export class BackgroundTasksModule
       this.application.leave();
       throw error;
     }
-    exploreWhatIsLoaded(this.loader, this.explorer);
+    this.explorer.watch(this.loader);
     warnOfJobsPerRequest(this.discovery, BackgroundTasks, new Logger('BackgroundTasks'));
     await this.lifecycle.open(() => this.application.open(this.intake));
   }

@@ -1,4 +1,4 @@
-import { Logger, Scope, type Provider } from '@nestjs/common';
+import { Logger, Scope, type InjectionToken, type Provider } from '@nestjs/common';
 import {
   ApplicationConfig,
   DiscoveryService,
@@ -22,7 +22,6 @@ import { TaskEvents } from './observe/task-events.js';
 import { TaskLog } from './observe/task-log.js';
 import { TaskRecords } from './observe/task-records.js';
 import { TaskStats } from './observe/task-stats.js';
-import type { BackgroundTasksOptions } from './options/module-options.js';
 import { ResolvedOptions } from './options/resolved-options.js';
 import { BackgroundTasksInterceptor } from './request/background-tasks.interceptor.js';
 import { lifeOf } from './request/life-of-request.js';
@@ -44,6 +43,14 @@ const LIFECYCLE_PARTS = Symbol('nestjs-background-tasks:lifecycle-parts');
 
 function warn(text: string): void {
   new Logger('BackgroundTasks').warn(text);
+}
+
+/** The rooms know nothing of decorators: what a constructor is given stands here. */
+function made<Parts extends unknown[], T>(
+  provide: new (...parts: Parts) => T,
+  inject: { [Index in keyof Parts]: InjectionToken },
+): Provider {
+  return { provide, inject, useFactory: (...parts: Parts) => new provide(...parts) };
 }
 
 /** All that the module is made of. */
@@ -79,11 +86,7 @@ export const providers: Provider[] = [
     useFactory: (log: Log, { carriers }: ResolvedOptions) =>
       new TaskLog(log, (task, print) => inContextOf(task, carriers, print)),
   },
-  {
-    provide: ResolvedOptions,
-    inject: [MODULE_OPTIONS_TOKEN],
-    useFactory: (options: BackgroundTasksOptions) => new ResolvedOptions(options),
-  },
+  made(ResolvedOptions, [MODULE_OPTIONS_TOKEN]),
   {
     provide: TaskEvents,
     inject: [CLOCK, TaskLog, ResolvedOptions],
@@ -102,11 +105,7 @@ export const providers: Provider[] = [
     useFactory: ({ remember, keep }: ResolvedOptions, clock: Clock) =>
       new TaskRecords(remember, { ...keep, now: () => clock.now() }),
   },
-  {
-    provide: Observer,
-    inject: [TaskStats, TaskRecords, TaskEvents, TaskLog],
-    useFactory: (...parts: ConstructorParameters<typeof Observer>) => new Observer(...parts),
-  },
+  made(Observer, [TaskStats, TaskRecords, TaskEvents, TaskLog]),
   {
     provide: AttemptHooks,
     inject: [TaskLog],
@@ -122,17 +121,8 @@ export const providers: Provider[] = [
       { carriers }: ResolvedOptions,
     ) => new TaskWorker(clock, Math.random, observer, hooks, carriers),
   },
-  {
-    provide: ENGINE,
-    inject: [ResolvedOptions, TaskWorker, CLOCK, Log],
-    useFactory: (options: ResolvedOptions, worker: TaskWorker, clock: Clock, log: Log) =>
-      createEngine(options, worker, clock, log),
-  },
-  {
-    provide: TaskIntake,
-    inject: [ResolvedOptions, TaskRegistry, ENGINE, Observer, CLOCK],
-    useFactory: (...parts: ConstructorParameters<typeof TaskIntake>) => new TaskIntake(...parts),
-  },
+  { provide: ENGINE, inject: [ResolvedOptions, TaskWorker, CLOCK, Log], useFactory: createEngine },
+  made(TaskIntake, [ResolvedOptions, TaskRegistry, ENGINE, Observer, CLOCK]),
   {
     provide: Requests,
     inject: [TaskIntake, ENGINE, Observer, ResolvedOptions, CLOCK],
@@ -155,11 +145,7 @@ export const providers: Provider[] = [
     },
   },
   BackgroundTasksInterceptor,
-  {
-    provide: RouteWatch,
-    inject: [Requests],
-    useFactory: (requests: Requests) => new RouteWatch(requests),
-  },
+  made(RouteWatch, [Requests]),
   {
     provide: MessageHook,
     inject: [
@@ -181,12 +167,14 @@ export const providers: Provider[] = [
       return hook;
     },
   },
-  {
-    provide: BackgroundExplorer,
-    inject: [DiscoveryService, ModuleRef, ResolvedOptions, TaskRegistry, ENGINE, Application],
-    useFactory: (...parts: ConstructorParameters<typeof BackgroundExplorer>) =>
-      new BackgroundExplorer(...parts),
-  },
+  made(BackgroundExplorer, [
+    DiscoveryService,
+    ModuleRef,
+    ResolvedOptions,
+    TaskRegistry,
+    ENGINE,
+    Application,
+  ]),
   {
     provide: Schedules,
     inject: [TaskIntake, ENGINE, ResolvedOptions, CLOCK, Log],
@@ -242,22 +230,18 @@ export const providers: Provider[] = [
         server: () => host.httpAdapter?.getHttpServer?.() as OpenServer | undefined,
       }),
   },
-  {
-    provide: TaskRunner,
-    inject: [
-      TaskIntake,
-      ENGINE,
-      ResolvedOptions,
-      TaskRecords,
-      TaskStats,
-      CLOCK,
-      TaskEvents,
-      AttemptHooks,
-      Requests,
-      Schedules,
-    ],
-    useFactory: (...parts: ConstructorParameters<typeof TaskRunner>) => new TaskRunner(...parts),
-  },
+  made(TaskRunner, [
+    TaskIntake,
+    ENGINE,
+    ResolvedOptions,
+    TaskRecords,
+    TaskStats,
+    CLOCK,
+    TaskEvents,
+    AttemptHooks,
+    Requests,
+    Schedules,
+  ]),
   {
     provide: BackgroundTasks,
     scope: Scope.REQUEST,

@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import type { ModulesContainer } from '@nestjs/core';
 import type { MethodIntake } from '../task/ambient.js';
 import { backgroundMethodsOf, type BackgroundMethod } from '../task/background-method.js';
+import { isObject } from '../task/is-object.js';
 import { callBackground } from './background-call.js';
 import { join, leave } from './live-applications.js';
 import type { Provider } from './provider-instance.js';
@@ -78,19 +79,19 @@ export class Application {
 
   /** `value` is an object that its container has made. */
   has(value: unknown): boolean {
-    return typeof value === 'object' && value !== null && this.instances().includes(value);
+    return isObject(value) && this.instances().includes(value);
   }
 
   private prototypes(): object[] {
     const made = this.instances().map((instance) => Object.getPrototypeOf(instance) as unknown);
     const declared = this.wrappers().map(({ metatype }) => metatype?.prototype as unknown);
-    return [...made, ...declared].filter((each): each is object => isObject(each));
+    return [...made, ...declared].filter(isObject);
   }
 
   private instances(): object[] {
     return this.wrappers()
       .map(({ instance }) => instance as unknown)
-      .filter((each): each is object => isObject(each));
+      .filter(isObject);
   }
 
   private wrappers(): Provider[] {
@@ -99,8 +100,4 @@ export class Application {
       [...providers.values()].concat([...controllers.values()]),
     );
   }
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null;
 }

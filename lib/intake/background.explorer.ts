@@ -1,4 +1,4 @@
-import type { DiscoveryService, ModuleRef } from '@nestjs/core';
+import type { DiscoveryService, LazyModuleLoader, ModuleRef } from '@nestjs/core';
 import type { Engine } from '../engine/engine.js';
 import { BackgroundMethodError, DuplicateModuleError } from '../errors/misuse.errors.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
@@ -7,6 +7,7 @@ import {
   backgroundMethodsOf,
   type BackgroundMethod,
 } from '../task/background-method.js';
+import { isObject } from '../task/is-object.js';
 import type { TaskFinder, TaskRegistry } from '../task/task-registry.js';
 import type { Application } from './application.js';
 import { refuseRoute } from './background.decorator.js';
@@ -47,22 +48,30 @@ export class BackgroundExplorer implements TaskFinder {
     }
   }
 
+  /**
+   * Nest calls no hook of a module that is loaded lazily. A call of one of its methods asks for it, but
+   * a schedule ticks without a call, and a stored task has only its name.
+   */
+  watch(loader: LazyModuleLoader): void {
+    const load = loader.load.bind(loader);
+    const value: typeof load = async (...args) => {
+      const loaded = await load(...args);
+      this.explore();
+      return loaded;
+    };
+    Object.defineProperty(loader, 'load', { value, configurable: true, writable: true });
+  }
+
   adopt(target: object): void {
     this.registerAll(Object.getPrototypeOf(target) as object, undefined);
   }
 
   private exploreProvider(provider: Provider): void {
     const instances = instancesOf(provider);
-    const sample: unknown = instances[0] ?? provider.metatype?.prototype;
-    if (typeof sample !== 'object' || sample === null) {
-      return;
-    }
+    const [sample] = instances;
     const prototype: unknown =
-      instances.length > 0 ? (Object.getPrototypeOf(sample) as unknown) : sample;
-    if (typeof prototype !== 'object' || prototype === null || prototype === Object.prototype) {
-      return;
-    }
-    if (this.registerAll(prototype, provider)) {
+      sample === undefined ? provider.metatype?.prototype : Object.getPrototypeOf(sample);
+    if (isObject(prototype) && this.registerAll(prototype, provider)) {
       instances.forEach((instance) => recordMaker(instance, this.application));
     }
   }
@@ -136,7 +145,5 @@ function instancesOf(provider: Provider): object[] {
   const instances: unknown[] = provider.isTransient
     ? provider.getStaticTransientInstances().map((host) => host?.instance as unknown)
     : [provider.instance];
-  return instances.filter(
-    (instance): instance is object => typeof instance === 'object' && instance !== null,
-  );
+  return instances.filter(isObject);
 }

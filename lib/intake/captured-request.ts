@@ -1,3 +1,5 @@
+import { isObject } from '../task/is-object.js';
+
 /** What a task must not be given, because it may be closed when the task runs. */
 export type Captured = 'a request' | 'a response' | 'a stream';
 
@@ -8,7 +10,7 @@ export type Captured = 'a request' | 'a response' | 'a stream';
  * @returns `undefined` for everything else
  */
 export function capturedIn(argument: unknown): Captured | undefined {
-  if (typeof argument !== 'object' || argument === null) {
+  if (!isObject(argument)) {
     return undefined;
   }
   const { pipe, getReader, httpVersion, writeHead, raw, setHeader, hijack } = argument as Record<
@@ -26,7 +28,7 @@ export function capturedIn(argument: unknown): Captured | undefined {
     return 'a stream';
   }
   // Fastify's own, which hold Node's.
-  if (typeof raw === 'object' && raw !== null && capturedIn(raw) !== undefined) {
+  if (capturedIn(raw) !== undefined) {
     return typeof hijack === 'function' ? 'a response' : 'a request';
   }
   return fetchKindOf(argument);

@@ -8,13 +8,13 @@ import { ambient, type OpenRequest } from '../task/ambient.js';
 import type { BackgroundMethod } from '../task/background-method.js';
 import type { Clock } from '../task/clock.js';
 import { follow, join, lineUp } from '../task/line.js';
-import type { DropReason } from '../task/outcome.js';
 import type { StoredCall, StoredTask } from '../task/stored-call.js';
 import { TaskHandle } from '../task/task-handle.js';
 import type { TaskOptions } from '../task/task-options.js';
 import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
 import type { Chain, Task, TaskHome } from '../task/task.js';
 import { CaptureWatch } from './captured-request.js';
+import { Delivery } from './delivery.js';
 import { TaskMaker } from './task-maker.js';
 import { WaitWatch } from './wait-watch.js';
 
@@ -23,6 +23,7 @@ export class TaskIntake implements TaskHome {
   readonly context = new AsyncResource('BackgroundTasks', { requireManualDestroy: true });
   private readonly maker: TaskMaker;
   private readonly waits: WaitWatch;
+  private readonly delivery: Delivery;
 
   constructor(
     options: ResolvedOptions,
@@ -38,6 +39,7 @@ export class TaskIntake implements TaskHome {
       (queue) => options.queues.get(queue)?.concurrency ?? Number.POSITIVE_INFINITY,
       (waiter, awaited) => observer.log.waitsForItself(waiter, awaited),
     );
+    this.delivery = new Delivery(engine, observer);
     this.maker = new TaskMaker(this, options, registry, engine, captures, clock);
   }
 
@@ -237,7 +239,7 @@ export class TaskIntake implements TaskHome {
     if (task.chain !== undefined && task.stored !== undefined) {
       return this.gather(task.chain, task);
     }
-    return follow(task) ? this.keep([task]) : this.drop(task, 'predecessor-failed');
+    return follow(task) ? this.keep([task]) : this.delivery.drop(task, 'predecessor-failed');
   }
 
   /** A chain is stored as one: all that is added to it before its caller lets go of the event loop. */
@@ -256,7 +258,7 @@ export class TaskIntake implements TaskHome {
   private keepChain(tasks: readonly Task[]): void {
     const line = tasks.filter((task) => {
       if (!task.isOver && !follow(task)) {
-        this.drop(task, 'predecessor-failed'); // one before it was cancelled meanwhile
+        this.delivery.drop(task, 'predecessor-failed'); // one before it was cancelled meanwhile
       }
       return !task.isOver;
     });
@@ -270,39 +272,15 @@ export class TaskIntake implements TaskHome {
     line.forEach((task) => {
       task.isCommitted = true;
     });
-    const stored = this.engine.commit(line.slice(0, 1));
+    const heads = line.slice(0, 1);
+    const stored = this.delivery.commit(line, false);
     if (stored === undefined) {
-      return this.release(line);
+      return this.delivery.release(heads, line);
     }
-    const released = stored.then(
-      () => this.release(line),
-      (error: unknown) => {
-        // The last first: an engine that discards a task goes on with what stands behind it.
-        const lost = line.filter(({ isOver }) => !isOver).toReversed();
-        lost.forEach((task) => this.drop(task, 'not-stored'));
-        throw error;
-      },
-    );
+    const released = stored.then(() => this.delivery.release(heads, line));
     // The handle tells it, and the log: a caller who does not wait must not bring the process down.
     released.catch(() => undefined);
     return released;
-  }
-
-  private drop(task: Task, reason: DropReason): void {
-    this.engine.discard(task);
-    this.observer.dropped(task, reason);
-  }
-
-  private release(line: readonly Task[]): PromiseLike<void> | void {
-    // Over is what the store knew another one of, with its dedupe key, or was cancelled meanwhile.
-    const released = line.filter(({ isOver }) => !isOver);
-    const [head] = line;
-    if (head === undefined || released.length === 0) {
-      return undefined;
-    }
-    const handedOver = this.engine.release(head);
-    released.forEach((task) => this.observer.queued(task));
-    return handedOver;
   }
 
   /**

@@ -82,15 +82,7 @@ function aroundMessage(requests: Requests, type: string, next: CallHandler): Obs
   });
 }
 
-/** Where a call that failed is made again, what the failed one has added does not run. */
 function called(life: RequestLife, next: CallHandler): Observable<unknown> {
-  life.calledAgain();
-  const from = life.collected.length;
-  return next.handle().pipe(
-    tap({
-      error: () => {
-        life.failedFrom = from;
-      },
-    }),
-  );
+  const failed = life.called();
+  return next.handle().pipe(tap({ error: failed }));
 }

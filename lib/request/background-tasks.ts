@@ -4,6 +4,7 @@ import type { NotAFunction, ResultOf, TaskOptions } from '../task/task-options.j
 import { TaskChain } from '../intake/task-chain.js';
 import { TaskIntake } from '../intake/task-intake.js';
 import { ambient } from '../task/ambient.js';
+import { isObject } from '../task/is-object.js';
 import type { Chain } from '../task/task.js';
 import { RequestLife } from './request-life.js';
 
@@ -117,8 +118,4 @@ function lifeNow({ intake, life, request }: State): RequestLife | undefined {
   }
   // A callback of a shared connection comes in the context of whichever request it was opened in.
   return life === undefined || here?.isWithin(life) === true ? here : life;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }

@@ -1,4 +1,5 @@
 import { ambient } from '../task/ambient.js';
+import { isObject } from '../task/is-object.js';
 import type { Answerer } from './nest/answer-with.js';
 import { rawResponse } from './nest/response.js';
 import { RequestLife } from './request-life.js';
@@ -54,10 +55,6 @@ export function attachedLife(request: unknown): RequestLife | undefined {
 
 function rawOf(request: object): unknown {
   return (request as { readonly raw?: unknown }).raw;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }
 
 /**

@@ -46,7 +46,7 @@ export function handleMessage(life: RequestLife, handle: () => unknown): unknown
 
 /** An answer without the handler's end is that of an exception filter: a guard has refused. */
 function answered(life: RequestLife, answer: unknown): unknown {
-  const hasSucceeded = (): boolean => !life.isInterceptorDue && life.failedFrom === undefined;
+  const hasSucceeded = (): boolean => !life.isInterceptorDue && !life.hasFailed;
   if (isObservable(answer)) {
     return followed(life, answer, hasSucceeded, () => life.end(false));
   }
@@ -56,14 +56,13 @@ function answered(life: RequestLife, answer: unknown): unknown {
 
 /** The stream of a message's handler, whose end decides, and comes once what is to run is stored. */
 export function handled(life: RequestLife, stream: Observable<unknown>): Observable<unknown> {
-  life.calledAgain();
-  const from = life.collected.length;
+  const failed = life.called();
   return followed(
     life,
     stream,
     () => true,
     () => {
-      life.failedFrom = from;
+      failed();
       // Whoever follows the message knows whether the handler is called again.
       return life.isFollowed ? undefined : life.end(false);
     },

@@ -40,7 +40,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   /** It does. */
   isIntercepted = false;
   /** How many tasks there were before the latest call of its handler that failed. */
-  failedFrom: number | undefined = undefined;
+  private failedFrom: number | undefined = undefined;
   private phase: Phase = 'opened';
   private hasSucceeded: boolean | undefined = undefined;
   private tasks: Task[] | undefined = undefined;
@@ -147,12 +147,9 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     if (!this.isOver) {
       return this.collect(task);
     }
-    const [drop] = this.requests.plan([task], this.hasSucceeded ?? false).drops;
-    if (drop !== undefined) {
-      this.requests.drop(drop);
-      return true;
-    }
-    return this.parent?.addDecided(task) ?? false;
+    const { drops } = this.requests.plan([task], this.hasSucceeded ?? false);
+    this.requests.drop(drops);
+    return drops.length > 0 || (this.parent?.addDecided(task) ?? false);
   }
 
   private addDecided(task: Task): Promise<void> | boolean {
@@ -233,13 +230,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     if (stored === undefined) {
       return undefined;
     }
-    const storing = stored.then(
-      () => drops.forEach((drop) => this.requests.drop(drop)),
-      (error: unknown) => {
-        this.requests.dropUnstored(run);
-        throw error;
-      },
-    );
+    const storing = stored.then(() => this.requests.drop(drops));
     this.storing = Promise.allSettled([this.storing, storing]);
     return storing;
   }
@@ -339,18 +330,29 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     if (parent === undefined || parent.isOver) {
       return this.requests.release(tasks, plan);
     }
-    plan.drops.forEach((drop) => this.requests.drop(drop));
+    this.requests.drop(plan.drops);
     plan.run.forEach((task) => parent.addDecided(task));
   }
 
-  /** Where a handler that failed is called again, the tasks of the failed call do not run. */
-  calledAgain(): void {
-    const { failedFrom } = this;
-    if (failedFrom !== undefined) {
-      this.failedFrom = undefined;
-      const tasks = this.tasks?.splice(failedFrom) ?? [];
-      tasks.forEach((task) => this.requests.drop({ task, reason: 'handler-failed' }));
-    }
+  /**
+   * Its handler is called. Where that was called before and has failed, the tasks of the failed call do
+   * not run.
+   *
+   * @returns to be called if this call fails
+   */
+  called(): () => void {
+    const { failedFrom = this.collected.length } = this;
+    const tasks = this.tasks?.splice(failedFrom) ?? [];
+    this.requests.drop(tasks.map((task) => ({ task, reason: 'handler-failed' })));
+    this.failedFrom = undefined;
+    return () => {
+      this.failedFrom = failedFrom;
+    };
+  }
+
+  /** The latest call of its handler has failed. */
+  get hasFailed(): boolean {
+    return this.failedFrom !== undefined;
   }
 
   /** Takes out all tasks for good; the request itself is let go. */

@@ -1,9 +1,10 @@
 import type { Engine } from '../engine/engine.js';
+import { Delivery } from '../intake/delivery.js';
 import type { TaskIntake } from '../intake/task-intake.js';
 import type { Observer } from '../observe/observer.js';
 import type { RequestSettings } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
-import { headsOf, linesOf, type LineRules } from '../task/line.js';
+import { linesOf, type LineRules } from '../task/line.js';
 import { LinkedList } from '../task/linked-list.js';
 import type { StoredTask } from '../task/stored-call.js';
 import type { Task } from '../task/task.js';
@@ -33,6 +34,7 @@ export class Requests {
   /** Those with tasks that have not been released yet. */
   private readonly open = new LinkedList<RequestLife>();
   readonly connections: Connections;
+  private readonly delivery: Delivery;
   private readonly rules: LineRules;
   private readonly stopOf: ((task: Task) => unknown) | undefined;
 
@@ -43,6 +45,7 @@ export class Requests {
     private readonly settings: RequestSettings,
     readonly clock: Clock,
   ) {
+    this.delivery = new Delivery(engine, observer);
     this.connections = new Connections(clock, (unread) => observer.log.unread(unread));
     this.rules = { ...settings, engineOf: (queue) => engine.supportOf(queue) };
     this.stopOf =
@@ -99,7 +102,8 @@ export class Requests {
   }
 
   /**
-   * Stores what is to run where its engine stores: then this resolves when it is.
+   * Stores what is to run where its engine stores: then this resolves when it is. What is not stored
+   * is dropped.
    *
    * @param tasks all of the request, in the order added
    */
@@ -108,8 +112,8 @@ export class Requests {
       for (const task of run) {
         task.isCommitted = true;
       }
-      this.line(tasks.filter(isCommitted));
-      return this.engine.commit(headsOf(run), isHeld);
+      linesOf(tasks.filter(isCommitted), this.rules);
+      return this.delivery.commit(run, isHeld);
     }
   }
 
@@ -125,52 +129,23 @@ export class Requests {
     { run, drops }: Plan,
     storing?: Promise<unknown>,
   ): Promise<void> | void {
-    drops.forEach((drop) => this.drop(drop));
+    this.drop(drops);
     const stored = this.commit(tasks, run, false);
     if (stored === undefined && storing === undefined) {
       return this.handOver(tasks);
     }
-    return this.handOverOnceStored(tasks, run, Promise.all([storing, stored]));
-  }
-
-  private async handOverOnceStored(
-    tasks: readonly Task[],
-    run: readonly Task[],
-    stored: Promise<unknown>,
-  ): Promise<void> {
-    try {
-      await stored;
-    } catch (error) {
-      this.dropUnstored(run);
-      throw error;
-    } finally {
-      this.handOver(tasks);
-    }
+    return Promise.all([storing, stored])
+      .then(() => undefined)
+      .finally(() => this.handOver(tasks));
   }
 
   private handOver(tasks: readonly Task[]): void {
     const committed = tasks.filter(isCommitted);
-    const released = committed.filter(({ isOver }) => !isOver);
-    for (const head of this.line(committed)) {
-      void this.engine.release(head);
-    }
-    released.forEach((task) => this.observer.queued(task));
+    void this.delivery.release(linesOf(committed, this.rules), committed);
   }
 
-  drop({ task, reason }: Drop): void {
-    if (!task.isOver) {
-      this.engine.discard(task);
-      this.observer.dropped(task, reason);
-    }
-  }
-
-  /** The last first: an engine that discards a task goes on with what stands behind it. */
-  dropUnstored(tasks: readonly Task[]): void {
-    tasks.toReversed().forEach((task) => this.drop({ task, reason: 'not-stored' }));
-  }
-
-  private line(tasks: readonly Task[]): readonly Task[] {
-    return linesOf(tasks, this.rules);
+  drop(drops: readonly Drop[]): void {
+    drops.forEach(({ task, reason }) => this.delivery.drop(task, reason));
   }
 
   restore(group: readonly StoredTask[], isReturning = false): readonly Task[] {

@@ -1,6 +1,6 @@
 import type { HttpServer } from '@nestjs/common';
-import { ambient } from '../../task/ambient.js';
 import { attachedLife } from '../life-of-request.js';
+import { within } from '../message.js';
 import type { RequestLife } from '../request-life.js';
 import type { Requests } from '../requests.js';
 
@@ -121,7 +121,7 @@ function work(
   if (life === undefined) {
     return handler.apply(self, args);
   }
-  const result: unknown = ambient.run(life, Reflect.apply, handler, self, args);
+  const result = within(life, () => handler.apply(self, args));
   // Only a promise of Nest's own: whatever else may be thenable is left alone.
   if (result instanceof Promise) {
     life.begin(result);

@@ -374,10 +374,11 @@ describe('R9: a handler that is called again', () => {
   it('leaves nothing of the call that failed', async () => {
     const { clock, life, response, tasks } = createRequest();
     const kept = tasks.addTask(() => undefined);
-    life.failedFrom = life.collected.length;
+    const failed = life.called();
     const dropped = tasks.addTask(() => undefined);
-    life.calledAgain();
-    life.calledAgain();
+    failed();
+    life.called();
+    life.called();
     const again = tasks.addTask(() => undefined);
     response.answer();
     await clock.settle();
