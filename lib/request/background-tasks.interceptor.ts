@@ -7,8 +7,8 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import { Observable, tap } from 'rxjs';
-import { openLife } from './life-of-request.js';
-import { beginMessage, handled, lifeHere, within } from './message.js';
+import { lifeHere, within } from './life-of-request.js';
+import { beginMessage, handled } from './message.js';
 import type { RequestLife } from './request-life.js';
 import { Requests } from './requests.js';
 
@@ -45,7 +45,7 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
       return aroundMessage(requests, context.getType(), next);
     }
     const [request, response] = context.getArgs<[object, object]>();
-    return aroundAnswer(requests, openLife(requests, request, response), next);
+    return aroundAnswer(requests, requests.open(request, response), next);
   }
 }
 
@@ -68,7 +68,7 @@ function aroundAnswer(
 /** The handler's end decides. */
 function aroundMessage(requests: Requests, type: string, next: CallHandler): Observable<unknown> {
   return new Observable((subscriber) => {
-    const here = lifeHere(requests);
+    const here = lifeHere(requests.intake);
     const around = here?.isMessage === true && !here.isOver ? here : undefined;
     if (around?.isIntercepted === true) {
       return called(around, next).subscribe(subscriber); // one around this one sees to it

@@ -2,11 +2,11 @@ import { NoRequestError } from '../errors/misuse.errors.js';
 import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, ResultOf, TaskOptions } from '../task/task-options.js';
 import { TaskChain } from '../intake/task-chain.js';
-import { TaskIntake } from '../intake/task-intake.js';
-import { ambient } from '../task/ambient.js';
+import type { TaskIntake } from '../intake/task-intake.js';
 import { isObject } from '../task/is-object.js';
 import type { Chain } from '../task/task.js';
-import { RequestLife } from './request-life.js';
+import { lifeHere, lifeOf } from './life-of-request.js';
+import type { RequestLife } from './request-life.js';
 
 /** Of what the container has made: a Proxy that it puts around the object passes this on. */
 const STATE = Symbol('nestjs-background-tasks:tasks');
@@ -94,10 +94,8 @@ function stateOf(proxy: object): State {
 
 /** A pipe that transforms what it gets has made another one: it is that of the request around it. */
 function stateHere(): State {
-  const here = ambient.getStore();
-  const life = here instanceof RequestLife ? here : undefined;
-  const intake = life?.intake instanceof TaskIntake ? life.intake : undefined;
-  return { intake, life, request: undefined };
+  const life = lifeOf(undefined);
+  return { intake: life?.intake, life, request: undefined };
 }
 
 function add(state: State, call: readonly unknown[], chain?: Chain): TaskHandle {
@@ -111,8 +109,7 @@ function add(state: State, call: readonly unknown[], chain?: Chain): TaskHandle 
 
 /** What is around the caller comes first: a GraphQL resolver has a life of its own. */
 function lifeNow({ intake, life, request }: State): RequestLife | undefined {
-  const store = ambient.getStore();
-  const here = store instanceof RequestLife && intake !== undefined ? store.of(intake) : undefined;
+  const here = intake && lifeHere(intake);
   if (here === undefined && life === undefined && request === undefined) {
     throw new NoRequestError();
   }

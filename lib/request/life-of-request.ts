@@ -1,9 +1,6 @@
-import { ambient } from '../task/ambient.js';
+import { ambient, type MethodIntake } from '../task/ambient.js';
 import { isObject } from '../task/is-object.js';
-import type { Answerer } from './nest/answer-with.js';
-import { rawResponse } from './nest/response.js';
 import { RequestLife } from './request-life.js';
-import type { Requests } from './requests.js';
 
 /** A constructor that gives back what it gets, for fields on what somebody else has made. */
 const Found = function (found: object) {
@@ -19,42 +16,31 @@ class Attached extends Found {
     attached.#life = life;
   }
 
-  static on(request: unknown): RequestLife | undefined {
-    return isObject(request) && #life in request ? request.#life : undefined;
+  static on(request: object): RequestLife | undefined {
+    return #life in request ? request.#life : undefined;
   }
 }
 
-/**
- * The life of a request in one application, opened where it has not been, and left on the request, on
- * Node's own where that is wrapped. On Fastify a request may come by twice: raw in a middleware, wrapped
- * in the hook.
- */
-export function openLife(
-  requests: Requests,
-  request: object,
-  response: object,
-  answerer?: Answerer,
-): RequestLife {
-  const attached = attachedLife(request);
-  const known = attached?.of(requests.intake);
-  if (known !== undefined) {
-    known.comesAgain(request, answerer);
-    return known;
-  }
-  const opening = { response: rawResponse(response), request, sibling: attached, answerer };
-  const life = requests.begin(opening);
-  const raw = rawOf(request);
-  Attached.leave(isObject(raw) ? raw : request, life);
-  return life;
+/** Leaves a life on its request, whatever the transport wraps around that. */
+export function attach(life: RequestLife, request: object): void {
+  Attached.leave(rawOf(request), life);
 }
 
-/** The life left on `request`, whatever the transport wraps around it: that of the latest application. */
+/** The life left on a request: that of the latest application. */
 export function attachedLife(request: unknown): RequestLife | undefined {
-  return Attached.on(request) ?? (isObject(request) ? Attached.on(rawOf(request)) : undefined);
+  return isObject(request) ? Attached.on(rawOf(request)) : undefined;
 }
 
-function rawOf(request: object): unknown {
-  return (request as { readonly raw?: unknown }).raw;
+/** Node's own, where the transport has one of its own. */
+function rawOf(request: object): object {
+  const { raw } = request as { readonly raw?: unknown };
+  return isObject(raw) ? raw : request;
+}
+
+/** The request of an application that is being handled here. */
+export function lifeHere(intake: MethodIntake): RequestLife | undefined {
+  const here = ambient.getStore();
+  return here instanceof RequestLife ? here.of(intake) : undefined;
 }
 
 /**
@@ -70,4 +56,9 @@ export function lifeOf(request: unknown): RequestLife | undefined {
   }
   const own = here && attached.of(here.intake);
   return own !== undefined && here?.isWithin(own) === true ? here : attached;
+}
+
+/** Enters its context, where something between the request's first hook and here has lost it. */
+export function within<T>(life: RequestLife, call: () => T): T {
+  return ambient.getStore() === life ? call() : ambient.run(life, call);
 }

@@ -1,22 +1,12 @@
 import { isObservable, Observable } from 'rxjs';
 import { ambient } from '../task/ambient.js';
-import { RequestLife } from './request-life.js';
+import { lifeHere, within } from './life-of-request.js';
+import type { RequestLife } from './request-life.js';
 import type { Requests } from './requests.js';
-
-/** The request of this application that is being handled here. */
-export function lifeHere({ intake }: Requests): RequestLife | undefined {
-  const here = ambient.getStore();
-  return here instanceof RequestLife ? here.of(intake) : undefined;
-}
-
-/** Enters its context, where something between the request's first hook and here has lost it. */
-export function within<T>(life: RequestLife, call: () => T): T {
-  return ambient.getStore() === life ? call() : ambient.run(life, call);
-}
 
 /** @param type that of the execution context: a root field of GraphQL is part of an HTTP request */
 export function beginMessage(requests: Requests, type: string): RequestLife {
-  const here = type === 'graphql' ? lifeHere(requests) : undefined;
+  const here = type === 'graphql' ? lifeHere(requests.intake) : undefined;
   return requests.begin({ isMessage: true, parent: here?.isMessage ? here.parent : here });
 }
 

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { TaskIntake } from '../intake/task-intake.js';
 import type { MethodIntake, OpenRequest } from '../task/ambient.js';
 import type { Linked } from '../task/linked-list.js';
 import type { Task } from '../task/task.js';
@@ -71,7 +72,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     private answerer: Answerer | undefined,
   ) {}
 
-  get intake(): MethodIntake {
+  get intake(): TaskIntake {
     return this.requests.intake;
   }
 

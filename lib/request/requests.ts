@@ -8,8 +8,10 @@ import { linesOf, type LineRules } from '../task/line.js';
 import { LinkedList } from '../task/linked-list.js';
 import type { StoredTask } from '../task/stored-call.js';
 import type { Task } from '../task/task.js';
+import { attach, attachedLife } from './life-of-request.js';
 import type { Answerer } from './nest/answer-with.js';
 import { Connections, type Answer } from './nest/connections.js';
+import { rawResponse } from './nest/response.js';
 import { planOf, type Drop, type Plan } from './plan.js';
 import { RequestLife } from './request-life.js';
 
@@ -32,7 +34,7 @@ export class Requests {
   /** Those that were decided in this turn of the event loop. */
   private decided: RequestLife[] = [];
   /** Those with tasks that have not been released yet. */
-  private readonly open = new LinkedList<RequestLife>();
+  private readonly collecting = new LinkedList<RequestLife>();
   readonly connections: Connections;
   private readonly delivery: Delivery;
   private readonly rules: LineRules;
@@ -50,6 +52,22 @@ export class Requests {
     this.rules = { ...settings, engineOf: (queue) => engine.supportOf(queue) };
     this.stopOf =
       settings.onFailure === 'stop' ? ({ queue }) => this.rules.engineOf(queue) : undefined;
+  }
+
+  /**
+   * The life of an HTTP request, opened where it has not been, and left on the request. On Fastify one
+   * may come by twice: raw in a middleware, wrapped in the hook.
+   */
+  open(request: object, response: object, answerer?: Answerer): RequestLife {
+    const sibling = attachedLife(request);
+    const known = sibling?.of(this.intake);
+    if (known !== undefined) {
+      known.comesAgain(request, answerer);
+      return known;
+    }
+    const life = this.begin({ response: rawResponse(response), request, sibling, answerer });
+    attach(life, request);
+    return life;
   }
 
   /** A request that begins. */
@@ -78,13 +96,13 @@ export class Requests {
 
   /** It has its first task. */
   watch(life: RequestLife, response: object | undefined): Answer | undefined {
-    this.open.add(life);
+    this.collecting.add(life);
     return response && this.connections.open(response, () => life.close());
   }
 
   /** It has none any more. */
   forget(life: RequestLife): void {
-    this.open.delete(life);
+    this.collecting.delete(life);
   }
 
   /**
@@ -154,7 +172,7 @@ export class Requests {
 
   /** What has been added and not released. */
   *collected(): Generator<Task> {
-    for (const { collected } of this.open) {
+    for (const { collected } of this.collecting) {
       yield* collected.filter(({ outcome }) => outcome === undefined);
     }
   }
@@ -168,7 +186,7 @@ export class Requests {
 
   /** The engine has stopped: what requests under way have collected is lost, and is to be told. */
   abandon(): void {
-    for (const life of this.open) {
+    for (const life of this.collecting) {
       life
         .seal()
         .filter(({ isOver }) => !isOver)

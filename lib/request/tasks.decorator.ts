@@ -2,7 +2,6 @@ import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { NoRequestError } from '../errors/misuse.errors.js';
 import { BackgroundTasks } from './background-tasks.js';
 import { otherCopyInUse, twoCopies } from '../intake/live-applications.js';
-import { TaskIntake } from '../intake/task-intake.js';
 import { THIS_COPY } from '../task/background-method.js';
 import { lifeOf } from './life-of-request.js';
 
@@ -15,7 +14,7 @@ import { lifeOf } from './life-of-request.js';
 export const Tasks: () => ParameterDecorator = createParamDecorator(
   (_: unknown, context: ExecutionContext): BackgroundTasks => {
     const life = lifeOf(context.switchToHttp().getRequest<unknown>());
-    if (!(life?.intake instanceof TaskIntake)) {
+    if (life === undefined) {
       const copy = otherCopyInUse();
       const hint =
         copy === undefined

@@ -1,6 +1,7 @@
 import type { ExecutionContext, CallHandler, NestInterceptor } from '@nestjs/common';
 import type { ApplicationConfig, ExternalContextCreator, ModulesContainer } from '@nestjs/core';
-import { handleMessage, beginMessage, lifeHere } from '../message.js';
+import { lifeHere } from '../life-of-request.js';
+import { handleMessage, beginMessage } from '../message.js';
 import type { Requests } from '../requests.js';
 
 type Callback = (this: unknown, ...args: unknown[]) => unknown;
@@ -128,7 +129,7 @@ export class MessageHook {
       this.wasAsked = true;
       return false;
     }
-    const here = lifeHere(this.requests);
+    const here = lifeHere(this.requests.intake);
     if (here?.isMessage === true) {
       here.isInterceptorDue = true;
       return false;

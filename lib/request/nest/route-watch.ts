@@ -1,6 +1,5 @@
 import type { HttpServer } from '@nestjs/common';
-import { attachedLife } from '../life-of-request.js';
-import { within } from '../message.js';
+import { attachedLife, within } from '../life-of-request.js';
 import type { RequestLife } from '../request-life.js';
 import type { Requests } from '../requests.js';
 
