@@ -32,9 +32,7 @@ export class TaskIntake implements TaskHome {
     private readonly observer: Observer,
     private readonly clock: Clock,
   ) {
-    const captures = new CaptureWatch((name, what, position) =>
-      observer.log.captured(name, what, position),
-    );
+    const captures = new CaptureWatch((...capture) => observer.log.captured(...capture));
     this.waits = new WaitWatch(
       (queue) => options.queues.get(queue)?.concurrency ?? Number.POSITIVE_INFINITY,
       (waiter, awaited) => observer.log.waitsForItself(waiter, awaited),

@@ -104,11 +104,11 @@ export class TaskLog {
     this.log.log(new LogLine(fieldsOf(task, { event: 'log' }), sentence));
   }
 
-  captured(name: string, what: string, position: number): void {
+  captured(name: string, position: number): void {
     const sentence =
-      `Task ${printable(name, 200)} was given ${printable(what, 200)} as argument ${position}: it may ` +
-      'be closed when the task runs. Pass what the task needs of it instead: ids, values, the path ' +
-      'of a file (docs/capturing.md; not checked in production).';
+      `Task ${printable(name, 200)} was given a request, a response or a stream as argument ${position}: ` +
+      'it may be closed when the task runs. Pass what the task needs of it instead: ids, values, the ' +
+      'path of a file (docs/capturing.md; not checked in production).';
     this.log.warn(new LogLine({ event: 'captured', taskName: name }, sentence));
   }
 
