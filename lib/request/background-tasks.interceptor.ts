@@ -9,6 +9,7 @@ import {
 import { Observable, tap } from 'rxjs';
 import { lifeHere, within } from './life-of-request.js';
 import { beginMessage, handled } from './message.js';
+import { MessageLife } from './message-life.js';
 import type { RequestLife } from './request-life.js';
 import { Requests } from './requests.js';
 
@@ -69,7 +70,7 @@ function aroundAnswer(
 function aroundMessage(requests: Requests, type: string, next: CallHandler): Observable<unknown> {
   return new Observable((subscriber) => {
     const here = lifeHere(requests.intake);
-    const around = here?.isMessage === true && !here.isOver ? here : undefined;
+    const around = here instanceof MessageLife && !here.isOver ? here : undefined;
     if (around?.isIntercepted === true) {
       return called(around, next).subscribe(subscriber); // one around this one sees to it
     }

@@ -1,13 +1,13 @@
 import { isObservable, Observable } from 'rxjs';
 import { ambient } from '../task/ambient.js';
 import { lifeHere, within } from './life-of-request.js';
-import type { RequestLife } from './request-life.js';
+import { MessageLife } from './message-life.js';
 import type { Requests } from './requests.js';
 
 /** @param type that of the execution context: a root field of GraphQL is part of an HTTP request */
-export function beginMessage(requests: Requests, type: string): RequestLife {
+export function beginMessage(requests: Requests, type: string): MessageLife {
   const here = type === 'graphql' ? lifeHere(requests.intake) : undefined;
-  return requests.begin({ isMessage: true, parent: here?.isMessage ? here.parent : here });
+  return requests.beginMessage(here instanceof MessageLife ? here.parent : here);
 }
 
 /**
@@ -16,7 +16,7 @@ export function beginMessage(requests: Requests, type: string): RequestLife {
  * @param handle gives Nest's answer
  * @returns the same answer, once what it waits for is stored
  */
-export function handleMessage(life: RequestLife, handle: () => unknown): unknown {
+export function handleMessage(life: MessageLife, handle: () => unknown): unknown {
   life.isFollowed = true;
   return ambient.run(life, () => {
     const answer = handle();
@@ -35,7 +35,7 @@ export function handleMessage(life: RequestLife, handle: () => unknown): unknown
 }
 
 /** An answer without the handler's end is that of an exception filter: a guard has refused. */
-function answered(life: RequestLife, answer: unknown): unknown {
+function answered(life: MessageLife, answer: unknown): unknown {
   const hasSucceeded = (): boolean => !life.isInterceptorDue && !life.hasFailed;
   if (isObservable(answer)) {
     return followed(life, answer, hasSucceeded, () => life.end(false));
@@ -45,7 +45,7 @@ function answered(life: RequestLife, answer: unknown): unknown {
 }
 
 /** The stream of a message's handler, whose end decides, and comes once what is to run is stored. */
-export function handled(life: RequestLife, stream: Observable<unknown>): Observable<unknown> {
+export function handled(life: MessageLife, stream: Observable<unknown>): Observable<unknown> {
   const failed = life.called();
   return followed(
     life,
@@ -66,7 +66,7 @@ export function handled(life: RequestLife, stream: Observable<unknown>): Observa
  * @param failed called where it fails
  */
 function followed(
-  life: RequestLife,
+  life: MessageLife,
   stream: Observable<unknown>,
   hasSucceeded: () => boolean,
   failed: () => Promise<void> | void,

@@ -24,26 +24,29 @@ type Phase = 'opened' | 'answered' | 'closed' | 'decided' | 'released';
 /** How long a middleware that is still at work may take to answer a client that has left. */
 const PATIENCE_MS = 1_000;
 
+/** What is known of a request when its life begins. */
+export interface Opening {
+  /** Node's response; `undefined` where there is none to wait for. */
+  readonly response?: object;
+  readonly request?: object;
+  /** The same request in another application on the same server. */
+  readonly sibling?: RequestLife | undefined;
+  /** Who answers with an error where the answer could not be given. */
+  readonly answerer?: Answerer | undefined;
+}
+
 /**
  * The life of one request, and its tasks in the order added. One is opened for each request; most stay
- * empty. The status that went out with the head of the answer decides which tasks run. A message has no
- * such answer: the end of its handler decides, and so it is for a root field of GraphQL, whose tasks
- * then join those of the HTTP request around it.
+ * empty. The status that went out with the head of the answer decides which tasks run.
  */
 export class RequestLife implements OpenRequest, Linked<RequestLife> {
   readonly kind = 'request';
   before: RequestLife | undefined = undefined;
   behind: RequestLife | undefined = undefined;
-  /** Of a message: somebody sees its end, that of its guards and exception filters included. */
-  isFollowed = false;
-  /** An interceptor will see its handler's end, and where none does, there was none. */
-  isInterceptorDue = false;
-  /** It does. */
-  isIntercepted = false;
   /** How many tasks there were before the latest call of its handler that failed. */
   private failedFrom: number | undefined = undefined;
   private phase: Phase = 'opened';
-  private hasSucceeded: boolean | undefined = undefined;
+  protected hasSucceeded: boolean | undefined = undefined;
   private tasks: Task[] | undefined = undefined;
   /** Those that the end of a root field has decided. */
   private decided: Set<Task> | undefined = undefined;
@@ -56,21 +59,20 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   /** Settled when what was stored before the response closed is stored. */
   private storing: Promise<unknown> | undefined = undefined;
 
+  private response: object | undefined;
+  private request: object | undefined;
+  private answerer: Answerer | undefined;
+  private readonly sibling: RequestLife | undefined;
+
   constructor(
-    private readonly requests: Requests,
-    /** It has no HTTP answer of its own. */
-    readonly isMessage: boolean,
-    /** Node's response; `undefined` where there is none to wait for. */
-    private response: object | undefined,
-    /** Set where the rule of the application asks for it. */
-    private request: object | undefined,
-    /** The HTTP request around a root field of GraphQL. */
-    readonly parent: RequestLife | undefined,
-    /** The same request in another application on the same server. */
-    private readonly sibling: RequestLife | undefined,
-    /** Who answers with an error where the answer could not be given. */
-    private answerer: Answerer | undefined,
-  ) {}
+    protected readonly requests: Requests,
+    { response, request, sibling, answerer }: Opening,
+  ) {
+    this.response = response;
+    this.request = request;
+    this.answerer = answerer;
+    this.sibling = sibling;
+  }
 
   get intake(): TaskIntake {
     return this.requests.intake;
@@ -88,7 +90,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
 
   /** It is `other`, or what `other` is around. */
   isWithin(other: RequestLife): boolean {
-    return this === other || (this.parent?.isWithin(other) ?? false);
+    return this === other;
   }
 
   /** What is added now is by itself. */
@@ -101,38 +103,31 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     return this.tasks ?? [];
   }
 
-  /** Its own, and those of the request around it. */
   get waiting(): readonly Task[] {
-    return [...this.collected, ...(this.parent?.waiting ?? [])];
+    return this.collected;
   }
 
   /** Without the query, which may hold what no log should. */
   get title(): string {
     const { req } = (this.response ?? {}) as Partial<ServerResponse>;
-    return req === undefined
-      ? (this.parent?.title ?? 'The handler of a message')
-      : `${req.method} ${req.url?.split('?', 1)[0]}`;
+    return req === undefined ? 'A request' : `${req.method} ${req.url?.split('?', 1)[0]}`;
   }
 
-  /** The task that stands for `dedupeKey` within the request. */
   duplicateOf(dedupeKey: string): Task | undefined {
     const task = this.byKey?.get(dedupeKey);
-    return task?.isOver === false ? task : this.parent?.duplicateOf(dedupeKey);
+    return task?.isOver === false ? task : undefined;
   }
 
   admit(): void {
     if (this.response !== undefined) {
       this.requests.connections.check(this.response, this.onConnection);
     }
-    this.parent?.admit();
   }
 
-  /** Something of it was not to be had: where the answer is a 503, it says when to come back. */
   refused(error: unknown): void {
     if (this.response !== undefined) {
       askToRetryLater(error, this.response);
     }
-    this.parent?.refused(error);
   }
 
   /**
@@ -150,10 +145,11 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     }
     const { drops } = this.requests.plan([task], this.hasSucceeded ?? false);
     this.requests.drop(drops);
-    return drops.length > 0 || (this.parent?.addDecided(task) ?? false);
+    return drops.length > 0;
   }
 
-  private addDecided(task: Task): Promise<void> | boolean {
+  /** Takes a task that is to run whatever becomes of the request. @returns as {@link add} */
+  addDecided(task: Task): Promise<void> | boolean {
     if (this.isOver) {
       return false;
     }
@@ -313,26 +309,6 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     const plan = this.requests.plan(tasks, hasSucceeded, decided);
     // The handles tell where it was not stored, and the log.
     this.requests.release(tasks, plan, storing)?.catch(() => undefined);
-  }
-
-  /**
-   * A handler without an HTTP answer of its own has ended: that decides.
-   *
-   * @returns what its answer has to wait for, where tasks are stored
-   */
-  end(hasSucceeded: boolean): Promise<void> | void {
-    if (this.phase === 'released') {
-      return undefined;
-    }
-    this.hasSucceeded = hasSucceeded;
-    const tasks = this.seal();
-    const plan = this.requests.plan(tasks, hasSucceeded);
-    const { parent } = this;
-    if (parent === undefined || parent.isOver) {
-      return this.requests.release(tasks, plan);
-    }
-    this.requests.drop(plan.drops);
-    plan.run.forEach((task) => parent.addDecided(task));
   }
 
   /**

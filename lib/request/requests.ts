@@ -13,21 +13,8 @@ import type { Answerer } from './nest/answer-with.js';
 import { Connections, type Answer } from './nest/connections.js';
 import { rawResponse } from './nest/response.js';
 import { planOf, type Drop, type Plan } from './plan.js';
-import { RequestLife } from './request-life.js';
-
-/** What is known of a request when its life begins. */
-export interface Opening {
-  /** @default false */
-  readonly isMessage?: boolean;
-  readonly response?: object | undefined;
-  readonly request?: object | undefined;
-  /** The HTTP request around a root field of GraphQL. */
-  readonly parent?: RequestLife | undefined;
-  /** The same request in another application. */
-  readonly sibling?: RequestLife | undefined;
-  /** Who answers with an error where the answer could not be given. */
-  readonly answerer?: Answerer | undefined;
-}
+import { MessageLife } from './message-life.js';
+import { RequestLife, type Opening } from './request-life.js';
 
 /** All requests under way in one application, and the way of their tasks to the engine. */
 export class Requests {
@@ -72,9 +59,12 @@ export class Requests {
 
   /** A request that begins. */
   begin(opening: Opening): RequestLife {
-    const { isMessage = false, response, request, parent, sibling, answerer } = opening;
-    const asked = this.settings.succeeded === undefined ? undefined : request;
-    return new RequestLife(this, isMessage, response, asked, parent, sibling, answerer);
+    return new RequestLife(this, opening);
+  }
+
+  /** @param parent the HTTP request around a root field of GraphQL */
+  beginMessage(parent?: RequestLife): MessageLife {
+    return new MessageLife(this, parent);
   }
 
   /** Whether a request has succeeded whose answer went out with `status`. */

@@ -1,5 +1,5 @@
 import type { AsyncResource } from 'node:async_hooks';
-import { captureContext, inCopyOfContext } from './async-context.js';
+import { captureContext, inContext, inCopyOfContext } from './async-context.js';
 import type { MethodIntake } from './ambient.js';
 import { callCopy } from './copied-body.js';
 import type { LogLines } from './log-lines.js';
@@ -330,7 +330,7 @@ export class Task implements Linked<Task> {
     const context = this.stored === undefined ? this.context : this.home.context;
     return context === undefined
       ? inCopyOfContext(callback, argument)
-      : context.runInAsyncScope(inCopyOfContext<A, T>, undefined, callback, argument);
+      : inContext(context, callback, argument);
   }
 
   /** Makes the call. May throw, return, or return a promise: all of it is the user's. */

@@ -2,6 +2,7 @@ import type { ExecutionContext, CallHandler, NestInterceptor } from '@nestjs/com
 import type { ApplicationConfig, ExternalContextCreator, ModulesContainer } from '@nestjs/core';
 import { lifeHere } from '../life-of-request.js';
 import { handleMessage, beginMessage } from '../message.js';
+import { MessageLife } from '../message-life.js';
 import type { Requests } from '../requests.js';
 
 type Callback = (this: unknown, ...args: unknown[]) => unknown;
@@ -130,7 +131,7 @@ export class MessageHook {
       return false;
     }
     const here = lifeHere(this.requests.intake);
-    if (here?.isMessage === true) {
+    if (here instanceof MessageLife) {
       here.isInterceptorDue = true;
       return false;
     }

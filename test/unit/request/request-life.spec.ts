@@ -236,7 +236,7 @@ async function endStoring() {
   const { clock, engine, intake, requests } = createKit();
   const stored = new Deferred();
   const commit = jest.spyOn(engine, 'commit').mockReturnValue(stored.promise);
-  const life = requests.begin({ isMessage: true });
+  const life = requests.beginMessage();
   const handles = addAll(new BackgroundTasks(intake, life, true));
   const end = Promise.resolve(life.end(true));
   const ending = resolutionOf(end.catch(() => undefined));
@@ -251,7 +251,7 @@ describe('P6: a handler without an HTTP answer of its own', () => {
     [false, FAILURE],
   ])('decides by its end (%p), at once', async (hasSucceeded, expected) => {
     const { clock, intake, requests } = createKit();
-    const life = requests.begin({ isMessage: true });
+    const life = requests.beginMessage();
     const tasks = new BackgroundTasks(intake, life, true);
     const handles = addAll(tasks);
     expect(life.end(hasSucceeded)).toBeUndefined();
@@ -264,7 +264,7 @@ describe('P6: a handler without an HTTP answer of its own', () => {
 
   it('gives its tasks to the request around it, decided, and those that are added later, too', async () => {
     const { clock, intake, life, requests, response, tasks } = createRequest();
-    const part = requests.begin({ isMessage: true, parent: life });
+    const part = requests.beginMessage(life);
     const ofPart = new BackgroundTasks(intake, part, true);
     const before = addAll(ofPart);
     void part.end(false);
@@ -280,7 +280,7 @@ describe('P6: a handler without an HTTP answer of its own', () => {
 
   it('runs its tasks by itself where the request around it is over', async () => {
     const { clock, intake, life, requests, response, tasks } = createRequest();
-    const part = requests.begin({ isMessage: true, parent: life });
+    const part = requests.beginMessage(life);
     tasks.addTask(() => undefined);
     const handles = addAll(new BackgroundTasks(intake, part, true));
     response.answer(500);
@@ -309,7 +309,7 @@ describe('P6: a handler without an HTTP answer of its own', () => {
 describe('what stands for a dedupe key within a request', () => {
   it('is the latest task that has it and is not over, of the request around it, too', async () => {
     const { intake, life, requests, tasks } = createRequest();
-    const part = requests.begin({ isMessage: true, parent: life });
+    const part = requests.beginMessage(life);
     const dedupe = { key: 'k' };
     const outer = tasks.addTask({ dedupe }, () => undefined);
     expect(tasks.addTask({ dedupe }, () => undefined).id).toBe(outer.id);

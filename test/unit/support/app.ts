@@ -61,7 +61,7 @@ export async function createApp(
 
     /** Handles a request that has no response to wait for: see the kit's. */
     handle: async <T>(handler: (tasks: BackgroundTasks) => T | Promise<T>): Promise<T> => {
-      const life = requests.begin({ isMessage: true });
+      const life = requests.beginMessage();
       return ambient.run(life, async () => {
         const tasks = await module.resolve(BackgroundTasks, ContextIdFactory.create());
         try {

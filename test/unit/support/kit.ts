@@ -92,7 +92,7 @@ export function createKit(
      * released, or dropped, when `handler` ends.
      */
     handle: async <T>(handler: (tasks: BackgroundTasks) => T | Promise<T>): Promise<T> => {
-      const life = requests.begin({ isMessage: true });
+      const life = requests.beginMessage();
       return ambient.run(life, async () => {
         try {
           const result = await handler(new BackgroundTasks(intake, life, true));

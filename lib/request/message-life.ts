@@ -1,0 +1,73 @@
+import type { Task } from '../task/task.js';
+import { RequestLife } from './request-life.js';
+import type { Requests } from './requests.js';
+
+/**
+ * The life of a message, which has no HTTP answer of its own: the end of its handler decides. So it is
+ * for a root field of GraphQL, whose tasks then join those of the HTTP request around it.
+ */
+export class MessageLife extends RequestLife {
+  /** Somebody sees its end, that of its guards and exception filters included. */
+  isFollowed = false;
+  /** An interceptor will see its handler's end, and where none does, there was none. */
+  isInterceptorDue = false;
+  /** It does. */
+  isIntercepted = false;
+
+  constructor(
+    requests: Requests,
+    /** The HTTP request around a root field of GraphQL. */
+    readonly parent: RequestLife | undefined,
+  ) {
+    super(requests, {});
+  }
+
+  override isWithin(other: RequestLife): boolean {
+    return super.isWithin(other) || (this.parent?.isWithin(other) ?? false);
+  }
+
+  override get waiting(): readonly Task[] {
+    return [...super.waiting, ...(this.parent?.waiting ?? [])];
+  }
+
+  override get title(): string {
+    return this.parent?.title ?? 'The handler of a message';
+  }
+
+  override duplicateOf(dedupeKey: string): Task | undefined {
+    return super.duplicateOf(dedupeKey) ?? this.parent?.duplicateOf(dedupeKey);
+  }
+
+  override admit(): void {
+    this.parent?.admit();
+  }
+
+  override refused(error: unknown): void {
+    this.parent?.refused(error);
+  }
+
+  override add(task: Task): Promise<void> | boolean {
+    const taken = super.add(task);
+    return taken === false && this.parent !== undefined ? this.parent.addDecided(task) : taken;
+  }
+
+  /**
+   * Its handler has ended: that decides.
+   *
+   * @returns what its answer has to wait for, where tasks are stored
+   */
+  end(hasSucceeded: boolean): Promise<void> | void {
+    if (this.isOver) {
+      return undefined;
+    }
+    this.hasSucceeded = hasSucceeded;
+    const tasks = this.seal();
+    const plan = this.requests.plan(tasks, hasSucceeded);
+    const { parent } = this;
+    if (parent === undefined || parent.isOver) {
+      return this.requests.release(tasks, plan);
+    }
+    this.requests.drop(plan.drops);
+    plan.run.forEach((task) => parent.addDecided(task));
+  }
+}
