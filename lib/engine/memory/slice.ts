@@ -75,7 +75,7 @@ export class Slice implements Pace {
     this.isOver = false;
     // Those that the time does not last for are first in the next slice: a busy queue that asks for
     // more stands behind them.
-    for (let rest = this.requests.length; rest > 0 && !this.isOver; rest -= 1) {
+    for (let rest = this.requests.length; rest > 0 && this.hasTime(); rest -= 1) {
       this.requests.shift()?.pump();
     }
     this.schedule();
