@@ -46,8 +46,8 @@ function warn(text: string): void {
 }
 
 /** The rooms know nothing of decorators: what a constructor is given stands here. */
-function made<Parts extends unknown[], T>(
-  provide: new (...parts: Parts) => T,
+function made<Parts extends unknown[]>(
+  provide: new (...parts: Parts) => object,
   inject: { [Index in keyof Parts]: InjectionToken },
 ): Provider {
   return { provide, inject, useFactory: (...parts: Parts) => new provide(...parts) };

@@ -138,9 +138,7 @@ export class MemoryQueue {
   interrupt(): void {
     this.callOffWake?.();
     // Whoever hears of it may cancel another of them.
-    for (const task of [...this.inProgress]) {
-      task.attempt?.interrupt('abandoned');
-    }
+    Array.from(this.inProgress).forEach(({ attempt }) => attempt?.interrupt('abandoned'));
   }
 
   /** What waits, the next to start first. */

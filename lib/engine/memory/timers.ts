@@ -124,8 +124,10 @@ export class Timers {
   }
 
   private sink(wait: Wait): void {
-    for (let child = this.childOf(wait); child?.isBefore(wait); child = this.childOf(wait)) {
+    let child = this.childOf(wait);
+    while (child?.isBefore(wait)) {
       this.swap(wait, child);
+      child = this.childOf(wait);
     }
   }
 
