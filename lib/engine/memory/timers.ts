@@ -124,10 +124,12 @@ export class Timers {
   }
 
   private sink(wait: Wait): void {
-    let child = this.childOf(wait);
-    while (child?.isBefore(wait)) {
+    for (;;) {
+      const child = this.childOf(wait);
+      if (child === undefined || wait.isBefore(child)) {
+        return;
+      }
       this.swap(wait, child);
-      child = this.childOf(wait);
     }
   }
 
