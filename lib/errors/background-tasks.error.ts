@@ -6,6 +6,13 @@ export abstract class BackgroundTasksError extends Error {
   /** What went wrong, for programs: stable across releases. Meanings and remedies: docs/errors.md. */
   abstract readonly code: `BGT_${string}`;
 
+  /** @internal Also a refusal, which has to have a class of Nest's as its base. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return this === BackgroundTasksError
+      ? value instanceof Error && /^BGT_/.test(String(Reflect.get(value, 'code')))
+      : Function.prototype[Symbol.hasInstance].call(this, value);
+  }
+
   /** The name of the error's class. @hidden */
   override get name(): string {
     return this.constructor.name;

@@ -1,17 +1,23 @@
-import { BackgroundTasksError } from './background-tasks.error.js';
+import { HttpException } from '@nestjs/common';
 
 /**
- * An error that may be over in a moment. Nest answers a request that fails with it with 503 and
- * `Retry-After`.
+ * An error that may be over in a moment. It is an `HttpException`: Nest answers a request that fails
+ * with it with 503 and `Retry-After`, and does not print it for each one.
  */
-export abstract class TemporaryError extends BackgroundTasksError {
-  // The shape of an http-errors error, which is what Nest looks for.
-  /** The status of the answer. */
-  readonly status = 503;
-  /** The same, by the name that Fastify looks for. */
+export abstract class TemporaryError extends HttpException {
+  /** What went wrong, for programs: stable across releases. */
+  abstract readonly code: `BGT_${string}`;
+  /** The status of the answer, by the name that Fastify looks for. */
   readonly statusCode = 503;
-  /** The message names queues and limits, which are none of the client's business. */
-  readonly expose = false;
-  /** The value of the `Retry-After` header of the answer, in seconds. */
+  /** The value of the `Retry-After` header of the answer. */
   readonly retryAfterSeconds = 1;
+
+  constructor(message: string, options?: ErrorOptions) {
+    // The message names queues and limits, which are none of the client's business.
+    super({ statusCode: 503, message: 'Service Unavailable' }, 503);
+    for (const [key, value] of Object.entries({ message, cause: options?.cause })) {
+      Object.defineProperty(this, key, { value, enumerable: false });
+    }
+    Error.captureStackTrace(this, new.target); // now that it has its message
+  }
 }

@@ -135,6 +135,12 @@ export class TaskLog {
     this.log.error(new LogLine({ event: 'rule-failed' }, sentence, { error, hasStack: true }));
   }
 
+  /** Requests are answered 503, or were handled without what they asked for. */
+  refused(error: unknown, count: number): void {
+    const sentence = count === 1 ? 'Refused a request' : `Refused ${count} more requests`;
+    this.log.warn(new LogLine({ event: 'refused', count }, sentence, { error, hasStack: false }));
+  }
+
   /** A client did not read. */
   unread(count: number): void {
     const sentence = `Ended a connection on which ${count} tasks waited for a client that does not read its answers`;

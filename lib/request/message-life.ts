@@ -43,6 +43,7 @@ export class MessageLife extends RequestLife {
   }
 
   override refused(error: unknown): void {
+    super.refused(error);
     this.parent?.refused(error);
   }
 

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { TemporaryError } from '../errors/temporary.error.js';
 import type { TaskIntake } from '../intake/task-intake.js';
 import type { MethodIntake, OpenRequest } from '../task/ambient.js';
 import type { Linked } from '../task/linked-list.js';
@@ -125,8 +126,11 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   }
 
   refused(error: unknown): void {
-    if (this.response !== undefined) {
-      askToRetryLater(error, this.response);
+    if (error instanceof TemporaryError) {
+      this.requests.refusals.add(error);
+      if (this.response !== undefined) {
+        askToRetryLater(error, this.response);
+      }
     }
   }
 

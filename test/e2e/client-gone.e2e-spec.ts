@@ -327,6 +327,11 @@ onEachPlatform((platform) => {
     await app.untilSettled(101);
     expect(handles.size).toBe(101);
     expect(app.names('completed')).toHaveLength(101);
+    // Nest prints no stack for each, and one line of ours tells of them.
+    const said = app.log.lines.filter(({ level }) => level === 'error' || level === 'warn');
+    expect(said.filter(({ message }) => !message.startsWith('Nobody listens'))).toMatchObject([
+      { level: 'warn', message: expect.stringMatching(/^Refused a request: UnreadAnswersError: /) },
+    ]);
     connection.destroy();
   });
 

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { TemporaryError } from '../../errors/temporary.error.js';
+import type { TemporaryError } from '../../errors/temporary.error.js';
 
 const asked = new WeakSet<object>();
 
@@ -9,10 +9,7 @@ const asked = new WeakSet<object>();
  *
  * @param response the response of Node.js
  */
-export function askToRetryLater(error: unknown, response: object): void {
-  if (!(error instanceof TemporaryError)) {
-    return;
-  }
+export function askToRetryLater(error: TemporaryError, response: object): void {
   const server = response as ServerResponse;
   const writeHead: unknown = Reflect.get(server, 'writeHead');
   if (typeof writeHead === 'function' && !asked.has(server)) {

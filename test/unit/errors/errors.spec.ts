@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { HttpException } from '@nestjs/common';
 import { MissingPeerError } from '../../../lib/errors/missing-peer.error.js';
 import { requirePeer } from '../../../lib/errors/require-peer.js';
 import * as library from '../../../lib/index.js';
@@ -9,12 +10,13 @@ import {
   BackgroundTasksError,
   InvalidOptionError,
   RetryLaterError,
+  StoreUnavailableError,
   UnrecoverableError,
 } from '../../../lib/index.js';
 import { thrower } from '../support/hostile-values.js';
 
 const isError = (value: unknown): boolean =>
-  typeof value === 'function' && value.prototype instanceof BackgroundTasksError;
+  typeof value === 'function' && value !== BackgroundTasksError && value.prototype instanceof Error;
 
 describe('the public errors', () => {
   type ErrorClass = new (...args: unknown[]) => InstanceType<typeof BackgroundTasksError>;
@@ -102,6 +104,19 @@ describe('the public errors', () => {
       'MissingPeerError: journal needs lmdb: npm install lmdb',
     );
   });
+
+  it.each(['QueueFullError', 'StoreUnavailableError'])(
+    '%s is an HttpException of Nest whose body tells nothing of the application',
+    (name) => {
+      const error = make(name) as unknown as HttpException;
+      expect(error).toBeInstanceOf(HttpException);
+      expect(error.getStatus()).toBe(503);
+      expect(error.getResponse()).toEqual({ statusCode: 503, message: 'Service Unavailable' });
+      expect(JSON.stringify(error)).not.toContain(error.message);
+      expect(new StoreUnavailableError('it', { cause: error }).cause).toBe(error);
+      expect(error).not.toBeInstanceOf(InvalidOptionError);
+    },
+  );
 
   it('say what to do', () => {
     expect(make('NoRequestError').message).toBe(
