@@ -12,8 +12,12 @@ import { isResponseClosed } from './response.js';
  */
 const MAX_WAITING = { one: 100, two: 1_000 } as const;
 
-/** Where so many wait for answers that ended this long ago, the client does not read: it is let go. */
+/**
+ * Where so many wait for answers that ended this long ago, the client does not read: it is let go. It
+ * may have fewer where it is one of many that do the same.
+ */
 const MANY_UNREAD = 10;
+const MANY_IN_ALL = 1_000;
 const UNREAD_MS = 10_000;
 
 /** The part of a socket, or of a session over HTTP/2, that is needed here. */
@@ -26,6 +30,8 @@ interface Client {
 interface Response {
   readonly req?: { readonly socket?: Client | null };
   readonly stream?: { readonly session?: Client | null };
+  /** Over HTTP/1 `null` until those that were asked for before have been sent. */
+  readonly socket?: Client | null;
   readonly writableEnded?: boolean;
 }
 
@@ -35,6 +41,9 @@ interface Response {
  */
 export class Connections {
   private readonly known = new WeakMap<Client, Connection>();
+  private readonly waiting = new LinkedList<Connection>();
+  private tasks = 0;
+  private callOff: (() => void) | undefined = undefined;
 
   constructor(
     private readonly clock: Clock,
@@ -64,7 +73,7 @@ export class Connections {
     const client = clientOf(response);
     let connection = client && this.known.get(client);
     if (client !== undefined && connection === undefined) {
-      connection = new Connection(client, this.clock, this.onEnded);
+      connection = new Connection(client, (count) => this.count(connection as Connection, count));
       this.known.set(client, connection);
     }
     if (isResponseClosed(response)) {
@@ -79,6 +88,39 @@ export class Connections {
     }
     return new Answer(connection, response, closed);
   }
+
+  private count(connection: Connection, tasks: number): void {
+    this.tasks += tasks;
+    if (connection.tasks === tasks) {
+      this.waiting.add(connection);
+    } else if (connection.tasks === 0) {
+      this.waiting.delete(connection);
+    }
+    if (this.tasks === 0) {
+      this.callOff?.();
+      this.callOff = undefined;
+    }
+    this.lookLater();
+  }
+
+  private lookLater(): void {
+    if (this.tasks >= MANY_UNREAD) {
+      this.callOff ??= this.clock.after(UNREAD_MS, () => this.look());
+    }
+  }
+
+  private look(): void {
+    this.callOff = undefined;
+    const many = this.tasks < MANY_IN_ALL ? MANY_UNREAD : 1;
+    for (const connection of this.waiting) {
+      const unread = connection.unreadSinceLastLook();
+      if (unread >= many) {
+        this.onEnded(unread);
+        connection.client.destroy();
+      }
+    }
+    this.lookLater();
+  }
 }
 
 /** Over HTTP/2 each stream shows a socket of its own, and one session is behind them all. */
@@ -88,15 +130,15 @@ function clientOf(response: object): Client | undefined {
   return typeof client?.destroy === 'function' ? client : undefined;
 }
 
-class Connection {
+class Connection implements Linked<Connection> {
+  before: Connection | undefined = undefined;
+  behind: Connection | undefined = undefined;
   tasks = 0;
   readonly answers = new LinkedList<Answer>();
-  private callOff: (() => void) | undefined = undefined;
 
   constructor(
-    private readonly client: Client,
-    private readonly clock: Clock,
-    private readonly onEnded: (unread: number) => void,
+    readonly client: Client,
+    private readonly counted: (tasks: number) => void,
   ) {
     // One listener, however many requests a client pipelines: a listener for each would make their
     // removal quadratic. A pipelined response that waits for its turn never learns that it is gone.
@@ -104,24 +146,14 @@ class Connection {
   }
 
   count(tasks: number): void {
-    this.tasks += tasks;
-    if (this.tasks < MANY_UNREAD || this.answers.first?.behind === undefined) {
-      this.callOff?.();
-      this.callOff = undefined;
-    } else {
-      this.callOff ??= this.clock.after(UNREAD_MS, () => this.look());
+    if (tasks !== 0) {
+      this.tasks += tasks;
+      this.counted(tasks);
     }
   }
 
-  private look(): void {
-    const unread = [...this.answers].reduce((sum, answer) => sum + answer.unreadSinceLastLook(), 0);
-    this.callOff = undefined;
-    if (unread >= MANY_UNREAD) {
-      this.onEnded(unread);
-      this.client.destroy();
-    } else {
-      this.count(0);
-    }
+  unreadSinceLastLook(): number {
+    return [...this.answers].reduce((sum, answer) => sum + answer.unreadSinceLastLook(), 0);
   }
 }
 
@@ -153,9 +185,11 @@ export class Answer implements Linked<Answer> {
     this.count = 0;
   }
 
+  /** One that is being sent may go to a client that is slow: it is those behind it that count. */
   unreadSinceLastLook(): number {
-    const { hadEnded, count } = this;
-    this.hadEnded = this.response.writableEnded === true;
-    return hadEnded ? count : 0;
+    const { hadEnded, count, response } = this;
+    const isBehind = response.stream?.session ? this.before !== undefined : !response.socket;
+    this.hadEnded = isBehind && response.writableEnded === true;
+    return hadEnded && isBehind ? count : 0;
   }
 }

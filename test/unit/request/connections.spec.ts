@@ -11,6 +11,17 @@ function clientOf(over: 'HTTP/1' | 'HTTP/2' = 'HTTP/1') {
   const ended: number[] = [];
   const connections = new Connections(clock, (unread) => ended.push(unread));
   const socket = new FakeSocket();
+  /** Of another client over HTTP/1: its answer has ended and waits for the one before it, which does not. */
+  const pipelined = (tasks: number, turn: FakeSocket | null = null) => {
+    const other = new FakeSocket();
+    const waiting = connections.open(
+      { req: { socket: other }, socket: turn, writableEnded: true },
+      () => waiting.close(),
+    );
+    Array.from({ length: tasks }, () => waiting.added());
+    other.once('close', () => waiting.close());
+    return other;
+  };
   const respond = () => ({
     req: { socket: over === 'HTTP/1' ? socket : new FakeSocket() },
     ...(over === 'HTTP/2' && { stream: { session: socket } }),
@@ -25,7 +36,7 @@ function clientOf(over: 'HTTP/1' | 'HTTP/2' = 'HTTP/1') {
     }
     return { response, waiting };
   };
-  return { clock, ended, connections, socket, respond, request };
+  return { clock, ended, connections, socket, pipelined, respond, request };
 }
 
 const REFUSED = expect.objectContaining({ code: 'BGT_UNREAD_ANSWERS', status: 503 });
@@ -72,6 +83,33 @@ describe('O2, P12: a connection', () => {
     all.slice(0, 3).forEach(({ waiting }) => waiting.close());
     await clock.advance(60_000);
     expect(socket.destroyed).toBe(false);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('is ended where one answer with many tasks waits for its turn', async () => {
+    const { clock, pipelined } = clientOf();
+    const client = pipelined(10);
+    await clock.advance(20_000);
+    expect(client.destroyed).toBe(true);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
+  it('is not ended while its answer is sent, however slowly the client reads', async () => {
+    const { clock, pipelined } = clientOf();
+    const client = pipelined(5_000, new FakeSocket());
+    await clock.advance(60_000);
+    expect(client.destroyed).toBe(false);
+  });
+
+  it('is ended where few wait on it, once a thousand wait on all', async () => {
+    const { clock, ended, pipelined } = clientOf();
+    const clients = Array.from({ length: 111 }, () => pipelined(9));
+    await clock.advance(60_000);
+    expect(ended).toEqual([]);
+    const last = pipelined(1);
+    await clock.advance(20_000);
+    expect(clients.filter(({ destroyed }) => !destroyed)).toEqual([]);
+    expect(last.destroyed).toBe(false);
     expect(clock.pendingTimers).toBe(0);
   });
 
