@@ -9,7 +9,7 @@ export abstract class TemporaryError extends HttpException {
   abstract readonly code: `BGT_${string}`;
   /** The status of the answer, by the name that Fastify looks for. */
   readonly statusCode = 503;
-  /** The value of the `Retry-After` header of the answer. */
+  /** The value of the `Retry-After` header of the answer, in seconds. */
   readonly retryAfterSeconds = 1;
 
   constructor(message: string, options?: ErrorOptions) {

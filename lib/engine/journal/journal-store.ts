@@ -20,6 +20,9 @@ interface Meta {
   readonly owner: string;
 }
 
+/** By path, those of applications in this process that have not finished their start, and may never do. */
+const unstarted = new Map<string, JournalStore>();
+
 /** Told of what nobody else would hear of. */
 export type StoreLog = Pick<LoggerService, 'error' | 'warn'>;
 
@@ -40,6 +43,7 @@ export class JournalStore {
   private isFailing = false;
   private log: StoreLog | undefined;
   private lock: JournalLock | undefined;
+  private realPath = '';
   private root: RootDatabase<unknown, string> | undefined;
   private records: Database<string, number> | undefined;
   private scheduleRecords: Database<string, string> | undefined;
@@ -72,6 +76,7 @@ export class JournalStore {
           `The journal ${path} is in use by another process or application. Waiting ${patienceMs} ms ` +
             'at most for it to end.',
         );
+      await unstarted.get(path)?.close();
       this.lock = new JournalLock(path);
       await this.lock.whenFree(patienceMs, onWait);
       if (await prepareFiles(path)) {
@@ -95,11 +100,25 @@ export class JournalStore {
         encoding: 'string',
       });
       this.letters = new StoredLetters(this.root, path, this.queue);
+      this.realPath = path;
+      unstarted.set(path, this);
     } catch (error) {
       await this.letGo();
       throw error instanceof JournalError ? error : this.unusable(error);
     }
     this.looking = setInterval(() => this.look(), LOOK_MS).unref();
+  }
+
+  /** Its application starts. @throws JournalError where another one of this process has taken its place */
+  started(): void {
+    if (unstarted.get(this.realPath) !== this) {
+      throw new JournalError(
+        this.file,
+        'was given to another application or engine of this process, which opened it before this one had ' +
+          'finished its start: give each a path of its own.',
+      );
+    }
+    unstarted.delete(this.realPath);
   }
 
   /**
@@ -217,6 +236,9 @@ export class JournalStore {
 
   /** What was given to it before is on disk then. */
   async close(): Promise<void> {
+    if (unstarted.get(this.realPath) === this) {
+      unstarted.delete(this.realPath);
+    }
     clearInterval(this.looking);
     if (this.records !== undefined) {
       await this.group.flush();

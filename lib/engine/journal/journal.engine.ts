@@ -118,6 +118,7 @@ export class JournalEngine extends MemoryEngine {
   }
 
   override async start(): Promise<void> {
+    this.store.started();
     const leftovers = new Leftovers(this.left, (task) => this.checkOrLeave(task));
     const givenUp = this.left.filter(({ starts }) => starts >= this.settings.maxStarts).length;
     this.left = [];

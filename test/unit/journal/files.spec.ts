@@ -412,6 +412,40 @@ describe('lock', () => {
     });
   });
 
+  describe('O14: a journal of an application that has not finished its start', () => {
+    it('goes to the next one where a hook of another module has failed', async () => {
+      const path = join(await temporaryFolder(), 'journal');
+      class Broken {
+        onApplicationBootstrap(): never {
+          throw new Error('no database');
+        }
+      }
+      await expect(Application.start({ engine: journal({ path }) }, [Broken])).rejects.toThrow(
+        'no database',
+      );
+      const second = await start(path);
+      await second.jobs.note('one');
+      await close(second);
+    });
+
+    it('goes to the next one, and where that start goes on it fails', async () => {
+      const path = await temporaryFolder();
+      const [first, second] = [new JournalStore(path), new JournalStore(path)];
+      await first.open();
+      await second.open();
+      expect(() => first.started()).toThrow(
+        expect.objectContaining({
+          code: 'BGT_JOURNAL',
+          message: expect.stringContaining('was given to another application'),
+        }),
+      );
+      await first.close();
+      second.started();
+      expect(second.takeOver()).toEqual([]);
+      await second.close();
+    });
+  });
+
   describe('D13, O24: a journal that is in use', () => {
     it('is waited for, and says so; its owner lets go of it at the end of its shutdown', async () => {
       const { path, owner } = await taken('journal');
