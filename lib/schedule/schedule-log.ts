@@ -10,6 +10,10 @@ export class ScheduleLog {
     this.logger.warn(`Schedule "${name}" could not add the task of a tick: ${messageOf(error)}`);
   }
 
+  isOver(name: string, cron: string): void {
+    this.logger.warn(`Schedule "${name}" has no tick to come: '${cron}' lies in the past.`);
+  }
+
   /** Once, until the store answers again. */
   storeFailed(error: unknown): void {
     if (!this.isFailing) {

@@ -54,11 +54,15 @@ export class Schedules {
     const { cron, timeZone, every, missed, overlap } = options;
     const own = { cron, timeZone, every, missed, overlap };
     const call = callOptions(own, settings.dedupe !== undefined, name);
+    const timing = timingOf(own, `@Background() on ${member}`);
+    if (timing.after(this.clock.wall()) === undefined) {
+      this.log.isOver(name, String(cron)); // no reason not to start: the date was ahead once
+    }
     const schedule: Schedule = {
       name,
       queue: settings.queue,
       options: own,
-      timing: timingOf(own, `@Background() on ${member}`),
+      timing,
       makeTask: () => this.intake.makeOf(definition, call),
     };
     const stored = this.storedFor(settings.queue);

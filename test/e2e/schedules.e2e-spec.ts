@@ -16,6 +16,7 @@ import {
 import { journal } from 'nestjs-background-tasks/journal';
 import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
 import { EventEmitter } from 'node:events';
+import { LogBook } from './support/log-book.js';
 
 const HOUR = 3_600_000;
 
@@ -149,6 +150,21 @@ describe('a schedule in a test', () => {
   ])('%j is refused at once', async (options, message) => {
     const { runner, work } = await start({});
     await expect(runner.addSchedule(options as never, work.run)).rejects.toThrow(message);
+  });
+
+  it('of a method, whose date was ahead once, is no reason not to start: a warning tells of it', async () => {
+    const Work = workWith({ cron: '2020-01-01T00:00:00' });
+    const log = new LogBook();
+    module = await Test.createTestingModule({
+      imports: [BackgroundTasksModule.forRoot()],
+      providers: [Work],
+    })
+      .setLogger(log)
+      .compile();
+    await module.init();
+    expect(log.lines.filter(({ level }) => level === 'warn')).toMatchObject([
+      { message: `Schedule "run" has no tick to come: '2020-01-01T00:00:00' lies in the past.` },
+    ]);
   });
 
   it('of a method that takes an argument is refused at start-up', async () => {
