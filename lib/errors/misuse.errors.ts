@@ -193,15 +193,17 @@ export class ChainError extends BackgroundTasksError {
     readonly queue: string,
     /** The queue of the task before it, where that has another engine; else the chain is stored. */
     readonly previousQueue: string | undefined,
+    problem?: string,
   ) {
     super(
-      previousQueue === undefined
-        ? `Task "${taskName}" comes too late: its chain is already stored. Add all tasks of a chain before ` +
+      problem ??
+        (previousQueue === undefined
+          ? `Task "${taskName}" comes too late: its chain is already stored. Add all tasks of a chain before ` +
             'the request is answered, and outside a request without an await between them; or let the ' +
             'last task add the next one.'
-        : `Task "${taskName}" for queue "${queue}" cannot follow a task of queue "${previousQueue}" in a ` +
+          : `Task "${taskName}" for queue "${queue}" cannot follow a task of queue "${previousQueue}" in a ` +
             'chain: the queues have different engines. Keep a chain in one engine, or let its last task ' +
-            'add the next one.',
+            'add the next one.'),
     );
   }
 }

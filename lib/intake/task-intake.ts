@@ -7,7 +7,7 @@ import type { ResolvedOptions } from '../options/resolved-options.js';
 import { ambient, type OpenRequest } from '../task/ambient.js';
 import type { BackgroundMethod } from '../task/background-method.js';
 import type { Clock } from '../task/clock.js';
-import { follow, join, lineUp } from '../task/line.js';
+import { admitAll, follow, join, lineUp } from '../task/line.js';
 import type { StoredCall, StoredTask } from '../task/stored-call.js';
 import { TaskHandle } from '../task/task-handle.js';
 import type { TaskOptions } from '../task/task-options.js';
@@ -135,25 +135,21 @@ export class TaskIntake implements TaskHome {
    */
   again(failed: Task): TaskHandle {
     const chain: Chain | undefined = failed.rest.length === 0 ? undefined : {};
-    const admitted: (readonly [former: Task, task: Task])[] = [];
-    try {
-      for (const former of [failed, ...failed.rest]) {
-        const task = former.again(this.clock.now());
-        this.engine.admit(task, true);
-        admitted.push([former, task]);
-      }
-    } catch (error) {
-      admitted.forEach(([, task]) => this.engine.discard(task));
-      throw error;
-    }
-    for (const [former, task] of admitted) {
+    const formers = [failed, ...failed.rest];
+    const tasks = formers.map((former) => former.again(this.clock.now()));
+    admitAll(
+      tasks,
+      (task) => this.engine.admit(task, true),
+      (task) => this.engine.discard(task),
+    );
+    tasks.forEach((task, index) => {
       if (chain !== undefined) {
         join(chain, task);
       }
-      this.observer.restarted(former, task);
+      this.observer.restarted(formers[index], task);
       void this.send(task, undefined);
-    }
-    return new TaskHandle(admitted[0][1]);
+    });
+    return new TaskHandle(tasks[0]);
   }
 
   /** A task that comes back from a store, or `undefined` if no method here has its name. */

@@ -1,3 +1,5 @@
+import { ChainError } from '../errors/misuse.errors.js';
+import { QueueFullError } from '../errors/queue-full.error.js';
 import type { Chain, Task } from './task.js';
 
 /**
@@ -230,4 +232,41 @@ function bind(tasks: readonly Task[], { engineOf }: LineRules): void {
       join(chain, task);
     }
   }
+}
+
+/**
+ * Takes a whole line in that comes back.
+ *
+ * @param admit of each task; throws where it cannot be taken
+ * @param undo of those that were, if it throws
+ * @throws ChainError where the line has more tasks than their queue takes: nobody should wait for room
+ */
+export function admitAll(
+  line: readonly Task[],
+  admit: (task: Task) => void,
+  undo: (task: Task) => void,
+): void {
+  const admitted: Task[] = [];
+  try {
+    for (const task of line) {
+      admit(task);
+      admitted.push(task);
+    }
+  } catch (error) {
+    admitted.forEach(undo);
+    throw (error instanceof QueueFullError && tooLong(line, error)) || error;
+  }
+}
+
+function tooLong(line: readonly Task[], { queue, maxPending }: QueueFullError): Error | undefined {
+  const [first, ...others] = line.filter((task) => task.queue === queue);
+  return first === undefined || others.length < maxPending
+    ? undefined
+    : new ChainError(
+        first.name,
+        queue,
+        undefined,
+        `Task "${first.name}" comes back with the ${others.length} tasks of its chain, and queue "${queue}" ` +
+          `has room for ${maxPending} only. Raise its maxPending.`,
+      );
 }

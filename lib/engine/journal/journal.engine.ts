@@ -1,7 +1,7 @@
 import type { LoggerService } from '@nestjs/common';
 import { StoreUnavailableError, TaskCrashedError } from '../../errors/storage.errors.js';
 import type { Clock } from '../../task/clock.js';
-import { join, lineUp } from '../../task/line.js';
+import { admitAll, join, lineUp } from '../../task/line.js';
 import { readArgs } from '../../task/stored-call.js';
 import type { Chain, Task } from '../../task/task.js';
 import { LEFT } from '../../task/verdict.js';
@@ -178,7 +178,19 @@ export class JournalEngine extends MemoryEngine {
       tasks.forEach((each) => this.worker.announce(each, LEFT));
       return undefined; // of one of them nobody knows the name here: they stay together
     }
-    this.admitAll(tasks);
+    try {
+      admitAll(
+        tasks,
+        (each) => {
+          this.check(each);
+          this.admit(each, true);
+        },
+        (each) => super.discard(each),
+      );
+    } catch (error) {
+      tasks.forEach((each) => this.worker.announce(each, LEFT));
+      throw error;
+    }
     if (tasks.length > 1) {
       const chain: Chain = {};
       tasks.forEach((each) => join(chain, each));
@@ -195,21 +207,6 @@ export class JournalEngine extends MemoryEngine {
     }
     void this.release(task);
     return task;
-  }
-
-  private admitAll(tasks: readonly Task[]): void {
-    const admitted: Task[] = [];
-    try {
-      for (const task of tasks) {
-        this.check(task);
-        this.admit(task, true);
-        admitted.push(task);
-      }
-    } catch (error) {
-      admitted.forEach((task) => super.discard(task));
-      tasks.forEach((task) => this.worker.announce(task, LEFT));
-      throw error;
-    }
   }
 
   private readonly refusal = (cause: Error): Error =>

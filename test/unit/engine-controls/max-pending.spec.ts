@@ -514,6 +514,25 @@ describe("retryAll() where overflow is 'drop-oldest'", () => {
   });
 });
 
+describe('retryAll() of a chain', () => {
+  it('does not wait for room that its queue never has: it says so', async () => {
+    const { runner, clock, probe } = await createFull({ maxPending: 2 });
+    const chain = runner.chain();
+    chain.addTask({ name: 'head' }, async () => {
+      await clock.sleep(10);
+      throw new Error('down');
+    });
+    await clock.advance(1);
+    const rest = ['second', 'third'].map((name) => chain.addTask(probe.body(name)));
+    await clock.advance(10);
+    expect(statuses(rest)).toEqual(['dropped', 'dropped']);
+    await expect(runner.retryAll()).rejects.toThrow(
+      'Task "head" comes back with the 2 tasks of its chain, and queue "default" has room for 2 only',
+    );
+    expect(await runner.counts()).toMatchObject({ failed: 1, queued: 0 });
+  });
+});
+
 describe('max pending http', () => {
   afterEach(async () => {
     await Promise.all(running.splice(0).map((app) => app.close()));
