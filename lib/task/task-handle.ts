@@ -2,6 +2,9 @@ import { inspect } from 'node:util';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { Task } from './task.js';
 
+/** No walker of objects finds it, and a Proxy around a handle passes it on. */
+const TASK = Symbol('nestjs-background-tasks:task');
+
 /**
  * What `addTask()` returns: a view of the task, and a way to stop it.
  *
@@ -16,11 +19,11 @@ export class TaskHandle<Result = unknown> {
   declare readonly queue: string;
   /** The status of the task now. */
   declare readonly status: TaskStatus;
-  readonly #task: Task;
+  declare private readonly [TASK]: Task;
 
   /** @internal */
   constructor(task: Task) {
-    this.#task = task;
+    Object.defineProperty(this, TASK, { value: task });
     Object.defineProperty(this, 'id', TaskHandle.#id);
     this.name = task.name;
     this.queue = task.queue;
@@ -31,14 +34,14 @@ export class TaskHandle<Result = unknown> {
   static readonly #id: ThisType<TaskHandle> & PropertyDescriptor = {
     enumerable: true,
     get() {
-      return this.#task.id;
+      return this[TASK].id;
     },
   };
 
   static readonly #status: ThisType<TaskHandle> & PropertyDescriptor = {
     enumerable: true,
     get() {
-      return this.#task.status;
+      return this[TASK].status;
     },
   };
 
@@ -48,7 +51,7 @@ export class TaskHandle<Result = unknown> {
    * @returns whether there was anything left to cancel
    */
   cancel(): Promise<boolean> {
-    return Promise.resolve(this.#task.home.cancel(this.#task));
+    return Promise.resolve(this[TASK].home.cancel(this[TASK]));
   }
 
   /**
@@ -56,8 +59,8 @@ export class TaskHandle<Result = unknown> {
    * a failed task resolves to `{ status: 'failed', error, … }`.
    */
   whenSettled(): Promise<Outcome<Result>> {
-    this.#task.home.asked(this.#task);
-    return this.#task.whenSettled() as Promise<Outcome<Result>>;
+    this[TASK].home.asked(this[TASK]);
+    return this[TASK].whenSettled() as Promise<Outcome<Result>>;
   }
 
   /** @internal As a response or a log of JSON shows it: without all that the task holds. */
