@@ -149,11 +149,11 @@ export function otherCopyInUse(): string | undefined {
   return [...copies].find(([copy, count]) => copy !== THIS_COPY && count() > 0)?.[0];
 }
 
-/** What is wrong where one copy of the package decorates, and another one runs the tasks. */
-export function twoCopies(decorator: string, module: string): string {
+/** What is wrong where one copy of the package is used, and another one runs the tasks. */
+export function twoCopies(used: string, module: string, what = 'decorator'): string {
   return (
-    `two copies of nestjs-background-tasks are in this process. The decorator is that of ` +
-    `${decorator}, and BackgroundTasksModule that of ${module}. Install one version for all ` +
+    `two copies of nestjs-background-tasks are in this process. The ${what} is that of ` +
+    `${used}, and BackgroundTasksModule that of ${module}. Install one version for all ` +
     'packages: npm ls nestjs-background-tasks shows who brings which.'
   );
 }

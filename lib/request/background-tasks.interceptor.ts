@@ -1,12 +1,15 @@
 import {
   Inject,
   Injectable,
+  Logger,
   Optional,
   type CallHandler,
   type ExecutionContext,
   type NestInterceptor,
 } from '@nestjs/common';
 import { Observable, tap } from 'rxjs';
+import { otherCopyInUse, twoCopies } from '../intake/live-applications.js';
+import { THIS_COPY } from '../task/background-method.js';
 import { lifeHere, within } from './life-of-request.js';
 import { beginMessage, handled } from './message.js';
 import { MessageLife } from './message-life.js';
@@ -40,6 +43,7 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const requests = this[REQUESTS];
     if (requests === undefined) {
+      tellOfCopies();
       return next.handle(); // on a class that serves an application without the module, too
     }
     if (context.getType() !== 'http') {
@@ -47,6 +51,19 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
     }
     const [request, response] = context.getArgs<[object, object]>();
     return aroundAnswer(requests, requests.open(request, response), next);
+  }
+}
+
+let areTold = false;
+
+/** Once: it may also stand in an application without the module. */
+function tellOfCopies(): void {
+  const copy = areTold ? undefined : otherCopyInUse();
+  if (copy !== undefined) {
+    areTold = true;
+    new Logger('BackgroundTasks').warn(
+      `BackgroundTasksInterceptor does nothing: ${twoCopies(THIS_COPY, copy, 'interceptor')}`,
+    );
   }
 }
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { Controller, Get, Module } from '@nestjs/common';
+import { Controller, Get, Module, UseInterceptors } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import request from 'supertest';
-import { BackgroundTasks, Tasks } from '../../../lib/index.js';
+import { BackgroundTasks, BackgroundTasksInterceptor, Tasks } from '../../../lib/index.js';
 import { besideAnotherCopy } from '../support/another-copy.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 
@@ -45,5 +45,39 @@ describe('@Tasks() in an application without the module', () => {
       expect(said).toContain(`${FOUND_NONE}The reason: two copies of nestjs-background-tasks`);
       expect(said).toMatch(/lib.*\/app\/other/);
     });
+  });
+});
+
+describe('BackgroundTasksInterceptor in an application without the module', () => {
+  @Controller()
+  class InterceptedController {
+    @Get()
+    @UseInterceptors(BackgroundTasksInterceptor)
+    answer(): string {
+      return 'answered';
+    }
+  }
+
+  it('R8: answers, and names both copies once where another one has the application', async () => {
+    const logger = new RecordingLogger();
+    const testing = Test.createTestingModule({ controllers: [InterceptedController] });
+    const app = (await testing.setLogger(logger).compile()).createNestApplication();
+    await app.init();
+    const ask = () =>
+      request(app.getHttpServer() as never)
+        .get('/')
+        .expect(200, 'answered');
+    await ask();
+    expect(logger.of('warn')).toEqual([]);
+    await besideAnotherCopy(async () => {
+      await ask();
+      await ask();
+    });
+    await app.close();
+    expect(logger.of('warn')).toEqual([
+      expect.stringMatching(
+        /^BackgroundTasksInterceptor does nothing: two copies .* The interceptor is that of .*lib.*\/app\/other/,
+      ),
+    ]);
   });
 });
