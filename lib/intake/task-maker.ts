@@ -223,9 +223,24 @@ function takesMock(storage: TaskStorage, fn: Method): boolean {
   return storage.takesMocks === true && isMock(fn);
 }
 
-/** What a bound copy of a method is bound to, where that is an object which has the method. */
-function boundTargetOf({ method, bound }: BackgroundMethod): object | undefined {
-  return relationOf(method, bound?.target) === 'own' ? (bound?.target as object) : undefined;
+/**
+ * What a bound copy of a method is bound to, if to an object.
+ *
+ * @throws BackgroundMethodError where the method is not that object's
+ */
+function boundTargetOf({ method, member, bound }: BackgroundMethod): object | undefined {
+  const target = bound?.target;
+  if (typeof target !== 'object' || target === null) {
+    return undefined;
+  }
+  if (relationOf(method, target) !== 'own') {
+    throw new BackgroundMethodError(
+      member,
+      'it is bound to an object that does not have it, or overrides it. Bind it to its own object, or ' +
+        'call it there: await mailer.send(…).',
+    );
+  }
+  return target;
 }
 
 /** @throws BackgroundMethodError where its provider is made for a request, and there is none */
