@@ -12,8 +12,9 @@ export class UnguardedBoardError extends BackgroundTasksError {
     super(
       `The board at ${route} shows and controls all tasks, and NODE_ENV is ` +
         `${environment === undefined ? 'not set' : JSON.stringify(environment)}: it is not served ` +
-        'without a guard. Pass one: BackgroundTasksBoardModule.forRoot({ guard: … }). On your own ' +
-        'machine, set NODE_ENV to "development".',
+        'without a guard. On your own machine start the application with NODE_ENV=development, as in ' +
+        '"NODE_ENV=development npm run start:dev": then it answers at localhost. Elsewhere pass a guard, ' +
+        'BackgroundTasksBoardModule.forRoot({ guard: AdminGuard }), or guard: () => true for everybody.',
     );
   }
 }
