@@ -29,7 +29,7 @@ const DEFAULT_QUEUE_OPTIONS = {
   overflow: 'reject',
 } satisfies QueueOptions;
 const DEFAULT_REMEMBER = 1_000;
-const DEFAULT_KEEP = { count: 10_000, bytes: 67_108_864 } satisfies KeepOptions;
+export const DEFAULT_KEEP = { count: 10_000, bytes: 67_108_864 } satisfies KeepOptions;
 const DEFAULT_REQUEST: RequestSettings = { order: 'sequential', onFailure: 'continue' };
 const DEFAULT_DRAIN_TIMEOUT: Duration = '10s';
 

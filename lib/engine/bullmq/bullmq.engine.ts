@@ -21,6 +21,7 @@ import { FallbackEngine } from '../fallback-engine.js';
 import type { KeptTasks } from '../kept-tasks.js';
 import { Idleness } from '../memory/idleness.js';
 import { MemoryEngine } from '../memory/memory.engine.js';
+import { DEFAULT_KEEP } from '../../options/resolved-options.js';
 import { resolveBullMQOptions, type BullMQOptions, type BullMQSettings } from './bullmq-options.js';
 import { Cancellation, listenerOf, storeView } from './cancellation.js';
 import { CollectedTasks, PendingLimits } from './commit/collected-tasks.js';
@@ -60,7 +61,13 @@ export function bullmq(options: BullMQOptions): EngineFactory {
     engine: 'bullmq',
     create(setting) {
       const engine = new BullMQEngine(setting, settings);
-      const { worker, queues } = setting;
+      const { worker, queues, keep, logger } = setting;
+      if (keep !== undefined && keep.bytes !== DEFAULT_KEEP.bytes) {
+        const names = queues.map(({ name }) => name).join(', ');
+        logger.warn(
+          `"keep.bytes" has no effect on BullMQ (${names}): use keep.count and keep.age.`,
+        );
+      }
       return settings.hasFallback
         ? new FallbackEngine(engine, new MemoryEngine(setting), worker, queues)
         : engine;

@@ -1,7 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
+import { createEngine } from '../../../lib/create-engine.js';
 import { resolveBullMQOptions } from '../../../lib/engine/bullmq/bullmq-options.js';
 import { bullmq } from '../../../lib/engine/bullmq/index.js';
 import { RedisStore } from '../../../lib/engine/bullmq/store/redis-store.js';
+import type { Worker } from '../../../lib/engine/engine.js';
+import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
+import { FakeClock } from '../support/fake-clock.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 
 const REDIS = 'redis://localhost:6379';
@@ -157,5 +161,22 @@ describe('a store on Redis', () => {
     }
     await store.close();
     expect(told).toEqual(['ready', 'reconnecting', 'connecting']);
+  });
+});
+
+describe('the dead letters of BullMQ', () => {
+  it.each([
+    [1, ['"keep.bytes" has no effect on BullMQ (default, mails): use keep.count and keep.age.']],
+    [undefined, []],
+  ])('are not bounded by bytes: %j is warned of at start', (bytes, warnings) => {
+    const logger = new RecordingLogger();
+    const engine = bullmq({ connection: REDIS });
+    createEngine(
+      new ResolvedOptions({ engine, queues: { mails: {} }, keep: { bytes } }),
+      {} as Worker,
+      new FakeClock(),
+      logger,
+    );
+    expect(logger.of('warn')).toEqual(warnings);
   });
 });
