@@ -2,8 +2,8 @@ import { from, isObservable, type ObservableInput } from 'rxjs';
 import { UnrecoverableError } from '../task/task.errors.js';
 
 /**
- * Sees to what a body returned and did not do: an Observable is subscribed to, and what nobody would
- * ever call is an error.
+ * Sees to what a body returned and did not do: an Observable is subscribed to, the promises of an array
+ * are waited for, and what nobody would ever call is an error.
  *
  * @param onStart is given a function that stops what has begun
  * @returns `undefined` where the body is done, else a promise of its end
@@ -28,6 +28,8 @@ export function finishLazy(
           }
         });
       });
+    case 'promises':
+      return Promise.all(value as unknown[]).then(() => undefined);
     case 'iterator':
       throw new UnrecoverableError(
         'The body returned a generator or another iterator, and nothing of it has run: the steps ' +
@@ -42,7 +44,7 @@ export function finishLazy(
   }
 }
 
-type LazyKind = 'observable' | 'iterator' | 'function';
+type LazyKind = 'observable' | 'promises' | 'iterator' | 'function';
 
 /** Looking at a user's object may run a getter of it, which may throw: then it is none of these. */
 function lazyKindOf(value: unknown): LazyKind | undefined {
@@ -56,6 +58,9 @@ function lazyKindOf(value: unknown): LazyKind | undefined {
     return undefined;
   }
   try {
+    if (Array.isArray(value)) {
+      return value.some(isThenable) ? 'promises' : undefined;
+    }
     if (isObservable(value) || hasMethod(value, OBSERVABLE)) {
       return 'observable';
     }
@@ -71,6 +76,10 @@ function lazyKindOf(value: unknown): LazyKind | undefined {
 /** Where a library other than rxjs says that its object can be subscribed to; rxjs reads the same. */
 const OBSERVABLE =
   (Symbol as unknown as { readonly observable?: symbol }).observable ?? '@@observable';
+
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && hasMethod(value, 'then');
+}
 
 function hasMethod(value: object, key: PropertyKey): boolean {
   return typeof (value as Record<PropertyKey, unknown>)[key] === 'function';

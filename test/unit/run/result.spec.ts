@@ -199,6 +199,30 @@ describe('R10: a body that returned an Observable', () => {
   });
 });
 
+describe('R10: a body that returned an array of promises', () => {
+  it.each([
+    ['at once', (list: unknown[]) => list],
+    ['in a promise', async (list: unknown[]) => list],
+  ])('is done when all of them are, returned %s', async (_, give) => {
+    const { clock, runner } = createKit();
+    const handle = runner.addTask(() => give(['none', clock.sleep(100), undefined]));
+    await clock.advance(99);
+    expect(handle.status).toBe('running');
+    await clock.advance(1);
+    expect(handle.status).toBe('completed');
+  });
+
+  it('fails where one does, and no rejection is left to end the process', async () => {
+    const { outcome } = await outcomeOf(() =>
+      [1, 2].map((id) => Promise.reject(new Error(`not sent: ${id}`))),
+    );
+    expect(outcome).toMatchObject({
+      status: 'failed',
+      error: expect.objectContaining({ message: 'not sent: 1' }),
+    });
+  });
+});
+
 describe('R10: a body that returned what nobody reads or calls', () => {
   it.each<[string, () => unknown, RegExp]>([
     ['a generator', steps, /generator/],
