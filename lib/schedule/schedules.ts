@@ -1,5 +1,9 @@
 import type { Engine, ScheduleStore } from '../engine/engine.js';
-import { BackgroundMethodError, InvalidOptionError } from '../errors/misuse.errors.js';
+import {
+  BackgroundMethodError,
+  InvalidOptionError,
+  ShutDownError,
+} from '../errors/misuse.errors.js';
 import { NotStorableError } from '../errors/storage.errors.js';
 import type { TaskIntake } from '../intake/task-intake.js';
 import type { Clock } from '../task/clock.js';
@@ -17,6 +21,7 @@ import { timingOf } from './timing.js';
 export class Schedules {
   private readonly local: LocalSchedules;
   private readonly stored = new Map<ScheduleStore, StoredSchedules>();
+  private hasStopped = false;
 
   constructor(
     private readonly intake: TaskIntake,
@@ -93,6 +98,9 @@ export class Schedules {
     const { queue } = sample;
     const stored = this.storedFor(queue);
     if (stored === undefined) {
+      if (this.hasStopped) {
+        throw new ShutDownError(sample.name);
+      }
       return this.local.put({ name, queue, options, timing, makeTask });
     }
     if (sample.stored === undefined) {
@@ -136,6 +144,7 @@ export class Schedules {
 
   /** Resolves when no tick is on its way to a store. */
   async stop(): Promise<void> {
+    this.hasStopped = true;
     this.local.stop();
     await Promise.all([...this.stored.values()].map((each) => each.stop()));
   }

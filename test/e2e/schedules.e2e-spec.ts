@@ -152,6 +152,15 @@ describe('a schedule in a test', () => {
     await expect(runner.addSchedule(options as never, work.run)).rejects.toThrow(message);
   });
 
+  it('is refused once the shutdown has begun, where it would never tick', async () => {
+    const { runner, work } = await start({});
+    await module?.close();
+    await expect(runner.addSchedule({ name: 'a', every: '1h' }, work.run)).rejects.toThrow(
+      'the application has shut down',
+    );
+    expect(await runner.listSchedules()).toEqual([]);
+  });
+
   it('of a method, whose date was ahead once, is no reason not to start: a warning tells of it', async () => {
     const Work = workWith({ cron: '2020-01-01T00:00:00' });
     const log = new LogBook();
