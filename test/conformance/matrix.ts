@@ -10,7 +10,8 @@ interface Row {
   readonly feature: string;
   /** What it means wherever nothing else is said. */
   readonly means: string;
-  readonly cells: Partial<Record<EngineName, Cell>>;
+  /** The journal has none: it does what `means` says. */
+  readonly cells: Partial<Record<Exclude<EngineName, 'journal'>, Cell>>;
 }
 
 const bullmq = (cell: Cell): Row['cells'] => ({ Redis: cell, PostgreSQL: cell });
@@ -151,16 +152,15 @@ export type Feature = keyof typeof MATRIX;
 
 export function cellOf(feature: Feature, engine: EngineName): Cell {
   const { cells }: Row = MATRIX[feature];
-  return cells[engine] ?? 'same';
+  return (engine === 'journal' ? undefined : cells[engine]) ?? 'same';
 }
 
 /** The page that users read. Redis and PostgreSQL share a column, because they seldom differ. */
 export function enginesPage(): string {
   const rows = Object.values<Row>(MATRIX).map(({ feature, means, cells }) => {
-    const [memory, journal, redis, postgres] = ENGINES.map((engine) => textOf(cells[engine]));
-    const bullmqCell =
-      redis === postgres ? redis : `on Redis: ${redis}. On PostgreSQL: ${postgres}`;
-    return `| ${[feature, means, memory, journal, bullmqCell].join(' | ')} |`;
+    const [memory, redis, postgres] = [cells.memory, cells.Redis, cells.PostgreSQL].map(textOf);
+    const both = redis === postgres ? redis : `on Redis: ${redis}. On PostgreSQL: ${postgres}`;
+    return `| ${[feature, means, memory, both].join(' | ')} |`;
   });
   return `# Engines side by side
 
@@ -168,14 +168,16 @@ Retries, timeouts, priorities, delays, cancellation, order, chains and limits me
 tests (\`test/conformance\`) runs against every engine. This page lists every difference; \`npm run docs:engines\` makes it from that
 suite. An option that an engine cannot honour is never ignored: it is refused when the application starts or the task is added.
 
-| | what it means | memory | journal | BullMQ |
-| --- | --- | --- | --- | --- |
+The journal does what the second column says.
+
+| | what it means | memory | BullMQ |
+| --- | --- | --- | --- |
 ${rows.join('\n')}
 `;
 }
 
-function textOf(cell: Cell = 'same'): string {
-  if (cell === 'same') {
+function textOf(cell: Cell | undefined): string {
+  if (cell === undefined || cell === 'same') {
     return 'same';
   }
   return 'differs' in cell ? cell.differs : `refused with ${cell.refused}`;

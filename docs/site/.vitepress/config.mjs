@@ -55,6 +55,22 @@ const GROUPS = {
 const fileOf = (link) =>
   join(ROOT, link === '' || link.endsWith('/') ? `${link}README.md` : `${link}.md`);
 
+/** Pages with wide tables have the place of the outline, too. */
+const WIDE = [
+  'docs/comparison.md',
+  'docs/engines.md',
+  'docs/errors.md',
+  'docs/what-it-does-to-your-application.md',
+];
+
+/** Snippets have lines of up to 100 characters, and tables have many columns. */
+const STYLE = `
+  .vp-doc table { font-size: 13px; }
+  .vp-doc th, .vp-doc td { padding: 6px 10px; }
+  .vp-doc [class*='language-'] code { font-size: 13px; }
+  .VPDoc.has-aside .content-container.content-container { max-width: 860px; }
+`;
+
 const EXCLUDED = ['lib', 'test', 'dist', 'var', 'docs/site', 'docs/api-report.md'];
 
 /** What is no page of the site, such as a source file or the licence, is shown as text. */
@@ -86,6 +102,14 @@ function unlinkFiles({ tokens, env }) {
 export default {
   title: 'nestjs-background-tasks',
   description: 'Answer first, work later: background tasks for NestJS.',
+  // There is no icon: without this line each browser asks for one.
+  head: [
+    ['link', { rel: 'icon', href: 'data:,' }],
+    ['style', {}, STYLE],
+  ],
+  transformPageData({ relativePath }) {
+    return WIDE.includes(relativePath) ? { frontmatter: { aside: false } } : undefined;
+  },
   srcDir: ROOT,
   srcExclude: ['**/node_modules/**', ...EXCLUDED.flatMap((path) => [path, `${path}/**`])],
   outDir: './dist',
