@@ -56,12 +56,12 @@ const fileOf = (link) =>
   join(ROOT, link === '' || link.endsWith('/') ? `${link}README.md` : `${link}.md`);
 
 /** Pages with wide tables have the place of the outline, too. */
-const WIDE = [
+const WIDE = new Set([
   'docs/comparison.md',
   'docs/engines.md',
   'docs/errors.md',
   'docs/what-it-does-to-your-application.md',
-];
+]);
 
 /** Snippets have lines of up to 100 characters, and tables have many columns. */
 const STYLE = `
@@ -108,7 +108,7 @@ export default {
     ['style', {}, STYLE],
   ],
   transformPageData({ relativePath }) {
-    return WIDE.includes(relativePath) ? { frontmatter: { aside: false } } : undefined;
+    return WIDE.has(relativePath) ? { frontmatter: { aside: false } } : undefined;
   },
   srcDir: ROOT,
   srcExclude: ['**/node_modules/**', ...EXCLUDED.flatMap((path) => [path, `${path}/**`])],
