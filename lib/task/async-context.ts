@@ -1,5 +1,5 @@
 import { AsyncLocalStorage, AsyncResource, executionAsyncResource } from 'node:async_hooks';
-import { ambient } from './ambient.js';
+import { ambient, type OpenRequest, type RunningTask } from './ambient.js';
 
 /** The async context of the caller, or `undefined` where it is seen to hold nothing of others. */
 export function captureContext(): AsyncResource | undefined {
@@ -28,6 +28,17 @@ export function inContext<A, T>(
   return keepsStoresInFrames
     ? context.runInAsyncScope(callback, undefined, argument)
     : context.runInAsyncScope(inCopyOfContext<A, T>, undefined, callback, argument);
+}
+
+/** As `ambient.run()`, which pays for a second frame where there are frames: to go back to the first one's contents. */
+export function runIn(store: RunningTask | OpenRequest, callback: () => void): void {
+  if (!keepsStoresInFrames) {
+    return ambient.run(store, callback);
+  }
+  inCopyOfContext(() => {
+    ambient.enterWith(store);
+    callback();
+  }, undefined);
 }
 
 /** Nobody is told when it is collected. */

@@ -1,5 +1,5 @@
 import type { HttpServer } from '@nestjs/common';
-import { ambient } from '../../task/ambient.js';
+import { runIn } from '../../task/async-context.js';
 import type { Requests } from '../requests.js';
 import type { FastifyReply } from './answer-with.js';
 
@@ -38,7 +38,7 @@ export class RequestHook {
       const fastify = adapter.getInstance() as FastifyLike;
       if (!isKnown) {
         fastify.addHook('onRequest', (request, reply, done) => {
-          ambient.run(this.requests.open(request, reply, reply as FastifyReply), done);
+          runIn(this.requests.open(request, reply, reply as FastifyReply), done);
         });
       }
       this.openBeforeMiddleware(adapter as unknown as MiddlewareRegistry);
@@ -49,7 +49,7 @@ export class RequestHook {
   }
 
   private readonly middleware: Middleware = (request, response, next) => {
-    ambient.run(this.requests.open(request, response, next), next);
+    runIn(this.requests.open(request, response, next), next);
   };
 
   /**
