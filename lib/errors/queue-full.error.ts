@@ -31,8 +31,8 @@ export class UnreadAnswersError extends TemporaryError {
     readonly maxUnread: number,
   ) {
     super(
-      `${maxUnread} tasks wait on this connection for their answers to be read, and no more are taken ` +
-        'from it until they are.',
+      `${maxUnread} tasks wait on this connection, because its client does not read its answers. More tasks ` +
+        'are accepted when it has read them.',
     );
   }
 }
