@@ -35,12 +35,10 @@ const ARROWS = {
   'engine/memory': 'engine task errors',
   'engine/journal': 'engine/memory engine task errors options lmdb',
   'engine/bullmq':
-    'engine/bullmq/codec engine/bullmq/store engine/bullmq/store/postgres engine/bullmq/commit ' +
+    'engine/bullmq/codec engine/bullmq/store engine/bullmq/commit ' +
     'engine/bullmq/consumer engine/bullmq/view engine/memory engine task errors options bullmq ioredis pg',
   'engine/bullmq/codec': 'task errors bullmq ioredis pg',
   'engine/bullmq/store': 'engine/bullmq/codec engine task errors bullmq ioredis pg',
-  'engine/bullmq/store/postgres':
-    'engine/bullmq/store engine/bullmq/codec engine task errors bullmq ioredis pg',
   'engine/bullmq/commit':
     'engine/bullmq/codec engine/bullmq/store engine task errors bullmq ioredis pg',
   'engine/bullmq/consumer':

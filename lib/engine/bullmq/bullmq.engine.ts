@@ -26,11 +26,10 @@ import { resolveBullMQOptions, type BullMQOptions, type BullMQSettings } from '.
 import { Cancellation, listenerOf, storeView } from './cancellation.js';
 import { CollectedTasks, PendingLimits } from './commit/collected-tasks.js';
 import { Commits } from './commit/commits.js';
-import type { ConsumerSettings } from './consumer/held-jobs.js';
 import { Consumers } from './consumer/consumers.js';
 import { JobLine } from './consumer/job-line.js';
-import type { JobStore } from './store/job-store.js';
-import { PostgresStore } from './store/postgres/postgres-store.js';
+import type { JobStore, Retention } from './store/job-store.js';
+import { PostgresStore } from './store/postgres-store.js';
 import { RedisStore } from './store/redis-store.js';
 import { OwnHandles } from './view/own-handles.js';
 import { Producer } from './commit/producer.js';
@@ -39,7 +38,6 @@ import { StoredSchedules } from './commit/stored-schedules.js';
 import { Shutdown } from './shutdown.js';
 import { linkOf } from './codec/stored-job.js';
 import { StoredTasks } from './view/stored-tasks.js';
-import { UnknownNames } from './consumer/unknown-names.js';
 
 /** How often a store that is waited for is asked whether there is anything left, in milliseconds. */
 const ASK_IDLE_MS = 200;
@@ -98,7 +96,7 @@ export class BullMQEngine implements Engine {
   private readonly followers = new WeakSet<Task>();
   private isClosed = false;
   private readonly listener: TaskListener;
-  private readonly retention: Pick<ConsumerSettings, 'keep' | 'remember'>;
+  private readonly retention: Retention;
   readonly kept: KeptTasks;
 
   constructor(
@@ -271,39 +269,26 @@ export class BullMQEngine implements Engine {
     );
   }
 
-  /** Kept with the queue, also for processes that know nothing of it: the latest to start decides. */
-  private async limitAll(): Promise<void> {
-    if (this.settings.address.kind === 'redis') {
-      for (const { name, concurrencyOfAll: all } of this.queues) {
-        const queue = this.store.queue(name);
-        const limit = (): Promise<unknown> =>
-          all === undefined ? queue.removeGlobalConcurrency() : queue.setGlobalConcurrency(all);
-        await this.line.untilDone(limit).catch(() => undefined); // closed meanwhile
-      }
-    }
-  }
-
   private consume(): void {
     if (this.isClosed) {
       return;
     }
-    const { store, producer, settings, worker, clock, logger } = this;
+    const { store, line, producer, settings, retention, restore, worker, clock, logger } = this;
     this.consumers.start({
       store,
+      line,
       processId: producer.id,
-      settings: { ...settings, ...this.retention },
-      restore: this.restore,
+      settings,
+      retention,
+      restore,
       worker,
       clock,
       logger,
-      unknown: new UnknownNames(store.label, logger),
       started: (task) => this.handles.started(task),
       settled: (task) => this.handles.settled(task),
       lost: (task) => this.handles.lost(task),
-      alone: (act) => this.consumers.alone(act, { clock, waitMs: settings.lockDurationMs }),
       freed: () => this.idleness.check(),
     });
-    void this.limitAll();
   }
 
   async whenIdle(): Promise<void> {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import { TransactionError } from 'nestjs-background-tasks';
-import { PostgresStore } from '../../../lib/engine/bullmq/store/postgres/postgres-store.js';
+import { PostgresStore } from '../../../lib/engine/bullmq/store/postgres-store.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import { describeWith } from '../../support/describe-with.js';
 import { type PostgresClient, postgresClient } from '../../support/postgres-client.js';
@@ -72,9 +72,8 @@ describeWith('postgres', 'connections to PostgreSQL', () => {
   it('are tried again where one is refused after the first was taken', async () => {
     const migrate = store['migrate'].bind(store);
     store['migrate'] = async () => {
-      const has = await migrate();
+      await migrate();
       await takeConnections(false);
-      return has;
     };
     await store.open(['queue']);
     await untilRefused();
@@ -91,7 +90,9 @@ describeWith('postgres', 'connections to PostgreSQL', () => {
     await takeConnections(false);
     const done = jest.fn<() => Promise<number>>(() => Promise.resolve(1));
     const limits = { runRetryDelay: 50, skipStalledCheck: true };
-    const worker = store.worker('queue', done, limits, {
+    const retention = { remember: 10, keep: { count: 10, ageMs: Infinity } };
+    const worker = store.worker('queue', limits, retention, {
+      process: done,
       isOpen: () => true,
       isClosed: () => false,
       declined: () => undefined,

@@ -45,13 +45,13 @@ describe("a worker of BullMQ's with its repairs", () => {
     worker = createTaskWorker(
       Worker,
       {
+        process: () => Promise.resolve(0),
         isOpen: () => gate.isOpen,
         isClosed: () => gate.isClosed,
         declined: () => void gate.over.push('declined'),
         over: ({ id = '' }) => void gate.over.push(id),
       },
       'queue',
-      () => Promise.resolve(0),
       { connection: {}, autorun: false },
       () => backend,
     );

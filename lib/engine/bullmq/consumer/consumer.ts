@@ -1,18 +1,19 @@
 import { TaskCrashedError } from '../../../errors/storage.errors.js';
 import type { Task } from '../../../task/task.js';
 import type { QueueLimits } from '../../engine.js';
-import { type ConsumerHost, HeldJobs, type Held } from './held-jobs.js';
-import { JobEnding, JobLine } from './job-line.js';
-import { TaskRetries, endOf, writtenEndOf, type WrittenEnd } from '../codec/stored-end.js';
-import type { JobWorker, Process, WorkerLimits } from '../store/job-store.js';
-import { SettledSweep } from './settled-sweep.js';
+import { TaskRetries, type WrittenEnd } from '../codec/stored-end.js';
 import { FORMAT, storedTaskOf, type TaskJob } from '../codec/stored-job.js';
+import type { JobWorker, WorkerLimits } from '../store/job-store.js';
+import { type ConsumerHost, HeldJobs, type Held } from './held-jobs.js';
+import { JobEnding } from './job-ending.js';
 
 /** How long BullMQ waits before it tries again to take or to record a job, in milliseconds. */
 const AGAIN_MS = 500;
 /** How long a task whose predecessor is not over waits before it looks again. */
 const LOOK_AGAIN_MS = 5_000;
-/** How long before and after a job is due that is not known here. */
+/** How long a task that cannot be made here is left to other processes: at first, and at the longest. */
+const LEAVE_MS = { first: 100, longest: 30_000 };
+/** How long before and after it is offered again this worker takes nothing. */
 const SIT_OUT_MS = 50;
 /** PostgreSQL counts in 32 bits. */
 const NO_LIMIT = 2 ** 31 - 1;
@@ -22,25 +23,24 @@ const MOST_AT_ONCE = 100_000;
 export class Consumer {
   private readonly name: string;
   private readonly held: HeldJobs;
-  private readonly line: JobLine;
   private readonly ending: JobEnding;
-  private readonly sweep: SettledSweep;
   private readonly worker: JobWorker;
   /** Why nothing is taken. */
   private readonly reasons = new Set<string>();
+  private readonly unknownNames = new Set<string>();
   private isStopping = false;
   private isClosed = false;
 
+  /** @param alone runs nothing of this process beside what it is given */
   constructor(
     private readonly host: ConsumerHost,
     { name, concurrency, rateLimit }: QueueLimits,
+    private readonly alone: <T>(act: () => Promise<T>) => Promise<T>,
   ) {
     this.name = name;
-    const { settings, store, clock } = host;
+    const { settings, store } = host;
     this.held = new HeldJobs(host);
-    this.line = new JobLine(store, clock);
-    this.ending = new JobEnding(host, this.held, this.line);
-    this.sweep = new SettledSweep(name, store, settings, clock);
+    this.ending = new JobEnding(host, this.held);
     const limits: WorkerLimits = {
       concurrency: Math.min(concurrency, MOST_AT_ONCE),
       ...(rateLimit && { limiter: { max: rateLimit.max, duration: rateLimit.perMs } }),
@@ -49,15 +49,13 @@ export class Consumer {
       // How often is enough is decided here: a task that BullMQ fails by itself would strand its line.
       maxStalledCount: NO_LIMIT,
       runRetryDelay: AGAIN_MS,
-      removeOnComplete: store.retention({ count: settings.remember, ageMs: Infinity }),
-      removeOnFail: store.retention(settings.keep),
       settings: {
         backoffStrategy: (_attempts, _type, error) =>
           error instanceof TaskRetries ? Math.ceil(error.delayMs) : -1,
       },
     };
-    const process: Process = (job, token) => this.process(job, token ?? '');
-    this.worker = store.worker(name, process, limits, {
+    this.worker = store.worker(name, limits, host.retention, {
+      process: (job, token) => this.process(job, token ?? ''),
       isOpen: () => this.isOpen,
       isClosed: () => this.isClosed,
       declined: () => void this.wakeAnother(),
@@ -85,7 +83,6 @@ export class Consumer {
   }
 
   start(): void {
-    this.sweep.start();
     // Rejects only where it could not begin at all; what goes wrong later is the error listener's.
     this.worker.run().catch(() => undefined);
   }
@@ -128,8 +125,6 @@ export class Consumer {
   /** Whatever is still under way is left to the store, which gives it to another worker. */
   async close(): Promise<void> {
     this.isClosed = true;
-    this.sweep.stop();
-    this.line.close();
     // Without force it would wait for ever where the store is down.
     await this.worker.close(true);
     await this.wakeAnother();
@@ -149,31 +144,59 @@ export class Consumer {
       // It was asked for, together with the end of the one before it, when this worker was not paused.
       return this.ending.putBack(job, token);
     }
-    const { unknown } = this.host;
     let task: Task | undefined;
     try {
       task = this.restore(job);
-      if (task === undefined) {
-        unknown.report(job.name, job.queueName);
-      }
     } catch (error) {
-      unknown.unreadable(job.name, job.id ?? '', job.queueName, error);
+      return this.leaveToOthers(job, token, error);
     }
-    if (task === undefined) {
-      const delayMs = unknown.lookAgainMs(job.attemptsStarted);
-      this.sitOut(job.id ?? '', delayMs);
-      return this.ending.putOff(job, token, delayMs);
-    }
-    const held = this.held.hold(task, job);
-    return isPlain(job) ? this.attempt(held, token) : this.run(held, token);
+    return task === undefined
+      ? this.leaveToOthers(job, token)
+      : this.run(this.held.hold(task, job), token);
   }
 
-  /** When the job is offered again it is for others to look at it first: one of them may know it. */
-  private sitOut(id: string, delayMs: number): void {
-    const { clock } = this.host;
+  /** @throws where it cannot be made again here, or those that it is linked to are not to be found */
+  private restore(job: TaskJob): Task | undefined {
+    const { v, prior, needs, next } = job.data;
+    if (v !== FORMAT) {
+      return undefined;
+    }
+    for (const link of [prior, needs, next]) {
+      void (link && this.host.store.queue(link.queue));
+    }
+    const isReturning = job.data.by === this.host.processId || job.attemptsMade > 0;
+    return this.host.restore([storedTaskOf(job)], isReturning)[0];
+  }
+
+  /**
+   * Another process may know it, or be able to make it: a newer version, one with another serializer or
+   * with more queues. When it is offered again, which is soon at first, it is for others to look at it first.
+   *
+   * @param error why it cannot be made here; without one it is of a name that nobody here has
+   */
+  private leaveToOthers(job: TaskJob, token: string, error?: unknown): Promise<never> {
+    const { name, id = '', queueName } = job;
+    const { clock, logger, store } = this.host;
+    const kept = `after a while every ${LEAVE_MS.longest / 1_000} s.`;
+    if (error !== undefined) {
+      logger.error(
+        `${store.label} has a task "${name}" (${id}) in queue "${queueName}" that cannot be made again here: ` +
+          `${String(error)}. It is kept, and tried again, ${kept}`,
+      );
+    } else if (!this.unknownNames.has(name)) {
+      this.unknownNames.add(name);
+      logger.error(
+        `${store.label} has tasks named "${name}" in queue "${queueName}" that cannot be run here: no ` +
+          '@Background() method has that name, or a newer version has stored them. They are kept, and ' +
+          `tried again, ${kept} If the method was renamed, give it { aliases }.`,
+      );
+    }
+    const growth = 1.5 ** (job.attemptsStarted - 1);
+    const delayMs = Math.min(LEAVE_MS.longest, Math.round(LEAVE_MS.first * growth));
     const reason = `leaves ${id} to others`;
     clock.after(Math.max(0, delayMs - SIT_OUT_MS), () => this.pause(reason));
     clock.after(delayMs + SIT_OUT_MS, () => this.resume(reason));
+    return this.ending.putOff(job, token, delayMs);
   }
 
   private async run(held: Held, token: string): Promise<WrittenEnd> {
@@ -183,12 +206,12 @@ export class Consumer {
       return this.ending.goOn(held, token, end);
     }
     const starts = job.stalledCounter - forgivenStarts;
-    const { maxStarts } = this.host.settings;
-    if (starts >= maxStarts && (isLastAlone || maxStarts === 1)) {
+    const { line, settings } = this.host;
+    if (starts >= settings.maxStarts && (isLastAlone || settings.maxStarts === 1)) {
       const error = new TaskCrashedError(task.name, starts);
       return this.ending.end(held, token, { kind: 'failed', error });
     }
-    const turn = await this.line.turnOf(job);
+    const turn = await line.turnOf(job);
     if (turn === 'wait') {
       this.held.letGo(held);
       return this.ending.putOff(job, token, LOOK_AGAIN_MS);
@@ -206,16 +229,15 @@ export class Consumer {
     if (job.data.isDuplicate || !(await this.hasKey(job.data.dedupe, task))) {
       return this.ending.end(held, token, { kind: 'dropped', reason: 'duplicate' });
     }
-    const isLast = starts > 0 && starts >= maxStarts - 1;
-    return isLast
-      ? this.host.alone(() => this.attemptAlone(held, token, starts))
+    return starts > 0 && starts >= settings.maxStarts - 1
+      ? this.alone(() => this.attemptAlone(held, token, starts))
       : this.attempt(held, token);
   }
 
   /** Its process may have died before it could claim it. */
   private async hasKey(dedupe: string | undefined, { queue, id }: Task): Promise<boolean> {
-    const { store } = this.host;
-    return dedupe === undefined || this.line.untilDone(() => store.claimKey(queue, dedupe, id));
+    const { line, store } = this.host;
+    return dedupe === undefined || line.untilDone(() => store.claimKey(queue, dedupe, id));
   }
 
   /** Which of those that ran when their process died has killed it, only this tells. */
@@ -225,27 +247,22 @@ export class Consumer {
       this.held.letGo(held);
       return this.ending.putBack(job, token);
     }
-    this.host.logger.warn(
+    const { line, logger } = this.host;
+    logger.warn(
       `Task ${task.name} (${task.id}) was running when its process died, ${starts} times. It runs alone now, ` +
         'for the last time.',
     );
-    await this.line.untilDone(() => job.updateData({ ...job.data, isLastAlone: true }));
+    await line.untilDone(() => job.updateData({ ...job.data, isLastAlone: true }));
     return this.attempt(held, token);
   }
 
-  /** Most tasks complete, and nothing follows them: one promise is all that this takes. */
   private attempt(held: Held, token: string): Promise<WrittenEnd> {
     return new Promise((resolve) => {
       const { task } = held;
       const { host } = this;
       task.status = 'running';
       host.worker.attempt(task, (_task, verdict) => {
-        if (verdict.kind === 'completed' && isAlone(held)) {
-          held.verdict = verdict;
-          resolve(writtenEndOf(endOf(task, verdict, host.clock.now())));
-        } else {
-          resolve(this.ending.conclude(held, token, verdict));
-        }
+        resolve(this.ending.conclude(held, token, verdict));
       });
       host.started(task);
       if (this.isStopping) {
@@ -253,36 +270,4 @@ export class Consumer {
       }
     });
   }
-
-  /** @throws where it cannot be made again here, or those that it is linked to are not to be found */
-  private restore(job: TaskJob): Task | undefined {
-    const { v, prior, needs, next } = job.data;
-    if (v !== FORMAT) {
-      return undefined;
-    }
-    for (const link of [prior, needs, next]) {
-      void (link && this.host.store.queue(link.queue));
-    }
-    const isReturning = job.data.by === this.host.processId || job.attemptsMade > 0;
-    return this.host.restore([storedTaskOf(job)], isReturning)[0];
-  }
-}
-
-/** Whether there is nothing to see to but the call: no line, no crash and no cancellation before. */
-function isPlain({ data, stalledCounter }: TaskJob): boolean {
-  const { end, prior, needs, isCancelled, isBroken, dedupe } = data;
-  return (
-    stalledCounter === 0 &&
-    end === undefined &&
-    prior === undefined &&
-    needs === undefined &&
-    isCancelled === undefined &&
-    dedupe === undefined &&
-    isBroken === undefined
-  );
-}
-
-/** Whether nobody is next in its line. */
-function isAlone({ job }: Held): boolean {
-  return job.data.next === undefined;
 }

@@ -1,14 +1,7 @@
-import type { Clock } from '../../../task/clock.js';
 import type { QueueLimits } from '../../engine.js';
 import { atMost } from '../../patience.js';
 import { Consumer } from './consumer.js';
 import type { ConsumerHost } from './held-jobs.js';
-
-/** How long something is waited for. */
-interface Patient {
-  readonly clock: Clock;
-  readonly waitMs: number;
-}
 
 /** One consumer for each queue, once the store has been reached; which of them are paused, before that too. */
 export class Consumers {
@@ -24,15 +17,17 @@ export class Consumers {
 
   start(host: ConsumerHost): void {
     for (const limits of this.queues) {
-      const consumer = new Consumer(host, limits);
-      this.byQueue.set(limits.name, consumer);
-      if (this.paused.has(limits.name)) {
+      const { name } = limits;
+      const consumer = new Consumer(host, limits, (act) => this.alone(act, host));
+      this.byQueue.set(name, consumer);
+      if (this.paused.has(name)) {
         consumer.pause('paused');
       }
       if (this.isDraining) {
         consumer.pause('shutdown');
       }
       consumer.start();
+      void this.limitAll(host, limits);
     }
     host.store.listen(
       (id) => void this.cancel(id),
@@ -60,34 +55,10 @@ export class Consumers {
     return this.paused.has(queue);
   }
 
-  /**
-   * Runs nothing beside `act`: what runs ends first, if it does within `waitMs`, and nothing is taken meanwhile.
-   *
-   * @returns what `act` does
-   */
-  alone<T>(act: () => Promise<T>, { clock, waitMs }: Patient): Promise<T> {
-    const turn = this.lastAlone.then(async () => {
-      this.all.forEach((consumer) => consumer.pause('alone'));
-      try {
-        const idle = this.whenIdle(() => this.all.every(({ attempting }) => attempting === 0));
-        await atMost(clock, waitMs, idle);
-        return await act();
-      } finally {
-        this.all.forEach((consumer) => consumer.resume('alone'));
-      }
-    });
-    this.lastAlone = turn.catch(() => undefined);
-    return turn;
-  }
-
   /** None takes any more, for good. */
   drain(): void {
     this.isDraining = true;
     this.all.forEach((consumer) => consumer.pause('shutdown'));
-  }
-
-  running(queue: string): number {
-    return this.byQueue.get(queue)?.running ?? 0;
   }
 
   get isIdle(): boolean {
@@ -111,13 +82,44 @@ export class Consumers {
     return this.all.map((consumer) => consumer.close());
   }
 
+  /**
+   * Runs nothing beside `act`: what runs ends first, if it does before a lock would, and nothing is
+   * taken meanwhile.
+   */
+  private alone<T>(act: () => Promise<T>, { clock, settings }: ConsumerHost): Promise<T> {
+    const turn = this.lastAlone.then(async () => {
+      this.all.forEach((consumer) => consumer.pause('alone'));
+      try {
+        const idle = this.whenIdle(() => this.all.every(({ attempting }) => attempting === 0));
+        await atMost(clock, settings.lockDurationMs, idle);
+        return await act();
+      } finally {
+        this.all.forEach((consumer) => consumer.resume('alone'));
+      }
+    });
+    this.lastAlone = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Kept with the queue, also for processes that know nothing of it: the latest to start decides. */
+  private async limitAll(
+    host: ConsumerHost,
+    { name, concurrencyOfAll }: QueueLimits,
+  ): Promise<void> {
+    const queue = host.store.queue(name);
+    const limit = (): Promise<unknown> =>
+      concurrencyOfAll === undefined
+        ? queue.removeGlobalConcurrency()
+        : queue.setGlobalConcurrency(concurrencyOfAll);
+    await host.line.untilDone(limit).catch(() => undefined); // closed meanwhile
+  }
+
   private get all(): Consumer[] {
     return [...this.byQueue.values()];
   }
 
   private named(queue: string | undefined): string[] {
-    return this.queues
-      .map(({ name }) => name)
-      .filter((name) => queue === undefined || queue === name);
+    const names = this.queues.map(({ name }) => name);
+    return names.filter((name) => queue === undefined || queue === name);
   }
 }

@@ -1,42 +1,31 @@
+import type { LoggerService } from '@nestjs/common';
+import type { Clock } from '../../../task/clock.js';
 import { IdMap } from '../../../task/id-map.js';
 import type { Task } from '../../../task/task.js';
 import { LEFT, type Dropped, type Verdict } from '../../../task/verdict.js';
+import type { Restore, Worker } from '../../engine.js';
 import type { TaskJob } from '../codec/stored-job.js';
-import type { LoggerService } from '@nestjs/common';
-import type { Clock } from '../../../task/clock.js';
-import type { KeepLimits, Restore, Worker } from '../../engine.js';
-import type { JobStore } from '../store/job-store.js';
-import type { UnknownNames } from './unknown-names.js';
+import type { JobStore, Retention } from '../store/job-store.js';
+import type { JobLine } from './job-line.js';
 
-/** The part of an engine's settings that is needed here. */
-export interface ConsumerSettings {
-  readonly lockDurationMs: number;
-  readonly maxStarts: number;
-  /** How many completed tasks of a queue are kept. */
-  readonly remember: number;
-  /** How many that have failed, and for how long. */
-  readonly keep: Pick<KeepLimits, 'count' | 'ageMs'>;
-}
-
-/** What a consumer shares with the others of its engine. */
+/** What the consumers of an engine share. */
 export interface ConsumerHost {
   readonly store: JobStore;
+  readonly line: JobLine;
   /** This process, as the jobs that it adds name it. */
   readonly processId: string;
-  readonly settings: ConsumerSettings;
+  readonly settings: { readonly lockDurationMs: number; readonly maxStarts: number };
+  readonly retention: Retention;
   readonly restore: Restore;
   readonly worker: Worker;
   readonly clock: Clock;
   readonly logger: LoggerService;
-  readonly unknown: UnknownNames;
   /** An attempt has begun. */
   started(task: Task): void;
   /** Recorded and announced: for the handle that this process may have of the task. */
   settled(task: Task): void;
   /** Another worker has it, and tells how it ends. */
   lost(task: Task): void;
-  /** Runs nothing of this process beside `act`. */
-  alone<T>(act: () => Promise<T>): Promise<T>;
   /** Nothing of it is under way here any more. */
   freed(): void;
 }
@@ -74,9 +63,9 @@ export class HeldJobs {
     const former = this.byId.get(task.id);
     const attemptsBefore = job.attemptsMade;
     if (former !== undefined && attemptsBefore > former.attemptsBefore) {
-      this.tell(former); // it is recorded, though BullMQ has yet to say so
+      this.recorded(former.job); // though BullMQ has yet to say so
     } else if (former !== undefined) {
-      this.lose(former);
+      this.over(former.job);
     }
     const held: Held = { task, job, attemptsBefore, verdict: undefined, isCancelled: false };
     this.byId.set(task.id, held);
@@ -99,36 +88,31 @@ export class HeldJobs {
 
   /** BullMQ has recorded the verdict on this job. */
   recorded(job: TaskJob | undefined): void {
-    this.tell(this.of(job));
+    const held = this.of(job);
+    if (held?.verdict !== undefined) {
+      this.announce(held, held.verdict);
+    }
   }
 
   /**
    * BullMQ is done with the job. What was recorded has been announced by now; what was not has lost
-   * its lock, and another worker has it.
+   * its lock, and another worker has it and goes on with it.
    */
   over(job: TaskJob): void {
     const held = this.of(job);
     if (held !== undefined) {
-      this.lose(held);
+      const { id, name } = held.task;
+      this.host.logger.warn(
+        `Task ${name} (${id}) is another worker's by now: this process did not renew its ` +
+          'lock in time, because its event loop, the process or the store stood still. The outcome in the ' +
+          'store counts, not the one in this process. See lockDuration.',
+      );
+      this.letGo(held);
+      this.host.lost(held.task);
     }
   }
 
-  /** Whoever has its lock now goes on with it. */
-  private lose({ task }: Held): void {
-    const { logger, worker } = this.host;
-    logger.warn(
-      `Task ${task.name} (${task.id}) is another worker's by now: this process did not renew its ` +
-        'lock in time, because its event loop, the process or the store stood still. The outcome in the ' +
-        'store counts, not the one in this process. See lockDuration.',
-    );
-    this.byId.delete(task.id);
-    worker.announce(task, LEFT);
-    this.host.lost(task);
-    this.host.freed();
-  }
-
-  announce(held: Held, verdict: Verdict | Dropped): void {
-    const { task } = held;
+  announce({ task }: Held, verdict: Verdict | Dropped): void {
     const { worker } = this.host;
     this.byId.delete(task.id);
     if (verdict.kind === 'retry') {
@@ -148,12 +132,6 @@ export class HeldJobs {
     this.byId.delete(task.id);
     this.host.worker.announce(task, LEFT);
     this.host.freed();
-  }
-
-  private tell(held: Held | undefined): void {
-    if (held?.verdict !== undefined) {
-      this.announce(held, held.verdict);
-    }
   }
 
   /** What this job is an attempt of: a task may be handed out again before BullMQ is done with the last. */

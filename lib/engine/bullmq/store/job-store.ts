@@ -1,11 +1,13 @@
+import type { LoggerService } from '@nestjs/common';
 import type { RedisOptions } from 'ioredis';
-import type { KeepJobs, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
-import type { TransactionClient } from '../../../task/transaction-client.js';
+import type { Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
 import type { Position } from '../../../task/position.js';
+import type { TransactionClient } from '../../../task/transaction-client.js';
 import type { EngineSupport, KeepLimits, ScheduleStore } from '../../engine.js';
 import type { FailedQuery } from '../../kept-tasks.js';
 import type { WrittenEnd } from '../codec/stored-end.js';
 import type { JobData, NewJob, TaskJob } from '../codec/stored-job.js';
+import { ErrorLog } from './error-log.js';
 
 /** Where the tasks are. */
 export type StoreAddress =
@@ -16,14 +18,21 @@ export type BullMQ = typeof import('bullmq');
 export type JobQueue = Queue<JobData, WrittenEnd>;
 export type JobWorker = Worker<JobData, WrittenEnd>;
 
-/** Runs one job; what it throws decides between a retry, a failure and going back to wait. */
-export type Process = (job: TaskJob, token: string | undefined) => Promise<WrittenEnd>;
-
 /** What a worker is told of besides the connection. */
 export type WorkerLimits = Omit<WorkerOptions, 'connection' | 'prefix' | 'autorun'>;
 
+/** What a store keeps of the settled tasks of a queue. */
+export interface Retention {
+  /** How many completed ones. */
+  readonly remember: number;
+  /** How many that have failed, and for how long. */
+  readonly keep: Pick<KeepLimits, 'count' | 'ageMs'>;
+}
+
 /** What a worker asks, and tells, its consumer. */
 export interface WorkerGate {
+  /** Runs one job; what it throws decides between a retry, a failure and going back to wait. */
+  process(job: TaskJob, token: string | undefined): Promise<WrittenEnd>;
   /** Whether jobs may be taken. */
   isOpen(): boolean;
   /** Whether nothing is recorded any more. */
@@ -45,41 +54,53 @@ export interface ScheduleRecords {
   ): ReturnType<ScheduleStore['swap']>;
 }
 
-/** The connections to one store, and BullMQ's classes on them. */
-export interface JobStore {
-  /** For messages. */
-  readonly label: string;
-  readonly support: Omit<EngineSupport, 'storage'>;
+/** The connections to one store, and BullMQ's classes on them: one of its queues for each of ours. */
+export abstract class JobStore {
+  protected readonly made = new Map<string, JobQueue>();
+  protected readonly errors: ErrorLog;
+  protected bull: BullMQ | undefined;
+  protected isClosed = false;
+
+  /** @param label for messages */
+  constructor(
+    readonly label: string,
+    logger: LoggerService,
+  ) {
+    this.errors = new ErrorLog(label, logger);
+  }
+
   /** Loads the peers and begins to connect; does not wait for it. @throws MissingPeerError */
-  open(queues: readonly string[]): Promise<void>;
+  abstract open(queues: readonly string[]): Promise<void>;
   /** Whether commands can be sent now, as far as is known: {@link ready} would not wait. */
-  readonly isReady: boolean;
+  abstract readonly isReady: boolean;
   /** Resolves when commands can be sent. */
-  ready(): Promise<void>;
+  abstract ready(): Promise<void>;
   /** Asks the store for nothing. Rejects where it does not answer. */
-  ping(): Promise<void>;
-  /** For short commands: they fail where the store does not answer. */
-  queue(name: string): JobQueue;
-  queues(): Iterable<JobQueue>;
+  abstract ping(): Promise<void>;
   /** Not running yet. Its commands wait for the store to come back. */
-  worker(name: string, process: Process, limits: WorkerLimits, gate: WorkerGate): JobWorker;
-  events(name: string): QueueEvents;
+  abstract worker(
+    name: string,
+    limits: WorkerLimits,
+    retention: Retention,
+    gate: WorkerGate,
+  ): JobWorker;
+  abstract events(name: string): QueueEvents;
   /** Wakes another worker of a queue: not every store does when a job is put back. */
-  wake(name: string): Promise<void>;
+  abstract wake(name: string): Promise<void>;
   /**
    * @param onCancel is told the id of each task that any process cancels while it runs
    * @param onGap is called when that begins, and whenever some may have been missed
    */
-  listen(onCancel: (id: string) => void, onGap: () => void): void;
-  tellCancel(id: string): Promise<void>;
+  abstract listen(onCancel: (id: string) => void, onGap: () => void): void;
+  abstract tellCancel(id: string): Promise<void>;
   /** Once the store is ready. */
-  schedules(): ScheduleRecords;
+  abstract schedules(): ScheduleRecords;
   /**
    * From here on the job stands for the key until it has ended, unless another does.
    *
    * @returns whether it does
    */
-  claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean>;
+  abstract claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean>;
   /**
    * Adds a job through a connection that is not the store's, in the transaction that is open there.
    * There is none where the store knows no transactions.
@@ -93,18 +114,25 @@ export interface JobStore {
    *
    * @param skip how many of them were seen already
    */
-  failed(queue: string, page: FailedQuery, skip: number, limit: number): Promise<Position[]>;
-  /** How settled jobs are let go of as others settle; `undefined` where {@link clean} has to be called. */
-  retention(keep: Pick<KeepLimits, 'count' | 'ageMs'>): KeepJobs | undefined;
-  close(): Promise<void>;
-}
+  abstract failed(
+    queue: string,
+    page: FailedQuery,
+    skip: number,
+    limit: number,
+  ): Promise<Position[]>;
+  abstract close(): Promise<void>;
 
-/** What both stores have: BullMQ itself, once it is loaded, and one of its queues for each of ours. */
-export abstract class BullQueues {
-  protected readonly made = new Map<string, JobQueue>();
-  protected bull: BullMQ | undefined;
-  protected isClosed = false;
+  get support(): Omit<EngineSupport, 'storage'> {
+    return {
+      engine: `BullMQ on ${this.kind}`,
+      batch: false,
+      concurrencyKey: false,
+      dedupeWindow: false,
+      dedupeAgain: false,
+    };
+  }
 
+  /** For short commands: they fail where the store does not answer. */
   queue(name: string): JobQueue {
     const queue = this.made.get(name);
     if (queue === undefined) {
@@ -116,6 +144,9 @@ export abstract class BullQueues {
   queues(): Iterable<JobQueue> {
     return this.made.values();
   }
+
+  /** `Redis`, for example. */
+  protected abstract readonly kind: string;
 
   protected get opened(): BullMQ {
     if (this.bull === undefined) {

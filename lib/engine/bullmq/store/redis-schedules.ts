@@ -1,17 +1,21 @@
-import type { Queue, RedisQueueBackend } from 'bullmq';
+import type { RedisQueueBackend } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { entryOf, type NewJob } from '../codec/stored-job.js';
-import type { ScheduleRecords } from './job-store.js';
-
-type QueueClass = typeof Queue;
+import type { JobQueue, ScheduleRecords } from './job-store.js';
 
 /** What the records of schedules on Redis need. */
 export interface RedisSchedulesHost {
   readonly prefix: string;
   readonly client: Redis;
-  readonly Queue: QueueClass;
-  /** A connection that ends when it is lost: one that came back would have forgotten what it watches. */
-  readonly connectOnce: () => Redis;
+  readonly queueOf: (name: string) => JobQueue;
+  /**
+   * A connection that ends when it is lost: one that came back would have forgotten what it watches. BullMQ's
+   * scripts are its commands once what comes with it is ready.
+   */
+  readonly connectOnce: () => {
+    connection: Redis;
+    scripts: { waitUntilReady(): Promise<unknown> };
+  };
 }
 
 /**
@@ -19,8 +23,7 @@ export interface RedisSchedulesHost {
  * replaces it: Redis does neither where the record has changed meanwhile.
  */
 export class RedisSchedules implements ScheduleRecords {
-  private watching: Redis | undefined;
-  private readonly queues = new Map<string, Queue>();
+  private watching: ReturnType<RedisSchedulesHost['connectOnce']> | undefined;
   /** One at a time: what is watched belongs to the connection. */
   private latest: Promise<unknown> = Promise.resolve();
 
@@ -33,14 +36,11 @@ export class RedisSchedules implements ScheduleRecords {
       client.smembers(this.namesKey),
     ]);
     const texts = names.length === 0 ? [] : await client.mget(names.map((name) => this.key(name)));
-    const records = new Map<string, string>();
-    names.forEach((name, index) => {
-      const text = texts[index];
-      if (typeof text === 'string') {
-        records.set(name, text);
-      }
-    });
-    return { now: seconds * 1_000 + micros / 1_000, records };
+    const records = names.map((name, index) => [name, texts[index]] as const);
+    return {
+      now: seconds * 1_000 + micros / 1_000,
+      records: new Map(records.filter((each): each is [string, string] => each[1] !== null)),
+    };
   }
 
   swap(
@@ -55,9 +55,8 @@ export class RedisSchedules implements ScheduleRecords {
   }
 
   close(): void {
-    this.watching?.disconnect();
+    this.watching?.connection.disconnect();
     this.watching = undefined;
-    this.queues.clear();
   }
 
   private async exchange(
@@ -66,11 +65,9 @@ export class RedisSchedules implements ScheduleRecords {
     after: string | undefined,
     job: NewJob | undefined,
   ): Promise<'done' | 'duplicate' | 'stale'> {
-    const connection = (this.watching ??= this.host.connectOnce());
+    const { connection, scripts } = (this.watching ??= this.host.connectOnce());
     const key = this.key(name);
-    // Before it is watched: a queue of BullMQ asks for the server's version when it is first used.
-    const queue = job && this.queueOf(job.task.queue, connection);
-    await queue?.waitUntilReady();
+    await scripts.waitUntilReady(); // before the record is watched: it asks for the server's version
     await connection.watch(key);
     if (((await connection.get(key)) ?? undefined) !== before) {
       await connection.unwatch();
@@ -82,10 +79,10 @@ export class RedisSchedules implements ScheduleRecords {
     } else {
       transaction.set(key, after).sadd(this.namesKey, name);
     }
-    if (queue !== undefined && job !== undefined) {
+    if (job !== undefined) {
+      const queue = this.host.queueOf(job.task.queue);
       const { jobData, jobId, parentKeyOpts } = entryOf(queue, job);
       const { backend } = queue as unknown as { backend: RedisQueueBackend };
-      // BullMQ's scripts are commands of the connection by now.
       const commands = transaction as unknown as Record<string, (args: unknown[]) => unknown>;
       const client = { runCommand: (script: string, args: unknown[]) => commands[script]?.(args) };
       await backend.addJobToTransaction(client as never, jobData, jobId, parentKeyOpts);
@@ -99,17 +96,6 @@ export class RedisSchedules implements ScheduleRecords {
       throw failed[0];
     }
     return job === undefined || String(results.at(-1)?.[1]) === job.task.id ? 'done' : 'duplicate';
-  }
-
-  private queueOf(name: string, connection: Redis): Queue {
-    let queue = this.queues.get(name);
-    if (queue === undefined) {
-      const { Queue: BullQueue, prefix } = this.host;
-      queue = new BullQueue(name, { connection, prefix, skipMetasUpdate: true });
-      queue.on('error', () => undefined); // whoever waits for the swap is told
-      this.queues.set(name, queue);
-    }
-    return queue;
   }
 
   /** No queue has an empty name: these are nobody else's. */

@@ -1,24 +1,21 @@
 import type { LoggerService } from '@nestjs/common';
-import type { KeepJobs, QueueEvents } from 'bullmq';
+import type { QueueEvents } from 'bullmq';
 import type { Redis, RedisOptions } from 'ioredis';
+import type { Position } from '../../../task/position.js';
+import type { FailedQuery } from '../../kept-tasks.js';
+import { missing } from './error-log.js';
 import {
-  BullQueues,
-  type JobQueue,
-  type JobStore,
+  JobStore,
   type JobWorker,
-  type Process,
+  type Retention,
   type ScheduleRecords,
   type StoreAddress,
   type WorkerGate,
   type WorkerLimits,
 } from './job-store.js';
 import { batchWrites, keepAlive } from './redis-connection.js';
-import type { Position } from '../../../task/position.js';
-import type { KeepLimits } from '../../engine.js';
-import type { FailedQuery } from '../../kept-tasks.js';
-import { ErrorLog, missing } from './error-log.js';
-import { createTaskWorker } from './task-worker.js';
 import { RedisSchedules } from './redis-schedules.js';
+import { createTaskWorker } from './task-worker.js';
 
 type RedisAddress = Extract<StoreAddress, { kind: 'redis' }>;
 
@@ -38,16 +35,8 @@ end
 return 1`;
 
 /** BullMQ on Redis or Valkey. */
-export class RedisStore extends BullQueues implements JobStore {
-  readonly support: JobStore['support'] = {
-    engine: 'BullMQ on Redis',
-    batch: false,
-    concurrencyKey: false,
-    dedupeWindow: false,
-    dedupeAgain: false,
-  };
-  readonly label: string;
-  private readonly errors: ErrorLog;
+export class RedisStore extends JobStore {
+  protected readonly kind = 'Redis';
   /** Once is enough: afterwards only the connection comes and goes. */
   private areQueuesReady = false;
   private redis: typeof Redis | undefined;
@@ -64,27 +53,22 @@ export class RedisStore extends BullQueues implements JobStore {
     private readonly commandTimeoutMs: number,
     logger: LoggerService,
   ) {
-    super();
-    const { url, options } = address;
-    const place =
-      url === undefined ? `${options.host ?? '127.0.0.1'}:${options.port ?? 6379}` : placeOf(url);
-    this.label = `Redis at ${place}`;
-    this.errors = new ErrorLog(this.label, logger);
+    super(`Redis at ${placeOf(address)}`, logger);
   }
 
   async open(queues: readonly string[]): Promise<void> {
     this.bull = await import('bullmq').catch(missing('bullmq'));
     this.redis = (await import('ioredis').catch(missing('ioredis'))).Redis;
-    this.client = this.connect({
+    const connection = this.connect({
       // A request must not wait for a store that is down: its commands fail, and are not kept.
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,
       commandTimeout: this.commandTimeoutMs,
     });
-    this.client.on('ready', () => void this.warnOfCluster());
+    connection.on('ready', () => void this.warnOfCluster());
+    this.client = connection;
     for (const name of queues) {
-      const connection = this.client;
-      const queue: JobQueue = new this.bull.Queue(name, { connection, prefix: this.prefix });
+      const queue = new this.bull.Queue(name, { connection, prefix: this.prefix });
       queue.on('error', this.errors.report);
       this.made.set(name, queue);
     }
@@ -95,9 +79,8 @@ export class RedisStore extends BullQueues implements JobStore {
   }
 
   async ready(): Promise<void> {
-    const { client } = this;
-    if (client !== undefined && client.status !== 'ready') {
-      await (this.connected ??= this.whenConnected(client));
+    if (this.commands.status !== 'ready') {
+      await (this.connected ??= this.whenConnected());
     }
     if (!this.areQueuesReady) {
       await Promise.all([...this.made.values()].map((queue) => queue.waitUntilReady()));
@@ -106,13 +89,24 @@ export class RedisStore extends BullQueues implements JobStore {
   }
 
   async ping(): Promise<void> {
-    await this.client?.set(`${this.prefix}:ping`, '', 'PX', 1_000);
+    await this.commands.set(`${this.prefix}:ping`, '', 'PX', 1_000);
   }
 
-  worker(name: string, process: Process, limits: WorkerLimits, gate: WorkerGate): JobWorker {
-    const connection = this.connect({ maxRetriesPerRequest: null });
-    const options = { ...limits, connection, prefix: this.prefix, autorun: false };
-    const worker = createTaskWorker(this.opened.Worker, gate, name, process, options);
+  worker(
+    name: string,
+    limits: WorkerLimits,
+    { remember, keep }: Retention,
+    gate: WorkerGate,
+  ): JobWorker {
+    const age = Number.isFinite(keep.ageMs) ? { age: Math.ceil(keep.ageMs / 1_000) } : {};
+    const worker = createTaskWorker(this.opened.Worker, gate, name, {
+      ...limits,
+      connection: this.connect({ maxRetriesPerRequest: null }),
+      prefix: this.prefix,
+      autorun: false,
+      removeOnComplete: { count: countOf(remember) },
+      removeOnFail: { count: countOf(keep.count), ...age },
+    });
     worker.on('error', this.errors.report);
     return worker;
   }
@@ -127,7 +121,7 @@ export class RedisStore extends BullQueues implements JobStore {
 
   /** BullMQ's marker, which a worker that waits has taken out as it was woken. */
   async wake(name: string): Promise<void> {
-    await this.client?.zadd(this.queue(name).toKey('marker'), 0, '0');
+    await this.commands.zadd(this.queue(name).toKey('marker'), 0, '0');
   }
 
   listen(onCancel: (id: string) => void, onGap: () => void): void {
@@ -139,28 +133,31 @@ export class RedisStore extends BullQueues implements JobStore {
   }
 
   async tellCancel(id: string): Promise<void> {
-    await this.client?.publish(this.channel, id);
+    await this.commands.publish(this.channel, id);
   }
 
   schedules(): ScheduleRecords {
     return (this.scheduleRecords ??= new RedisSchedules({
       prefix: this.prefix,
-      client: this.client ?? this.connect({}),
-      Queue: this.opened.Queue,
-      connectOnce: () =>
-        this.connect({
+      client: this.commands,
+      queueOf: (name) => this.queue(name),
+      connectOnce: () => {
+        const connection = this.connect({
           commandTimeout: this.commandTimeoutMs,
           maxRetriesPerRequest: 0,
           retryStrategy: () => null,
-        }),
+        });
+        const scripts = new this.opened.Queue('schedules', { connection, skipMetasUpdate: true });
+        scripts.on('error', () => undefined); // whoever waits for the swap is told
+        return { connection, scripts };
+      },
     }));
   }
 
   async claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean> {
-    const { client } = this;
     const at = this.queue(queue);
     const keys = [at.toKey(`de:${dedupeId}`), at.toKey(jobId)];
-    return (await client?.eval(CLAIM_KEY, keys.length, ...keys, jobId, dedupeId)) === 1;
+    return (await this.commands.eval(CLAIM_KEY, keys.length, ...keys, jobId, dedupeId)) === 1;
   }
 
   async failed(
@@ -173,21 +170,11 @@ export class RedisStore extends BullQueues implements JobStore {
     const latest = before === undefined ? '+inf' : `(${before}`;
     const page = ['WITHSCORES', 'LIMIT', skip, limit] as const;
     const found = isOldestFirst
-      ? await this.client?.zrangebyscore(key, after?.at ?? '-inf', latest, ...page)
-      : await this.client?.zrevrangebyscore(key, after?.at ?? latest, '-inf', ...page);
-    const positions: Position[] = [];
-    for (let index = 0; index < (found?.length ?? 0); index += 2) {
-      positions.push({ id: found?.[index] ?? '', at: Number(found?.[index + 1]) });
-    }
-    return positions;
-  }
-
-  retention({ count, ageMs }: Pick<KeepLimits, 'count' | 'ageMs'>): KeepJobs {
-    // As BullMQ has it: -1 for all.
-    const most = Number.isFinite(count) ? count : -1;
-    return Number.isFinite(ageMs)
-      ? { count: most, age: Math.ceil(ageMs / 1_000) }
-      : { count: most };
+      ? await this.commands.zrangebyscore(key, after?.at ?? '-inf', latest, ...page)
+      : await this.commands.zrevrangebyscore(key, after?.at ?? latest, '-inf', ...page);
+    return found.flatMap((id, index) =>
+      index % 2 === 0 ? [{ id, at: Number(found[index + 1]) }] : [],
+    );
   }
 
   async close(): Promise<void> {
@@ -204,8 +191,8 @@ export class RedisStore extends BullQueues implements JobStore {
 
   /** Its commands take keys of several queues, and none of a node's whose keys are spread over others. */
   private async warnOfCluster(): Promise<void> {
-    const info = await this.client?.info('cluster').catch(() => '');
-    if (info?.includes('cluster_enabled:1') && !/\{.+\}/.test(this.prefix)) {
+    const info = await this.commands.info('cluster').catch(() => '');
+    if (info.includes('cluster_enabled:1') && !/\{.+\}/.test(this.prefix)) {
       this.errors.report(
         'is a node of a Redis Cluster, which spreads keys over nodes: no task can be stored. Give all ' +
           "keys one hash tag, bullmq({ prefix: '{bgt}' }), and connect to the node that has it; or use a " +
@@ -214,9 +201,9 @@ export class RedisStore extends BullQueues implements JobStore {
     }
   }
 
-  private whenConnected(client: Redis): Promise<void> {
+  private whenConnected(): Promise<void> {
     return new Promise((resolve) => {
-      client.once('ready', () => {
+      this.commands.once('ready', () => {
         this.connected = undefined;
         resolve();
       });
@@ -260,12 +247,28 @@ export class RedisStore extends BullQueues implements JobStore {
     return client;
   }
 
+  /** The connection for short commands. */
+  private get commands(): Redis {
+    if (this.client === undefined) {
+      throw new Error('The store is not open.');
+    }
+    return this.client;
+  }
+
   private get channel(): string {
     return `${this.prefix}:cancel`;
   }
 }
 
 /** Never the password. */
-function placeOf(url: string): string {
+function placeOf({ url, options }: RedisAddress): string {
+  if (url === undefined) {
+    return `${options.host ?? '127.0.0.1'}:${options.port ?? 6379}`;
+  }
   return URL.canParse(url) ? new URL(url).host : 'the given address';
+}
+
+/** As BullMQ has it: -1 for all. */
+function countOf(most: number): number {
+  return Number.isFinite(most) ? most : -1;
 }

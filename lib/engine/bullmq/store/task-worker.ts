@@ -1,9 +1,9 @@
 import type { WorkerOptions } from 'bullmq';
 import { systemClock } from '../../../task/clock.js';
+import { atMost } from '../../patience.js';
 import { PutBack, TaskFailed, type WrittenEnd } from '../codec/stored-end.js';
 import type { JobData, TaskJob } from '../codec/stored-job.js';
-import type { BullMQ, JobWorker, Process, WorkerGate } from './job-store.js';
-import { atMost } from '../../patience.js';
+import type { BullMQ, JobWorker, WorkerGate } from './job-store.js';
 
 type WorkerClass = BullMQ['Worker'];
 
@@ -35,7 +35,9 @@ export function missingFrom({ prototype }: WorkerClass): string[] {
 export function createTaskWorker(
   Worker: WorkerClass,
   gate: WorkerGate,
-  ...setting: [name: string, process: Process, options: WorkerOptions, backend?: unknown]
+  name: string,
+  options: WorkerOptions,
+  backend?: unknown,
 ): JobWorker {
   class TaskWorker extends Worker<JobData, WrittenEnd> {
     protected override async moveToActive(token: string, name?: string): Promise<TaskJob> {
@@ -95,7 +97,7 @@ export function createTaskWorker(
       }
     }
   }
-  const [name, process, options, backend] = setting;
+  const process: WorkerGate['process'] = (job, token) => gate.process(job, token);
   const Fitting = missingFrom(Worker).length === 0 ? TaskWorker : Worker<JobData, WrittenEnd>;
   return new Fitting(name, process, options, backend as undefined);
 }

@@ -1,5 +1,5 @@
 import type { PostgresConnection } from 'bullmq';
-import type { TransactionClient } from '../../../../task/transaction-client.js';
+import type { TransactionClient } from '../../../task/transaction-client.js';
 
 /** What BullMQ remembers of it, which is not meant to be seen from outside. */
 interface Remembered {

@@ -1,26 +1,25 @@
 import type { LoggerService } from '@nestjs/common';
 import type { PostgresConnection, QueueEvents } from 'bullmq';
-import { TransactionError } from '../../../../errors/storage.errors.js';
-import type { TransactionClient } from '../../../../task/transaction-client.js';
-import type { Position } from '../../../../task/position.js';
-import type { FailedQuery } from '../../../kept-tasks.js';
-import { ErrorLog, missing } from '../error-log.js';
-import { forgiving, connectionOf, inSchema } from './postgres-connection.js';
+import { TransactionError } from '../../../errors/storage.errors.js';
+import type { Position } from '../../../task/position.js';
+import type { TransactionClient } from '../../../task/transaction-client.js';
+import type { FailedQuery } from '../../kept-tasks.js';
+import { entryOf, type NewJob } from '../codec/stored-job.js';
+import { missing } from './error-log.js';
 import {
-  BullQueues,
+  JobStore,
   type BullMQ,
   type JobQueue,
-  type JobStore,
   type JobWorker,
-  type Process,
+  type Retention,
   type ScheduleRecords,
   type StoreAddress,
   type WorkerGate,
   type WorkerLimits,
-} from '../job-store.js';
-import { createTaskWorker } from '../task-worker.js';
-import { entryOf, type NewJob } from '../../codec/stored-job.js';
+} from './job-store.js';
+import { connectionOf, forgiving, inSchema } from './postgres-connection.js';
 import { PostgresSchedules, schemaOfSchedules, type Pool } from './postgres-schedules.js';
+import { createTaskWorker } from './task-worker.js';
 
 type PostgresAddress = Extract<StoreAddress, { kind: 'postgres' }>;
 
@@ -36,6 +35,10 @@ interface PgClient {
 type PgClientClass = new (options: Record<string, unknown>) => PgClient;
 
 const RECONNECT_MS = 500;
+/** How often settled jobs are counted, in milliseconds. */
+const SWEEP_MS = 30_000;
+/** As BullMQ has it. */
+const NO_LIMIT = 0;
 /** Connections for short commands, shared by all queues; each worker has as many of its own. */
 const POOL_SIZE = 4;
 
@@ -64,21 +67,14 @@ ORDER BY finished_at_ms ${order}, id COLLATE "C" ${order} OFFSET $4 LIMIT $5`;
 const FAILED = { oldestFirst: failedIn('ASC', '>='), latestFirst: failedIn('DESC', '<=') };
 
 /** BullMQ on PostgreSQL. Its schema is made, or brought up to date, when the store is first reached. */
-export class PostgresStore extends BullQueues implements JobStore {
-  readonly support: JobStore['support'] = {
-    engine: 'BullMQ on PostgreSQL',
-    batch: false,
-    concurrencyKey: false,
-    dedupeWindow: false,
-    dedupeAgain: false,
-  };
-  readonly label = 'PostgreSQL';
-  private readonly errors: ErrorLog;
+export class PostgresStore extends JobStore {
+  protected readonly kind = 'PostgreSQL';
   private client: PgClientClass | undefined;
   private connection: PostgresConnection | undefined;
   private listener: PgClient | undefined;
   private connected: Promise<void> = Promise.reject(new Error('The store is not open.'));
   private timer: NodeJS.Timeout | undefined;
+  private readonly sweeps: NodeJS.Timeout[] = [];
 
   constructor(
     private readonly address: PostgresAddress,
@@ -86,8 +82,7 @@ export class PostgresStore extends BullQueues implements JobStore {
     private readonly commandTimeoutMs: number,
     logger: LoggerService,
   ) {
-    super();
-    this.errors = new ErrorLog(this.label, logger);
+    super('PostgreSQL', logger);
     this.connected.catch(() => undefined);
   }
 
@@ -111,14 +106,14 @@ export class PostgresStore extends BullQueues implements JobStore {
 
   async ping(): Promise<void> {
     // Also refused by a server that only reads, and by one whose disk is full.
-    await this.connection?.pool.query(PING);
+    await this.query(PING);
   }
 
-  worker(name: string, process: Process, limits: WorkerLimits, gate: WorkerGate): JobWorker {
+  worker(name: string, limits: WorkerLimits, retention: Retention, gate: WorkerGate): JobWorker {
     const options = { ...limits, connection: this.config(), autorun: false };
-    const { Worker } = this.opened;
-    const worker = createTaskWorker(Worker, gate, name, process, options, this.backend);
+    const worker = createTaskWorker(this.opened.Worker, gate, name, options, this.backend);
     worker.on('error', this.errors.report);
+    this.sweeps.push(setInterval(() => this.sweep(name, retention), SWEEP_MS));
     return worker;
   }
 
@@ -132,7 +127,7 @@ export class PostgresStore extends BullQueues implements JobStore {
 
   /** As of BullMQ 6.7 a job that goes back to wait is not announced here. */
   async wake(name: string): Promise<void> {
-    await this.connection?.pool.query("SELECT pg_notify('bullmq_jobs', $1)", [name]);
+    await this.query("SELECT pg_notify('bullmq_jobs', $1)", [name]);
   }
 
   listen(onCancel: (id: string) => void, onGap: () => void): void {
@@ -143,23 +138,20 @@ export class PostgresStore extends BullQueues implements JobStore {
   }
 
   async tellCancel(id: string): Promise<void> {
-    await this.connection?.pool.query('SELECT pg_notify($1, $2)', [this.channel, id]);
+    await this.query('SELECT pg_notify($1, $2)', [this.channel, id]);
   }
 
   schedules(): ScheduleRecords {
-    if (this.connection === undefined) {
-      throw new Error('The store could not be reached yet.');
-    }
-    const { pool } = this.connection as unknown as { pool: Pool };
-    return new PostgresSchedules(this.schema, pool, (client, job) => this.addWithin(client, job));
+    return new PostgresSchedules(this.schema, this.pool, (client, job) =>
+      this.addWithin(client, job),
+    );
   }
 
   async claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean> {
-    const claimed = await this.connection?.pool.query(CLAIM_KEY, [queue, dedupeId, jobId]);
-    return claimed?.rows.length === 1;
+    return (await this.query(CLAIM_KEY, [queue, dedupeId, jobId])).length === 1;
   }
 
-  async addWithin(client: TransactionClient, job: NewJob): Promise<string> {
+  override async addWithin(client: TransactionClient, job: NewJob): Promise<string> {
     const { PostgresQueueBackend: Backend } = this.opened;
     const { queue, name } = job.task;
     const connection = connectionOf(client, this.schema);
@@ -182,21 +174,14 @@ export class PostgresStore extends BullQueues implements JobStore {
   ): Promise<Position[]> {
     const text = isOldestFirst ? FAILED.oldestFirst : FAILED.latestFirst;
     const values = [queue, after?.at ?? null, before ?? null, skip, limit];
-    const found = await this.connection?.pool.query(text, values);
-    return (found?.rows ?? []).map((row) => {
-      const { id, at } = row as { id: string; at: string };
-      return { id, at: Number(at) };
-    });
-  }
-
-  /** BullMQ's own counting deadlocks here, and runs finished jobs again: they are cleaned up instead. */
-  retention(): undefined {
-    return undefined;
+    const rows = (await this.query(text, values)) as { id: string; at: string }[];
+    return rows.map(({ id, at }) => ({ id, at: Number(at) }));
   }
 
   async close(): Promise<void> {
     this.isClosed = true;
     clearTimeout(this.timer);
+    this.sweeps.forEach((sweep) => clearInterval(sweep));
     await Promise.allSettled([
       ...[...this.made.values()].map((queue) => queue.close()),
       this.listener?.end(),
@@ -207,20 +192,14 @@ export class PostgresStore extends BullQueues implements JobStore {
   /** BullMQ's classes stay dead where the server is not there when they are made: it is waited for. */
   private async prepare(queues: readonly string[]): Promise<void> {
     const { Queue, PostgresConnection: Connection, PostgresQueueBackend } = this.opened;
-    while (!this.isClosed && !(await this.migrate())) {
-      await new Promise<void>((done) => this.later(done));
-    }
-    if (this.isClosed) {
-      throw new Error('The store is closed.');
-    }
+    await this.untilDone(() => this.migrate());
     const connection = forgiving(new Connection(this.config()));
     connection.on('error', this.errors.report);
-    while (!this.isClosed && !(await this.isReachedBy(connection))) {
-      await new Promise<void>((done) => this.later(done));
-    }
-    if (this.isClosed) {
+    try {
+      await this.untilDone(() => connection.waitUntilReady());
+    } catch (error) {
       await connection.close();
-      throw new Error('The store is closed.');
+      throw error;
     }
     this.connection = connection;
     const factory = (name: string, options: object): InstanceType<typeof PostgresQueueBackend> =>
@@ -234,30 +213,48 @@ export class PostgresStore extends BullQueues implements JobStore {
     this.errors.recovered();
   }
 
-  private async isReachedBy(connection: PostgresConnection): Promise<boolean> {
-    try {
-      await connection.waitUntilReady();
-      return true;
-    } catch (error) {
-      this.errors.report(error);
-      return false;
+  /** @throws Error where the store is closed first */
+  private async untilDone(act: () => Promise<void>): Promise<void> {
+    for (;;) {
+      if (this.isClosed) {
+        throw new Error('The store is closed.');
+      }
+      try {
+        return await act();
+      } catch (error) {
+        this.errors.report(withRemedy(error));
+      }
+      await new Promise<void>((done) => this.later(done));
     }
   }
 
-  /** @returns whether the server could be reached, and has the schema now */
-  private async migrate(): Promise<boolean> {
+  private async migrate(): Promise<void> {
     const client = this.connect();
     try {
       await client.connect();
       await this.opened.runMigrations(client as never, this.schema);
       await client.query(schemaOfSchedules(this.schema));
-      return true;
-    } catch (error) {
-      this.errors.report(withRemedy(error));
-      return false;
     } finally {
       // Not waited for: one that never was connected does not end.
       client.end().catch(() => undefined);
+    }
+  }
+
+  /**
+   * Bounds what is kept of settled jobs: BullMQ's own counting deadlocks here, and runs finished jobs again.
+   * Several workers may sweep at once: what one counts the other may have removed already.
+   */
+  private sweep(name: string, { remember, keep }: Retention): void {
+    const queue = this.queue(name);
+    const most = { completed: remember, failed: keep.count };
+    for (const kind of ['completed', 'failed'] as const) {
+      void queue
+        .getJobCountByTypes(kind)
+        .then((count) => (count > most[kind] ? queue.clean(0, count - most[kind], kind) : []))
+        .catch(() => undefined);
+    }
+    if (Number.isFinite(keep.ageMs)) {
+      void queue.clean(keep.ageMs, NO_LIMIT, 'failed').catch(() => undefined);
     }
   }
 
@@ -306,6 +303,17 @@ export class PostgresStore extends BullQueues implements JobStore {
     if (!this.isClosed) {
       this.timer = setTimeout(callback, RECONNECT_MS);
     }
+  }
+
+  private get pool(): Pool {
+    if (this.connection === undefined) {
+      throw new Error('The store could not be reached yet.');
+    }
+    return this.connection.pool as unknown as Pool;
+  }
+
+  private async query(text: string, values?: unknown[]): Promise<unknown[]> {
+    return (await this.pool.query(text, values)).rows;
   }
 
   private get channel(): string {

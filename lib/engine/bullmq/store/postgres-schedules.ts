@@ -1,6 +1,6 @@
-import type { TransactionClient } from '../../../../task/transaction-client.js';
-import type { NewJob } from '../../codec/stored-job.js';
-import type { ScheduleRecords } from '../job-store.js';
+import type { TransactionClient } from '../../../task/transaction-client.js';
+import type { NewJob } from '../codec/stored-job.js';
+import type { ScheduleRecords } from './job-store.js';
 
 /** The part of a pool of `pg` that is needed here. */
 export interface Pool {
