@@ -1,11 +1,9 @@
 import type { LoggerService } from '@nestjs/common';
 import { InvalidOptionError, ShutDownError } from '../../errors/misuse.errors.js';
-import type { Clock } from '../../task/clock.js';
 import { lineFrom } from '../../task/line.js';
-import { breaksChain, type Outcome } from '../../task/outcome.js';
+import { breaksChain } from '../../task/outcome.js';
 import type { Task, TaskListener } from '../../task/task.js';
 import { LEFT } from '../../task/verdict.js';
-import type { TransactionClient } from '../../task/transaction-client.js';
 import type {
   DrainScope,
   Engine,
@@ -15,35 +13,36 @@ import type {
   QueueLimits,
   QueueState,
   Restore,
-  Worker,
 } from '../engine.js';
 import { FallbackEngine } from '../fallback-engine.js';
 import type { KeptTasks } from '../kept-tasks.js';
 import { Idleness } from '../memory/idleness.js';
 import { MemoryEngine } from '../memory/memory.engine.js';
 import { DEFAULT_KEEP } from '../../options/resolved-options.js';
+import { atMost } from '../patience.js';
 import { resolveBullMQOptions, type BullMQOptions, type BullMQSettings } from './bullmq-options.js';
-import { Cancellation, listenerOf, storeView } from './cancellation.js';
-import { CollectedTasks, PendingLimits } from './commit/collected-tasks.js';
-import { Commits } from './commit/commits.js';
+import { Cancellation } from './cancellation.js';
+import { linkOf } from './codec/stored-job.js';
+import { CollectedTasks } from './commit/collected-tasks.js';
+import { Producer } from './commit/producer.js';
 import { Consumers } from './consumer/consumers.js';
 import { JobLine } from './consumer/job-line.js';
-import type { JobStore, Retention } from './store/job-store.js';
+import type { JobStore } from './store/job-store.js';
 import { PostgresStore } from './store/postgres-store.js';
 import { RedisStore } from './store/redis-store.js';
+import { Persistence } from './store/store-errors.js';
 import { OwnHandles } from './view/own-handles.js';
-import { Producer } from './commit/producer.js';
-import { Patience } from '../patience.js';
-import { StoredSchedules } from './commit/stored-schedules.js';
-import { Shutdown } from './shutdown.js';
-import { linkOf } from './codec/stored-job.js';
+import { Reports } from './view/reports.js';
 import { StoredTasks } from './view/stored-tasks.js';
 
 /** How often a store that is waited for is asked whether there is anything left, in milliseconds. */
 const ASK_IDLE_MS = 200;
 
-/** Where nobody says how many failed tasks of a queue are kept. */
-const MOST_FAILED = 10_000;
+/** How long what ended in the last moment may take to be recorded, in milliseconds. */
+const RECORD_MS = 1_000;
+
+/** What is kept of a queue's settled tasks where nobody says how much. */
+const KEEP = { count: 10_000, ageMs: Infinity };
 const REMEMBER = 1_000;
 
 /**
@@ -75,97 +74,74 @@ export function bullmq(options: BullMQOptions): EngineFactory {
 
 /** Keeps tasks in BullMQ, where other processes add and run them, too. */
 export class BullMQEngine implements Engine {
-  private readonly queues: readonly QueueLimits[];
-  private readonly worker: Worker;
-  private readonly clock: Clock;
-  private readonly logger: LoggerService;
-  private readonly support: EngineSupport;
   private readonly store: JobStore;
-  private readonly producer: Producer;
+  private readonly support: EngineSupport;
+  private readonly persistence: Persistence;
+  private readonly line: JobLine;
   private readonly stored: StoredTasks;
   private readonly collected: CollectedTasks;
+  private readonly producer: Producer;
   private readonly consumers: Consumers;
   private readonly handles: OwnHandles;
   private readonly cancellation: Cancellation;
-  private readonly idleness = new Idleness();
-  private readonly commits: Commits;
-  private readonly line: JobLine;
-  private readonly shutdown: Shutdown;
-  private makeAgain: Restore | undefined;
-  /** Committed behind a task that had been committed before. */
-  private readonly followers = new WeakSet<Task>();
-  private isClosed = false;
   private readonly listener: TaskListener;
-  private readonly retention: Retention;
+  private readonly idleness = new Idleness();
+  private makeAgain: Restore | undefined;
+  private stopped: Promise<void> | undefined;
+  private isClosed = false;
   readonly kept: KeptTasks;
 
   constructor(
-    setting: EngineSetting,
+    private readonly setting: EngineSetting,
     private readonly settings: BullMQSettings,
   ) {
     const { queues, worker, clock, logger } = setting;
-    for (const { name, overflow, concurrencyOfAll } of queues) {
-      if (concurrencyOfAll !== undefined && settings.address.kind === 'postgres') {
-        throw new InvalidOptionError(
-          `queues.${name}.concurrency.all`,
-          'is refused on PostgreSQL: while so many tasks run, idle workers would ask for tasks without a pause.',
-        );
-      }
-      if (overflow !== 'reject') {
-        throw new InvalidOptionError(
-          `queues.${name}.overflow`,
-          `'${overflow}' is impossible in a queue that processes share: none of them knows the oldest task.`,
-        );
-      }
-    }
-    const { keep = { count: MOST_FAILED, ageMs: Infinity }, remember = REMEMBER } = setting;
-    this.retention = { keep, remember };
-    this.queues = queues;
-    this.worker = worker;
-    this.clock = clock;
-    this.logger = logger;
+    queues.forEach((limits) => refuseUnsupported(limits, settings));
+    const { restore } = this;
     const store = storeOf(settings, logger);
-    const producer = new Producer(store, settings, clock, logger);
-    const stored = new StoredTasks(
-      store,
-      clock,
-      settings.commitTimeoutMs,
-      this.restore,
-      (args) => (settings.storage.serializer?.deserialize(args) ?? JSON.parse(args)) as unknown[],
-    );
-    const limits = new PendingLimits(queues, clock, (queue) => stored.pendingOf(queue));
+    const persistence = new Persistence(clock);
+    const stored = new StoredTasks(store, clock, settings, restore);
+    const collected = new CollectedTasks(queues, clock, (queue) => stored.pendingOf(queue));
     const consumers = new Consumers(queues, (isIdle) => this.idleness.when(isIdle));
-    const collected = new CollectedTasks(queues, limits);
     const handles = new OwnHandles(store, clock, (id) => consumers.has(id));
-    const { idleness } = this;
-    const parts = { store, producer, stored, collected, consumers, handles, worker };
-    const commits = new Commits(parts);
+    const reports = new Reports(store);
+    const parts = { store, persistence, stored, collected, consumers, handles, worker, restore };
+    const producer = new Producer({ ...parts, settings, clock, logger });
     const discard = (task: Task): void => this.discard(task);
-    const cancellation = new Cancellation({ ...parts, commits, restore: this.restore, discard });
     this.store = store;
-    this.support = {
-      ...store.support,
-      isProducer: !settings.isConsumer,
-      storage: settings.storage,
-      schedules: new StoredSchedules(
-        store,
-        producer.id,
-        new Patience(clock, settings.commitTimeoutMs),
-        (task) => worker.announce(task, LEFT),
-      ),
-      ...(store.addWithin && { storeWithin: this.storeWithin }),
-    };
-    this.producer = producer;
+    this.persistence = persistence;
+    this.line = new JobLine(store, persistence);
     this.stored = stored;
     this.collected = collected;
     this.consumers = consumers;
     this.handles = handles;
-    this.cancellation = cancellation;
-    this.commits = commits;
-    this.line = new JobLine(store, clock);
-    this.shutdown = new Shutdown({ ...parts, idleness, clock });
-    this.kept = storeView({ ...parts, cancellation });
-    this.listener = listenerOf(parts);
+    this.producer = producer;
+    this.cancellation = new Cancellation({ ...parts, producer, discard });
+    this.listener = {
+      awaited: (task) => handles.watch(task),
+      progressed: (task) => reports.progressed(task),
+      logged: (task, line) => reports.logged(task, line),
+    };
+    this.kept = {
+      find: (id) => stored.find(id),
+      list: (query) => stored.list(query),
+      counts: (queue) => stored.counts(queue),
+      forget: (id) => stored.forget(id),
+      cancel: (id) => this.cancellation.cancel(id),
+      retry: (id) => this.retry(id),
+    };
+    this.support = {
+      ...store.support,
+      isProducer: !settings.isConsumer,
+      storage: settings.storage,
+      schedules: producer.schedules,
+      ...(store.addWithin && {
+        storeWithin: async (client, task) => {
+          this.refuseClosed(task);
+          return producer.addWithin(client, task);
+        },
+      }),
+    };
   }
 
   supportOf(): EngineSupport {
@@ -178,50 +154,50 @@ export class BullMQEngine implements Engine {
   }
 
   admit(task: Task): void {
-    if (this.isClosed) {
-      throw new ShutDownError(task.name);
-    }
+    this.refuseClosed(task);
     this.collected.admit(task);
     task.listener = this.listener;
   }
 
   commit(heads: readonly Task[], isHeld = false): Promise<void> | void {
-    if (heads.length > 0) {
-      heads.filter(({ prior }) => prior !== undefined).forEach((head) => this.followers.add(head));
-      return this.commits.add(heads, isHeld);
-    }
+    return heads.length === 0 ? undefined : this.producer.commit(heads, isHeld);
   }
 
   release(head: Task): PromiseLike<void> | void {
-    const line = [...lineFrom(head)];
-    const priors = line.map(({ prior }) => prior);
-    const released = line.filter((task) => this.isToRun(task));
+    const released = [...lineFrom(head)].filter((task) => this.isToRun(task));
     this.producer.release(released);
-    line.forEach((task, index) => {
-      const prior = priors[index];
-      if (prior !== undefined && this.followers.delete(task)) {
+    for (const task of released) {
+      const { prior } = task;
+      if (prior !== undefined && !this.producer.isLinked(task)) {
         void this.startAfter(prior, task);
       }
-    });
+    }
     released.forEach((task) => this.handOver(task));
     this.idleness.check();
   }
 
   /** A hint only: its job knows whom it follows, and looks for itself should this process die. */
-  private async startAfter(predecessor: Task, task: Task): Promise<void> {
-    const outcome = await predecessor.whenSettled();
-    if (task.chain !== undefined && predecessor.chain === task.chain && isFailure(outcome)) {
-      await this.line.breakOff(linkOf(task)).catch(() => undefined); // settled, or closed meanwhile
+  private async startAfter(prior: Task, task: Task): Promise<void> {
+    const { chain } = task;
+    const link = linkOf(task);
+    const outcome = await prior.whenSettled();
+    try {
+      // One that this process has lost sight of may have completed.
+      const hasFailed = outcome.status !== 'abandoned' && breaksChain(outcome);
+      if (hasFailed && chain !== undefined && prior.chain === chain) {
+        await this.line.breakOff(link);
+      }
+      await this.line.passOn(link);
+    } catch {
+      // It has settled, or the engine closed meanwhile.
     }
-    const delayMs = this.cancellation.has(task) ? 0 : task.settings.delayMs;
-    await this.producer.start(linkOf(task), delayMs);
   }
 
   discard(task: Task): void {
     task.isOver = true;
     if (task.isCommitted) {
       // Another engine's share of the request could not be stored, and this one's was, or will be.
-      void this.commits.takeBack(task);
+      void this.producer.takeBack(task);
     }
     this.collected.takeOut(task);
     this.idleness.check();
@@ -255,31 +231,32 @@ export class BullMQEngine implements Engine {
 
   async open(restore: Restore): Promise<void> {
     this.makeAgain = restore;
-    await this.store.open(this.queues.map(({ name }) => name));
+    await this.store.open(this.setting.queues.map(({ name }) => name));
   }
 
   start(): void {
-    if (!this.settings.isConsumer) {
-      return;
+    if (this.settings.isConsumer) {
+      // BullMQ's workers on PostgreSQL stay dead if the store is not there when they are made.
+      this.store.ready().then(
+        () => this.consume(),
+        () => undefined, // closed before it could be reached
+      );
     }
-    // BullMQ's workers on PostgreSQL stay dead if the store is not there when they are made.
-    this.store.ready().then(
-      () => this.consume(),
-      () => undefined, // closed before it could be reached
-    );
   }
 
   private consume(): void {
     if (this.isClosed) {
       return;
     }
-    const { store, line, producer, settings, retention, restore, worker, clock, logger } = this;
+    const { store, line, persistence, producer, settings, restore } = this;
+    const { keep = KEEP, remember = REMEMBER, worker, clock, logger } = this.setting;
     this.consumers.start({
       store,
       line,
+      persistence,
       processId: producer.id,
       settings,
-      retention,
+      retention: { keep, remember },
       restore,
       worker,
       clock,
@@ -301,26 +278,47 @@ export class BullMQEngine implements Engine {
       if (states?.every(({ running, pending }) => running + pending === 0)) {
         return;
       }
-      await new Promise<void>((done) => void this.clock.after(ASK_IDLE_MS, done));
+      await new Promise<void>((done) => void this.setting.clock.after(ASK_IDLE_MS, done));
     }
   }
 
-  drain(_deadline: number, awaited: DrainScope): Promise<void> {
-    return this.shutdown.drain(awaited);
+  /** What has not been started stays in the store, for other processes or the next start. */
+  async drain(_deadline: number, awaited: DrainScope): Promise<void> {
+    const { consumers, collected } = this;
+    consumers.drain();
+    const isDone = (): boolean => awaited !== 'collected' || collected.isEmpty;
+    await this.idleness.when(() => consumers.isIdle && isDone());
   }
 
+  /** Once: a shutdown asks several times, and what did not end the first time will not the next. */
   stop(graceMs: number): Promise<void> {
-    return this.shutdown.stop(graceMs);
+    return (this.stopped ??= this.giveUp(graceMs));
+  }
+
+  private async giveUp(graceMs: number): Promise<void> {
+    const { consumers } = this;
+    const { clock } = this.setting;
+    consumers.interrupt();
+    const callOff = clock.after(graceMs, () => consumers.interrupt());
+    // A store that is down would be waited for: it finds out by itself that nobody runs them here.
+    const idle = this.idleness.when(() => consumers.isIdle);
+    await atMost(clock, graceMs + RECORD_MS, idle);
+    callOff();
   }
 
   async close(): Promise<void> {
-    if (!this.isClosed) {
-      this.isClosed = true;
-      this.collected.close();
-      this.line.close();
-      this.stored.close();
-      await this.shutdown.close();
+    if (this.isClosed) {
+      return;
     }
+    this.isClosed = true;
+    this.collected.close();
+    this.persistence.close();
+    this.stored.close();
+    const { clock } = this.setting;
+    const closing = [this.producer.close(), ...this.consumers.close(), this.handles.close()];
+    await atMost(clock, RECORD_MS, Promise.allSettled(closing));
+    await atMost(clock, RECORD_MS, this.store.close());
+    this.handles.abandonAll();
   }
 
   private isToRun(task: Task): boolean {
@@ -330,7 +328,7 @@ export class BullMQEngine implements Engine {
     if (!task.isCommitted) {
       // The application closes, and nobody has stored it.
       task.isOver = true;
-      this.worker.announce(task, { kind: 'abandoned' });
+      this.setting.worker.announce(task, { kind: 'abandoned' });
     }
     return task.isCommitted;
   }
@@ -339,20 +337,24 @@ export class BullMQEngine implements Engine {
   private handOver(task: Task): void {
     task.status = task.settings.delayMs > 0 ? 'delayed' : 'queued';
     task.letGo();
-    this.worker.announce(task, LEFT);
+    this.setting.worker.announce(task, LEFT);
     this.handles.add(task);
   }
 
-  private readonly storeWithin = async (client: TransactionClient, task: Task): Promise<string> => {
+  private async retry(id: string): Promise<Task | undefined> {
+    const task = await this.stored.retry(id);
+    if (task !== undefined) {
+      this.setting.worker.announce(task, LEFT);
+      this.handles.add(task);
+    }
+    return task;
+  }
+
+  private refuseClosed({ name }: Task): void {
     if (this.isClosed) {
-      throw new ShutDownError(task.name);
+      throw new ShutDownError(name);
     }
-    const id = await this.producer.addWithin(client, task);
-    if (id === task.id) {
-      this.worker.announce(task, LEFT);
-    }
-    return id;
-  };
+  }
 
   private readonly restore: Restore = (...group) => {
     if (this.makeAgain === undefined) {
@@ -377,7 +379,18 @@ function storeOf(settings: BullMQSettings, logger: LoggerService): JobStore {
   }
 }
 
-/** Whether it breaks a chain for sure: one that this process has lost sight of may have completed. */
-function isFailure(outcome: Outcome): boolean {
-  return outcome.status !== 'abandoned' && breaksChain(outcome);
+function refuseUnsupported(limits: QueueLimits, { address }: BullMQSettings): void {
+  const { name, overflow, concurrencyOfAll } = limits;
+  if (concurrencyOfAll !== undefined && address.kind === 'postgres') {
+    throw new InvalidOptionError(
+      `queues.${name}.concurrency.all`,
+      'is refused on PostgreSQL: while so many tasks run, idle workers would ask for tasks without a pause.',
+    );
+  }
+  if (overflow !== 'reject') {
+    throw new InvalidOptionError(
+      `queues.${name}.overflow`,
+      `'${overflow}' is impossible in a queue that processes share: none of them knows the oldest task.`,
+    );
+  }
 }

@@ -1,16 +1,12 @@
-import type { Task, TaskListener } from '../../task/task.js';
+import type { Task } from '../../task/task.js';
 import type { Restore, Worker } from '../engine.js';
-import type { KeptTasks } from '../kept-tasks.js';
+import { storedTaskOf, type TaskJob } from './codec/stored-job.js';
 import type { CollectedTasks } from './commit/collected-tasks.js';
-import type { Commits } from './commit/commits.js';
+import type { Producer } from './commit/producer.js';
 import type { Consumers } from './consumer/consumers.js';
 import type { JobStore } from './store/job-store.js';
 import type { OwnHandles } from './view/own-handles.js';
-import type { Producer } from './commit/producer.js';
-import { storedTaskOf, type TaskJob } from './codec/stored-job.js';
 import type { StoredTasks } from './view/stored-tasks.js';
-import { LEFT } from '../../task/verdict.js';
-import { Reports } from './view/reports.js';
 
 /** Where a task that is to be cancelled may be. */
 export interface CancellationHost {
@@ -18,7 +14,6 @@ export interface CancellationHost {
   readonly stored: StoredTasks;
   readonly producer: Producer;
   readonly collected: CollectedTasks;
-  readonly commits: Commits;
   readonly consumers: Consumers;
   readonly handles: OwnHandles;
   readonly worker: Worker;
@@ -29,23 +24,14 @@ export interface CancellationHost {
 
 /** Cancels tasks, wherever they are collected, wait or run. */
 export class Cancellation {
-  /** Those that were marked in the store, and end when their turn comes. */
-  private readonly marked = new WeakSet<Task>();
-
   constructor(private readonly host: CancellationHost) {}
-
-  /** Whether it has nothing to wait for but its turn. */
-  has(task: Task): boolean {
-    return this.marked.has(task);
-  }
 
   /** @returns whether there was anything left to cancel */
   cancelTask(task: Task): boolean | Promise<boolean> {
-    const { collected } = this.host;
     if (task.isOver) {
       return false;
     }
-    if (task.isCommitted || !collected.has(task)) {
+    if (task.isCommitted || !this.host.collected.has(task)) {
       return this.cancelCommitted(task);
     }
     this.withdraw(task);
@@ -73,20 +59,17 @@ export class Cancellation {
     }
     // Whoever has it or gets it next ends it; its line goes on from there.
     await job.updateData({ ...job.data, isCancelled: true });
-    if (own !== undefined) {
-      this.marked.add(own);
-    }
     await store.tellCancel(id);
     if (state === 'delayed') {
       // Others wait for it, and it has nothing to wait for: where it has, who takes it puts it off.
-      await producer.hasten({ queue: job.queueName, id });
+      producer.hasten({ queue: job.queueName, id });
     }
     return true;
   }
 
   /** It may be on its way to the store: looked for too early it would not be found, and land later. */
   private async cancelCommitted(task: Task): Promise<boolean> {
-    await this.host.commits.whenOver(task);
+    await this.host.producer.whenStored(task);
     return !task.isOver && this.cancel(task.id, task);
   }
 
@@ -125,46 +108,4 @@ export class Cancellation {
     this.host.discard(task);
     this.host.worker.announce(task, { kind: 'cancelled' });
   }
-}
-
-/** What the view needs. */
-export interface StoreViewHost {
-  readonly store: JobStore;
-  readonly stored: StoredTasks;
-  readonly cancellation: Cancellation;
-  readonly handles: OwnHandles;
-  readonly worker: Worker;
-}
-
-/** What there is to know and to do about the tasks of all processes. */
-export function storeView(host: StoreViewHost): KeptTasks {
-  const { stored, cancellation, handles, worker } = host;
-  return {
-    find: (id) => stored.find(id),
-    list: (query) => stored.list(query),
-    counts: (queue) => stored.counts(queue),
-    cancel: (id) => cancellation.cancel(id),
-    forget: (id) => stored.forget(id),
-    async retry(id) {
-      const task = await stored.retry(id);
-      if (task !== undefined) {
-        worker.announce(task, LEFT);
-        handles.add(task);
-      }
-      return task;
-    },
-  };
-}
-
-/** For those who look from another process. */
-export function listenerOf({
-  store,
-  handles,
-}: Pick<StoreViewHost, 'store' | 'handles'>): TaskListener {
-  const reports = new Reports(store);
-  return {
-    awaited: (task) => handles.watch(task),
-    progressed: (task) => reports.progressed(task),
-    logged: (task, line) => reports.logged(task, line),
-  };
 }

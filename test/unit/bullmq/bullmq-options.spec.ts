@@ -140,7 +140,7 @@ describe('a store on Redis', () => {
   it('has neither queues nor connections before it is open', async () => {
     const store = storeAt({ options: {}, url: undefined });
     expect([...store.queues()]).toEqual([]);
-    expect(store.isReady).toBe(false);
+    await expect(store.ready()).rejects.toThrow('not open');
     expect(() => store.queue('default')).toThrow('no queue "default", or is not open');
     expect(() => store.events('default')).toThrow('not open');
     expect(() =>

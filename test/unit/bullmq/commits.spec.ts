@@ -1,16 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CollectedTasks } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
-import { Commits } from '../../../lib/engine/bullmq/commit/commits.js';
+import { Producer } from '../../../lib/engine/bullmq/commit/producer.js';
 import { FallbackEngine } from '../../../lib/engine/fallback-engine.js';
 import { OwnHandles } from '../../../lib/engine/bullmq/view/own-handles.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
-import type { Producer } from '../../../lib/engine/bullmq/commit/producer.js';
-import type { JobLink } from '../../../lib/engine/bullmq/codec/stored-job.js';
+import { Persistence } from '../../../lib/engine/bullmq/store/store-errors.js';
 import type { Engine, Worker } from '../../../lib/engine/engine.js';
 import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
 import { breaksChain, type Outcome } from '../../../lib/task/outcome.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { RecordingLogger } from '../support/recording-logger.js';
 import { Deferred } from '../support/deferred.js';
 import { bareTask } from '../support/tasks.js';
 
@@ -18,26 +18,37 @@ const COMPLETED: Outcome = { status: 'completed', attempts: 1, durationMs: 1 };
 const FAILED: Outcome = { status: 'failed', attempts: 1, durationMs: 1, error: new Error('no') };
 
 /** Commits to a store that takes everything, unless the test says otherwise. */
-function createCommits(
-  store: (tasks: readonly Task[]) => Promise<Task[]> = () => Promise.resolve([]),
-) {
+function createProducer(store: (id: string) => Promise<string> = (id) => Promise.resolve(id)) {
   const added: string[] = [];
-  const retracted: string[] = [];
+  const removed: string[] = [];
   const told: string[] = [];
-  const commits = new Commits({
-    producer: {
-      add: (lines: readonly (readonly Task[])[]) => {
-        added.push(...lines.flat().map(({ name }) => name));
-        return store(lines.flat());
-      },
-      retract: ({ id }: JobLink) => void retracted.push(id),
-    } as unknown as Producer,
+  const clock = new FakeClock();
+  const backend = {
+    addJob: ({ name }: { name: string }, id: string) => {
+      added.push(name);
+      return store(id);
+    },
+  };
+  const remove = (id: string): Promise<number> => {
+    removed.push(id);
+    return Promise.resolve(1);
+  };
+  const producer = new Producer({
+    store: {
+      label: 'The store',
+      ready: () => Promise.resolve(),
+      queue: () => ({ name: 'default', opts: {}, backend, remove }),
+    } as unknown as JobStore,
+    persistence: new Persistence(clock),
+    settings: { commitTimeoutMs: 2_000, holdMs: 30_000 },
     collected: { takeOut: () => undefined, stored: () => undefined } as unknown as CollectedTasks,
     worker: {
       announce: ({ name }: Task, { kind }: { kind: string }) => void told.push(`${name} ${kind}`),
     } as unknown as Worker,
+    clock,
+    logger: new RecordingLogger(),
   });
-  return { commits, added, retracted, told };
+  return { producer, clock, added, removed, told };
 }
 
 /** A task that follows one with this outcome. */
@@ -50,8 +61,14 @@ function follower(outcome: Outcome, isInChain: boolean): Task {
   return after;
 }
 
-function behind(prior: Task | undefined, name: string): Task {
+function storedTask(name: string): Task {
   const task = bareTask(name);
+  task.stored = { args: '[]', options: undefined, carried: undefined };
+  return task;
+}
+
+function behind(prior: Task | undefined, name: string): Task {
+  const task = storedTask(name);
   task.prior = prior;
   return task;
 }
@@ -66,8 +83,8 @@ describe('a task that follows one which has settled', () => {
     ['dropped, in a chain', { status: 'dropped', reason: 'handler-failed' }, true, false],
     ['dropped, in none', { status: 'dropped', reason: 'handler-failed' }, false, true],
   ])('is stored or dropped as it must be: %s', async (_what, outcome, isInChain, isStored) => {
-    const { commits, added, told } = createCommits();
-    await commits.add([follower(outcome, isInChain)], false);
+    const { producer, added, told } = createProducer();
+    await producer.commit([follower(outcome, isInChain)], false);
     expect(added).toStrictEqual(isStored ? ['after'] : []);
     expect(told).toStrictEqual(isStored ? [] : ['after dropped']);
   });
@@ -75,31 +92,35 @@ describe('a task that follows one which has settled', () => {
 
 describe('P17: a task whose request fails, though not by its own store', () => {
   it('is taken back when the store has taken it', async () => {
-    const stored = new Deferred<Task[]>();
-    const { commits, retracted } = createCommits(() => stored.promise);
-    const task = bareTask('task');
-    const added = commits.add([task], true);
-    const takenBack = commits.takeBack(task);
-    await Promise.resolve();
-    expect(retracted).toStrictEqual([]);
-    stored.resolve([]);
+    const stored = new Deferred<string>();
+    const { producer, clock, removed } = createProducer(() => stored.promise);
+    const task = storedTask('task');
+    const added = producer.commit([task], true);
+    const takenBack = producer.takeBack(task);
+    await clock.advance(1_000);
+    expect(removed).toStrictEqual([]);
+    stored.resolve(task.id);
     await Promise.all([added, takenBack]);
-    expect(retracted).toStrictEqual([task.id]);
+    await clock.advance(1_000);
+    expect(removed).toStrictEqual([task.id]);
+    await producer.close();
   });
 
-  it('is left alone where the store has refused it: the producer has seen to that', async () => {
-    const { commits, retracted } = createCommits(() => Promise.reject(new Error('no')));
-    const task = bareTask('task');
-    await expect(commits.add([task], true)).rejects.toThrow('no');
-    await commits.takeBack(task);
-    expect(retracted).toStrictEqual([]);
+  it('is left alone where the store has refused it: that is seen to', async () => {
+    const refusal = Object.assign(new Error('no'), { syscall: 'connect' });
+    const { producer, clock, removed } = createProducer(() => Promise.reject(refusal));
+    const task = storedTask('task');
+    await expect(producer.commit([task], true)).rejects.toThrow(StoreUnavailableError);
+    await producer.takeBack(task);
+    await clock.advance(60_000);
+    expect(removed).toStrictEqual([]);
   });
 
   it('is not told of as a duplicate, too', async () => {
-    const { commits, told } = createCommits((tasks) => Promise.resolve([...tasks]));
-    const task = bareTask('task');
+    const { producer, told } = createProducer(() => Promise.resolve('another'));
+    const task = storedTask('task');
     task.isOver = true;
-    await commits.add([task], true);
+    await producer.commit([task], false);
     expect(told).toStrictEqual([]);
   });
 });
@@ -135,6 +156,17 @@ describe('a task that fell back to memory', () => {
 });
 
 describe('the handle of a stored task', () => {
+  it('shows that another object of it runs, with the attempt that it is', () => {
+    const handles = new OwnHandles({} as JobStore, new FakeClock(), () => true);
+    const [own, attempted] = [bareTask('own'), bareTask('own')];
+    handles.add(own);
+    attempted.attempts = 3;
+    expect(own.id).toBe(attempted.id);
+    handles.started(attempted);
+    handles.started(bareTask('another'));
+    expect([own.status, own.attempts]).toEqual(['running', 3]);
+  });
+
   it.each<[Outcome, boolean]>([
     [COMPLETED, true],
     [FAILED, false],

@@ -1,26 +1,19 @@
 import { EventEmitter } from 'node:events';
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { TaskJob } from '../../../lib/engine/bullmq/codec/stored-job.js';
-import { CollectedTasks } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
-import type { PendingLimits } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
-import { Shutdown, type ShutdownHost } from '../../../lib/engine/bullmq/shutdown.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
+import { OwnHandles } from '../../../lib/engine/bullmq/view/own-handles.js';
 import { Reports } from '../../../lib/engine/bullmq/view/reports.js';
-import { SettledElsewhere } from '../../../lib/engine/bullmq/view/settled-elsewhere.js';
-import type { DrainScope, QueueLimits } from '../../../lib/engine/engine.js';
-import { Idleness } from '../../../lib/engine/memory/idleness.js';
 import { MAX_LINES } from '../../../lib/task/log-lines.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { resolutionOf } from '../support/resolution.js';
 import { bareTask } from '../support/tasks.js';
 
-/** Of a store that has only the jobs of `has`, and counts what it is asked. */
-function createWatch(has: Map<string, Partial<TaskJob>>, wasStored = true) {
+/** The handles of a process whose store has only the jobs of `has`, and counts what it is asked. */
+function createHandles(has: Map<string, Partial<TaskJob>> = new Map()) {
   const clock = new FakeClock();
   const events = new EventEmitter();
   const asked: string[] = [];
-  const settled: string[] = [];
   const store = {
     events: () => events,
     queue: () => ({
@@ -30,58 +23,60 @@ function createWatch(has: Map<string, Partial<TaskJob>>, wasStored = true) {
       },
     }),
   } as unknown as JobStore;
-  const elsewhere = new SettledElsewhere(
-    store,
-    clock,
-    () => false,
-    () => wasStored,
-    (task: Task, { status }) => settled.push(`${task.name} ${status}`),
-  );
-  return { clock, events, asked, settled, elsewhere };
+  const handles = new OwnHandles(store, clock, () => false);
+  /** A task that the store has taken, unless it is only collected. */
+  const watchedTask = (name: string, isStored = true): Task => {
+    const task = bareTask(name);
+    task.isCommitted = true;
+    expect(task.id).toBe(`id of ${name}`);
+    if (isStored) {
+      handles.add(task);
+    }
+    handles.watch(task);
+    return task;
+  };
+  return { clock, events, asked, handles, watchedTask };
 }
 
 describe('a task that somebody waits for', () => {
   it('is abandoned once the store has let go of it, and no event says more', async () => {
-    const { clock, elsewhere, settled } = createWatch(new Map());
-    elsewhere.watch(bareTask('gone'));
+    const { clock, watchedTask } = createHandles();
+    const task = watchedTask('gone');
     await clock.advance(1_000);
-    expect(settled).toEqual([]);
+    expect(task.outcome).toBeUndefined();
     await clock.advance(1_000);
-    expect(settled).toEqual(['gone abandoned']);
-    expect(elsewhere.tasks).toEqual([]);
+    expect(task.outcome?.status).toBe('abandoned');
+    await clock.advance(1_000);
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it('ends as an event says, though that comes late', async () => {
-    const { clock, elsewhere, events, settled } = createWatch(new Map());
-    const task = bareTask('cancelled');
-    elsewhere.watch(task);
+    const { clock, events, watchedTask } = createHandles();
+    const task = watchedTask('cancelled');
     await clock.advance(1_000);
     events.emit('removed', { jobId: task.id });
     await clock.advance(5_000);
-    expect(settled).toEqual(['cancelled cancelled']);
+    expect(task.outcome?.status).toBe('cancelled');
   });
 
   it('is waited for as long as the store has it, or has yet to take it', async () => {
-    const there = bareTask('there');
-    const stored = createWatch(new Map([[there.id, {}]]));
-    stored.elsewhere.watch(there);
+    const stored = createHandles(new Map([['id of there', {}]]));
+    const there = stored.watchedTask('there');
     await stored.clock.advance(10_000);
-    const collected = createWatch(new Map(), false);
-    collected.elsewhere.watch(bareTask('collected'));
+    const collected = createHandles();
+    const yet = collected.watchedTask('collected', false);
     await collected.clock.advance(10_000);
-    expect([...stored.settled, ...collected.settled]).toEqual([]);
+    expect([there.outcome, yet.outcome]).toEqual([undefined, undefined]);
   });
 
   it('is let go where it settles without the store', async () => {
-    const { clock, elsewhere, asked } = createWatch(new Map(), false);
-    const task = bareTask('duplicate');
-    elsewhere.watch(task);
-    task.settle({ status: 'dropped', reason: 'duplicate' });
-    await clock.advance(1_000);
-    expect(elsewhere.tasks).toEqual([]);
+    const { clock, asked, watchedTask } = createHandles();
+    watchedTask('duplicate', false).settle({ status: 'dropped', reason: 'duplicate' });
+    await clock.advance(2_000);
     const before = asked.length;
     await clock.advance(10_000);
     expect(asked).toHaveLength(before);
+    expect(clock.pendingTimers).toBe(0);
   });
 });
 
@@ -168,46 +163,5 @@ describe('what a body says of itself, to a store', () => {
     reports.progressed(reporting(2));
     await untilWritten(reports);
     expect(written).toEqual(['2']);
-  });
-});
-
-const limits = {
-  admit: () => undefined,
-  takeBack: () => undefined,
-} as unknown as PendingLimits;
-
-const turn = () => new Promise((resolve) => setImmediate(resolve));
-
-describe('P13: the drain of a store', () => {
-  let collected: CollectedTasks;
-  let idleness: Idleness;
-  let shutdown: Shutdown;
-
-  beforeEach(() => {
-    collected = new CollectedTasks([{ name: 'default' } as QueueLimits], limits);
-    idleness = new Idleness();
-    shutdown = new Shutdown({
-      consumers: { isIdle: true, drain: () => undefined },
-      collected,
-      idleness,
-    } as unknown as ShutdownHost);
-  });
-
-  const drainOf = async (scope: DrainScope) => {
-    const drain = resolutionOf(shutdown.drain(scope));
-    await turn();
-    return drain;
-  };
-
-  it('waits for what requests have collected, where those are meant, too', async () => {
-    const task = bareTask('collected');
-    collected.admit(task);
-    expect((await drainOf('released')).isThere).toBe(true);
-    const drain = await drainOf('collected');
-    expect(drain.isThere).toBe(false);
-    collected.takeOut(task);
-    idleness.check();
-    await turn();
-    expect(drain.isThere).toBe(true);
   });
 });

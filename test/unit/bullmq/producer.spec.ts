@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import type { BullMQSettings } from '../../../lib/engine/bullmq/bullmq-options.js';
+import type { CollectedTasks } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
 import { Producer } from '../../../lib/engine/bullmq/commit/producer.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
+import { Persistence } from '../../../lib/engine/bullmq/store/store-errors.js';
 import { RecentTasks } from '../../../lib/engine/bullmq/view/own-handles.js';
 import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
+import type { Worker } from '../../../lib/engine/engine.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { RecordingLogger } from '../support/recording-logger.js';
@@ -13,6 +15,18 @@ const HOLD_MS = 30_000;
 
 interface Entry {
   readonly jobId: string;
+}
+
+function producerOf(store: JobStore, clock: FakeClock, logger = new RecordingLogger()): Producer {
+  return new Producer({
+    store,
+    persistence: new Persistence(clock),
+    collected: { takeOut: () => undefined, stored: () => undefined } as unknown as CollectedTasks,
+    worker: { announce: () => undefined } as unknown as Worker,
+    settings: { commitTimeoutMs: 2_000, holdMs: HOLD_MS },
+    clock,
+    logger,
+  });
 }
 
 /** A producer on a store that says what was asked of it, in milliseconds from when. */
@@ -52,8 +66,7 @@ function createProducer() {
       remove: (id: string) => ask(`${id} never`, id).then(() => 1),
     }),
   } as unknown as JobStore;
-  const settings = { commitTimeoutMs: 2_000, holdMs: HOLD_MS } as BullMQSettings;
-  const producer = new Producer(store, settings, clock, new RecordingLogger());
+  const producer = producerOf(store, clock);
   return {
     producer,
     clock,
@@ -79,7 +92,7 @@ describe('P1: a stored task whose response is still open', () => {
   it('is held for as long as that takes', async () => {
     const { producer, clock, asked } = createProducer();
     const task = taskOf('a');
-    await producer.add([[task]], true);
+    await producer.commit([task], true);
     await clock.advance(40_000);
     expect(asked).toEqual(['a in 30000', 'a in 30000']);
     producer.release([task]);
@@ -88,9 +101,21 @@ describe('P1: a stored task whose response is still open', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it('is held no longer once its line is released, where another task starts it', async () => {
+    const { producer, clock, asked } = createProducer();
+    const [first, late] = [taskOf('first'), taskOf('late')];
+    await producer.commit([first], true);
+    late.prior = first;
+    await producer.commit([late], true);
+    producer.release([first, late]);
+    await clock.advance(120_000);
+    expect(asked).toEqual(['first now']);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('is held again as soon as the store is back', async () => {
     const { producer, clock, asked, setUp } = createProducer();
-    await producer.add([[taskOf('a')]], true);
+    await producer.commit([taskOf('a')], true);
     setUp(false);
     await clock.advance(16_000);
     expect(asked).toEqual([]);
@@ -103,7 +128,7 @@ describe('P1: a stored task whose response is still open', () => {
   it('is not put off once it is released, by what could not be done before', async () => {
     const { producer, clock, asked, setUp } = createProducer();
     const task = taskOf('a', 5_000);
-    await producer.add([[task]], true);
+    await producer.commit([task], true);
     setUp(false);
     await clock.advance(15_000); // half of the hold is over: it is prolonged, and that fails
     setUp(true);
@@ -115,7 +140,7 @@ describe('P1: a stored task whose response is still open', () => {
   it('is released as soon as the store is back', async () => {
     const { producer, clock, asked, setUp } = createProducer();
     const task = taskOf('a', 5_000);
-    await producer.add([[task]], true);
+    await producer.commit([task], true);
     setUp(false);
     producer.release([task]);
     await clock.advance(3_000);
@@ -134,7 +159,7 @@ describe('P17: a task that the store has not taken', () => {
   ])('is looked for only where it may have arrived: it %s', async (_what, how, asked) => {
     const kit = createProducer();
     kit.refuseBy(Object.assign(new Error('no'), how));
-    await expect(kit.producer.add([[taskOf('a')]], true)).rejects.toThrow(StoreUnavailableError);
+    await expect(kit.producer.commit([taskOf('a')], true)).rejects.toThrow(StoreUnavailableError);
     await kit.clock.advance(1_000);
     expect(kit.asked).toStrictEqual(asked);
   });
@@ -166,9 +191,8 @@ function createLooking(answer: Answer = () => 1) {
       },
     }),
   } as unknown as JobStore;
-  const settings = { commitTimeoutMs: 2_000 } as BullMQSettings;
   const logger = new RecordingLogger();
-  const producer = new Producer(store, settings, clock, logger);
+  const producer = producerOf(store, clock, logger);
   return {
     producer,
     clock,
@@ -185,7 +209,7 @@ describe('P17: a task of a request that was told it failed', () => {
   it('is removed where it has landed all the same', async () => {
     const { producer, clock, stored, removed } = createLooking();
     stored.add('a');
-    producer.retract({ queue: 'mail', id: 'a' });
+    await producer.takeBack(taskOf('a'));
     await clock.advance(60_000);
     expect([...stored]).toEqual([]);
     expect(new Set(removed)).toEqual(new Set(['a']));
@@ -198,7 +222,7 @@ describe('P17: a task of a request that was told it failed', () => {
     'is removed also where it lands only after a store was asked that says %s',
     async (_how, answer) => {
       const { producer, clock, stored, removed } = createLooking(answer);
-      producer.retract({ queue: 'mail', id: 'a' });
+      await producer.takeBack(taskOf('a'));
       await clock.advance(1_000);
       expect(removed).toEqual(['a']);
       stored.add('a');
@@ -209,7 +233,7 @@ describe('P17: a task of a request that was told it failed', () => {
 
   it('is looked for no longer than it could still land', async () => {
     const { producer, clock, removed } = createLooking();
-    producer.retract({ queue: 'mail', id: 'a' });
+    await producer.takeBack(taskOf('a'));
     await clock.advance(60_000);
     expect(removed).toHaveLength(6);
   });
@@ -218,7 +242,7 @@ describe('P17: a task of a request that was told it failed', () => {
     const { producer, clock, stored, removed, setUp } = createLooking();
     stored.add('a');
     setUp(false);
-    producer.retract({ queue: 'mail', id: 'a' });
+    await producer.takeBack(taskOf('a'));
     await clock.advance(60_000);
     expect(removed).toEqual([]);
     setUp(true);
@@ -230,9 +254,9 @@ describe('P17: a task of a request that was told it failed', () => {
     const { producer, clock, stored, removed } = createLooking();
     const task = bareTask('again');
     task.stored = { args: '[]', options: undefined, carried: undefined };
-    producer.retract({ queue: 'default', id: task.id });
+    await producer.takeBack(task);
     await clock.advance(1_000);
-    await producer.add([[task]], false);
+    await producer.commit([task], false);
     await clock.advance(60_000);
     expect([...stored]).toEqual([task.id]);
     expect(removed).toEqual([task.id]);
@@ -242,7 +266,7 @@ describe('P17: a task of a request that was told it failed', () => {
     const { producer, clock, stored, logger, setUp } = createLooking();
     stored.add('a');
     setUp(false);
-    producer.retract({ queue: 'mail', id: 'a' });
+    await producer.takeBack(taskOf('a'));
     await clock.advance(400_000);
     expect(logger.of('warn')).toEqual(['The store: task a may run although its request failed']);
     await producer.close();
@@ -278,25 +302,5 @@ describe('the tasks that a process has handed over', () => {
       expect(recent.get(task.id)).toBeUndefined();
     }
     expect(recent.all).toHaveLength(MOST - 1);
-  });
-
-  it('show on their handles that they run, with the attempt that it is', () => {
-    const recent = new RecentTasks();
-    const known = recentTask(1);
-    recent.add(known);
-    const running = recentTask(1);
-    running.attempts = 3;
-    recent.started(running);
-    recent.started(recentTask(2));
-    expect([known.status, known.attempts]).toEqual(['running', 3]);
-  });
-
-  it('are those that were stored and have an id, whether still remembered or not', () => {
-    const recent = new RecentTasks();
-    const task = bareTask('task');
-    expect(recent.has(task)).toBe(false);
-    task.isCommitted = true;
-    expect(recent.has(task)).toBe(false);
-    expect([task.id, recent.has(task)]).toEqual(['id of task', true]);
   });
 });

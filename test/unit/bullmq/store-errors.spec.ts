@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { ErrorLog } from '../../../lib/engine/bullmq/store/error-log.js';
-import { isAnswer, isUnsent } from '../../../lib/engine/bullmq/store/task-worker.js';
+import { ErrorLog, isAnswer, isUnsent } from '../../../lib/engine/bullmq/store/store-errors.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 
 describe('the trouble of a store', () => {

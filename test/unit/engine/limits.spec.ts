@@ -1,6 +1,6 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { PendingLimits } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
+import { CollectedTasks } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
 import type { QueueLimits } from '../../../lib/engine/engine.js';
 import { KeyLimit } from '../../../lib/engine/memory/key-limit.js';
 import { RateLimit } from '../../../lib/engine/memory/rate-limit.js';
@@ -144,7 +144,7 @@ describe('a rate limit', () => {
 });
 
 const LIMITS: QueueLimits = {
-  name: 'mail',
+  name: 'default',
   concurrency: 1,
   concurrencyPerKey: 1,
   rateLimit: undefined,
@@ -156,7 +156,8 @@ describe('maxPending of a queue that processes share', () => {
   let clock: FakeClock;
   let stored: number;
   let asked: number;
-  let limits: PendingLimits;
+  let limits: CollectedTasks;
+  let admitted: Task[];
   let store: () => Promise<number>;
 
   beforeEach(() => {
@@ -164,7 +165,8 @@ describe('maxPending of a queue that processes share', () => {
     stored = 0;
     asked = 0;
     store = () => Promise.resolve(stored);
-    limits = new PendingLimits([LIMITS], clock, () => {
+    admitted = [];
+    limits = new CollectedTasks([LIMITS], clock, () => {
       asked += 1;
       return store();
     });
@@ -177,7 +179,9 @@ describe('maxPending of a queue that processes share', () => {
 
   function wasAdmitted(): boolean {
     try {
-      limits.admit('mail');
+      const task = bareTask('task');
+      limits.admit(task);
+      admitted.push(task);
       return true;
     } catch (error) {
       if (error instanceof QueueFullError) {
@@ -193,8 +197,8 @@ describe('maxPending of a queue that processes share', () => {
 
   it('does not advise what it does not have: dropping another task', () => {
     admit(4);
-    expect(() => limits.admit('mail')).toThrow(
-      'Queue "mail" is full: 4 tasks are pending. Try again later, or raise its maxPending.',
+    expect(() => limits.admit(bareTask('task'))).toThrow(
+      'Queue "default" is full: 4 tasks are pending. Try again later, or raise its maxPending.',
     );
   });
 
@@ -210,9 +214,7 @@ describe('maxPending of a queue that processes share', () => {
 
   it('admits again at once when the store has less, though it was full a moment ago', async () => {
     expect(admit(10)).toBe(4);
-    for (let index = 0; index < 4; index += 1) {
-      limits.stored('mail');
-    }
+    admitted.forEach((task) => limits.stored(task));
     await turnOfTheLoop();
     stored = 0;
     admit(1);
@@ -261,7 +263,7 @@ describe('maxPending of a queue that processes share', () => {
 
   it('gives back the place of a task that is not stored', () => {
     expect(admit(4)).toBe(4);
-    limits.takeBack('mail');
+    limits.takeOut(admitted[0]);
     expect(admit(2)).toBe(1);
   });
 
@@ -275,7 +277,7 @@ describe('maxPending of a queue that processes share', () => {
     const [first, second] = [new Deferred<number>(), new Deferred<number>()];
     store = () => (asked === 1 ? first : second).promise;
     expect(admit(3)).toBe(3); // the first one asks
-    limits.stored('mail');
+    limits.stored(admitted[0]);
     first.resolve(0); // it was not there yet
     await turnOfTheLoop();
     expect(admit(2)).toBe(1);
@@ -289,8 +291,7 @@ describe('maxPending of a queue that processes share', () => {
     await clock.advance(1_500);
     admit(2); // asks: the store has none of them
     await clock.settle();
-    limits.takeBack('mail');
-    limits.takeBack('mail');
+    admitted.slice(0, 2).forEach((task) => limits.takeOut(task));
     expect(admit(10)).toBe(2);
   });
 
@@ -298,7 +299,7 @@ describe('maxPending of a queue that processes share', () => {
     store = () => Promise.reject(new Error('down'));
     expect(admit(10)).toBe(4);
     await turnOfTheLoop();
-    limits.takeBack('mail');
+    limits.takeOut(admitted[0]);
     expect(admit(10)).toBe(1);
   });
 });

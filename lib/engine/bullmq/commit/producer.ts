@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { LoggerService } from '@nestjs/common';
 import { StoreUnavailableError } from '../../../errors/storage.errors.js';
 import type { Clock } from '../../../task/clock.js';
+import { following, lineFrom, standingOf } from '../../../task/line.js';
+import type { DropReason } from '../../../task/outcome.js';
 import type { Task } from '../../../task/task.js';
 import type { TransactionClient } from '../../../task/transaction-client.js';
+import { LEFT } from '../../../task/verdict.js';
+import type { ScheduleStore, Worker } from '../../engine.js';
 import { Patience } from '../../patience.js';
-import { Holds } from './holds.js';
-import type { JobStore } from '../store/job-store.js';
-import { Retraction } from './retraction.js';
-import { isUnsent } from '../store/task-worker.js';
 import {
   dedupeIdOf,
   entryOf,
@@ -18,89 +18,70 @@ import {
   type JobLink,
   type NewJob,
 } from '../codec/stored-job.js';
+import type { JobStore } from '../store/job-store.js';
+import { isUnsent, type Persistence } from '../store/store-errors.js';
+import type { CollectedTasks } from './collected-tasks.js';
+import { HeldTasks } from './held-tasks.js';
 
 /** How long a task in a line waits to be told before it looks for itself, in milliseconds. */
 const LINE_HOLD_MS = 3_600_000;
 
-/** The part of an engine's settings that is needed here. */
-export interface ProducerSettings {
-  readonly commitTimeoutMs: number;
-  readonly holdMs: number;
-}
-
-/** How far tasks have come on their way to the store. */
-interface Adding {
-  isSent: boolean;
-  isGivenUp: boolean;
+/** What a producer needs. */
+export interface ProducerHost {
+  readonly store: JobStore;
+  readonly persistence: Persistence;
+  readonly collected: CollectedTasks;
+  readonly worker: Worker;
+  readonly settings: { readonly commitTimeoutMs: number; readonly holdMs: number };
+  readonly clock: Clock;
+  readonly logger: LoggerService;
 }
 
 /** Puts tasks into the store, holds them until they are released, and takes back what is not to run. */
 export class Producer {
   /** The process, as its jobs name it. */
   readonly id = randomBytes(9).toString('base64url');
-  private readonly holds: Holds;
-  private readonly retraction: Retraction;
   private readonly patience: Patience;
+  private readonly held: HeldTasks;
   /** Of each stored task, the one that was stored behind it. */
   private readonly next = new WeakMap<Task, Task>();
   /** Stored behind others of their lines. */
   private readonly behind = new WeakSet<Task>();
   /** Stored without their dedupe keys. */
   private readonly unclaimed = new WeakSet<Task>();
+  /** What the store has of those is taken back already. */
+  private readonly refused = new WeakSet<Task>();
 
-  constructor(
-    private readonly store: JobStore,
-    private readonly settings: ProducerSettings,
-    clock: Clock,
-    logger: LoggerService,
-  ) {
-    this.patience = new Patience(clock, settings.commitTimeoutMs);
-    this.holds = new Holds(store, clock);
-    this.retraction = new Retraction(store, this.patience, clock, logger);
+  constructor(private readonly host: ProducerHost) {
+    this.patience = new Patience(host.clock, host.settings.commitTimeoutMs);
+    this.held = new HeldTasks({ ...host, patience: this.patience });
   }
 
   /**
-   * All of them in one transaction, whatever queues they are for.
+   * Stores lines in one transaction, whatever queues they are for.
    *
-   * @returns those that the store knew already, by their dedupe key
    * @throws StoreUnavailableError within the commit timeout
    */
-  async add(lines: readonly (readonly Task[])[], isHeld: boolean): Promise<Task[]> {
-    const heldMs = isHeld ? this.settings.holdMs : undefined;
-    const jobs = jobsOf(lines, this.id, heldMs, LINE_HOLD_MS);
-    for (const { task, data } of jobs) {
-      this.retraction.callOffFor(task.id);
-      if (data.dedupe !== undefined) {
-        this.unclaimed.add(task);
-      }
-    }
-    const adding: Adding = { isSent: this.store.isReady, isGivenUp: false };
-    try {
-      const ids = await this.patience.wait(
-        adding.isSent ? this.insert(jobs) : this.insertOnceReady(jobs, adding),
-      );
-      lines.forEach((line) => this.stored(line, heldMs));
-      return jobs.flatMap(({ task }, index) => (ids[index] === task.id ? [] : [task]));
-    } catch (cause) {
-      adding.isGivenUp = true;
-      if (adding.isSent && !isUnsent(cause)) {
-        // It may have landed all the same, and must not run: the client is told that it failed.
-        jobs.forEach(({ task }) => this.retract(linkOf(task)));
-      }
-      throw new StoreUnavailableError(this.store.label, { cause });
-    }
+  commit(heads: readonly Task[], isHeld: boolean): Promise<void> {
+    const lines = heads.map((head) => [...lineFrom(head)]);
+    const storing = this.store(lines, isHeld);
+    lines.flat().forEach((task) => {
+      task.storing = storing;
+    });
+    return storing;
   }
 
-  private stored(line: readonly Task[], heldMs: number | undefined): void {
-    line.forEach((task, index) => {
-      const before = line[index - 1];
-      if (before !== undefined) {
-        this.next.set(before, task);
-        this.behind.add(task);
-      } else if (heldMs !== undefined) {
-        this.holds.hold(task, heldMs);
-      }
-    });
+  /** Resolves when it is known whether the store has the task. */
+  async whenStored(task: Task): Promise<void> {
+    await task.storing?.catch(() => undefined);
+  }
+
+  /** The store is not to run it after all, whether it has it by now or will. */
+  async takeBack(task: Task): Promise<void> {
+    await this.whenStored(task);
+    if (!this.refused.has(task)) {
+      this.held.retract(linkOf(task));
+    }
   }
 
   /**
@@ -110,20 +91,32 @@ export class Producer {
    * @throws StoreUnavailableError, TransactionError
    */
   async addWithin(client: TransactionClient, task: Task): Promise<string> {
-    const jobs = jobsOf([[task]], this.id, undefined, LINE_HOLD_MS);
-    await this.whenReady();
-    const [id] = await Promise.all(jobs.map(async (job) => this.store.addWithin?.(client, job)));
+    const { store, worker } = this.host;
+    await this.patience.wait(store.ready()).catch((cause: unknown) => {
+      throw new StoreUnavailableError(store.label, { cause });
+    });
+    const [job] = jobsOf([[task]], this.id, undefined, 0);
+    const id = job && (await store.addWithin?.(client, job));
+    if (id === task.id) {
+      worker.announce(task, LEFT);
+    }
     return id ?? task.id;
   }
 
-  /** @throws StoreUnavailableError within the commit timeout */
-  private async whenReady(): Promise<void> {
-    try {
-      await this.patience.wait(this.store.ready());
-    } catch (cause) {
-      throw new StoreUnavailableError(this.store.label, { cause });
-    }
-  }
+  /** Their records lie beside the jobs that they add. */
+  readonly schedules: ScheduleStore = {
+    load: () => this.patience.wait(this.scheduleRecords.then((records) => records.load())),
+    swap: async (name, before, after, task) => {
+      const { worker } = this.host;
+      const [job] = jobsOf(task === undefined ? [] : [[task]], this.id, undefined, 0);
+      const swapped = this.scheduleRecords.then((each) => each.swap(name, before, after, job));
+      const result = await this.patience.wait(swapped);
+      if (task !== undefined && result === 'done') {
+        worker.announce(task, LEFT);
+      }
+      return result;
+    },
+  };
 
   /**
    * A stored line may start.
@@ -131,7 +124,8 @@ export class Producer {
    * @param line those of it that are to run: others may have been taken back since
    */
   release(line: readonly Task[]): void {
-    const [head] = line;
+    const [head, ...rest] = line;
+    rest.forEach(({ id }) => this.held.forget(id));
     const steps = line.flatMap((task, index) => this.stepsBefore(task, line[index + 1]));
     if (head !== undefined && steps.length === 0) {
       this.begin(head);
@@ -141,12 +135,142 @@ export class Producer {
     }
   }
 
+  /** What waits for its time is to wait for nothing but its response any more. */
+  hasten(link: JobLink): void {
+    this.held.hasten(link);
+  }
+
+  /** Whether the job of the task before it is linked to its own: whoever ends that one starts it. */
+  isLinked(task: Task): boolean {
+    return this.behind.has(task);
+  }
+
+  /** Resolves when what is not to run is gone, or the store does not answer. */
+  close(): Promise<void> {
+    return this.held.close();
+  }
+
+  private async store(lines: readonly (readonly Task[])[], isHeld: boolean): Promise<void> {
+    const { collected } = this.host;
+    const tasks = lines.flat();
+    try {
+      const rests = await Promise.all(lines.map((line) => this.restOf(line)));
+      const toStore = rests.filter(({ length }) => length > 0);
+      if (toStore.length > 0) {
+        await this.add(toStore, isHeld ? this.host.settings.holdMs : undefined);
+      }
+      tasks.forEach((task) => collected.stored(task));
+    } catch (error) {
+      tasks.forEach((task) => this.refused.add(task));
+      throw error;
+    } finally {
+      tasks.forEach((task) => {
+        task.storing = undefined;
+      });
+    }
+  }
+
+  /** What of a line is for the store, given what became of the task that it stands behind. */
+  private async restOf(line: readonly Task[]): Promise<readonly Task[]> {
+    const [head] = line;
+    const prior = head?.prior;
+    if (head === undefined || prior === undefined) {
+      return line;
+    }
+    await this.whenStored(prior);
+    if (!prior.isOver) {
+      return line;
+    }
+    head.prior = undefined;
+    const { dropped } = following(prior.chain, standingOf(prior), line);
+    dropped.forEach((task) => this.drop(task, 'predecessor-failed'));
+    return line.filter((task) => !dropped.includes(task));
+  }
+
+  /** @throws StoreUnavailableError within the commit timeout */
+  private async add(
+    lines: readonly (readonly Task[])[],
+    heldMs: number | undefined,
+  ): Promise<void> {
+    const { store } = this.host;
+    const jobs = jobsOf(lines, this.id, heldMs, LINE_HOLD_MS);
+    jobs.forEach(({ task }) => this.held.keep(task.id));
+    let isSent = false;
+    let isGivenUp = false;
+    const insert = async (): Promise<readonly string[]> => {
+      await store.ready();
+      if (isGivenUp) {
+        throw new Error('Nobody waits for it any longer.');
+      }
+      isSent = true;
+      return this.insert(jobs);
+    };
+    try {
+      const ids = await this.patience.wait(insert());
+      this.stored(lines, jobs, heldMs);
+      // The store knew those already, by their dedupe keys.
+      const duplicates = jobs.filter(({ task }, index) => ids[index] !== task.id);
+      duplicates.forEach(({ task }) => this.drop(task, 'duplicate'));
+    } catch (cause) {
+      isGivenUp = true;
+      if (isSent && !isUnsent(cause)) {
+        // It may have landed all the same, and must not run: the client is told that it failed.
+        jobs.forEach(({ task }) => this.held.retract(linkOf(task)));
+      }
+      throw new StoreUnavailableError(store.label, { cause });
+    }
+  }
+
+  private async insert(jobs: readonly NewJob[]): Promise<readonly string[]> {
+    const { store } = this.host;
+    const entries = jobs.map((job) => entryOf(store.queue(job.task.queue), job));
+    const [first, ...others] = entries;
+    if (first === undefined) {
+      return [];
+    }
+    const { backend } = store.queue(first.queueName);
+    if (others.length === 0) {
+      // One command is a transaction of its own, and costs less than to open one.
+      return [await backend.addJob(first.jobData, first.jobId, first.parentKeyOpts)];
+    }
+    const results = await backend.addFlow(entries);
+    return results.map(([error, id]) => {
+      if (error !== null) {
+        throw error;
+      }
+      return String(id);
+    });
+  }
+
+  private stored(
+    lines: readonly (readonly Task[])[],
+    jobs: readonly NewJob[],
+    heldMs: number | undefined,
+  ): void {
+    for (const { task, data } of jobs) {
+      if (data.dedupe !== undefined) {
+        this.unclaimed.add(task);
+      }
+    }
+    for (const line of lines) {
+      line.forEach((task, index) => {
+        const before = line[index - 1];
+        if (before !== undefined) {
+          this.next.set(before, task);
+          this.behind.add(task);
+        } else if (heldMs !== undefined) {
+          this.held.hold(task, heldMs);
+        }
+      });
+    }
+  }
+
   private begin(head: Task): void {
     if (this.behind.has(head)) {
       // Those before it were taken back: nobody else is to start it.
-      void this.holds.start(linkOf(head), head.settings.delayMs);
+      void this.held.start(linkOf(head), head.settings.delayMs);
     } else {
-      this.holds.release(head);
+      this.held.release(head);
     }
   }
 
@@ -163,66 +287,27 @@ export class Producer {
   /** Whose key another task has by now is a duplicate. */
   private async claim(task: Task): Promise<void> {
     const { queue, id, keys } = task;
-    if (!(await this.store.claimKey(queue, dedupeIdOf(keys?.dedupe ?? ''), id))) {
+    if (!(await this.host.store.claimKey(queue, dedupeIdOf(keys?.dedupe ?? ''), id))) {
       await this.change(task, { isDuplicate: true });
     }
   }
 
   private async change({ queue, id }: Task, change: Partial<JobData>): Promise<void> {
-    const job = await this.store.queue(queue).getJob(id);
+    const job = await this.host.store.queue(queue).getJob(id);
     await job?.updateData({ ...job.data, ...change });
   }
 
-  /** What waits for its time is to wait for nothing but its response any more. */
-  hasten(link: JobLink): Promise<void> {
-    return this.holds.hasten(link);
-  }
-
-  /** A stored task that waits for its release may start, `delayMs` from now. */
-  start(link: JobLink, delayMs: number): Promise<void> {
-    return this.holds.start(link, delayMs);
-  }
-
-  /** Removes a job, now or as soon as the store can be reached again. */
-  retract(link: JobLink): void {
-    this.holds.forget(link.id);
-    this.retraction.add(link);
-  }
-
-  /** Resolves when what is not to run is gone, or the store does not answer. */
-  close(): Promise<void> {
-    this.holds.close();
-    return this.retraction.close();
-  }
-
-  private async insertOnceReady(jobs: readonly NewJob[], adding: Adding): Promise<string[]> {
-    await this.store.ready();
-    if (adding.isGivenUp) {
-      throw new Error('Nobody waits for it any longer.');
+  private drop(task: Task, reason: DropReason): void {
+    if (task.isOver) {
+      return; // its request has failed meanwhile, by another engine
     }
-    adding.isSent = true;
-    return this.insert(jobs);
+    this.host.collected.takeOut(task);
+    task.isOver = true;
+    task.hasCompleted = reason === 'duplicate';
+    this.host.worker.announce(task, { kind: 'dropped', reason });
   }
 
-  private async insert(jobs: readonly NewJob[]): Promise<string[]> {
-    const [first, second] = jobs;
-    if (first === undefined) {
-      return [];
-    }
-    const queue = this.store.queue(first.task.queue);
-    const { backend } = queue;
-    if (second === undefined) {
-      // One command is a transaction of its own, and costs less than to open one.
-      const { jobData, jobId, parentKeyOpts } = entryOf(queue, first);
-      return [await backend.addJob(jobData, jobId, parentKeyOpts)];
-    }
-    const entries = jobs.map((job) => entryOf(this.store.queue(job.task.queue), job));
-    const results = await backend.addFlow(entries);
-    return results.map(([error, id]) => {
-      if (error !== null) {
-        throw error;
-      }
-      return String(id);
-    });
+  private get scheduleRecords(): Promise<ReturnType<JobStore['schedules']>> {
+    return this.host.store.ready().then(() => this.host.store.schedules());
   }
 }

@@ -236,8 +236,10 @@ export class Consumer {
 
   /** Its process may have died before it could claim it. */
   private async hasKey(dedupe: string | undefined, { queue, id }: Task): Promise<boolean> {
-    const { line, store } = this.host;
-    return dedupe === undefined || line.untilDone(() => store.claimKey(queue, dedupe, id));
+    const { persistence, store } = this.host;
+    return (
+      dedupe === undefined || persistence.untilAnswered(() => store.claimKey(queue, dedupe, id))
+    );
   }
 
   /** Which of those that ran when their process died has killed it, only this tells. */
@@ -247,12 +249,12 @@ export class Consumer {
       this.held.letGo(held);
       return this.ending.putBack(job, token);
     }
-    const { line, logger } = this.host;
+    const { persistence, logger } = this.host;
     logger.warn(
       `Task ${task.name} (${task.id}) was running when its process died, ${starts} times. It runs alone now, ` +
         'for the last time.',
     );
-    await line.untilDone(() => job.updateData({ ...job.data, isLastAlone: true }));
+    await persistence.untilAnswered(() => job.updateData({ ...job.data, isLastAlone: true }));
     return this.attempt(held, token);
   }
 

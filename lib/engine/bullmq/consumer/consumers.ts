@@ -111,7 +111,7 @@ export class Consumers {
       concurrencyOfAll === undefined
         ? queue.removeGlobalConcurrency()
         : queue.setGlobalConcurrency(concurrencyOfAll);
-    await host.line.untilDone(limit).catch(() => undefined); // closed meanwhile
+    await host.persistence.untilAnswered(limit).catch(() => undefined); // closed meanwhile
   }
 
   private get all(): Consumer[] {

@@ -6,12 +6,14 @@ import { LEFT, type Dropped, type Verdict } from '../../../task/verdict.js';
 import type { Restore, Worker } from '../../engine.js';
 import type { TaskJob } from '../codec/stored-job.js';
 import type { JobStore, Retention } from '../store/job-store.js';
+import type { Persistence } from '../store/store-errors.js';
 import type { JobLine } from './job-line.js';
 
 /** What the consumers of an engine share. */
 export interface ConsumerHost {
   readonly store: JobStore;
   readonly line: JobLine;
+  readonly persistence: Persistence;
   /** This process, as the jobs that it adds name it. */
   readonly processId: string;
   readonly settings: { readonly lockDurationMs: number; readonly maxStarts: number };

@@ -33,7 +33,7 @@ export class JobEnding {
         if (verdict.waits !== undefined) {
           const data = { ...held.job.data, waits: verdict.waits };
           await this.keepLock(held, token);
-          await this.host.line.untilDone(() => held.job.updateData(data));
+          await this.host.persistence.untilAnswered(() => held.job.updateData(data));
         }
         throw signalOf(new TaskRetries(verdict.error, verdict.delayMs), held.job);
       case 'abandoned':
@@ -84,8 +84,9 @@ export class JobEnding {
    * @throws PutBack where another worker has the job
    */
   private async keepLock({ job }: Held, token: string): Promise<void> {
-    const { line, settings } = this.host;
-    if ((await line.untilDone(() => job.extendLock(token, settings.lockDurationMs))) !== 1) {
+    const { persistence, settings } = this.host;
+    const lockMs = settings.lockDurationMs;
+    if ((await persistence.untilAnswered(() => job.extendLock(token, lockMs))) !== 1) {
       throw new PutBack('WaitingError');
     }
   }
@@ -102,11 +103,11 @@ export class JobEnding {
   ): Promise<WrittenEnd> {
     const { job } = held;
     const { data } = job;
-    const { line } = this.host;
+    const { line, persistence } = this.host;
     held.verdict = verdict;
     if (data.next !== undefined) {
       await this.keepLock(held, token);
-      await line.untilDone(() => job.updateData({ ...data, end }));
+      await persistence.untilAnswered(() => job.updateData({ ...data, end }));
       if (data.isInChain && breaksChain(outcomeOf(end))) {
         await line.breakChain(job);
       }

@@ -1,21 +1,15 @@
-import type { Clock } from '../../../task/clock.js';
 import { turnOf, type Standing, type Turn } from '../../../task/line.js';
 import { breaksChain } from '../../../task/outcome.js';
 import { outcomeOf } from '../codec/stored-end.js';
 import { endOfJob, jobsBehind, type JobLink, type TaskJob } from '../codec/stored-job.js';
 import type { JobStore } from '../store/job-store.js';
-import { isAnswer } from '../store/task-worker.js';
-
-/** Waits between attempts to reach the store, in milliseconds. */
-const AGAIN_MS = 500;
+import type { Persistence } from '../store/store-errors.js';
 
 /** What jobs' links say: whether the turn of one has come, and whose turn is next. */
 export class JobLine {
-  private isClosed = false;
-
   constructor(
     private readonly store: JobStore,
-    private readonly clock: Clock,
+    private readonly persistence: Persistence,
   ) {}
 
   /** Whether the tasks that this one depends on allow it to run. */
@@ -31,15 +25,15 @@ export class JobLine {
 
   /** What it needs has not completed, and the store does not know, or may forget: whoever takes it drops it. */
   async breakOff(link: JobLink): Promise<void> {
-    await this.untilDone(async () => {
-      const job = await this.jobAt(link);
+    await this.persistence.untilAnswered(async () => {
+      const job = await this.store.queue(link.queue).getJob(link.id);
       await job?.updateData({ ...job.data, isBroken: true });
     });
   }
 
   /** Finds the one further down the line that needs this one, and {@link breakOff breaks} it off. */
   async breakChain(job: TaskJob): Promise<void> {
-    for await (const next of jobsBehind(job, (link) => this.untilDone(() => this.jobAt(link)))) {
+    for await (const next of jobsBehind(job, (link) => this.jobAt(link))) {
       if (next.data.needs?.id === job.id) {
         return this.breakOff({ queue: next.queueName, id: next.id ?? '' });
       }
@@ -48,36 +42,18 @@ export class JobLine {
 
   /** It may start: the one before it has ended. */
   async passOn(next: JobLink): Promise<void> {
-    await this.untilDone(async () => {
-      const job = await this.jobAt(next);
-      const { delayMs = 0, isCancelled } = job?.data ?? {};
-      // One that was cancelled meanwhile has nothing to wait for, and others wait for it.
-      await (delayMs === 0 || isCancelled ? job?.promote() : job?.changeDelay(delayMs));
-    }).catch(() => undefined); // it was released before
-  }
-
-  /** From here on nothing is waited for. */
-  close(): void {
-    this.isClosed = true;
-  }
-
-  /** @throws what the store says against it */
-  async untilDone<T>(act: () => Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await act();
-      } catch (error) {
-        if (this.isClosed || isAnswer(error)) {
-          throw error;
-        }
-        await new Promise<void>((done) => void this.clock.after(AGAIN_MS, done));
-      }
-    }
+    const job = await this.jobAt(next);
+    const { delayMs = 0, isCancelled } = job?.data ?? {};
+    // One that was cancelled meanwhile has nothing to wait for, and others wait for it.
+    const isFree = delayMs === 0 || isCancelled;
+    await this.persistence
+      .untilAnswered(async () => (isFree ? job?.promote() : job?.changeDelay(delayMs)))
+      .catch(() => undefined); // it was released before
   }
 
   /** What is not in the store any more has settled long ago, or was taken back. */
   private async standingOf(link: JobLink): Promise<Standing> {
-    const job = await this.untilDone(() => this.jobAt(link));
+    const job = await this.jobAt(link);
     if (job === undefined) {
       return 'completed';
     }
@@ -89,6 +65,6 @@ export class JobLine {
   }
 
   private jobAt({ queue, id }: JobLink): Promise<TaskJob | undefined> {
-    return this.store.queue(queue).getJob(id);
+    return this.persistence.untilAnswered(() => this.store.queue(queue).getJob(id));
   }
 }

@@ -7,7 +7,7 @@ import type { EngineSupport, KeepLimits, ScheduleStore } from '../../engine.js';
 import type { FailedQuery } from '../../kept-tasks.js';
 import type { WrittenEnd } from '../codec/stored-end.js';
 import type { JobData, NewJob, TaskJob } from '../codec/stored-job.js';
-import { ErrorLog } from './error-log.js';
+import { ErrorLog } from './store-errors.js';
 
 /** Where the tasks are. */
 export type StoreAddress =
@@ -71,8 +71,6 @@ export abstract class JobStore {
 
   /** Loads the peers and begins to connect; does not wait for it. @throws MissingPeerError */
   abstract open(queues: readonly string[]): Promise<void>;
-  /** Whether commands can be sent now, as far as is known: {@link ready} would not wait. */
-  abstract readonly isReady: boolean;
   /** Resolves when commands can be sent. */
   abstract ready(): Promise<void>;
   /** Asks the store for nothing. Rejects where it does not answer. */

@@ -5,7 +5,7 @@ import type { Position } from '../../../task/position.js';
 import type { TransactionClient } from '../../../task/transaction-client.js';
 import type { FailedQuery } from '../../kept-tasks.js';
 import { entryOf, type NewJob } from '../codec/stored-job.js';
-import { missing } from './error-log.js';
+import { missing } from './store-errors.js';
 import {
   JobStore,
   type BullMQ,
@@ -94,10 +94,6 @@ export class PostgresStore extends JobStore {
     this.client = pg.default.Client;
     this.connected = this.prepare(queues);
     this.connected.catch(() => undefined);
-  }
-
-  get isReady(): boolean {
-    return this.connection !== undefined && this.made.size > 0;
   }
 
   ready(): Promise<void> {

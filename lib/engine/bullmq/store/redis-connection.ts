@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import type { ErrorLog } from './error-log.js';
+import type { ErrorLog } from './store-errors.js';
 
 /** How long a connection may be silent before it is asked, and how long before it has answered. */
 const SILENT_MS = 4_000;

@@ -3,7 +3,7 @@ import type { QueueEvents } from 'bullmq';
 import type { Redis, RedisOptions } from 'ioredis';
 import type { Position } from '../../../task/position.js';
 import type { FailedQuery } from '../../kept-tasks.js';
-import { missing } from './error-log.js';
+import { missing } from './store-errors.js';
 import {
   JobStore,
   type JobWorker,
@@ -72,10 +72,6 @@ export class RedisStore extends JobStore {
       queue.on('error', this.errors.report);
       this.made.set(name, queue);
     }
-  }
-
-  get isReady(): boolean {
-    return this.areQueuesReady && this.client?.status === 'ready';
   }
 
   async ready(): Promise<void> {

@@ -4,6 +4,7 @@ import { atMost } from '../../patience.js';
 import { PutBack, TaskFailed, type WrittenEnd } from '../codec/stored-end.js';
 import type { JobData, TaskJob } from '../codec/stored-job.js';
 import type { BullMQ, JobWorker, WorkerGate } from './job-store.js';
+import { isAnswer } from './store-errors.js';
 
 type WorkerClass = BullMQ['Worker'];
 
@@ -103,17 +104,3 @@ export function createTaskWorker(
 }
 
 type HandleRest = [token: string, fetchNext?: () => boolean, span?: never];
-
-/** Whether it was the store that refused, by a code of BullMQ's: not the way to it. */
-export function isAnswer(error: unknown): boolean {
-  return typeof (error as { code?: unknown } | null)?.code === 'number';
-}
-
-/** PostgreSQL's answer to who connects while it starts or stops: `cannot_connect_now`. */
-const CANNOT_CONNECT_NOW = '57P03';
-
-/** Whether a command cannot have arrived, because there was nobody to connect to. */
-export function isUnsent(error: unknown): boolean {
-  const { syscall, code } = (error ?? {}) as { syscall?: unknown; code?: unknown };
-  return syscall === 'connect' || code === CANNOT_CONNECT_NOW;
-}

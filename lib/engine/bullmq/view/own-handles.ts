@@ -1,27 +1,42 @@
+import type { QueueEvents } from 'bullmq';
 import type { Clock } from '../../../task/clock.js';
 import { breaksChain, type Outcome } from '../../../task/outcome.js';
 import type { Task } from '../../../task/task.js';
+import { endIn, failedEnd, outcomeOf, type StoredEnd } from '../codec/stored-end.js';
+import { endOfJob, type TaskJob } from '../codec/stored-job.js';
 import type { JobStore } from '../store/job-store.js';
-import { SettledElsewhere } from './settled-elsewhere.js';
 
-/** The handles that this process has given of stored tasks: what becomes of those shows on them. */
+/** How often the store is asked about tasks whose events may have been missed, in milliseconds. */
+const ASK_MS = 1_000;
+/** About so many at a time, in turn. */
+const MOST_A_TIME = 100;
+/** A handle whose task is older may not learn by itself how it ended: `TaskRunner.get()` does. */
+const MOST = 10_000;
+
+/**
+ * The handles that this process has given of stored tasks: what becomes of those shows on them. What
+ * happens elsewhere is known only of those that somebody waits for: BullMQ's events tell when to look, and
+ * are read only then, because every process would read those of all tasks. They can be missed, so the store
+ * is asked from time to time besides.
+ */
 export class OwnHandles {
   private readonly recent = new RecentTasks();
-  private readonly elsewhere: SettledElsewhere;
   /** Somebody waits for those already, and the store does not have them yet. */
   private readonly asked = new WeakSet<Task>();
+  /** Somebody waits for those, and the store may tell. */
+  private readonly watched = new Map<string, Task>();
+  /** The store did not have them when it was last asked. */
+  private readonly missing = new WeakSet<Task>();
+  private readonly events = new Map<string, QueueEvents>();
+  private callOff: (() => void) | undefined;
   private isClosed = false;
 
-  /** @param isHere whether a worker of this process has the task */
-  constructor(store: JobStore, clock: Clock, isHere: (id: string) => boolean) {
-    this.elsewhere = new SettledElsewhere(
-      store,
-      clock,
-      isHere,
-      (task) => this.recent.get(task.id) === task,
-      (task, outcome) => this.settle(task, outcome),
-    );
-  }
+  /** @param isHere whether a worker of this process has the task: it tells of the end itself */
+  constructor(
+    private readonly store: JobStore,
+    private readonly clock: Clock,
+    private readonly isHere: (id: string) => boolean,
+  ) {}
 
   /** The store has it: whatever becomes of it, any process may tell. */
   add(task: Task): void {
@@ -37,8 +52,12 @@ export class OwnHandles {
   }
 
   /** Another object of the same task is attempted here. */
-  started(task: Task): void {
-    this.recent.started(task);
+  started({ id, attempts }: Task): void {
+    const task = this.recent.get(id);
+    if (task !== undefined) {
+      task.status = 'running';
+      task.attempts = attempts;
+    }
   }
 
   /** Another object of the same task has settled here. */
@@ -54,13 +73,16 @@ export class OwnHandles {
     if (task.isOver) {
       return;
     }
-    if (!this.recent.has(task)) {
+    if (task.knownId === undefined || !task.isCommitted) {
       this.asked.add(task);
     } else if (this.isClosed) {
       // Not before whoever asks has begun to wait.
-      void Promise.resolve().then(() => this.settleUnknown(task));
+      void Promise.resolve().then(() => this.abandon(task));
     } else {
-      this.elsewhere.watch(task);
+      this.watched.set(task.id, task);
+      this.listen(task.queue);
+      this.callOff ??= this.clock.after(ASK_MS, () => void this.askForAll());
+      void this.ask(task, undefined);
     }
   }
 
@@ -73,19 +95,18 @@ export class OwnHandles {
   }
 
   /** Asks for nothing any more. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.isClosed = true;
-    return this.elsewhere.close();
+    this.callOff?.();
+    await Promise.allSettled([...this.events.values()].map((events) => events.close()));
   }
 
   /** Others go on with them, and this process will not know. */
-  abandon(): void {
-    for (const task of [...this.recent.all, ...this.elsewhere.tasks]) {
-      this.settleUnknown(task);
-    }
+  abandonAll(): void {
+    [...this.recent.all, ...this.watched.values()].forEach((task) => this.abandon(task));
   }
 
-  private settleUnknown(task: Task): void {
+  private abandon(task: Task): void {
     if (task.outcome === undefined) {
       this.settle(task, { status: 'abandoned', attempts: task.attempts });
     }
@@ -93,22 +114,77 @@ export class OwnHandles {
 
   private settle(task: Task, outcome: Outcome): void {
     this.recent.delete(task.id);
-    this.elsewhere.forget(task.id);
+    this.watched.delete(task.id);
     task.isOver = true;
     task.hasCompleted = !breaksChain(outcome);
     task.settle(outcome);
   }
+
+  private listen(queue: string): void {
+    if (this.events.has(queue)) {
+      return;
+    }
+    const events = this.store.events(queue);
+    this.events.set(queue, events);
+    const look = (id: string, end: StoredEnd | undefined): void => {
+      const task = this.watched.get(id);
+      if (task !== undefined) {
+        void this.ask(task, end);
+      }
+    };
+    events.on('completed', ({ jobId, returnvalue }) => look(jobId, endIn(returnvalue)));
+    events.on('failed', ({ jobId, failedReason }) => look(jobId, failedEnd(failedReason, 0)));
+    events.on('removed', ({ jobId }) =>
+      look(jobId, { status: 'cancelled', attempts: 0, durationMs: 0 }),
+    );
+  }
+
+  private async askForAll(): Promise<void> {
+    for (const task of [...this.watched.values()].slice(0, MOST_A_TIME)) {
+      this.watched.delete(task.id);
+      this.watched.set(task.id, task);
+      if (await this.ask(task, undefined)) {
+        this.missing.delete(task);
+      } else if (!this.missing.has(task)) {
+        this.missing.add(task); // an event that tells more may be on its way
+      } else if (this.watched.has(task.id)) {
+        this.abandon(task);
+      }
+    }
+    this.callOff =
+      this.watched.size > 0 && !this.isClosed
+        ? this.clock.after(ASK_MS, () => void this.askForAll())
+        : undefined;
+  }
+
+  /**
+   * @param hint what an event said, for a job that the store has let go of already
+   * @returns whether there is anything to wait for, as far as is known
+   */
+  private async ask(task: Task, hint: StoredEnd | undefined): Promise<boolean> {
+    const { id, queue } = task;
+    if (task.outcome !== undefined) {
+      this.watched.delete(id); // not by way of the store, which may never have had it
+      return true;
+    }
+    try {
+      const job: TaskJob | undefined = await this.store.queue(queue).getJob(id);
+      const end = job === undefined ? hint : endOfJob(job);
+      const isHere = this.isHere(id);
+      if (end !== undefined && !isHere && this.watched.has(id)) {
+        this.settle(task, outcomeOf(end));
+      }
+      return job !== undefined || isHere || this.recent.get(id) !== task;
+    } catch {
+      return true; // asked again later
+    }
+  }
 }
 
-/** A handle whose task is older may not learn by itself how it ended: `TaskRunner.get()` does. */
-const MOST = 10_000;
-
 /**
- * The tasks that this process has added and handed over, the latest ones: what happens to them here
- * shows on their handles. Bounded, because what happens elsewhere is not told unless asked for.
- *
- * Two generations, of which the older is dropped as a whole: to look for the oldest of a map whose
- * first entries were deleted takes longer with each of them.
+ * The tasks that this process has added and handed over, the latest ones: bounded, because what happens
+ * elsewhere is not told unless asked for. Two generations, of which the older is dropped as a whole: to look
+ * for the oldest of a map whose first entries were deleted takes longer with each of them.
  */
 export class RecentTasks {
   private young = new Map<string, Task>();
@@ -120,11 +196,6 @@ export class RecentTasks {
       this.young = new Map();
     }
     this.young.set(task.id, task);
-  }
-
-  /** Even one that is no longer among the latest: somebody asks for it. */
-  has(task: Task): boolean {
-    return task.knownId !== undefined && task.isCommitted;
   }
 
   get all(): Task[] {
@@ -142,14 +213,6 @@ export class RecentTasks {
   delete(id: string): void {
     if (!this.young.delete(id)) {
       this.old.delete(id);
-    }
-  }
-
-  started({ id, attempts }: Task): void {
-    const task = this.get(id);
-    if (task !== undefined) {
-      task.status = 'running';
-      task.attempts = attempts;
     }
   }
 }

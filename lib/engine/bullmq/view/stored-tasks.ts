@@ -4,6 +4,7 @@ import type { Clock } from '../../../task/clock.js';
 import type { Outcome, TaskStatus } from '../../../task/outcome.js';
 import { cursorOf, errorFits } from '../../../task/position.js';
 import { byTime } from '../../../task/log-lines.js';
+import { readArgs, type TaskStorage } from '../../../task/stored-call.js';
 import { NO_ARGS, type Task } from '../../../task/task.js';
 import type { TaskInfo } from '../../../task/task-info.js';
 import type { QueueState, Restore } from '../../engine.js';
@@ -62,11 +63,10 @@ export class StoredTasks {
   constructor(
     private readonly store: JobStore,
     clock: Clock,
-    timeoutMs: number,
+    private readonly settings: { readonly commitTimeoutMs: number; readonly storage: TaskStorage },
     private readonly restore: Restore,
-    private readonly argsOf: (call: string) => readonly unknown[],
   ) {
-    this.patience = new Patience(clock, timeoutMs);
+    this.patience = new Patience(clock, settings.commitTimeoutMs);
   }
 
   job(id: string): Promise<TaskJob | undefined> {
@@ -320,7 +320,7 @@ export class StoredTasks {
   /** Of a task that cannot be made again here, for example with another serializer, nothing can be shown. */
   private shownArgsOf(job: TaskJob): readonly unknown[] {
     try {
-      return this.argsOf(callOf(job).args);
+      return readArgs(callOf(job).args, this.settings.storage);
     } catch {
       return NO_ARGS;
     }

@@ -1,5 +1,9 @@
 import type { LoggerService } from '@nestjs/common';
 import { MissingPeerError } from '../../../errors/missing-peer.error.js';
+import type { Clock } from '../../../task/clock.js';
+
+/** Waits between attempts to reach a store, in milliseconds. */
+const AGAIN_MS = 1_000;
 
 /** How long the same trouble of a store is not mentioned again, in milliseconds. */
 const QUIET_MS = 10_000;
@@ -50,4 +54,43 @@ export function missing(peer: string): (error: unknown) => never {
   return (error) => {
     throw new MissingPeerError('nestjs-background-tasks/bullmq', [peer], { cause: error });
   };
+}
+
+/** Whether it was the store that refused, by a code of BullMQ's: not the way to it. */
+export function isAnswer(error: unknown): boolean {
+  return typeof (error as { code?: unknown } | null)?.code === 'number';
+}
+
+/** PostgreSQL's answer to who connects while it starts or stops: `cannot_connect_now`. */
+const CANNOT_CONNECT_NOW = '57P03';
+
+/** Whether a command cannot have arrived, because there was nobody to connect to. */
+export function isUnsent(error: unknown): boolean {
+  const { syscall, code } = (error ?? {}) as { syscall?: unknown; code?: unknown };
+  return syscall === 'connect' || code === CANNOT_CONNECT_NOW;
+}
+
+/** Asks a store again until it has answered, or the process closes. */
+export class Persistence {
+  private isClosed = false;
+
+  constructor(private readonly clock: Clock) {}
+
+  /** @throws what the store says against it, or why it was not reached at last */
+  async untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (this.isClosed || isAnswer(error)) {
+          throw error;
+        }
+        await new Promise<void>((done) => void this.clock.after(AGAIN_MS, done));
+      }
+    }
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
 }
