@@ -1,6 +1,6 @@
 import type { Task } from '../../task/task.js';
 import type { Restore, Worker } from '../engine.js';
-import { storedTaskOf, type TaskJob } from './codec/stored-job.js';
+import { linkTo, storedTaskOf, type TaskJob } from './codec/stored-job.js';
 import type { CollectedTasks } from './commit/collected-tasks.js';
 import type { Producer } from './commit/producer.js';
 import type { Consumers } from './consumer/consumers.js';
@@ -62,7 +62,7 @@ export class Cancellation {
     await store.tellCancel(id);
     if (state === 'delayed') {
       // Others wait for it, and it has nothing to wait for: where it has, who takes it puts it off.
-      producer.hasten({ queue: job.queueName, id });
+      producer.hasten(linkTo(job));
     }
     return true;
   }

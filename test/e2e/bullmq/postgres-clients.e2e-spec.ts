@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import { TransactionError } from 'nestjs-background-tasks';
+import type { StoredEnd } from '../../../lib/engine/bullmq/codec/stored-end.js';
 import { PostgresStore } from '../../../lib/engine/bullmq/store/postgres-store.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import { describeWith } from '../../support/describe-with.js';
@@ -88,7 +89,8 @@ describeWith('postgres', 'connections to PostgreSQL', () => {
     await store.ready();
     await store.queue('queue').add('job', { v: 1 } as never);
     await takeConnections(false);
-    const done = jest.fn<() => Promise<number>>(() => Promise.resolve(1));
+    const end: StoredEnd = { status: 'completed', attempts: 1, durationMs: 1 };
+    const done = jest.fn(() => Promise.resolve(end));
     const limits = { runRetryDelay: 50, skipStalledCheck: true };
     const retention = { remember: 10, keep: { count: 10, ageMs: Infinity } };
     const worker = store.worker('queue', limits, retention, {

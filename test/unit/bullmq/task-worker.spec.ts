@@ -1,11 +1,12 @@
 import { EventEmitter } from 'node:events';
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Worker } from 'bullmq';
-import { TaskFailed } from '../../../lib/engine/bullmq/codec/stored-end.js';
+import { TaskFailed, type StoredEnd } from '../../../lib/engine/bullmq/codec/stored-end.js';
 import type { TaskJob } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import type { JobWorker } from '../../../lib/engine/bullmq/store/job-store.js';
 import { createTaskWorker, missingFrom } from '../../../lib/engine/bullmq/store/task-worker.js';
 
+const COMPLETED: StoredEnd = { status: 'completed', attempts: 1, durationMs: 0.5 };
 const shuttingDown = new Error('the database system is shutting down');
 const lockLost = Object.assign(new Error('Missing lock for job'), { code: -2 });
 
@@ -45,7 +46,7 @@ describe("a worker of BullMQ's with its repairs", () => {
     worker = createTaskWorker(
       Worker,
       {
-        process: () => Promise.resolve(0),
+        process: () => Promise.resolve(COMPLETED),
         isOpen: () => gate.isOpen,
         isClosed: () => gate.isClosed,
         declined: () => void gate.over.push('declined'),
@@ -61,8 +62,8 @@ describe("a worker of BullMQ's with its repairs", () => {
     backend.moveToActive.mockClear();
   });
 
-  const fail = async (error: Error, end: unknown): Promise<unknown> => {
-    job.returnvalue = end as number;
+  const fail = async (error: Error, end: StoredEnd | null): Promise<unknown> => {
+    job.returnvalue = end as StoredEnd;
     return worker['handleFailed'](error, job, 'token', () => false);
   };
 
@@ -90,12 +91,10 @@ describe("a worker of BullMQ's with its repairs", () => {
     },
   );
 
-  it.each([
-    [0.25, 'completed: 0.25'],
-    [undefined, 'completed: 0'],
-  ])('records again what has completed where the store is about to stop', async (end, record) => {
+  it('records again what has completed where the store is about to stop', async () => {
+    const record = `completed: ${JSON.stringify(COMPLETED)}`;
     backend.errors = [shuttingDown];
-    await fail(shuttingDown, end);
+    await fail(shuttingDown, COMPLETED);
     expect(backend.done).toEqual([record, record]);
     expect(gate.over).toEqual(['id']);
   });
@@ -107,15 +106,15 @@ describe("a worker of BullMQ's with its repairs", () => {
   });
 
   it('leaves it to the worker that has the lock', async () => {
-    await expect(fail(lockLost, 0.25)).rejects.toThrow(lockLost);
+    await expect(fail(lockLost, COMPLETED)).rejects.toThrow(lockLost);
     expect(backend.done).toEqual([]);
     expect(gate.over).toEqual(['id']);
   });
 
   it('gives up when the lock is lost, and when the process closes', async () => {
     backend.errors = [lockLost, shuttingDown];
-    await expect(fail(shuttingDown, 0.25)).rejects.toThrow(lockLost);
+    await expect(fail(shuttingDown, COMPLETED)).rejects.toThrow(lockLost);
     gate.isClosed = true;
-    await expect(fail(shuttingDown, 0.25)).rejects.toThrow(shuttingDown);
+    await expect(fail(shuttingDown, COMPLETED)).rejects.toThrow(shuttingDown);
   });
 });

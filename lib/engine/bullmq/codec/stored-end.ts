@@ -25,22 +25,10 @@ export const DUPLICATE: StoredEnd = {
   reason: 'duplicate',
 };
 
-/** What BullMQ keeps of it: of a task that completed at once, as most do, only how long it took. */
-export type WrittenEnd = StoredEnd | number;
-
-export function writtenEndOf(end: StoredEnd): WrittenEnd {
-  const { status, attempts, durationMs, result } = end;
-  const isPlain = status === 'completed' && attempts === 1 && result === undefined;
-  return isPlain ? durationMs : end;
-}
-
-/** @param written what {@link writtenEndOf} gave, as BullMQ gives it back: as text, in an event */
+/** @param written a {@link StoredEnd}, as BullMQ gives it back: as text, in an event */
 export function endIn(written: unknown): StoredEnd | undefined {
   const end: unknown =
     typeof written === 'string' && written !== '' ? JSON.parse(written) : written;
-  if (typeof end === 'number') {
-    return { status: 'completed', attempts: 1, durationMs: end };
-  }
   return typeof end === 'object' && end !== null && 'status' in end
     ? (end as StoredEnd)
     : undefined;
@@ -49,25 +37,16 @@ export function endIn(written: unknown): StoredEnd | undefined {
 export function endOf({ attempts, startedAt, result }: Task, verdict: End, now: number): StoredEnd {
   // To the microsecond: more digits only make it longer.
   const durationMs = startedAt === undefined ? 0 : Math.round((now - startedAt) * 1_000) / 1_000;
+  const end = { status: verdict.kind, attempts, durationMs };
   switch (verdict.kind) {
     case 'failed':
-      return {
-        status: 'failed',
-        attempts,
-        durationMs,
-        error: new TaskFailed(verdict.error).message,
-      };
+      return { ...end, error: new TaskFailed(verdict.error).message };
     case 'dropped':
-      return { status: 'dropped', attempts, durationMs, reason: verdict.reason };
+      return { ...end, reason: verdict.reason };
     case 'completed':
-      return {
-        status: 'completed',
-        attempts,
-        durationMs,
-        ...(result !== undefined && { result: JSON.stringify(result) }),
-      };
+      return result === undefined ? end : { ...end, result: JSON.stringify(result) };
     case 'cancelled':
-      return { status: 'cancelled', attempts, durationMs };
+      return end;
   }
 }
 

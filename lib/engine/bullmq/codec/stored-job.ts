@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { FlowJobEntry, Job, JobJson, JobsOptions } from 'bullmq';
+import type { FlowJobEntry, Job, JobJson, JobsOptions, Queue } from 'bullmq';
 import { wholeMs } from '../../../task/clock.js';
 import type { StoredCall, StoredTask, Waits } from '../../../task/stored-call.js';
 import type { Priority } from '../../../task/task-options.js';
 import type { Task } from '../../../task/task.js';
-import { isStorable, endIn, failedEnd, type StoredEnd, type WrittenEnd } from './stored-end.js';
+import { isStorable, endIn, failedEnd, type StoredEnd } from './stored-end.js';
 
 /** Another task's job. */
 export interface JobLink {
@@ -55,7 +55,7 @@ export interface JobData {
   readonly forgivenStarts?: number;
 }
 
-export type TaskJob = Job<JobData, WrittenEnd>;
+export type TaskJob = Job<JobData, StoredEnd>;
 
 /** What this version of the library reads and writes. */
 export const FORMAT = 1;
@@ -72,6 +72,10 @@ export function linkOf({ queue, id }: Task): JobLink {
   return { queue, id };
 }
 
+export function linkTo({ queueName, id = '' }: TaskJob): JobLink {
+  return { queue: queueName, id };
+}
+
 /** How a stored job is to be added. */
 export interface NewJob {
   readonly task: Task;
@@ -79,46 +83,46 @@ export interface NewJob {
   readonly options: JobsOptions;
 }
 
+/** How long a task in a line waits to be told before it looks for itself, in milliseconds. */
+const LINE_HOLD_MS = 3_600_000;
+/** What follows a task that was stored before it looks for it this often, should nobody tell. */
+const FOLLOW_HOLD_MS = 5_000;
+
 /**
  * @param lines for each line its tasks, in order
+ * @param by the process, as its jobs name it
  * @param heldMs how long the heads wait for their release; `undefined` where they are free at once
  */
 export function jobsOf(
   lines: readonly (readonly Task[])[],
   by: string,
   heldMs: number | undefined,
-  lineHoldMs: number,
 ): NewJob[] {
-  return lines.flatMap((line) => {
-    const after = line[0]?.prior;
-    return line.map((task, index) => {
-      const prior = line[index - 1] ?? after;
-      const { needs } = task;
-      const hold = index > 0 ? lineHoldMs : after === undefined ? heldMs : FOLLOW_HOLD_MS;
-      const isFree = heldMs === undefined && line.length === 1;
-      return newJob(task, by, hold, prior, needs, line[index + 1], isFree);
-    });
-  });
+  return lines.flatMap((line) =>
+    line.map((task, index) => {
+      const prior = line[index - 1] ?? task.prior;
+      const headHoldMs = prior === undefined ? heldMs : FOLLOW_HOLD_MS;
+      const waitMs = (index > 0 ? LINE_HOLD_MS : (headHoldMs ?? 0)) + task.settings.delayMs;
+      const data = dataOf(task, by, prior, line[index + 1]);
+      const options = optionsOf(task, waitMs);
+      if (task.keys?.dedupe === undefined) {
+        return { task, data, options };
+      }
+      const dedupe = dedupeIdOf(task.keys.dedupe);
+      return heldMs === undefined && line.length === 1
+        ? { task, data, options: { ...options, deduplication: { id: dedupe } } }
+        : { task, data: { ...data, dedupe }, options };
+    }),
+  );
 }
 
-/** What follows a task that was stored on its own looks for it this often, should nobody tell. */
-const FOLLOW_HOLD_MS = 5_000;
-
-function newJob(
-  task: Task,
-  by: string,
-  holdMs: number | undefined,
-  prior: Task | undefined,
-  needs: Task | undefined,
-  next: Task | undefined,
-  isFree: boolean,
-): NewJob {
-  const { stored, settings, keys, addedAt } = task;
+function dataOf(task: Task, by: string, prior: Task | undefined, next: Task | undefined): JobData {
+  const { stored, settings, addedAt, needs } = task;
   if (stored === undefined) {
     throw new Error(`Task "${task.name}" was not written down when it was added.`);
   }
-  const { delayMs, priority, retry } = settings;
-  const data: JobData = {
+  const { delayMs, retry } = settings;
+  return {
     v: FORMAT,
     ...writtenCall(stored),
     by,
@@ -130,21 +134,14 @@ function newJob(
     ...(needs && { needs: linkOf(needs) }),
     ...(task.chain && { isInChain: true }),
   };
-  const options: JobsOptions = {};
-  const waitMs = (holdMs ?? 0) + delayMs;
-  if (waitMs > 0) {
-    options.delay = Math.ceil(waitMs); // PostgreSQL has no fractions of a millisecond here
-  }
-  if (PRIORITIES[priority] > 0) {
-    options.priority = PRIORITIES[priority];
-  }
-  if (keys?.dedupe === undefined) {
-    return { task, data, options };
-  }
-  const dedupe = dedupeIdOf(keys.dedupe);
-  return isFree
-    ? { task, data, options: { ...options, deduplication: { id: dedupe } } }
-    : { task, data: { ...data, dedupe }, options };
+}
+
+function optionsOf({ settings }: Task, waitMs: number): JobsOptions {
+  const priority = PRIORITIES[settings.priority];
+  return {
+    ...(waitMs > 0 && { delay: Math.ceil(waitMs) }), // PostgreSQL has no fractions of a millisecond here
+    ...(priority > 0 && { priority }),
+  };
 }
 
 /** A user's key may be of any length, and hold any character. */
@@ -152,14 +149,11 @@ export function dedupeIdOf(key: string): string {
   return createHash('sha256').update(key).digest('base64url');
 }
 
-/** The part of BullMQ's queue that says where its jobs are. */
-interface QueueAddress {
-  readonly name: string;
-  readonly opts: { readonly prefix?: string };
-}
-
 /** A job as BullMQ's own class would hand it to its backend, without what has nothing to say yet. */
-export function entryOf(queue: QueueAddress, { task, data, options }: NewJob): FlowJobEntry {
+export function entryOf(
+  queue: Pick<Queue, 'name' | 'opts'>,
+  { task, data, options }: NewJob,
+): FlowJobEntry {
   const jobData: Partial<JobJson> = {
     name: task.definition?.name ?? task.name,
     data: JSON.stringify(data),

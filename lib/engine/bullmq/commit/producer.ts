@@ -23,9 +23,6 @@ import { isUnsent, type Persistence } from '../store/store-errors.js';
 import type { CollectedTasks } from './collected-tasks.js';
 import { HeldTasks } from './held-tasks.js';
 
-/** How long a task in a line waits to be told before it looks for itself, in milliseconds. */
-const LINE_HOLD_MS = 3_600_000;
-
 /** What a producer needs. */
 export interface ProducerHost {
   readonly store: JobStore;
@@ -95,7 +92,7 @@ export class Producer {
     await this.patience.wait(store.ready()).catch((cause: unknown) => {
       throw new StoreUnavailableError(store.label, { cause });
     });
-    const [job] = jobsOf([[task]], this.id, undefined, 0);
+    const [job] = jobsOf([[task]], this.id, undefined);
     const id = job && (await store.addWithin?.(client, job));
     if (id === task.id) {
       worker.announce(task, LEFT);
@@ -108,7 +105,7 @@ export class Producer {
     load: () => this.patience.wait(this.scheduleRecords.then((records) => records.load())),
     swap: async (name, before, after, task) => {
       const { worker } = this.host;
-      const [job] = jobsOf(task === undefined ? [] : [[task]], this.id, undefined, 0);
+      const [job] = jobsOf(task === undefined ? [] : [[task]], this.id, undefined);
       const swapped = this.scheduleRecords.then((each) => each.swap(name, before, after, job));
       const result = await this.patience.wait(swapped);
       if (task !== undefined && result === 'done') {
@@ -193,7 +190,7 @@ export class Producer {
     heldMs: number | undefined,
   ): Promise<void> {
     const { store } = this.host;
-    const jobs = jobsOf(lines, this.id, heldMs, LINE_HOLD_MS);
+    const jobs = jobsOf(lines, this.id, heldMs);
     jobs.forEach(({ task }) => this.held.keep(task.id));
     let isSent = false;
     let isGivenUp = false;

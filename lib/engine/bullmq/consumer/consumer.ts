@@ -1,7 +1,7 @@
 import { TaskCrashedError } from '../../../errors/storage.errors.js';
 import type { Task } from '../../../task/task.js';
 import type { QueueLimits } from '../../engine.js';
-import { TaskRetries, type WrittenEnd } from '../codec/stored-end.js';
+import { TaskRetries, type StoredEnd } from '../codec/stored-end.js';
 import { FORMAT, storedTaskOf, type TaskJob } from '../codec/stored-job.js';
 import type { JobWorker, WorkerLimits } from '../store/job-store.js';
 import { type ConsumerHost, HeldJobs, type Held } from './held-jobs.js';
@@ -139,7 +139,7 @@ export class Consumer {
     return !this.isClosed && !this.worker.isPaused();
   }
 
-  private process(job: TaskJob, token: string): Promise<WrittenEnd> {
+  private process(job: TaskJob, token: string): Promise<StoredEnd> {
     if (!this.isOpen) {
       // It was asked for, together with the end of the one before it, when this worker was not paused.
       return this.ending.putBack(job, token);
@@ -199,7 +199,7 @@ export class Consumer {
     return this.ending.putOff(job, token, delayMs);
   }
 
-  private async run(held: Held, token: string): Promise<WrittenEnd> {
+  private async run(held: Held, token: string): Promise<StoredEnd> {
     const { task, job } = held;
     const { end, forgivenStarts = 0, isLastAlone } = job.data;
     if (end !== undefined) {
@@ -243,7 +243,7 @@ export class Consumer {
   }
 
   /** Which of those that ran when their process died has killed it, only this tells. */
-  private async attemptAlone(held: Held, token: string, starts: number): Promise<WrittenEnd> {
+  private async attemptAlone(held: Held, token: string, starts: number): Promise<StoredEnd> {
     const { task, job } = held;
     if (this.isStopping || this.isClosed) {
       this.held.letGo(held);
@@ -258,7 +258,7 @@ export class Consumer {
     return this.attempt(held, token);
   }
 
-  private attempt(held: Held, token: string): Promise<WrittenEnd> {
+  private attempt(held: Held, token: string): Promise<StoredEnd> {
     return new Promise((resolve) => {
       const { task } = held;
       const { host } = this;

@@ -7,10 +7,8 @@ import {
   endOf,
   outcomeOf,
   verdictOf,
-  writtenEndOf,
   type End,
   type StoredEnd,
-  type WrittenEnd,
 } from '../codec/stored-end.js';
 import type { TaskJob } from '../codec/stored-job.js';
 import type { ConsumerHost, Held, HeldJobs } from './held-jobs.js';
@@ -26,7 +24,7 @@ export class JobEnding {
   ) {}
 
   /** @throws TaskRetries, TaskFailed, PutBack */
-  async conclude(held: Held, token: string, verdict: Verdict): Promise<WrittenEnd> {
+  async conclude(held: Held, token: string, verdict: Verdict): Promise<StoredEnd> {
     switch (verdict.kind) {
       case 'retry':
         held.verdict = verdict;
@@ -47,12 +45,12 @@ export class JobEnding {
   }
 
   /** @throws TaskFailed, PutBack */
-  end(held: Held, token: string, verdict: End): Promise<WrittenEnd> {
+  end(held: Held, token: string, verdict: End): Promise<StoredEnd> {
     return this.finish(held, token, verdict, endOf(held.task, verdict, this.host.clock.now()));
   }
 
   /** From where a worker that died has left it. @throws TaskFailed, PutBack */
-  goOn(held: Held, token: string, end: StoredEnd): Promise<WrittenEnd> {
+  goOn(held: Held, token: string, end: StoredEnd): Promise<StoredEnd> {
     return this.finish(held, token, verdictOf(end), end);
   }
 
@@ -100,7 +98,7 @@ export class JobEnding {
     token: string,
     verdict: End,
     end: StoredEnd,
-  ): Promise<WrittenEnd> {
+  ): Promise<StoredEnd> {
     const { job } = held;
     const { data } = job;
     const { line, persistence } = this.host;
@@ -116,7 +114,7 @@ export class JobEnding {
     if (verdict.kind === 'failed') {
       throw signalOf(new TaskFailed(verdict.error), job);
     }
-    return writtenEndOf(end);
+    return end;
   }
 }
 

@@ -1,7 +1,7 @@
 import { turnOf, type Standing, type Turn } from '../../../task/line.js';
 import { breaksChain } from '../../../task/outcome.js';
 import { outcomeOf } from '../codec/stored-end.js';
-import { endOfJob, jobsBehind, type JobLink, type TaskJob } from '../codec/stored-job.js';
+import { endOfJob, jobsBehind, linkTo, type JobLink, type TaskJob } from '../codec/stored-job.js';
 import type { JobStore } from '../store/job-store.js';
 import type { Persistence } from '../store/store-errors.js';
 
@@ -35,7 +35,7 @@ export class JobLine {
   async breakChain(job: TaskJob): Promise<void> {
     for await (const next of jobsBehind(job, (link) => this.jobAt(link))) {
       if (next.data.needs?.id === job.id) {
-        return this.breakOff({ queue: next.queueName, id: next.id ?? '' });
+        return this.breakOff(linkTo(next));
       }
     }
   }

@@ -5,7 +5,7 @@ import type { Position } from '../../../task/position.js';
 import type { TransactionClient } from '../../../task/transaction-client.js';
 import type { EngineSupport, KeepLimits, ScheduleStore } from '../../engine.js';
 import type { FailedQuery } from '../../kept-tasks.js';
-import type { WrittenEnd } from '../codec/stored-end.js';
+import type { StoredEnd } from '../codec/stored-end.js';
 import type { JobData, NewJob, TaskJob } from '../codec/stored-job.js';
 import { ErrorLog } from './store-errors.js';
 
@@ -15,8 +15,8 @@ export type StoreAddress =
   | { readonly kind: 'postgres'; readonly options: Readonly<Record<string, unknown>> };
 
 export type BullMQ = typeof import('bullmq');
-export type JobQueue = Queue<JobData, WrittenEnd>;
-export type JobWorker = Worker<JobData, WrittenEnd>;
+export type JobQueue = Queue<JobData, StoredEnd>;
+export type JobWorker = Worker<JobData, StoredEnd>;
 
 /** What a worker is told of besides the connection. */
 export type WorkerLimits = Omit<WorkerOptions, 'connection' | 'prefix' | 'autorun'>;
@@ -32,7 +32,7 @@ export interface Retention {
 /** What a worker asks, and tells, its consumer. */
 export interface WorkerGate {
   /** Runs one job; what it throws decides between a retry, a failure and going back to wait. */
-  process(job: TaskJob, token: string | undefined): Promise<WrittenEnd>;
+  process(job: TaskJob, token: string | undefined): Promise<StoredEnd>;
   /** Whether jobs may be taken. */
   isOpen(): boolean;
   /** Whether nothing is recorded any more. */

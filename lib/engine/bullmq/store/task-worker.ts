@@ -1,7 +1,7 @@
 import type { WorkerOptions } from 'bullmq';
 import { systemClock } from '../../../task/clock.js';
 import { atMost } from '../../patience.js';
-import { PutBack, TaskFailed, type WrittenEnd } from '../codec/stored-end.js';
+import { PutBack, TaskFailed, type StoredEnd } from '../codec/stored-end.js';
 import type { JobData, TaskJob } from '../codec/stored-job.js';
 import type { BullMQ, JobWorker, WorkerGate } from './job-store.js';
 import { isAnswer } from './store-errors.js';
@@ -40,7 +40,7 @@ export function createTaskWorker(
   options: WorkerOptions,
   backend?: unknown,
 ): JobWorker {
-  class TaskWorker extends Worker<JobData, WrittenEnd> {
+  class TaskWorker extends Worker<JobData, StoredEnd> {
     protected override async moveToActive(token: string, name?: string): Promise<TaskJob> {
       if (!gate.isOpen()) {
         gate.declined();
@@ -78,15 +78,14 @@ export function createTaskWorker(
 
     private async record(error: Error, job: TaskJob, rest: HandleRest): Promise<TaskJob> {
       const isVerdict = error instanceof TaskFailed || error instanceof PutBack;
-      const hasCompleted = !isVerdict && (job.returnvalue as WrittenEnd | null) !== null;
+      const hasCompleted = !isVerdict && (job.returnvalue as StoredEnd | null) !== null;
       if (hasCompleted && isAnswer(error)) {
         throw error; // it was recorded, or is another worker's by now
       }
       for (;;) {
         try {
           return hasCompleted
-            ? // BullMQ has set what it was to record, but for a 0.
-              await super.handleCompleted(job.returnvalue ?? 0, job, ...rest)
+            ? await super.handleCompleted(job.returnvalue, job, ...rest)
             : await super.handleFailed(error, job, ...rest);
         } catch (refusal) {
           if (isAnswer(refusal) || gate.isClosed()) {
@@ -99,7 +98,7 @@ export function createTaskWorker(
     }
   }
   const process: WorkerGate['process'] = (job, token) => gate.process(job, token);
-  const Fitting = missingFrom(Worker).length === 0 ? TaskWorker : Worker<JobData, WrittenEnd>;
+  const Fitting = missingFrom(Worker).length === 0 ? TaskWorker : Worker<JobData, StoredEnd>;
   return new Fitting(name, process, options, backend as undefined);
 }
 
