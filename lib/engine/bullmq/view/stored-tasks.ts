@@ -22,10 +22,10 @@ import {
   callOf,
   endOfJob,
   jobsBehind,
+  linkTo,
   priorityOf,
   storedTaskOf,
   type JobData,
-  type JobLink,
   type TaskJob,
 } from '../codec/stored-job.js';
 
@@ -70,46 +70,45 @@ export class StoredTasks {
   }
 
   job(id: string): Promise<TaskJob | undefined> {
-    return this.read(() => this.jobOf(id));
+    return this.read(async () => {
+      const found = await Promise.all(this.queuesOf().map((queue) => queue.getJob(id)));
+      return found.find((job) => job !== undefined);
+    });
   }
 
-  private async jobOf(id: string): Promise<TaskJob | undefined> {
-    const found = await Promise.all([...this.store.queues()].map((queue) => queue.getJob(id)));
-    return found.find((job) => job !== undefined);
-  }
-
-  find(id: string): Promise<TaskInfo | undefined> {
-    return this.read(() => this.viewOfId(id));
-  }
-
-  private async viewOfId(id: string): Promise<TaskInfo | undefined> {
-    const job = await this.jobOf(id);
-    if (job === undefined) {
-      return undefined;
-    }
-    const [state, { logs }] = await Promise.all([
-      job.getState(),
-      this.store.queue(job.queueName).getJobLogs(id),
-    ]);
-    // Those of two attempts may have arrived in another order.
-    return this.viewOf(job, state, logs.toSorted(byTime));
+  async find(id: string): Promise<TaskInfo | undefined> {
+    const job = await this.job(id);
+    return (
+      job &&
+      this.read(async () => {
+        const { logs } = await this.store.queue(job.queueName).getJobLogs(id);
+        // Those of two attempts may have arrived in another order.
+        return this.viewOf(job, await job.getState(), logs.toSorted(byTime));
+      })
+    );
   }
 
   list(query: TaskQuery): Promise<TaskInfo[]> {
-    return this.read(() => this.listOf(query));
+    return this.read(async () => {
+      const { limit, failed } = query;
+      const queues = this.queuesOf(query.queue);
+      if (failed === undefined) {
+        return this.listOf(queues, query);
+      }
+      const lists = queues.map((queue) => this.listFailed(queue, query, failed));
+      return inOrder((await Promise.all(lists)).flat(), query).slice(0, limit);
+    });
   }
 
-  private async listOf(query: TaskQuery): Promise<TaskInfo[]> {
-    const { status, name, queue, limit, failed } = query;
-    if (failed !== undefined) {
-      const lists = this.queuesOf(queue).map((each) => this.listFailed(each, query, failed));
-      return inOrder((await Promise.all(lists)).flat(), query).slice(0, limit);
-    }
+  private async listOf(
+    queues: readonly JobQueue[],
+    { status, name, limit }: TaskQuery,
+  ): Promise<TaskInfo[]> {
     const found = new Map<string, TaskInfo>();
-    for (const each of this.queuesOf(queue)) {
+    for (const queue of queues) {
       for (const type of status === undefined ? ALL : TYPES[status]) {
         for (let start = 0; found.size < limit; start += PAGE) {
-          const jobs = await each.getJobs([type], start, start + PAGE - 1);
+          const jobs = await queue.getJobs([type], start, start + PAGE - 1);
           for (const job of jobs) {
             const view = this.viewOf(job, type, []);
             const fits =
@@ -154,19 +153,13 @@ export class StoredTasks {
     return found;
   }
 
-  /** By BullMQ's own kinds: what each job of a kind stands for would take reading all of them. */
   counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>> {
-    return this.read(() => this.countsOf(queue));
-  }
-
-  private async countsOf(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>> {
-    const counted = this.queuesOf(queue).map(async (each) => {
-      const counts = await each.getJobCounts(...ALL);
-      const { active, waiting = 0, prioritized = 0, delayed, completed, failed } = counts;
-      const ours = { running: active, queued: waiting + prioritized, delayed, completed, failed };
-      return [each.name, ours] as const;
+    return this.read(async () => {
+      const counted = this.queuesOf(queue).map(
+        async (each) => [each.name, await countsOf(each)] as const,
+      );
+      return new Map(await Promise.all(counted));
     });
-    return new Map(await Promise.all(counted));
   }
 
   /** Removes a task that has settled. @returns whether there was one */
@@ -193,7 +186,22 @@ export class StoredTasks {
 
   states(isPaused: (queue: string) => boolean): Promise<QueueState[]> {
     return this.read(() =>
-      Promise.all([...this.store.queues()].map((queue) => this.stateOf(queue, isPaused))),
+      Promise.all(
+        this.queuesOf().map(async (queue) => {
+          const { running, queued, delayed } = await countsOf(queue);
+          // The first of each kind; which of the prioritized ones is the oldest would take all of them.
+          const oldest = await queue.getJobs(['waiting', 'prioritized'], 0, 0, true);
+          const times = oldest.flatMap((job) => job?.data.addedAt ?? []);
+          return {
+            queue: queue.name,
+            running,
+            pending: queued + delayed,
+            oldestAddedAt: times.length === 0 ? undefined : Math.min(...times),
+            isPaused: (await queue.isPaused()) || isPaused(queue.name),
+            isShared: true,
+          };
+        }),
+      ),
     );
   }
 
@@ -240,7 +248,11 @@ export class StoredTasks {
     const rest = await this.droppedBehind(job);
     // Its line has gone on without it: what it runs with now is what was dropped for it.
     const again: JobData = { ...data, ...followedBy(rest[0]), forgivenStarts: job.stalledCounter };
-    await job.updateData((await this.standsForItsKey(job)) ? again : { ...again, end: DUPLICATE });
+    const { queueName, deduplicationId } = job;
+    // Its dedupe key went when it failed, and another task may have it by now.
+    const hasKey =
+      deduplicationId === undefined || (await this.store.claimKey(queueName, deduplicationId, id));
+    await job.updateData(hasKey ? again : { ...again, end: DUPLICATE });
     await job.retry('failed', ANEW);
     await this.bringBack(job, rest);
     job.attemptsMade = 0;
@@ -267,22 +279,13 @@ export class StoredTasks {
 
   /** In order, and after the one before them: what is taken while that one has failed is dropped again. */
   private async bringBack(first: TaskJob, rest: readonly TaskJob[]): Promise<void> {
-    let prior = addressOf(first);
+    let prior = linkTo(first);
     for (const [index, job] of rest.entries()) {
       const { end: _end, next: _next, isBroken: _broken, ...data } = job.data;
       await job.updateData({ ...data, prior, needs: prior, ...followedBy(rest[index + 1]) });
       await job.retry('completed', ANEW);
-      prior = addressOf(job);
+      prior = linkTo(job);
     }
-  }
-
-  /** Its dedupe key went when it failed, and another task may have it by now. */
-  private async standsForItsKey({
-    queueName,
-    deduplicationId,
-    id = '',
-  }: TaskJob): Promise<boolean> {
-    return deduplicationId === undefined || this.store.claimKey(queueName, deduplicationId, id);
   }
 
   /** How many wait for a slot, a time, their line or their response. */
@@ -292,29 +295,8 @@ export class StoredTasks {
     );
   }
 
-  private queuesOf(name: string | undefined): JobQueue[] {
+  private queuesOf(name?: string): JobQueue[] {
     return [...this.store.queues()].filter((queue) => name === undefined || queue.name === name);
-  }
-
-  private async stateOf(
-    queue: JobQueue,
-    isPaused: (queue: string) => boolean,
-  ): Promise<QueueState> {
-    const { name } = queue;
-    const isPausedEverywhere = await queue.isPaused();
-    const counts = await queue.getJobCounts('active', 'waiting', 'prioritized', 'delayed');
-    const { active = 0, waiting = 0, prioritized = 0, delayed = 0 } = counts;
-    // The first of each kind; which of the prioritized ones is the oldest would take all of them.
-    const oldest = await queue.getJobs(['waiting', 'prioritized'], 0, 0, true);
-    const times = oldest.filter((job) => job !== undefined).map(({ data }) => data.addedAt);
-    return {
-      queue: name,
-      running: active,
-      pending: waiting + prioritized + delayed,
-      oldestAddedAt: times.length === 0 ? undefined : Math.min(...times),
-      isPaused: isPausedEverywhere || isPaused(name),
-      isShared: true,
-    };
   }
 
   /** Of a task that cannot be made again here, for example with another serializer, nothing can be shown. */
@@ -361,12 +343,18 @@ export class StoredTasks {
 
 const ANEW = { resetAttemptsMade: true, resetAttemptsStarted: true };
 
-function addressOf({ queueName, id = '' }: TaskJob): JobLink {
-  return { queue: queueName, id };
+/** By BullMQ's own kinds: what each job of a kind stands for would take reading all of them. */
+async function countsOf(
+  queue: JobQueue,
+): Promise<Record<'running' | 'queued' | 'delayed' | 'completed' | 'failed', number>> {
+  const counts = await queue.getJobCounts(...ALL);
+  const { active = 0, waiting = 0, prioritized = 0 } = counts;
+  const { delayed = 0, completed = 0, failed = 0 } = counts;
+  return { running: active, queued: waiting + prioritized, delayed, completed, failed };
 }
 
 function followedBy(job: TaskJob | undefined): Pick<JobData, 'next'> {
-  return job === undefined ? {} : { next: addressOf(job) };
+  return job === undefined ? {} : { next: linkTo(job) };
 }
 
 function unsettledStatus(job: TaskJob, type: JobType | 'unknown'): TaskStatus {
