@@ -95,28 +95,33 @@ export class BullMQEngine implements Engine {
     private readonly setting: EngineSetting,
     private readonly settings: BullMQSettings,
   ) {
-    const { queues, worker, clock, logger } = setting;
+    const { queues, clock, logger } = setting;
     queues.forEach((limits) => refuseUnsupported(limits, settings));
-    const { restore } = this;
     const store = storeOf(settings, logger);
     const persistence = new Persistence(clock);
-    const stored = new StoredTasks(store, clock, settings, restore);
+    const stored = new StoredTasks(store, clock, settings, this.restore);
     const collected = new CollectedTasks(queues, clock, (queue) => stored.pendingOf(queue));
-    const consumers = new Consumers(queues, (isIdle) => this.idleness.when(isIdle));
-    const handles = new OwnHandles(store, clock, (id) => consumers.has(id));
+    const handles = new OwnHandles(store, clock, (id) => this.consumers.has(id));
     const reports = new Reports(store);
-    const parts = { store, persistence, stored, collected, consumers, handles, worker, restore };
-    const producer = new Producer({ ...parts, settings, clock, logger });
+    const line = new JobLine(store, persistence);
+    const { restore, idleness } = this;
+    const parts = { ...setting, store, persistence, stored, collected, handles, line, idleness };
+    const producer = new Producer({ ...parts, settings });
+    const { keep = KEEP, remember = REMEMBER } = setting;
+    const retention = { keep, remember };
+    const consuming = { ...parts, settings, restore, retention, processId: producer.id };
+    const consumers = new Consumers(consuming, queues);
     const discard = (task: Task): void => this.discard(task);
+    const cancellation = new Cancellation({ ...parts, producer, consumers, restore, discard });
     this.store = store;
     this.persistence = persistence;
-    this.line = new JobLine(store, persistence);
+    this.line = line;
     this.stored = stored;
     this.collected = collected;
-    this.consumers = consumers;
     this.handles = handles;
     this.producer = producer;
-    this.cancellation = new Cancellation({ ...parts, producer, discard });
+    this.consumers = consumers;
+    this.cancellation = cancellation;
     this.listener = {
       awaited: (task) => handles.watch(task),
       progressed: (task) => reports.progressed(task),
@@ -127,7 +132,7 @@ export class BullMQEngine implements Engine {
       list: (query) => stored.list(query),
       counts: (queue) => stored.counts(queue),
       forget: (id) => stored.forget(id),
-      cancel: (id) => this.cancellation.cancel(id),
+      cancel: (id) => cancellation.cancel(id),
       retry: (id) => this.retry(id),
     };
     this.support = {
@@ -238,34 +243,10 @@ export class BullMQEngine implements Engine {
     if (this.settings.isConsumer) {
       // BullMQ's workers on PostgreSQL stay dead if the store is not there when they are made.
       this.store.ready().then(
-        () => this.consume(),
+        () => this.isClosed || this.consumers.start(),
         () => undefined, // closed before it could be reached
       );
     }
-  }
-
-  private consume(): void {
-    if (this.isClosed) {
-      return;
-    }
-    const { store, line, persistence, producer, settings, restore } = this;
-    const { keep = KEEP, remember = REMEMBER, worker, clock, logger } = this.setting;
-    this.consumers.start({
-      store,
-      line,
-      persistence,
-      processId: producer.id,
-      settings,
-      retention: { keep, remember },
-      restore,
-      worker,
-      clock,
-      logger,
-      started: (task) => this.handles.started(task),
-      settled: (task) => this.handles.settled(task),
-      lost: (task) => this.handles.lost(task),
-      freed: () => this.idleness.check(),
-    });
   }
 
   async whenIdle(): Promise<void> {

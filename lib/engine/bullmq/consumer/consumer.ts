@@ -21,10 +21,10 @@ const MOST_AT_ONCE = 100_000;
 
 /** Takes one queue's tasks from the store, and has them attempted. */
 export class Consumer {
-  private readonly name: string;
   private readonly held: HeldJobs;
   private readonly ending: JobEnding;
-  private readonly worker: JobWorker;
+  /** Once it has started. */
+  private worker: JobWorker | undefined;
   /** Why nothing is taken. */
   private readonly reasons = new Set<string>();
   private readonly unknownNames = new Set<string>();
@@ -34,39 +34,15 @@ export class Consumer {
   /** @param alone runs nothing of this process beside what it is given */
   constructor(
     private readonly host: ConsumerHost,
-    { name, concurrency, rateLimit }: QueueLimits,
+    private readonly limits: QueueLimits,
     private readonly alone: <T>(act: () => Promise<T>) => Promise<T>,
   ) {
-    this.name = name;
-    const { settings, store } = host;
     this.held = new HeldJobs(host);
     this.ending = new JobEnding(host, this.held);
-    const limits: WorkerLimits = {
-      concurrency: Math.min(concurrency, MOST_AT_ONCE),
-      ...(rateLimit && { limiter: { max: rateLimit.max, duration: rateLimit.perMs } }),
-      lockDuration: settings.lockDurationMs,
-      stalledInterval: settings.lockDurationMs,
-      // How often is enough is decided here: a task that BullMQ fails by itself would strand its line.
-      maxStalledCount: NO_LIMIT,
-      runRetryDelay: AGAIN_MS,
-      settings: {
-        backoffStrategy: (_attempts, _type, error) =>
-          error instanceof TaskRetries ? Math.ceil(error.delayMs) : -1,
-      },
-    };
-    this.worker = store.worker(name, limits, host.retention, {
-      process: (job, token) => this.process(job, token ?? ''),
-      isOpen: () => this.isOpen,
-      isClosed: () => this.isClosed,
-      declined: () => void this.wakeAnother(),
-      over: (job) => {
-        if (!this.isClosed) {
-          this.held.over(job);
-        }
-      },
-    });
-    this.worker.on('completed', (job) => this.held.recorded(job));
-    this.worker.on('failed', (job) => this.held.recorded(job));
+  }
+
+  get name(): string {
+    return this.limits.name;
   }
 
   get running(): number {
@@ -83,20 +59,55 @@ export class Consumer {
   }
 
   start(): void {
+    const { settings, store, retention } = this.host;
+    const { name, concurrency, rateLimit } = this.limits;
+    const options: WorkerLimits = {
+      concurrency: Math.min(concurrency, MOST_AT_ONCE),
+      ...(rateLimit && { limiter: { max: rateLimit.max, duration: rateLimit.perMs } }),
+      lockDuration: settings.lockDurationMs,
+      stalledInterval: settings.lockDurationMs,
+      // How often is enough is decided here: a task that BullMQ fails by itself would strand its line.
+      maxStalledCount: NO_LIMIT,
+      runRetryDelay: AGAIN_MS,
+      settings: {
+        backoffStrategy: (_attempts, _type, error) =>
+          error instanceof TaskRetries ? Math.ceil(error.delayMs) : -1,
+      },
+    };
+    const worker = store.worker(name, options, retention, {
+      process: (job, token) => this.process(job, token ?? ''),
+      isOpen: () => this.isOpen,
+      isClosed: () => this.isClosed,
+      declined: () => void this.wakeAnother(),
+      over: (job) => {
+        if (!this.isClosed) {
+          this.held.over(job);
+        }
+      },
+    });
+    worker.on('completed', (job) => this.held.recorded(job));
+    worker.on('failed', (job) => this.held.recorded(job));
+    this.worker = worker;
+    this.reasons.forEach((reason) => this.pause(reason));
     // Rejects only where it could not begin at all; what goes wrong later is the error listener's.
-    this.worker.run().catch(() => undefined);
+    worker.run().catch(() => undefined);
+    void this.limitAll();
   }
 
   /** Takes no more, until there is no reason left; what runs goes on. */
   pause(reason: string): void {
     this.reasons.add(reason);
-    this.worker.pause(true).catch(() => undefined);
+    this.worker?.pause(true).catch(() => undefined);
   }
 
   resume(reason: string): void {
     if (this.reasons.delete(reason) && this.reasons.size === 0 && !this.isClosed) {
-      this.worker.resume().catch(() => undefined);
+      this.worker?.resume().catch(() => undefined);
     }
+  }
+
+  isPausedBy(reason: string): boolean {
+    return this.reasons.has(reason);
   }
 
   /** @returns whether it is here */
@@ -126,7 +137,7 @@ export class Consumer {
   async close(): Promise<void> {
     this.isClosed = true;
     // Without force it would wait for ever where the store is down.
-    await this.worker.close(true);
+    await this.worker?.close(true);
     await this.wakeAnother();
   }
 
@@ -136,7 +147,19 @@ export class Consumer {
   }
 
   private get isOpen(): boolean {
-    return !this.isClosed && !this.worker.isPaused();
+    return !this.isClosed && this.reasons.size === 0;
+  }
+
+  /** Kept with the queue, also for processes that know nothing of it: the latest to start decides. */
+  private async limitAll(): Promise<void> {
+    const { persistence, store } = this.host;
+    const { concurrencyOfAll } = this.limits;
+    const queue = store.queue(this.name);
+    const limit = (): Promise<unknown> =>
+      concurrencyOfAll === undefined
+        ? queue.removeGlobalConcurrency()
+        : queue.setGlobalConcurrency(concurrencyOfAll);
+    await persistence.untilAnswered(limit).catch(() => undefined); // closed meanwhile
   }
 
   private process(job: TaskJob, token: string): Promise<StoredEnd> {
@@ -266,7 +289,7 @@ export class Consumer {
       host.worker.attempt(task, (_task, verdict) => {
         resolve(this.ending.conclude(held, token, verdict));
       });
-      host.started(task);
+      host.handles.started(task);
       if (this.isStopping) {
         task.attempt?.interrupt('abandoned');
       }

@@ -22,14 +22,20 @@ export interface ConsumerHost {
   readonly worker: Worker;
   readonly clock: Clock;
   readonly logger: LoggerService;
-  /** An attempt has begun. */
-  started(task: Task): void;
-  /** Recorded and announced: for the handle that this process may have of the task. */
-  settled(task: Task): void;
-  /** Another worker has it, and tells how it ends. */
-  lost(task: Task): void;
-  /** Nothing of it is under way here any more. */
-  freed(): void;
+  /** The handles that this process may have of its tasks. */
+  readonly handles: {
+    /** An attempt has begun. */
+    started(task: Task): void;
+    /** Recorded and announced. */
+    settled(task: Task): void;
+    /** Another worker has it, and tells how it ends. */
+    lost(task: Task): void;
+  };
+  readonly idleness: {
+    when(isIdle: () => boolean): Promise<void>;
+    /** Something is no longer under way. */
+    check(): void;
+  };
 }
 
 /** A job that this worker has, and what is to be told once it is recorded. */
@@ -110,7 +116,7 @@ export class HeldJobs {
           'store counts, not the one in this process. See lockDuration.',
       );
       this.letGo(held);
-      this.host.lost(held.task);
+      this.host.handles.lost(held.task);
     }
   }
 
@@ -124,16 +130,16 @@ export class HeldJobs {
     } else {
       task.isOver = true;
       worker.announce(task, verdict);
-      this.host.settled(task);
+      this.host.handles.settled(task);
     }
-    this.host.freed();
+    this.host.idleness.check();
   }
 
   /** It goes back to the store as it came. */
   letGo({ task }: Held): void {
     this.byId.delete(task.id);
     this.host.worker.announce(task, LEFT);
-    this.host.freed();
+    this.host.idleness.check();
   }
 
   /** What this job is an attempt of: a task may be handed out again before BullMQ is done with the last. */
