@@ -116,10 +116,8 @@ export interface EngineSupport {
   readonly schedules?: ScheduleStore | undefined;
   /** Set where this process adds tasks only, and others run them. */
   readonly isProducer?: boolean;
-  readonly batch: boolean;
-  readonly concurrencyKey: boolean;
-  readonly dedupeWindow: boolean;
-  readonly dedupeAgain: boolean;
+  /** Set where other processes add and run the tasks, too: see {@link unsupportedOption}. */
+  readonly isShared?: boolean;
   /**
    * Stores the task through a connection of its caller's: it exists, and is released, if the
    * transaction commits that is open there. It is not admitted before. `undefined` where the engine
@@ -131,23 +129,24 @@ export interface EngineSupport {
   readonly storeWithin?: (client: TransactionClient, task: Task) => Promise<string>;
 }
 
-/** The option in `settings` that an engine cannot honour, if there is one. */
+/** The option in `settings` that takes one process which knows all tasks of a queue, if there is one. */
 export function unsupportedOption(
-  support: EngineSupport,
+  { isShared = false }: EngineSupport,
   { batch, concurrencyKey, dedupe }: TaskSettings,
 ): string | undefined {
-  if (batch !== undefined && !support.batch) {
+  if (!isShared) {
+    return undefined;
+  }
+  if (batch !== undefined) {
     return 'batch';
   }
-  if (concurrencyKey !== undefined && !support.concurrencyKey) {
+  if (concurrencyKey !== undefined) {
     return 'concurrencyKey';
   }
-  if (dedupe?.again === true && !support.dedupeAgain) {
+  if (dedupe?.again === true) {
     return 'dedupe.again';
   }
-  return dedupe !== undefined && dedupe.windowMs > 0 && !support.dedupeWindow
-    ? 'dedupe.window'
-    : undefined;
+  return dedupe !== undefined && dedupe.windowMs > 0 ? 'dedupe.window' : undefined;
 }
 
 /** Keeps what is to be known of schedules after a restart, and in other processes. */

@@ -136,7 +136,8 @@ export class BullMQEngine implements Engine {
       retry: (id) => this.retry(id),
     };
     this.support = {
-      ...store.support,
+      engine: `BullMQ on ${store.kind}`,
+      isShared: true,
       isProducer: !settings.isConsumer,
       storage: settings.storage,
       schedules: producer.schedules,

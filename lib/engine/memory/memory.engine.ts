@@ -467,14 +467,7 @@ export class MemoryEngine implements Engine {
 }
 
 /** It keeps calls as they are, and can do all that there is to ask for. */
-export const SUPPORT: EngineSupport = {
-  engine: 'memory',
-  storage: undefined,
-  batch: true,
-  concurrencyKey: true,
-  dedupeWindow: true,
-  dedupeAgain: true,
-};
+export const SUPPORT: EngineSupport = { engine: 'memory', storage: undefined };
 
 const ABANDONED = { kind: 'abandoned' } as const satisfies End;
 /** It goes on after the next start. */

@@ -3,7 +3,7 @@ import type { RedisOptions } from 'ioredis';
 import type { Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
 import type { Position } from '../../../task/position.js';
 import type { TransactionClient } from '../../../task/transaction-client.js';
-import type { EngineSupport, KeepLimits, ScheduleStore } from '../../engine.js';
+import type { KeepLimits, ScheduleStore } from '../../engine.js';
 import type { FailedQuery } from '../../kept-tasks.js';
 import type { StoredEnd } from '../codec/stored-end.js';
 import type { JobData, NewJob, TaskJob } from '../codec/stored-job.js';
@@ -61,8 +61,9 @@ export abstract class JobStore {
   protected bull: BullMQ | undefined;
   protected isClosed = false;
 
-  /** @param label for messages */
+  /** @param kind `Redis`, for example  @param label for messages, with its address */
   constructor(
+    readonly kind: string,
     readonly label: string,
     logger: LoggerService,
   ) {
@@ -73,8 +74,6 @@ export abstract class JobStore {
   abstract open(queues: readonly string[]): Promise<void>;
   /** Resolves when commands can be sent. */
   abstract ready(): Promise<void>;
-  /** Asks the store for nothing. Rejects where it does not answer. */
-  abstract ping(): Promise<void>;
   /** Not running yet. Its commands wait for the store to come back. */
   abstract worker(
     name: string,
@@ -120,16 +119,6 @@ export abstract class JobStore {
   ): Promise<Position[]>;
   abstract close(): Promise<void>;
 
-  get support(): Omit<EngineSupport, 'storage'> {
-    return {
-      engine: `BullMQ on ${this.kind}`,
-      batch: false,
-      concurrencyKey: false,
-      dedupeWindow: false,
-      dedupeAgain: false,
-    };
-  }
-
   /** For short commands: they fail where the store does not answer. */
   queue(name: string): JobQueue {
     const queue = this.made.get(name);
@@ -143,8 +132,11 @@ export abstract class JobStore {
     return this.made.values();
   }
 
-  /** `Redis`, for example. */
-  protected abstract readonly kind: string;
+  /** Rejects where the store does not take what is written, though it may answer: it only reads, or is full. */
+  async ping(): Promise<void> {
+    const [queue] = this.made.values();
+    await queue?.backend.setQueueMeta({ ping: 1 });
+  }
 
   protected get opened(): BullMQ {
     if (this.bull === undefined) {

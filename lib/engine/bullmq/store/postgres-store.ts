@@ -56,9 +56,6 @@ WITH claimed AS (
 )
 SELECT job_id FROM claimed`;
 
-/** Writes a row of its own, always the same one. */
-const PING = `WITH one AS (INSERT INTO dedup (queue, dedup_id, job_id) VALUES ('', '', '')
-ON CONFLICT (queue, dedup_id) DO UPDATE SET job_id = '' RETURNING 1) SELECT 1 FROM one`;
 const failedIn = (order: 'ASC' | 'DESC', after: '>=' | '<='): string => `
 SELECT id, finished_at_ms AS at FROM job
 WHERE queue = $1 AND state = 'failed' AND ($2::bigint IS NULL OR finished_at_ms ${after} $2)
@@ -68,7 +65,6 @@ const FAILED = { oldestFirst: failedIn('ASC', '>='), latestFirst: failedIn('DESC
 
 /** BullMQ on PostgreSQL. Its schema is made, or brought up to date, when the store is first reached. */
 export class PostgresStore extends JobStore {
-  protected readonly kind = 'PostgreSQL';
   private client: PgClientClass | undefined;
   private connection: PostgresConnection | undefined;
   private listener: PgClient | undefined;
@@ -82,7 +78,7 @@ export class PostgresStore extends JobStore {
     private readonly commandTimeoutMs: number,
     logger: LoggerService,
   ) {
-    super('PostgreSQL', logger);
+    super('PostgreSQL', 'PostgreSQL', logger);
     this.connected.catch(() => undefined);
   }
 
@@ -98,11 +94,6 @@ export class PostgresStore extends JobStore {
 
   ready(): Promise<void> {
     return this.connected;
-  }
-
-  async ping(): Promise<void> {
-    // Also refused by a server that only reads, and by one whose disk is full.
-    await this.query(PING);
   }
 
   worker(name: string, limits: WorkerLimits, retention: Retention, gate: WorkerGate): JobWorker {

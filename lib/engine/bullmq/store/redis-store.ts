@@ -36,7 +36,6 @@ return 1`;
 
 /** BullMQ on Redis or Valkey. */
 export class RedisStore extends JobStore {
-  protected readonly kind = 'Redis';
   /** Once is enough: afterwards only the connection comes and goes. */
   private areQueuesReady = false;
   private redis: typeof Redis | undefined;
@@ -53,7 +52,7 @@ export class RedisStore extends JobStore {
     private readonly commandTimeoutMs: number,
     logger: LoggerService,
   ) {
-    super(`Redis at ${placeOf(address)}`, logger);
+    super('Redis', `Redis at ${placeOf(address)}`, logger);
   }
 
   async open(queues: readonly string[]): Promise<void> {
@@ -82,10 +81,6 @@ export class RedisStore extends JobStore {
       await Promise.all([...this.made.values()].map((queue) => queue.waitUntilReady()));
       this.areQueuesReady = true;
     }
-  }
-
-  async ping(): Promise<void> {
-    await this.commands.set(`${this.prefix}:ping`, '', 'PX', 1_000);
   }
 
   worker(
