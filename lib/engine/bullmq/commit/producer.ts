@@ -14,7 +14,6 @@ import {
   entryOf,
   jobsOf,
   linkOf,
-  type JobData,
   type JobLink,
   type NewJob,
 } from '../codec/stored-job.js';
@@ -40,10 +39,8 @@ export class Producer {
   readonly id = randomBytes(9).toString('base64url');
   private readonly patience: Patience;
   private readonly held: HeldTasks;
-  /** Of each stored task, the one that was stored behind it. */
-  private readonly next = new WeakMap<Task, Task>();
-  /** Stored behind others of their lines. */
-  private readonly behind = new WeakSet<Task>();
+  /** Of each task that was stored behind another of its line, that one: its job has a link to this one. */
+  private readonly before = new WeakMap<Task, Task>();
   /** Stored without their dedupe keys. */
   private readonly unclaimed = new WeakSet<Task>();
   /** What the store has of those is taken back already. */
@@ -123,7 +120,7 @@ export class Producer {
   release(line: readonly Task[]): void {
     const [head, ...rest] = line;
     rest.forEach(({ id }) => this.held.forget(id));
-    const steps = line.flatMap((task, index) => this.stepsBefore(task, line[index + 1]));
+    const steps = line.flatMap((task, index) => this.stepBefore(task, line[index + 1]) ?? []);
     if (head !== undefined && steps.length === 0) {
       this.begin(head);
     } else if (head !== undefined) {
@@ -139,7 +136,7 @@ export class Producer {
 
   /** Whether the job of the task before it is linked to its own: whoever ends that one starts it. */
   isLinked(task: Task): boolean {
-    return this.behind.has(task);
+    return this.before.has(task);
   }
 
   /** Resolves when what is not to run is gone, or the store does not answer. */
@@ -253,8 +250,7 @@ export class Producer {
       line.forEach((task, index) => {
         const before = line[index - 1];
         if (before !== undefined) {
-          this.next.set(before, task);
-          this.behind.add(task);
+          this.before.set(task, before);
         } else if (heldMs !== undefined) {
           this.held.hold(task, heldMs);
         }
@@ -263,7 +259,7 @@ export class Producer {
   }
 
   private begin(head: Task): void {
-    if (this.behind.has(head)) {
+    if (this.before.has(head)) {
       // Those before it were taken back: nobody else is to start it.
       void this.held.start(linkOf(head), head.settings.delayMs);
     } else {
@@ -271,27 +267,27 @@ export class Producer {
     }
   }
 
-  private stepsBefore(task: Task, next: Task | undefined): Promise<void>[] {
+  private stepBefore(task: Task, next: Task | undefined): Promise<void> | undefined {
     const isUnclaimed = this.unclaimed.delete(task);
-    const stored = this.next.get(task);
-    const hasGap = stored !== undefined && next !== undefined && stored !== next;
-    return [
-      ...(isUnclaimed ? [this.claim(task)] : []),
-      ...(hasGap ? [this.change(task, { next: linkOf(next) })] : []),
-    ];
+    const before = next && this.before.get(next);
+    const hasGap = before !== undefined && before !== task;
+    return isUnclaimed || hasGap
+      ? this.prepare(task, isUnclaimed, hasGap ? next : undefined)
+      : undefined;
   }
 
-  /** Whose key another task has by now is a duplicate. */
-  private async claim(task: Task): Promise<void> {
+  /** @param next the one behind it, where those between them were taken back */
+  private async prepare(task: Task, isUnclaimed: boolean, next: Task | undefined): Promise<void> {
+    const { store } = this.host;
     const { queue, id, keys } = task;
-    if (!(await this.host.store.claimKey(queue, dedupeIdOf(keys?.dedupe ?? ''), id))) {
-      await this.change(task, { isDuplicate: true });
+    // Whose key another task has by now is a duplicate.
+    const isDuplicate =
+      isUnclaimed && !(await store.claimKey(queue, dedupeIdOf(keys?.dedupe ?? ''), id));
+    if (isDuplicate || next !== undefined) {
+      const job = await store.queue(queue).getJob(id);
+      const change = { ...(isDuplicate && { isDuplicate }), ...(next && { next: linkOf(next) }) };
+      await job?.updateData({ ...job.data, ...change });
     }
-  }
-
-  private async change({ queue, id }: Task, change: Partial<JobData>): Promise<void> {
-    const job = await this.host.store.queue(queue).getJob(id);
-    await job?.updateData({ ...job.data, ...change });
   }
 
   private drop(task: Task, reason: DropReason): void {

@@ -75,7 +75,7 @@ export class Consumer {
       },
     };
     const worker = store.worker(name, options, retention, {
-      process: (job, token) => this.process(job, token ?? ''),
+      process: (job) => this.process(job),
       isOpen: () => this.isOpen,
       isClosed: () => this.isClosed,
       declined: () => void this.wakeAnother(),
@@ -162,20 +162,18 @@ export class Consumer {
     await persistence.untilAnswered(limit).catch(() => undefined); // closed meanwhile
   }
 
-  private process(job: TaskJob, token: string): Promise<StoredEnd> {
+  private process(job: TaskJob): Promise<StoredEnd> {
     if (!this.isOpen) {
       // It was asked for, together with the end of the one before it, when this worker was not paused.
-      return this.ending.putBack(job, token);
+      return this.ending.putBack(job);
     }
     let task: Task | undefined;
     try {
       task = this.restore(job);
     } catch (error) {
-      return this.leaveToOthers(job, token, error);
+      return this.leaveToOthers(job, error);
     }
-    return task === undefined
-      ? this.leaveToOthers(job, token)
-      : this.run(this.held.hold(task, job), token);
+    return task === undefined ? this.leaveToOthers(job) : this.run(this.held.hold(task, job));
   }
 
   /** @throws where it cannot be made again here, or those that it is linked to are not to be found */
@@ -197,7 +195,7 @@ export class Consumer {
    *
    * @param error why it cannot be made here; without one it is of a name that nobody here has
    */
-  private leaveToOthers(job: TaskJob, token: string, error?: unknown): Promise<never> {
+  private leaveToOthers(job: TaskJob, error?: unknown): Promise<never> {
     const { name, id = '', queueName } = job;
     const { clock, logger, store } = this.host;
     const kept = `after a while every ${LEAVE_MS.longest / 1_000} s.`;
@@ -219,42 +217,42 @@ export class Consumer {
     const reason = `leaves ${id} to others`;
     clock.after(Math.max(0, delayMs - SIT_OUT_MS), () => this.pause(reason));
     clock.after(delayMs + SIT_OUT_MS, () => this.resume(reason));
-    return this.ending.putOff(job, token, delayMs);
+    return this.ending.putOff(job, delayMs);
   }
 
-  private async run(held: Held, token: string): Promise<StoredEnd> {
+  private async run(held: Held): Promise<StoredEnd> {
     const { task, job } = held;
     const { end, forgivenStarts = 0, isLastAlone } = job.data;
     if (end !== undefined) {
-      return this.ending.goOn(held, token, end);
+      return this.ending.goOn(held, end);
     }
     const starts = job.stalledCounter - forgivenStarts;
     const { line, settings } = this.host;
     if (starts >= settings.maxStarts && (isLastAlone || settings.maxStarts === 1)) {
       const error = new TaskCrashedError(task.name, starts);
-      return this.ending.end(held, token, { kind: 'failed', error });
+      return this.ending.end(held, { kind: 'failed', error });
     }
     const turn = await line.turnOf(job);
     if (turn === 'wait') {
       this.held.letGo(held);
-      return this.ending.putOff(job, token, LOOK_AGAIN_MS);
+      return this.ending.putOff(job, LOOK_AGAIN_MS);
     }
     if (job.data.isCancelled || held.isCancelled) {
-      return this.ending.end(held, token, { kind: 'cancelled' });
+      return this.ending.end(held, { kind: 'cancelled' });
     }
     if (turn === 'never') {
-      return this.ending.end(held, token, { kind: 'dropped', reason: 'predecessor-failed' });
+      return this.ending.end(held, { kind: 'dropped', reason: 'predecessor-failed' });
     }
     if (!this.isOpen) {
       this.held.letGo(held);
-      return this.ending.putBack(job, token);
+      return this.ending.putBack(job);
     }
     if (job.data.isDuplicate || !(await this.hasKey(job.data.dedupe, task))) {
-      return this.ending.end(held, token, { kind: 'dropped', reason: 'duplicate' });
+      return this.ending.end(held, { kind: 'dropped', reason: 'duplicate' });
     }
     return starts > 0 && starts >= settings.maxStarts - 1
-      ? this.alone(() => this.attemptAlone(held, token, starts))
-      : this.attempt(held, token);
+      ? this.alone(() => this.attemptAlone(held, starts))
+      : this.attempt(held);
   }
 
   /** Its process may have died before it could claim it. */
@@ -266,11 +264,11 @@ export class Consumer {
   }
 
   /** Which of those that ran when their process died has killed it, only this tells. */
-  private async attemptAlone(held: Held, token: string, starts: number): Promise<StoredEnd> {
+  private async attemptAlone(held: Held, starts: number): Promise<StoredEnd> {
     const { task, job } = held;
     if (this.isStopping || this.isClosed) {
       this.held.letGo(held);
-      return this.ending.putBack(job, token);
+      return this.ending.putBack(job);
     }
     const { persistence, logger } = this.host;
     logger.warn(
@@ -278,16 +276,16 @@ export class Consumer {
         'for the last time.',
     );
     await persistence.untilAnswered(() => job.updateData({ ...job.data, isLastAlone: true }));
-    return this.attempt(held, token);
+    return this.attempt(held);
   }
 
-  private attempt(held: Held, token: string): Promise<StoredEnd> {
+  private attempt(held: Held): Promise<StoredEnd> {
     return new Promise((resolve) => {
       const { task } = held;
       const { host } = this;
       task.status = 'running';
       host.worker.attempt(task, (_task, verdict) => {
-        resolve(this.ending.conclude(held, token, verdict));
+        resolve(this.ending.conclude(held, verdict));
       });
       host.handles.started(task);
       if (this.isStopping) {

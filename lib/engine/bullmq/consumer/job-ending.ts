@@ -24,46 +24,46 @@ export class JobEnding {
   ) {}
 
   /** @throws TaskRetries, TaskFailed, PutBack */
-  async conclude(held: Held, token: string, verdict: Verdict): Promise<StoredEnd> {
+  async conclude(held: Held, verdict: Verdict): Promise<StoredEnd> {
     switch (verdict.kind) {
       case 'retry':
         held.verdict = verdict;
         if (verdict.waits !== undefined) {
           const data = { ...held.job.data, waits: verdict.waits };
-          await this.keepLock(held, token);
+          await this.keepLock(held);
           await this.host.persistence.untilAnswered(() => held.job.updateData(data));
         }
         throw signalOf(new TaskRetries(verdict.error, verdict.delayMs), held.job);
       case 'abandoned':
         // The next worker that has a slot goes on with it; the attempt does not count.
-        return this.putBack(held.job, token).finally(() =>
+        return this.putBack(held.job).finally(() =>
           this.held.announce(held, { kind: 'abandoned', isKept: true }),
         );
       default:
-        return this.end(held, token, verdict);
+        return this.end(held, verdict);
     }
   }
 
   /** @throws TaskFailed, PutBack */
-  end(held: Held, token: string, verdict: End): Promise<StoredEnd> {
-    return this.finish(held, token, verdict, endOf(held.task, verdict, this.host.clock.now()));
+  end(held: Held, verdict: End): Promise<StoredEnd> {
+    return this.finish(held, verdict, endOf(held.task, verdict, this.host.clock.now()));
   }
 
   /** From where a worker that died has left it. @throws TaskFailed, PutBack */
-  goOn(held: Held, token: string, end: StoredEnd): Promise<StoredEnd> {
-    return this.finish(held, token, verdictOf(end), end);
+  goOn(held: Held, end: StoredEnd): Promise<StoredEnd> {
+    return this.finish(held, verdictOf(end), end);
   }
 
   /** Some worker takes it again at once. @throws PutBack */
-  async putBack(job: TaskJob, token: string): Promise<never> {
-    await this.leave(job, job.moveToWait(token));
+  async putBack(job: TaskJob): Promise<never> {
+    await this.leave(job, job.moveToWait(job.token));
     await this.host.store.wake(job.queueName).catch(() => undefined);
     throw new PutBack('WaitingError');
   }
 
   /** Some worker takes it again after a while. @throws PutBack */
-  async putOff(job: TaskJob, token: string, delayMs: number): Promise<never> {
-    await this.leave(job, job.moveToDelayed(Date.now() + delayMs, token));
+  async putOff(job: TaskJob, delayMs: number): Promise<never> {
+    await this.leave(job, job.moveToDelayed(Date.now() + delayMs, job.token));
     throw new PutBack('DelayedError');
   }
 
@@ -81,10 +81,10 @@ export class JobEnding {
    *
    * @throws PutBack where another worker has the job
    */
-  private async keepLock({ job }: Held, token: string): Promise<void> {
+  private async keepLock({ job }: Held): Promise<void> {
     const { persistence, settings } = this.host;
     const lockMs = settings.lockDurationMs;
-    if ((await persistence.untilAnswered(() => job.extendLock(token, lockMs))) !== 1) {
+    if ((await persistence.untilAnswered(() => job.extendLock(job.token ?? '', lockMs))) !== 1) {
       throw new PutBack('WaitingError');
     }
   }
@@ -93,18 +93,13 @@ export class JobEnding {
    * Written down first, then the next of the line is released, then the job is finished: a worker
    * that dies in between leaves a job which is not run again, but finished from here by another.
    */
-  private async finish(
-    held: Held,
-    token: string,
-    verdict: End,
-    end: StoredEnd,
-  ): Promise<StoredEnd> {
+  private async finish(held: Held, verdict: End, end: StoredEnd): Promise<StoredEnd> {
     const { job } = held;
     const { data } = job;
     const { line, persistence } = this.host;
     held.verdict = verdict;
     if (data.next !== undefined) {
-      await this.keepLock(held, token);
+      await this.keepLock(held);
       await persistence.untilAnswered(() => job.updateData({ ...data, end }));
       if (data.isInChain && breaksChain(outcomeOf(end))) {
         await line.breakChain(job);

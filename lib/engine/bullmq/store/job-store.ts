@@ -32,7 +32,7 @@ export interface Retention {
 /** What a worker asks, and tells, its consumer. */
 export interface WorkerGate {
   /** Runs one job; what it throws decides between a retry, a failure and going back to wait. */
-  process(job: TaskJob, token: string | undefined): Promise<StoredEnd>;
+  process(job: TaskJob): Promise<StoredEnd>;
   /** Whether jobs may be taken. */
   isOpen(): boolean;
   /** Whether nothing is recorded any more. */

@@ -97,9 +97,8 @@ export function createTaskWorker(
       }
     }
   }
-  const process: WorkerGate['process'] = (job, token) => gate.process(job, token);
   const Fitting = missingFrom(Worker).length === 0 ? TaskWorker : Worker<JobData, StoredEnd>;
-  return new Fitting(name, process, options, backend as undefined);
+  return new Fitting(name, (job) => gate.process(job), options, backend as undefined);
 }
 
 type HandleRest = [token: string, fetchNext?: () => boolean, span?: never];
