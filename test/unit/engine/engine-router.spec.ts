@@ -273,21 +273,8 @@ describe('the shared stores of several engines', () => {
   });
 });
 
-const ALL = {
-  engine: 'x',
-  storage: undefined,
-  batch: true,
-  concurrencyKey: true,
-  dedupeWindow: true,
-  dedupeAgain: true,
-};
-const NONE = {
-  ...ALL,
-  batch: false,
-  concurrencyKey: false,
-  dedupeWindow: false,
-  dedupeAgain: false,
-};
+const OF_ONE_PROCESS = { engine: 'x', storage: undefined };
+const SHARED = { ...OF_ONE_PROCESS, isShared: true };
 
 const settingsOf = (options: BackgroundOptions) =>
   new ResolvedOptions({}).forTask(undefined, options);
@@ -302,7 +289,7 @@ describe('what an engine cannot do', () => {
     [{ retry: { attempts: 3 }, delay: 5, timeout: 5 }, undefined],
     [{}, undefined],
   ])('of %j is %p', (options, option) => {
-    expect(unsupportedOption(NONE, settingsOf(options))).toBe(option);
-    expect(unsupportedOption(ALL, settingsOf(options))).toBeUndefined();
+    expect(unsupportedOption(SHARED, settingsOf(options))).toBe(option);
+    expect(unsupportedOption(OF_ONE_PROCESS, settingsOf(options))).toBeUndefined();
   });
 });

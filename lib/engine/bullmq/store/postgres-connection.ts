@@ -36,47 +36,31 @@ interface Connection {
   readonly pool: { query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> };
 }
 
-/** A connection that is somebody else's, and that BullMQ can neither wait for nor close. */
+/**
+ * A connection that is somebody else's, and that BullMQ can neither wait for nor close. Names mean what its owner has
+ * set: the function that adds a job is called by its full name, and finds all others itself.
+ */
 export function connectionOf(client: TransactionClient, schema: string): Connection {
+  const query = async (text: string, values?: unknown[]): Promise<{ rows: unknown[] }> => {
+    const named = text.replace('SELECT add_job(', `SELECT "${schema}".add_job(`);
+    return { rows: await rowsOf(client, named, values) };
+  };
   return {
     schema,
     isClosing: undefined,
     waitUntilReady: () => Promise.resolve(),
-    pool: { query: async (text, values) => ({ rows: await rowsOf(client, text, values) }) },
+    pool: { query },
   };
 }
 
-/**
- * Calls `act` while unqualified names mean those of `schema`, as BullMQ's do: in the transaction that
- * is open on `client` only, and afterwards no more.
- *
- * @returns what `act` does, or `undefined` where no transaction is open: `act` was not called then
- */
-export async function inSchema<T>(
-  client: TransactionClient,
-  schema: string,
-  act: () => Promise<T>,
-): Promise<{ readonly result: T } | undefined> {
-  const own = `"${schema.replaceAll('"', '""')}"`;
-  const before = await searchPathOf(client);
-  await setSearchPath(client, own);
-  // Outside of a transaction it is over already.
-  if ((await searchPathOf(client)) !== own) {
-    return undefined;
-  }
-  const result = await act();
-  // Where it has failed the transaction is aborted, and its settings go with it.
-  await setSearchPath(client, before);
-  return { result };
-}
-
-async function searchPathOf(client: TransactionClient): Promise<string> {
-  const rows = await rowsOf(client, "SELECT current_setting('search_path') AS path");
-  return (rows[0] as { path: string }).path;
-}
-
-async function setSearchPath(client: TransactionClient, path: string): Promise<void> {
-  await client.query("SELECT set_config('search_path', $1, true)", [path]);
+/** Whether a transaction is open: outside of one, a setting that is local to it is lost at once. */
+export async function isInTransaction(client: TransactionClient): Promise<boolean> {
+  await client.query("SELECT set_config('background_tasks.is_open', 'yes', true)");
+  const [row] = await rowsOf(
+    client,
+    "SELECT current_setting('background_tasks.is_open', true) AS is_open",
+  );
+  return (row as { is_open: string | null } | undefined)?.is_open === 'yes';
 }
 
 /** `pg` gives an object with the rows, TypeORM the rows. */

@@ -9,8 +9,7 @@ export interface Pool {
 }
 
 /** A table of ours beside BullMQ's, in the same schema. */
-const tableIn = (schema: string): string =>
-  `"${schema.replaceAll('"', '""')}".background_task_schedules`;
+const tableIn = (schema: string): string => `"${schema}".background_task_schedules`;
 
 /** What the schema needs for schedules. Several processes may make it at once. */
 export function schemaOfSchedules(schema: string): string {

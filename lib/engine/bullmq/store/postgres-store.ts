@@ -17,7 +17,7 @@ import {
   type WorkerGate,
   type WorkerLimits,
 } from './job-store.js';
-import { connectionOf, forgiving, inSchema } from './postgres-connection.js';
+import { connectionOf, forgiving, isInTransaction } from './postgres-connection.js';
 import { PostgresSchedules, schemaOfSchedules, type Pool } from './postgres-schedules.js';
 import { createTaskWorker } from './task-worker.js';
 
@@ -139,18 +139,19 @@ export class PostgresStore extends JobStore {
   }
 
   override async addWithin(client: TransactionClient, job: NewJob): Promise<string> {
-    const { PostgresQueueBackend: Backend } = this.opened;
     const { queue, name } = job.task;
-    const connection = connectionOf(client, this.schema);
-    const backend = new Backend(connection as never, queue, {} as never, false);
-    const { jobData, jobId, parentKeyOpts } = entryOf(this.queue(queue), job);
-    const added = await inSchema(client, this.schema, () =>
-      backend.addJob(jobData, jobId, parentKeyOpts),
-    );
-    if (added === undefined) {
+    if (!(await isInTransaction(client))) {
       throw new TransactionError(name, queue, 'none is open on this connection. BEGIN one first.');
     }
-    return added.result;
+    const { PostgresQueueBackend: Backend } = this.opened;
+    const backend = new Backend(
+      connectionOf(client, this.schema) as never,
+      queue,
+      {} as never,
+      false,
+    );
+    const { jobData, jobId, parentKeyOpts } = entryOf(this.queue(queue), job);
+    return backend.addJob(jobData, jobId, parentKeyOpts);
   }
 
   async failed(
