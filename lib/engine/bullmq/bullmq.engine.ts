@@ -99,40 +99,41 @@ export class BullMQEngine implements Engine {
     queues.forEach((limits) => refuseUnsupported(limits, settings));
     const store = storeOf(settings, logger);
     const persistence = new Persistence(clock);
-    const stored = new StoredTasks(store, clock, settings, this.restore);
-    const collected = new CollectedTasks(queues, clock, (queue) => stored.pendingOf(queue));
-    const handles = new OwnHandles(store, clock, (id) => this.consumers.has(id));
     const reports = new Reports(store);
-    const line = new JobLine(store, persistence);
     const { restore, idleness } = this;
-    const parts = { ...setting, store, persistence, stored, collected, handles, line, idleness };
-    const producer = new Producer({ ...parts, settings });
-    const { keep = KEEP, remember = REMEMBER } = setting;
-    const retention = { keep, remember };
-    const consuming = { ...parts, settings, restore, retention, processId: producer.id };
-    const consumers = new Consumers(consuming, queues);
-    const discard = (task: Task): void => this.discard(task);
-    const cancellation = new Cancellation({ ...parts, producer, consumers, restore, discard });
     this.store = store;
     this.persistence = persistence;
-    this.line = line;
-    this.stored = stored;
-    this.collected = collected;
-    this.handles = handles;
-    this.producer = producer;
-    this.consumers = consumers;
-    this.cancellation = cancellation;
+    this.line = new JobLine(store, persistence);
+    this.stored = new StoredTasks(store, clock, settings, restore);
+    this.collected = new CollectedTasks(queues, clock, (queue) => this.stored.pendingOf(queue));
+    this.handles = new OwnHandles(store, clock, (id) => this.consumers.has(id));
+    const { line, stored, collected, handles } = this;
+    const parts = { ...setting, store, persistence, line, stored, collected, handles, idleness };
+    this.producer = new Producer({ ...parts, settings });
+    const { producer } = this;
+    const { keep = KEEP, remember = REMEMBER } = setting;
+    const retention = { keep, remember };
+    this.consumers = new Consumers({
+      ...parts,
+      settings,
+      restore,
+      retention,
+      processId: producer.id,
+    });
+    const { consumers } = this;
+    const discard = (task: Task): void => this.discard(task);
+    this.cancellation = new Cancellation({ ...parts, producer, consumers, restore, discard });
     this.listener = {
       awaited: (task) => handles.watch(task),
       progressed: (task) => reports.progressed(task),
-      logged: (task, line) => reports.logged(task, line),
+      logged: (task, text) => reports.logged(task, text),
     };
     this.kept = {
       find: (id) => stored.find(id),
       list: (query) => stored.list(query),
       counts: (queue) => stored.counts(queue),
       forget: (id) => stored.forget(id),
-      cancel: (id) => cancellation.cancel(id),
+      cancel: (id) => this.cancellation.cancel(id),
       retry: (id) => this.retry(id),
     };
     this.support = {

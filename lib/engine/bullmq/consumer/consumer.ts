@@ -171,7 +171,7 @@ export class Consumer {
     try {
       task = this.restore(job);
     } catch (error) {
-      return this.leaveToOthers(job, error);
+      return this.leaveToOthers(job, String(error));
     }
     return task === undefined ? this.leaveToOthers(job) : this.run(this.held.hold(task, job));
   }
@@ -195,14 +195,14 @@ export class Consumer {
    *
    * @param error why it cannot be made here; without one it is of a name that nobody here has
    */
-  private leaveToOthers(job: TaskJob, error?: unknown): Promise<never> {
+  private leaveToOthers(job: TaskJob, error?: string): Promise<never> {
     const { name, id = '', queueName } = job;
     const { clock, logger, store } = this.host;
     const kept = `after a while every ${LEAVE_MS.longest / 1_000} s.`;
     if (error !== undefined) {
       logger.error(
         `${store.label} has a task "${name}" (${id}) in queue "${queueName}" that cannot be made again here: ` +
-          `${String(error)}. It is kept, and tried again, ${kept}`,
+          `${error}. It is kept, and tried again, ${kept}`,
       );
     } else if (!this.unknownNames.has(name)) {
       this.unknownNames.add(name);

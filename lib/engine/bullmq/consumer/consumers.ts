@@ -1,4 +1,3 @@
-import type { QueueLimits } from '../../engine.js';
 import { atMost } from '../../patience.js';
 import { Consumer } from './consumer.js';
 import type { ConsumerHost } from './held-jobs.js';
@@ -8,11 +7,8 @@ export class Consumers {
   private readonly all: readonly Consumer[];
   private lastAlone: Promise<unknown> = Promise.resolve();
 
-  constructor(
-    private readonly host: ConsumerHost,
-    queues: readonly QueueLimits[],
-  ) {
-    this.all = queues.map((limits) => new Consumer(host, limits, (act) => this.alone(act)));
+  constructor(private readonly host: ConsumerHost) {
+    this.all = host.queues.map((limits) => new Consumer(host, limits, (act) => this.alone(act)));
   }
 
   /** Once the store has been reached. */

@@ -3,7 +3,7 @@ import type { Clock } from '../../../task/clock.js';
 import { IdMap } from '../../../task/id-map.js';
 import type { Task } from '../../../task/task.js';
 import { LEFT, type Dropped, type Verdict } from '../../../task/verdict.js';
-import type { Restore, Worker } from '../../engine.js';
+import type { QueueLimits, Restore, Worker } from '../../engine.js';
 import type { TaskJob } from '../codec/stored-job.js';
 import type { JobStore, Retention } from '../store/job-store.js';
 import type { Persistence } from '../store/store-errors.js';
@@ -11,6 +11,7 @@ import type { JobLine } from './job-line.js';
 
 /** What the consumers of an engine share. */
 export interface ConsumerHost {
+  readonly queues: readonly QueueLimits[];
   readonly store: JobStore;
   readonly line: JobLine;
   readonly persistence: Persistence;

@@ -297,7 +297,7 @@ export class PostgresStore extends JobStore {
     if (this.connection === undefined) {
       throw new Error('The store could not be reached yet.');
     }
-    return this.connection.pool as unknown as Pool;
+    return this.connection.pool;
   }
 
   private async query(text: string, values?: unknown[]): Promise<unknown[]> {

@@ -41,12 +41,12 @@ export function createTaskWorker(
   backend?: unknown,
 ): JobWorker {
   class TaskWorker extends Worker<JobData, StoredEnd> {
-    protected override async moveToActive(token: string, name?: string): Promise<TaskJob> {
+    protected override async moveToActive(token: string, worker?: string): Promise<TaskJob> {
       if (!gate.isOpen()) {
         gate.declined();
         return undefined as never;
       }
-      const job = await super.moveToActive(token, name);
+      const job = await super.moveToActive(token, worker);
       if (job === undefined || gate.isOpen()) {
         return job;
       }
