@@ -17,7 +17,6 @@ const STORES =
 /** Files below the bound, and why. */
 const REASONS = {
   'lib/engine/bullmq/consumer/consumer.ts': STORES,
-  'lib/engine/bullmq/consumer/job-ending.ts': STORES,
   'lib/engine/bullmq/consumer/job-line.ts': STORES,
   'lib/task/async-context.ts':
     'half of its branches are for Node.js up to 22, the other half for later ones.',

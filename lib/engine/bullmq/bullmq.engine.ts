@@ -107,8 +107,8 @@ export class BullMQEngine implements Engine {
     this.stored = new StoredTasks(store, clock, settings, restore);
     this.collected = new CollectedTasks(queues, clock, (queue) => this.stored.pendingOf(queue));
     this.handles = new OwnHandles(store, clock, (id) => this.consumers.has(id));
-    const { line, stored, collected, handles } = this;
-    const parts = { ...setting, store, persistence, line, stored, collected, handles, idleness };
+    const { stored, collected, handles } = this;
+    const parts = { ...setting, store, persistence, stored, collected, handles, idleness };
     this.producer = new Producer({ ...parts, settings });
     const { producer } = this;
     const { keep = KEEP, remember = REMEMBER } = setting;

@@ -5,7 +5,7 @@ import { TaskRetries, type StoredEnd } from '../codec/stored-end.js';
 import { FORMAT, storedTaskOf, type TaskJob } from '../codec/stored-job.js';
 import type { JobWorker, WorkerLimits } from '../store/job-store.js';
 import { type ConsumerHost, HeldJobs, type Held } from './held-jobs.js';
-import { JobEnding } from './job-ending.js';
+import { JobEnding, JobLine } from './job-line.js';
 
 /** How long BullMQ waits before it tries again to take or to record a job, in milliseconds. */
 const AGAIN_MS = 500;
@@ -22,6 +22,7 @@ const MOST_AT_ONCE = 100_000;
 /** Takes one queue's tasks from the store, and has them attempted. */
 export class Consumer {
   private readonly held: HeldJobs;
+  private readonly line: JobLine;
   private readonly ending: JobEnding;
   /** Once it has started. */
   private worker: JobWorker | undefined;
@@ -38,7 +39,8 @@ export class Consumer {
     private readonly alone: <T>(act: () => Promise<T>) => Promise<T>,
   ) {
     this.held = new HeldJobs(host);
-    this.ending = new JobEnding(host, this.held);
+    this.line = new JobLine(host.store, host.persistence);
+    this.ending = new JobEnding(host, this.held, this.line);
   }
 
   get name(): string {
@@ -88,7 +90,9 @@ export class Consumer {
     worker.on('completed', (job) => this.held.recorded(job));
     worker.on('failed', (job) => this.held.recorded(job));
     this.worker = worker;
-    this.reasons.forEach((reason) => this.pause(reason));
+    if (this.reasons.size > 0) {
+      worker.pause(true).catch(() => undefined);
+    }
     // Rejects only where it could not begin at all; what goes wrong later is the error listener's.
     worker.run().catch(() => undefined);
     void this.limitAll();
@@ -227,12 +231,12 @@ export class Consumer {
       return this.ending.goOn(held, end);
     }
     const starts = job.stalledCounter - forgivenStarts;
-    const { line, settings } = this.host;
+    const { settings } = this.host;
     if (starts >= settings.maxStarts && (isLastAlone || settings.maxStarts === 1)) {
       const error = new TaskCrashedError(task.name, starts);
       return this.ending.end(held, { kind: 'failed', error });
     }
-    const turn = await line.turnOf(job);
+    const turn = await this.line.turnOf(job);
     if (turn === 'wait') {
       this.held.letGo(held);
       return this.ending.putOff(job, LOOK_AGAIN_MS);

@@ -7,13 +7,11 @@ import type { QueueLimits, Restore, Worker } from '../../engine.js';
 import type { TaskJob } from '../codec/stored-job.js';
 import type { JobStore, Retention } from '../store/job-store.js';
 import type { Persistence } from '../store/store-errors.js';
-import type { JobLine } from './job-line.js';
 
 /** What the consumers of an engine share. */
 export interface ConsumerHost {
   readonly queues: readonly QueueLimits[];
   readonly store: JobStore;
-  readonly line: JobLine;
   readonly persistence: Persistence;
   /** This process, as the jobs that it adds name it. */
   readonly processId: string;

@@ -1,9 +1,20 @@
 import { turnOf, type Standing, type Turn } from '../../../task/line.js';
 import { breaksChain } from '../../../task/outcome.js';
-import { outcomeOf } from '../codec/stored-end.js';
+import type { Verdict } from '../../../task/verdict.js';
+import {
+  PutBack,
+  TaskFailed,
+  TaskRetries,
+  endOf,
+  outcomeOf,
+  verdictOf,
+  type End,
+  type StoredEnd,
+} from '../codec/stored-end.js';
 import { endOfJob, jobsBehind, linkTo, type JobLink, type TaskJob } from '../codec/stored-job.js';
 import type { JobStore } from '../store/job-store.js';
 import type { Persistence } from '../store/store-errors.js';
+import type { ConsumerHost, Held, HeldJobs } from './held-jobs.js';
 
 /** What jobs' links say: whether the turn of one has come, and whose turn is next. */
 export class JobLine {
@@ -67,4 +78,113 @@ export class JobLine {
   private jobAt({ queue, id }: JobLink): Promise<TaskJob | undefined> {
     return this.persistence.untilAnswered(() => this.store.queue(queue).getJob(id));
   }
+}
+
+/**
+ * What BullMQ is to do with a job whose attempt is over, or that is not attempted: what a promise of
+ * these resolves to is kept as the end of a completed job, and what it rejects with tells the rest.
+ */
+export class JobEnding {
+  constructor(
+    private readonly host: ConsumerHost,
+    private readonly held: HeldJobs,
+    private readonly line: JobLine,
+  ) {}
+
+  /** @throws TaskRetries, TaskFailed, PutBack */
+  async conclude(held: Held, verdict: Verdict): Promise<StoredEnd> {
+    switch (verdict.kind) {
+      case 'retry':
+        held.verdict = verdict;
+        if (verdict.waits !== undefined) {
+          const data = { ...held.job.data, waits: verdict.waits };
+          await this.keepLock(held);
+          await this.host.persistence.untilAnswered(() => held.job.updateData(data));
+        }
+        throw signalOf(new TaskRetries(verdict.error, verdict.delayMs), held.job);
+      case 'abandoned':
+        // The next worker that has a slot goes on with it; the attempt does not count.
+        return this.putBack(held.job).finally(() =>
+          this.held.announce(held, { kind: 'abandoned', isKept: true }),
+        );
+      default:
+        return this.end(held, verdict);
+    }
+  }
+
+  /** @throws TaskFailed, PutBack */
+  end(held: Held, verdict: End): Promise<StoredEnd> {
+    return this.finish(held, verdict, endOf(held.task, verdict, this.host.clock.now()));
+  }
+
+  /** From where a worker that died has left it. @throws TaskFailed, PutBack */
+  goOn(held: Held, end: StoredEnd): Promise<StoredEnd> {
+    return this.finish(held, verdictOf(end), end);
+  }
+
+  /** Some worker takes it again at once. @throws PutBack */
+  async putBack(job: TaskJob): Promise<never> {
+    await this.leave(job, job.moveToWait(job.token));
+    await this.host.store.wake(job.queueName).catch(() => undefined);
+    throw new PutBack('WaitingError');
+  }
+
+  /** Some worker takes it again after a while. @throws PutBack */
+  async putOff(job: TaskJob, delayMs: number): Promise<never> {
+    await this.leave(job, job.moveToDelayed(Date.now() + delayMs, job.token));
+    throw new PutBack('DelayedError');
+  }
+
+  /** Where the store cannot be reached any more, the lock's end gives it back. */
+  private async leave({ name, id }: TaskJob, moved: Promise<unknown>): Promise<void> {
+    await moved.catch((error: unknown) => {
+      const { logger, store } = this.host;
+      logger.warn(`${store.label}: ${name} (${id}) waits until its lock ends: ${String(error)}`);
+    });
+  }
+
+  /**
+   * Before anything is written that BullMQ does not check the lock for: a worker that has lost it writes
+   * nothing down, and releases nobody, while another runs the task.
+   *
+   * @throws PutBack where another worker has the job
+   */
+  private async keepLock({ job }: Held): Promise<void> {
+    const { persistence, settings } = this.host;
+    const lockMs = settings.lockDurationMs;
+    if ((await persistence.untilAnswered(() => job.extendLock(job.token ?? '', lockMs))) !== 1) {
+      throw new PutBack('WaitingError');
+    }
+  }
+
+  /**
+   * Written down first, then the next of the line is released, then the job is finished: a worker
+   * that dies in between leaves a job which is not run again, but finished from here by another.
+   */
+  private async finish(held: Held, verdict: End, end: StoredEnd): Promise<StoredEnd> {
+    const { job } = held;
+    const { data } = job;
+    const { persistence } = this.host;
+    held.verdict = verdict;
+    if (data.next !== undefined) {
+      await this.keepLock(held);
+      await persistence.untilAnswered(() => job.updateData({ ...data, end }));
+      if (data.isInChain && breaksChain(outcomeOf(end))) {
+        await this.line.breakChain(job);
+      }
+      await this.line.passOn(data.next);
+    }
+    if (verdict.kind === 'failed') {
+      throw signalOf(new TaskFailed(verdict.error), job);
+    }
+    return end;
+  }
+}
+
+/** BullMQ asks the job whether it may be retried: the answer was given by the task's policy. */
+function signalOf<Signal extends TaskRetries | TaskFailed>(signal: Signal, job: TaskJob): Signal {
+  const mayRetry = signal instanceof TaskRetries;
+  job.opts.attempts = mayRetry ? job.attemptsMade + 2 : 0;
+  job.opts.backoff = { type: 'custom' };
+  return signal;
 }
