@@ -9,7 +9,7 @@ import { lifeHere, lifeOf } from './life-of-request.js';
 import type { RequestLife } from './request-life.js';
 
 /** Of what the container has made: a Proxy that it puts around the object passes this on. */
-const STATE = Symbol('nestjs-background-tasks:tasks');
+const SELF = Symbol('nestjs-background-tasks:tasks');
 
 /**
  * The tasks of the current request. Inject it into controllers, services, guards, pipes,
@@ -20,18 +20,24 @@ const STATE = Symbol('nestjs-background-tasks:tasks');
  * gives the same object and leaves the controller a singleton.
  */
 export class BackgroundTasks {
-  /** No walker of objects finds it, and it costs a tenth of a property that is not enumerable. */
-  readonly #state: State;
+  /** No walker of objects finds private fields, and they cost a tenth of what is not enumerable. */
+  readonly #intake: TaskIntake | undefined;
+  readonly #life: RequestLife | undefined;
+  readonly #request: unknown;
 
   /**
    * @internal
+   * @param intake without it, as where a pipe that transforms what it gets has made another one, it is
+   * that of the request around it
    * @param request the one that is being handled; `undefined` where none is
    * @param isOfContainer it may be handed out behind a Proxy
    */
   constructor(intake?: TaskIntake, life?: RequestLife, request?: unknown, isOfContainer = false) {
-    this.#state = intake === undefined ? stateHere() : { intake, life, request };
+    this.#life = intake === undefined ? lifeOf(undefined) : life;
+    this.#intake = intake ?? this.#life?.intake;
+    this.#request = request;
     if (isOfContainer) {
-      Object.defineProperty(this, STATE, { value: this.#state });
+      Object.defineProperty(this, SELF, { value: this });
     }
   }
 
@@ -66,7 +72,7 @@ export class BackgroundTasks {
     ...args: NoInfer<Args>
   ): TaskHandle<ResultOf<Returned>>;
   addTask(...call: unknown[]): TaskHandle {
-    return add(#state in this ? this.#state : stateOf(this), call);
+    return BackgroundTasks.#behind(this).#add(call);
   }
 
   /**
@@ -76,43 +82,34 @@ export class BackgroundTasks {
    * @throws NoRequestError
    */
   chain(): TaskChain {
-    const state = #state in this ? this.#state : stateOf(this);
-    lifeNow(state);
-    return new TaskChain((call, chain) => add(state, call, chain));
+    const self = BackgroundTasks.#behind(this);
+    self.#lifeNow();
+    return new TaskChain((call, chain) => self.#add(call, chain));
   }
-}
 
-interface State {
-  readonly intake: TaskIntake | undefined;
-  readonly life: RequestLife | undefined;
-  readonly request: unknown;
-}
-
-function stateOf(proxy: object): State {
-  return (proxy as { readonly [STATE]?: State })[STATE] ?? stateHere();
-}
-
-/** A pipe that transforms what it gets has made another one: it is that of the request around it. */
-function stateHere(): State {
-  const life = lifeOf(undefined);
-  return { intake: life?.intake, life, request: undefined };
-}
-
-function add(state: State, call: readonly unknown[], chain?: Chain): TaskHandle {
-  const life = lifeNow(state);
-  const { intake, request } = state;
-  if (intake === undefined) {
-    throw new NoRequestError();
+  static #behind(given: BackgroundTasks): BackgroundTasks {
+    return #life in given
+      ? given
+      : ((given as { readonly [SELF]?: BackgroundTasks })[SELF] ?? new BackgroundTasks());
   }
-  return intake.add(call, life, chain, isObject(request) ? request : undefined);
-}
 
-/** What is around the caller comes first: a GraphQL resolver has a life of its own. */
-function lifeNow({ intake, life, request }: State): RequestLife | undefined {
-  const here = intake && lifeHere(intake);
-  if (here === undefined && life === undefined && request === undefined) {
-    throw new NoRequestError();
+  #add(call: readonly unknown[], chain?: Chain): TaskHandle {
+    const life = this.#lifeNow();
+    if (this.#intake === undefined) {
+      throw new NoRequestError();
+    }
+    const request = isObject(this.#request) ? this.#request : undefined;
+    return this.#intake.add(call, life, chain, request);
   }
-  // A callback of a shared connection comes in the context of whichever request it was opened in.
-  return life === undefined || here?.isWithin(life) === true ? here : life;
+
+  /** What is around the caller comes first: a GraphQL resolver has a life of its own. */
+  #lifeNow(): RequestLife | undefined {
+    const life = this.#life;
+    const here = this.#intake && lifeHere(this.#intake);
+    if (here === undefined && life === undefined && this.#request === undefined) {
+      throw new NoRequestError();
+    }
+    // A callback of a shared connection comes in the context of whichever request it was opened in.
+    return life === undefined || here?.isWithin(life) === true ? here : life;
+  }
 }

@@ -85,27 +85,14 @@ export const GROUPS = {
     },
   ],
   request: [
-    { mutate: ['response-closed'], tests: unit('request/response-closed') },
-    { mutate: ['response-answered'], tests: unit('request/response-answered') },
-    { mutate: ['lines'], tests: unit('engine/memory.engine', 'engine-controls/chain') },
+    { mutate: ['nest/connections'], tests: unit('request/connections') },
+    { mutate: ['nest/response'], tests: unit('request/response') },
+    { mutate: ['nest/retry-later'], tests: unit('request/retry-later') },
+    { mutate: ['nest/message-hook'], tests: unit('request/message-hook') },
+    { mutate: ['nest/request-hook', 'life-of-request'], tests: unit('request/request-hook') },
     {
-      mutate: ['release'],
-      tests: unit('engine/memory.engine', 'engine-controls/chain'),
+      mutate: ['plan', 'requests', 'request-life', 'message-life'],
+      tests: unit('request/request-life'),
     },
-    { mutate: ['follow-handler'], tests: unit('request/follow-handler') },
-    {
-      mutate: ['background-tasks.interceptor'],
-      tests: unit('request/background-tasks.interceptor'),
-    },
-    {
-      mutate: ['request-hook', 'follow-route', 'interceptor-first', 'retry-later'],
-      tests: unit(
-        'request/request-hook',
-        'request/follow-route',
-        'request/interceptor-first',
-        'request/retry-later',
-      ),
-    },
-    { mutate: ['handler-hook'], tests: unit('request/handler-hook') },
   ],
 };
