@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 /** The pages are the ones that a reader of the repository sees: nothing is written for the site alone. */
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
+const PACKAGE = 'nestjs-background-tasks';
 const page = (text, link) => ({ text, link: `/${link}` });
 const pages = (folder) =>
   readdirSync(join(ROOT, folder))
@@ -12,6 +13,12 @@ const pages = (folder) =>
     .map((name) =>
       page(name.replace(/^\d+-|\.md$/g, '').replaceAll('-', ' '), `${folder}/${name.slice(0, -3)}`),
     );
+
+/** By what a user imports; the package itself comes first. */
+const apiPages = () =>
+  pages('docs/api')
+    .map(({ text, link }) => ({ text: text === 'main' ? PACKAGE : `${PACKAGE}/${text}`, link }))
+    .toSorted((a, b) => a.text.localeCompare(b.text));
 
 /** The first heading of each group, in the order in which a reader needs them. */
 const GROUPS = {
@@ -100,7 +107,7 @@ function unlinkFiles({ tokens, env }) {
 }
 
 export default {
-  title: 'nestjs-background-tasks',
+  title: PACKAGE,
   description: 'Answer first, work later: background tasks for NestJS.',
   // There is no icon: without this line each browser asks for one.
   head: [
@@ -137,7 +144,7 @@ export default {
           .filter(([, link]) => existsSync(fileOf(link)))
           .map(([name, link]) => page(name, link)),
       })),
-      { text: 'API reference', collapsed: true, items: pages('docs/api') },
+      { text: 'API reference', collapsed: true, items: apiPages() },
       { text: 'Decisions', collapsed: true, items: pages('docs/decisions') },
     ],
   },
