@@ -153,6 +153,15 @@ describe('what a body says of itself, to a store', () => {
     expect(most()).toBe(1);
   });
 
+  it('P19: is lost where JSON cannot hold it, and does not fail the task, as in memory', async () => {
+    const { store, written } = slowStore();
+    const reports = new Reports(store);
+    expect(() => reports.progressed(reporting(1n))).not.toThrow();
+    reports.progressed(reporting(2));
+    await untilWritten(reports);
+    expect(written).toEqual(['2']);
+  });
+
   it('is lost where the store is down, and goes on afterwards', async () => {
     const { store, written, setUp } = slowStore();
     const reports = new Reports(store);

@@ -20,7 +20,11 @@ export class Reports {
   constructor(private readonly store: JobStore) {}
 
   progressed(task: Task): void {
-    this.say(task).progress = JSON.stringify(task.progress);
+    try {
+      this.say(task).progress = JSON.stringify(task.progress);
+    } catch {
+      // No JSON holds it: it is seen in this process.
+    }
   }
 
   logged(task: Task, line: string): void {
