@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,7 +15,6 @@ import {
 } from 'nestjs-background-tasks';
 import { journal } from 'nestjs-background-tasks/journal';
 import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
-import { EventEmitter } from 'node:events';
 import { LogBook } from './support/log-book.js';
 
 const HOUR = 3_600_000;

@@ -162,10 +162,13 @@ class Server implements TestServer {
   }
 }
 
-/** Below those that the system gives to connections: it stays free while its server is down. */
+/**
+ * Below those that the system gives to connections: it stays free while its server is down. So does the one that a node of a
+ * Redis Cluster takes beside it, 10,000 above.
+ */
 async function freePort(): Promise<number> {
   for (;;) {
-    const port = randomInt(10_000, 32_000);
+    const port = randomInt(10_000, 22_000);
     const server = createServer().listen(port, '127.0.0.1');
     const isFree = await once(server, 'listening').then(
       () => true,

@@ -23,6 +23,9 @@ import { Book } from './book.js';
 import { Jobs } from './jobs.js';
 import { Log } from './log.js';
 
+/** In which two tasks of the queue `rated` may start. */
+export const RATED_MS = 150;
+
 @Module({})
 class RootModule {}
 
@@ -164,7 +167,7 @@ function rootModule(options: BackgroundTasksOptions, providers: Provider[]): Dyn
           single: { concurrency: 1 },
           pair: { concurrency: 2 },
           small: { concurrency: 1, maxPending: 2 },
-          rated: { rateLimit: { max: 2, per: 300 } },
+          rated: { rateLimit: { max: 2, per: RATED_MS } },
           ...options.queues,
         },
       }),

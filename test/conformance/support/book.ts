@@ -1,4 +1,6 @@
 import { Injectable } from '@nestjs/common';
+import { Gate } from '../../e2e/support/time.js';
+import { Waiting } from '../../support/waiting.js';
 
 export interface Entry {
   readonly tag: string;
@@ -7,25 +9,16 @@ export interface Entry {
   readonly at: number;
 }
 
-class Gate {
-  open!: () => void;
-  readonly opened = new Promise<void>((resolve) => {
-    this.open = resolve;
-  });
-}
-
 /** What the bodies of tasks have written down, in the order it happened; and what holds them up. */
 @Injectable()
 export class Book {
   readonly entries: Entry[] = [];
   private readonly gates = new Map<string, Gate>();
-  private waiting: { isOver: () => boolean; resolve: () => void }[] = [];
+  private readonly waiting = new Waiting();
 
   write(tag: string, event: Entry['event'], attempt: number): void {
     this.entries.push({ tag, event, attempt, at: performance.timeOrigin + performance.now() });
-    const over = this.waiting.filter(({ isOver }) => isOver());
-    this.waiting = this.waiting.filter((each) => !over.includes(each));
-    over.forEach(({ resolve }) => resolve());
+    this.waiting.lookAgain();
   }
 
   /** `start a`, `end a`: for comparison with a whole story. */
@@ -44,10 +37,7 @@ export class Book {
 
   /** Resolves when this has been written down so many times. */
   until(tag: string, event: Entry['event'] = 'start', times = 1): Promise<void> {
-    const isOver = (): boolean => this.of(tag, event).length >= times;
-    return isOver()
-      ? Promise.resolve()
-      : new Promise((resolve) => void this.waiting.push({ isOver, resolve }));
+    return this.waiting.until(() => this.of(tag, event).length >= times);
   }
 
   gate(tag: string): Promise<void> {

@@ -98,7 +98,7 @@ export class Jobs {
   async later(tag: string): Promise<void> {
     await this.body(tag, () => {
       if (currentTask().attempt === 1) {
-        throw new RetryLaterError(200);
+        throw new RetryLaterError(100);
       }
     });
   }

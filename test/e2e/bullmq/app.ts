@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import {
   Injectable,
   Module,
@@ -15,6 +14,8 @@ import {
   type TaskEvent,
 } from 'nestjs-background-tasks';
 import { bullmq, type BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import { Waiting } from '../../support/waiting.js';
+import { LogBook } from '../support/log-book.js';
 
 /** What the tasks of a suite do, and what they have done. */
 @Injectable()
@@ -23,7 +24,7 @@ export class Work {
   readonly attempts: number[] = [];
   readonly signals: AbortSignal[] = [];
   private readonly gates = new Map<string, PromiseWithResolvers<void>>();
-  private readonly waiters = new Set<() => void>();
+  private readonly waiting = new Waiting();
 
   @Background({ name: 'note' })
   async note(text: string): Promise<void> {
@@ -65,17 +66,13 @@ export class Work {
   }
 
   /** Resolves once `text` has been done, `times` over. */
-  async until(text: string, times = 1): Promise<void> {
-    while (this.done.filter((done) => done === text).length < times) {
-      await new Promise<void>((resolve) => void this.waiters.add(resolve));
-    }
+  until(text: string, times = 1): Promise<void> {
+    return this.waiting.until(() => this.done.filter((done) => done === text).length >= times);
   }
 
   private did(text: string): void {
     this.done.push(text);
-    const waiters = [...this.waiters];
-    this.waiters.clear();
-    waiters.forEach((resolve) => resolve());
+    this.waiting.lookAgain();
   }
 
   private gate(text: string): PromiseWithResolvers<void> {
@@ -105,18 +102,8 @@ export interface TestApp {
   readonly tasks: TaskRunner;
   readonly work: Work;
   readonly events: TaskEvent[];
-  readonly log: TestLog;
+  readonly log: LogBook;
   close(): Promise<void>;
-}
-
-/** Keeps what is logged, so that suites can look at it and nobody has to read it. */
-export class TestLog {
-  readonly lines: string[] = [];
-  log = (message: unknown): void => void this.lines.push(`log ${String(message)}`);
-  warn = (message: unknown): void => void this.lines.push(`warn ${String(message)}`);
-  error = (message: unknown): void => void this.lines.push(`error ${String(message)}`);
-  debug = (): void => undefined;
-  verbose = (): void => undefined;
 }
 
 export function rootModule(
@@ -147,7 +134,7 @@ export async function startApp(
   options: BackgroundTasksOptions = {},
   providers: (new (...args: never[]) => unknown)[] = [Work],
 ): Promise<TestApp> {
-  const log = new TestLog();
+  const log = new LogBook();
   const root = rootModule(bull, options, providers);
   const app = await NestFactory.createApplicationContext(root, {
     logger: log,
@@ -163,9 +150,4 @@ export async function startApp(
     log,
     close: () => app.close(),
   };
-}
-
-/** Every test has keys of its own. */
-export function freshPrefix(): string {
-  return `t${randomUUID().slice(0, 8)}`;
 }

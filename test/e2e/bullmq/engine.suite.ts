@@ -1,40 +1,15 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
-import type { BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import { describe, expect, it } from '@jest/globals';
 import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
 import { ENGINE } from '../../../lib/engine/engine.js';
+import type { JobQueue } from '../../../lib/engine/bullmq/store/job-store.js';
 import type { TestServer } from '../../support/servers.js';
-import { freshPrefix, startApp, type TestApp } from './app.js';
+import type { TestApp } from './app.js';
+import { TestStore } from './store.js';
 
 /** What BullMQ has to do with tasks, on whatever store. */
 export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
-  let server: TestServer;
-  let prefix: string;
-  const apps: TestApp[] = [];
-
-  beforeAll(async () => {
-    server = await makeServer();
-    await server.start();
-    prefix = freshPrefix();
-  });
-
-  afterAll(async () => {
-    await server.remove();
-  });
-
-  afterEach(async () => {
-    await Promise.all(apps.splice(0).map((app) => app.close()));
-    prefix = freshPrefix();
-  });
-
-  async function start(
-    bull: Partial<BullMQOptions> = {},
-    options: BackgroundTasksOptions = {},
-  ): Promise<TestApp> {
-    const app = await startApp({ connection: server.url, prefix, ...bull }, options);
-    apps.push(app);
-    return app;
-  }
+  const store = new TestStore(makeServer);
+  const start = store.start.bind(store);
 
   describe('one process', () => {
     it('drops what follows in a chain also where the store has let go of what failed', async () => {
@@ -55,31 +30,9 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       ['producer', 'run by other processes'],
     ] as const)('O25: says at its start who runs its tasks: role %s', async (role, who) => {
       const { log } = await start({ role });
-      const line = log.lines.find((each) => each.includes('Queues: '));
-      expect(line).toMatch(new RegExp(`default \\(BullMQ on (Redis|PostgreSQL), ${who}\\)`));
-    });
-
-    it('shows progress, and what runs, to whoever asks', async () => {
-      const { tasks, work } = await start();
-      const handle = tasks.addTask(work.wait, 'long');
-      await work.until('long begins');
-      await eventually(async () =>
-        expect(await tasks.get(handle.id)).toMatchObject({
-          status: 'running',
-          attempts: 1,
-          progress: { at: 'long' },
-        }),
+      expect(log.text).toMatch(
+        new RegExp(`Queues: .*default \\(BullMQ on (Redis|PostgreSQL), ${who}\\)`),
       );
-      expect((await tasks.stats()).queues['default']).toMatchObject({ running: 1, pending: 0 });
-      work.open('long');
-      await handle.whenSettled();
-      await tasks.whenIdle();
-      expect((await tasks.stats()).queues['default']).toMatchObject({
-        added: 1,
-        completed: 1,
-        running: 0,
-        pending: 0,
-      });
     });
 
     it('counts once, and forgets, what it has run itself', async () => {
@@ -102,16 +55,6 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(await tasks.list({ limit: 200 })).toHaveLength(152);
       expect(await tasks.list({ limit: 120 })).toHaveLength(120);
       expect(await tasks.counts()).toMatchObject({ queued: 152 });
-    });
-
-    it('starts nothing of a paused queue until it is resumed', async () => {
-      const { tasks, work } = await start();
-      await tasks.pause();
-      const handle = tasks.addTask(work.note, 'held');
-      await eventually(async () => expect((await tasks.get(handle.id))?.status).toBe('queued'));
-      expect(work.done).toEqual([]);
-      await tasks.resume();
-      expect(await handle.whenSettled()).toMatchObject({ status: 'completed' });
     });
 
     it('starts nothing, in processes that come later either, of what is paused everywhere', async () => {
@@ -151,20 +94,6 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       await work.until('second');
     });
 
-    it('P13: lets what runs finish at shutdown, and leaves the rest in the store', async () => {
-      const first = await start({}, { queues: { default: { concurrency: 1 } } });
-      await first.work.wait('running');
-      await first.work.until('running begins');
-      await first.work.note('left');
-      const closed = first.close();
-      first.work.open('running');
-      await closed;
-      expect(first.work.done).toEqual(['running begins', 'running ends']);
-      const second = await start();
-      await second.work.until('left');
-      expect(second.work.done).toEqual(['left']);
-    });
-
     it('P13: starts nothing more once it shuts down, though a queue is resumed', async () => {
       const { app, tasks, work } = await start({}, { queues: { default: { concurrency: 1 } } });
       await work.wait('running');
@@ -196,7 +125,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       await first.work.wait('stuck');
       await first.work.until('stuck begins');
       await first.close();
-      expect(first.log.lines.join('\n')).toMatch(/it is stored and runs after the next start/);
+      expect(first.log.text).toMatch(/it is stored and runs after the next start/);
       const second = await start();
       await second.work.until('stuck begins');
       second.work.open('stuck');
@@ -208,18 +137,17 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       const producer = await start({ role: 'producer' });
       await producer.work.note('for a newer version');
       await producer.work.note('for it, too');
-      const older = await startApp({ connection: server.url, prefix, role: 'worker' }, {}, []);
-      apps.push(older);
+      const older = await start({ role: 'worker' }, {}, []);
       const complaints = (): string[] =>
-        older.log.lines.filter((line) => line.includes('tasks named "note"'));
-      const store = producer.app.get<BullMQEngine>(ENGINE, { strict: false })['store'];
-      const putOff = async (): Promise<unknown[]> => store.queue('default').getDelayed();
+        older.log.text.split('\n').filter((line) => line.includes('tasks named "note"'));
+      const jobs = jobsOf(producer);
+      const putOff = async (): Promise<unknown[]> => jobs.getDelayed();
       await eventually(async () => expect(await putOff()).toHaveLength(2));
       expect(complaints()).toEqual([expect.stringContaining('They are kept')]);
       await older.close();
       const newer = await start({ role: 'worker' });
       // What would happen by itself in half a minute.
-      await store.queue('default').promoteJobs();
+      await jobs.promoteJobs();
       await newer.work.until('for a newer version');
       await newer.work.until('for it, too');
     });
@@ -232,11 +160,11 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       const producer = await start({ role: 'producer', serializer });
       await producer.work.note('in another language');
       const unable = await start({ role: 'worker' });
-      const store = producer.app.get<BullMQEngine>(ENGINE, { strict: false })['store'];
+      const jobs = jobsOf(producer);
       await eventually(async () => {
-        expect(await store.queue('default').getDelayed()).toHaveLength(1);
+        expect(await jobs.getDelayed()).toHaveLength(1);
       });
-      expect(unable.log.lines.join('\n')).toMatch(
+      expect(unable.log.text).toMatch(
         /error .*has a task "note" \(.+\) in queue "default" that cannot be made again here: .+It is kept/,
       );
       expect(await unable.tasks.list()).toMatchObject([{ name: 'note', args: [] }]);
@@ -250,7 +178,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(unable.work.done).toEqual(['another begins', 'another ends']);
       const able = await start({ role: 'worker', serializer });
       // What would happen by itself in half a minute.
-      await store.queue('default').promoteJobs();
+      await jobs.promoteJobs();
       await able.work.until('in another language');
     });
 
@@ -259,31 +187,20 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       const chain = producer.tasks.chain();
       chain.addTask({ queue: 'gone' }, producer.work.note, 'first');
       chain.addTask(producer.work.note, 'second');
-      const store = producer.app.get<BullMQEngine>(ENGINE, { strict: false })['store'];
+      const jobs = jobsOf(producer);
       await eventually(async () => {
-        expect(await store.queue('default').getDelayed()).toHaveLength(1);
+        expect(await jobs.getDelayed()).toHaveLength(1);
       });
       // What would happen by itself in some seconds.
-      await store.queue('default').promoteJobs();
+      await jobs.promoteJobs();
       const worker = await start({ role: 'worker' });
       await eventually(async () =>
-        expect(worker.log.lines.join('\n')).toMatch(
-          /cannot be made again here: .+"gone".+It is kept/,
-        ),
+        expect(worker.log.text).toMatch(/cannot be made again here: .+"gone".+It is kept/),
       );
       await eventually(async () =>
         expect((await worker.tasks.stats()).queues['default']).toMatchObject({ running: 0 }),
       );
       expect(worker.work.done).toEqual([]);
-    });
-
-    it('settles the handle of a task that another process runs', async () => {
-      const producer = await start({ role: 'producer' });
-      const done = producer.tasks.addTask(producer.work.note, 'over there').whenSettled();
-      const failed = producer.tasks.addTask(producer.work.fail, 'there', 3).whenSettled();
-      await start({ role: 'worker' });
-      expect(await done).toMatchObject({ status: 'completed', attempts: 1 });
-      expect(await failed).toMatchObject({ status: 'failed', attempts: 3 });
     });
 
     it('leaves the tasks of a queue that is paused here to others', async () => {
@@ -349,6 +266,11 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(worker.work.signals[0]?.aborted).toBe(true);
     });
   });
+}
+
+/** The queue as the engine of an application has it. */
+export function jobsOf({ app }: TestApp): JobQueue {
+  return app.get<BullMQEngine>(ENGINE, { strict: false })['store'].queue('default');
 }
 
 /** Resolves once `check` no longer throws; rejects with its error where it never stops, as a test limit would. */

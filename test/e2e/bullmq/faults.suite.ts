@@ -1,34 +1,18 @@
+/* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import type { AddressInfo } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { Controller, Inject, Post, type INestApplication } from '@nestjs/common';
+import { expect, it } from '@jest/globals';
 import { NestFactory } from '@nestjs/core';
-import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { Queue, createPostgresBackend } from 'bullmq';
 import { Redis } from 'ioredis';
-import {
-  Background,
-  BackgroundTasks,
-  Tasks,
-  type BackgroundTasksOptions,
-  type Outcome,
-} from 'nestjs-background-tasks';
-import type { BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import { Background, type Outcome } from 'nestjs-background-tasks';
 import { postgresClient } from '../../support/postgres-client.js';
 import type { TestServer } from '../../support/servers.js';
-import { freshPrefix, rootModule, startApp, TestLog, Work, type TestApp } from './app.js';
+import { send } from '../support/client.js';
+import { LogBook } from '../support/log-book.js';
+import { onEachPlatform } from '../support/platforms.js';
+import { routes } from '../support/routes.js';
+import { rootModule, Work } from './app.js';
 import { eventually } from './engine.suite.js';
-
-@Controller()
-class AskingController {
-  static outcome: Promise<Outcome> | undefined;
-  constructor(@Inject(Work) private readonly work: Work) {}
-
-  @Post()
-  add(@Tasks() tasks: BackgroundTasks): void {
-    AskingController.outcome = tasks.addTask(this.work.note, 'asked for').whenSettled();
-  }
-}
+import { TestStore } from './store.js';
 
 /** Knows a name that others do not. */
 class Newer {
@@ -59,69 +43,34 @@ async function setWritable({ url }: TestServer, isWritable: boolean): Promise<vo
 
 /** What went wrong in the field, with the number of its row. */
 export function faultsSuite(makeServer: () => Promise<TestServer>): void {
-  let server: TestServer;
-  let prefix: string;
-  const apps: (TestApp | INestApplication)[] = [];
+  const store = new TestStore(makeServer);
+  const start = store.start.bind(store);
 
-  beforeAll(async () => {
-    server = await makeServer();
-    await server.start();
-  });
-  beforeEach(() => {
-    prefix = freshPrefix();
-  });
-  afterEach(async () => {
-    await Promise.all(apps.splice(0).map((app) => app.close()));
-  });
-  afterAll(() => server.remove());
-
-  async function start(
-    bull: Partial<BullMQOptions> = {},
-    options: BackgroundTasksOptions = {},
-    providers?: (new (...args: never[]) => unknown)[],
-  ): Promise<TestApp> {
-    const app = await startApp({ connection: server.url, prefix, ...bull }, options, providers);
-    apps.push(app);
-    return app;
-  }
-
-  function rawQueue(): Queue {
-    return server.url.startsWith('postgres')
-      ? new Queue(
-          'default',
-          { connection: { connectionString: server.url, schema: prefix } },
-          createPostgresBackend as never,
-        )
-      : new Queue('default', { connection: { url: server.url }, prefix });
-  }
-
-  describe.each([
-    ['Express', () => new ExpressAdapter()],
-    ['Fastify', () => new FastifyAdapter()],
-  ])('on %s', (_name, adapter) => {
+  onEachPlatform(({ createAdapter }) => {
     it('D1: tells who asks in the handler how the task ended in another process', async () => {
       await start({ role: 'worker' });
-      const root = rootModule(
-        { connection: server.url, prefix, role: 'producer' },
-        {},
-        [Work],
-        [AskingController],
-      );
-      const app = await NestFactory.create(root, adapter() as never, { logger: new TestLog() });
-      apps.push(app);
+      let outcome: Promise<Outcome> | undefined;
+      const asking = routes({
+        'POST /': (tasks) => {
+          outcome = tasks.addTask(Work.prototype.note, 'asked for').whenSettled();
+        },
+      });
+      const { url: connection, prefix } = store;
+      const root = rootModule({ connection, prefix, role: 'producer' }, {}, [Work], [asking]);
+      const app = await NestFactory.create(root, createAdapter(), { logger: new LogBook() });
+      store.closing(app);
       await app.listen(0, '127.0.0.1');
       const { port } = app.getHttpServer().address() as AddressInfo;
       await eventually(async () => {
-        const { status } = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST' });
-        expect(status).toBe(201);
+        expect((await send(port, '/', { method: 'POST' })).status).toBe(201);
       });
-      expect(await AskingController.outcome).toMatchObject({ status: 'completed' });
+      expect(await outcome).toMatchObject({ status: 'completed' });
     });
   });
 
   it('D8: leaves to a worker that is idle what came while another was being paused', async () => {
     const [one, other] = await Promise.all([start(), start()]);
-    for (let round = 0; round < 20; round += 1) {
+    for (let round = 0; round < 8; round += 1) {
       const [paused, idle] = round % 2 === 0 ? [one, other] : [other, one];
       // Both have run out of tasks, and wait for the next.
       await new Promise((resolve) => {
@@ -136,8 +85,8 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
   });
 
   it('D9: has put back what it fetched as it closed', async () => {
-    for (let round = 0; round < 24; round += 1) {
-      const app = await startApp({ connection: server.url, prefix });
+    for (let round = 0; round < 12; round += 1) {
+      const app = await start();
       await app.tasks.addTask(app.work.note, 'before').whenSettled();
       await new Promise((resolve) => {
         setTimeout(resolve, 50);
@@ -147,7 +96,7 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
         setTimeout(resolve, round % 4);
       });
       await app.close();
-      const queue = rawQueue();
+      const queue = store.queue();
       expect(await queue.getActiveCount()).toBe(0);
       await queue.close();
     }
@@ -169,10 +118,10 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
     const { tasks, work } = await start();
     await eventually(() => work.note('before'));
     await tasks.ping();
-    await setWritable(server, false);
+    await setWritable(store.server, false);
     await eventually(() => expect(work.note('refused')).rejects.toThrow(/did not store/));
     await eventually(() => expect(tasks.ping()).rejects.toThrow(/could not be read/));
-    await setWritable(server, true);
+    await setWritable(store.server, true);
     await eventually(() => tasks.ping());
     await eventually(() => work.note('after'));
   });
@@ -189,10 +138,10 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
   it('D25: leaves what a newer version has stored, and shows it', async () => {
     const { tasks, work, log } = await start();
     await tasks.addTask(work.note, 'one').whenSettled();
-    const queue = rawQueue();
+    const queue = store.queue();
     const data = { v: 99, args: '["two"]', by: 'newer', addedAt: Date.now(), unheard: { of: 1 } };
     await queue.add('note', data, { jobId: 'newer' });
-    await eventually(async () => expect(log.lines.join('\n')).toMatch(/newer version/));
+    await eventually(async () => expect(log.text).toMatch(/newer version/));
     await eventually(async () => expect(await queue.getDelayedCount()).toBe(1));
     expect((await queue.getJob('newer'))?.data).toEqual(data);
     expect(work.done).toEqual(['one']);

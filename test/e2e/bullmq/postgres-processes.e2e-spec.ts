@@ -6,7 +6,7 @@ import { processesSuite } from './processes.suite.js';
 
 describeWith('postgres', 'processes with BullMQ on PostgreSQL', () => {
   const server = sharedServer(postgresServer);
-  processesSuite(server, 2_000);
+  processesSuite(server);
   describe('when things break', () => {
     chaosSuite('postgres', server);
   });

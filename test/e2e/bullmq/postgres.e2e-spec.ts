@@ -1,6 +1,7 @@
 import { describe } from '@jest/globals';
 import { describeWith, sharedServer } from '../../support/describe-with.js';
 import { postgresServer } from '../../support/servers.js';
+import { clientsSuite } from './clients.suite.js';
 import { bullmqSuite } from './engine.suite.js';
 import { faultsSuite } from './faults.suite.js';
 import { requestsSuite } from './requests.suite.js';
@@ -8,7 +9,9 @@ import { schedulesSuite } from './schedules.suite.js';
 
 describeWith('postgres', 'BullMQ on PostgreSQL', () => {
   const server = sharedServer(postgresServer);
-  bullmqSuite(server);
+  describe('the engine', () => {
+    bullmqSuite(server);
+  });
   describe('schedules', () => {
     schedulesSuite(server);
   });
@@ -17,5 +20,8 @@ describeWith('postgres', 'BullMQ on PostgreSQL', () => {
   });
   describe('requests', () => {
     requestsSuite(server);
+  });
+  describe('clients', () => {
+    clientsSuite(server);
   });
 });

@@ -5,39 +5,36 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { TestServer } from '../../support/servers.js';
-import { freshPrefix, startApp, type TestApp } from './app.js';
+import type { TestApp } from './app.js';
 import { eventually } from './engine.suite.js';
+import { TestStore } from './store.js';
 
 const WORKER = '.cache/compiled/test/e2e/bullmq/worker-process.js';
 
 /** What several processes have to do with tasks together. */
-export function processesSuite(makeServer: () => Promise<TestServer>, manyTasks: number): void {
-  let server: TestServer;
-  let prefix: string;
+export function processesSuite(makeServer: () => Promise<TestServer>): void {
+  const store = new TestStore(makeServer);
   let folder: string;
   let producer: TestApp;
   const workers: ChildProcess[] = [];
 
   beforeAll(async () => {
-    server = await makeServer();
-    await server.start();
     folder = await mkdtemp(join(tmpdir(), 'tasks-done-'));
   });
   beforeEach(async () => {
-    prefix = freshPrefix();
     await writeFile(done(), '');
-    producer = await startApp({ connection: server.url, prefix, role: 'producer' });
+    producer = await store.start({ role: 'producer' });
   });
   afterEach(async () => {
-    workers.splice(0).forEach((worker) => worker.kill('SIGKILL'));
-    await producer.close();
+    for (const worker of workers.splice(0)) {
+      const ended = worker.exitCode ?? worker.signalCode ?? once(worker, 'exit');
+      worker.kill('SIGKILL');
+      await ended;
+    }
   });
-  afterAll(async () => {
-    await server.remove();
-    await rm(folder, { recursive: true, force: true });
-  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  const done = (): string => join(folder, `${prefix}.txt`);
+  const done = (): string => join(folder, 'done.txt');
 
   async function lines(): Promise<string[][]> {
     const text = await readFile(done(), 'utf8');
@@ -48,7 +45,7 @@ export function processesSuite(makeServer: () => Promise<TestServer>, manyTasks:
   }
 
   function spawnWorker(mode = ''): ChildProcess {
-    const worker = spawn(process.execPath, [WORKER, server.url, prefix, done(), mode], {
+    const worker = spawn(process.execPath, [WORKER, store.url, store.prefix, done(), mode], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, NODE_OPTIONS: '' },
     });
@@ -56,9 +53,10 @@ export function processesSuite(makeServer: () => Promise<TestServer>, manyTasks:
     return worker;
   }
 
-  it(`two workers share ${manyTasks} tasks: each runs once, and both run some`, async () => {
+  it('two workers share 500 tasks: each runs once, and both run some', async () => {
     await Promise.all([spawnWorker(), spawnWorker()].map(ready));
     const { work } = producer;
+    const manyTasks = 500;
     for (let from = 0; from < manyTasks; from += 100) {
       const batch = Array.from({ length: 100 }, (_, index) => work.note(`${from + index}`));
       await Promise.all(batch);

@@ -6,7 +6,7 @@ import { processesSuite } from './processes.suite.js';
 
 describeWith('redis-server', 'processes with BullMQ on Redis', () => {
   const server = sharedServer(redisServer);
-  processesSuite(server, 2_000);
+  processesSuite(server);
   describe('when things break', () => {
     chaosSuite('redis', server);
   });

@@ -1,17 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
-import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
-import { ENGINE } from '../../../lib/engine/engine.js';
 import { describeWith, sharedServer } from '../../support/describe-with.js';
 import { redisServer } from '../../support/servers.js';
-import { freshPrefix, startApp, type TestApp } from './app.js';
-import { bullmqSuite, eventually } from './engine.suite.js';
+import { bullmqSuite, eventually, jobsOf } from './engine.suite.js';
 import { faultsSuite } from './faults.suite.js';
+import { healthSuite } from './health.suite.js';
+import { networkSuite } from './network.suite.js';
 import { requestsSuite } from './requests.suite.js';
 import { schedulesSuite } from './schedules.suite.js';
+import { TestStore } from './store.js';
+import { storedSuite } from './stored.suite.js';
+import { traceSuite } from './trace.suite.js';
 
 describeWith('redis-server', 'BullMQ on Redis', () => {
   const server = sharedServer(redisServer);
-  bullmqSuite(server);
+  describe('the engine', () => {
+    bullmqSuite(server);
+  });
   describe('schedules', () => {
     schedulesSuite(server);
   });
@@ -21,13 +25,22 @@ describeWith('redis-server', 'BullMQ on Redis', () => {
   describe('requests', () => {
     requestsSuite(server);
   });
+  describe('what is made with it', () => {
+    healthSuite(server);
+    storedSuite(server);
+    traceSuite(server);
+  });
+  describe('networks', () => {
+    networkSuite();
+  });
 
+  const store = new TestStore(server);
   it('has the concurrency of all processes together, which goes with the option', async () => {
-    const { url: connection } = await server();
-    const prefix = freshPrefix();
-    const start = (concurrency: number | { each: number; all: number }): Promise<TestApp> =>
-      startApp({ connection, prefix }, { queues: { default: { concurrency }, other: {} } });
-    const apps = await Promise.all([1, 2].map(() => start({ each: 2, all: 3 })));
+    const apps = await Promise.all(
+      [1, 2].map(() =>
+        store.start({}, { queues: { default: { concurrency: { each: 2, all: 3 } }, other: {} } }),
+      ),
+    );
     const done = (): string[] => apps.flatMap(({ work }) => work.done);
     const [{ tasks, work }] = apps;
     const texts = ['one', 'two', 'three', 'four'];
@@ -38,11 +51,9 @@ describeWith('redis-server', 'BullMQ on Redis', () => {
     texts.forEach((text) => apps.forEach((app) => app.work.open(text)));
     await Promise.all(handles.map((handle) => handle.whenSettled()));
     await Promise.all(apps.map((app) => app.close()));
-    const last = await start(2);
+    const last = await store.start();
     await eventually(async () => {
-      const queue = last.app.get<BullMQEngine>(ENGINE, { strict: false })['store'].queue('default');
-      expect(await queue.getGlobalConcurrency()).toBeNull();
+      expect(await jobsOf(last).getGlobalConcurrency()).toBeNull();
     });
-    await last.close();
   });
 });

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { ENGINE, type Engine, type ScheduleStore } from '../../../lib/engine/engine.js';
 import {
   decode,
@@ -7,36 +7,17 @@ import {
   type ScheduleRecord,
 } from '../../../lib/schedule/schedule-record.js';
 import type { TestServer } from '../../support/servers.js';
-import { freshPrefix, startApp, type TestApp } from './app.js';
+import type { TestApp } from './app.js';
+import { TestStore } from './store.js';
 
 const EVERY_MS = 100;
 
 /** Schedules whose records lie in a store, which several applications share. */
 export function schedulesSuite(makeServer: () => Promise<TestServer>): void {
-  let server: TestServer;
-  let prefix: string;
-  const apps: TestApp[] = [];
-
-  beforeAll(async () => {
-    server = await makeServer();
-    await server.start();
-  });
-  beforeEach(() => {
-    prefix = freshPrefix();
-  });
-  afterEach(async () => {
-    await Promise.all(apps.splice(0).map((app) => app.close()));
-  });
-  afterAll(() => server.remove());
-
-  async function start(): Promise<TestApp> {
-    const app = await startApp({ connection: server.url, prefix });
-    apps.push(app);
-    return app;
-  }
+  const store = new TestStore(makeServer);
 
   it('tick once over all applications', async () => {
-    const [first, second, third] = [await start(), await start(), await start()];
+    const [first, second, third] = [await store.start(), await store.start(), await store.start()];
     const { now: from } = await storeOf(first).load();
     const written: ScheduleRecord = {
       v: RECORD_VERSION,
@@ -51,7 +32,6 @@ export function schedulesSuite(makeServer: () => Promise<TestServer>): void {
     await first.tasks.addSchedule({ name: 'other', every: '1h' }, first.work.note, 'other');
     await Promise.all([first, second, third].map(({ work }) => work.until('tick')));
     await first.close(); // the others go on
-    apps.splice(0, 1);
     await Promise.all([second, third].map(({ work }) => work.until('tick', 4)));
     // The record as it is when it goes.
     let record = await recordOf(second);
@@ -66,7 +46,7 @@ export function schedulesSuite(makeServer: () => Promise<TestServer>): void {
   });
 
   it('do not overlap themselves, and are not touched by who cancels their tasks', async () => {
-    const app = await start();
+    const app = await store.start();
     await app.tasks.addSchedule({ name: 'often', every: EVERY_MS }, app.work.wait, 'gate');
     await app.work.until('gate begins');
     const [running] = await app.tasks.list({ status: 'running' });

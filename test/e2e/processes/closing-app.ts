@@ -1,11 +1,7 @@
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import {
-  ConsoleLogger,
   Controller,
   Get,
   Injectable,
-  type LoggerService,
   type OnApplicationShutdown,
   type OnModuleDestroy,
   type OnModuleInit,
@@ -23,6 +19,7 @@ import { DataSource } from 'typeorm';
 import { createAdapter } from '../support/create-adapter.js';
 import { rootModule } from '../support/root-module.js';
 import { Gate } from '../support/time.js';
+import { listenAndPrint, PrintingLogger } from './printing.js';
 
 // Serves requests with tasks that need a database, prints what becomes of them, and closes when it is told to.
 
@@ -140,25 +137,6 @@ class ClosingController {
   }
 }
 
-/** Prints what this library has to say. */
-class TaskLogger extends ConsoleLogger implements LoggerService {
-  override log(): void {
-    // Nest's own business.
-  }
-
-  override warn(message: string, context?: string): void {
-    this.printLine('warn', message, context);
-  }
-
-  override error(message: string, ...rest: string[]): void {
-    this.printLine('error', message, rest.at(-1));
-  }
-
-  private printLine(level: string, message: string, context: string | undefined): void {
-    console.log(`${level} ${context}: ${message}`);
-  }
-}
-
 interface Setup {
   readonly platform: string;
   readonly options?: BackgroundTasksOptions;
@@ -177,16 +155,15 @@ const app = await NestFactory.create(
     providers: [PrismaLike, Databases],
   }),
   createAdapter(setup.platform),
-  { logger: new TaskLogger() },
+  { logger: new PrintingLogger() },
 );
 app.enableShutdownHooks();
 process.on('SIGTERM', tellSignal);
-await app.listen(0, '127.0.0.1');
+await app.init();
 await app.get(DataSource).query('CREATE TABLE note (text TEXT)');
 app.get(TaskRunner).events.subscribe(({ type, name }) => {
   if (type === 'completed' || type === 'abandoned') {
     console.log(`${name} ${type}`);
   }
 });
-const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
-console.log(`port ${port}`);
+await listenAndPrint(app);

@@ -2,7 +2,7 @@ import { Test } from '@nestjs/testing';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { TaskRunner } from 'nestjs-background-tasks';
-import { Audit, ENDINGS, EVERY_PLACE } from '../support/every-place.js';
+import { Audit, ENDINGS, EVERY_PLACE } from '../request/endings.js';
 import { rootModule } from '../support/root-module.js';
 
 // What Fastify injects requests with cannot be loaded inside jest, so a process of its own does it, and prints what

@@ -1,14 +1,4 @@
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import {
-  ConsoleLogger,
-  Controller,
-  Get,
-  Injectable,
-  Post,
-  Sse,
-  type OnModuleDestroy,
-} from '@nestjs/common';
+import { Controller, Get, Injectable, Post, Sse, type OnModuleDestroy } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
 import { Background, Tasks, currentTask, type BackgroundTasks } from 'nestjs-background-tasks';
@@ -16,6 +6,7 @@ import { journal } from 'nestjs-background-tasks/journal';
 import { NEVER } from 'rxjs';
 import { createAdapter } from '../support/create-adapter.js';
 import { rootModule } from '../support/root-module.js';
+import { listenAndPrint, PrintingLogger } from './printing.js';
 
 // Takes its time to close: other modules do, or a request does not end.
 interface Setup {
@@ -82,18 +73,6 @@ class WorkController {
   }
 }
 
-class TaskLogger extends ConsoleLogger {
-  override log(): void {
-    // Nest's own business.
-  }
-  override warn(message: unknown): void {
-    console.log(`warn ${String(message)}`);
-  }
-  override error(message: unknown): void {
-    console.log(`error ${String(message)}`);
-  }
-}
-
 const { platform, drainTimeout, terminusMs, journal: path, ...nest } = setup;
 const app = await NestFactory.create(
   rootModule({
@@ -103,8 +82,7 @@ const app = await NestFactory.create(
     providers: [Work, SlowModule],
   }),
   createAdapter(platform),
-  { ...nest, logger: new TaskLogger() },
+  { ...nest, logger: new PrintingLogger() },
 );
 app.enableShutdownHooks(['SIGTERM']);
-await app.listen(0, '127.0.0.1');
-console.log(`port ${((app.getHttpServer() as Server).address() as AddressInfo).port}`);
+await listenAndPrint(app);

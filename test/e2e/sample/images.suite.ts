@@ -1,13 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL, fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import sharp, { type Create } from 'sharp';
-import { onEachPlatform } from '../support/platforms.js';
-import type { RunningApp } from '../support/running-app.js';
-import { getJson, upload } from './requests.js';
-import { startSample } from './start-sample.js';
-import { useWorkingDirectory } from './working-directory.js';
+import { EXPRESS, onEachPlatform } from '../support/platforms.js';
+import { useSample, type Sample } from './sample-app.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -29,34 +26,30 @@ async function png(create: Create): Promise<Uint8Array<ArrayBuffer>> {
   return new Uint8Array(await sharp({ create, limitInputPixels: false }).png().toBuffer());
 }
 
+async function statusOf(sample: Sample, body: unknown): Promise<ImageStatus> {
+  return sample.getJson((body as { status: string }).status);
+}
+
 describe('sample: images', () => {
-  useWorkingDirectory();
   beforeAll(() => {
     // The directory that the sample works in has no packages.
     const register = join(ROOT, 'node_modules/@oxc-node/core/register.mjs');
     process.env['THREAD_LOADER'] = pathToFileURL(register).href;
   });
-
   afterAll(() => {
     delete process.env['THREAD_LOADER'];
   });
 
   onEachPlatform((platform) => {
-    let app: RunningApp;
+    const sample = useSample(platform);
 
-    beforeEach(async () => {
-      app = await startSample(platform);
-    });
-
-    const statusOf = async (body: unknown): Promise<ImageStatus> =>
-      getJson(app, (body as { status: string }).status);
-
-    it('answers with the id of a task, and makes a thumbnail and a sepia picture in threads', async () => {
-      const { status, body } = await upload(app, '/images', new Uint8Array(await photo()));
+    it('O23: answers with an id, makes pictures in threads, and tells nobody where its files are', async () => {
+      const { app } = sample();
+      const { status, body } = await sample().upload('/images', await photo());
       expect(status).toBe(202);
       expect(body).toEqual({ id: expect.any(String), status: expect.any(String) });
       await app.untilSettled(1);
-      const image = await statusOf(body);
+      const image = await statusOf(sample(), body);
       expect(image).toMatchObject({
         status: 'completed',
         percent: 100,
@@ -68,39 +61,33 @@ describe('sample: images', () => {
       const { dominant } = await sharp(await reply.arrayBuffer()).stats();
       expect(dominant.r).toBeGreaterThan(dominant.b);
       expect(await readdir('var/uploads')).toEqual([]);
-      const reported = app.history.filter(({ type }) => type === 'progress');
-      expect(reported).toHaveLength(3);
-    });
+      expect(app.names('progress')).toHaveLength(3);
 
-    it('fails the task of a broken image, and says why', async () => {
-      const whole = new Uint8Array(await photo());
-      const { status, body } = await upload(app, '/images', whole.subarray(0, whole.length / 2));
-      expect(status).toBe(202);
-      await app.untilSettled(1);
-      expect(await statusOf(body)).toMatchObject({
-        status: 'failed',
-        reason: 'The image is broken, or has too many pixels.',
-      });
-      expect(await readdir('var/uploads')).toEqual([]);
-    });
-
-    it('O23: tells nobody where its files are, and holds up no other queue', async () => {
-      const { body } = await upload(app, '/images', new Uint8Array(await photo()));
-      await app.untilSettled(1);
       const { id } = body as { id: string };
-      expect(JSON.stringify(await statusOf(body))).not.toContain(process.cwd());
+      expect(JSON.stringify(image)).not.toContain(process.cwd());
       expect((await app.request(`/images/${id}/thumbnail`)).status).toBe(200);
       expect((await app.request(`/images/${id}/..%2f${id}-sepia`)).status).toBe(400);
-      expect(app.history.map(({ queue }) => queue)).not.toContain('default');
-      const { queues } = await app.runner.stats();
-      expect(queues).toHaveProperty('images');
+      // It holds up no other queue.
+      expect(new Set(app.events.map(({ queue }) => queue))).toEqual(new Set(['images']));
     });
+  });
 
-    it('O23: takes no image that unfolds into more than 24 megapixels', async () => {
+  describe('that are none, or too many', () => {
+    const sample = useSample(EXPRESS);
+
+    it.each([
+      ['broken', 'The image is broken, or has too many pixels.'],
+      ['of more than 24 megapixels', expect.any(String)],
+    ])('O23: an image that is %s fails its task, which says why', async (what, reason) => {
+      const whole = await photo();
       const create = { width: 7_000, height: 7_000, channels: 3 as const, background: 'white' };
-      const { body } = await upload(app, '/images', await png(create));
-      await app.untilSettled(1);
-      expect(await statusOf(body)).toMatchObject({ status: 'failed', percent: 0 });
+      const file = what === 'broken' ? whole.subarray(0, whole.length / 2) : await png(create);
+      const { status, body } = await sample().upload('/images', file);
+      expect(status).toBe(202);
+      await sample().app.untilSettled(1);
+      const image = await statusOf(sample(), body);
+      expect(image).toMatchObject({ status: 'failed', reason });
+      expect(await readdir('var/uploads')).toEqual([]);
     });
   });
 });

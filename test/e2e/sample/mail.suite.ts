@@ -1,34 +1,22 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { Reply } from '../support/client.js';
+import { describe, expect, it } from '@jest/globals';
 import { EXPRESS } from '../support/platforms.js';
-import type { RunningApp } from '../support/running-app.js';
-import { getJson } from './requests.js';
-import { startSample } from './start-sample.js';
+import { useSample } from './sample-app.js';
 
 describe('sample: mail', () => {
-  let app: RunningApp;
-
-  beforeEach(async () => {
-    app = await startSample(EXPRESS);
-  });
-
-  const post = (path: string, body: object): Promise<Reply> =>
-    app.request(path, { method: 'POST', body });
+  const sample = useSample(EXPRESS);
 
   it('lets a password reset overtake a thousand pending newsletters', async () => {
+    const { app } = sample();
     await app.runner.pause('mail');
-    const newsletter = await post('/mail/newsletter', { issue: 'November', recipients: 1_000 });
+    const newsletter = await sample().post('/mail/newsletter', { issue: '11', recipients: 1_000 });
     expect(newsletter.status).toBe(202);
     await app.untilSettled(1);
-    expect(await getJson(app, '/mail')).toMatchObject({ pending: 1_000, sent: 0 });
-    expect((await post('/mail/password-reset', { email: 'ada@example.com' })).status).toBe(202);
+    expect(await sample().getJson('/mail')).toMatchObject({ pending: 1_000, sent: 0 });
+    const reset = await sample().post('/mail/password-reset', { email: 'ada@example.com' });
+    expect(reset.status).toBe(202);
     await app.untilSeen('queued', 'mail.passwordReset');
     await app.runner.resume('mail');
     await app.untilSettled(1_002);
-    expect(await getJson(app, '/mail')).toEqual({
-      pending: 0,
-      sent: 1_001,
-      resetsAfter: [0],
-    });
+    expect(await sample().getJson('/mail')).toEqual({ pending: 0, sent: 1_001, resetsAfter: [0] });
   });
 });

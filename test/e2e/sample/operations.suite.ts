@@ -2,10 +2,11 @@ import { expect, it } from '@jest/globals';
 import { boardPassword } from '../../../sample/board/board-password.js';
 import { parseExposition } from '../../unit/metrics/exposition.js';
 import { EXPRESS } from '../support/platforms.js';
-import { startSample } from './start-sample.js';
+import { AppModule } from '../../../sample/app.module.js';
+import { startApp } from '../support/running-app.js';
 
 it('the sample tells those who operate it how its tasks are', async () => {
-  const app = await startSample(EXPRESS);
+  const app = await startApp(EXPRESS, AppModule);
   app.runner.addTask({ name: 'greeting' }, () => undefined);
   await app.runner.whenIdle();
 

@@ -1,47 +1,32 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { EXPRESS } from '../support/platforms.js';
-import type { RunningApp } from '../support/running-app.js';
-import { bodyOf, getJson } from './requests.js';
-import { startSample } from './start-sample.js';
-import { useWorkingDirectory } from './working-directory.js';
+import { useSample } from './sample-app.js';
 
 describe('sample: reports', () => {
-  useWorkingDirectory();
+  const sample = useSample(EXPRESS);
 
-  let app: RunningApp;
-
-  beforeEach(async () => {
-    app = await startSample(EXPRESS);
-  });
-
-  const order = async (...lines: string[]): Promise<string> => {
-    const reply = await app.request('/reports', { method: 'POST', body: { lines } });
+  async function order(...lines: string[]): Promise<{ report?: unknown }> {
+    const reply = await sample().post('/reports', { lines });
     expect(reply.status).toBe(202);
-    const { status }: { status: string } = bodyOf(reply);
-    return status;
-  };
+    await sample().app.untilSettled(3);
+    return sample().getJson((JSON.parse(reply.body) as { status: string }).status);
+  }
 
   it('extracts, transforms and loads, in this order', async () => {
-    const path = await order(
-      '2026-11-01,tea,2.50',
-      '2026-11-01,fruit cake,3.10',
-      '2026-11-02,tea,0.05',
-    );
-    await app.untilSettled(3);
-    expect(app.names('completed')).toEqual(['extract', 'transform', 'load']);
-    expect(await getJson(app, path)).toMatchObject({
+    expect(
+      await order('2026-11-01,tea,2.50', '2026-11-01,fruit cake,3.10', '2026-11-02,tea,0.05'),
+    ).toMatchObject({
       steps: [{ status: 'completed' }, { status: 'completed' }, { status: 'completed' }],
       report: [
         { product: 'tea', total: 2.55 },
         { product: 'fruit cake', total: 3.1 },
       ],
     });
+    expect(sample().app.names('completed')).toEqual(['extract', 'transform', 'load']);
   });
 
   it('loads nothing where the second step fails, and says which line it was', async () => {
-    const path = await order('2026-11-01,tea,2.50', '2026-11-01,tea,cheap');
-    await app.untilSettled(3);
-    const report: { report?: unknown } = await getJson(app, path);
+    const report = await order('2026-11-01,tea,2.50', '2026-11-01,tea,cheap');
     expect(report).toMatchObject({
       steps: [
         { step: 'extract', status: 'completed' },
@@ -54,6 +39,5 @@ describe('sample: reports', () => {
       ],
     });
     expect(report.report).toBeUndefined();
-    expect(app.settled.at(-1)).toMatchObject({ type: 'dropped', reason: 'predecessor-failed' });
   });
 });

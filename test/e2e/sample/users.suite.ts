@@ -1,39 +1,23 @@
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import type { Reply } from '../support/client.js';
 import { EXPRESS } from '../support/platforms.js';
-import type { RunningApp } from '../support/running-app.js';
-import { getJson } from './requests.js';
-import { startSample } from './start-sample.js';
+import { useSample } from './sample-app.js';
 
 describe('sample: users', () => {
-  let app: RunningApp;
+  const sample = useSample(EXPRESS);
+  const setStatus = (id: number, status: string): Promise<Reply> =>
+    sample().app.request(`/users/${id}/status`, { method: 'PATCH', body: { status } });
 
-  beforeEach(async () => {
-    app = await startSample(EXPRESS);
-  });
-
-  const setStatus = (id: number | string, status: string): Promise<Reply> =>
-    app.request(`/users/${id}/status`, { method: 'PATCH', body: { status } });
-
-  it('changes the status in the database after the answer, and keeps the history', async () => {
-    expect((await setStatus(1, 'suspended')).status).toBe(202);
-    await app.untilSettled(1);
-    expect(await getJson(app, '/users/1')).toMatchObject({
-      name: 'Ada',
-      status: 'suspended',
-      history: [{ from: 'active', to: 'suspended' }],
-    });
-  });
-
-  it('rolls back all that a failing task has written', async () => {
-    await setStatus(1, 'closed');
-    await app.untilSettled(1);
+  it('changes the status after the answer, and rolls back all that a failing task has written', async () => {
+    expect((await setStatus(1, 'closed')).status).toBe(202);
+    await sample().app.untilSettled(1);
     await setStatus(1, 'active');
-    expect(await app.untilSettled(2)).toMatchObject([
+    expect(await sample().app.untilSettled(2)).toMatchObject([
       { type: 'completed' },
       { type: 'failed', attempt: 1, error: { message: 'User 1 is closed, and stays so.' } },
     ]);
-    expect(await getJson(app, '/users/1')).toMatchObject({
+    expect(await sample().getJson('/users/1')).toMatchObject({
+      name: 'Ada',
       status: 'closed',
       history: [{ from: 'active', to: 'closed' }],
     });
@@ -44,11 +28,11 @@ describe('sample: users', () => {
       setStatus((index % 2) + 1, index % 4 < 2 ? 'suspended' : 'active'),
     );
     await Promise.all(changes);
-    await app.untilSettled(20);
-    expect(app.names('completed')).toHaveLength(20);
-    const histories = await Promise.all(
-      [1, 2].map((id): Promise<{ history: unknown[] }> => getJson(app, `/users/${id}`)),
-    );
-    expect(histories.map(({ history }) => history.length)).toEqual([10, 10]);
+    await sample().app.untilSettled(20);
+    expect(sample().app.names('completed')).toHaveLength(20);
+    for (const id of [1, 2]) {
+      const { history }: { history: unknown[] } = await sample().getJson(`/users/${id}`);
+      expect(history).toHaveLength(10);
+    }
   });
 });

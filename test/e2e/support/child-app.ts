@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { afterEach } from '@jest/globals';
+import { Waiting } from '../../support/waiting.js';
 
 const ROOT = new URL('../../../', import.meta.url);
 const PROGRAMS = new URL('.cache/compiled/test/e2e/processes/', ROOT);
@@ -17,7 +18,7 @@ export class ChildApp {
   readonly ended: Promise<Ended>;
   private rest = '';
   private errors = '';
-  private waiting: { readonly isOver: () => boolean; readonly resolve: () => void }[] = [];
+  private readonly waiting = new Waiting();
 
   private constructor(private readonly child: ReturnType<typeof fork>) {
     child.stdout?.setEncoding('utf8').on('data', (text: string) => this.print(text));
@@ -45,11 +46,7 @@ export class ChildApp {
    */
   async line(start: string, count = 1): Promise<string> {
     const find = (): string | undefined => this.all(start)[count - 1];
-    const seen = new Promise<void>((resolve) => {
-      this.waiting.push({ isOver: () => find() !== undefined, resolve });
-      this.lookAgain();
-    });
-    await Promise.race([seen, this.ended]);
+    await Promise.race([this.waiting.until(() => find() !== undefined), this.ended]);
     const found = find();
     if (found === undefined) {
       throw new Error(`It ended without "${start}": ${this.lines.join('\n')}\n${this.errors}`);
@@ -74,13 +71,7 @@ export class ChildApp {
     const lines = (this.rest + text).split('\n');
     this.rest = lines.pop() ?? '';
     this.lines.push(...lines);
-    this.lookAgain();
-  }
-
-  private lookAgain(): void {
-    const over = this.waiting.filter(({ isOver }) => isOver());
-    this.waiting = this.waiting.filter((each) => !over.includes(each));
-    over.forEach(({ resolve }) => resolve());
+    this.waiting.lookAgain();
   }
 }
 

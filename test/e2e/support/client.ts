@@ -1,5 +1,6 @@
 import { request, type Agent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { Waiting } from '../../support/waiting.js';
 
 export interface RequestOptions {
   readonly method?: string;
@@ -58,14 +59,12 @@ export async function send(port: number, path: string, options?: RequestOptions)
 /** A connection that speaks no HTTP of its own: what is sent, and when, is the test's. */
 export class RawConnection {
   received = '';
-  private readonly waiting: { readonly text: string; readonly resolve: () => void }[] = [];
+  private readonly waiting = new Waiting();
 
   private constructor(private readonly socket: Socket) {
     socket.on('data', (chunk: Buffer) => {
       this.received += chunk.toString();
-      this.waiting
-        .filter(({ text }) => this.received.includes(text))
-        .forEach(({ resolve }) => resolve());
+      this.waiting.lookAgain();
     });
     // A reset is what some tests are about.
     socket.on('error', () => undefined);
@@ -87,9 +86,7 @@ export class RawConnection {
 
   /** Resolves when `text` has arrived. */
   untilReceived(text: string): Promise<void> {
-    return this.received.includes(text)
-      ? Promise.resolve()
-      : new Promise((resolve) => void this.waiting.push({ text, resolve }));
+    return this.waiting.until(() => this.received.includes(text));
   }
 
   destroy(): void {

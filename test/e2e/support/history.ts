@@ -1,24 +1,19 @@
 import type { TaskEvent, TaskRunner } from 'nestjs-background-tasks';
+import { Waiting } from '../../support/waiting.js';
 
-const SETTLED = new Set<TaskEvent['type']>([
-  'completed',
-  'failed',
-  'cancelled',
-  'dropped',
-  'abandoned',
-]);
+const SETTLED = ['completed', 'failed', 'cancelled', 'dropped', 'abandoned'] as const;
+
+export type SettledEvent = Extract<TaskEvent, { type: (typeof SETTLED)[number] }>;
 
 /** What has happened to an application's tasks since it was asked for, and ways to wait for more. */
 export class History {
   readonly events: TaskEvent[] = [];
-  private waiting: { readonly isOver: () => boolean; readonly resolve: () => void }[] = [];
+  protected readonly waiting = new Waiting();
 
-  constructor(private readonly runner: TaskRunner) {
+  constructor(readonly runner: TaskRunner) {
     runner.events.subscribe((event) => {
       this.events.push(event);
-      const over = this.waiting.filter(({ isOver }) => isOver());
-      this.waiting = this.waiting.filter((each) => !over.includes(each));
-      over.forEach(({ resolve }) => resolve());
+      this.waiting.lookAgain();
     });
   }
 
@@ -27,23 +22,25 @@ export class History {
     return this.events.filter((event) => event.type === type).map(({ name }) => name);
   }
 
+  get settled(): SettledEvent[] {
+    return this.events.filter((event): event is SettledEvent =>
+      (SETTLED as readonly string[]).includes(event.type),
+    );
+  }
+
   /** Resolves when as many tasks have settled. */
-  untilSettled(count: number): Promise<void> {
-    return this.until(() => this.events.filter(({ type }) => SETTLED.has(type)).length >= count);
+  async untilSettled(count: number): Promise<SettledEvent[]> {
+    await this.waiting.until(() => this.settled.length >= count);
+    return this.settled;
   }
 
-  /** Resolves when a task of this name has had an event of this type. */
-  untilSeen(type: TaskEvent['type'], name: string): Promise<void> {
-    return this.until(() => this.names(type).includes(name));
+  /** Resolves when every task that was added so far has settled. */
+  untilAllSettled(): Promise<SettledEvent[]> {
+    return this.untilSettled(this.names('added').length);
   }
 
-  untilIdle(): Promise<void> {
-    return this.runner.whenIdle();
-  }
-
-  private until(isOver: () => boolean): Promise<void> {
-    return isOver()
-      ? Promise.resolve()
-      : new Promise((resolve) => void this.waiting.push({ isOver, resolve }));
+  /** Resolves when tasks of all these names have had an event of this type. */
+  untilSeen(type: TaskEvent['type'], ...names: string[]): Promise<void> {
+    return this.waiting.until(() => names.every((name) => this.names(type).includes(name)));
   }
 }

@@ -42,6 +42,11 @@ export class LogBook implements LoggerService {
     );
   }
 
+  /** All of it: a level and a message in each line. */
+  get text(): string {
+    return this.lines.map(({ level, message }) => `${level} ${message}`).join('\n');
+  }
+
   private write(level: LogLine['level'], message: unknown, rest: readonly unknown[]): void {
     this.lines.push({ level, message: String(message), rest });
   }

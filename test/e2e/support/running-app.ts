@@ -1,42 +1,31 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach } from '@jest/globals';
-import type { INestApplication } from '@nestjs/common';
+import { afterAll, afterEach, beforeAll } from '@jest/globals';
+import type { INestApplication, NestApplicationOptions, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { Test } from '@nestjs/testing';
-import { TaskRunner, type TaskEvent } from 'nestjs-background-tasks';
+import { TaskRunner } from 'nestjs-background-tasks';
 import { send, type Reply, type RequestOptions } from './client.js';
+import { History } from './history.js';
 import { LogBook } from './log-book.js';
 import type { Platform } from './platforms.js';
 import { rootModule, type AppSetup } from './root-module.js';
 import { now } from './time.js';
 
-const SETTLED = ['completed', 'failed', 'cancelled', 'dropped', 'abandoned'] as const;
-
-export type SettledEvent = Extract<TaskEvent, { type: (typeof SETTLED)[number] }>;
-
 /** An application that listens, and what has happened to its tasks since it was made. */
-export class RunningApp {
-  readonly history: TaskEvent[] = [];
-  readonly runner: TaskRunner;
+export class RunningApp extends History {
   private readonly closedAt = new Map<string, number>();
-  private waiting: { readonly isOver: () => boolean; readonly resolve: () => void }[] = [];
 
   constructor(
     readonly nest: INestApplication,
     readonly log: LogBook,
   ) {
-    this.runner = nest.get(TaskRunner);
-    this.runner.events.subscribe((event) => {
-      this.history.push(event);
-      this.lookAgain();
-    });
+    super(nest.get(TaskRunner));
     const server = nest.getHttpServer() as Server;
     // Before the framework's, which may change the URL while it looks for a route.
     server.prependListener('request', ({ url = '' }: IncomingMessage, response: ServerResponse) => {
       response.once('close', () => {
         this.closedAt.set(url, now());
-        this.lookAgain();
+        this.waiting.lookAgain();
       });
     });
   }
@@ -49,72 +38,54 @@ export class RunningApp {
     return send(this.port, path, options);
   }
 
-  /** The names of the tasks with an event of this type, in the order it happened. */
-  names(type: TaskEvent['type']): string[] {
-    return this.history.filter((event) => event.type === type).map(({ name }) => name);
-  }
-
-  get settled(): SettledEvent[] {
-    return this.history.filter((event): event is SettledEvent =>
-      (SETTLED as readonly string[]).includes(event.type),
-    );
-  }
-
-  /** Resolves when as many tasks have settled, since the application was made. */
-  async untilSettled(count: number): Promise<SettledEvent[]> {
-    await this.until(() => this.settled.length >= count);
-    return this.settled;
-  }
-
-  /** Resolves when tasks of all these names have had an event of this type. */
-  untilSeen(type: TaskEvent['type'], ...names: string[]): Promise<void> {
-    return this.until(() => names.every((name) => this.names(type).includes(name)));
-  }
-
   /** Resolves to the time when the server saw the response to `path` close. */
   async untilClosed(path: string): Promise<number> {
-    await this.until(() => this.closedAt.has(path));
+    await this.waiting.until(() => this.closedAt.has(path));
     return this.closedAt.get(path) ?? Number.NaN;
   }
 
-  private until(isOver: () => boolean): Promise<void> {
-    return isOver()
-      ? Promise.resolve()
-      : new Promise((resolve) => void this.waiting.push({ isOver, resolve }));
+  /** Whether all of the tasks that have started did so when the response to `path` had closed. */
+  async hasStartedAfter(path: string): Promise<boolean> {
+    const closedAt = await this.untilClosed(path);
+    return this.events.every(({ type, at }) => type !== 'started' || at >= closedAt);
   }
 
-  private lookAgain(): void {
-    const over = this.waiting.filter(({ isOver }) => isOver());
-    this.waiting = this.waiting.filter((each) => !over.includes(each));
-    over.forEach(({ resolve }) => resolve());
+  /** As if it had just been started. */
+  forget(): void {
+    this.events.length = 0;
+    this.closedAt.clear();
   }
 }
 
 const running: INestApplication[] = [];
 
-/** Started as an application is, on a free port of this machine; closed after the test. */
-export async function startApp(platform: Platform, setup: AppSetup): Promise<RunningApp> {
+/**
+ * Started as an application is, on a free port of this machine; closed after the test.
+ *
+ * @param setup or a root module of its own
+ * @param options of Nest
+ */
+export async function startApp(
+  platform: Platform,
+  setup: AppSetup | Type,
+  options: NestApplicationOptions = {},
+): Promise<RunningApp> {
   const log = new LogBook();
-  const nest = await NestFactory.create(rootModule(setup), platform.createAdapter(), {
+  const [root, { configure }] =
+    typeof setup === 'function' ? [setup, {} as AppSetup] : [rootModule(setup), setup];
+  const nest = await NestFactory.create(root, platform.createAdapter(), {
     logger: log,
     abortOnError: false,
+    ...options,
   });
-  return listen(nest, log, setup);
-}
-
-/** The same, made as the tests of an application make it. */
-export async function startTestApp(platform: Platform, setup: AppSetup): Promise<RunningApp> {
-  const log = new LogBook();
-  const module = await Test.createTestingModule({ imports: [rootModule(setup)] }).compile();
-  const nest = module.createNestApplication(platform.createAdapter(), { logger: log });
-  return listen(nest, log, setup);
+  return listen(nest, log, { configure });
 }
 
 /** For applications that were made in another way. */
 export async function listen(
   nest: INestApplication,
   log: LogBook,
-  { configure }: Pick<AppSetup, 'configure'>,
+  { configure }: { configure?: AppSetup['configure'] | undefined } = {},
 ): Promise<RunningApp> {
   running.push(nest);
   configure?.(nest);
@@ -124,10 +95,26 @@ export async function listen(
   return app;
 }
 
+/** One application for the tests around the call: each finds it as if it had just been started. */
+export function sharedApp(start: () => Promise<RunningApp>): () => RunningApp {
+  let app: RunningApp | undefined;
+  beforeAll(async () => {
+    app = await start();
+    running.splice(running.indexOf(app.nest), 1);
+  });
+  afterEach(() => app?.forget());
+  afterAll(() => app && close(app.nest));
+  return () => app as RunningApp;
+}
+
+async function close(nest: INestApplication): Promise<void> {
+  // What a failed test has left open must not keep the others from running.
+  (nest.getHttpServer() as Server).closeAllConnections();
+  await nest.close();
+}
+
 afterEach(async () => {
   for (const nest of running.splice(0)) {
-    // What a failed test has left open must not keep the others from running.
-    (nest.getHttpServer() as Server).closeAllConnections();
-    await nest.close();
+    await close(nest);
   }
 });

@@ -1,0 +1,137 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TestServer } from '../support/servers.js';
+import { balanceOf, Load, type Balance } from './load.js';
+import { linesOf, ServerProcess, type ServerSetting } from './server-process.js';
+
+const SHORTEST_MS = 50;
+const LONGEST_MS = 1_000;
+
+/** Processes that end, by force or as they are told, while requests come in. */
+export class Rounds {
+  readonly load = new Load();
+  private readonly running = new Set<ServerProcess>();
+
+  private constructor(readonly setting: ServerSetting) {}
+
+  /** @param own what is not to be as in most of these programs */
+  static async prepare(
+    engine: string,
+    store?: TestServer,
+    own: Partial<ServerSetting> = {},
+  ): Promise<Rounds> {
+    const folder = await mkdtemp(join(tmpdir(), 'bgt-chaos-'));
+    return new Rounds({
+      engine,
+      ...(store && { url: store.url }),
+      folder,
+      recordFile: join(folder, 'record'),
+      longestTaskMs: 20,
+      drainTimeoutMs: 10_000,
+      ...own,
+    });
+  }
+
+  /**
+   * @param nodeOptions before the program
+   * @throws Error where it ends before it listens
+   */
+  async start(
+    role: ServerSetting['role'] = 'both',
+    nodeOptions: readonly string[] = [],
+  ): Promise<ServerProcess> {
+    const server = await ServerProcess.start({ ...this.setting, role }, nodeOptions);
+    this.running.add(server);
+    void server.ended.then(() => this.running.delete(server));
+    return server;
+  }
+
+  /** One process that answers and runs tasks; where others may share them, one more that runs some. */
+  async killServers(rounds: number): Promise<void> {
+    for (let round = 1; round <= rounds; round += 1) {
+      const [server, worker] = await Promise.all([
+        this.start(),
+        this.setting.url === undefined ? undefined : this.start('worker'),
+      ]);
+      const under = this.load.run(server);
+      await this.untilAcknowledged(this.load.acknowledged.size + 1, server);
+      await Promise.all([killSoon(server), worker && killSoon(worker), under]);
+    }
+  }
+
+  /** @throws Error where the server did not live through it */
+  async killStore(rounds: number, victim: TestServer, how: 'kill' | 'stop'): Promise<void> {
+    const server = await this.start();
+    const under = this.load.run(server);
+    for (let round = 1; round <= rounds; round += 1) {
+      await sleep(randomMs());
+      await victim[how]();
+      // Longer, at times, than a request may wait.
+      await sleep(3 * randomMs());
+      await victim.start();
+      await this.untilAcknowledged(this.load.acknowledged.size + 50, server);
+    }
+    this.load.stop();
+    await under;
+    if (!this.running.has(server) || this.load.cutOff > 0) {
+      throw new Error(`The server did not live through it: ${server.output}`);
+    }
+    server.kill('SIGTERM');
+    await server.ended;
+  }
+
+  /** A signal when so many are acknowledged, while more come in unless they are to stop. */
+  async terminateUnderLoad(count: number, isToStop = false): Promise<void> {
+    const server = await this.start();
+    const under = this.load.run(server);
+    await this.untilAcknowledged(count, server);
+    if (isToStop) {
+      this.load.stop();
+    }
+    server.kill('SIGTERM');
+    await server.ended;
+    await under;
+  }
+
+  /** What has become of the tasks so far. */
+  async balance(): Promise<Balance> {
+    return balanceOf(this.load.acknowledged, await linesOf(this.setting.recordFile));
+  }
+
+  /** What has become of all tasks, once one more process has run what is left, and which of them it gave up. */
+  async settle(): Promise<Balance & { readonly given: readonly unknown[] }> {
+    const last = await this.start();
+    await last.send('GET', '/idle');
+    const given = JSON.parse((await last.send('GET', '/failed')).body) as unknown[];
+    last.kill('SIGTERM');
+    await last.ended;
+    return { ...(await this.balance()), given };
+  }
+
+  async end(): Promise<void> {
+    for (const server of this.running) {
+      server.kill('SIGKILL');
+      await server.ended;
+    }
+    await rm(this.setting.folder, { recursive: true, force: true });
+  }
+
+  /** Load has no events of its own: it is looked at, every few milliseconds. */
+  private async untilAcknowledged(count: number, server: ServerProcess): Promise<void> {
+    while (this.load.acknowledged.size < count && this.running.has(server)) {
+      await sleep(5);
+    }
+  }
+}
+
+async function killSoon(server: ServerProcess): Promise<void> {
+  await sleep(randomMs());
+  server.kill('SIGKILL');
+  await server.ended;
+}
+
+function randomMs(): number {
+  return SHORTEST_MS + Math.random() * (LONGEST_MS - SHORTEST_MS);
+}

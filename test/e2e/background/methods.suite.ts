@@ -1,0 +1,310 @@
+import { EventEmitter, once } from 'node:events';
+import { expect, it } from '@jest/globals';
+import {
+  type CallHandler,
+  type CanActivate,
+  Controller,
+  type ExecutionContext,
+  Get,
+  Injectable,
+  type NestInterceptor,
+  type NestMiddleware,
+  Param,
+  type PipeTransform,
+  UseGuards,
+  UseInterceptors,
+} from '@nestjs/common';
+import { type Observable, tap } from 'rxjs';
+import { Background, BackgroundTasks, Tasks, currentTask } from 'nestjs-background-tasks';
+import { type Platform, onEachPlatform } from '../support/platforms.js';
+import { routes } from '../support/routes.js';
+import { type RunningApp, startApp } from '../support/running-app.js';
+import { Gate } from '../support/time.js';
+
+onEachPlatform((platform) => {
+  it('P14: a call is collected; its promise resolves before the method has run', async () => {
+    const seen: string[] = [];
+
+    @Injectable()
+    class Mailer {
+      @Background()
+      async sendWelcome(userId: string): Promise<void> {
+        seen.push(`welcome, ${userId}`);
+      }
+
+      @Background()
+      note(text: string): void {
+        seen.push(text);
+      }
+    }
+
+    @Controller()
+    class MailController {
+      constructor(private readonly mailer: Mailer) {}
+
+      @Get()
+      async get(): Promise<string> {
+        await this.mailer.sendWelcome('42');
+        this.mailer.note('noted');
+        seen.push('accepted');
+        return 'answered';
+      }
+    }
+
+    const app = await startApp(platform, { controllers: [MailController], providers: [Mailer] });
+    expect((await app.request('/')).body).toBe('answered');
+    await app.untilSettled(2);
+
+    expect(seen).toEqual(['accepted', 'welcome, 42', 'noted']);
+    expect(app.names('completed')).toEqual(['Mailer.sendWelcome', 'Mailer.note']);
+  });
+
+  it('P21: a call through `this.` is a task too, from its own body as well', async () => {
+    const seen: string[] = [];
+
+    @Injectable()
+    class Countdown {
+      private readonly label = 'countdown';
+
+      async start(): Promise<void> {
+        await this.step(2);
+        seen.push('accepted');
+      }
+
+      @Background()
+      async step(number: number): Promise<void> {
+        seen.push(`${this.label} ${number}, task ${currentTask().name}`);
+        if (number > 0) {
+          await this.step(number - 1);
+        }
+      }
+    }
+
+    @Controller()
+    class CountdownController {
+      constructor(private readonly countdown: Countdown) {}
+
+      @Get()
+      async get(): Promise<void> {
+        await this.countdown.start();
+      }
+    }
+
+    const app = await startApp(platform, {
+      controllers: [CountdownController],
+      providers: [Countdown],
+    });
+    await app.request('/');
+    await app.untilSettled(3);
+
+    expect(seen).toEqual([
+      'accepted',
+      'countdown 2, task Countdown.step',
+      'countdown 1, task Countdown.step',
+      'countdown 0, task Countdown.step',
+    ]);
+    expect(app.names('added')).toEqual(['Countdown.step', 'Countdown.step', 'Countdown.step']);
+  });
+});
+
+function task(): void {}
+
+async function startCollecting(platform: Platform): Promise<{ app: RunningApp; made: string[] }> {
+  /** Request-scoped providers, as they are made. */
+  const made: string[] = [];
+
+  @Injectable()
+  class AddingMiddleware implements NestMiddleware {
+    constructor(private readonly tasks: BackgroundTasks) {}
+
+    use(_request: unknown, _response: unknown, next: () => void): void {
+      this.tasks.addTask({ name: 'middleware' }, task);
+      next();
+    }
+  }
+
+  @Injectable()
+  class AddingGuard implements CanActivate {
+    constructor(private readonly tasks: BackgroundTasks) {}
+
+    canActivate(_context: ExecutionContext): boolean {
+      this.tasks.addTask({ name: 'guard' }, task);
+      return true;
+    }
+  }
+
+  @Injectable()
+  class AddingInterceptor implements NestInterceptor {
+    constructor(private readonly tasks: BackgroundTasks) {}
+
+    intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+      this.tasks.addTask({ name: 'interceptor, before' }, task);
+      return next
+        .handle()
+        .pipe(tap(() => this.tasks.addTask({ name: 'interceptor, after' }, task)));
+    }
+  }
+
+  @Injectable()
+  class AddingPipe implements PipeTransform<string, string> {
+    constructor(private readonly tasks: BackgroundTasks) {}
+
+    transform(value: string): string {
+      this.tasks.addTask({ name: 'pipe' }, task);
+      return value;
+    }
+  }
+
+  @Injectable()
+  class AddingService {
+    constructor(private readonly tasks: BackgroundTasks) {
+      made.push('service');
+    }
+
+    add(): void {
+      this.tasks.addTask({ name: 'service' }, task);
+    }
+  }
+
+  @Injectable()
+  class Singleton {
+    constructor() {
+      made.push('singleton');
+    }
+
+    @Background({ name: '@Background()' })
+    async record(): Promise<void> {}
+  }
+
+  @Controller()
+  @UseGuards(AddingGuard)
+  @UseInterceptors(AddingInterceptor)
+  class InjectedController {
+    constructor(
+      private readonly tasks: BackgroundTasks,
+      private readonly service: AddingService,
+      private readonly singleton: Singleton,
+    ) {
+      made.push('controller');
+    }
+
+    @Get('injected/:value')
+    async get(
+      @Param('value', AddingPipe) _value: string,
+      @Tasks() tasks: BackgroundTasks,
+    ): Promise<void> {
+      this.tasks.addTask({ name: 'controller' }, task);
+      this.service.add();
+      tasks.addTask({ name: '@Tasks()' }, task);
+      await this.singleton.record();
+      this.tasks.addTask({ name: 'controller again' }, task);
+    }
+  }
+
+  @Controller()
+  class ArgumentController {
+    constructor(private readonly singleton: Singleton) {
+      made.push('argument controller');
+    }
+
+    @Get('argument')
+    async get(@Tasks() first: BackgroundTasks, @Tasks() second: BackgroundTasks): Promise<void> {
+      first.addTask({ name: 'one' }, task);
+      await this.singleton.record();
+      second.addTask({ name: 'two' }, task);
+      first.addTask({ name: 'three' }, task);
+    }
+  }
+
+  const app = await startApp(platform, {
+    controllers: [InjectedController, ArgumentController],
+    providers: [AddingService, Singleton],
+    middleware: (consumer) => consumer.apply(AddingMiddleware).forRoutes('injected/{*path}'),
+  });
+  return { app, made };
+}
+
+const EVERYWHERE = [
+  'middleware',
+  'guard',
+  'interceptor, before',
+  'pipe',
+  'controller',
+  'service',
+  '@Tasks()',
+  '@Background()',
+  'controller again',
+  'interceptor, after',
+];
+
+onEachPlatform((platform) => {
+  it('P2: injected or called anywhere, the tasks of a request are one collection, in order', async () => {
+    const { app } = await startCollecting(platform);
+    expect((await app.request('/injected/value')).status).toBe(200);
+    await app.untilSettled(EVERYWHERE.length);
+    expect(app.names('added')).toEqual(EVERYWHERE);
+    expect(app.names('completed')).toEqual(EVERYWHERE);
+
+    // And not that of any other.
+    await Promise.all(Array.from({ length: 20 }, () => app.request('/injected/value')));
+    await app.untilSettled(21 * EVERYWHERE.length);
+    expect(app.names('completed').toSorted()).toEqual(
+      EVERYWHERE.flatMap((name) => Array.from({ length: 21 }, () => name)).toSorted(),
+    );
+  });
+
+  it('P2: what a shared connection calls back in another request’s context is its owner’s', async () => {
+    const connection = new EventEmitter();
+    const asked = new Gate();
+
+    const SharingController = routes({
+      'GET /asks': async (tasks) => {
+        const answer = once(connection, 'answer');
+        connection.once('answer', () => tasks.addTask({ name: 'of the answer' }, task));
+        asked.open();
+        await answer;
+      },
+      'GET /answers': (tasks) => {
+        tasks.addTask({ name: 'of the failed' }, task);
+        connection.emit('answer');
+        throw new Error('broken');
+      },
+    });
+    const app = await startApp(platform, { controllers: [SharingController] });
+
+    const asking = app.request('/asks');
+    await asked.opened;
+    const answering = app.request('/answers');
+
+    expect([(await asking).status, (await answering).status]).toEqual([200, 500]);
+    await app.untilSettled(2);
+    expect([app.names('completed'), app.names('dropped')]).toEqual([
+      ['of the answer'],
+      ['of the failed'],
+    ]);
+  });
+
+  it('P2: @Tasks() gives one collection to each argument, and leaves its controller a singleton', async () => {
+    const { app, made } = await startCollecting(platform);
+    for (const path of ['/argument', '/argument', '/injected/value', '/injected/value']) {
+      await app.request(path);
+    }
+    const settled = await app.untilSettled(2 * 4 + 2 * EVERYWHERE.length);
+    expect(settled.slice(0, 4).map(({ name }) => name)).toEqual([
+      'one',
+      '@Background()',
+      'two',
+      'three',
+    ]);
+    expect(made.toSorted()).toEqual(
+      [
+        'argument controller',
+        'singleton',
+        'controller',
+        'controller',
+        'service',
+        'service',
+      ].toSorted(),
+    );
+  });
+});

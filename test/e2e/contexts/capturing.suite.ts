@@ -1,0 +1,174 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { expect, it } from '@jest/globals';
+import { Body, Controller, Injectable, Post, Req, Res } from '@nestjs/common';
+import {
+  Background,
+  type BackgroundTasks,
+  TaskRunner,
+  Tasks,
+  currentTask,
+} from 'nestjs-background-tasks';
+import { type Platform, onEachPlatform } from '../support/platforms.js';
+import { runProcess } from '../support/process.js';
+import { routes } from '../support/routes.js';
+import { type RunningApp, startApp } from '../support/running-app.js';
+
+function keep(..._args: unknown[]): void {}
+
+onEachPlatform((platform) => {
+  it('warns of a request and a response among the arguments, once for each task', async () => {
+    @Injectable()
+    class Audit {
+      @Background()
+      async write(..._args: unknown[]): Promise<void> {}
+    }
+
+    @Controller('captured')
+    class CapturedController {
+      constructor(readonly audit: Audit) {}
+
+      @Post()
+      async capture(
+        @Req() request: unknown,
+        @Res({ passthrough: true }) response: unknown,
+        @Tasks() tasks: BackgroundTasks,
+      ): Promise<void> {
+        tasks.addTask(keep, 'id', request);
+        await this.audit.write(response);
+      }
+    }
+
+    const app = await startApp(platform, {
+      controllers: [CapturedController],
+      providers: [Audit],
+    });
+    await app.request('/captured', { method: 'POST' });
+    await app.request('/captured', { method: 'POST' });
+    await app.untilSettled(4);
+    const warnings = app.log
+      .ofTasks('warn')
+      .map(({ message }) => message)
+      .filter((message) => message.includes('docs/capturing.md'));
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^Task keep was given a request, a response or a stream as argument 2: it/,
+      ),
+      expect.stringMatching(/^Task Audit\.write was given a request, a .* stream as argument 1/),
+    ]);
+  });
+
+  /** A client that goes back to its pool when its transaction has ended. */
+  const clients = new AsyncLocalStorage<{ isReleased: boolean }>();
+
+  it.each<[string, string, (add: () => void) => void, (runner: TaskRunner) => void]>([
+    ['in it', 'released', (add) => add(), () => undefined],
+    ['through exit()', 'its own', (add) => clients.exit(add), () => undefined],
+    [
+      'in it, with all attempts outside',
+      'its own',
+      (add) => add(),
+      (runner) => void runner.around((_, run) => clients.exit(run)),
+    ],
+  ])('R13: a task that was added %s has a client that is %s', async (_, expected, add, prepare) => {
+    const used: string[] = [];
+    const controller = routes({
+      'GET /': (tasks) => {
+        const client = { isReleased: false };
+        clients.run(client, () =>
+          add(() => {
+            tasks.addTask({ retry: { attempts: 2, delay: 1 } }, () => {
+              used.push(clients.getStore()?.isReleased === true ? 'released' : 'its own');
+              if (currentTask().attempt === 1) {
+                throw new Error('once more');
+              }
+            });
+          }),
+        );
+        client.isReleased = true;
+      },
+    });
+    const app = await startApp(platform, { controllers: [controller] });
+    prepare(app.runner);
+    await app.request('/');
+    await app.untilSettled(1);
+    expect(used).toEqual([expected, expected]);
+  });
+});
+
+it('R13: what is carried of nestjs-cls is there in a stored task, and nothing else of it', async () => {
+  const { code, errors, output } = await runProcess('cls-stored.ts');
+  expect({ code, errors }).toEqual({ code: 0, errors: '' });
+  expect(JSON.parse(output)).toEqual([['alpha', 'acme', 'no client']]);
+});
+
+async function startTraced(platform: Platform): Promise<{ app: RunningApp; seen: string[] }> {
+  const storage = new AsyncLocalStorage<string>();
+  /** What the tasks saw: their names, and the request that they belong to. */
+  const seen: string[] = [];
+  const note = (name: string): void => void seen.push(`${name} of ${storage.getStore()}`);
+
+  @Injectable()
+  class Mailer {
+    @Background()
+    async sendWelcome(): Promise<void> {
+      await new Promise(setImmediate);
+      note('mail');
+    }
+  }
+
+  @Controller()
+  class BodyController {
+    constructor(private readonly mailer: Mailer) {}
+
+    @Post('body')
+    async body(@Tasks() tasks: BackgroundTasks, @Body() body: { name: string }): Promise<void> {
+      tasks.addTask(note, body.name);
+      await this.mailer.sendWelcome();
+    }
+  }
+  const others = routes({
+    'POST /delayed': (tasks) => void tasks.addTask({ delay: 20 }, note, 'delayed'),
+    'POST /runner': () => void app.runner.addTask(note, 'runner'),
+    'POST /nested': (tasks) => void tasks.addTask(() => void app.runner.addTask(note, 'nested')),
+  });
+  const app = await startApp(platform, {
+    controllers: [BodyController, others],
+    providers: [Mailer],
+    configure: (nest) =>
+      nest.use(
+        (request: { headers: Record<string, string> }, _response: unknown, next: () => void) =>
+          storage.run(request.headers['x-request-id'] ?? 'nobody', next),
+      ),
+  });
+  return { app, seen };
+}
+
+// On every attempt, and let go afterwards: with nestjs-cls, packages.e2e-spec.ts.
+onEachPlatform((platform) => {
+  it.each(['delayed', 'runner', 'nested'])(
+    'P7: a task sees the store of the request that added it, wherever it waits and whoever queues it (%s)',
+    async (name) => {
+      const { app, seen } = await startTraced(platform);
+      const headers = { 'x-request-id': 'delta' };
+      await app.request(`/${name}`, { method: 'POST', headers });
+      await app.untilSeen('completed', 'note');
+      expect(seen).toEqual([`${name} of delta`]);
+    },
+  );
+
+  it('P7: each of many requests at once finds its own, also behind a body to be parsed', async () => {
+    const { app, seen } = await startTraced(platform);
+    const ids = Array.from({ length: 50 }, (_, number) => `request-${number}`);
+    // Of several pieces: its end comes in a turn of its own.
+    const body = { name: 'body', padding: 'x'.repeat(90_000) };
+    await Promise.all(
+      ids.map((id) =>
+        app.request('/body', { method: 'POST', headers: { 'x-request-id': id }, body }),
+      ),
+    );
+    await app.untilSettled(2 * ids.length);
+    expect(seen.toSorted()).toEqual(
+      ids.flatMap((id) => [`body of ${id}`, `mail of ${id}`]).toSorted(),
+    );
+  });
+});

@@ -1,0 +1,103 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from '@jest/globals';
+import type { ChildApp } from '../support/child-app.js';
+import { open, send } from '../support/client.js';
+import { startApp } from './start-closing-app.js';
+
+const PLATFORMS = ['Express', 'Fastify'];
+const KILLED = { code: null, signal: 'SIGTERM' };
+const OPEN_REQUESTS =
+  /^warn The shutdown waits for 2 open requests, .* forceCloseConnections: true .* Their tasks wait with them: .*hopeful .*afterwards/;
+
+/**
+ * Adds tasks, one after another, until nobody answers any more.
+ *
+ * @param done waits for a task that was added: on a fast machine more come in than `drainTimeout` is enough for
+ * @returns those answered with 201
+ */
+async function addUntilClosed(
+  port: number,
+  done?: (id: string) => Promise<unknown>,
+): Promise<string[]> {
+  const ids: string[] = [];
+  try {
+    for (;;) {
+      const { status, body } = await send(port, '/', { method: 'POST' });
+      if (status === 201) {
+        ids.push(body);
+        await done?.(body);
+      }
+    }
+  } catch {
+    return ids; // the server is closed, or the process has ended
+  }
+}
+
+/** The ids of answered tasks of which the application has said nothing: neither that they are done, nor that they are not. */
+function unaccounted(child: ChildApp, ids: readonly string[]): string[] {
+  const text = child.lines.join('\n');
+  return ids.filter((id) => !text.includes(id));
+}
+
+it.each(PLATFORMS)(
+  'P13, O12: on %s what is answered 201 is done while Terminus waits longer than drainTimeout',
+  async (platform) => {
+    const setup = { platform, drainTimeout: 800, terminusMs: 1_800, hookMs: 1_000 };
+    const { child, port } = await startApp('long-closing-app.ts', setup);
+    const adding = addUntilClosed(port, (id) => child.line(`done ${id}`));
+    await child.line('done ');
+    child.signal('SIGTERM');
+    const ids = await adding;
+    expect(await child.ended).toEqual(KILLED);
+    expect(ids).not.toEqual([]);
+    expect(child.all('error ')).toEqual([]);
+    expect(unaccounted(child, ids)).toEqual([]);
+  },
+);
+
+it('P13: what is answered 201 and does not end is kept by a journal, and named', async () => {
+  const path = mkdtempSync(join(tmpdir(), 'closing-'));
+  const setup = { platform: 'Fastify', drainTimeout: 300, journal: path };
+  const { child, port } = await startApp('long-closing-app.ts', setup);
+  const { body } = await send(port, '/endless', { method: 'POST' });
+  await child.line('endless began');
+  child.signal('SIGTERM');
+  expect(await child.ended).toEqual(KILLED);
+  expect(child.all('warn ').at(-1)).toMatch(
+    `Task Work.endless (${body}) had not ended at the shutdown (its attempt had not ended)`,
+  );
+  const next = await startApp('long-closing-app.ts', setup);
+  await next.child.line('endless began');
+  next.child.signal('SIGKILL');
+  await next.child.ended;
+  rmSync(path, { recursive: true });
+});
+
+it.each(PLATFORMS)(
+  'O13: requests that do not end are named after drainTimeout, with their tasks: %s',
+  async (platform) => {
+    const { child, port } = await startApp('long-closing-app.ts', { platform, drainTimeout: 100 });
+    const answers = [open(port, '/hanging'), open(port, '/events')] as const;
+    answers.forEach((answer) => answer.catch(() => undefined)); // its connection ends with the process
+    await Promise.all([child.line('hanging'), answers[1]]);
+    child.signal('SIGTERM');
+    expect(await child.line('warn The shutdown')).toMatch(OPEN_REQUESTS);
+    child.signal('SIGKILL');
+    await child.ended;
+  },
+);
+
+it.each(PLATFORMS)(
+  'O13: forceCloseConnections ends them, as that line says: %s',
+  async (platform) => {
+    const setup = { platform, drainTimeout: 100, forceCloseConnections: true };
+    const { child, port } = await startApp('long-closing-app.ts', setup);
+    const answer = await open(port, '/events');
+    answer.on('error', () => undefined);
+    child.signal('SIGTERM');
+    expect(await child.ended).toEqual(KILLED);
+    expect(child.all('warn The shutdown')).toEqual([]);
+  },
+);

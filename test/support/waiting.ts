@@ -1,0 +1,16 @@
+/** Those who wait until something is so; whoever changes it has them look again. */
+export class Waiting {
+  private waiting: { readonly isOver: () => boolean; readonly resolve: () => void }[] = [];
+
+  until(isOver: () => boolean): Promise<void> {
+    return isOver()
+      ? Promise.resolve()
+      : new Promise((resolve) => void this.waiting.push({ isOver, resolve }));
+  }
+
+  readonly lookAgain = (): void => {
+    const over = this.waiting.filter(({ isOver }) => isOver());
+    this.waiting = this.waiting.filter((each) => !over.includes(each));
+    over.forEach(({ resolve }) => resolve());
+  };
+}
