@@ -113,29 +113,20 @@ async function startCollecting(platform: Platform): Promise<{ app: RunningApp; m
   /** Request-scoped providers, as they are made. */
   const made: string[] = [];
 
+  /** In every place that a request comes by. */
   @Injectable()
-  class AddingMiddleware implements NestMiddleware {
+  class Everywhere implements NestMiddleware, CanActivate, NestInterceptor, PipeTransform<string> {
     constructor(private readonly tasks: BackgroundTasks) {}
 
     use(_request: unknown, _response: unknown, next: () => void): void {
       this.tasks.addTask({ name: 'middleware' }, task);
       next();
     }
-  }
-
-  @Injectable()
-  class AddingGuard implements CanActivate {
-    constructor(private readonly tasks: BackgroundTasks) {}
 
     canActivate(_context: ExecutionContext): boolean {
       this.tasks.addTask({ name: 'guard' }, task);
       return true;
     }
-  }
-
-  @Injectable()
-  class AddingInterceptor implements NestInterceptor {
-    constructor(private readonly tasks: BackgroundTasks) {}
 
     intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
       this.tasks.addTask({ name: 'interceptor, before' }, task);
@@ -143,11 +134,6 @@ async function startCollecting(platform: Platform): Promise<{ app: RunningApp; m
         .handle()
         .pipe(tap(() => this.tasks.addTask({ name: 'interceptor, after' }, task)));
     }
-  }
-
-  @Injectable()
-  class AddingPipe implements PipeTransform<string, string> {
-    constructor(private readonly tasks: BackgroundTasks) {}
 
     transform(value: string): string {
       this.tasks.addTask({ name: 'pipe' }, task);
@@ -177,8 +163,8 @@ async function startCollecting(platform: Platform): Promise<{ app: RunningApp; m
   }
 
   @Controller()
-  @UseGuards(AddingGuard)
-  @UseInterceptors(AddingInterceptor)
+  @UseGuards(Everywhere)
+  @UseInterceptors(Everywhere)
   class InjectedController {
     constructor(
       private readonly tasks: BackgroundTasks,
@@ -190,7 +176,7 @@ async function startCollecting(platform: Platform): Promise<{ app: RunningApp; m
 
     @Get('injected/:value')
     async get(
-      @Param('value', AddingPipe) _value: string,
+      @Param('value', Everywhere) _value: string,
       @Tasks() tasks: BackgroundTasks,
     ): Promise<void> {
       this.tasks.addTask({ name: 'controller' }, task);
@@ -219,7 +205,7 @@ async function startCollecting(platform: Platform): Promise<{ app: RunningApp; m
   const app = await startApp(platform, {
     controllers: [InjectedController, ArgumentController],
     providers: [AddingService, Singleton],
-    middleware: (consumer) => consumer.apply(AddingMiddleware).forRoutes('injected/{*path}'),
+    middleware: (consumer) => consumer.apply(Everywhere).forRoutes('injected/{*path}'),
   });
   return { app, made };
 }

@@ -187,12 +187,11 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       const chain = producer.tasks.chain();
       chain.addTask({ queue: 'gone' }, producer.work.note, 'first');
       chain.addTask(producer.work.note, 'second');
-      const jobs = jobsOf(producer);
       await eventually(async () => {
-        expect(await jobs.getDelayed()).toHaveLength(1);
+        expect(await jobsOf(producer).getDelayed()).toHaveLength(1);
       });
       // What would happen by itself in some seconds.
-      await jobs.promoteJobs();
+      await jobsOf(producer).promoteJobs();
       const worker = await start({ role: 'worker' });
       await eventually(async () =>
         expect(worker.log.text).toMatch(/cannot be made again here: .+"gone".+It is kept/),

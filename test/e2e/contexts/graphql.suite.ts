@@ -1,14 +1,5 @@
 import { beforeEach, expect, it } from '@jest/globals';
-import {
-  Inject,
-  Injectable,
-  Module,
-  Scope,
-  UseGuards,
-  UsePipes,
-  ValidationPipe,
-  type CanActivate,
-} from '@nestjs/common';
+import { Inject, Injectable, Module, Scope, UseGuards, UsePipes } from '@nestjs/common';
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { REQUEST } from '@nestjs/core';
 import { Args, GraphQLModule, Mutation, Query, Resolver } from '@nestjs/graphql';
@@ -16,57 +7,7 @@ import { Background, BackgroundTasks, Tasks } from 'nestjs-background-tasks';
 import { onEachPlatform } from '../support/platforms.js';
 import { sharedApp, startApp } from '../support/running-app.js';
 import { Gate, turns } from '../support/time.js';
-
-@Injectable()
-class Ledger {
-  readonly entries: string[] = [];
-  /** Holds the floating promise of a resolver. */
-  later = new Gate();
-  held = new Gate();
-
-  readonly write = (entry: string): void => void this.entries.push(entry);
-
-  begin(): void {
-    this.entries.length = 0;
-    [this.later, this.held] = [new Gate(), new Gate()];
-  }
-
-  add(place: string): void {
-    void this.onSuccess(place);
-    void this.onFailure(place);
-  }
-
-  @Background({ when: 'success' })
-  async onSuccess(place: string): Promise<void> {
-    this.write(`${place}: success`);
-  }
-
-  @Background({ when: 'failure' })
-  async onFailure(place: string): Promise<void> {
-    this.write(`${place}: failure`);
-  }
-}
-
-@Injectable()
-class Admitting implements CanActivate {
-  constructor(private readonly ledger: Ledger) {}
-
-  canActivate(): boolean {
-    this.ledger.add('guard');
-    return true;
-  }
-}
-
-@Injectable()
-class Refusing implements CanActivate {
-  constructor(private readonly ledger: Ledger) {}
-
-  async canActivate(): Promise<boolean> {
-    this.ledger.add('guard');
-    await turns(2);
-    return false;
-  }
-}
+import { Admitting, Ledger, Refusing, WALKING } from './ledger.js';
 
 /** It gets the request. */
 @Injectable({ scope: Scope.REQUEST })
@@ -89,15 +30,7 @@ class Reports {
 }
 
 @Resolver()
-@UsePipes(
-  // Looks into everything that a resolver gets.
-  new ValidationPipe({
-    transform: true,
-    whitelist: true,
-    forbidNonWhitelisted: true,
-    validateCustomDecorators: true,
-  }),
-)
+@UsePipes(WALKING)
 class LedgerResolver {
   constructor(private readonly ledger: Ledger) {}
 
@@ -136,9 +69,9 @@ class LedgerResolver {
   @Mutation(() => String, { nullable: true })
   leaveBehind(@Args('isBroken') isBroken: boolean): string {
     const addLater = async (): Promise<void> => {
-      await this.ledger.later.opened;
+      await this.ledger.begun.opened;
       this.ledger.add('left behind');
-      this.ledger.held.open();
+      this.ledger.end.open();
     };
     void addLater();
     if (isBroken) {
@@ -149,8 +82,8 @@ class LedgerResolver {
 
   @Mutation(() => String)
   async awaitTheOther(@Tasks() tasks: BackgroundTasks): Promise<string> {
-    this.ledger.later.open();
-    await this.ledger.held.opened;
+    this.ledger.begun.open();
+    await this.ledger.end.opened;
     // Long enough for what was left behind to start, if it could.
     await turns(3);
     tasks.addTask(this.ledger.write, 'awaited');
@@ -198,7 +131,10 @@ onEachPlatform((platform) => {
     }),
   );
   const ledger = (): Ledger => app().nest.get(Ledger);
-  beforeEach(() => ledger().begin());
+  beforeEach(() => {
+    ledger().entries.length = 0;
+    [ledger().begun, ledger().end] = [new Gate(), new Gate()];
+  });
 
   interface Answer {
     readonly data: Record<string, unknown>;

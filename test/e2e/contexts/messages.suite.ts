@@ -2,15 +2,12 @@ import { describe, expect, it } from '@jest/globals';
 import {
   Catch,
   Controller,
-  Injectable,
   Module,
   UseFilters,
   UseGuards,
   UseInterceptors,
   UsePipes,
-  ValidationPipe,
   type CallHandler,
-  type CanActivate,
   type ExceptionFilter,
   type ExecutionContext,
   type NestInterceptor,
@@ -19,7 +16,6 @@ import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import {
-  Background,
   BackgroundTasks,
   BackgroundTasksInterceptor,
   TaskRunner,
@@ -41,63 +37,8 @@ import { NEST_MAJOR } from '../support/nest-major.js';
 import { onEachPlatform, type Platform } from '../support/platforms.js';
 import { rootModule } from '../support/root-module.js';
 import { startApp, type RunningApp } from '../support/running-app.js';
-import { Gate, turns } from '../support/time.js';
-
-@Injectable()
-class Ledger {
-  readonly entries: string[] = [];
-  readonly begun = new Gate();
-  readonly end = new Gate();
-
-  /** By decorated methods, or into the collection that a handler was given. */
-  add(place: string, tasks?: BackgroundTasks): void {
-    if (tasks === undefined) {
-      void this.onSuccess(`${place}: success`);
-      void this.onFailure(`${place}: failure`);
-    } else {
-      tasks.addTask(this.write, `${place}: success`);
-      tasks.addTask({ when: 'failure' }, this.write, `${place}: failure`);
-    }
-  }
-
-  readonly write = (entry: string): void => void this.entries.push(entry);
-
-  @Background()
-  async onSuccess(entry: string): Promise<void> {
-    this.write(entry);
-  }
-
-  @Background({ when: 'failure' })
-  async onFailure(entry: string): Promise<void> {
-    this.write(entry);
-  }
-
-  async untilEnd(): Promise<void> {
-    this.begun.open();
-    await this.end.opened;
-  }
-}
-
-@Injectable()
-class Admitting implements CanActivate {
-  constructor(private readonly ledger: Ledger) {}
-
-  canActivate(): boolean {
-    this.ledger.add('guard');
-    return true;
-  }
-}
-
-@Injectable()
-class Refusing implements CanActivate {
-  constructor(private readonly ledger: Ledger) {}
-
-  async canActivate(): Promise<boolean> {
-    this.ledger.add('guard');
-    await turns(2);
-    return false;
-  }
-}
+import { turns } from '../support/time.js';
+import { Admitting, Ledger, Refusing, WALKING } from './ledger.js';
 
 /** Answers well for whatever has failed. */
 @Catch()
@@ -114,14 +55,6 @@ class Retrying implements NestInterceptor {
 }
 
 const answerOf = (data: unknown): object => ({ event: 'answer', data });
-// Looks into everything that a handler gets.
-const WALKING = new ValidationPipe({
-  transform: true,
-  whitelist: true,
-  forbidNonWhitelisted: true,
-  validateCustomDecorators: true,
-});
-
 // Nest 11 has no global interceptors of gateways.
 @UseInterceptors(...(NEST_MAJOR < 12 ? [BackgroundTasksInterceptor] : []))
 @UsePipes(WALKING)

@@ -54,29 +54,27 @@ export class Audit {
   }
 }
 
+/** In every place that a request comes by. */
 @Injectable()
-class AuditMiddleware implements NestMiddleware {
-  constructor(private readonly audit: Audit) {}
+@Catch()
+class Everywhere
+  implements NestMiddleware, CanActivate, NestInterceptor, PipeTransform<string>, ExceptionFilter
+{
+  constructor(
+    private readonly audit: Audit,
+    private readonly host: HttpAdapterHost,
+  ) {}
 
   use(_request: unknown, _response: unknown, next: Next): void {
     this.audit.add('class middleware');
     next();
   }
-}
-
-@Injectable()
-class AuditGuard implements CanActivate {
-  constructor(private readonly audit: Audit) {}
 
   canActivate(context: ExecutionContext): boolean {
     this.audit.add('guard');
-    return ending(context) !== 'refused';
+    const { params } = context.switchToHttp().getRequest<{ params: { ending?: string } }>();
+    return params.ending !== 'refused';
   }
-}
-
-@Injectable()
-class AuditInterceptor implements NestInterceptor {
-  constructor(private readonly audit: Audit) {}
 
   intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
     this.audit.add('interceptor, before');
@@ -87,11 +85,6 @@ class AuditInterceptor implements NestInterceptor {
       }),
     );
   }
-}
-
-@Injectable()
-class AuditPipe implements PipeTransform<string, string> {
-  constructor(private readonly audit: Audit) {}
 
   transform(value: string): string {
     this.audit.add('pipe');
@@ -100,14 +93,6 @@ class AuditPipe implements PipeTransform<string, string> {
     }
     return value;
   }
-}
-
-@Catch()
-class AuditFilter implements ExceptionFilter {
-  constructor(
-    private readonly audit: Audit,
-    private readonly host: HttpAdapterHost,
-  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     this.audit.add('filter');
@@ -119,13 +104,13 @@ class AuditFilter implements ExceptionFilter {
 }
 
 @Controller()
-@UseGuards(AuditGuard)
-@UseInterceptors(AuditInterceptor)
+@UseGuards(Everywhere)
+@UseInterceptors(Everywhere)
 class EndingsController {
   constructor(private readonly audit: Audit) {}
 
   @All('endings/:ending')
-  end(@Param('ending', AuditPipe) name: string): string {
+  end(@Param('ending', Everywhere) name: string): string {
     this.audit.add('handler');
     switch (name) {
       case 'broken':
@@ -136,10 +121,6 @@ class EndingsController {
         return 'well done';
     }
   }
-}
-
-function ending(context: ExecutionContext): string | undefined {
-  return context.switchToHttp().getRequest<{ params: { ending?: string } }>().params.ending;
 }
 
 const MIDDLEWARE = ['app.use()', 'functional middleware', 'class middleware'];
@@ -174,7 +155,7 @@ interface RawResponse {
 /** An application that adds tasks wherever a request comes by. */
 export const EVERY_PLACE: AppSetup & { readonly configure: (app: INestApplication) => void } = {
   controllers: [EndingsController],
-  providers: [Audit, { provide: APP_FILTER, useClass: AuditFilter }],
+  providers: [Audit, { provide: APP_FILTER, useClass: Everywhere }],
   middleware: (consumer) =>
     consumer
       .apply(
@@ -182,7 +163,7 @@ export const EVERY_PLACE: AppSetup & { readonly configure: (app: INestApplicatio
           request.functionalAudit.add('functional middleware');
           next();
         },
-        AuditMiddleware,
+        Everywhere,
         (request: { originalUrl: string }, response: RawResponse, next: Next) => {
           const status = /^\/answered\/(\d+)/.exec(request.originalUrl)?.[1];
           if (status === undefined) {
