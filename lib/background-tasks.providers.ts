@@ -217,7 +217,7 @@ export const providers: Provider[] = [
         engine,
         requests,
         schedules,
-        restore: (...group) => requests.restore(...group),
+        restore: (...group) => requests.intake.restore(...group),
         events,
         clock,
         log,

@@ -10,8 +10,7 @@ import type { Clock } from '../task/clock.js';
 import { admitAll, follow, join, lineUp } from '../task/line.js';
 import type { StoredCall, StoredTask } from '../task/stored-call.js';
 import { TaskHandle } from '../task/task-handle.js';
-import type { TaskOptions } from '../task/task-options.js';
-import type { TaskDefinition, TaskRegistry } from '../task/task-registry.js';
+import type { TaskRegistry } from '../task/task-registry.js';
 import type { Chain, Task, TaskHome } from '../task/task.js';
 import { CaptureWatch } from './captured-request.js';
 import { Delivery } from './delivery.js';
@@ -21,7 +20,8 @@ import { WaitWatch } from './wait-watch.js';
 /** Takes calls in, and sends the task of each where it belongs: into the request's collection, or off. */
 export class TaskIntake implements TaskHome {
   readonly context = new AsyncResource('BackgroundTasks', { requireManualDestroy: true });
-  private readonly maker: TaskMaker;
+  /** Makes tasks that are not added yet: see {@link put}. */
+  readonly maker: TaskMaker;
   private readonly waits: WaitWatch;
   private readonly delivery: Delivery;
 
@@ -58,31 +58,10 @@ export class TaskIntake implements TaskHome {
     return this.put(this.maker.ofCall(call, request), open, chain);
   }
 
-  /** A task of the call, not added yet: see {@link put}. @throws as {@link add} */
-  make(call: readonly unknown[]): Task {
-    return this.maker.ofCall(call);
-  }
-
-  /** The same of a method that was found by its name. */
-  makeOf(definition: TaskDefinition, options: TaskOptions | undefined): Task {
-    return this.maker.ofDefinition(definition, options);
-  }
-
-  /** The same of a call that was stored; `undefined` where no method here has its name. */
+  /** A task of a call that was stored, not added yet; `undefined` where no method here has its name. */
   makeStored(name: string, queue: string, call: StoredCall): Task | undefined {
-    const id = randomUUID();
-    const task = this.maker.ofStored({
-      id,
-      name,
-      queue,
-      call,
-      addedAt: this.clock.now(),
-      attempts: 0,
-    });
-    if (task !== undefined) {
-      this.observer.minted(id, task);
-    }
-    return task;
+    const addedAt = this.clock.now();
+    return this.ofStored({ id: randomUUID(), name, queue, call, addedAt, attempts: 0 });
   }
 
   /** Whether a stored call of this name can be made here. */
@@ -100,7 +79,7 @@ export class TaskIntake implements TaskHome {
     this.observer.forget(task);
   }
 
-  /** Adds a task that was made here: see {@link add}. */
+  /** Adds a task that was made here, as {@link add} does. */
   put(task: Task, request?: OpenRequest, chain?: Chain): TaskHandle {
     this.checkChain(chain, task);
     const duplicate = this.duplicateOf(task, request);
@@ -152,17 +131,19 @@ export class TaskIntake implements TaskHome {
     return new TaskHandle(tasks[0]);
   }
 
-  /** A task that comes back from a store, or `undefined` if no method here has its name. */
-  restore(stored: StoredTask, isReturning: boolean): Task | undefined {
+  /** Makes tasks again that come back from a store. @returns those whose name is known here */
+  restore(group: readonly StoredTask[], isReturning = false): readonly Task[] {
+    const tasks = group.flatMap((stored) => this.ofStored(stored) ?? []);
+    tasks.forEach((task) =>
+      isReturning ? this.observer.returned(task) : this.observer.added(task),
+    );
+    return tasks;
+  }
+
+  private ofStored(stored: StoredTask): Task | undefined {
     const task = this.maker.ofStored(stored);
-    if (task === undefined) {
-      return undefined;
-    }
-    this.observer.minted(stored.id, task);
-    if (isReturning) {
-      this.observer.returned(task);
-    } else {
-      this.observer.added(task);
+    if (task !== undefined) {
+      this.observer.minted(stored.id, task);
     }
     return task;
   }

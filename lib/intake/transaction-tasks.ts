@@ -49,7 +49,7 @@ export class TransactionTasks {
     ...args: NoInfer<Args>
   ): Promise<string>;
   async addTask(...call: unknown[]): Promise<string> {
-    const task = this.#intake.make(call);
+    const task = this.#intake.maker.ofCall(call);
     let id: string | undefined;
     try {
       id = await this.#engine.supportOf(task.queue).storeWithin?.(this.#client, task);

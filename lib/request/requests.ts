@@ -7,7 +7,6 @@ import type { RequestSettings } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
 import { linesOf, type LineRules } from '../task/line.js';
 import { LinkedList } from '../task/linked-list.js';
-import type { StoredTask } from '../task/stored-call.js';
 import type { Task } from '../task/task.js';
 import { attach, attachedLife } from './life-of-request.js';
 import type { Answerer } from './nest/answer-with.js';
@@ -157,10 +156,6 @@ export class Requests {
 
   drop(drops: readonly Drop[]): void {
     drops.forEach(({ task, reason }) => this.delivery.drop(task, reason));
-  }
-
-  restore(group: readonly StoredTask[], isReturning = false): readonly Task[] {
-    return group.flatMap((stored) => this.intake.restore(stored, isReturning) ?? []);
   }
 
   /** What has been added and not released. */

@@ -68,7 +68,7 @@ export class Schedules {
       queue: settings.queue,
       options: own,
       timing,
-      makeTask: () => this.intake.makeOf(definition, call),
+      makeTask: () => this.intake.maker.ofDefinition(definition, call),
     };
     const stored = this.storedFor(settings.queue);
     if (stored === undefined) {
@@ -93,7 +93,7 @@ export class Schedules {
       throw new InvalidOptionError('schedule.cron', `'${options.cron}' lies in the past.`);
     }
     const own = callOptions(options, task.dedupe !== undefined, name);
-    const makeTask = (): Task => this.intake.make([{ ...task, ...own }, ...call]);
+    const makeTask = (): Task => this.intake.maker.ofCall([{ ...task, ...own }, ...call]);
     const sample = makeTask();
     const { queue } = sample;
     const stored = this.storedFor(queue);

@@ -1,4 +1,4 @@
-import type { HttpServer } from '@nestjs/common';
+import { RequestMethod, type HttpServer } from '@nestjs/common';
 import { attachedLife, within } from '../life-of-request.js';
 import type { RequestLife } from '../request-life.js';
 import type { Requests } from '../requests.js';
@@ -6,25 +6,9 @@ import type { Requests } from '../requests.js';
 type Handler = (this: unknown, ...args: unknown[]) => unknown;
 
 /** With what Nest registers a route, by its method. */
-const VERBS = [
-  'get',
-  'post',
-  'put',
-  'delete',
-  'patch',
-  'all',
-  'options',
-  'head',
-  'search',
-  'query',
-  'propfind',
-  'proppatch',
-  'mkcol',
-  'copy',
-  'move',
-  'lock',
-  'unlock',
-];
+const VERBS = Object.values(RequestMethod)
+  .filter((method) => typeof method === 'string')
+  .map((method) => method.toLowerCase());
 
 /** With what it registers its exception filters for what no route has caught. */
 const LAST = ['setErrorHandler', 'setNotFoundHandler'];
