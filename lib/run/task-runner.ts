@@ -37,16 +37,13 @@ import {
 } from './task-list.js';
 import { statisticsOf, type TaskStatistics } from './task-statistics.js';
 
-interface TaskRunnerParts {
+interface TaskRunnerParts extends TaskSources {
   readonly intake: TaskIntake;
-  readonly engine: Engine;
   readonly options: ResolvedOptions;
-  readonly records: TaskRecords;
   readonly taskStats: TaskStats;
   readonly clock: Clock;
   readonly events: Observable<TaskEvent>;
   readonly hooks: AttemptHooks;
-  readonly requests: TaskSources['requests'];
   readonly schedules: Schedules;
 }
 
@@ -74,9 +71,8 @@ export class TaskRunner {
     requests: TaskSources['requests'],
     schedules: Schedules,
   ) {
-    const sources = { intake, engine, options, records, taskStats, clock };
-    const value = { ...sources, events: taskEvents.stream, hooks, requests, schedules };
-    Object.defineProperty(this, PARTS, { value });
+    const held = { intake, engine, options, records, taskStats, clock, hooks, requests, schedules };
+    Object.defineProperty(this, PARTS, { value: { ...held, events: taskEvents.stream } });
   }
 
   /** @internal What code inside this application's tasks and requests knows it by. */
@@ -206,7 +202,7 @@ export class TaskRunner {
    * @throws InvalidOptionError, UnknownQueueError
    */
   async list(filter: TaskFilter = {}): Promise<TaskInfo[]> {
-    return listTasks(filter, this.sources, this[PARTS].options);
+    return listTasks(filter, this[PARTS], this[PARTS].options);
   }
 
   /**
@@ -219,7 +215,7 @@ export class TaskRunner {
    */
   async counts(queue?: string): Promise<Record<TaskStatus, number>> {
     this[PARTS].options.requireQueue(queue);
-    return countTasks(queue, this.sources);
+    return countTasks(queue, this[PARTS]);
   }
 
   /**
@@ -378,12 +374,7 @@ export class TaskRunner {
     rate?: number,
   ): Promise<number> {
     checkFailedFilter(filter, this[PARTS].options);
-    const list = (query: FailedTasksQuery): Promise<TaskInfo[]> => listFailed(query, this.sources);
+    const list = (query: FailedTasksQuery): Promise<TaskInfo[]> => listFailed(query, this[PARTS]);
     return new BulkOfFailed(list, act, this[PARTS].clock, rate).run(filter);
-  }
-
-  private get sources(): TaskSources {
-    const { engine, requests, records } = this[PARTS];
-    return { engine, requests, records };
   }
 }
