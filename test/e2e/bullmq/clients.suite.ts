@@ -65,14 +65,10 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
       const address = { kind: 'postgres', options: { connectionString: server.url } } as const;
       store = new PostgresStore(address, freshPrefix(), 50, log);
       const connect = store['connect'].bind(store);
-      store['connect'] = () => {
-        const client = connect();
-        const reach = client.connect.bind(client);
-        client.connect = async () => {
-          await reach();
-          server.freeze();
-        };
-        return client;
+      store['connect'] = (config) => {
+        const connection = connect(config);
+        connection.pool.on('connect', () => server.freeze());
+        return connection;
       };
       try {
         await store.open(['queue']);

@@ -18,21 +18,10 @@ import {
   type WorkerLimits,
 } from './job-store.js';
 import { connectionOf, forgiving, isInTransaction } from './postgres-connection.js';
-import { PostgresSchedules, schemaOfSchedules, type Pool } from './postgres-schedules.js';
+import { PostgresSchedules, schemaOfSchedules } from './postgres-schedules.js';
 import { createTaskWorker } from './task-worker.js';
 
 type PostgresAddress = Extract<StoreAddress, { kind: 'postgres' }>;
-
-/** The part of a client of `pg` that is needed here. */
-interface PgClient {
-  connect(): Promise<unknown>;
-  query(text: string, values?: readonly unknown[]): Promise<unknown>;
-  end(): Promise<void>;
-  on(event: 'error' | 'end', listener: (error?: unknown) => void): void;
-  on(event: 'notification', listener: (message: { payload?: string }) => void): void;
-}
-
-type PgClientClass = new (options: Record<string, unknown>) => PgClient;
 
 const RECONNECT_MS = 500;
 /** How often settled jobs are counted, in milliseconds. */
@@ -65,9 +54,7 @@ const FAILED = { oldestFirst: failedIn('ASC', '>='), latestFirst: failedIn('DESC
 
 /** BullMQ on PostgreSQL. Its schema is made, or brought up to date, when the store is first reached. */
 export class PostgresStore extends JobStore {
-  private client: PgClientClass | undefined;
   private connection: PostgresConnection | undefined;
-  private listener: PgClient | undefined;
   private connected: Promise<void> = Promise.reject(new Error('The store is not open.'));
   private timer: NodeJS.Timeout | undefined;
   private readonly sweeps: NodeJS.Timeout[] = [];
@@ -86,8 +73,7 @@ export class PostgresStore extends JobStore {
     this.bull = await import('bullmq').catch(missing('bullmq'));
     // Its types are a package of their own, which is not to be one more peer.
     const name: string = 'pg';
-    const pg = (await import(name).catch(missing('pg'))) as { default: { Client: PgClientClass } };
-    this.client = pg.default.Client;
+    await import(name).catch(missing('pg'));
     this.connected = this.prepare(queues);
     this.connected.catch(() => undefined);
   }
@@ -118,10 +104,15 @@ export class PostgresStore extends JobStore {
   }
 
   listen(onCancel: (id: string) => void, onGap: () => void): void {
-    void this.listenOnce(onCancel, onGap).catch((error: unknown) => {
-      this.errors.report(error);
-      this.later(() => this.listen(onCancel, onGap));
-    });
+    const subscribe = async (): Promise<void> => {
+      const client = await this.reached.getListenClient();
+      await client.query(`LISTEN "${this.channel}"`);
+      client.on('notification', ({ payload }) => onCancel(payload ?? ''));
+      onGap();
+    };
+    const listen = (): void => void this.untilDone(subscribe).catch(() => undefined); // closed meanwhile
+    this.reached.on('listenerinvalidated', listen);
+    listen();
   }
 
   async tellCancel(id: string): Promise<void> {
@@ -129,7 +120,7 @@ export class PostgresStore extends JobStore {
   }
 
   schedules(): ScheduleRecords {
-    return new PostgresSchedules(this.schema, this.pool, (client, job) =>
+    return new PostgresSchedules(this.schema, this.reached.pool, (client, job) =>
       this.addWithin(client, job),
     );
   }
@@ -170,19 +161,15 @@ export class PostgresStore extends JobStore {
     this.isClosed = true;
     clearTimeout(this.timer);
     this.sweeps.forEach((sweep) => clearInterval(sweep));
-    await Promise.allSettled([
-      ...[...this.made.values()].map((queue) => queue.close()),
-      this.listener?.end(),
-    ]);
+    await Promise.allSettled([...this.made.values()].map((queue) => queue.close()));
     await this.connection?.close();
   }
 
   /** BullMQ's classes stay dead where the server is not there when they are made: it is waited for. */
   private async prepare(queues: readonly string[]): Promise<void> {
-    const { Queue, PostgresConnection: Connection, PostgresQueueBackend } = this.opened;
+    const { Queue, PostgresQueueBackend } = this.opened;
     await this.untilDone(() => this.migrate());
-    const connection = forgiving(new Connection(this.config()));
-    connection.on('error', this.errors.report);
+    const connection = this.connect(this.config());
     try {
       await this.untilDone(() => connection.waitUntilReady());
     } catch (error) {
@@ -217,14 +204,20 @@ export class PostgresStore extends JobStore {
   }
 
   private async migrate(): Promise<void> {
-    const client = this.connect();
+    const connection = this.connect(
+      this.config({
+        connectionTimeoutMillis: 1_000,
+        query_timeout: this.commandTimeoutMs * MIGRATION_FACTOR,
+        max: 1,
+        migrate: true,
+      }),
+    );
     try {
-      await client.connect();
-      await this.opened.runMigrations(client as never, this.schema);
-      await client.query(schemaOfSchedules(this.schema));
+      await connection.waitUntilReady();
+      await connection.pool.query(schemaOfSchedules(this.schema));
     } finally {
-      // Not waited for: one that never was connected does not end.
-      client.end().catch(() => undefined);
+      // Not waited for: one that never was connected may not end.
+      connection.close().catch(() => undefined);
     }
   }
 
@@ -253,35 +246,19 @@ export class PostgresStore extends JobStore {
     return backend;
   };
 
-  private async listenOnce(onCancel: (id: string) => void, onGap: () => void): Promise<void> {
-    const client = this.connect();
-    this.listener = client;
-    client.on('notification', ({ payload }) => onCancel(payload ?? ''));
-    await client.connect();
-    await client.query(`LISTEN "${this.channel}"`);
-    onGap();
-    client.on('end', () => this.later(() => this.listen(onCancel, onGap)));
+  private connect(config: object): PostgresConnection {
+    const connection = forgiving(new this.opened.PostgresConnection(config as never));
+    connection.on('error', this.errors.report);
+    return connection;
   }
 
-  private connect(): PgClient {
-    const { client: Client } = this;
-    if (Client === undefined) {
-      throw new Error('The store is not open.');
-    }
-    const client = new Client({
-      query_timeout: this.commandTimeoutMs * MIGRATION_FACTOR,
-      ...this.address.options,
-      connectionTimeoutMillis: 1_000,
-    });
-    client.on('error', this.errors.report);
-    return client;
-  }
-
-  private config(): Record<string, unknown> {
+  /** @param own what differs, unless the application has set it */
+  private config(own: object = {}): Record<string, unknown> {
     return {
       connectionTimeoutMillis: this.commandTimeoutMs,
       query_timeout: this.commandTimeoutMs,
       max: POOL_SIZE,
+      ...own,
       ...this.address.options,
       schema: this.schema,
     };
@@ -293,15 +270,15 @@ export class PostgresStore extends JobStore {
     }
   }
 
-  private get pool(): Pool {
+  private get reached(): PostgresConnection {
     if (this.connection === undefined) {
       throw new Error('The store could not be reached yet.');
     }
-    return this.connection.pool;
+    return this.connection;
   }
 
   private async query(text: string, values?: unknown[]): Promise<unknown[]> {
-    return (await this.pool.query(text, values)).rows;
+    return (await this.reached.pool.query(text, values)).rows;
   }
 
   private get channel(): string {
