@@ -42,7 +42,7 @@ const ASK_IDLE_MS = 200;
 const RECORD_MS = 1_000;
 
 /** What is kept of a queue's settled tasks where nobody says how much. */
-const KEEP = { count: 10_000, ageMs: Infinity };
+const KEEP = { ...DEFAULT_KEEP, ageMs: Infinity };
 const REMEMBER = 1_000;
 
 /**

@@ -92,7 +92,7 @@ export class PostgresStore extends JobStore {
 
   events(name: string): QueueEvents {
     const { QueueEvents: Events } = this.opened;
-    const options = { connection: { ...this.config(), max: 1 } };
+    const options = { connection: this.config({ max: 1 }) };
     const events = new Events(name, options, this.backend as never);
     events.on('error', this.errors.report);
     return events;
