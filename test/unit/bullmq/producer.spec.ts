@@ -56,7 +56,6 @@ function createProducer() {
   };
   const store = {
     label: 'The store',
-    isReady: true,
     ready: () => Promise.resolve(),
     queue: () => ({
       name: 'default',
@@ -175,7 +174,6 @@ function createLooking(answer: Answer = () => 1) {
   let isUp = true;
   const store = {
     label: 'The store',
-    isReady: true,
     ready: () => (isUp ? Promise.resolve() : Promise.reject(new Error('down'))),
     queue: () => ({
       opts: {},
