@@ -9,7 +9,7 @@ import {
   type TaskOptions,
 } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
-import { Probe } from '../support/probe.js';
+import { Probe, inTurn } from '../support/probe.js';
 
 @Injectable()
 class Mailer {
@@ -52,13 +52,6 @@ async function createMailer(options: BackgroundTasksOptions = {}) {
 const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
 
 describe('batched calls', () => {
-  it('are merged into one run, their arrays joined in the order of the calls', async () => {
-    const { clock, mailer, send } = await createMailer();
-    send([1], [2, 3], [], [4]);
-    await clock.settle();
-    expect(mailer.runs).toEqual([[1, 2, 3, 4]]);
-  });
-
   it('go off without a wait when there are enough items', async () => {
     const { clock, mailer, send } = await createMailer();
     send([1], [2], [3], [4], [5], [6]);
@@ -69,26 +62,6 @@ describe('batched calls', () => {
       [1, 2, 3, 4],
       [5, 6],
     ]);
-  });
-
-  it('wait for others no longer than the first has waited enough', async () => {
-    const { clock, mailer, send } = await createMailer();
-    send([1]);
-    await clock.advance(60);
-    send([2]);
-    await clock.advance(39);
-    expect(mailer.runs).toEqual([]);
-    await clock.advance(1);
-    expect(mailer.runs).toEqual([[1, 2]]);
-    await clock.advance(1_000);
-    expect(mailer.runs).toHaveLength(1);
-  });
-
-  it('are passed as they are where one call has more items than fit', async () => {
-    const { clock, mailer, send } = await createMailer();
-    send([1, 2, 3, 4, 5, 6]);
-    await clock.settle();
-    expect(mailer.runs).toEqual([[1, 2, 3, 4, 5, 6]]);
   });
 
   it('are never split: one that does not fit any more begins the next run', async () => {
@@ -126,35 +99,11 @@ describe('batched calls', () => {
     }
     expect((await runner.stats()).tasks['Mailer.send']).toMatchObject({ added: 2, completed: 2 });
   });
-
-  it('keep their delay, and are gathered when it is over', async () => {
-    const { clock, mailer, send, sendWith } = await createMailer();
-    sendWith({ delay: 500 }, 1);
-    await clock.advance(450);
-    send([2]);
-    await clock.advance(99);
-    expect(mailer.runs).toEqual([]);
-    await clock.advance(1);
-    expect(mailer.runs).toEqual([[2, 1]]);
-  });
-
-  it('do not wait for others any longer when the application shuts down', async () => {
-    const { clock, mailer, send, module } = await createMailer();
-    const handles = send([1], [2]);
-    const closing = module.close();
-    await clock.settle();
-    expect(mailer.runs).toEqual([[1, 2]]);
-    await clock.advance(20_000);
-    await closing;
-    expect(statuses(handles)).toEqual(['completed', 'completed']);
-  });
 });
 
 describe('calls are merged only with those that can share a run:', () => {
   it.each<[string, TaskOptions]>([
-    ['another priority', { priority: 'high' }],
     ['another queue', { queue: 'other' }],
-    ['another timeout', { timeout: '1m' }],
     ['another retry policy', { retry: { attempts: 7 } }],
     ['another concurrencyKey', { concurrencyKey: 'k' }],
   ])('%s makes a run of its own', async (_, options) => {
@@ -192,17 +141,6 @@ describe('calls are merged only with those that can share a run:', () => {
       [1, 3],
       [2, 4],
     ]);
-  });
-
-  it('one that is to be tried again never decides for one that is not', async () => {
-    const { clock, mailer, sendWith } = await createMailer();
-    mailer.errors.push(new Error('1'), new Error('2'), new Error('3'));
-    const retry = { attempts: 2, delay: 50, jitter: 'none' } as const;
-    const never = sendWith({ retry: { ...retry, retryIf: () => false } }, 1);
-    const always = sendWith({ retry: { ...retry, retryIf: () => true } }, 2);
-    await clock.advance(1_000);
-    expect(await never.whenSettled()).toMatchObject({ status: 'failed', attempts: 1 });
-    expect(await always.whenSettled()).toMatchObject({ status: 'failed', attempts: 2 });
   });
 
   it('calls of different tenants never share the slot of one', async () => {
@@ -253,15 +191,6 @@ describe('a batch that fails', () => {
 });
 
 describe('batched calls of requests', () => {
-  it('are merged across requests, and with those of no request', async () => {
-    const { clock, mailer, handle, send } = await createMailer();
-    send([1]);
-    await handle(() => mailer.send([2]));
-    await handle(() => mailer.send([3]));
-    await clock.advance(100);
-    expect(mailer.runs).toEqual([[1, 2, 3]]);
-  });
-
   it('are merged within one, as many as fit, and the line goes on behind them', async () => {
     const { clock, mailer, handle, probe } = await createMailer();
     mailer.work = probe.body('batch', 10);
@@ -276,16 +205,7 @@ describe('batched calls of requests', () => {
     expect(mailer.runs).toEqual([[1, 2, 3, 4]]);
     await clock.advance(1_000);
     expect(mailer.runs).toEqual([[1, 2, 3, 4], [5], [6]]);
-    expect(probe.log).toEqual([
-      'batch begins',
-      'batch ends',
-      'batch begins',
-      'batch ends',
-      'behind begins',
-      'behind ends',
-      'batch begins',
-      'batch ends',
-    ]);
+    expect(probe.log).toEqual(inTurn('batch', 'batch', 'behind', 'batch'));
   });
 
   it.each([0, 1, 2])(
@@ -304,7 +224,7 @@ describe('batched calls of requests', () => {
       expect(probe.log).toEqual([]);
       await clock.advance(100);
       expect(mailer.runs).toEqual([[1, 2, 3].filter((id) => id !== index + 1)]);
-      expect(probe.log).toEqual(['batch begins', 'batch ends', 'behind begins', 'behind ends']);
+      expect(probe.log).toEqual(inTurn('batch', 'behind'));
     },
   );
 
@@ -323,10 +243,8 @@ describe('batched calls of requests', () => {
 
 describe('a batched method', () => {
   it.each<[string, unknown[]]>([
-    ['no argument', []],
     ['something that is no array', ['one']],
     ['two arguments', [[1], [2]]],
-    ['an object like an array', [{ length: 1, 0: 'one' }]],
   ])('refuses %s', async (_, args) => {
     const { clock, mailer, runner } = await createMailer();
     const send = mailer.send as (...all: unknown[]) => Promise<void>;

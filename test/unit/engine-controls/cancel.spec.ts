@@ -23,16 +23,6 @@ function announcedOf(handle: TaskHandle, events: readonly TaskEvent[]): string[]
 const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
 
 describe('cancel()', () => {
-  it('of a task that a rate limit holds up keeps it from starting', async () => {
-    const { clock, runner, probe } = await createCancelling({ rateLimit: { max: 1, per: 100 } });
-    const [, second] = ['1', '2', '3'].map((name) => runner.addTask(probe.body(name)));
-    await clock.advance(50);
-    await second.cancel();
-    await clock.advance(1_000);
-    expect(probe.begun).toEqual(['1', '3']);
-    expect(probe.begunAt).toEqual([0, 100]);
-  });
-
   it('is there by id, too, and knows of no stranger', async () => {
     const { clock, runner, probe } = await createCancelling();
     const handle = runner.addTask(probe.body('1'));
@@ -52,36 +42,6 @@ describe('cancel()', () => {
     });
     await clock.advance(100);
     expect(statuses(handles)).toEqual(['completed', 'cancelled', 'completed']);
-  });
-
-  it('of many tasks in the middle of a queue leaves the order of the others', async () => {
-    const { clock, runner, probe } = await createCancelling();
-    await runner.pause();
-    const handles = Array.from({ length: 5_000 }, (_, index) =>
-      runner.addTask(probe.body(`${index}`)),
-    );
-    await Promise.all(handles.filter((_, index) => index % 7 !== 3).map((each) => each.cancel()));
-    await runner.resume();
-    await clock.settle();
-    expect(probe.begun).toEqual(
-      handles.flatMap((_, index) => (index % 7 === 3 ? [`${index}`] : [])),
-    );
-  });
-});
-
-describe('cancel() of a task that stands in the line of its request', () => {
-  it('shows it once in what is listed', async () => {
-    const { clock, handle, probe, runner } = await createCancelling();
-    const handles = await handle((tasks) =>
-      ['1', '2', '3'].map((name) => tasks.addTask({ name }, probe.body(name, 10))),
-    );
-    await clock.advance(5);
-    await handles[1].cancel();
-    expect((await runner.list()).map(({ name, status }) => `${name} ${status}`)).toEqual([
-      '1 running',
-      '3 queued',
-      '2 cancelled',
-    ]);
   });
 });
 
@@ -111,24 +71,6 @@ describe('cancel() of a batched call', () => {
     const add = (...ids: number[]) => ids.map((id) => app.runner.addTask(mailer.send, [id]));
     return { ...app, mailer, add, events: app.record() };
   }
-
-  it.each([0, 1])('takes number %i out of what is gathered', async (index) => {
-    const { clock, mailer, add } = await createMailer();
-    const handles = add(0, 1);
-    expect(await handles[index].cancel()).toBe(true);
-    await clock.advance(10);
-    expect(mailer.runs).toEqual([[1 - index]]);
-    expect(handles[index].status).toBe('cancelled');
-    expect(handles[1 - index].status).toBe('completed');
-  });
-
-  it('calls the wait off when none is left', async () => {
-    const { clock, mailer, add } = await createMailer();
-    await add(0)[0].cancel();
-    expect(clock.pendingTimers).toBe(0);
-    await clock.advance(100);
-    expect(mailer.runs).toEqual([]);
-  });
 
   it.each([0, 1, 2])('takes number %i out of a batch that waits for a slot', async (index) => {
     const { clock, runner, mailer, add } = await createMailer();
@@ -160,18 +102,6 @@ describe('cancel() of a batched call', () => {
       status: 'completed',
       attempts: 2,
     });
-  });
-
-  it('does not stop a run that others share', async () => {
-    const { clock, mailer, add } = await createMailer();
-    mailer.work = () => clock.sleep(10);
-    const handles = add(0, 1, 2);
-    await clock.advance(5);
-    const answers = await Promise.all(handles.map((each) => each.cancel()));
-    expect(answers).toEqual([false, false, false]);
-    expect(statuses(handles)).toEqual(['running', 'running', 'running']);
-    await clock.advance(100);
-    expect(statuses(handles)).toEqual(['completed', 'completed', 'completed']);
   });
 
   it('stops a run that it has for itself', async () => {

@@ -1,7 +1,6 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { describe, expect, it } from '@jest/globals';
-import { Injectable } from '@nestjs/common';
-import { Background, type BackgroundTasksOptions, type TaskOptions } from '../../../lib/index.js';
+import { type BackgroundTasksOptions, type TaskOptions } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { Probe } from '../support/probe.js';
 import { resolutionOf } from '../support/resolution.js';
@@ -44,47 +43,6 @@ describe('dedupe', () => {
     await clock.settle();
     expect(probe.begun).toEqual(['one', 'two']);
   });
-
-  it('computes the key from the arguments', async () => {
-    const { clock, runner } = await createDeduping();
-    const synced: string[] = [];
-    const sync = (user: string, reason: string) => void synced.push(`${user} ${reason}`);
-    const options = { dedupe: { key: (user: string) => user } };
-    runner.addTask(options, sync, 'ann', '1');
-    runner.addTask(options, sync, 'ann', '2');
-    runner.addTask(options, sync, 'bob', '1');
-    await clock.settle();
-    expect(synced).toEqual(['ann 1', 'bob 1']);
-  });
-
-  it('gives a place in the queue to the first only', async () => {
-    const { runner } = await createApp({}, { queues: { default: { maxPending: 1 } } });
-    const first = runner.addTask(SYNC, () => undefined);
-    expect(runner.addTask(SYNC, () => undefined).id).toBe(first.id);
-  });
-
-  it('of a decorated method holds for its calls', async () => {
-    const synced: string[] = [];
-    @Injectable()
-    class Search {
-      @Background({ dedupe: { key: (user: string) => user } })
-      async index(user: string): Promise<void> {
-        synced.push(user);
-      }
-    }
-    const { clock, handle, module, runner } = await createApp({ providers: [Search] });
-    const search = module.get(Search);
-    await search.index('ann');
-    await search.index('ann');
-    runner.addTask(search.index, 'ann');
-    await handle(async () => {
-      await search.index('ann');
-      await search.index('bob');
-      await search.index('bob');
-    });
-    await clock.settle();
-    expect(synced).toEqual(['ann', 'bob']);
-  });
 });
 
 describe('dedupe with a window', () => {
@@ -100,15 +58,6 @@ describe('dedupe with a window', () => {
     expect(third.id).not.toBe(first.id);
     await clock.settle();
     expect(probe.begun).toEqual(['one', 'three']);
-  });
-
-  it('stands as long as the task is unsettled where that is longer', async () => {
-    const { clock, runner, probe } = await createDeduping();
-    const first = runner.addTask(SYNC_A_SECOND, probe.body('one', 5_000));
-    await clock.advance(4_999);
-    expect(runner.addTask(SYNC_A_SECOND, probe.body('two')).id).toBe(first.id);
-    await clock.advance(1);
-    expect(runner.addTask(SYNC_A_SECOND, probe.body('three')).id).not.toBe(first.id);
   });
 });
 
@@ -164,22 +113,6 @@ describe('dedupe in requests', () => {
       'completed',
     ]);
     expect(probe.begun).toEqual(['first', 'before', 'after', 'last']);
-  });
-
-  it('lets what is added behind a dropped duplicate of a chain later run, too', async () => {
-    const { clock, handle, runner, probe } = await createDeduping();
-    const request = handle(async (tasks) => {
-      const begun = tasks.chain();
-      begun.addTask(SYNC, probe.body('duplicate'));
-      await clock.sleep(10);
-      return begun;
-    });
-    await clock.advance(5);
-    runner.addTask(SYNC, probe.body('first', 100));
-    await clock.advance(10);
-    const late = (await request).addTask(probe.body('late'));
-    await clock.advance(1_000);
-    expect([late.status, probe.begun]).toEqual(['completed', ['first', 'late']]);
   });
 
   it('lets whoever waits for all to be idle go on when a duplicate was the last', async () => {

@@ -1,10 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { NestFactory } from '@nestjs/core';
-import { Module } from '@nestjs/common';
 import {
-  BackgroundTasksModule,
   InvalidOptionError,
-  TaskRunner,
   UnknownOptionError,
   UnknownQueueError,
   type BackgroundTasksOptions,
@@ -18,8 +14,6 @@ async function createRunner(options: BackgroundTasksOptions = {}) {
   const app = await createApp({}, options);
   return { ...app, probe: new Probe(app.clock) };
 }
-
-const fail = () => Promise.reject(new Error('no'));
 
 const ONE_AT_A_TIME = { queues: { default: { concurrency: 1 }, other: { concurrency: 1 } } };
 
@@ -46,14 +40,6 @@ describe('TaskRunner.get()', () => {
       [],
       [],
     ]);
-  });
-
-  it('finds a task that a request has collected', async () => {
-    const { runner, handle } = await createRunner();
-    await handle(async (tasks) => {
-      const { id } = tasks.addTask(() => undefined);
-      expect(await runner.get(id)).toMatchObject({ id, status: 'collected' });
-    });
   });
 });
 
@@ -118,27 +104,6 @@ describe('TaskRunner.list()', () => {
     expect(await runner.list({ limit: Infinity })).toHaveLength(150);
   });
 
-  it('has each task once, those parked for their key and those in line too', async () => {
-    const { clock, runner, handle } = await createRunner();
-    for (const name of ['k1', 'k2', 'k3']) {
-      runner.addTask({ name, concurrencyKey: 'k' }, () => clock.sleep(10));
-    }
-    await handle((tasks) => {
-      for (const name of ['l1', 'l2', 'l3']) {
-        tasks.addTask({ name }, () => clock.sleep(10));
-      }
-    });
-    await clock.settle();
-    expect((await runner.list()).map(({ name }) => name).toSorted()).toEqual([
-      'k1',
-      'k2',
-      'k3',
-      'l1',
-      'l2',
-      'l3',
-    ]);
-  });
-
   it('shows to a listener of an end each task once, as it stands', async () => {
     const { clock, runner } = await createRunner(ONE_AT_A_TIME);
     const first = runner.addTask({ name: 'first' }, () => undefined);
@@ -166,19 +131,6 @@ describe('TaskRunner.list()', () => {
 });
 
 describe('TaskRunner.retry()', () => {
-  it('keeps its options', async () => {
-    const { clock, runner } = await createRunner({ queues: { other: {} } });
-    const options = { queue: 'other', priority: 'low', delay: 100 } as const;
-    const failed = runner.addTask(options, () => Promise.reject(new Error('no')));
-    await clock.advance(100);
-    await runner.retry(failed.id);
-    expect(await runner.get(failed.id)).toMatchObject({
-      status: 'delayed',
-      queue: 'other',
-      priority: 'low',
-    });
-  });
-
   it('is for failed tasks only, and once for each failure', async () => {
     const { clock, runner } = await createRunner();
     const completed = runner.addTask(() => undefined);
@@ -191,31 +143,6 @@ describe('TaskRunner.retry()', () => {
       expect.anything(),
       undefined,
     ]);
-  });
-
-  it('takes the failure out of what is remembered, and the next one in', async () => {
-    const { clock, runner } = await createRunner();
-    const failed = runner.addTask(() => Promise.reject(new Error('no')));
-    await clock.settle();
-    await runner.retry(failed.id);
-    expect(await runner.list({ status: 'failed' })).toEqual([]);
-    await clock.settle();
-    expect((await runner.list({ status: 'failed' })).map(({ id }) => id)).toEqual([failed.id]);
-    expect((await runner.retry(failed.id))?.id).toBe(failed.id);
-  });
-
-  it('leaves the handle of the failure as it was, and gives one of its own', async () => {
-    const { clock, runner } = await createRunner();
-    const errors: (Error | undefined)[] = [new Error('no'), undefined];
-    const failed = runner.addTask(() => {
-      const error = errors.shift();
-      return error === undefined ? Promise.resolve() : Promise.reject(error);
-    });
-    await clock.settle();
-    const again = await runner.retry(failed.id);
-    await clock.settle();
-    expect([failed.status, again?.status]).toEqual(['failed', 'completed']);
-    expect([await failed.cancel(), await again?.cancel()]).toEqual([false, false]);
   });
 });
 
@@ -241,42 +168,11 @@ describe('TaskRunner.pause() and resume()', () => {
     expect(probe.begun).toEqual(['other 1', 'default 1', 'other 2']);
   });
 
-  it('hold later attempts, and tasks that become due', async () => {
-    const { clock, runner, probe } = await createRunner({
-      retry: { attempts: 2, delay: 10, jitter: 'none' },
-    });
-    runner.addTask(probe.body('fails', 5, new Error('no')));
-    runner.addTask({ delay: 10 }, probe.body('delayed'));
-    await clock.settle();
-    await runner.pause();
-    await clock.advance(1_000);
-    expect(probe.begun).toEqual(['fails']);
-    await runner.resume();
-    await clock.settle();
-    expect(probe.begun).toEqual(['fails', 'delayed', 'fails']);
-  });
-
-  it('tell in the figures which queues are paused', async () => {
-    const { runner } = await createRunner(ONE_AT_A_TIME);
-    await runner.pause('other');
-    const { queues } = await runner.stats();
-    expect([queues['default'].isPaused, queues['other'].isPaused]).toEqual([false, true]);
-  });
-
   it('refuse unknown queues', async () => {
     const { runner } = await createRunner(ONE_AT_A_TIME);
     await expect(runner.pause('othr')).rejects.toBeInstanceOf(UnknownQueueError);
     await expect(runner.resume('othr')).rejects.toBeInstanceOf(UnknownQueueError);
     await expect(runner.counts('othr')).rejects.toBeInstanceOf(UnknownQueueError);
-  });
-
-  it.each([null, 5, {}])('refuses what is no name of a queue: %p', async (queue) => {
-    const { runner } = await createRunner();
-    for (const call of ['pause', 'resume', 'counts'] as const) {
-      await expect(runner[call](queue as never)).rejects.toThrow(
-        /^Option "queue": expected a non-empty string, got /,
-      );
-    }
   });
 });
 
@@ -332,21 +228,6 @@ describe('TaskRunner.whenIdle()', () => {
     await expect(request).rejects.toThrow('the handler fails');
     await isIdle;
   });
-
-  it('may be asked for by many, also while a listener hears of an end', async () => {
-    const { clock, runner, probe } = await createRunner();
-    const resolved: string[] = [];
-    runner.addTask(probe.body('1', 10));
-    void runner.whenIdle().then(() => resolved.push('first'));
-    void runner.whenIdle().then(() => resolved.push('second'));
-    runner.events.subscribe(({ type }) => {
-      if (type === 'completed') {
-        void runner.whenIdle().then(() => resolved.push('listener'));
-      }
-    });
-    await clock.advance(10);
-    expect(resolved.toSorted()).toEqual(['first', 'listener', 'second']);
-  });
 });
 
 describe('what is remembered', () => {
@@ -358,37 +239,5 @@ describe('what is remembered', () => {
     expect(await runner.list({ limit: Infinity })).toHaveLength(1_000);
     expect(await runner.get(handles[0].id)).toBeUndefined();
     expect(await runner.get(handles[1].id)).toBeDefined();
-  });
-
-  it('goes on when a failed one among it is run again', async () => {
-    const { clock, runner } = await createRunner({ remember: 3, keep: { count: 3 } });
-    const handles = [1, 2, 3].map((index) => runner.addTask({ name: `${index}` }, fail));
-    await clock.settle();
-    await clock.advance(1);
-    await runner.retry(handles[1].id);
-    await clock.advance(1);
-    runner.addTask({ name: '4' }, fail);
-    await clock.settle();
-    const names = (await runner.list({ status: 'failed' })).map(({ name }) => name);
-    expect(names.length).toBeLessThanOrEqual(3);
-    expect(names.slice(0, 2)).toEqual(['4', '2']);
-  });
-});
-
-describe('an application without a server', () => {
-  it('runs what its TaskRunner is given, by the clock of the machine', async () => {
-    @Module({ imports: [BackgroundTasksModule.forRoot()] })
-    class Script {}
-    const app = await NestFactory.createApplicationContext(Script, { logger: false });
-    const runner = app.get(TaskRunner);
-    const ran: string[] = [];
-    const chain = runner.chain();
-    chain.addTask({ delay: 5 }, () => void ran.push('first'));
-    chain.addTask(() => void ran.push('second'));
-    await runner.whenIdle();
-    expect(ran).toEqual(['first', 'second']);
-    expect((await runner.stats()).queues['default']).toMatchObject({ added: 2, completed: 2 });
-    await app.close();
-    expect(() => runner.addTask(() => undefined)).toThrow('the application has shut down');
   });
 });

@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Batches } from '../../../lib/engine/memory/batches.js';
 import { DedupeKeys } from '../../../lib/engine/memory/dedupe-keys.js';
-import { lead } from '../../../lib/engine/memory/members.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
 import { fc } from '../../support/properties.js';
@@ -43,38 +42,6 @@ describe('calls that are gathered', () => {
     expect(sent).toEqual([[first, second]]);
     expect([first.place, second.place, batches.isEmpty]).toEqual([undefined, undefined, true]);
     expect([first.leader, second.leader]).toEqual([undefined, first]);
-  });
-
-  it('are sent off at once when asked for', () => {
-    const { clock, batches, add, sent } = createBatches();
-    const [one, other] = [add(callOf([1])), add(callOf([2], { priority: 'high' }))];
-    batches.flushAll();
-    expect(sent).toEqual([[one], [other]]);
-    expect(clock.pendingTimers).toBe(0);
-  });
-
-  it('leave room behind when they are removed', () => {
-    const { batches, add, sent } = createBatches();
-    const first = add(callOf([1, 2]));
-    const second = add(callOf([3]));
-    batches.remove(first);
-    expect(first.place).toBeUndefined();
-    const rest = [callOf([4]), callOf([5]), callOf([6])].map(add);
-    expect(sent).toEqual([[second, ...rest]]);
-  });
-
-  it('cost no timer once all of them are removed', () => {
-    const { clock, batches, add } = createBatches();
-    const task = add(callOf([1]));
-    batches.remove(task);
-    expect([clock.pendingTimers, batches.isEmpty]).toEqual([0, true]);
-  });
-
-  it('get a new leader', () => {
-    const [first, second, third] = [callOf([1]), callOf([2]), callOf([3])];
-    lead(first, [second, third]);
-    lead(second, [third]);
-    expect([second.leader, second.followers, third.leader]).toEqual([undefined, [third], second]);
   });
 
   it('are each sent off once, in order, never more than fit and never later than the wait', async () => {
@@ -126,10 +93,6 @@ function complete(task: Task): void {
 }
 
 describe('the holder of a dedupe key', () => {
-  it('is nobody at first', () => {
-    expect(new DedupeKeys().holder('k', 0)).toBeUndefined();
-  });
-
   it('is the first who claims it, until that one has settled', () => {
     const keys = new DedupeKeys();
     const [first, second] = [taskOf('1'), taskOf('2')];

@@ -1,17 +1,9 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { EngineRouter } from '../../../lib/engine/engine-router.js';
-import {
-  type DrainScope,
-  type Engine,
-  type EngineFactory,
-  unsupportedOption,
-} from '../../../lib/engine/engine.js';
+import { type DrainScope, type Engine, type EngineFactory } from '../../../lib/engine/engine.js';
 import type { KeptTasks } from '../../../lib/engine/kept-tasks.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
-import type { TaskHandle } from '../../../lib/index.js';
-import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import type { TaskInfo } from '../../../lib/task/task-info.js';
-import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
 import { createKit } from '../support/kit.js';
 import { resolutionOf } from '../support/resolution.js';
@@ -32,58 +24,6 @@ function twoEngines() {
 const QUEUES = ['default', 'a', 'b'] as const;
 
 describe('queues of several engines', () => {
-  it('are paused and resumed one by one, or together', async () => {
-    const { runner, clock } = twoEngines();
-    await runner.pause('a');
-    const handles = QUEUES.map((queue) => runner.addTask({ queue }, () => undefined));
-    const statuses = () => handles.map(({ status }) => status);
-    await clock.settle();
-    expect(statuses()).toEqual(['completed', 'queued', 'completed']);
-    await runner.resume('a');
-    await clock.settle();
-    expect(statuses()).toEqual(['completed', 'completed', 'completed']);
-
-    await runner.pause();
-    const more = QUEUES.map((queue) => runner.addTask({ queue }, () => undefined));
-    await clock.settle();
-    expect(more.map(({ status }) => status)).toEqual(['queued', 'queued', 'queued']);
-    await runner.resume();
-    const idle = runner.whenIdle();
-    await clock.settle();
-    await idle;
-    expect(more.map(({ status }) => status)).toEqual(['completed', 'completed', 'completed']);
-  });
-
-  it('count what a request has dropped', async () => {
-    const { runner, handle } = twoEngines();
-    const failed = handle((tasks) => {
-      QUEUES.forEach((queue) => tasks.addTask({ queue }, () => undefined));
-      throw new Error('refused');
-    });
-    await expect(failed).rejects.toThrow('refused');
-    await runner.whenIdle();
-    expect(await runner.counts()).toMatchObject({ dropped: 3 });
-  });
-
-  it('are idle when all of them are at the same time, whichever adds to another', async () => {
-    const { runner, clock } = twoEngines();
-    const ran: string[] = [];
-    const hop = (queues: readonly string[]): TaskHandle =>
-      runner.addTask({ queue: queues[0] }, async () => {
-        await clock.sleep(10);
-        ran.push(queues[0]);
-        if (queues.length > 1) {
-          hop(queues.slice(1));
-        }
-      });
-    hop(['default', 'a', 'default', 'b']);
-    const idleness = resolutionOf(runner.whenIdle());
-    await clock.advance(39);
-    expect([idleness.isThere, ran]).toEqual([false, ['default', 'a', 'default']]);
-    await clock.advance(1);
-    expect([idleness.isThere, ran]).toEqual([true, ['default', 'a', 'default', 'b']]);
-  });
-
   it.each<DrainScope>(['present', 'released', 'collected'])(
     'P13: are drained when the lines of a request have ended in each of them (%s)',
     async (scope) => {
@@ -166,23 +106,6 @@ describe('the router before several engines', () => {
     expect(routed.commit([b])).toBeUndefined();
     expect(commitA).toHaveBeenCalledTimes(1);
   });
-
-  it('rejects where one of the stores cannot be reached', async () => {
-    const here = { ping: () => undefined };
-    const routed = router({ a: here, b: { ping: () => Promise.reject(new Error('gone')) } });
-    await expect(routed.ping()).rejects.toThrow('gone');
-    await expect(router({ a: here, b: here }).ping()).resolves.toBeUndefined();
-  });
-
-  it('tells how the queues of every engine stand, also where only a store can tell', async () => {
-    const a = { states: () => Promise.resolve([{ queue: 'a' }]) } as unknown as Partial<Engine>;
-    const b = { states: () => [{ queue: 'b' }] } as unknown as Partial<Engine>;
-    expect(await router({ a, b }).states()).toEqual([{ queue: 'a' }, { queue: 'b' }]);
-  });
-
-  it('keeps nothing where no engine does', () => {
-    expect(router({ a: {}, b: {} }).kept).toBeUndefined();
-  });
 });
 
 function storeWith(found: string, listed: string[], queue: string, failed: number) {
@@ -212,22 +135,6 @@ function stores() {
 const gone = (): Promise<never> => Promise.reject(new Error('gone'));
 
 describe('the shared stores of several engines', () => {
-  it('find a task, whichever has it', async () => {
-    const { shared } = stores();
-    expect(await shared.find('2')).toEqual({ id: '2' });
-    expect(await shared.find('3')).toBeUndefined();
-  });
-
-  it('list the tasks of all, or of the one with the queue, up to the limit', async () => {
-    const { shared } = stores();
-    const list = async (queue: string | undefined, limit: number) =>
-      (await shared.list({ status: undefined, name: undefined, queue, limit })).map(({ id }) => id);
-    expect(await list(undefined, 100)).toEqual(['1', '2', '3']);
-    expect(await list(undefined, 2)).toEqual(['1', '2']);
-    expect(await list('b', 100)).toEqual(['3']);
-    expect(await list('m', 100)).toEqual([]);
-  });
-
   it('count the tasks of all, or of the one with the queue', async () => {
     const { shared } = stores();
     expect(await shared.counts(undefined)).toEqual(
@@ -237,14 +144,6 @@ describe('the shared stores of several engines', () => {
       ]),
     );
     expect(await shared.counts('b')).toEqual(new Map([['b', { failed: 2 }]]));
-  });
-
-  it('cancel, forget and retry what one of them has', async () => {
-    const { shared } = stores();
-    expect([await shared.cancel('1'), await shared.cancel('9')]).toEqual([true, false]);
-    expect([await shared.forget('1'), await shared.forget('9')]).toEqual([true, false]);
-    expect((await shared.retry('2'))?.queue).toBe('b');
-    expect(await shared.retry('9')).toBeUndefined();
   });
 
   it('give what one of them knows while another cannot be reached', async () => {
@@ -262,34 +161,5 @@ describe('the shared stores of several engines', () => {
     await expect(shared.retry('9')).rejects.toThrow('gone');
     await expect(shared.cancel('9')).rejects.toThrow('gone');
     await expect(shared.forget('9')).rejects.toThrow('gone');
-  });
-
-  it('are asked for a task only where it can be, if its queue is known', async () => {
-    const { first, shared } = stores();
-    Object.assign(first, { find: gone, retry: gone });
-    expect(await shared.find('9', 'b')).toBeUndefined();
-    expect(await shared.retry('9', 'm')).toBeUndefined();
-    await expect(shared.find('9', 'a')).rejects.toThrow('gone');
-  });
-});
-
-const OF_ONE_PROCESS = { engine: 'x', storage: undefined };
-const SHARED = { ...OF_ONE_PROCESS, isShared: true };
-
-const settingsOf = (options: BackgroundOptions) =>
-  new ResolvedOptions({}).forTask(undefined, options);
-
-describe('what an engine cannot do', () => {
-  it.each<[BackgroundOptions, string | undefined]>([
-    [{ batch: { size: 2, wait: 5 } }, 'batch'],
-    [{ concurrencyKey: 'key' }, 'concurrencyKey'],
-    [{ dedupe: { key: 'key', window: '1s' } }, 'dedupe.window'],
-    [{ dedupe: { key: 'key', again: true } }, 'dedupe.again'],
-    [{ dedupe: { key: 'key' } }, undefined],
-    [{ retry: { attempts: 3 }, delay: 5, timeout: 5 }, undefined],
-    [{}, undefined],
-  ])('of %j is %p', (options, option) => {
-    expect(unsupportedOption(SHARED, settingsOf(options))).toBe(option);
-    expect(unsupportedOption(OF_ONE_PROCESS, settingsOf(options))).toBeUndefined();
   });
 });

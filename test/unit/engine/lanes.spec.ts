@@ -27,14 +27,6 @@ function takeAll(lanes: Lanes): string[] {
 }
 
 describe('lanes', () => {
-  it('give what waits in them by priority', () => {
-    const lanes = lanesOf(taskOf('l', 'low'), taskOf('n', 'normal'), taskOf('h', 'high'));
-    expect(lanes.isEmpty).toBe(false);
-    expect(takeAll(lanes)).toEqual(['h', 'n', 'l']);
-    expect(lanes.isEmpty).toBe(true);
-    expect(lanes.take()).toBeUndefined();
-  });
-
   it('give those that are back from waiting for their key before what waits in their lane', () => {
     const lanes = lanesOf(taskOf('1'), taskOf('2'));
     lanes.resume(taskOf('back'));
@@ -46,15 +38,6 @@ describe('lanes', () => {
     const lanes = lanesOf(taskOf('l', 'low'), taskOf('h', 'high'));
     lanes.resume(taskOf('n'));
     expect([...lanes].map(({ name }) => name)).toEqual(['h', 'n', 'l']);
-  });
-
-  it('know since when the longest waiting does', () => {
-    const lanes = lanesOf(taskOf('1', 'high', 30), taskOf('2', 'low', 20));
-    expect(lanes.oldestAddedAt).toBe(20);
-    lanes.resume(taskOf('3', 'normal', 10));
-    expect(lanes.oldestAddedAt).toBe(10);
-    takeAll(lanes);
-    expect(lanes.oldestAddedAt).toBeUndefined();
   });
 
   it('pass a lane over ten times at most while the one above it is served', () => {
@@ -137,12 +120,6 @@ describe('what an overflowing queue can best miss', () => {
     }
     expect(missable).toEqual(['l 1', 'l 2', 'n 1', 'n 2', 'h', undefined]);
   });
-
-  it('is none that a slot is kept for', () => {
-    const lanes = new Lanes();
-    lanes.resume(taskOf('called', 'low'));
-    expect(oldestOfLowest([lanes])).toBeUndefined();
-  });
 });
 
 describe('a list of tasks', () => {
@@ -203,16 +180,6 @@ describe('a list of many tasks', () => {
     expect(namesOf(list)).toEqual(left.slice(2).map(({ name }) => name));
     const isInOrder = left.slice(2).every((task) => list.first === task && list.shift() === task);
     expect([isInOrder, list.isEmpty]).toEqual([true, true]);
-  });
-
-  it('takes tasks again and again after it has been empty', () => {
-    const list = new TaskList();
-    for (let round = 0; round < 3; round += 1) {
-      const tasks = Array.from({ length: 1_500 }, (_, index) => bareTask(`${round} ${index}`));
-      tasks.forEach((task) => list.push(task));
-      expect(tasks.every((task) => list.shift() === task)).toBe(true);
-      expect([list.isEmpty, list.first, list.shift()]).toEqual([true, undefined, undefined]);
-    }
   });
 
   it('lets go of what was taken, long before it is empty', async () => {

@@ -107,13 +107,6 @@ describe('P17: an attempt', () => {
     expect(log).toEqual(['a runs']);
   });
 
-  it('begins at once where there is nothing to be written down', async () => {
-    const { add, clock, log } = createEngine(false);
-    add('a');
-    await clock.settle();
-    expect(log).toEqual(['a runs']);
-  });
-
   it('is put off by a second while it cannot be written down', async () => {
     const { add, clock, log, write, written } = createEngine();
     const task = add('a');
@@ -162,15 +155,6 @@ describe('P17: an attempt', () => {
     await clock.settle();
     expect([written(), log]).toEqual([['starting a', 'starting b'], []]);
     await write();
-    expect(log).toEqual(['a runs']);
-  });
-
-  it('of several calls begins at once where there is nothing to be written down', async () => {
-    const { add, clock, log } = createEngine(false);
-    const options = { batch: { size: 2, wait: 100 } };
-    add('a', options, [[1]]);
-    add('b', options, [[2]]);
-    await clock.settle();
     expect(log).toEqual(['a runs']);
   });
 });
@@ -248,14 +232,6 @@ describe('P13: a shutdown', () => {
     await conclude(task, { kind: 'retry', delayMs: 60, error: new Error('no') });
     expect(written()).toEqual(['retrying a at 60', 'kept a']);
   });
-
-  it('keeps what an attempt has given up', async () => {
-    const { add, clock, conclude, written } = createEngine(false);
-    const task = add('a');
-    await clock.settle();
-    await conclude(task, { kind: 'abandoned' });
-    expect(written()).toEqual(['kept a']);
-  });
 });
 
 const committed = (name: string, attempts = 0): Task => {
@@ -278,22 +254,6 @@ describe('P13: calls that are gathered', () => {
     add('b', options, [[2]]);
     await clock.settle();
     expect(log).toEqual(['a runs', 'b runs']);
-  });
-});
-
-describe('a call that is cancelled between two attempts of its batch', () => {
-  it('leaves the others to run without it, at their time', async () => {
-    const { add, clock, conclude, engine, log } = createEngine(false);
-    const options = { batch: { size: 2, wait: 100 } };
-    const [first, second] = [add('a', options, [[1]]), add('b', options, [[2]])];
-    await clock.settle();
-    expect([engine.cancel(first), engine.cancel(second)]).toEqual([false, false]);
-    await conclude(first, { kind: 'retry', delayMs: 60, error: new Error('no') });
-    expect(engine.cancel(first)).toBe(true);
-    await clock.advance(59);
-    expect(log).toEqual(['a runs', 'a retry', 'b retry']);
-    await clock.advance(1);
-    expect(log).toEqual(['a runs', 'a retry', 'b retry', 'b runs']);
   });
 });
 
@@ -377,17 +337,6 @@ function createRecording() {
 }
 
 describe('P17: an attempt whose start is being recorded', () => {
-  it('is not counted as running where its task is cancelled meanwhile', async () => {
-    const { clock, figures, runner, starts } = createRecording();
-    const handle = runner.addTask({ name: 'a' }, () => undefined);
-    await clock.settle();
-    expect(await figures()).toMatchObject({ running: 0, pending: 1 });
-    await handle.cancel();
-    starts[0]?.resolve();
-    await clock.settle();
-    expect(await figures()).toMatchObject({ running: 0, pending: 0, cancelled: 1 });
-  });
-
   it('is not counted as failed where that fails, but said to be put off', async () => {
     const { clock, figures, logger, record, runner, starts } = createRecording();
     const events = record();
@@ -405,21 +354,5 @@ describe('P17: an attempt whose start is being recorded', () => {
     await clock.settle();
     expect(await figures()).toMatchObject({ running: 0, pending: 0, completed: 1 });
     expect(events.map(({ type }) => type)).toEqual(['added', 'queued', 'started', 'completed']);
-  });
-
-  it('is not counted as running where it is that of a retry', async () => {
-    const { clock, figures, runner, starts } = createRecording();
-    const retry = { attempts: 2, delay: 10, jitter: 'none' } as const;
-    const handle = runner.addTask({ name: 'a', retry }, () => {
-      throw new Error('no');
-    });
-    await clock.settle();
-    starts[0]?.resolve();
-    await clock.advance(10);
-    expect(await figures()).toMatchObject({ running: 0, pending: 1, retried: 1 });
-    await handle.cancel();
-    starts[1]?.resolve();
-    await clock.settle();
-    expect(await figures()).toMatchObject({ running: 0, pending: 0, cancelled: 1, retried: 1 });
   });
 });

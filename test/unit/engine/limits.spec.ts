@@ -15,22 +15,6 @@ const taskOf = (name: string, key?: string): Task =>
   bareTask(name, undefined, { keys: { concurrency: key } });
 
 describe('a limit of each key', () => {
-  it('lets in what has no key', () => {
-    const limit = new KeyLimit(1);
-    expect(['1', '2', '3'].map((name) => limit.enter(taskOf(name)))).toEqual([true, true, true]);
-    expect(limit.leave(taskOf('1'))).toBeUndefined();
-    const plain = bareTask('plain');
-    expect([limit.enter(plain), limit.leave(plain)]).toEqual([true, undefined]);
-  });
-
-  it('has nothing to pass on for one that was not called back', () => {
-    const limit = new KeyLimit(1);
-    const [first, second] = ['1', '2'].map((name) => taskOf(name, 'k'));
-    limit.enter(first);
-    expect(limit.cancel(second)).toBeUndefined();
-    expect(limit.enter(second)).toBe(false);
-  });
-
   it('passes the slot on where the one that is called back does not come', () => {
     const limit = new KeyLimit(1);
     const [first, second, third] = ['1', '2', '3'].map((name) => taskOf(name, 'k'));
@@ -95,23 +79,6 @@ describe('a limit of each key', () => {
 });
 
 describe('a rate limit', () => {
-  it('lets as many start as it allows, then tells how long to wait', () => {
-    const limit = new RateLimit(2, 100);
-    expect(limit.waitMs(0)).toBe(0);
-    limit.started(0);
-    expect(limit.waitMs(30)).toBe(0);
-    limit.started(30);
-    expect([limit.waitMs(30), limit.waitMs(99), limit.waitMs(100)]).toEqual([70, 1, 0]);
-    limit.started(100);
-    expect([limit.waitMs(100), limit.waitMs(130)]).toEqual([30, 0]);
-  });
-
-  it('asks for no wait after a long silence', () => {
-    const limit = new RateLimit(1, 100);
-    limit.started(0);
-    expect(limit.waitMs(1e9)).toBe(0);
-  });
-
   it('is never passed in any window, and never waits longer than it has to', () => {
     const times = fc.array(fc.double({ min: 0, max: 40, noNaN: true }), { maxLength: 100 });
     fc.assert(
@@ -195,43 +162,6 @@ describe('maxPending of a queue that processes share', () => {
     expect(admit(10)).toBe(4);
   });
 
-  it('does not advise what it does not have: dropping another task', () => {
-    admit(4);
-    expect(() => limits.admit(bareTask('task'))).toThrow(
-      'Queue "default" is full: 4 tasks are pending. Try again later, or raise its maxPending.',
-    );
-  });
-
-  it('counts what other processes have added', async () => {
-    stored = 2;
-    expect(admit(1)).toBe(1); // the first one asks
-    await turnOfTheLoop();
-    stored = 3; // ours has arrived
-    expect(admit(10)).toBe(1);
-    await turnOfTheLoop();
-    expect(admit(10)).toBe(0);
-  });
-
-  it('admits again at once when the store has less, though it was full a moment ago', async () => {
-    expect(admit(10)).toBe(4);
-    admitted.forEach((task) => limits.stored(task));
-    await turnOfTheLoop();
-    stored = 0;
-    admit(1);
-    await turnOfTheLoop();
-    expect(admit(10)).toBeGreaterThan(0);
-  });
-
-  it('refuses nobody because of a count that is a second old', async () => {
-    stored = 4;
-    admit(1);
-    await turnOfTheLoop();
-    expect(admit(1)).toBe(0);
-    stored = 0;
-    await clock.advance(1_000);
-    expect(admit(1)).toBe(1);
-  });
-
   it('P12: refuses as long as the store is full, however seldom somebody adds', async () => {
     stored = 4;
     admit(1);
@@ -240,37 +170,6 @@ describe('maxPending of a queue that processes share', () => {
       await clock.advance(60_000);
       expect(admit(1)).toBe(0);
     }
-  });
-
-  it('asks no more once it is closed', async () => {
-    stored = 4;
-    admit(1);
-    await turnOfTheLoop();
-    limits.close();
-    asked = 0;
-    await clock.advance(60_000);
-    expect(asked).toBe(0);
-  });
-
-  it('asks once for many, and no more than that while there is room', async () => {
-    await turnOfTheLoop();
-    admit(1);
-    await turnOfTheLoop();
-    expect(asked).toBe(1);
-    admit(1);
-    expect(asked).toBe(1);
-  });
-
-  it('gives back the place of a task that is not stored', () => {
-    expect(admit(4)).toBe(4);
-    limits.takeOut(admitted[0]);
-    expect(admit(2)).toBe(1);
-  });
-
-  it('P12: counts what is collected until it is stored, however long that takes', async () => {
-    expect(admit(4)).toBe(4);
-    await clock.advance(60_000);
-    expect(admit(1)).toBe(0);
   });
 
   it('counts what was stored until the store counts it itself', async () => {

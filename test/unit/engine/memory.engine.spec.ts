@@ -9,27 +9,9 @@ import { type Kit, createKit } from '../support/kit.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 import { bareTask } from '../support/tasks.js';
 
-/** What becomes of one task more than there are slots. */
-const full = (concurrency: number): string[] => [
-  ...Array.from({ length: concurrency }, () => 'running'),
-  'queued',
-];
-
 const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
 
 describe('the memory engine', () => {
-  it('attempts nothing before it is started', async () => {
-    const { clock, engine, runner } = createKit({}, { isStarted: false });
-    const body = jest.fn();
-    const handle = runner.addTask(body);
-    await clock.advance(1e6);
-    expect(body).not.toHaveBeenCalled();
-    expect(handle.status).toBe('queued');
-    void engine.start();
-    await clock.settle();
-    expect(handle.status).toBe('completed');
-  });
-
   it('puts a task at the end again when its delay or its wait for a retry is over', async () => {
     const { clock, runner } = createKit({ queues: { default: { concurrency: 1 } } });
     const started: string[] = [];
@@ -46,17 +28,6 @@ describe('the memory engine', () => {
     await clock.advance(1e6);
     // Of the two that are due at once, the delayed one was added to the timers first.
     expect(started).toEqual(['retried', 'waiting', 'delayed', 'retried']);
-  });
-
-  it('gives each queue limits of its own', async () => {
-    const { clock, runner } = createKit({ queues: { mails: { concurrency: 2 }, hooks: {} } });
-    const add = (queue: string, count: number): TaskHandle[] =>
-      Array.from({ length: count }, () => runner.addTask({ queue }, () => clock.sleep(10)));
-    const handles = [...add('mails', 3), ...add('hooks', 11), ...add('default', 11)];
-    await clock.settle();
-    expect(statuses(handles)).toEqual([...full(2), ...full(10), ...full(10)]);
-    await clock.advance(20);
-    expect(new Set(statuses(handles))).toEqual(new Set(['completed']));
   });
 
   it('P9: has one timer for all delays and retries', async () => {
@@ -191,50 +162,6 @@ function watchedTasks({ clock, handle }: Kit, names: readonly string[]): Promise
   }));
 }
 
-describe('P2: the tasks of one request', () => {
-  it('start together with order: concurrent', async () => {
-    const kit = createKit({ request: { order: 'concurrent' } });
-    const { log } = await watchedTasks(kit, ['a', 'bad', 'c']);
-    await kit.clock.advance(1e6);
-    expect(log.slice(0, 3)).toEqual(['a begins', 'bad begins', 'c begins']);
-  });
-
-  it('wait in their order across queues', async () => {
-    const kit = createKit({ queues: { mails: {} } });
-    const log: string[] = [];
-    await kit.handle((tasks) => {
-      for (const queue of ['default', 'mails', 'default', 'mails']) {
-        tasks.addTask({ queue }, async () => {
-          log.push(`${queue} begins`);
-          await kit.clock.sleep(10);
-          log.push(`${queue} ends`);
-        });
-      }
-    });
-    await kit.clock.advance(1e6);
-    expect(log).toEqual(
-      ['default', 'mails', 'default', 'mails'].flatMap((queue) => [
-        `${queue} begins`,
-        `${queue} ends`,
-      ]),
-    );
-  });
-
-  it('do not wait for one that is to start later', async () => {
-    const kit = createKit();
-    const log: string[] = [];
-    await kit.handle((tasks) => {
-      tasks.addTask(() => log.push('first'));
-      tasks.addTask({ delay: '1m' }, () => log.push('delayed'));
-      tasks.addTask(() => log.push('last'));
-    });
-    await kit.clock.settle();
-    expect(log).toEqual(['first', 'last']);
-    await kit.clock.advance(60_000);
-    expect(log).toEqual(['first', 'last', 'delayed']);
-  });
-});
-
 describe('onFailure: stop', () => {
   const stop = { request: { onFailure: 'stop' } } as const;
 
@@ -257,19 +184,6 @@ describe('onFailure: stop', () => {
     );
   });
 
-  it('makes tasks wait for a delayed one too: they depend on it', async () => {
-    const kit = createKit(stop);
-    const log: string[] = [];
-    await kit.handle((tasks) => {
-      tasks.addTask({ delay: '1m' }, () => log.push('delayed'));
-      tasks.addTask(() => log.push('last'));
-    });
-    await kit.clock.settle();
-    expect(log).toEqual([]);
-    await kit.clock.advance(60_000);
-    expect(log).toEqual(['delayed', 'last']);
-  });
-
   it('drops those after one that was cancelled in its line, and not the one before', async () => {
     const kit = createKit(stop);
     const { handles } = await watchedTasks(kit, ['a', 'b', 'c', 'd']);
@@ -279,42 +193,11 @@ describe('onFailure: stop', () => {
     expect(statuses(handles)).toEqual(['completed', 'cancelled', 'dropped', 'dropped']);
   });
 
-  it('keeps the outcome of one that was cancelled before its predecessor failed', async () => {
-    const kit = createKit(stop);
-    const { handles } = await watchedTasks(kit, ['bad', 'b']);
-    await kit.clock.settle();
-    await handles[1]?.cancel();
-    await kit.clock.advance(1e6);
-    expect(statuses(handles)).toEqual(['failed', 'cancelled']);
-  });
-
   it('drops a line of any length', async () => {
     const kit = createKit(stop);
     const handles = await addMany(kit, (tasks) => tasks.addTask(() => Promise.reject(new Error())));
     await kit.clock.settle();
     expect(countsOf(handles)).toEqual({ failed: 1, dropped: LONG });
-  });
-});
-
-describe('a task cancelled in the middle of its line', () => {
-  it('is passed over, and those after it still wait for those before it', async () => {
-    const kit = createKit();
-    const { handles, log } = await watchedTasks(kit, ['a', 'b', 'c']);
-    await kit.clock.settle();
-    expect(await handles[1]?.cancel()).toBe(true);
-    await kit.clock.settle();
-    expect(statuses(handles)).toEqual(['running', 'cancelled', 'queued']);
-    await kit.clock.advance(1e6);
-    expect(log).toEqual(['a begins', 'a ends', 'c begins', 'c ends']);
-  });
-
-  it('lets the line go on where it was the one that ran', async () => {
-    const kit = createKit();
-    const { handles } = await watchedTasks(kit, ['a', 'b']);
-    await kit.clock.settle();
-    await handles[0]?.cancel();
-    await kit.clock.advance(1e6);
-    expect(statuses(handles)).toEqual(['cancelled', 'completed']);
   });
 });
 

@@ -39,31 +39,6 @@ describe('drain()', () => {
     expect(isDrained).toBe(true);
   });
 
-  it('does not wait for what cannot start before the deadline', async () => {
-    const { clock, engine, runner } = createKit();
-    runner.addTask({ delay: 1000 }, () => undefined);
-    await expect(engine.drain(clock.now() + 1000, 'released')).resolves.toBeUndefined();
-  });
-
-  it('waits for what can still start before it', async () => {
-    const { clock, engine, runner } = createKit();
-    let isDrained = false;
-    const handle = runner.addTask({ delay: 999 }, () => undefined);
-    void engine.drain(clock.now() + 1000, 'released').then(() => (isDrained = true));
-    await clock.advance(998);
-    expect(isDrained).toBe(false);
-    await clock.advance(1);
-    expect([isDrained, handle.status]).toEqual([true, 'completed']);
-  });
-
-  it('resolves when what it waited for is cancelled', async () => {
-    const { clock, engine, runner } = createKit();
-    const handle = runner.addTask({ delay: 500 }, () => undefined);
-    const drained = engine.drain(clock.now() + 1000, 'released');
-    await handle.cancel();
-    await expect(drained).resolves.toBeUndefined();
-  });
-
   it('can be asked for several times, each with a deadline of its own', async () => {
     const { clock, engine, runner } = createKit();
     const drained: string[] = [];
@@ -109,12 +84,6 @@ describe('P13: a drain', () => {
     expect(drains[2]?.isThere).toBe(false);
     await clock.advance(1);
     expect(drains[2]?.isThere).toBe(true);
-  });
-
-  it('of what is collected does not wait for what is only delayed past it', async () => {
-    const { clock, engine, runner } = createKit();
-    runner.addTask({ delay: 2_000 }, () => undefined);
-    await expect(engine.drain(clock.now() + 1_000, 'collected')).resolves.toBeUndefined();
   });
 });
 

@@ -19,20 +19,6 @@ describe('the event loop', () => {
     expect(Math.max(...counts)).toBeLessThanOrEqual(5);
   });
 
-  it('gets its turn between tasks that each block it for long', async () => {
-    const { clock, runner } = createKit();
-    const turns: number[] = [];
-    for (let index = 0; index < 20; index++) {
-      runner.addTask(() => {
-        turns.push(clock.turns);
-        clock.block(50);
-      });
-    }
-    await clock.advance(1e6);
-    expect(turns).toHaveLength(20);
-    expect(new Set(turns).size).toBe(20);
-  });
-
   it('is shared by the queues: a busy one does not keep the others from starting', async () => {
     const { clock, runner } = createKit({ queues: { busy: {}, quiet: {} } });
     const order: string[] = [];
@@ -96,23 +82,6 @@ describe('a slice of the event loop', () => {
     expect(startedInTurn).toEqual([]);
     await clock.settle();
     expect(startedInTurn).toEqual([1]);
-  });
-
-  it('gives the loop its turn between units that block', async () => {
-    const { clock, work } = createSlice();
-    const { startedInTurn } = work(100, 1);
-    await clock.settle();
-    expect(startedInTurn).toHaveLength(100);
-    expect(new Set(startedInTurn).size).toBe(100);
-  });
-
-  it('does so after many that did not block, too', async () => {
-    const { clock, work } = createSlice();
-    work(100, 0);
-    await clock.settle();
-    const { startedInTurn } = work(10, 1);
-    await clock.settle();
-    expect(new Set(startedInTurn).size).toBe(10);
   });
 
   it('is shared: whoever got no time comes first in the next one', async () => {

@@ -51,27 +51,6 @@ describe('the timers of tasks', () => {
     await early.advance(5);
     expect(due).toEqual(['a']);
   });
-
-  it('let a task that is called add and remove others', async () => {
-    const clock = new FakeClock(0);
-    const due: string[] = [];
-    const [first, second, third] = ['first', 'second', 'third'].map((name) => bareTask(name)) as [
-      Task,
-      Task,
-      Task,
-    ];
-    const timers = new Timers(clock, (task) => {
-      due.push(task.name);
-      if (task === first) {
-        timers.remove(third);
-        timers.add(second, clock.now());
-      }
-    });
-    timers.add(first, 10);
-    timers.add(third, 20);
-    await clock.advance(1e6);
-    expect(due).toEqual(['first', 'second']);
-  });
 });
 
 describe('any number of timers', () => {
@@ -152,27 +131,6 @@ function createWaiting() {
 }
 
 describe('the timers of tasks', () => {
-  it('tell who waits, and until when', async () => {
-    const { clock, timers, first, second } = createWaiting();
-    timers.add(first, 30);
-    timers.add(second, 20);
-    expect([...timers]).toEqual([first, second]);
-    expect([timers.dueAt(first), timers.dueAt(second)]).toEqual([30, 20]);
-    await clock.advance(20);
-    expect([...timers]).toEqual([first]);
-  });
-
-  it('are called off when nothing waits any more', async () => {
-    const { clock, due, timers, first, second } = createWaiting();
-    timers.add(first, 10);
-    timers.add(second, 20);
-    timers.remove(first);
-    timers.remove(second);
-    expect([clock.pendingTimers, timers.earliest]).toEqual([0, Number.POSITIVE_INFINITY]);
-    await clock.advance(1e6);
-    expect(due).toEqual([]);
-  });
-
   it('take one again that was due, and one that was removed', async () => {
     const { clock, due, timers, first, second } = createWaiting();
     timers.add(first, 10);

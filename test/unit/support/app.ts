@@ -7,13 +7,12 @@ import {
   BackgroundTasksModule,
   TaskRunner,
   type BackgroundTasksOptions,
-  type TaskEvent,
 } from '../../../lib/index.js';
 import { Application } from '../../../lib/intake/application.js';
 import { Requests } from '../../../lib/request/requests.js';
-import { ambient } from '../../../lib/task/ambient.js';
 import { CLOCK } from '../../../lib/task/clock.js';
 import { FakeClock } from './fake-clock.js';
+import { handleMessage, recordOf } from './kit.js';
 import { RecordingLogger } from './recording-logger.js';
 
 /** Those of the test that is running. Left open, they would take the calls of the next ones. */
@@ -52,27 +51,13 @@ export async function createApp(
     module,
     runner,
 
-    /** The events from here on, as they come in. */
-    record: (): TaskEvent[] => {
-      const recorded: TaskEvent[] = [];
-      runner.events.subscribe((event) => recorded.push(event));
-      return recorded;
-    },
+    record: () => recordOf(runner),
 
-    /** Handles a request that has no response to wait for: see the kit's. */
-    handle: async <T>(handler: (tasks: BackgroundTasks) => T | Promise<T>): Promise<T> => {
-      const life = requests.beginMessage();
-      return ambient.run(life, async () => {
-        const tasks = await module.resolve(BackgroundTasks, ContextIdFactory.create());
-        try {
-          const result = await handler(tasks);
-          await life.end(true);
-          return result;
-        } catch (error) {
-          await life.end(false);
-          throw error;
-        }
-      });
-    },
+    handle: <T>(handler: (tasks: BackgroundTasks) => T | Promise<T>) =>
+      handleMessage(
+        requests,
+        () => module.resolve(BackgroundTasks, ContextIdFactory.create()),
+        handler,
+      ),
   };
 }

@@ -10,6 +10,7 @@ import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
 import type { BackgroundTasksOptions } from '../../../lib/options/module-options.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
+import type { RequestLife } from '../../../lib/request/request-life.js';
 import { Requests } from '../../../lib/request/requests.js';
 import { AttemptHooks } from '../../../lib/run/attempt-hooks.js';
 import { TaskRunner } from '../../../lib/run/task-runner.js';
@@ -80,29 +81,43 @@ export function createKit(
     requests,
     runner,
 
-    /** The events from here on, as they come in. */
-    record: (): TaskEvent[] => {
-      const recorded: TaskEvent[] = [];
-      runner.events.subscribe((event) => recorded.push(event));
-      return recorded;
-    },
+    record: () => recordOf(runner),
 
-    /**
-     * Handles a request that has no response to wait for, as a message has none: its tasks are
-     * released, or dropped, when `handler` ends.
-     */
-    handle: async <T>(handler: (tasks: BackgroundTasks) => T | Promise<T>): Promise<T> => {
-      const life = requests.beginMessage();
-      return ambient.run(life, async () => {
-        try {
-          const result = await handler(new BackgroundTasks(intake, life, true));
-          await life.end(true);
-          return result;
-        } catch (error) {
-          await life.end(false);
-          throw error;
-        }
-      });
-    },
+    handle: <T>(handler: Handler<T>) =>
+      handleMessage(requests, (life) => new BackgroundTasks(intake, life, true), handler),
   };
+}
+
+/** The events from here on, as they come in. */
+export function recordOf(runner: TaskRunner): TaskEvent[] {
+  const recorded: TaskEvent[] = [];
+  runner.events.subscribe((event) => recorded.push(event));
+  return recorded;
+}
+
+type Handler<T> = (tasks: BackgroundTasks) => T | Promise<T>;
+
+/**
+ * Handles a request that has no response to wait for, as a message has none: its tasks are released,
+ * or dropped, when `handler` ends.
+ */
+export function handleMessage<T>(
+  requests: Requests,
+  tasksOf: (life: RequestLife) => BackgroundTasks | Promise<BackgroundTasks>,
+  handler: Handler<T>,
+): Promise<T> {
+  const life = requests.beginMessage();
+  return ambient.run(life, async () => {
+    const made = tasksOf(life);
+    // Not awaited where it is there: the handler begins at once.
+    const tasks = made instanceof Promise ? await made : made;
+    try {
+      const result = await handler(tasks);
+      await life.end(true);
+      return result;
+    } catch (error) {
+      await life.end(false);
+      throw error;
+    }
+  });
 }

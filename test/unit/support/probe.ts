@@ -36,3 +36,7 @@ export class Probe {
     };
   }
 }
+
+/** What a probe logs of bodies that run one after the other. */
+export const inTurn = (...names: string[]): string[] =>
+  names.flatMap((name) => [`${name} begins`, `${name} ends`]);

@@ -38,3 +38,7 @@ export function bareTask(name: string, home: TaskHome = NOBODY, setting: TaskSet
     allKeys,
   );
 }
+
+/** The names of the tasks added in a recording. */
+export const added = (events: readonly { type: string; name: string }[]): string[] =>
+  events.filter(({ type }) => type === 'added').map(({ name }) => name);
