@@ -5,7 +5,14 @@ import { Injectable } from '@nestjs/common';
 import { Background, type TaskOptions } from 'nestjs-background-tasks';
 import { parse, stringify } from 'superjson';
 import type { Application } from '../../conformance/support/application.js';
-import { close, crashImage, recordsIn, start, temporaryFolder } from './support/machine.js';
+import {
+  close,
+  crashedWaiting,
+  recordsIn,
+  runThrough,
+  start,
+  temporaryFolder,
+} from './support/machine.js';
 
 class Money {
   constructor(readonly cents: number) {}
@@ -42,17 +49,13 @@ describe('P18: what cannot be stored', () => {
   it.each<[string, unknown[], string]>([
     ['a Date', [{ createdAt: new Date() }], 'args[0].createdAt is a Date'],
     ['a Map', [1, [{ b: new Map() }]], 'args[1][0].b is a Map'],
-    ['a Set', [new Set()], 'args[0] is a Set'],
     ['a class instance', [{ price: new Money(5) }], 'args[0].price is a Money'],
     ['a function', [{ call: () => undefined }], 'args[0].call is a function'],
     ['NaN', [{ a: [1, Number.NaN] }], 'args[0].a[1] is NaN'],
-    ['an infinity', [Number.NEGATIVE_INFINITY], 'args[0] is -Infinity'],
     ['a bigint', [{ id: 1n }], 'args[0].id is a bigint'],
-    ['a symbol', [Symbol('s')], 'args[0] is a symbol'],
     ['a cycle', [cycle], 'args[0].self refers back to what contains it'],
     ['undefined in an array', [[undefined]], 'args[0][0] is undefined'],
     ['undefined before another argument', [undefined, 1], 'args[0] is undefined'],
-    ['a Buffer', [Buffer.from('a')], 'args[0] is a Buffer'],
     [
       'an array that JSON makes something else of',
       [Object.assign([1], { toJSON: () => 'x' })],
@@ -69,10 +72,6 @@ describe('P18: what cannot be stored', () => {
         /cannot be stored: args(\[0\]){500} lies deeper than 500 levels/,
       );
     }
-  });
-
-  it('is refused by the method itself, too', () => {
-    expect(messageOf(() => void sink.take(new Date()))).toContain('args[0] is a Date');
   });
 
   it('is refused with a code and the queue', () => {
@@ -117,12 +116,6 @@ describe('P18: what cannot be stored', () => {
     );
   });
 
-  it('takes no place in its queue', async () => {
-    problemOf(new Date());
-    await app.runner.whenIdle();
-    expect(await app.runner.list()).toEqual([]);
-  });
-
   it('is not what JSON can hold', async () => {
     const shared = { a: 1 };
     const args = [null, 'ä\u2028\u0000', -1.5, true, [shared, shared], { b: undefined }, undefined];
@@ -140,29 +133,19 @@ describe('with a serializer', () => {
   };
   const args = [new Date(1), new Map([['a', new Set([1n])]]), undefined, 'last'];
 
-  it('passes on what JSON cannot hold', async () => {
-    const app = await start(await temporaryFolder(), { providers: [Sink], serializer });
-    await app.runner.addTask(app.get(Sink).take, ...args).whenSettled();
-    expect(app.get(Sink).received).toEqual([args]);
-  });
+  const setup = { providers: [Sink], serializer };
 
-  it('does so after a crash', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path, { providers: [Sink], serializer });
-    await before.runner.pause();
-    await before.get(Sink).take(...args);
-    const after = await start(await crashImage(path), { providers: [Sink], serializer });
-    await after.runner.whenIdle();
-    expect(after.get(Sink).received).toEqual([args]);
+  it('passes on what JSON cannot hold, after a crash too', async () => {
+    const image = await crashedWaiting((app) => app.get(Sink).take(...args), setup);
+    const after = await runThrough(image, setup);
+    await after.runner.addTask(after.get(Sink).take, ...args).whenSettled();
+    expect(after.get(Sink).received).toEqual([args, args]);
   });
 
   it('keeps what it cannot read, and says so', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path, { providers: [Sink], serializer });
-    await before.runner.pause();
-    await before.get(Sink).take('one');
-    const after = await start(await crashImage(path), {
-      providers: [Sink],
+    const image = await crashedWaiting((app) => app.get(Sink).take('one'), setup);
+    const after = await runThrough(image, {
+      ...setup,
       serializer: {
         ...serializer,
         deserialize: () => {
@@ -170,7 +153,6 @@ describe('with a serializer', () => {
         },
       },
     });
-    await after.runner.whenIdle();
     expect(after.log.errors).toEqual([expect.stringContaining('written by another version')]);
   });
 });
@@ -191,15 +173,13 @@ describe('carry', () => {
   };
 
   it('brings the context of the place where a task was added into the next process', async () => {
-    const path = await temporaryFolder();
-    const options = { carry, drainTimeout: 50 };
-    const before = await start(path, { providers: [Sink], options });
-    await before.runner.pause();
-    tenant = 'acme';
-    await before.get(Sink).take('one');
-    tenant = undefined;
-
-    const after = await start(await crashImage(path), { providers: [Sink], options });
+    const setup = { providers: [Sink], options: { carry, drainTimeout: 50 } };
+    const image = await crashedWaiting(async (app) => {
+      tenant = 'acme';
+      await app.get(Sink).take('one');
+      tenant = undefined;
+    }, setup);
+    const after = await start(image, setup);
     const seen: unknown[] = [];
     after.get(Sink).onTake = () => seen.push(tenant);
     await after.runner.whenIdle();

@@ -7,177 +7,137 @@ import { JournalStore } from '../../../lib/engine/journal/journal-store.js';
 import { Api } from '../../conformance/support/api.js';
 import { Application } from '../../conformance/support/application.js';
 import { Deferred } from '../support/deferred.js';
-import { close, crashImage, recordsIn, start, temporaryFolder } from './support/machine.js';
+import {
+  close,
+  crashImage,
+  crashed,
+  crashedWaiting,
+  recordsIn,
+  runThrough,
+  start,
+  temporaryFolder,
+} from './support/machine.js';
 import { engineOn } from './support/stores.js';
 
 describe('after a crash', () => {
-  it('runs what was waiting', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    await before.runner.pause();
-    await before.jobs.note('one');
-    await before.jobs.note('two');
-    const after = await start(await crashImage(path));
-    await after.runner.whenIdle();
-    expect(after.book.started).toEqual(['one', 'two']);
-  });
-
   it('runs again what was running, as the same attempt and with the same id', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    const handle = before.runner.addTask(before.jobs.hold, 'running');
-    await before.book.until('running');
-    const after = await start(await crashImage(path));
+    let id = '';
+    const image = await crashed(({ runner, jobs, book }) => {
+      ({ id } = runner.addTask(jobs.hold, 'running'));
+      return book.until('running');
+    });
+    const after = await start(image);
     await after.book.until('running');
     expect(after.book.of('running').map(({ attempt }) => attempt)).toEqual([1]);
-    expect(await after.runner.get(handle.id)).toMatchObject({ id: handle.id, status: 'running' });
+    expect(await after.runner.get(id)).toMatchObject({ id, status: 'running' });
   });
 
   it('does not run what had settled', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    const done = before.runner.addTask(before.jobs.note, 'done');
-    const failed = before.runner.addTask(before.jobs.hopeless, 'failed');
-    const cancelled = before.runner.addTask({ delay: '1h' }, before.jobs.note, 'cancelled');
-    await cancelled.cancel();
-    await Promise.all([done, failed, cancelled].map((handle) => handle.whenSettled()));
-    // Their removals are written with whatever is added next.
-    await before.runner.pause();
-    await before.jobs.note('next');
-    const image = await crashImage(path);
+    const image = await crashed(async ({ runner, jobs }) => {
+      const done = runner.addTask(jobs.note, 'done');
+      const failed = runner.addTask(jobs.hopeless, 'failed');
+      const cancelled = runner.addTask({ delay: '1h' }, jobs.note, 'cancelled');
+      await cancelled.cancel();
+      await Promise.all([done, failed, cancelled].map((handle) => handle.whenSettled()));
+      // Their removals are written with whatever is added next.
+      await runner.pause();
+      await jobs.note('next');
+    });
     expect(await recordsIn(image)).toMatchObject([{ args: '["next"]' }]);
   });
 
   it('keeps the time at which a delayed task is due', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
     const addedAt = Date.now();
-    before.runner.addTask({ delay: 600 }, before.jobs.note, 'soon');
-    const later = before.runner.addTask({ delay: '1h' }, before.jobs.note, 'later');
-    await before.jobs.note('first');
-    const after = await start(await crashImage(path));
-    expect(await after.runner.get(later.id)).toMatchObject({ status: 'delayed' });
+    let later = '';
+    const image = await crashed(({ runner, jobs }) => {
+      runner.addTask({ delay: 600 }, jobs.note, 'soon');
+      later = runner.addTask({ delay: '1h' }, jobs.note, 'later').id;
+      return jobs.note('first');
+    });
+    const after = await start(image);
+    expect(await after.runner.get(later)).toMatchObject({ status: 'delayed' });
     await after.book.until('soon');
     const startedAt = after.book.of('soon')[0]?.at ?? 0;
     expect(startedAt - addedAt).toBeGreaterThanOrEqual(598);
   });
 
   it('goes on counting attempts', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    const retry = { attempts: 3, delay: 500 };
-    const handle = before.runner.addTask({ retry }, before.jobs.flaky, 'flaky', 9);
-    await before.book.until('flaky');
-    // Its retry was written by whatever was added later.
-    await before.jobs.note('after');
-    const after = await start(await crashImage(path));
-    expect(await after.runner.get(handle.id)).toMatchObject({ status: 'retrying', attempts: 1 });
+    let id = '';
+    const image = await crashed(async ({ runner, jobs, book }) => {
+      const retry = { attempts: 3, delay: 500 };
+      ({ id } = runner.addTask({ retry }, jobs.flaky, 'flaky', 9));
+      await book.until('flaky');
+      // Its retry was written by whatever was added later.
+      await jobs.note('after');
+    });
+    const after = await start(image);
+    expect(await after.runner.get(id)).toMatchObject({ status: 'retrying', attempts: 1 });
     await after.runner.whenIdle();
     expect(after.book.of('flaky').map(({ attempt }) => attempt)).toEqual([2, 3]);
-    expect(await after.runner.get(handle.id)).toMatchObject({ status: 'failed', attempts: 3 });
+    expect(await after.runner.get(id)).toMatchObject({ status: 'failed', attempts: 3 });
   });
 
-  it('keeps the options of the call', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    await before.runner.pause();
-    const options = { priority: 'high', queue: 'single', timeout: '1m' } as const;
-    before.runner.addTask({ priority: 'low', queue: 'single' }, before.jobs.note, 'low');
-    before.runner.addTask(options, before.jobs.note, 'high');
-    await before.jobs.note('last');
-    const after = await start(await crashImage(path));
-    await after.runner.whenIdle();
+  it('runs what was waiting, with the options of the call', async () => {
+    const image = await crashedWaiting(({ runner, jobs }) => {
+      runner.addTask({ priority: 'low', queue: 'single' }, jobs.note, 'low');
+      runner.addTask({ priority: 'high', queue: 'single' }, jobs.note, 'high');
+      return jobs.note('last');
+    });
+    const after = await runThrough(image);
     expect(after.book.started.filter((tag) => tag !== 'last')).toEqual(['high', 'low']);
   });
 
-  it("keeps the order of a request's tasks", async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    await before.runner.pause();
-    await before.post('/three');
-    const after = await start(await crashImage(path));
-    await after.runner.whenIdle();
-    expect(after.book.story).toEqual([
-      'start first',
-      'end first',
-      'start second',
-      'end second',
-      'start third',
-      'end third',
-    ]);
-  });
-
   it('goes on with a chain where it was, and breaks it where it would have broken', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    const good = before.runner.chain();
-    good.addTask(before.jobs.note, 'done before');
-    good.addTask(before.jobs.hold, 'held');
-    good.addTask(before.jobs.note, 'last');
-    const bad = before.runner.chain();
-    bad.addTask({ delay: 50 }, before.jobs.hopeless, 'breaks');
-    const never = bad.addTask(before.jobs.note, 'never');
-    await before.book.until('held');
-    // What has settled is written off with whatever is added next.
-    await before.runner.pause();
-    await before.jobs.note('next');
-    const after = await start(await crashImage(path));
+    let never = '';
+    const image = await crashed(async ({ runner, jobs, book }) => {
+      const good = runner.chain();
+      good.addTask(jobs.note, 'done before');
+      good.addTask(jobs.hold, 'held');
+      good.addTask(jobs.note, 'last');
+      const bad = runner.chain();
+      bad.addTask({ delay: 50 }, jobs.hopeless, 'breaks');
+      never = bad.addTask(jobs.note, 'never').id;
+      await book.until('held');
+      // What has settled is written off with whatever is added next.
+      await runner.pause();
+      await jobs.note('next');
+    });
+    const after = await start(image);
     await after.book.until('held');
     expect(after.book.started).not.toContain('last');
     after.book.open('held');
     await after.runner.whenIdle();
     expect(after.book.started.toSorted()).toEqual(['breaks', 'held', 'last', 'next']);
-    expect(await after.runner.get(never.id)).toMatchObject({
+    expect(await after.runner.get(never)).toMatchObject({
       outcome: { status: 'dropped', reason: 'predecessor-failed' },
     });
   });
 
   it('goes on with a chain of a request and what was added while the answer left, in order', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    await before.runner.pause();
-    const response = await before.open('/stream/chain');
-    before.get(Api).tasks?.addTask(before.jobs.note, 'late');
-    await response.end();
-    await before.untilQueued('default', 4);
-    const after = await start(await crashImage(path));
-    await after.runner.whenIdle();
+    const image = await crashedWaiting(async (before) => {
+      const response = await before.open('/stream/chain');
+      before.get(Api).tasks?.addTask(before.jobs.note, 'late');
+      await response.end();
+      await before.untilQueued('default', 4);
+    });
+    const after = await runThrough(image);
     expect(after.book.story).toEqual(
       ['first', 'second', 'third', 'late'].flatMap((tag) => [`start ${tag}`, `end ${tag}`]),
     );
   });
 
-  it('drops what comes after a task of its chain that was cancelled before the response closed', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    const response = await before.open('/stream/chain');
-    const [first, second, third] = before.get(Api).handles;
-    expect(await second?.cancel()).toBe(true);
-    expect(await second?.whenSettled()).toMatchObject({ status: 'cancelled' });
-    expect(await third?.whenSettled()).toEqual({ status: 'dropped', reason: 'predecessor-failed' });
-    const after = await start(await crashImage(path));
-    await after.runner.whenIdle();
-    expect(after.book.started).toEqual(['first']);
-    expect(await after.runner.get(first.id)).toMatchObject({ status: 'completed' });
-    await response.end();
-  });
-
   it('drops what comes after a task of its chain that was cancelled in line, over two crashes', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    const chain = before.runner.chain();
-    const [, second] = [
-      chain.addTask(before.jobs.hold, 'held'),
-      chain.addTask(before.jobs.note, 'cancelled'),
-      chain.addTask(before.jobs.note, 'third'),
-      chain.addTask(before.jobs.note, 'fourth'),
-    ];
-    await before.book.until('held');
-    await before.runner.pause();
-    await before.jobs.note('beside it');
-    expect(await second?.cancel()).toBe(true);
-    await second?.whenSettled();
-    const between = await crashImage(path);
+    const between = await crashed(async ({ runner, jobs, book }) => {
+      const chain = runner.chain();
+      chain.addTask(jobs.hold, 'held');
+      const second = chain.addTask(jobs.note, 'cancelled');
+      chain.addTask(jobs.note, 'third');
+      await book.until('held');
+      await runner.pause();
+      await jobs.note('beside it');
+      expect(await second.cancel()).toBe(true);
+      await second.whenSettled();
+    });
     await (await start(between)).book.until('held');
     const after = await start(await crashImage(between));
     await after.book.until('held');
@@ -203,40 +163,30 @@ describe('after a crash', () => {
   });
 
   it('still is one run for calls with one dedupe key', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    const first = before.runner.addTask(before.jobs.once, 'key');
-    await before.book.until('key');
-    const after = await start(await crashImage(path));
-    expect(after.runner.addTask(after.jobs.once, 'key').id).toBe(first.id);
+    let id = '';
+    const image = await crashed(({ runner, jobs, book }) => {
+      ({ id } = runner.addTask(jobs.once, 'key'));
+      return book.until('key');
+    });
+    const after = await start(image);
+    expect(after.runner.addTask(after.jobs.once, 'key').id).toBe(id);
   });
 
   it('gathers batches anew', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path, { providers: [Batched] });
-    await before.runner.pause();
-    await before.get(Batched).all([1]);
-    await before.get(Batched).all([2, 3]);
-    const after = await start(await crashImage(path), { providers: [Batched] });
-    await after.runner.whenIdle();
-    expect(
-      after
-        .get(Batched)
-        .runs.flat()
-        .toSorted((a, b) => a - b),
-    ).toEqual([1, 2, 3]);
+    const setup = { providers: [Batched] };
+    const image = await crashedWaiting(async (before) => {
+      await before.get(Batched).all([1]);
+      await before.get(Batched).all([2, 3]);
+    }, setup);
+    const { runs } = (await runThrough(image, setup)).get(Batched);
+    expect(runs.flat().toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
   });
 });
 
 describe('a task that is added as the application starts', () => {
   it('runs once, beside what a former process has left', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path, { providers: [Old] });
-    await before.runner.pause();
-    await before.get(Old).work('left');
-    const image = await crashImage(path);
-    const after = await start(image, { providers: [Old, AddsAtStart] });
-    await after.runner.whenIdle();
+    const image = await crashedWaiting((before) => before.get(Old).work('left'), WITH_OLD);
+    const after = await runThrough(image, { providers: [Old, AddsAtStart] });
     expect(after.get(Old).done.toSorted()).toEqual(['bootstrap', 'init', 'left']);
     await close(after);
     expect(await recordsIn(image)).toEqual([]);
@@ -244,20 +194,24 @@ describe('a task that is added as the application starts', () => {
 });
 
 describe('a task that takes its process down', () => {
-  it('is started maxStarts times, then failed, kept, and run again when asked', async () => {
-    let path = await temporaryFolder();
-    let id = '';
-    for (const round of [1, 2]) {
-      const app = await start(path, { maxStarts: 2 });
-      if (round === 1) {
-        id = app.runner.addTask(app.jobs.hold, 'deadly').id;
-      }
-      await app.book.until('deadly');
-      path = await crashImage(path);
-    }
+  const TWICE = { maxStarts: 2 };
 
-    const third = await start(path, { maxStarts: 2 });
-    await third.runner.whenIdle();
+  /** What is left after two processes that a task took down with it. */
+  async function afterTwoCrashes(add: (app: Application) => void): Promise<string> {
+    const once = await crashed((app) => {
+      add(app);
+      return app.book.until('deadly');
+    }, TWICE);
+    await (await start(once, TWICE)).book.until('deadly');
+    return crashImage(once);
+  }
+
+  it('is started maxStarts times, then failed, kept, and run again when asked', async () => {
+    let id = '';
+    const path = await afterTwoCrashes(({ runner, jobs }) => {
+      ({ id } = runner.addTask(jobs.hold, 'deadly'));
+    });
+    const third = await runThrough(path, TWICE);
     expect(third.book.started).toEqual([]);
     expect(await third.runner.get(id)).toMatchObject({
       status: 'failed',
@@ -266,8 +220,7 @@ describe('a task that takes its process down', () => {
     });
     await close(third);
 
-    const fourth = await start(path, { maxStarts: 2 });
-    await fourth.runner.whenIdle();
+    const fourth = await runThrough(path, TWICE);
     expect(await fourth.runner.get(id)).toMatchObject({ status: 'failed' });
     const again = await fourth.runner.retry(id);
     await fourth.book.until('deadly');
@@ -278,54 +231,32 @@ describe('a task that takes its process down', () => {
   });
 
   it('breaks its chain, and lets the rest of its request go on', async () => {
-    let path = await temporaryFolder();
-    for (const round of [1, 2]) {
-      const app = await start(path, { maxStarts: 2 });
-      if (round === 1) {
-        const chain = app.runner.chain();
-        chain.addTask(app.jobs.hold, 'deadly');
-        chain.addTask(app.jobs.note, 'depends on it');
-      }
-      await app.book.until('deadly');
-      path = await crashImage(path);
-    }
-    const third = await start(path, { maxStarts: 2 });
-    await third.runner.whenIdle();
+    const path = await afterTwoCrashes(({ runner, jobs }) => {
+      const chain = runner.chain();
+      chain.addTask(jobs.hold, 'deadly');
+      chain.addTask(jobs.note, 'depends on it');
+    });
+    const third = await runThrough(path, TWICE);
     expect(third.book.started).toEqual([]);
     expect(await third.runner.list({ status: 'dropped' })).toHaveLength(1);
   });
 
   it('is told from one that was waiting, with maxStarts: 1', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path, { maxStarts: 1 });
-    before.runner.addTask({ queue: 'single' }, before.jobs.hold, 'deadly');
-    before.runner.addTask(before.jobs.single, 'waiting');
-    await before.book.until('deadly');
-    const after = await start(await crashImage(path), { maxStarts: 1 });
-    await after.runner.whenIdle();
+    const setup = { maxStarts: 1 };
+    const image = await crashed(({ runner, jobs, book }) => {
+      runner.addTask({ queue: 'single' }, jobs.hold, 'deadly');
+      runner.addTask(jobs.single, 'waiting');
+      return book.until('deadly');
+    }, setup);
+    const after = await runThrough(image, setup);
     expect(after.book.started).toEqual(['waiting']);
     expect(await after.runner.list({ status: 'failed' })).toHaveLength(1);
-  });
-
-  it('is not taken for one that always waits', async () => {
-    let path = await temporaryFolder();
-    for (const round of [1, 2, 3, 4]) {
-      const app = await start(path, { maxStarts: 2 });
-      await app.runner.pause();
-      if (round === 1) {
-        await app.jobs.note('waiting');
-      }
-      path = await crashImage(path);
-    }
-    const last = await start(path, { maxStarts: 2 });
-    await last.runner.whenIdle();
-    expect(last.book.started).toEqual(['waiting']);
   });
 
   it('is not counted by a shutdown, nor by an attempt that ended', async () => {
     const path = await temporaryFolder();
     for (let round = 1; round <= 4; round += 1) {
-      const app = await start(path, { maxStarts: 2 });
+      const app = await start(path, TWICE);
       if (round === 1) {
         app.runner.addTask(app.jobs.hold, 'held');
       }
@@ -378,8 +309,7 @@ describe('D22: a task that closes its application', () => {
       await app.get(Closing).hasClosed.promise;
       expect(app.get(Closing).count).toBe(1);
     }
-    const last = await start(path, setup);
-    await last.runner.whenIdle();
+    const last = await runThrough(path, setup);
     expect(last.get(Closing).count).toBe(0);
     expect(await last.runner.list({ status: 'failed' })).toMatchObject([
       { name: 'Closing.closes', outcome: { error: { code: 'BGT_TASK_CRASHED' } } },
@@ -389,63 +319,51 @@ describe('D22: a task that closes its application', () => {
 
 describe('names', () => {
   it('keeps a task whose name nobody has, says so once, and runs it once somebody has', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path, { providers: [Old] });
-    await before.runner.pause();
-    await before.get(Old).work('one');
-    await before.get(Old).work('two');
-    await before.jobs.note('known');
-    const image = await crashImage(path);
-
+    const image = await crashedWaiting(async (before) => {
+      await before.get(Old).work('one');
+      await before.get(Old).work('two');
+      await before.jobs.note('known');
+    }, WITH_OLD);
     const without = await start(image);
     await without.book.until('known', 'end');
-    const lines = without.log.errors.filter((line) => line.includes('"Old.work"'));
-    expect(lines).toHaveLength(1);
-    expect(lines[0]).toContain('2 tasks');
+    expect(without.log.errors.filter((line) => line.includes('"Old.work"'))).toEqual([
+      expect.stringContaining('2 tasks'),
+    ]);
     await close(without);
-
-    const again = await start(image, { providers: [Old] });
-    await again.runner.whenIdle();
+    const again = await runThrough(image, WITH_OLD);
     expect(again.get(Old).done).toEqual(['one', 'two']);
     expect(again.log.errors).toEqual([]);
   });
 
   it('finds a renamed method by its alias', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path, { providers: [Old] });
-    await before.runner.pause();
-    await before.get(Old).work('one');
-    const after = await start(await crashImage(path), { providers: [Renamed] });
-    await after.runner.whenIdle();
+    const image = await crashedWaiting((before) => before.get(Old).work('one'), WITH_OLD);
+    const after = await runThrough(image, { providers: [Renamed] });
     expect(after.get(Renamed).done).toEqual(['one']);
   });
 
   it('does not go on with a chain past a task whose name nobody has', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path, { providers: [Old] });
-    await before.runner.pause();
-    const chain = before.runner.chain();
-    chain.addTask(before.get(Old).work, 'first');
-    chain.addTask(before.jobs.note, 'second');
-    await before.jobs.note('beside it');
-    const image = await crashImage(path);
-    const without = await start(image);
-    await without.runner.whenIdle();
+    const image = await crashedWaiting((before) => {
+      const chain = before.runner.chain();
+      chain.addTask(before.get(Old).work, 'first');
+      chain.addTask(before.jobs.note, 'second');
+      return before.jobs.note('beside it');
+    }, WITH_OLD);
+    const without = await runThrough(image);
     expect(without.book.started).toEqual(['beside it']);
     await close(without);
     expect(await recordsIn(image)).toHaveLength(2);
   });
 
   it('keeps a task that cannot be made again, and runs the others', async () => {
-    const path = await temporaryFolder();
     const options = { drainTimeout: 50, queues: { gone: {} } };
-    const before = await start(path, { options });
-    await before.runner.pause();
-    before.runner.addTask({ queue: 'gone' }, before.jobs.note, 'to a queue that will be gone');
-    await before.jobs.note('other');
-    const image = await crashImage(path);
-    const after = await start(image);
-    await after.runner.whenIdle();
+    const image = await crashedWaiting(
+      ({ runner, jobs }) => {
+        runner.addTask({ queue: 'gone' }, jobs.note, 'to a queue that will be gone');
+        return jobs.note('other');
+      },
+      { options },
+    );
+    const after = await runThrough(image);
     expect(after.book.started).toEqual(['other']);
     expect(after.log.errors).toEqual([expect.stringContaining('Unknown queue "gone"')]);
     await close(after);
@@ -492,6 +410,8 @@ class Old {
     this.done.push(tag);
   }
 }
+
+const WITH_OLD = { providers: [Old] };
 
 @Injectable()
 class AddsAtStart implements OnModuleInit, OnApplicationBootstrap {

@@ -7,7 +7,6 @@ import type { Group } from '../../../lib/engine/journal/group.js';
 import { JournalRecord } from '../../../lib/engine/journal/journal-record.js';
 import { Application } from '../../conformance/support/application.js';
 import { Deferred } from '../support/deferred.js';
-import { resolutionOf } from '../support/resolution.js';
 import { recordsIn, temporaryFolder } from './support/machine.js';
 import { FragileStore, engineOn } from './support/stores.js';
 
@@ -15,10 +14,10 @@ const COMMIT_TIMEOUT_MS = 1_000;
 const ID = '5ad6b1e7-3f0c-4a68-9d4e-000000000000';
 
 let app: Application;
+let path: string;
+let store: FragileStore;
 
 async function start(
-  store: FragileStore,
-  path: string,
   adapter = new ExpressAdapter() as ExpressAdapter | FastifyAdapter,
 ): Promise<void> {
   const engine = engineOn(store, { path, commitTimeout: COMMIT_TIMEOUT_MS });
@@ -33,13 +32,19 @@ function record(tag: string, starts: number): JournalRecord {
   return left;
 }
 
-function leave(store: FragileStore, left: JournalRecord): Promise<void> {
-  return new Promise((resolve, reject) => {
+async function leave(left: JournalRecord): Promise<void> {
+  await store.open();
+  await new Promise<void>((resolve, reject) => {
     store.commit([left], (error) => (error === undefined ? resolve() : reject(error)));
   });
+  await store.close();
 }
 
 describe('store down', () => {
+  beforeEach(async () => {
+    path = await temporaryFolder();
+    store = new FragileStore(path);
+  });
   afterEach(() => app.close());
 
   describe.each([
@@ -49,9 +54,7 @@ describe('store down', () => {
     it.each(['refuses', 'silent'] as const)(
       'fails with 503 while the store %s, and leaves nothing behind',
       async (mood) => {
-        const path = await temporaryFolder();
-        const store = new FragileStore(path);
-        await start(store, path, createAdapter());
+        await start(createAdapter());
         store.mood = mood;
         const startedAt = performance.now();
         expect(await app.post('/three')).toBe(503);
@@ -71,9 +74,7 @@ describe('store down', () => {
     );
 
     it('fails with 503 where its handler has failed, and what is to run then cannot be stored', async () => {
-      const path = await temporaryFolder();
-      const store = new FragileStore(path);
-      await start(store, path, createAdapter());
+      await start(createAdapter());
       store.mood = 'refuses';
       expect(await app.post('/ends/badly')).toBe(503);
       await app.runner.whenIdle();
@@ -83,9 +84,7 @@ describe('store down', () => {
 
   describe('outside a request', () => {
     it('rejects the call of a method, and drops what addTask() added', async () => {
-      const path = await temporaryFolder();
-      const store = new FragileStore(path);
-      await start(store, path);
+      await start();
       store.mood = 'refuses';
       await expect(app.jobs.note('one')).rejects.toMatchObject({ code: 'BGT_STORE_UNAVAILABLE' });
       const handle = app.runner.addTask(app.jobs.note, 'two');
@@ -95,13 +94,9 @@ describe('store down', () => {
 
   describe('a task', () => {
     it('that is to run again waits with its start until that can be written down', async () => {
-      const path = await temporaryFolder();
-      const store = new FragileStore(path);
-      await store.open();
-      await leave(store, record('patient', 1));
-      await store.close();
+      await leave(record('patient', 1));
       store.mood = 'refuses';
-      await start(store, path);
+      await start();
       await store.hasFailed;
       expect(app.book.started).toEqual([]);
       store.mood = 'well';
@@ -110,9 +105,7 @@ describe('store down', () => {
     });
 
     it('settles also while its record cannot be removed', async () => {
-      const path = await temporaryFolder();
-      const store = new FragileStore(path);
-      await start(store, path);
+      await start();
       const handle = app.runner.addTask(app.jobs.hold, 'held');
       await app.book.until('held');
       store.mood = 'refuses';
@@ -128,12 +121,8 @@ describe('store down', () => {
     });
 
     it('is kept as it was where its retry cannot be stored', async () => {
-      const path = await temporaryFolder();
-      const store = new FragileStore(path);
-      await store.open();
-      await leave(store, record('left', 3));
-      await store.close();
-      await start(store, path);
+      await leave(record('left', 3));
+      await start();
       await app.runner.whenIdle();
       store.mood = 'refuses commits';
       await expect(app.runner.retry(ID)).rejects.toMatchObject({ code: 'BGT_STORE_UNAVAILABLE' });
@@ -142,7 +131,8 @@ describe('store down', () => {
       ]);
       store.mood = 'well';
       await app.close();
-      await start(new FragileStore(path), path);
+      store = new FragileStore(path);
+      await start();
       await app.runner.whenIdle();
       expect(await app.runner.list({ status: 'failed' })).toMatchObject([{ id: ID }]);
       expect(app.book.started).toEqual([]);
@@ -151,9 +141,7 @@ describe('store down', () => {
 
   describe('a shutdown', () => {
     it('P13: ends while the store does not answer', async () => {
-      const path = await temporaryFolder();
-      const store = new FragileStore(path);
-      await start(store, path);
+      await start();
       app.runner.addTask(app.jobs.hold, 'running');
       await app.book.until('running');
       store.mood = 'silent';
@@ -213,24 +201,6 @@ describe('what is written in groups', () => {
 
   beforeEach(() => {
     disk = new SlowDisk();
-  });
-
-  it('is all written by the end of a flush, also what came while it wrote', async () => {
-    const { commits } = disk;
-    commits.remove(1);
-    const flushed = commits.flush();
-    const flushing = resolutionOf(flushed);
-    const first = await disk.next();
-    commits.remove(2);
-    first.end.resolve();
-    const second = await disk.next();
-    expect([first.group.removed, second.group.removed, flushing.isThere]).toEqual([
-      [1],
-      [2],
-      false,
-    ]);
-    second.end.resolve();
-    await flushed;
   });
 
   it('is all written by the end of a flush that began while others wrote', async () => {

@@ -44,6 +44,34 @@ export async function crashImage(path: string): Promise<string> {
   return image;
 }
 
+/** What a process leaves behind that is killed once `work` is done. */
+export async function crashed(
+  work: (app: Application) => unknown,
+  setup: Setup = {},
+): Promise<string> {
+  const path = await temporaryFolder();
+  await work(await start(path, setup));
+  return crashImage(path);
+}
+
+/** The same, where nothing starts before. */
+export function crashedWaiting(
+  work: (app: Application) => unknown,
+  setup: Setup = {},
+): Promise<string> {
+  return crashed(async (app) => {
+    await app.runner.pause();
+    await work(app);
+  }, setup);
+}
+
+/** Starts an application there, and waits until it has nothing left to do. */
+export async function runThrough(path: string, setup: Setup = {}): Promise<Application> {
+  const app = await start(path, setup);
+  await app.runner.whenIdle();
+  return app;
+}
+
 /** What is in a journal that nobody uses. */
 export async function recordsIn(path: string): Promise<readonly JournalRecord[]> {
   const store = new JournalStore(path);
