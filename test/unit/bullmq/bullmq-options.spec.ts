@@ -26,37 +26,6 @@ describe('the options of BullMQ', () => {
     });
   });
 
-  it('are as they are given', () => {
-    const serializer = { serialize: String, deserialize: () => [] };
-    expect(
-      resolveBullMQOptions({
-        connection: REDIS,
-        role: 'producer',
-        prefix: '{shop}.tasks-1',
-        commitTimeout: '500ms',
-        hold: '1m',
-        lockDuration: 5_000,
-        maxStarts: 1,
-        fallback: 'memory',
-        maxArgsBytes: 10,
-        serializer,
-      }),
-    ).toMatchObject({
-      isConsumer: false,
-      prefix: '{shop}.tasks-1',
-      commitTimeoutMs: 500,
-      holdMs: 60_000,
-      lockDurationMs: 5_000,
-      maxStarts: 1,
-      hasFallback: true,
-      storage: { serializer, maxArgsBytes: 10 },
-    });
-  });
-
-  it('refuse to have no hold', () => {
-    expect(() => resolveBullMQOptions({ connection: REDIS, hold: false as never })).toThrow(/hold/);
-  });
-
   it.each([
     ['valkey://user:pw@host', "got 'valkey://***@host'."],
     ['user:p#w@host:6379', "got '***@host:6379'."],
@@ -86,16 +55,11 @@ describe('bullmq()', () => {
   it.each<[Record<string, unknown>, string]>([
     [{}, 'bullmq.connection'],
     [{ connection: 'localhost:6379' }, 'bullmq.connection'],
-    [{ connection: 'http://localhost' }, 'bullmq.connection'],
-    [{ connection: 6379 }, 'bullmq.connection'],
     [{ connection: REDIS, role: 'consumer' }, 'bullmq.role'],
     [{ connection: REDIS, prefix: 'a:b' }, 'bullmq.prefix'],
-    [{ connection: REDIS, prefix: '' }, 'bullmq.prefix'],
     [{ connection: POSTGRES, prefix: 'a-b' }, 'bullmq.prefix'],
-    [{ connection: POSTGRES, prefix: '1st' }, 'bullmq.prefix'],
     [{ connection: POSTGRES, prefix: 'a'.repeat(57) }, 'bullmq.prefix'],
     [{ connection: REDIS, commitTimeout: 0 }, 'bullmq.commitTimeout'],
-    [{ connection: REDIS, hold: true }, 'bullmq.hold'],
     [{ connection: REDIS, lockDuration: 'soon' }, 'bullmq.lockDuration'],
     [{ connection: REDIS, maxStarts: 0 }, 'bullmq.maxStarts'],
     [{ connection: REDIS, fallback: 'journal' }, 'bullmq.fallback'],
@@ -112,17 +76,9 @@ describe('bullmq()', () => {
   ])('takes what can be a name on %s', (connection, prefix) => {
     expect(() => bullmq({ connection, prefix })).not.toThrow();
   });
-
-  it('knows what was meant', () => {
-    expect(() => bullmq({ connection: REDIS, rolle: 'both' } as never)).toThrow(
-      'Unknown option "bullmq.rolle". Did you mean "role"?',
-    );
-  });
 });
 
 type Address = ConstructorParameters<typeof RedisStore>[0];
-
-type Connection = RedisStore['connections'][number];
 
 const storeAt = (address: Omit<Address, 'kind'>) =>
   new RedisStore({ kind: 'redis', ...address }, 'tasks', 100, new RecordingLogger());
@@ -135,32 +91,6 @@ describe('a store on Redis', () => {
     [{ options: {}, url: 'redis://:secret@h:nowhere' }, 'Redis at the given address'],
   ])('at %j is called "%s", and by no password', (address, label) => {
     expect(storeAt(address).label).toBe(label);
-  });
-
-  it('has neither queues nor connections before it is open', async () => {
-    const store = storeAt({ options: {}, url: undefined });
-    expect([...store.queues()]).toEqual([]);
-    await expect(store.ready()).rejects.toThrow('not open');
-    expect(() => store.queue('default')).toThrow('no queue "default", or is not open');
-    expect(() => store.events('default')).toThrow('not open');
-    expect(() =>
-      store.listen(
-        () => undefined,
-        () => undefined,
-      ),
-    ).toThrow('not open');
-    await expect(store.close()).resolves.toBeUndefined();
-  });
-
-  it('closes its connections, but none that has ended: a timer would hold up the exit', async () => {
-    const store = storeAt({ options: {}, url: undefined });
-    const told: string[] = [];
-    for (const status of ['ready', 'end', 'reconnecting', 'connecting'] as const) {
-      const connection = { status, disconnect: () => void told.push(status) };
-      store['connections'].push(connection as unknown as Connection);
-    }
-    await store.close();
-    expect(told).toEqual(['ready', 'reconnecting', 'connecting']);
   });
 });
 

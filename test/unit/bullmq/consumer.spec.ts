@@ -58,26 +58,6 @@ describe('a task that somebody waits for', () => {
     await clock.advance(5_000);
     expect(task.outcome?.status).toBe('cancelled');
   });
-
-  it('is waited for as long as the store has it, or has yet to take it', async () => {
-    const stored = createHandles(new Map([['id of there', {}]]));
-    const there = stored.watchedTask('there');
-    await stored.clock.advance(10_000);
-    const collected = createHandles();
-    const yet = collected.watchedTask('collected', false);
-    await collected.clock.advance(10_000);
-    expect([there.outcome, yet.outcome]).toEqual([undefined, undefined]);
-  });
-
-  it('is let go where it settles without the store', async () => {
-    const { clock, asked, watchedTask } = createHandles();
-    watchedTask('duplicate', false).settle({ status: 'dropped', reason: 'duplicate' });
-    await clock.advance(2_000);
-    const before = asked.length;
-    await clock.advance(10_000);
-    expect(asked).toHaveLength(before);
-    expect(clock.pendingTimers).toBe(0);
-  });
 });
 
 /** A store that takes its time for each write, until it is told to go on. */
@@ -157,18 +137,6 @@ describe('what a body says of itself, to a store', () => {
     const { store, written } = slowStore();
     const reports = new Reports(store);
     expect(() => reports.progressed(reporting(1n))).not.toThrow();
-    reports.progressed(reporting(2));
-    await untilWritten(reports);
-    expect(written).toEqual(['2']);
-  });
-
-  it('is lost where the store is down, and goes on afterwards', async () => {
-    const { store, written, setUp } = slowStore();
-    const reports = new Reports(store);
-    setUp(false);
-    reports.progressed(reporting(1));
-    await untilWritten(reports);
-    setUp(true);
     reports.progressed(reporting(2));
     await untilWritten(reports);
     expect(written).toEqual(['2']);

@@ -29,28 +29,6 @@ describe('tasks that fall back to memory', () => {
     here = await start({ fallback: 'memory' });
   });
 
-  it('run one after the other, as those of a request do', async () => {
-    expect(await here.post('/three')).toBe(201);
-    await here.book.until('third', 'end');
-    expect(here.book.started).toEqual(['first', 'second', 'third']);
-  });
-
-  it('run in the order of their chain, and are dropped behind a gap', async () => {
-    const chain = here.runner.chain();
-    const first = chain.addTask(here.jobs.hold, 'first');
-    const second = chain.addTask(here.jobs.note, 'second');
-    const third = chain.addTask(here.jobs.note, 'third');
-    await here.book.until('first');
-    expect(await second.cancel()).toBe(true);
-    here.book.open('first');
-    const outcomes = await Promise.all([first, second, third].map((each) => each.whenSettled()));
-    expect(outcomes).toMatchObject([
-      { status: 'completed' },
-      { status: 'cancelled' },
-      { status: 'dropped', reason: 'predecessor-failed' },
-    ]);
-  });
-
   it('are cancelled on their way, as they wait, and as they run', async () => {
     const onItsWay = here.runner.addTask(here.jobs.note, 'on its way');
     expect(await onItsWay.cancel()).toBe(true);
@@ -72,16 +50,6 @@ describe('tasks that fall back to memory', () => {
     await here.runner.addTask(here.jobs.note, 'one').whenSettled();
     await expect(here.runner.whenIdle()).resolves.toBeUndefined();
     expect(here.book.started).toEqual(['one']);
-  });
-
-  it('wait while their queue is paused', async () => {
-    await here.runner.pause('single');
-    const handle = here.runner.addTask(here.jobs.single, 'paused');
-    await here.eventually(() => expect(here.eventsOf(handle.id)).toContain('fell-back'));
-    await here.runner.addTask(here.jobs.note, 'later').whenSettled();
-    expect(here.book.started).toEqual(['later']);
-    await here.runner.resume('single');
-    expect(await handle.whenSettled()).toMatchObject({ status: 'completed' });
   });
 });
 
@@ -130,25 +98,5 @@ describe('without a fallback', () => {
     const outcome = await runner.addTask(jobs.note, 'function').whenSettled();
     expect(outcome).toEqual({ status: 'dropped', reason: 'not-stored' });
     expect(await here.post('/three')).toBe(503);
-  });
-
-  it('a task is cancelled in vain once it was dropped', async () => {
-    const { jobs, runner } = await start();
-    const handle = runner.addTask(jobs.note, 'never');
-    await handle.whenSettled();
-    expect(await handle.cancel()).toBe(false);
-  });
-});
-
-describe('a queue on BullMQ', () => {
-  it('does not drop its oldest: no process knows which that is', async () => {
-    const options = {
-      engine: engineWith(),
-      queues: { news: { maxPending: 5, overflow: 'drop-oldest' } },
-    } as const;
-    await expect(Application.start(options)).rejects.toMatchObject({
-      code: 'BGT_INVALID_OPTION',
-      path: 'queues.news.overflow',
-    });
   });
 });
