@@ -54,13 +54,6 @@ describe('O2, P12: a connection', () => {
     expect(() => request(1)).not.toThrow();
   });
 
-  it('takes as many from one request as that adds', () => {
-    const { request } = clientOf();
-    request(99);
-    request(5_000);
-    expect(() => request(1)).toThrow(REFUSED);
-  });
-
   it('is ended where many tasks wait for answers that ended ten seconds ago', async () => {
     const { clock, socket, ended, request } = clientOf();
     const all = Array.from({ length: 12 }, () => request(1));
@@ -112,14 +105,6 @@ describe('O2, P12: a connection', () => {
     expect(last.destroyed).toBe(false);
     expect(clock.pendingTimers).toBe(0);
   });
-
-  it('is none where a response shows none', () => {
-    const { connections } = clientOf();
-    const waiting = connections.open({}, () => undefined);
-    waiting.added();
-    waiting.close();
-    expect(() => connections.check({}, undefined)).not.toThrow();
-  });
 });
 
 /** Watches a response. */
@@ -127,18 +112,6 @@ const open: Connections['open'] = (response, closed) => connections.open(respons
 const connections = new Connections(new FakeClock(), () => undefined);
 
 describe('P1: a response has closed', () => {
-  it('when its last byte has been handed over', async () => {
-    const response = new FakeResponse();
-    const callback = jest.fn();
-    open(response, callback);
-    response.write('some');
-    await turnOfTheLoop();
-    expect(callback).not.toHaveBeenCalled();
-    response.end();
-    await turnOfTheLoop();
-    expect(callback).toHaveBeenCalled();
-  });
-
   it('when it was torn down, with or without an error', async () => {
     for (const error of [undefined, new Error('reset')]) {
       const response = new FakeResponse();
@@ -167,15 +140,6 @@ describe('P1: a response has closed', () => {
     expect(callback).toHaveBeenCalled();
   });
 
-  it('already, where it had finished before', async () => {
-    const response = new FakeResponse().answer();
-    await turnOfTheLoop();
-    const callback = jest.fn();
-    open(response, callback);
-    await turnOfTheLoop();
-    expect(callback).toHaveBeenCalled();
-  });
-
   it.each<[string, object]>([
     ['is no stream', { req: { socket: { destroyed: false } } }],
     ['has a connection that tells nothing', { req: { socket: {} } }],
@@ -185,15 +149,6 @@ describe('P1: a response has closed', () => {
     const callback = jest.fn();
     open(response, callback);
     expect(callback).not.toHaveBeenCalled();
-  });
-
-  it('is learned when all of it is handed over, before the stream has been torn down', async () => {
-    const response = new FakeResponse();
-    const isDestroyed = new Promise((resolve) => {
-      open(response, () => resolve(response.destroyed));
-    });
-    response.answer();
-    expect(await isDestroyed).toBe(false);
   });
 });
 

@@ -51,11 +51,6 @@ describe('P1: a task of a request', () => {
     expect(handle.status).toBe('completed');
   });
 
-  it('costs no listener where there is none', () => {
-    const { response } = createRequest();
-    expect(response.req.socket.eventNames()).toEqual([]);
-  });
-
   it('is released with those of all responses that closed in the same turn, in their order', async () => {
     const kit = createKit();
     const ran: number[] = [];
@@ -106,26 +101,6 @@ describe('P3: the status decides', () => {
     expect(succeeded.mock.calls).toEqual([[{ status: 200, request }]]);
     const told = logger.of('error').some((line) => line.includes('request.succeeded'));
     expect(told).toBe(expected === SUCCESS);
-  });
-
-  it('for what is dropped, and tells why', async () => {
-    const { clock, response, tasks } = createRequest();
-    const [first] = addAll(tasks);
-    response.answer(500);
-    await clock.settle();
-    expect(await first?.whenSettled()).toEqual({ status: 'dropped', reason: 'handler-failed' });
-  });
-
-  it('for what stands behind a gap in its chain', async () => {
-    const { clock, response, tasks } = createRequest();
-    const chain = tasks.chain();
-    const gap = chain.addTask({ when: 'failure' }, () => undefined);
-    const behind = chain.addTask(() => undefined);
-    const beside = tasks.addTask(() => undefined);
-    response.answer();
-    await clock.settle();
-    expect(statuses([gap, behind, beside])).toEqual(['dropped', 'dropped', 'completed']);
-    expect(await behind.whenSettled()).toMatchObject({ reason: 'predecessor-failed' });
   });
 
   it.each<['stop', number, string[]]>([
@@ -323,16 +298,6 @@ describe('what stands for a dedupe key within a request', () => {
 });
 
 describe('requests under way', () => {
-  it('list what they have collected, until it is released', async () => {
-    const { clock, requests, response, runner, tasks } = createRequest();
-    const kept = tasks.addTask({ name: 'kept' }, () => undefined);
-    await tasks.addTask({ name: 'cancelled' }, () => undefined).cancel();
-    expect((await runner.list({ status: 'collected' })).map(({ id }) => id)).toEqual([kept.id]);
-    response.answer(404);
-    await clock.settle();
-    expect([kept.status, ...requests.collected()]).toEqual(['dropped']);
-  });
-
   it('P13: give up what they have collected when the engine has stopped', async () => {
     const { engine, requests, tasks } = createRequest();
     const cancelled = tasks.addTask(() => undefined);

@@ -21,31 +21,6 @@ function responseWith(headers: Record<string, string> = {}) {
 }
 
 describe('a response to a request that asked for too much', () => {
-  it('says when to come back where it is a 503', () => {
-    const response = responseWith();
-    askToRetryLater(FULL, response);
-    expect(response.writeHead(503, 'Later', { a: 'b' })).toBe(response);
-    expect([...response.sent]).toEqual([['Retry-After', '1']]);
-    expect(response.heads).toEqual([[503, 'Later', { a: 'b' }]]);
-  });
-
-  it('is prepared once, however often its handler asks for too much', () => {
-    const response = responseWith();
-    askToRetryLater(FULL, response);
-    const { writeHead } = response;
-    askToRetryLater(FULL, response);
-    expect(response.writeHead).toBe(writeHead);
-    response.writeHead(503);
-    expect([...response.sent]).toEqual([['Retry-After', '1']]);
-  });
-
-  it('says nothing where it turns out to be another', () => {
-    const response = responseWith();
-    askToRetryLater(FULL, response);
-    response.writeHead(200);
-    expect([...response.sent]).toEqual([]);
-  });
-
   it('keeps what it says already', () => {
     const response = responseWith({ 'Retry-After': '60' });
     askToRetryLater(FULL, response);

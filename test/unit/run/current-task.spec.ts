@@ -5,6 +5,10 @@ import { type CurrentTask, currentTask } from '../../../lib/index.js';
 import { createKit } from '../support/kit.js';
 import { type TestApp, startApp } from '../testing/support.js';
 
+const fail = (): never => {
+  throw new Error('hook');
+};
+
 describe('currentTask() inside a task', () => {
   it('tells who it is', async () => {
     const { clock, runner } = createKit({ queues: { mails: {} } });
@@ -27,24 +31,6 @@ describe('currentTask() inside a task', () => {
     expect(handle.id).toMatch(/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/);
   });
 
-  it('is each task’s own, however they interleave', async () => {
-    const { clock, runner } = createKit();
-    const mixedUp: string[] = [];
-    const names = Array.from({ length: 10 }, (_, index) => `task ${index}`);
-    for (const [index, name] of names.entries()) {
-      runner.addTask({ name }, async () => {
-        for (let step = 0; step < 5; step++) {
-          await clock.sleep(1 + ((index * 7 + step) % 5));
-          if (currentTask().name !== name) {
-            mixedUp.push(name);
-          }
-        }
-      });
-    }
-    await clock.advance(1e6);
-    expect(mixedUp).toEqual([]);
-  });
-
   it('tells its own attempt to a body that asks when the next one is under way', async () => {
     const { clock, runner } = createKit();
     const attempts: number[] = [];
@@ -54,36 +40,6 @@ describe('currentTask() inside a task', () => {
     });
     await clock.advance(100);
     expect(attempts).toEqual([1, 2]);
-  });
-
-  it('gives a signal that has aborted already to a body that asks too late', async () => {
-    const { clock, runner } = createKit();
-    let late: AbortSignal | undefined;
-    const handle = runner.addTask({ name: 'slow', timeout: '1s' }, async () => {
-      await clock.sleep(5000);
-      late = currentTask().signal;
-    });
-    await clock.advance(1e6);
-    expect(late?.aborted).toBe(true);
-    expect(late?.reason).toMatchObject({ code: 'BGT_TIMEOUT', taskName: 'slow' });
-    expect(await handle.whenSettled()).toMatchObject({ error: late?.reason as unknown });
-  });
-
-  it('writes lines to the log, with name and id', async () => {
-    const { clock, runner, logger } = createKit();
-    const handle = runner.addTask({ name: 'import' }, () => currentTask().log('half way'));
-    await clock.settle();
-    expect(logger.of('log')).toEqual([`Task import (${handle.id}): half way`]);
-  });
-});
-
-describe('currentTask() outside of any task', () => {
-  it('is a first and only attempt without an id, which nothing aborts', () => {
-    const { signal, progress, log, ...rest } = currentTask();
-    expect(rest).toEqual({ id: '', name: '', queue: '', attempt: 1, maxAttempts: 1 });
-    expect(signal.aborted).toBe(false);
-    expect(progress(0.5)).toBeUndefined();
-    expect(log('nobody reads this')).toBeUndefined();
   });
 });
 
@@ -114,35 +70,11 @@ describe('TaskRunner.around()', () => {
   });
 
   it.each<[string, (run: () => void) => void]>([
-    [
-      'throws before the body',
-      () => {
-        throw new Error('hook');
-      },
-    ],
-    [
-      'throws after the body',
-      (run) => {
-        run();
-        throw new Error('hook');
-      },
-    ],
+    ['throws before the body', fail],
+    ['throws after the body', (run) => [run(), fail()]],
     ['never calls the body', () => undefined],
-    [
-      'calls the body twice',
-      (run) => {
-        run();
-        run();
-      },
-    ],
-    [
-      'rejects',
-      async (run) => {
-        run();
-        await Promise.resolve();
-        throw new Error('hook');
-      },
-    ],
+    ['calls the body twice', (run) => [run(), run()]],
+    ['rejects', async (run) => [run(), await Promise.resolve(), fail()]],
   ])('runs the body once, and lets it end as it does, where a hook %s', async (_, hook) => {
     app = await startApp('manual');
     const { runner, tasks } = app;

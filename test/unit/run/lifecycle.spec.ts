@@ -117,15 +117,6 @@ describe('the life of the tasks of an application', () => {
     expect(logger.of('warn')).toEqual([]);
   });
 
-  it('has no such warning where it is over before that', async () => {
-    listenTo(0);
-    const { lifecycle, clock, logger } = lifecycleOf();
-    await lifecycle.onApplicationBootstrap();
-    await lifecycle.onModuleDestroy();
-    await clock.settle();
-    expect(logger.of('warn')).toEqual([]);
-  });
-
   it('ends in three drains, and then in a stop', async () => {
     const { lifecycle, calls } = lifecycleOf();
     await lifecycle.onApplicationBootstrap();
@@ -162,19 +153,6 @@ describe('the life of the tasks of an application', () => {
     await clock.settle();
     expect(destroyed.isOver).toBe(true);
     expect(calls).not.toContain('stop 1000');
-  });
-
-  it('gives up what is left when its time is over', async () => {
-    const { lifecycle, clock, calls } = lifecycleOf({ present: new Promise(() => undefined) });
-    await lifecycle.onApplicationBootstrap();
-    await lifecycle.onModuleDestroy();
-    calls.length = 0;
-    const before = watch(lifecycle.beforeApplicationShutdown());
-    await clock.advance(DRAIN_TIMEOUT_MS - 1);
-    expect(before.isOver).toBe(false);
-    await clock.advance(1);
-    expect(before.isOver).toBe(true);
-    expect(calls).toEqual(['drain present until 1000', 'stop 1000']);
   });
 
   it('P13, O12: shares its time among all drains, and has what others take meanwhile left', async () => {
@@ -239,20 +217,6 @@ describe('the life of the tasks of an application', () => {
       'Tasks run from now on. Queues: default (memory, 10 at once), mails (bullmq, 5 at once)',
       'Resumed 1 task that an earlier process left behind',
     ]);
-  });
-
-  it('leaves no timer behind', async () => {
-    const { lifecycle, clock } = lifecycleOf();
-    await lifecycle.onApplicationBootstrap();
-    await lifecycle.onModuleDestroy();
-    await lifecycle.onApplicationShutdown();
-    expect(clock.pendingTimers).toBe(0);
-  });
-
-  it('tells of an engine that cannot be drained', async () => {
-    const { lifecycle } = lifecycleOf({ released: Promise.reject(new Error('store')) });
-    await lifecycle.onApplicationBootstrap();
-    await expect(lifecycle.onModuleDestroy()).rejects.toThrow('store');
   });
 
   it('does not wait for what was never started', async () => {

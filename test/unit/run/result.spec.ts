@@ -1,6 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, expect, it, jest } from '@jest/globals';
-import { Observable, defer, from, of, throwError } from 'rxjs';
+import { Observable, defer, of, throwError } from 'rxjs';
 import { currentTask } from '../../../lib/index.js';
 import { createKit } from '../support/kit.js';
 
@@ -30,35 +29,6 @@ describe('the result of a task', () => {
     expect(sum).toBe(3);
     expect(await runner.get(id)).toMatchObject({ result: 3, outcome: { result: 3 } });
     expect(seen).toEqual([3]);
-  });
-
-  it('is what the body hands over, the last value of the attempt that completes', async () => {
-    const { outcome } = await outcomeOf(
-      () => {
-        const { attempt, result } = currentTask();
-        result(attempt === 1 ? 'first' : undefined);
-        if (attempt === 1) {
-          throw new Error('not yet');
-        }
-        result({ rows: 1 });
-        result({ rows: 2 });
-      },
-      { retry: { attempts: 2, delay: 1 } },
-    );
-    expect(outcome).toMatchObject({ attempts: 2, result: { rows: 2 } });
-  });
-
-  it('of an attempt that failed is gone', async () => {
-    const { outcome } = await outcomeOf(
-      () => {
-        if (currentTask().attempt === 1) {
-          currentTask().result('of the first attempt');
-          throw new Error('not yet');
-        }
-      },
-      { retry: { attempts: 2, delay: 1 } },
-    );
-    expect(outcome).toEqual({ status: 'completed', attempts: 2, durationMs: expect.any(Number) });
   });
 
   it('is what was handed over, whatever its owner does with it afterwards', async () => {
@@ -184,19 +154,6 @@ describe('R10: a body that returned an Observable', () => {
     expect(stopped).toHaveBeenCalledTimes(2);
     expect([running.status, itself.status]).toEqual(['cancelled', 'cancelled']);
   });
-
-  it('has the async context of the task, and what is around the attempt', async () => {
-    const { clock, runner } = createKit();
-    const tenant = new AsyncLocalStorage<string>();
-    const seen: unknown[] = [];
-    const stream = defer(() => from(['x'].map(() => seen.push(tenant.getStore()))));
-    tenant.run('a', () => {
-      runner.addTask(async () => stream);
-      runner.addTask(() => stream);
-    });
-    await clock.settle();
-    expect(seen).toEqual(['a', 'a']);
-  });
 });
 
 describe('R10: a body that returned an array of promises', () => {
@@ -241,24 +198,5 @@ describe('R10: a body that returned what nobody reads or calls', () => {
       error: { code: 'BGT_UNRECOVERABLE', message: expect.stringMatching(message) },
     });
     expect(logger.of('error')).toHaveLength(1);
-  });
-
-  it.each([
-    ['an array', [1]],
-    ['a plain function', () => undefined],
-    ['a map', new Map()],
-    [
-      'an object that must not be looked at',
-      {
-        get lift() {
-          throw new Error('looked at');
-        },
-      },
-    ],
-  ])('is done with %s', async (_, value) => {
-    const { clock, runner } = createKit();
-    const handle = runner.addTask(() => value);
-    await clock.settle();
-    expect(handle.status).toBe('completed');
   });
 });

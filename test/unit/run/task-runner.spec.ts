@@ -6,12 +6,7 @@ import { TaskRecords } from '../../../lib/observe/task-records.js';
 import { TaskStats } from '../../../lib/observe/task-stats.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import { AttemptHooks } from '../../../lib/run/attempt-hooks.js';
-import {
-  type TaskFilter,
-  type TaskSources,
-  countTasks,
-  listTasks,
-} from '../../../lib/run/task-list.js';
+import { type TaskSources, countTasks, listTasks } from '../../../lib/run/task-list.js';
 import { TaskRunner } from '../../../lib/run/task-runner.js';
 import { statisticsOf } from '../../../lib/run/task-statistics.js';
 import type { TaskInfo } from '../../../lib/task/task-info.js';
@@ -131,17 +126,6 @@ describe('the runner before a store that other processes use, too', () => {
     await expect(runner.get('elsewhere')).rejects.toThrow('gone');
     await expect(runner.retry('elsewhere')).rejects.toThrow('gone');
   });
-
-  it('asks the store of its queue what became of a task that came from one', async () => {
-    const find = jest.fn<KeptTasks['find']>(() => Promise.resolve(undefined));
-    const retry = jest.fn<KeptTasks['retry']>(() => Promise.resolve(undefined));
-    const { runner, records } = runnerOf({}, { find, retry });
-    const failed = known(records, 'failed');
-    failed.isFromStore = true;
-    expect(await runner.retry(failed.id)).toEqual({ again: 'task' });
-    expect(retry).toHaveBeenCalledWith(failed.id, 'default');
-    expect(find).toHaveBeenCalledWith(failed.id, 'default');
-  });
 });
 
 describe('the runner before engines that keep tasks to themselves', () => {
@@ -157,12 +141,6 @@ describe('the runner before engines that keep tasks to themselves', () => {
     expect(await runner.forget(waiting.id)).toBe(false);
     expect(await runner.forget('nobody')).toBe(false);
     expect(waiting.status).toBe('delayed');
-  });
-
-  it('reaches its engine where that needs nothing to be reached', async () => {
-    await expect(runnerOf({ ping: () => undefined }).runner.ping()).resolves.toBeUndefined();
-    const { runner } = runnerOf({ ping: () => Promise.reject(new Error('gone')) });
-    await expect(runner.ping()).rejects.toThrow('gone');
   });
 });
 
@@ -201,24 +179,6 @@ describe('the list of tasks, where other processes have some', () => {
     expect((await ids(own)).found).toEqual(['1', '2', '3']);
   });
 
-  it('ends at the limit', async () => {
-    const own = [taskWith({ id: '3' }), taskWith({ id: '4' })];
-    expect((await ids(own, 3)).found).toEqual(['1', '2', '3']);
-  });
-
-  it('knows what was meant by a filter that there is not', async () => {
-    const filter = { statu: 'failed' } as TaskFilter;
-    await expect(listTasks(filter, sources([]), OPTIONS)).rejects.toThrow(
-      'Unknown option "filter.statu". Did you mean "status"?',
-    );
-  });
-
-  it('says that it is the filter that it does not understand', async () => {
-    await expect(listTasks(null as never, sources([]), OPTIONS)).rejects.toThrow(
-      'Option "filter": expected a plain object, got null.',
-    );
-  });
-
   it('asks the store for what it was asked for itself', async () => {
     const list = jest.fn<KeptTasks['list']>(() => stored());
     const filter = { status: 'failed', name: 'send', queue: 'a', limit: 5 } as const;
@@ -253,31 +213,6 @@ describe('the counts of tasks, where other processes have some', () => {
     ];
     const found = await countTasks(undefined, sources(own, { counts }));
     expect(found).toMatchObject({ failed: 5, queued: 1, collected: 2, running: 0 });
-  });
-
-  it('are those of one queue where they are asked for', async () => {
-    const own = ['a', 'a', 'b'].map((queue) => taskWith({ queue, isFromStore: false }));
-    const store = { counts: async () => new Map([...(await counts())].slice(0, 1)) };
-    const found = await countTasks('a', sources(own, store));
-    expect(found).toMatchObject({ failed: 2, collected: 2 });
-  });
-});
-
-describe('the counts of tasks, where nobody else has any', () => {
-  it('are of each status, also of tasks that were read from a file', async () => {
-    const own = [true, false].map((isFromStore) => taskWith({ queue: 'a', isFromStore }));
-    expect(await countTasks(undefined, sources(own))).toEqual({
-      collected: 2,
-      queued: 0,
-      delayed: 0,
-      running: 0,
-      retrying: 0,
-      completed: 0,
-      failed: 0,
-      cancelled: 0,
-      dropped: 0,
-      abandoned: 0,
-    });
   });
 });
 

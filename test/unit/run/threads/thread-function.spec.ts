@@ -4,10 +4,7 @@ import { InvalidOptionError, UnknownOptionError } from '../../../../lib/index.js
 import { RequestLife } from '../../../../lib/request/request-life.js';
 import { closePool, openPool } from '../../../../lib/run/threads/open-pools.js';
 import { threadFunction } from '../../../../lib/run/threads/thread-function.js';
-import {
-  type BackgroundTasksThreadsOptions,
-  toThreadPoolSettings,
-} from '../../../../lib/run/threads/thread-options.js';
+import { toThreadPoolSettings } from '../../../../lib/run/threads/thread-options.js';
 import type { ThreadPool } from '../../../../lib/run/threads/thread-pool.js';
 import type { MethodIntake } from '../../../../lib/task/ambient.js';
 import { createKit } from '../../support/kit.js';
@@ -29,26 +26,9 @@ describe('thread function', () => {
   afterEach(() => opened.splice(0).forEach((pool) => closePool(pool)));
 
   describe('a thread function', () => {
-    it('has the name of its export, or of its file', () => {
-      const names = [
-        threadFunction(FILE),
-        threadFunction(new URL('file:///app/resize'), 'default'),
-        threadFunction(FILE, 'toThumbnail'),
-        threadFunction(new URL('file:///')),
-      ].map(({ name }) => name);
-      expect(names).toEqual(['resize-image', 'resize', 'toThumbnail', 'default']);
-    });
-
-    it('may be of a file whose URL is of another realm', () => {
-      const file = { href: FILE.href, protocol: 'file:' } as URL;
-      expect(threadFunction(file).name).toBe('resize-image');
-    });
-
     it.each<[unknown, string]>([
       [new URL('https://host/resize.js'), 'https://host/resize.js'],
       ['/app/resize.js', "'/app/resize.js'"],
-      [undefined, 'undefined'],
-      [null, 'null'],
       [{ protocol: 'file:' }, 'an object'],
     ])('is not to be had of %p', (file, received) => {
       expect(() => threadFunction(file as URL)).toThrow(
@@ -63,15 +43,6 @@ describe('thread function', () => {
       expect(await resize(2, 3)).toBe('done');
       const call = { href: FILE.href, exportName: 'resize', args: [2, 3] };
       expect(run.mock.calls).toEqual([['resize', call, undefined]]);
-    });
-
-    it('is ended by the signal of the task that calls it', async () => {
-      const { application, run, pool, runner, clock } = applicationWithThreads();
-      openPool(application, pool);
-      const task = runner.addTask(threadFunction(FILE, 'resize'));
-      await clock.settle();
-      expect(task.status).toBe('completed');
-      expect(run.mock.calls[0]?.[2]).toBeInstanceOf(AbortSignal);
     });
 
     it('fails with what its call fails with, and the request that calls it learns of that', async () => {
@@ -129,15 +100,6 @@ describe('thread function', () => {
       await handle(call);
       expect(run).toHaveBeenCalledTimes(1);
     });
-
-    it('are the first ones that an application opens, until they are closed', () => {
-      const { application, pool } = applicationWithThreads();
-      const second = applicationWithThreads().pool;
-      expect(openPool(application, pool)).toBe(true);
-      expect(openPool(application, second)).toBe(false);
-      closePool(pool);
-      expect(openPool(application, second)).toBe(true);
-    });
   });
 });
 
@@ -152,42 +114,17 @@ describe('the options of the threads', () => {
     });
   });
 
-  it('are taken as they are given, durations in milliseconds', () => {
-    const resourceLimits = { maxOldGenerationSizeMb: 64, stackSizeMb: 0.5 };
-    const execArgv = ['--import', 'loader.mjs'];
-    const given = { threads: 3, idleTimeout: '1m', maxQueue: 0, resourceLimits, execArgv } as const;
-    expect(toThreadPoolSettings({ ...given, execArgv })).toEqual({
-      threads: 3,
-      idleTimeoutMs: 60_000,
-      maxQueue: 0,
-      resourceLimits,
-      execArgv,
-    });
-    expect(toThreadPoolSettings({ idleTimeout: 0 }).idleTimeoutMs).toBe(0);
-  });
-
   it.each<[object, string]>([
     [{ threads: 0 }, 'threads'],
-    [{ threads: 1.5 }, 'threads'],
     [{ threads: Number.POSITIVE_INFINITY }, 'threads'],
     [{ maxQueue: -1 }, 'maxQueue'],
     [{ idleTimeout: 'soon' }, 'idleTimeout'],
     [{ resourceLimits: { stackSizeMb: 0 } }, 'resourceLimits.stackSizeMb'],
-    [{ resourceLimits: { codeRangeSizeMb: '8' } }, 'resourceLimits.codeRangeSizeMb'],
-    [{ execArgv: '--import' }, 'execArgv'],
     [{ execArgv: ['--import', 1] }, 'execArgv'],
   ])('%j are refused at %s', (options, path) => {
     const attempt = () => toThreadPoolSettings(options);
     expect(attempt).toThrow(InvalidOptionError);
     expect(attempt).toThrow(`Option "BackgroundTasksThreadsModule.${path}"`);
-  });
-
-  it.each<[object, string]>([
-    [{ threads: Number.POSITIVE_INFINITY }, 'expected a finite number'],
-    [{ resourceLimits: { stackSizeMb: 0 } }, 'expected a number above 0, got 0'],
-    [{ execArgv: '--import' }, "expected an array of strings, got '--import'"],
-  ])('%j are refused with the reason', (options, reason) => {
-    expect(() => toThreadPoolSettings(options)).toThrow(reason);
   });
 
   it.each<[object, string]>([
@@ -203,11 +140,5 @@ describe('the options of the threads', () => {
     const attempt = () => toThreadPoolSettings(options);
     expect(attempt).toThrow(UnknownOptionError);
     expect(attempt).toThrow(message);
-  });
-
-  it('are said to be those of the threads where they are none', () => {
-    expect(() => toThreadPoolSettings(4 as BackgroundTasksThreadsOptions)).toThrow(
-      'Option "BackgroundTasksThreadsModule": expected a plain object, got 4.',
-    );
   });
 });

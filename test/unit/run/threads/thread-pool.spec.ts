@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
-import { transfer } from 'nestjs-background-tasks/threads';
 import { fixture, poolOf, SharedGate, untilAtLeast, untilStill } from './pool.js';
 
 describe('ThreadPool', () => {
@@ -13,12 +12,6 @@ describe('ThreadPool', () => {
       expect(await call('add', 2, 3)).toBe(5);
       expect(await call('whereAmI')).toBeGreaterThan(0);
       expect(await call('default', 21)).toBe(42);
-    });
-
-    it('reach a CommonJS file, whatever way its exports are written', async () => {
-      const { pool } = poolOf();
-      const call = { href: fixture('work.cjs'), exportName: 'add', args: [1, 2] };
-      expect(await pool.run('add', call)).toBe(3);
     });
 
     it('run side by side as far as there are threads, and first in, first out beyond', async () => {
@@ -59,14 +52,6 @@ describe('ThreadPool', () => {
     });
   });
 
-  it('has no queue at all where maxQueue is 0, and runs what finds a thread', async () => {
-    const { call } = poolOf({ maxQueue: 0 });
-    const sum = call('add', 1, 1);
-    await expect(call('add', 2, 2)).rejects.toMatchObject({ code: 'BGT_THREAD_QUEUE_FULL' });
-    expect(await sum).toBe(2);
-    expect(await call('add', 3, 3)).toBe(6);
-  });
-
   describe('the signal', () => {
     it('ends the work itself, and the next call has a thread', async () => {
       const { call, callWith } = poolOf();
@@ -82,28 +67,6 @@ describe('ThreadPool', () => {
       expect(await next).toBe(2);
       await untilStill(view, 0);
       expect(await call('add', 2, 2)).toBe(4);
-    });
-
-    it('takes a waiting call out of the queue', async () => {
-      const { call, callWith } = poolOf({ maxQueue: 1 });
-      const gate = new SharedGate();
-      const running = call('waitFor', gate.buffer);
-      const controller = new AbortController();
-      const waiting = callWith(controller.signal, 'add', 1, 1);
-      controller.abort(new Error('enough'));
-      await expect(waiting).rejects.toThrow('enough');
-      const another = call('add', 2, 2);
-      await gate.untilArrived(1);
-      gate.open();
-      await running;
-      expect(await another).toBe(4);
-    });
-
-    it('lets nothing start once it is aborted', async () => {
-      const { callWith, pool } = poolOf();
-      const reason = new Error('too late');
-      await expect(callWith(AbortSignal.abort(reason), 'add', 1, 1)).rejects.toBe(reason);
-      expect(pool.size).toBe(0);
     });
   });
 
@@ -183,16 +146,6 @@ describe('ThreadPool', () => {
       expect(await call('add', 1, 1)).toBe(2);
       expect(pool.size).toBe(1);
     });
-
-    it('says that a result cannot be sent back, and keeps the thread', async () => {
-      const { call } = poolOf();
-      const before = await call('whereAmI');
-      await expect(call('returnFunction')).rejects.toMatchObject({
-        code: 'BGT_THREAD_RESULT',
-        message: expect.stringContaining('could not be cloned'),
-      });
-      expect(await call('whereAmI')).toBe(before);
-    });
   });
 
   describe('buffers', () => {
@@ -203,20 +156,9 @@ describe('ThreadPool', () => {
       const lengthLeft = { ...call, exportName: 'lengthLeft', args: [] };
       expect(await pool.run('lengthLeft', lengthLeft)).toBe(0);
     });
-
-    it('that share their memory with others are copied even if marked', async () => {
-      const { call } = poolOf();
-      const part = transfer(Buffer.from('a small buffer, of the pool that all share'));
-      expect(await call('sizeOf', part)).toBe(part.byteLength);
-      expect(part.toString()).toMatch(/^a small buffer/);
-    });
   });
 
   describe('threads', () => {
-    it('are none before the first call', () => {
-      expect(poolOf().pool.size).toBe(0);
-    });
-
     it('are released when they have been idle', async () => {
       const { call, pool } = poolOf({ idleTimeout: 1 });
       await call('add', 1, 1);
