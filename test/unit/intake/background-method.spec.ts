@@ -2,7 +2,8 @@
 import { Injectable } from '@nestjs/common';
 import { describe, expect, it } from '@jest/globals';
 import { Background, currentTask } from '../../../lib/index.js';
-import { createApp, type App } from '../support/app.js';
+import { createApp } from '../support/app.js';
+import { added } from '../support/tasks.js';
 
 @Injectable()
 class Mailer {
@@ -27,10 +28,6 @@ class Mailer {
   }
 }
 
-/** The names of the tasks added in a recording. */
-const added = (events: readonly { type: string; name: string }[]) =>
-  events.filter(({ type }) => type === 'added').map(({ name }) => name);
-
 describe('a call of a @Background() method', () => {
   it('P6: outside a request is queued at once, and runs on its provider', async () => {
     const { clock, module } = await createApp({ providers: [Mailer] });
@@ -38,27 +35,6 @@ describe('a call of a @Background() method', () => {
     await mailer.sendWelcome('Ann');
     await clock.settle();
     expect(mailer.sent).toEqual(['Ann as Mailer.sendWelcome']);
-  });
-
-  it('P14: resolves when the task is accepted, not when it has run', async () => {
-    const { clock, module } = await createApp({ providers: [Mailer] });
-    const mailer = module.get(Mailer);
-    await expect(mailer.sendWelcome('Ann')).resolves.toBeUndefined();
-    expect(mailer.sent).toEqual([]);
-    await clock.settle();
-    expect(mailer.sent).toHaveLength(1);
-  });
-
-  it('keeps its place among the request’s other tasks', async () => {
-    const { clock, handle, module } = await createApp({ providers: [Mailer] });
-    const mailer = module.get(Mailer);
-    await handle(async (tasks) => {
-      tasks.addTask(() => mailer.sent.push('first'));
-      await mailer.sendWelcome('Ann');
-      tasks.addTask(() => mailer.sent.push('last'));
-    });
-    await clock.settle();
-    expect(mailer.sent).toEqual(['first', 'Ann as Mailer.sendWelcome', 'last']);
   });
 
   it('R11: is a task of its own inside its own body, with the options of the method', async () => {
@@ -103,38 +79,6 @@ describe('a call of a @Background() method', () => {
     expect(events.map(({ type }) => type)).toEqual(expect.arrayContaining(['completed', 'failed']));
   });
 
-  it('is a task of its own inside another one’s body', async () => {
-    const { clock, module, record } = await createApp({ providers: [Mailer] });
-    const events = record();
-    const mailer = module.get(Mailer);
-    mailer.report();
-    await clock.settle();
-    expect(added(events)).toEqual(['Mailer.report', 'Mailer.sendWelcome']);
-    expect(mailer.sent).toEqual(['report as Mailer.report', 'the boss as Mailer.sendWelcome']);
-  });
-
-  it('is a task again once its body is over, in what that left behind', async () => {
-    let app: App | undefined;
-    @Injectable()
-    class Poller {
-      calls = 0;
-
-      @Background()
-      poll(): void {
-        this.calls += 1;
-        if (this.calls < 3) {
-          app?.clock.after(1000, () => this.poll());
-        }
-      }
-    }
-    app = await createApp({ providers: [Poller] });
-    const events = app.record();
-    app.module.get(Poller).poll();
-    await app.clock.advance(1e6);
-    expect(app.module.get(Poller).calls).toBe(3);
-    expect(added(events)).toEqual(['Poller.poll', 'Poller.poll', 'Poller.poll']);
-  });
-
   it('runs on the same this and with the same arguments on every attempt', async () => {
     const seen: unknown[] = [];
     @Injectable()
@@ -155,18 +99,6 @@ describe('a call of a @Background() method', () => {
       expect(each[0]).toBe(flaky);
       expect(each[2]).toBe(argument);
     }
-  });
-
-  it('is refused once the application has shut down', async () => {
-    const { clock, module } = await createApp({ providers: [Mailer] });
-    const mailer = module.get(Mailer);
-    const closed = module.close();
-    await clock.advance(1e6);
-    await closed;
-    await expect(async () => mailer.sendWelcome('Ann')).rejects.toMatchObject({
-      code: 'BGT_SHUT_DOWN',
-      taskName: 'Mailer.sendWelcome',
-    });
   });
 });
 
@@ -212,39 +144,6 @@ describe('P16: addTask() with a @Background() method', () => {
     expect(added(events)).toEqual(['Mailer.sendWelcome', 'Mailer.sendWelcome']);
     expect(mailer.sent).toEqual(['Bob as Mailer.sendWelcome', 'Ann as Mailer.sendWelcome']);
   });
-
-  it('takes the method’s options, and the call’s over them', async () => {
-    @Injectable()
-    class Flaky {
-      readonly attempts: string[] = [];
-
-      @Background({ name: 'flaky', retry: { attempts: 2, delay: '1s', jitter: 'none' } })
-      async run(): Promise<void> {
-        const { name, attempt, maxAttempts } = currentTask();
-        this.attempts.push(`${name} ${attempt}/${maxAttempts}`);
-        throw new Error('no');
-      }
-    }
-    const { clock, module, runner } = await createApp({ providers: [Flaky] });
-    const flaky = module.get(Flaky);
-    runner.addTask(flaky.run);
-    await clock.advance(1e6);
-    expect(flaky.attempts.splice(0)).toEqual(['flaky 1/2', 'flaky 2/2']);
-
-    runner.addTask({ name: 'once', retry: { attempts: 1 } }, flaky.run);
-    await clock.advance(1e6);
-    expect(flaky.attempts).toEqual(['once 1/1']);
-  });
-
-  it('is refused where the application does not have it', async () => {
-    const { runner } = await createApp();
-    const add = () => runner.addTask(Mailer.prototype.sendWelcome, 'Ann');
-    expect(add).toThrow(
-      'No @Background() method named "Mailer.sendWelcome" is known to this application. ' +
-        'Is its class listed as a provider?',
-    );
-    expect(add).toThrow(expect.objectContaining({ code: 'BGT_UNKNOWN_TASK' }));
-  });
 });
 
 describe('a subclass', () => {
@@ -259,31 +158,6 @@ describe('a subclass', () => {
       await super.sendWelcome(to.toUpperCase());
     }
   }
-
-  @Injectable()
-  class PlainMailer extends Mailer {
-    override async sendWelcome(to: string): Promise<void> {
-      await super.sendWelcome(`plain ${to}`);
-    }
-  }
-
-  it('inherits the task, under its own name', async () => {
-    const { clock, module } = await createApp({ providers: [BulkMailer] });
-    const mailer = module.get(BulkMailer);
-    await mailer.sendWelcome('Ann');
-    await clock.settle();
-    expect(mailer.sent).toEqual(['Ann as BulkMailer.sendWelcome']);
-  });
-
-  it('and its base may both be providers', async () => {
-    const { clock, module } = await createApp({ providers: [Mailer, BulkMailer] });
-    const [mailer, bulk] = [module.get(Mailer), module.get(BulkMailer)];
-    await mailer.sendWelcome('Ann');
-    await bulk.sendWelcome('Bob');
-    await clock.settle();
-    expect(mailer.sent).toEqual(['Ann as Mailer.sendWelcome']);
-    expect(bulk.sent).toEqual(['Bob as BulkMailer.sendWelcome']);
-  });
 
   it('and its base share a method: addTask() does not guess whose is meant', async () => {
     const { module, runner } = await createApp({ providers: [Mailer, BulkMailer] });
@@ -304,14 +178,5 @@ describe('a subclass', () => {
     await clock.settle();
     expect(mailer.sent).toEqual(['loudly', 'ANN as LoudMailer.sendWelcome']);
     expect(added(events)).toEqual(['LoudMailer.sendWelcome']);
-  });
-
-  it('that overrides it without the decorator is plain', async () => {
-    const { module, record } = await createApp({ providers: [Mailer, PlainMailer] });
-    const events = record();
-    const mailer = module.get(PlainMailer);
-    await mailer.sendWelcome('Ann');
-    expect(mailer.sent).toEqual(['plain Ann as no task']);
-    expect(events).toEqual([]);
   });
 });

@@ -2,6 +2,7 @@ import { Injectable, Module, Scope } from '@nestjs/common';
 import { describe, expect, it } from '@jest/globals';
 import { Background, currentTask } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
+import { added } from '../support/tasks.js';
 
 @Injectable()
 class Mailer {
@@ -12,10 +13,6 @@ class Mailer {
     this.sent.push(`${to} as ${currentTask().name || 'no task'}`);
   }
 }
-
-/** The names of the tasks added in a recording. */
-const added = (events: readonly { type: string; name: string }[]) =>
-  events.filter(({ type }) => type === 'added').map(({ name }) => name);
 
 const reporters: object[] = [];
 
@@ -36,16 +33,12 @@ describe('at start-up', () => {
     @Injectable()
     class Invoices {
       @Background({ name: 'send' })
-      sendInvoice(): void {
-        // Never called.
-      }
+      sendInvoice(): void {}
     }
     @Injectable()
     class Letters {
       @Background({ name: 'send' })
-      sendLetter(): void {
-        // Never called.
-      }
+      sendLetter(): void {}
     }
     await expect(createApp({ providers: [Invoices, Letters] })).rejects.toMatchObject({
       code: 'BGT_DUPLICATE_TASK_NAME',
@@ -82,26 +75,6 @@ describe('at start-up', () => {
       ['user 0 as Mailer.sendWelcome'],
       ['user 1 as Mailer.sendWelcome'],
     ]);
-  });
-
-  it('one provider under two tokens is fine', async () => {
-    const { clock, module, record } = await createApp({
-      providers: [
-        Mailer,
-        { provide: 'alias', useExisting: Mailer },
-        { provide: 'second', useClass: Mailer },
-        { provide: 'value', useValue: new Mailer() },
-        { provide: 'factory', useFactory: () => new Mailer() },
-      ],
-    });
-    const events = record();
-    for (const token of [Mailer, 'alias', 'second', 'value', 'factory']) {
-      await module.get<Mailer>(token).sendWelcome('Ann');
-    }
-    expect(added(events)).toHaveLength(5);
-    await clock.settle();
-    expect(module.get(Mailer).sent).toHaveLength(2);
-    expect(module.get<Mailer>('value').sent).toHaveLength(1);
   });
 });
 
@@ -179,24 +152,5 @@ describe('P14: other decorators', () => {
     expect(log.splice(0)).toEqual(['traced']);
     await clock.settle();
     expect(log.splice(0)).toEqual(['ran as Above.run']);
-  });
-});
-
-describe('a method named by a symbol', () => {
-  it('is a task like any other', async () => {
-    const run = Symbol('run');
-    let ran = 0;
-    @Injectable()
-    class Symbolic {
-      @Background()
-      [run](): void {
-        ran += 1;
-      }
-    }
-    const { clock, module } = await createApp({ providers: [Symbolic] });
-    module.get(Symbolic)[run]();
-    expect(ran).toBe(0);
-    await clock.settle();
-    expect(ran).toBe(1);
   });
 });

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Background, currentTask } from '../../../lib/index.js';
 import { besideAnotherCopy } from '../support/another-copy.js';
 import { createApp } from '../support/app.js';
+import { added } from '../support/tasks.js';
 
 const ran: string[] = [];
 afterEach(() => void ran.splice(0));
@@ -19,13 +20,6 @@ class Mailer {
   }
 }
 
-/** Puts a function of its own in the method's place, and copies nothing to it. */
-const Silent: MethodDecorator = (_target, _key, descriptor) => {
-  const inner = descriptor.value as unknown as (...args: unknown[]) => unknown;
-  descriptor.value = function (this: unknown, ...args: unknown[]) {
-    return inner.apply(this, args);
-  } as never;
-};
 /** As another copy, at another place, would have left it. */
 function ofAnotherCopy(): typeof Mailer {
   class Foreign extends Mailer {}
@@ -48,9 +42,6 @@ async function startWithMailer() {
   return { ...app, mailer: app.module.get(Mailer), events: app.record() };
 }
 
-const added = (events: readonly { type: string; name: string }[]) =>
-  events.filter(({ type }) => type === 'added').map(({ name }) => name);
-
 describe('R8: a method that was taken off its object', () => {
   it('is a task of its provider', async () => {
     const { clock, mailer, events } = await startWithMailer();
@@ -58,13 +49,6 @@ describe('R8: a method that was taken off its object', () => {
     await clock.settle();
     expect(ran).toEqual([AS_TASK, 'postmaster to Bob 1 as Mailer.send of 2']);
     expect(added(events)).toHaveLength(2);
-  });
-
-  it('and called on another object, as timers and emitters do, too', async () => {
-    const { clock, mailer } = await startWithMailer();
-    await { send: mailer.send }.send('Ann');
-    await clock.settle();
-    expect(ran).toEqual([AS_TASK]);
   });
 });
 
@@ -114,39 +98,6 @@ describe('R8: one task is made of', () => {
     expect(await handle.whenSettled()).toMatchObject({ status: 'completed', attempts: 2 });
     expect(mock.mock.contexts).toEqual([mailer, mailer]);
     expect(ran).toEqual([]);
-  });
-
-  it('what a decorator above has put in its place, without a word on it', async () => {
-    @Injectable()
-    class Traced {
-      @Silent
-      @Background({ retry: { attempts: 3 } })
-      async run(): Promise<void> {
-        ran.push(`${this.constructor.name} of ${currentTask().maxAttempts}`);
-      }
-    }
-    const { clock, module, record, runner } = await createApp({ providers: [Traced] });
-    const events = record();
-    runner.addTask(module.get(Traced).run);
-    await clock.settle();
-    expect(ran).toEqual(['Traced of 3']);
-    expect(added(events)).toEqual(['Traced.run']);
-  });
-
-  it('a method that was copied to another class', async () => {
-    @Injectable()
-    class Mixed {
-      readonly sender = 'mixed';
-    }
-    Object.defineProperty(
-      Mixed.prototype,
-      'send',
-      Object.getOwnPropertyDescriptor(Mailer.prototype, 'send') as PropertyDescriptor,
-    );
-    const { clock, module } = await createApp({ providers: [Mixed] });
-    await module.get<Mailer>(Mixed).send('Ann');
-    await clock.settle();
-    expect(ran).toEqual(['mixed to Ann 0 as Mixed.send of 2']);
   });
 });
 

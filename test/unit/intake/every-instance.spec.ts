@@ -1,19 +1,9 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
-import {
-  Global,
-  Inject,
-  Injectable,
-  Logger,
-  Module,
-  Scope,
-  type OnModuleInit,
-} from '@nestjs/common';
-import { ContextIdFactory, LazyModuleLoader, ModuleRef } from '@nestjs/core';
-import { Test } from '@nestjs/testing';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { Background, BackgroundTasksModule, currentTask } from '../../../lib/index.js';
-import { Application } from '../../../lib/intake/application.js';
+import { Background, currentTask } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
+import { added } from '../support/tasks.js';
 
 /** Each line names the object's label, and the task that it ran in. */
 const ran: string[] = [];
@@ -37,136 +27,6 @@ const start = () => createApp({ providers: [Mailer] });
 
 const callByHand = (): void => void labelled('by hand').send('Ann');
 
-/** The names of the tasks added in a recording. */
-const added = (events: readonly { type: string; name: string }[]) =>
-  events.filter(({ type }) => type === 'added').map(({ name }) => name);
-
-describe('R6, P21: a method is a task on an object that', () => {
-  it('is still being constructed', async () => {
-    @Injectable()
-    class Greeter {
-      constructor() {
-        void this.greet();
-      }
-
-      @Background()
-      async greet(): Promise<void> {
-        ran.push(`greeted as ${currentTask().name || 'no task'}`);
-      }
-    }
-    const { clock } = await createApp({ providers: [Greeter] });
-    expect(ran).toEqual([]);
-    await clock.settle();
-    expect(ran).toEqual(['greeted as Greeter.greet']);
-  });
-
-  it('an asynchronous factory has made', async () => {
-    const { clock } = await createApp({
-      providers: [
-        {
-          provide: 'mailer',
-          useFactory: async () => {
-            const mailer = labelled('factory');
-            await mailer.send('Ann');
-            return mailer;
-          },
-        },
-      ],
-    });
-    await clock.settle();
-    expect(ran).toEqual(['factory: Ann as Mailer.send']);
-  });
-
-  it.each(['before', 'after'])(
-    'calls it in onModuleInit() of a global module listed %s ours',
-    async (place) => {
-      @Global()
-      @Module({ providers: [Mailer], exports: [Mailer] })
-      class MailModule implements OnModuleInit {
-        constructor(private readonly mailer: Mailer) {}
-        async onModuleInit(): Promise<void> {
-          await this.mailer.send('Ann');
-        }
-      }
-      const ours = BackgroundTasksModule.forRoot();
-      const module = await Test.createTestingModule({
-        imports: place === 'before' ? [MailModule, ours] : [ours, MailModule],
-      }).compile();
-      await module.init();
-      await module.close();
-      expect(ran).toEqual(['injected: Ann as Mailer.send']);
-    },
-  );
-
-  it('is resolved later, outside of any request', async () => {
-    @Injectable({ scope: Scope.REQUEST })
-    class Reports extends Mailer {}
-    const { clock, module } = await createApp({ providers: [Reports] });
-    const reports = await module.resolve(Reports, ContextIdFactory.create());
-    reports.label = 'resolved';
-    await reports.send('Ann');
-    expect(ran).toEqual([]);
-    await clock.settle();
-    expect(ran).toEqual(['resolved: Ann as Reports.send']);
-  });
-
-  it('moduleRef.create() has made, of a class that is no provider', async () => {
-    const { clock, module, record } = await createApp();
-    const events = record();
-    const mailer = await module.get(ModuleRef).create(Mailer);
-    await mailer.send('Ann');
-    expect(added(events)).toEqual(['Mailer.send']);
-    await clock.settle();
-    expect(ran).toEqual(['injected: Ann as Mailer.send']);
-  });
-
-  it('comes with a module that is loaded lazily, passed to addTask() as well', async () => {
-    @Module({ providers: [Mailer] })
-    class LateModule {}
-    const { clock, module, runner } = await createApp();
-    const late = await module.get(LazyModuleLoader).load(() => LateModule);
-    const mailer = late.get(Mailer);
-    runner.addTask(mailer.send, 'Ann');
-    await mailer.send('Bob');
-    await clock.settle();
-    expect(ran.toSorted()).toEqual([
-      'injected: Ann as Mailer.send',
-      'injected: Bob as Mailer.send',
-    ]);
-  });
-
-  it('stands behind a proxy, called on it or on what it hides', async () => {
-    const { clock, module } = await createApp({
-      providers: [
-        Mailer,
-        {
-          provide: 'proxy',
-          inject: [Mailer],
-          useFactory: (mailer: Mailer) =>
-            new Proxy(mailer, {
-              get: (target, key) => {
-                const value: unknown = Reflect.get(target, key);
-                return typeof value === 'function' ? value.bind(target) : value;
-              },
-            }),
-        },
-      ],
-    });
-    await module.get<Mailer>('proxy').send('Ann');
-    expect(ran).toEqual([]);
-    await clock.settle();
-    expect(ran).toEqual(['injected: Ann as Mailer.send']);
-  });
-
-  it('nobody but the caller has made, next to an application', async () => {
-    const { clock } = await createApp({ providers: [Mailer] });
-    await labelled('by hand').send('Ann');
-    expect(ran).toEqual([]);
-    await clock.settle();
-    expect(ran).toEqual(['by hand: Ann as Mailer.send']);
-  });
-});
-
 describe('P21: a call that comes before the application is open', () => {
   it('and turns out unacceptable fails the start', async () => {
     @Injectable()
@@ -176,9 +36,7 @@ describe('P21: a call that comes before the application is open', () => {
       }
 
       @Background({ dedupe: { key: () => '' } })
-      async run(): Promise<void> {
-        // Never called.
-      }
+      async run(): Promise<void> {}
     }
     await expect(createApp({ providers: [Hasty] })).rejects.toMatchObject({
       code: 'BGT_INVALID_OPTION',
@@ -229,29 +87,6 @@ describe('P21: which application a call belongs to', () => {
     expect(ran).toEqual(['by hand: Ann as Mailer.send']);
   });
 
-  it('that of whose objects it is made', async () => {
-    @Injectable()
-    class Reports extends Mailer {
-      constructor(private readonly mailer: Mailer) {
-        super();
-      }
-
-      override toString(): string {
-        return this.mailer.label;
-      }
-    }
-    @Injectable()
-    class Maker {
-      constructor(readonly moduleRef: ModuleRef) {}
-    }
-    const setup = { providers: [Mailer, Maker] };
-    const [one, other] = [await createApp(setup), await createApp(setup)];
-    const [events, otherEvents] = [one.record(), other.record()];
-    const reports = await other.module.get(Maker).moduleRef.create(Reports);
-    await reports.send('Ann');
-    expect([added(events), added(otherEvents)]).toEqual([[], ['Reports.send']]);
-  });
-
   it('the only one that knows the class', async () => {
     await createApp();
     const { clock, record } = await start();
@@ -281,19 +116,6 @@ describe('P21: which application a call belongs to', () => {
     );
     expect(ran).toEqual([]);
   });
-
-  it('none that has not started', async () => {
-    @Injectable()
-    class Broken {
-      @Background({ queue: 'none' })
-      run(): void {
-        // Never called.
-      }
-    }
-    await expect(createApp({ providers: [Mailer, Broken] })).rejects.toThrow('unknown queue');
-    await labelled('by hand').send('Ann');
-    expect(ran).toEqual(['by hand: Ann as no task']);
-  });
 });
 
 describe('P21: without an application', () => {
@@ -309,15 +131,5 @@ describe('P21: without an application', () => {
     expect(warn).toHaveBeenCalledWith(expect.stringContaining('Mailer.send() ran at once'));
     warn.mockRestore();
     expect(ran).toHaveLength(2);
-  });
-
-  it('an application that was only put together, and never started, keeps its calls', async () => {
-    const module = await Test.createTestingModule({
-      imports: [BackgroundTasksModule.forRoot()],
-      providers: [Mailer],
-    }).compile();
-    await module.get(Mailer).send('Ann');
-    expect(ran).toEqual([]);
-    module.get(Application).leave();
   });
 });

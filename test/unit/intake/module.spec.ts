@@ -28,14 +28,6 @@ describe('BackgroundTasksModule', () => {
     });
   });
 
-  it('imported once more in a feature module is refused', async () => {
-    @Module({ imports: [BackgroundTasksModule.forRoot({ retry: { attempts: 2 } })] })
-    class Feature {}
-    await expect(start(BackgroundTasksModule.forRoot(), Feature)).rejects.toMatchObject({
-      code: 'BGT_DUPLICATE_MODULE',
-    });
-  });
-
   it.each<[string, readonly (Type | DynamicModule)[]]>([
     ['alone', [BackgroundTasksModule]],
     ['beside forRoot()', [BackgroundTasksModule.forRoot(), BackgroundTasksModule]],
@@ -47,27 +39,6 @@ describe('BackgroundTasksModule', () => {
         'imported. Import BackgroundTasksModule.forRoot() once, in the root module; it is ' +
         'global, and no other module has to import it.',
     });
-  });
-
-  it('imported once, and reached over two ways, is fine', async () => {
-    const shared = BackgroundTasksModule.forRoot();
-    @Module({ imports: [shared] })
-    class Feature {}
-    const app = await start(shared, Feature);
-    expect(app.get(TaskRunner)).toBeInstanceOf(TaskRunner);
-    await app.close();
-  });
-
-  it('is global', async () => {
-    @Injectable()
-    class Cron {
-      constructor(readonly runner: TaskRunner) {}
-    }
-    @Module({ providers: [Cron] })
-    class Feature {}
-    const app = await start(BackgroundTasksModule.forRoot(), Feature);
-    expect(app.get(Cron).runner).toBe(app.get(TaskRunner));
-    await app.close();
   });
 
   it.each(['forRoot', 'forRootAsync'] as const)('%s() refuses wrong options', async (how) => {
@@ -84,13 +55,6 @@ describe('BackgroundTasksModule', () => {
 });
 
 describe('forRootAsync()', () => {
-  it('refuses a factory that returns nothing', async () => {
-    const nothing = BackgroundTasksModule.forRootAsync({ useFactory: () => undefined as never });
-    await expect(start(nothing)).rejects.toThrow(
-      'The options of BackgroundTasksModule: expected a plain object, got undefined.',
-    );
-  });
-
   @Injectable()
   class Settings implements BackgroundTasksOptionsFactory {
     createBackgroundTasksOptions(): BackgroundTasksOptions {
