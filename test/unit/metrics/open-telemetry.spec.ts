@@ -158,22 +158,6 @@ describe('the OpenTelemetry spans', () => {
     expect(span?.links[0]?.context.spanId).toBe(server?.spanContext().spanId);
   });
 
-  it('are roots without a link outside of requests', async () => {
-    const runner = await start();
-    runner.addTask({ name: 'cron' }, () => undefined);
-    await runner.whenIdle();
-    const [span] = spansOf('process default');
-    expect([span?.parentSpanContext, span?.links]).toEqual([undefined, []]);
-  });
-
-  it('end with a timeout, though the body does not', async () => {
-    const runner = await start();
-    runner.addTask({ timeout: 1 }, () => new Promise(() => undefined));
-    await runner.whenIdle();
-    const [span] = spansOf('process default');
-    expect(span?.attributes['error.type']).toBe('TaskTimeoutError');
-  });
-
   it('come with metrics by the conventions', async () => {
     const runner = await start();
     failures = 1;
@@ -225,32 +209,6 @@ function spanOf(type: Ending, error?: unknown) {
 }
 
 describe('the span of an attempt', () => {
-  it('has no error where it completed', () => {
-    const { status, attributes } = spanOf('completed');
-    expect(status.code).toBe(SpanStatusCode.UNSET);
-    expect(attributes).not.toHaveProperty(['error.type']);
-  });
-
-  it('has the class and the message of its error, and the error itself', () => {
-    const { status, attributes, events } = spanOf('failed', new TypeError('no'));
-    expect(status).toEqual({ code: SpanStatusCode.ERROR, message: 'no' });
-    expect(attributes).toMatchObject({ 'error.type': 'TypeError' });
-    expect(events.map(({ name }) => name)).toEqual(['exception']);
-  });
-
-  it('has the type of what was thrown and is no error', () => {
-    const { status, attributes, events } = spanOf('failed', 'no');
-    expect(status).toEqual({ code: SpanStatusCode.ERROR, message: undefined });
-    expect(attributes).toMatchObject({ 'error.type': 'string' });
-    expect(events).toEqual([]);
-  });
-
-  it.each(['cancelled', 'abandoned'] as const)('says that it was %s', (type) => {
-    const { status, attributes } = spanOf(type);
-    expect(status.code).toBe(SpanStatusCode.ERROR);
-    expect(attributes).toMatchObject({ 'error.type': type });
-  });
-
   it.each(HOSTILE_VALUES)('ends where %s was thrown', (_, make) => {
     expect(() => spanOf('failed', make())).not.toThrow();
     expect(spanOf('failed', make()).status.code).toBe(SpanStatusCode.ERROR);
