@@ -15,7 +15,6 @@ import {
   currentTask,
 } from 'nestjs-background-tasks';
 import { Log } from '../../../lib/observe/log.js';
-import { HOSTILE_VALUES } from '../support/hostile-values.js';
 import { createKit } from '../support/kit.js';
 
 type Line = Record<string, unknown>;
@@ -136,17 +135,11 @@ describe('the log', () => {
         expect.objectContaining({ ...FIELDS, level: 50, msg: expect.stringMatching(SENTENCE) }),
       ]);
     });
-
-    it('nestjs-pino with a messageKey', async () => {
-      await withLogger(undefined, fail, {}, pino({ messageKey: 'message' }));
-      expect(lines()).toEqual([expect.objectContaining({ ...FIELDS, level: 50 })]);
-    });
   });
 
   describe('O9, O10: as text has the sentence and the stack, and nothing secret, written by', () => {
     it.each<[string, () => LoggerService]>([
       ["Nest's console logger", () => new ConsoleLogger({ colors: false })],
-      ["Nest's console logger in colours", () => new ConsoleLogger({ colors: true })],
       ['one that expects a string', () => new HandWritten()],
     ])('%s', async (_, make) => {
       await withLogger(make(), fail);
@@ -236,15 +229,6 @@ describe('the log', () => {
     ]);
     expect(lifeOf(ids[1])).toEqual(['was added to default', 'was released', 'was cancelled']);
   });
-
-  it('puts no event together where nobody asked for it', async () => {
-    await withLogger(new ConsoleLogger({ json: true }), async (runner) => {
-      const { source } = runner.events as unknown as { source: { observed: boolean } };
-      expect(source.observed).toBe(false);
-      await fail(runner);
-    });
-    expect(written.join('')).not.toContain('"started"');
-  });
 });
 
 describe('the lines of a task', () => {
@@ -268,25 +252,6 @@ describe('the lines of a task', () => {
 });
 
 describe('the log', () => {
-  it('has name, id, attempts, duration, error and stack of a last failure', async () => {
-    const { clock, runner, logger } = createKit();
-    const error = new TypeError('no connection');
-    const handle = runner.addTask({ name: 'mail' }, async () => {
-      await clock.sleep(1234);
-      throw error;
-    });
-    await clock.advance(1e6);
-    expect(logger.lines).toEqual([
-      {
-        level: 'error',
-        message:
-          `Task mail (${handle.id}) failed after 1 attempt, the last one of 1234 ms: ` +
-          `TypeError: no connection\n${error.stack}`,
-        rest: [],
-      },
-    ]);
-  });
-
   it('has a warning for each attempt before, and one error for the last', async () => {
     const { clock, runner, logger } = createKit({
       retry: { attempts: 3, delay: '1s', jitter: 'none' },
@@ -306,20 +271,6 @@ describe('the log', () => {
     ]);
   });
 
-  it.each(HOSTILE_VALUES)('has a line for a task that threw %s', async (_, make) => {
-    const { clock, runner, logger } = createKit();
-    const value = make();
-    const { id } = runner.addTask({ name: 'mail' }, () => {
-      throw value;
-    });
-    await clock.settle();
-    expect(logger.of('error')).toEqual([
-      expect.stringMatching(
-        new RegExp(`^Task mail \\(${id}\\) failed after 1 attempt, the last one of 0 ms: .+`),
-      ),
-    ]);
-  });
-
   it('warns of a task that its request dropped, but not of one that waited for a failure', async () => {
     const { handle, logger } = createKit();
     const failing = handle((tasks) => {
@@ -334,29 +285,5 @@ describe('the log', () => {
     expect(logger.of('debug')).toEqual([
       expect.stringMatching(/^Task audit \(.+\) was dropped: its request succeeded$/),
     ]);
-  });
-
-  it('may be without debug()', async () => {
-    const { handle, logger } = createKit();
-    Object.defineProperty(logger, 'debug', { value: undefined });
-    const added = await handle((tasks) => tasks.addTask({ when: 'failure' }, () => undefined));
-    expect(added.status).toBe('dropped');
-  });
-});
-
-describe('a logger that throws', () => {
-  it('costs a failed task neither its slot nor its listeners', async () => {
-    const { clock, runner, logger, record } = createKit({
-      queues: { default: { concurrency: 1 } },
-    });
-    const events = record();
-    logger.error = () => {
-      throw new Error('disk full');
-    };
-    const failed = runner.addTask(() => Promise.reject(new Error('no')));
-    const next = runner.addTask(() => undefined);
-    await clock.settle();
-    expect([failed.status, next.status]).toEqual(['failed', 'completed']);
-    expect(events.filter(({ type }) => type === 'failed')).toHaveLength(1);
   });
 });

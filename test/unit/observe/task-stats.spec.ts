@@ -25,28 +25,6 @@ function live(stats: TaskStats, name: string, status: (typeof STATUSES)[number],
 }
 
 describe('the statistics of tasks', () => {
-  it('are nothing where nothing was added', () => {
-    const stats = new TaskStats();
-    expect(stats.ofNames()).toEqual({});
-    expect(stats.ofQueue('default')).toMatchObject({
-      added: 0,
-      running: 0,
-      pending: 0,
-      failureRate: 0,
-      durations: undefined,
-    });
-  });
-
-  it('count one that was settled while it ran as running no longer', () => {
-    const stats = new TaskStats();
-    const task = bareTask('a');
-    stats.added(task);
-    begin(stats, task);
-    expect(stats.ofQueue('default')).toMatchObject({ running: 1, pending: 0 });
-    stats.settled(task, 'cancelled');
-    expect(stats.ofQueue('default')).toMatchObject({ running: 0, pending: 0, cancelled: 1 });
-  });
-
   it('count one between its attempts as pending', () => {
     const stats = new TaskStats();
     const task = bareTask('a');

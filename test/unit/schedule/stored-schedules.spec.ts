@@ -148,37 +148,6 @@ describe('a schedule that processes share', () => {
     expect(told).toEqual([`a missed 20: ${missed}`]);
   });
 
-  it('has missed ticks of a module that is loaded after the start', async () => {
-    await (await started({ a: { every: '1m' } })).stop();
-    await clock.advance(20 * 60_000);
-    const schedules = processWith({});
-    await pass(30_000);
-    declare(schedules, { a: { every: '1m' } });
-    await pass(60_000);
-    expect(told).toEqual(['a missed 20: skip']);
-    expect(store.tasks).toHaveLength(1);
-  });
-
-  it('has missed ticks where the store was away for long', async () => {
-    processWith({ a: { every: '1m' } });
-    await pass(30_000);
-    store.isDown = true;
-    await pass(20 * 60_000, 60_000);
-    store.isDown = false;
-    await pass(2_000);
-    expect(told.at(-1)).toBe('a missed 20: skip');
-    expect(store.tasks).toEqual([]);
-  });
-
-  it('is made late, not missed, where a process comes back soon', async () => {
-    await (await started({ a: { every: '1m' } })).stop();
-    await clock.advance(61_000);
-    processWith({ a: { every: '1m' } });
-    await pass(0);
-    expect(store.tasks).toHaveLength(1);
-    expect(told).toEqual([]);
-  });
-
   it('is changed once: an older process that starts again changes nothing', async () => {
     processWith({ a: { every: '20s' } });
     await pass(20_000);
@@ -256,14 +225,5 @@ describe('a schedule that processes share', () => {
     expect(store.records.get('forged')).toBe(text);
     expect(store.tasks).toHaveLength(1);
     expect(told).toEqual([]);
-  });
-
-  it('leaves alone what a later version has written', async () => {
-    store.records.set('later', '{"v":2,"what":"else"}');
-    store.records.set('broken', 'not JSON');
-    processWith({ a: { every: '5s' } });
-    await pass(200_000, 5_000);
-    expect(store.records.get('later')).toBe('{"v":2,"what":"else"}');
-    expect(store.records.get('broken')).toBe('not JSON');
   });
 });

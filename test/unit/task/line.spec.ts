@@ -107,19 +107,6 @@ describe('what follows from the end of a task', () => {
     const found = following(undefined, 'failed', [link('next'), link('last')]);
     expect([found.dropped, found.next?.name]).toEqual([[], 'next']);
   });
-
-  it('is looked for no further than is needed', () => {
-    function* endless() {
-      for (;;) {
-        yield link('next', chain);
-      }
-    }
-    expect(following(chain, 'completed', endless()).next?.name).toBe('next');
-  });
-
-  it('is nothing where nobody is left', () => {
-    expect(following(chain, 'failed', [])).toEqual({ dropped: [], next: undefined });
-  });
 });
 
 describe('the turn of a task', () => {

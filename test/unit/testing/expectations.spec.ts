@@ -1,20 +1,16 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
-import { inspect } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { Injectable, Module } from '@nestjs/common';
-import { Test, type TestingModule } from '@nestjs/testing';
+import { Injectable } from '@nestjs/common';
 import {
   Background,
-  BackgroundTasksModule,
   type BackgroundTasksOptions,
   NotStorableError,
-  TaskRunner,
   TransactionError,
 } from 'nestjs-background-tasks';
 import { bullmq } from 'nestjs-background-tasks/bullmq';
 import { journal } from 'nestjs-background-tasks/journal';
 import { BackgroundTasksTesting, type TestingMode } from 'nestjs-background-tasks/testing';
-import { Mailer, type TestApp, startApp } from './support.js';
+import { Mailer, type TestApp, startApp, startAppWith } from './support.js';
 
 function notify(_email: string): void {
   // Only its name and arguments matter.
@@ -38,30 +34,13 @@ describe('the expectations of the kit', () => {
     tasks.expectAdded('Mailer.sendWelcome');
   });
 
-  it.each([
-    [[{ id: 8, tags: ['a'] }]],
-    [[{ id: 7, tags: [] }]],
-    [[{ id: 7 }]],
-    [[{ id: 7, tags: ['a'] }, 2]],
-    [[expect.any(String)]],
-  ])('do not take other arguments: %j', async (args) => {
-    await app.mailer.sendWelcome({ id: 7, tags: ['a'] });
-    expect(() => app.tasks.expectAdded(Mailer, 'sendWelcome', args)).toThrow('Added instead:');
-  });
-
-  it('find a function that was added, and no other of its name', () => {
-    const { tasks, runner } = app;
-    runner.addTask(notify, 'ada@example.com');
-    tasks.expectAdded(notify, ['ada@example.com']);
-    const other = { notify: (): void => undefined }.notify;
-    expect(() => tasks.expectAdded(other)).toThrow('Expected the task notify to have been added.');
-  });
-
-  it('find a method that was passed to addTask()', () => {
-    app.runner.addTask(app.mailer.sendWelcome, 1);
-    expect(app.tasks.expectAdded(Mailer, 'sendWelcome', [1])).toMatchObject({ args: [1] });
-    expect(app.tasks.expectAdded(app.mailer.sendWelcome, [1])).toMatchObject({ args: [1] });
-  });
+  it.each([[[{ id: 8, tags: ['a'] }]], [[{ id: 7, tags: ['a'] }, 2]], [[expect.any(String)]]])(
+    'do not take other arguments: %j',
+    async (args) => {
+      await app.mailer.sendWelcome({ id: 7, tags: ['a'] });
+      expect(() => app.tasks.expectAdded(Mailer, 'sendWelcome', args)).toThrow('Added instead:');
+    },
+  );
 
   it('list what was added instead', async () => {
     const { tasks, mailer, runner } = app;
@@ -76,17 +55,9 @@ describe('the expectations of the kit', () => {
     );
   });
 
-  it('say so where nothing was added', () => {
-    expect(() => app.tasks.expectAdded(notify)).toThrow(
-      new Error('Expected the task notify to have been added. No task was added.'),
-    );
-  });
-
   it.each<[string, (tasks: BackgroundTasksTesting) => unknown]>([
     ['expectAdded()', (tasks) => tasks.expectAdded(notify)],
-    ['expectNone()', (tasks) => tasks.expectNone()],
     ['drain()', (tasks) => tasks.drain()],
-    ['advance()', (tasks) => tasks.advance('1s')],
   ])('refuse %s of a kit that is in no application', async (_, call) => {
     const tasks = new BackgroundTasksTesting('manual');
     await expect(Promise.resolve(tasks).then(call)).rejects.toThrow(
@@ -103,15 +74,6 @@ describe('the expectations of the kit', () => {
       new Error(
         'Mailer.sendWelcom is not a @Background() method. Did you mean Mailer.sendWelcome?',
       ),
-    );
-  });
-
-  it('list what was added so that it can be read', async () => {
-    await app.mailer.sendWelcome('ada');
-    const [task] = app.tasks.added;
-    expect(inspect(task, { breakLength: Number.POSITIVE_INFINITY })).toBe(
-      `{ id: '${task?.id}', name: 'Mailer.sendWelcome', queue: 'emails', args: [ 'ada' ], ` +
-        "status: 'queued', attempts: 0, outcome: undefined }",
     );
   });
 
@@ -135,8 +97,6 @@ describe('the expectations of the kit', () => {
   it.each([
     ['real', "'real'"],
     [undefined, 'undefined'],
-    [null, 'null'],
-    [{}, 'undefined'],
   ])('refuse %p, which is no mode', (options, received) => {
     expect(() => new BackgroundTasksTesting(options as TestingMode)).toThrow(
       expect.objectContaining({
@@ -145,13 +105,7 @@ describe('the expectations of the kit', () => {
       }),
     );
   });
-
-  it('refuse durations that are none', async () => {
-    await expect(app.tasks.advance('soon' as '1s')).rejects.toThrow('advance(duration)');
-  });
 });
-
-const silence = (): void => undefined;
 
 describe('on a queue that stores', () => {
   @Injectable()
@@ -164,31 +118,8 @@ describe('on a queue that stores', () => {
     }
   }
 
-  interface DurableApp {
-    readonly tasks: BackgroundTasksTesting;
-    readonly module: TestingModule;
-    readonly mailer: DurableMailer;
-    readonly runner: TaskRunner;
-  }
-
-  async function startDurable(
-    mode: TestingMode,
-    options: BackgroundTasksOptions,
-  ): Promise<DurableApp> {
-    @Module({
-      imports: [BackgroundTasksModule.forRoot({ queues: { emails: {} }, ...options })],
-      providers: [DurableMailer],
-    })
-    class AppModule {}
-
-    const tasks = new BackgroundTasksTesting(mode);
-    const module = await tasks
-      .install(Test.createTestingModule({ imports: [AppModule] }))
-      .setLogger({ log: silence, warn: silence, error: silence })
-      .compile();
-    await module.init();
-    return { tasks, module, mailer: module.get(DurableMailer), runner: module.get(TaskRunner) };
-  }
+  const startDurable = (mode: TestingMode, options: BackgroundTasksOptions) =>
+    startAppWith(DurableMailer, mode, options);
 
   /** Nobody listens there, and no such folder can be made: an engine that is opened would say so. */
   const ENGINES = {
@@ -198,7 +129,7 @@ describe('on a queue that stores', () => {
   };
 
   describe.each(Object.entries(ENGINES))('the kit in the place of %s', (_name, engine) => {
-    let app: DurableApp;
+    let app: TestApp<DurableMailer>;
 
     afterEach(() => app.module.close());
 
@@ -229,19 +160,10 @@ describe('on a queue that stores', () => {
       expect(() => runner.addTask(() => undefined)).toThrow(NotStorableError);
       app.tasks.expectNone();
     });
-
-    it('leaves the other queues in memory as they are', async () => {
-      app = await startDurable('manual', { queues: { emails: { engine } } });
-      const date = new Date(0);
-      const seen: unknown[] = [];
-      app.runner.addTask((at: Date) => void seen.push(at), date);
-      await app.tasks.drain();
-      expect(seen).toEqual([date]);
-    });
   });
 
   describe('the kit and transactions', () => {
-    let app: DurableApp;
+    let app: TestApp<DurableMailer>;
 
     const client = { query: () => Promise.reject(new Error('nothing is to be sent')) };
 

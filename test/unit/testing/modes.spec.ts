@@ -1,13 +1,8 @@
 /* oxlint-disable typescript/unbound-method -- it is only listed, never called */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { Inject, Injectable, Module } from '@nestjs/common';
+import { Injectable, Module } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
-import {
-  Background,
-  BackgroundTasksModule,
-  TaskRunner,
-  currentTask,
-} from 'nestjs-background-tasks';
+import { Background, BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
 import { journal } from 'nestjs-background-tasks/journal';
 import { BackgroundTasksTesting, type TestingOptions } from 'nestjs-background-tasks/testing';
 import { Deferred } from '../support/deferred.js';
@@ -22,28 +17,6 @@ describe("the kit in mode 'manual'", () => {
     options?: Parameters<typeof startApp>[1],
     testing?: Partial<TestingOptions>,
   ): Promise<TestApp> => (app = await startApp({ mode: 'manual', ...testing }, options));
-
-  it('runs nothing until it is told to', async () => {
-    const { mailer, tasks } = await start();
-    await mailer.sendWelcome(1);
-    await tasks.whenIdle();
-    expect(mailer.sent).toEqual([]);
-    expect(tasks.added[0]?.status).toBe('queued');
-    await tasks.drain();
-    expect(mailer.sent).toEqual([1]);
-    expect(tasks.added[0]?.outcome).toMatchObject({ status: 'completed' });
-  });
-
-  it('drains what tasks add, too, and says what ran', async () => {
-    const { runner, mailer, tasks } = await start();
-    runner.addTask({ name: 'outer' }, () => void mailer.sendWelcome(2));
-    const attempts = await tasks.drain();
-    expect(attempts).toMatchObject([
-      { name: 'outer', attempt: 1, verdict: 'completed', error: undefined },
-      { name: 'Mailer.sendWelcome', queue: 'emails', args: [2], verdict: 'completed' },
-    ]);
-    expect(await tasks.drain()).toEqual([]);
-  });
 
   it('runs one attempt at a time, in the order of the queue', async () => {
     const { runner, tasks } = await start();
@@ -75,45 +48,12 @@ describe("the kit in mode 'manual'", () => {
     expect(mailer.sent).toEqual(['ada']);
   });
 
-  it('runs each at its own time within one advance', async () => {
-    const { runner, tasks } = await start();
-    const begin = tasks.now();
-    const ran: number[] = [];
-    for (const delay of ['20s', '10s', '30s'] as const) {
-      runner.addTask({ delay }, () => ran.push(tasks.now() - begin));
-    }
-    await tasks.advance('25s');
-    expect(ran).toEqual([10_000, 20_000]);
-    await tasks.advance('1m');
-    expect(ran).toEqual([10_000, 20_000, 30_000]);
-    expect(tasks.now() - begin).toBe(85_000);
-  });
-
-  it('tells the time in whole milliseconds, as Date.now() does', async () => {
-    const { tasks } = await start();
-    await tasks.advance(0.3);
-    expect(Number.isInteger(tasks.now())).toBe(true);
-  });
-
   it('times out a body that waits for the clock', async () => {
     const { runner, tasks } = await start();
     runner.addTask({ timeout: '30s' }, () => new Promise(() => undefined));
     const attempt = tasks.runNext();
     await tasks.advance('31s');
     expect(await attempt).toMatchObject({ verdict: 'failed', error: { code: 'BGT_TIMEOUT' } });
-  });
-
-  it('waits, while time passes, for a body that takes its time', async () => {
-    const { runner, tasks } = await start();
-    let failures = 1;
-    runner.addTask({ retry: { attempts: 2, delay: '1s', jitter: 'none' } }, async () => {
-      await new Promise((resolve) => setTimeout(resolve, 120));
-      if (failures-- > 0) {
-        throw new Error('once');
-      }
-    });
-    await tasks.advance('10s');
-    expect(tasks.added[0]).toMatchObject({ attempts: 2, status: 'completed' });
   });
 
   it('says which task does not end', async () => {
@@ -126,25 +66,6 @@ describe("the kit in mode 'manual'", () => {
     );
     gate.resolve();
   });
-
-  it('lets the application close at once, whatever waits or runs', async () => {
-    const { runner, tasks, module } = await start();
-    const seen: boolean[] = [];
-    runner.addTask(async () => {
-      const { signal } = currentTask();
-      await new Promise((resolve) => signal.addEventListener('abort', resolve));
-      seen.push(signal.aborted);
-    });
-    const attempt = tasks.runNext();
-    const waiting = runner.addTask({ delay: '1h' }, () => undefined);
-    await new Promise((resolve) => setImmediate(resolve));
-    await module.close();
-    expect([waiting.status, (await attempt)?.verdict, ...seen]).toEqual([
-      'cancelled',
-      'abandoned',
-      true,
-    ]);
-  });
 });
 
 describe("the kit in mode 'inline'", () => {
@@ -154,12 +75,6 @@ describe("the kit in mode 'inline'", () => {
 
   const start = async (...[options]: [Parameters<typeof startApp>[1]?]): Promise<TestApp> =>
     (app = await startApp('inline', options));
-
-  it('has run the task when the call of its method resolves', async () => {
-    const { mailer } = await start();
-    await mailer.sendWelcome(1);
-    expect(mailer.sent).toEqual([1]);
-  });
 
   it('rejects the call of a method whose task fails, once its attempts are over', async () => {
     const { mailer, tasks } = await start();
@@ -194,20 +109,6 @@ describe("the kit in mode 'inline'", () => {
       message: '2 background tasks failed.',
       errors: [new Error('one'), new Error('two')],
     });
-  });
-
-  it('does not lock up a task that awaits a task of its own full queue', async () => {
-    const { mailer, runner, tasks } = await start({ queues: { emails: { concurrency: 1 } } });
-    runner.addTask({ queue: 'emails' }, async () => mailer.sendWelcome('inner'));
-    await tasks.whenIdle();
-    expect(mailer.sent).toEqual(['inner']);
-  });
-
-  it('has no mode for drain() and runNext()', async () => {
-    const { tasks } = await start();
-    await expect(tasks.drain()).rejects.toThrow(
-      "drain() needs mode 'manual'. In mode 'inline' tasks run by themselves: await whenIdle().",
-    );
   });
 });
 
@@ -244,23 +145,6 @@ describe('O17: the kit beside fake timers', () => {
     await expect(tasks.runNext()).resolves.toBeUndefined();
     await module.close();
   });
-
-  it("is idle in mode 'inline'", async () => {
-    const { mailer, tasks, module } = await startApp('inline');
-    mailer.failures = 2;
-    await mailer.sendWelcome('ada');
-    await tasks.whenIdle();
-    expect(mailer.sent).toEqual(['ada']);
-    await module.close();
-  });
-
-  it('says what is stuck', async () => {
-    const { mailer, tasks, module } = await startApp({ mode: 'manual', patience: 10 });
-    mailer.gate = new Promise(() => undefined);
-    await mailer.sendWelcome('ada');
-    await expect(tasks.drain()).rejects.toThrow(/not idle after 10 ms/);
-    await module.close();
-  });
 });
 
 describe('O17: a mock in the place of a provider, on a queue that is stored in production', () => {
@@ -274,28 +158,14 @@ describe('O17: a mock in the place of a provider, on a queue that is stored in p
     @Injectable()
     class Mailer {
       @Background()
-      async send(_id: string): Promise<void> {
-        // Nothing is sent.
-      }
-    }
-
-    @Injectable()
-    class Users {
-      constructor(
-        private readonly runner: TaskRunner,
-        @Inject(Mailer) private readonly mailer: Mailer,
-      ) {}
-
-      add(id: string): void {
-        this.runner.addTask(this.mailer.send, id);
-      }
+      async send(_id: string): Promise<void> {}
     }
 
     @Module({
       imports: [
         BackgroundTasksModule.forRoot({ engine: journal({ path: '/dev/null/never-opened' }) }),
       ],
-      providers: [Mailer, Users],
+      providers: [Mailer],
     })
     class AppModule {}
 
@@ -307,9 +177,10 @@ describe('O17: a mock in the place of a provider, on a queue that is stored in p
       .useValue({ send })
       .compile();
     await module.init();
-    module.get(Users).add('ada');
+    const runner = module.get(TaskRunner);
+    runner.addTask(module.get(Mailer).send, 'ada');
     expect(tasks.expectAdded(send, ['ada']).status).toBe('queued');
     expect(await tasks.drain()).toMatchObject([{ verdict: 'completed', args: ['ada'] }]);
-    expect(() => module.get(TaskRunner).addTask(() => undefined)).toThrow(/plain function/);
+    expect(() => runner.addTask(() => undefined)).toThrow(/plain function/);
   });
 });

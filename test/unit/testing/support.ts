@@ -1,4 +1,4 @@
-import { Injectable, Module, type LoggerService } from '@nestjs/common';
+import { Injectable, Module, type LoggerService, type Type } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import {
   Background,
@@ -41,23 +41,29 @@ export class Mailer {
 const silence = (): void => undefined;
 const SILENT: LoggerService = { log: silence, warn: silence, error: silence };
 
-export interface TestApp {
+export interface TestApp<M = Mailer> {
   readonly tasks: BackgroundTasksTesting;
   readonly module: TestingModule;
-  readonly mailer: Mailer;
+  readonly mailer: M;
   readonly runner: TaskRunner;
 }
 
 /** An initialized application with a {@link Mailer}, under the kit. */
-export async function startApp(
+export const startApp = (
+  mode: TestingMode | TestingOptions,
+  options?: BackgroundTasksOptions,
+): Promise<TestApp> => startAppWith(Mailer, mode, options);
+
+export async function startAppWith<M>(
+  type: Type<M>,
   mode: TestingMode | TestingOptions,
   options: BackgroundTasksOptions = {},
-): Promise<TestApp> {
+): Promise<TestApp<M>> {
   @Module({
     imports: [
       BackgroundTasksModule.forRoot({ ...options, queues: { emails: {}, ...options.queues } }),
     ],
-    providers: [Mailer],
+    providers: [type],
   })
   class AppModule {}
 
@@ -67,5 +73,5 @@ export async function startApp(
     .setLogger(SILENT)
     .compile();
   await module.init();
-  return { tasks, module, mailer: module.get(Mailer), runner: module.get(TaskRunner) };
+  return { tasks, module, mailer: module.get(type), runner: module.get(TaskRunner) };
 }
