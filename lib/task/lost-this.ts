@@ -14,11 +14,11 @@ const watcher = new Proxy(Object.create(null) as object, {
 export const LOST_THIS = Object.create(watcher) as object;
 
 function used(key: string | symbol): never | undefined {
-  if (typeof key === 'symbol' || key === 'then') {
-    return undefined; // asked by the language, and not by the method
-  }
   const here = ambient.getStore();
-  const name = here?.kind === 'task' ? here.task.name : 'it';
+  if (here?.kind !== 'task' || typeof key === 'symbol' || key === 'then') {
+    return undefined; // asked by the language, or by who looks at it later, and not by the method
+  }
+  const { name } = here.task;
   throw new TypeError(
     `"${name}" was passed to addTask() without its object, and needs this.${key}. Pass a function that ` +
       `calls it, addTask(() => object.${name}(…)), or bind it: addTask(object.${name}.bind(object), …).`,
