@@ -7,8 +7,8 @@ import { LogLine, type Level, type Log, type LogFields, type Thrown } from './lo
 import type { TaskEvent } from './task-event.js';
 
 const WHY_DROPPED: Record<DropReason, string> = {
-  'handler-failed': 'its request failed',
-  'handler-completed': 'its request succeeded',
+  'request-failed': 'its request failed',
+  'request-succeeded': 'its request succeeded',
   'predecessor-failed': 'a task before it did not complete',
   duplicate: 'another task with its dedupe key came first',
   'not-stored': 'the store did not take it',
@@ -70,7 +70,7 @@ export class TaskLog {
   dropped(task: Task, reason: DropReason): void {
     // What waits for a failure is dropped by every success: that is no news.
     const isAgain = reason === 'duplicate' && task.settings.dedupe?.again === true;
-    const level = reason === 'handler-completed' || isAgain ? 'debug' : 'warn';
+    const level = reason === 'request-succeeded' || isAgain ? 'debug' : 'warn';
     this.write(level, task, { event: 'dropped', reason }, `was dropped: ${WHY_DROPPED[reason]}`);
   }
 

@@ -61,9 +61,9 @@ export function planOf(
 function reasonToDrop({ settings }: Task, hasSucceeded: boolean): DropReason | undefined {
   switch (settings.when) {
     case 'success':
-      return hasSucceeded ? undefined : 'handler-failed';
+      return hasSucceeded ? undefined : 'request-failed';
     case 'failure':
-      return hasSucceeded ? 'handler-completed' : undefined;
+      return hasSucceeded ? 'request-succeeded' : undefined;
     case 'always':
       return undefined;
   }

@@ -324,7 +324,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   called(): () => void {
     const { failedFrom = this.collected.length } = this;
     const tasks = this.tasks?.splice(failedFrom) ?? [];
-    this.requests.drop(tasks.map((task) => ({ task, reason: 'handler-failed' })));
+    this.requests.drop(tasks.map((task) => ({ task, reason: 'request-failed' })));
     this.failedFrom = undefined;
     return () => {
       this.failedFrom = failedFrom;

@@ -4,9 +4,9 @@ import { errorText } from '../errors/error-text.js';
 /** Why a task was dropped without running. */
 export type DropReason =
   /** `when: 'success'`, and the request failed, or the handler without an HTTP answer of its own. */
-  | 'handler-failed'
+  | 'request-failed'
   /** `when: 'failure'`, and the request succeeded, or the handler without an HTTP answer of its own. */
-  | 'handler-completed'
+  | 'request-succeeded'
   /** A task before it in its request or chain did not complete. */
   | 'predecessor-failed'
   /** Another task with the same `dedupe` key came first. */

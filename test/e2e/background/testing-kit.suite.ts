@@ -106,7 +106,7 @@ describe.each(Object.keys(ADAPTERS) as (keyof typeof ADAPTERS)[])(
       expect(tasks.expectAdded(audit, ['eve']).status).toBe('queued');
       expect(tasks.expectAdded(Mailer, 'sendWelcome').outcome).toEqual({
         status: 'dropped',
-        reason: 'handler-failed',
+        reason: 'request-failed',
       });
       expect(ran).toEqual([]);
     });

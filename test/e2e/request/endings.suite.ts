@@ -30,7 +30,7 @@ onEachPlatform((platform) => {
       expect(ran).toEqual(expectedOf(ending));
       expect(await app().hasStartedAfter(ending.path)).toBe(true);
       // What did not run was dropped, each with its reason.
-      const reason = ending.status < 400 ? 'handler-completed' : 'handler-failed';
+      const reason = ending.status < 400 ? 'request-succeeded' : 'request-failed';
       const dropped = app().settled.filter(({ type }) => type === 'dropped');
       expect(dropped).toEqual(ending.places.map(() => expect.objectContaining({ reason })));
     });

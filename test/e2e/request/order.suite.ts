@@ -126,7 +126,7 @@ onEachPlatform((platform) => {
   describe.each(['/injected', '/argument'])('%s', (controller) => {
     it.each([
       ['/unawaited', { status: 'completed' }],
-      ['/throws', { status: 'dropped', reason: 'handler-failed' }],
+      ['/throws', { status: 'dropped', reason: 'request-failed' }],
     ])(
       'P5: what is added after the response has closed goes by it, and is queued at once (%s)',
       async (path, outcome) => {
