@@ -2,7 +2,6 @@ import type { AsyncResource } from 'node:async_hooks';
 import { captureContext, inContext, inCopyOfContext } from './async-context.js';
 import type { MethodIntake } from './ambient.js';
 import { callCopy } from './copied-body.js';
-import { LOST_THIS } from './lost-this.js';
 import type { LogLines } from './log-lines.js';
 import type { Linked } from './linked-list.js';
 import type { Outcome, TaskStatus } from './outcome.js';
@@ -345,7 +344,7 @@ export class Task implements Linked<Task> {
         : callCopy(definition.method, () => fn.apply(target, args));
     return definition !== undefined && this.target === undefined
       ? definition.resolveTarget().then(callOn)
-      : callOn(this.target ?? LOST_THIS);
+      : callOn(this.target);
   }
 
   /** What it calls, as long as it has not settled: of a `@Background()` method, the method as written. */

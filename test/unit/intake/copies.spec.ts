@@ -102,54 +102,6 @@ describe('R8: one task is made of', () => {
 });
 
 describe('R7: a method that is passed without its object', () => {
-  class Ledger {
-    private readonly lines: string[] = [];
-
-    write(line: string): void {
-      this.lines.push(line);
-    }
-
-    async clear(): Promise<void> {
-      this.lines.length = 0;
-    }
-  }
-
-  it.each([
-    ['itself', 'write', ({ write }: Ledger) => write],
-    ['async', 'clear', ({ clear }: Ledger) => clear],
-    [
-      'by a function around it',
-      'wrapper',
-      ({ write }: Ledger) =>
-        function wrapper(this: Ledger, line: string) {
-          return write.call(this, line);
-        },
-    ],
-  ])('and is no task, %s, says so and names the way', async (_how, name, borrow) => {
-    const { clock, runner } = await createApp();
-    const handle = runner.addTask(borrow(new Ledger()), 'one');
-    await clock.settle();
-    expect(await handle.whenSettled()).toMatchObject({
-      status: 'failed',
-      error: expect.objectContaining({
-        name: 'TypeError',
-        message: expect.stringContaining(
-          `"${name}" was passed to addTask() without its object, and needs this.lines. Pass a function ` +
-            `that calls it, addTask(() => object.${name}(…))`,
-        ),
-      }),
-    });
-  });
-
-  it('and needs none runs', async () => {
-    const { clock, runner } = await createApp();
-    const handle = runner.addTask(function plain(this: unknown) {
-      return [this instanceof Ledger, typeof this];
-    });
-    await clock.settle();
-    expect(await handle.whenSettled()).toMatchObject({ result: [false, 'object'] });
-  });
-
   it.each([
     ['has another class', (mailer: Mailer) => mailer.send.bind({ sender: 'no' })],
     ['overrides it', (mailer: Mailer) => mailer.send.bind(new LoudMailer())],

@@ -32,7 +32,7 @@ const fail = (): never => {
 };
 
 describe('a task', () => {
-  it('is given its arguments, in order, and nothing for this', async () => {
+  it('is given its arguments, in order, and no this', async () => {
     const { clock, runner } = createKit();
     const calls: unknown[] = [];
     function body(this: unknown, ...args: unknown[]): void {
@@ -40,7 +40,7 @@ describe('a task', () => {
     }
     runner.addTask(body, 'a', undefined, { b: 1 });
     await clock.settle();
-    expect(calls).toEqual([[{}, 'a', undefined, { b: 1 }]]);
+    expect(calls).toEqual([[undefined, 'a', undefined, { b: 1 }]]);
   });
 });
 
