@@ -8,9 +8,12 @@ export abstract class BackgroundTasksError extends Error {
 
   /** @internal Also a refusal, which has to have a class of Nest's as its base. */
   static override [Symbol.hasInstance](value: unknown): boolean {
-    return this === BackgroundTasksError
-      ? value instanceof Error && String(Reflect.get(value, 'code')).startsWith('BGT_')
-      : Function.prototype[Symbol.hasInstance].call(this, value);
+    return (
+      Function.prototype[Symbol.hasInstance].call(this, value) ||
+      (this === BackgroundTasksError &&
+        value instanceof Error &&
+        String(Reflect.get(value, 'code')).startsWith('BGT_'))
+    );
   }
 
   /** The name of the error's class. @hidden */
