@@ -13,8 +13,8 @@ const AGAIN_MS = 500;
 const LOOK_AGAIN_MS = 5_000;
 /** How long a task that cannot be made here is left to other processes: at first, and at the longest. */
 const LEAVE_MS = { first: 100, longest: 30_000 };
-/** How long before and after it is offered again this worker takes nothing. */
-const SIT_OUT_MS = 50;
+/** So long this worker takes nothing then, at most so often: else many such tasks would stop it. */
+const SIT_OUT = { forMs: 100, everyMs: 1_000 };
 /** PostgreSQL counts in 32 bits. */
 const NO_LIMIT = 2 ** 31 - 1;
 const MOST_AT_ONCE = 100_000;
@@ -29,6 +29,7 @@ export class Consumer {
   /** Why nothing is taken. */
   private readonly reasons = new Set<string>();
   private readonly unknownNames = new Set<string>();
+  private satOutAt = Number.NEGATIVE_INFINITY;
   private isStopping = false;
   private isClosed = false;
 
@@ -195,7 +196,8 @@ export class Consumer {
 
   /**
    * Another process may know it, or be able to make it: a newer version, one with another serializer or
-   * with more queues. When it is offered again, which is soon at first, it is for others to look at it first.
+   * with more queues. It goes back at once, and this worker takes nothing for a moment: so it reaches each
+   * other worker that is idle. Where it comes back it waits, which is not long at first.
    *
    * @param error why it cannot be made here; without one it is of a name that nobody here has
    */
@@ -216,11 +218,15 @@ export class Consumer {
           `tried again, ${kept} If the method was renamed, give it { aliases }.`,
       );
     }
+    const now = clock.now();
+    if (now - this.satOutAt >= SIT_OUT.everyMs) {
+      this.satOutAt = now;
+      this.pause('others first');
+      clock.after(SIT_OUT.forMs, () => this.resume('others first'));
+      return this.ending.putBack(job);
+    }
     const growth = 1.5 ** (job.attemptsStarted - 1);
     const delayMs = Math.min(LEAVE_MS.longest, Math.round(LEAVE_MS.first * growth));
-    const reason = `leaves ${id} to others`;
-    clock.after(Math.max(0, delayMs - SIT_OUT_MS), () => this.pause(reason));
-    clock.after(delayMs + SIT_OUT_MS, () => this.resume(reason));
     return this.ending.putOff(job, delayMs);
   }
 
