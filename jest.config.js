@@ -3,8 +3,8 @@ export default {
   testEnvironment: 'node',
   // A limit against hanging, not a measure: machines are shared.
   testTimeout: 120_000,
-  // Much of the time is spent waiting. What ES modules leave behind in a worker slows down all that follows.
-  maxWorkers: 2,
+  // More than there are cores: much of the time is spent waiting. What ES modules leave behind in a worker slows down all that follows.
+  maxWorkers: 3,
   workerIdleMemoryLimit: '800MB',
   testMatch: ['<rootDir>/test/**/*.{spec,e2e-spec}.ts'],
   // What a run of the mutation tests puts there repeats tests of others.
