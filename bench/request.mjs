@@ -148,18 +148,18 @@ async function turn(running, directory, count = requests) {
   const before = await usageOf(running);
   const figures = await ab(`${running.url}/mails/ada@example.com`, directory, count);
   running.sent += count;
-  if (running.hasTask) await untilDone(running.url, running.sent);
+  if (running.hasTask) await untilDone(running);
   const after = await usageOf(running);
   const each = (field) => (after[field] - before[field]) / count;
   return { ...figures, cpu: each('cpu'), user: each('user') };
 }
 
 /** A queue of its own may lag behind the requests: its work is part of what they cost. */
-async function untilDone(url, tasks) {
+async function untilDone({ name, url, sent }) {
   for (const deadline = Date.now() + 20_000; ; await new Promise((go) => setTimeout(go, 50))) {
     const { done } = await (await fetch(`${url}/done`)).json();
-    if (done >= tasks) return;
-    if (Date.now() > deadline) throw new Error(`${done} of ${tasks} tasks have run`);
+    if (done >= sent) return;
+    if (Date.now() > deadline) throw new Error(`${name}: ${done} of ${sent} tasks have run`);
   }
 }
 

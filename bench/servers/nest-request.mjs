@@ -59,12 +59,13 @@ const VARIANTS = {
         await sendMail(data.email);
       }
     }
-    Processor('mails', { concurrency: 10 })(MailProcessor);
+    const name = `mails-${process.pid}`; // another server on the same Redis has a queue of its own
+    Processor(name, { concurrency: 10 })(MailProcessor);
     const connection = { host: '127.0.0.1', port: Number(process.env.REDIS_PORT) };
     return {
-      imports: [BullModule.forRoot({ connection }), BullModule.registerQueue({ name: 'mails' })],
+      imports: [BullModule.forRoot({ connection }), BullModule.registerQueue({ name })],
       providers: [MailProcessor],
-      inject: getQueueToken('mails'),
+      inject: getQueueToken(name),
       async handle(email) {
         await this.injected.add('send', { email }, { removeOnComplete: true });
         return ANSWER;
