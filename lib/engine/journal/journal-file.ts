@@ -134,6 +134,9 @@ async function made(path: string, bytes: number): Promise<string> {
     }
     return path;
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') {
+      return path; // another first start has made it meanwhile
+    }
     throw unusable(path, cause);
   }
 }

@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { open } from 'lmdb';
 import { journal } from '../../../lib/engine/journal/index.js';
+import { prepareFolder } from '../../../lib/engine/journal/journal-file.js';
 import { JournalStore } from '../../../lib/engine/journal/journal-store.js';
 import { Application } from '../../conformance/support/application.js';
 import { Deferred } from '../support/deferred.js';
@@ -357,6 +358,12 @@ describe('lock', () => {
       expect(second.takeOver()).toEqual([]);
       await second.close();
     });
+  });
+
+  it('O14: is made once where two first starts make it at the same moment', async () => {
+    const path = join(await temporaryFolder(), 'journal');
+    const made = await Promise.all([prepareFolder(path), prepareFolder(path)]);
+    expect(made).toEqual([join(path, 'tasks.mdb'), join(path, 'tasks.mdb')]);
   });
 
   describe('D13, O24: a journal that is in use', () => {
