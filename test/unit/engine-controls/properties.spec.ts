@@ -5,9 +5,11 @@ import {
   QueueFullError,
   currentTask,
   type EngineFactory,
+  type RetryOptions,
   type TaskHandle,
 } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
+import { HOSTILE_VALUES, thenable, thrower } from '../support/hostile-values.js';
 import { resolutionOf } from '../support/resolution.js';
 import { Watch, type WatchedLimits, type WatchedTask } from '../support/watch.js';
 
@@ -17,7 +19,21 @@ type Queue = (typeof QUEUES)[number];
 /** How one attempt goes. */
 interface Go {
   readonly takes: number;
-  readonly ends: 'returns' | 'throws' | 'rejects' | 'never';
+  readonly ends: 'returns' | 'throws' | 'rejects' | 'never' | (typeof ODDITIES)[number];
+  /** Makes what it throws, where it throws. */
+  readonly value: () => unknown;
+}
+
+const ODDITIES = [
+  'adds a task',
+  'resolves twice',
+  'rejects twice',
+  'throws in then',
+  'throws in get then',
+] as const;
+
+function fail(): never {
+  throw thrower();
 }
 
 interface Spec {
@@ -29,6 +45,8 @@ interface Spec {
   readonly delay: number;
   readonly timeout: number;
   readonly attempts: number;
+  /** Of its retries, besides their number. */
+  readonly policy: Pick<RetryOptions, 'retryIf' | 'backoff'>;
   readonly goes: readonly Go[];
 }
 
@@ -51,8 +69,9 @@ const go: fc.Arbitrary<Go> = fc.record({
   ends: fc.oneof(
     { weight: 5, arbitrary: fc.constant('returns' as const) },
     { weight: 2, arbitrary: fc.constantFrom('throws' as const, 'rejects' as const) },
-    { weight: 1, arbitrary: fc.constant('never' as const) },
+    { weight: 1, arbitrary: fc.constantFrom('never' as const, ...ODDITIES) },
   ),
+  value: fc.constantFrom(...HOSTILE_VALUES.map(([, make]) => make)),
 });
 
 const spec: fc.Arbitrary<Spec> = fc.record({
@@ -64,6 +83,14 @@ const spec: fc.Arbitrary<Spec> = fc.record({
   delay: fc.constantFrom(0, 0, 0, 5, 20),
   timeout: fc.constantFrom(8, 50),
   attempts: fc.constantFrom(1, 1, 3),
+  policy: fc.oneof(
+    { weight: 6, arbitrary: fc.constant({}) },
+    fc.constantFrom<Spec['policy']>(
+      { retryIf: fail },
+      { backoff: fail },
+      { backoff: () => thrower() as never },
+    ),
+  ),
   goes: fc.array(go, { minLength: 1, maxLength: 3 }),
 });
 
@@ -116,14 +143,14 @@ const limits: fc.Arbitrary<WatchedLimits> = fc.record({
 
 const RETRY = { delay: 5, backoff: 'fixed', jitter: 'none' } as const;
 
-const optionsOf = ({ queue, priority, key, dedupe, window, timeout, attempts }: Spec) => ({
+const optionsOf = ({ queue, priority, key, dedupe, window, timeout, ...rest }: Spec) => ({
   name: dedupe === undefined ? 'task' : 'deduped',
   queue,
   priority,
   concurrencyKey: key,
   dedupe: dedupe === undefined ? undefined : { key: dedupe, window },
   timeout,
-  retry: { ...RETRY, attempts },
+  retry: { ...RETRY, ...rest.policy, attempts: rest.attempts },
 });
 
 const knownOf = ({ queue, priority, key, dedupe, delay }: Spec): WatchedTask => ({
@@ -151,25 +178,42 @@ async function play(
   const app = await createApp({}, { queues, remember: 10_000 });
   const { clock, runner } = app;
   const watch = new Watch(app, allLimits);
+  runner.events.subscribe(({ type }) => (type === 'queued' ? fail() : undefined));
+  runner.events.subscribe(async ({ type }) => (type === 'started' ? fail() : undefined));
   const handles: TaskHandle[] = [];
   const requests: Promise<unknown>[] = [];
   const broken: string[] = [];
 
-  const bodyOf = ({ goes }: Spec) => {
+  const bodyOf = (each: Spec) => {
     let round = 0;
-    return (): Promise<void> | void => {
+    return (): unknown => {
       const { id, attempt } = currentTask();
       watch.enter(id, attempt);
-      const { takes, ends } = goes[round++ % goes.length];
-      const end = (): void => {
-        if (ends === 'throws' || ends === 'rejects') {
-          throw new Error(ends);
-        }
+      const { takes, ends, value } = each.goes[round++ % each.goes.length];
+      const fails = (): never => {
+        throw value();
       };
-      if (ends === 'never') {
-        return new Promise(() => undefined);
+      const end = (): void => (ends === 'throws' || ends === 'rejects' ? fails() : undefined);
+      switch (ends) {
+        case 'adds a task':
+          try {
+            return add({ ...each, dedupe: undefined, goes: [{ takes, ends: 'returns', value }] });
+          } catch (error) {
+            return broken.push(String(error));
+          }
+        case 'never':
+          return new Promise(() => undefined);
+        case 'resolves twice':
+          return thenable((resolve) => [resolve(), resolve(value())]);
+        case 'rejects twice':
+          return thenable((_, reject) => [reject(value()), reject(value())]);
+        case 'throws in then':
+          return thenable(fails);
+        case 'throws in get then':
+          return thrower();
+        default:
+          return takes === 0 && ends !== 'rejects' ? end() : clock.sleep(takes).then(end);
       }
-      return takes === 0 && ends !== 'rejects' ? end() : clock.sleep(takes).then(end);
     };
   };
 
@@ -299,7 +343,7 @@ describe('whatever is added, delayed, cancelled, failed, retried, paused and lim
     ['in one engine', false],
     ['in two, each with lines of its own', true],
   ])(
-    'P8, P9, P11: no limit is passed, nothing runs twice, each settles once, counters are exact, %s',
+    'P8, P9, P11: no limit is passed, nothing runs twice or reaches the process, each settles once, counters are exact, %s',
     async (_where, areApart) => {
       await fc.assert(
         fc.asyncProperty(
