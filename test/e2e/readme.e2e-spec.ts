@@ -10,7 +10,7 @@ import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { MailServer } from '../../sample/signup/mail-server.js';
 import { snippetsOf, TOUR } from '../package/snippets.js';
-import { LogBook } from './support/log-book.js';
+import { LogBook } from '../support/log-book.js';
 import { onEachPlatform } from './support/platforms.js';
 import { listen, type RunningApp } from './support/running-app.js';
 

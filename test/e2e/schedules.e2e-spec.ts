@@ -15,7 +15,7 @@ import {
 } from 'nestjs-background-tasks';
 import { journal } from 'nestjs-background-tasks/journal';
 import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
-import { LogBook } from './support/log-book.js';
+import { LogBook } from '../support/log-book.js';
 
 const HOUR = 3_600_000;
 

@@ -21,7 +21,7 @@ import { ENGINE, type Engine } from '../../../lib/engine/engine.js';
 import { Api } from './api.js';
 import { Book } from './book.js';
 import { Jobs } from './jobs.js';
-import { Log } from './log.js';
+import { LogBook } from '../../support/log-book.js';
 
 /** In which two tasks of the queue `rated` may start. */
 export const RATED_MS = 150;
@@ -38,7 +38,7 @@ export class Application {
     readonly runner: TaskRunner,
     readonly jobs: Jobs,
     readonly book: Book,
-    readonly log: Log,
+    readonly log: LogBook,
   ) {
     runner.events.subscribe((event) => void this.events.push(event));
   }
@@ -52,7 +52,7 @@ export class Application {
     providers: Provider[] = [],
     adapter: AbstractHttpAdapter = new ExpressAdapter(),
   ): Promise<Application> {
-    const log = new Log();
+    const log = new LogBook();
     const nest = await NestFactory.create(rootModule(options, providers), adapter, {
       logger: log,
       abortOnError: false,

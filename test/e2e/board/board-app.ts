@@ -12,7 +12,7 @@ import {
 } from 'nestjs-background-tasks';
 import { BackgroundTasksBoardModule, type BoardOptions } from 'nestjs-background-tasks/board';
 
-import { LogBook } from '../support/log-book.js';
+import { LogBook } from '../../support/log-book.js';
 
 export const PLATFORMS = {
   Express: () => new ExpressAdapter(),

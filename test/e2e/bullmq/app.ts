@@ -14,8 +14,9 @@ import {
   type TaskEvent,
 } from 'nestjs-background-tasks';
 import { bullmq, type BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import { Deferred } from '../../support/deferred.js';
 import { Waiting } from '../../support/waiting.js';
-import { LogBook } from '../support/log-book.js';
+import { LogBook } from '../../support/log-book.js';
 
 /** What the tasks of a suite do, and what they have done. */
 @Injectable()
@@ -23,7 +24,7 @@ export class Work {
   readonly done: string[] = [];
   readonly attempts: number[] = [];
   readonly signals: AbortSignal[] = [];
-  private readonly gates = new Map<string, PromiseWithResolvers<void>>();
+  private readonly gates = new Map<string, Deferred>();
   private readonly waiting = new Waiting();
 
   @Background({ name: 'note' })
@@ -75,25 +76,11 @@ export class Work {
     this.waiting.lookAgain();
   }
 
-  private gate(text: string): PromiseWithResolvers<void> {
-    const gate = this.gates.get(text) ?? withResolvers();
+  private gate(text: string): Deferred {
+    const gate = this.gates.get(text) ?? new Deferred();
     this.gates.set(text, gate);
     return gate;
   }
-}
-
-function withResolvers(): PromiseWithResolvers<void> {
-  let settle: Omit<PromiseWithResolvers<void>, 'promise'> | undefined;
-  const promise = new Promise<void>((resolve, reject) => {
-    settle = { resolve, reject };
-  });
-  return { promise, ...(settle as Omit<PromiseWithResolvers<void>, 'promise'>) };
-}
-
-interface PromiseWithResolvers<T> {
-  readonly promise: Promise<T>;
-  resolve(value: T): void;
-  reject(error: unknown): void;
 }
 
 /** An application without a server. */

@@ -15,7 +15,7 @@ import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import { type PostgresClient, postgresClient } from '../../support/postgres-client.js';
 import { freshPrefix } from '../../support/fresh-keys.js';
 import type { TestServer } from '../../support/servers.js';
-import { LogBook } from '../support/log-book.js';
+import { LogBook } from '../../support/log-book.js';
 import type { TestApp } from './app.js';
 import { eventually } from './engine.suite.js';
 import { TestStore } from './store.js';

@@ -7,7 +7,7 @@ import { Background, type Outcome } from 'nestjs-background-tasks';
 import { postgresClient } from '../../support/postgres-client.js';
 import type { TestServer } from '../../support/servers.js';
 import { send } from '../support/client.js';
-import { LogBook } from '../support/log-book.js';
+import { LogBook } from '../../support/log-book.js';
 import { onEachPlatform } from '../support/platforms.js';
 import { routes } from '../support/routes.js';
 import { rootModule, Work } from './app.js';

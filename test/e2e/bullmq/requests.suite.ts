@@ -7,7 +7,7 @@ import { type BackgroundTasksOptions, type TaskEvent, TaskRunner } from 'nestjs-
 import { bullmq, type BullMQOptions } from 'nestjs-background-tasks/bullmq';
 import type { TestServer } from '../../support/servers.js';
 import { open } from '../support/client.js';
-import { LogBook } from '../support/log-book.js';
+import { LogBook } from '../../support/log-book.js';
 import { answering, rawOf, routes, type AnyResponse } from '../support/routes.js';
 import { rootModule, Work } from './app.js';
 import { eventually } from './engine.suite.js';

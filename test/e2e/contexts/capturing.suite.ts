@@ -9,7 +9,7 @@ import {
   currentTask,
 } from 'nestjs-background-tasks';
 import { type Platform, onEachPlatform } from '../support/platforms.js';
-import { runProcess } from '../support/process.js';
+import { runProcess } from '../support/child-app.js';
 import { routes } from '../support/routes.js';
 import { type RunningApp, startApp } from '../support/running-app.js';
 
@@ -47,7 +47,6 @@ onEachPlatform((platform) => {
     await app.untilSettled(4);
     const warnings = app.log
       .ofTasks('warn')
-      .map(({ message }) => message)
       .filter((message) => message.includes('docs/capturing.md'));
     expect(warnings).toEqual([
       expect.stringMatching(

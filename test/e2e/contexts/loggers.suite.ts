@@ -25,7 +25,7 @@ import { journal } from 'nestjs-background-tasks/journal';
 import { send } from '../support/client.js';
 import { createAdapter } from '../support/create-adapter.js';
 import { onEachPlatform } from '../support/platforms.js';
-import { runProcess } from '../support/process.js';
+import { runProcess } from '../support/child-app.js';
 import { rootModule } from '../support/root-module.js';
 
 // nest-winston is CommonJS and requires Nest, which Node.js can load and jest cannot.

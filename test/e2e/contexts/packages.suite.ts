@@ -16,9 +16,9 @@ import { Cron, Interval, ScheduleModule, SchedulerRegistry, Timeout } from '@nes
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { Background, BackgroundTasks, TaskRunner } from 'nestjs-background-tasks';
 import { History } from '../support/history.js';
-import { LogBook } from '../support/log-book.js';
+import { LogBook } from '../../support/log-book.js';
 import { type Platform, onEachPlatform } from '../support/platforms.js';
-import { runProcess } from '../support/process.js';
+import { runProcess } from '../support/child-app.js';
 import { rootModule } from '../support/root-module.js';
 import { type RunningApp, startApp } from '../support/running-app.js';
 
@@ -33,7 +33,7 @@ interface Traced {
 
 onEachPlatform(({ name }) => {
   it('P7: the request id of nestjs-cls is there on every attempt, and gone once the task has settled', async () => {
-    const ended = await runProcess('cls-requests.ts', [name]);
+    const ended = await runProcess('cls-requests.ts', name);
     expect(ended).toMatchObject({ code: 0, errors: '' });
     const { retried, together, isInMemory } = JSON.parse(ended.output) as Traced;
 

@@ -12,7 +12,7 @@ import {
 } from 'nestjs-background-tasks';
 import { ClsModule, ClsService } from 'nestjs-cls';
 import { createAdapter } from '../support/create-adapter.js';
-import { collectGarbage } from '../support/garbage.js';
+import { collectGarbage } from '../../support/garbage.js';
 import { History } from '../support/history.js';
 import { rootModule } from '../support/root-module.js';
 import { turns } from '../support/time.js';

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { onEachPlatform } from '../support/platforms.js';
-import { runProcess } from '../support/process.js';
+import { runProcess } from '../support/child-app.js';
 import { sharedApp, startApp } from '../support/running-app.js';
 import { Audit, ENDINGS, EVERY_PLACE, type Ending } from './endings.js';
 

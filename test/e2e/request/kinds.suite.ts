@@ -13,7 +13,7 @@ import { of, retry, throwError, timeout, type Observable } from 'rxjs';
 import { RequestHook } from '../../../lib/request/nest/request-hook.js';
 import { RouteWatch } from '../../../lib/request/nest/route-watch.js';
 import { open, RawConnection, read, type Reply } from '../support/client.js';
-import { LogBook } from '../support/log-book.js';
+import { LogBook } from '../../support/log-book.js';
 import { onEachPlatform, type Platform } from '../support/platforms.js';
 import { rootModule, type AppSetup } from '../support/root-module.js';
 import { answering, routes } from '../support/routes.js';

@@ -1,66 +1,12 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Waiting } from '../../support/waiting.js';
+import { ChildApp } from '../support/child-app.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const REGISTER = pathToFileURL(join(ROOT, 'node_modules/@oxc-node/core/register.mjs')).href;
-
-/** What `npm start` starts, in a directory of its own. */
-class SampleProcess {
-  output = '';
-  private readonly child: ChildProcessByStdio<null, Readable, Readable>;
-  private readonly waiting = new Waiting();
-
-  constructor(directory: string) {
-    this.child = spawn(process.execPath, ['--import', REGISTER, join(ROOT, 'sample/main.ts')], {
-      cwd: directory,
-      env: {
-        ...process.env,
-        // Else the compiler looks for its settings in the working directory.
-        OXC_TSCONFIG_PATH: join(ROOT, 'tsconfig.json'),
-        NO_COLOR: '1',
-        PORT: '0',
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    for (const stream of [this.child.stdout, this.child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        this.output += text;
-        this.waiting.lookAgain();
-      });
-    }
-    this.child.once('close', this.waiting.lookAgain);
-  }
-
-  get isOver(): boolean {
-    return this.child.exitCode !== null || this.child.signalCode !== null;
-  }
-
-  /** Resolves when as many matches have been printed. */
-  async untilPrinted(pattern: RegExp, count = 1): Promise<RegExpMatchArray[]> {
-    const find = (): RegExpMatchArray[] => [...this.output.matchAll(pattern)];
-    await this.waiting.until(() => find().length >= count || this.isOver);
-    if (find().length < count) {
-      throw new Error(`The sample ended without ${String(pattern)}:\n${this.output}`);
-    }
-    return find();
-  }
-
-  async terminate(): Promise<NodeJS.Signals | null> {
-    if (!this.isOver) {
-      const closed = once(this.child, 'close');
-      this.child.kill('SIGTERM');
-      await closed;
-    }
-    return this.child.signalCode;
-  }
-}
 
 /** The requests of the `curl` lines, made without `curl`. */
 async function statusesOf(output: string): Promise<string[]> {
@@ -84,20 +30,26 @@ async function statusesOf(output: string): Promise<string[]> {
 
 describe('sample: the process that npm start starts', () => {
   let directory: string;
-  let sample: SampleProcess;
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'sample-'));
   });
 
-  afterEach(async () => {
-    await sample.terminate();
-    await rm(directory, { recursive: true });
-  });
+  afterEach(() => rm(directory, { recursive: true }));
 
   it('prints requests to try, a line for each task, and sends what is pending when told to end', async () => {
-    sample = new SampleProcess(directory);
-    const [line] = await sample.untilPrinted(/curl '(\S+)\/mails'\n/g);
+    const sample = new ChildApp(join(ROOT, 'sample/main.ts'), [], {
+      cwd: directory,
+      execArgv: ['--import', REGISTER],
+      env: {
+        ...process.env,
+        // Else the compiler looks for its settings in the working directory.
+        OXC_TSCONFIG_PATH: join(ROOT, 'tsconfig.json'),
+        NO_COLOR: '1',
+        PORT: '0',
+      },
+    });
+    const [, url] = await sample.match(/curl '(\S+)\/mails'\n/g);
     expect(await statusesOf(sample.output)).toEqual([
       '200 /send-notification/ada@example.com',
       '200 /send-notification/ada@example.com?q=some-query',
@@ -107,9 +59,8 @@ describe('sample: the process that npm start starts', () => {
       '200 /health',
       '200 /metrics',
     ]);
-    await sample.untilPrinted(/^(write|Mailer).*completed \d+ ms$/gm, 5);
-    const [notification] = await sample.untilPrinted(/^writeNotification .*$/gm);
-    expect(notification?.[0]).toMatch(
+    await sample.match(/^(write|Mailer).*completed \d+ ms$/gm, 5);
+    expect(await sample.line('writeNotification ')).toMatch(
       /^writeNotification \w{4}: added 0 ms, queued \d+ ms, started \d+ ms, completed \d+ ms$/,
     );
     expect(await readFile(join(directory, 'log.txt'), 'utf8')).toBe(
@@ -118,13 +69,14 @@ describe('sample: the process that npm start starts', () => {
         'notification for ada@example.com: some notification\n',
     );
 
-    const response = await fetch(`${line?.[1]}/signup?failures=2`, {
+    const response = await fetch(`${url}/signup?failures=2`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ email: 'last@example.com', name: 'Last' }),
     });
     expect(response.status).toBe(201);
-    expect(await sample.terminate()).toBe('SIGTERM');
+    sample.signal('SIGTERM');
+    expect((await sample.ended).signal).toBe('SIGTERM');
     expect(sample.output.match(/^(write|Mailer).*completed \d+ ms$/gm)).toHaveLength(6);
     expect(sample.output).toMatch(
       /^Mailer\.sendWelcome .*retrying .*451.*retrying .*451.*completed \d+ ms$/m,

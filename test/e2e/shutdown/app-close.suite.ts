@@ -15,7 +15,7 @@ import { firstValueFrom } from 'rxjs';
 import { type BackgroundTasks, TaskRunner, Tasks } from 'nestjs-background-tasks';
 import { open } from '../support/client.js';
 import { History } from '../support/history.js';
-import { LogBook } from '../support/log-book.js';
+import { LogBook } from '../../support/log-book.js';
 import { startMicroservice } from '../support/messages.js';
 import { type Platform, onEachPlatform } from '../support/platforms.js';
 import { type AppSetup, rootModule } from '../support/root-module.js';
@@ -80,7 +80,7 @@ describe('app close', () => {
     await app.close();
     const all = [tomorrow, again, first, second, paused];
     expect(history.names('abandoned').toSorted()).toEqual(all.map(({ name }) => name).toSorted());
-    const lines = log.ofTasks('error').map(({ message }) => message);
+    const lines = log.ofTasks('error');
     for (const { name, id } of all) {
       expect(lines).toContainEqual(expect.stringContaining(`Task ${name} (${id}) was abandoned`));
     }
@@ -110,7 +110,7 @@ describe('app close', () => {
     await app.close();
     expect(await answer).toBe('none');
     expect(history.names('abandoned')).toEqual(['collected']);
-    expect(log.ofTasks('error').map(({ message }) => message)).toEqual([
+    expect(log.ofTasks('error')).toEqual([
       expect.stringMatching(/^Task collected \(.+\) was abandoned/),
     ]);
   });

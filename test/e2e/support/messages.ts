@@ -10,7 +10,7 @@ import {
   type TcpOptions,
 } from '@nestjs/microservices';
 import { WebSocket } from 'ws';
-import { LogBook } from './log-book.js';
+import { LogBook } from '../../support/log-book.js';
 import { EXPRESS, FASTIFY, type Platform } from './platforms.js';
 
 const TCP: TcpOptions = { transport: Transport.TCP, options: { host: '127.0.0.1', port: 0 } };

@@ -6,7 +6,7 @@ import { NestFactory } from '@nestjs/core';
 import { TaskRunner } from 'nestjs-background-tasks';
 import { send, type Reply, type RequestOptions } from './client.js';
 import { History } from './history.js';
-import { LogBook } from './log-book.js';
+import { LogBook } from '../../support/log-book.js';
 import type { Platform } from './platforms.js';
 import { rootModule, type AppSetup } from './root-module.js';
 import { now } from './time.js';

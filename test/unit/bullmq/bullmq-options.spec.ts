@@ -6,7 +6,7 @@ import { RedisStore } from '../../../lib/engine/bullmq/store/redis-store.js';
 import type { Worker } from '../../../lib/engine/engine.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { RecordingLogger } from '../support/recording-logger.js';
+import { LogBook } from '../../support/log-book.js';
 
 const REDIS = 'redis://localhost:6379';
 const POSTGRES = 'postgres://localhost/tasks';
@@ -81,7 +81,7 @@ describe('bullmq()', () => {
 type Address = ConstructorParameters<typeof RedisStore>[0];
 
 const storeAt = (address: Omit<Address, 'kind'>) =>
-  new RedisStore({ kind: 'redis', ...address }, 'tasks', 100, new RecordingLogger());
+  new RedisStore({ kind: 'redis', ...address }, 'tasks', 100, new LogBook());
 
 describe('a store on Redis', () => {
   it.each<[Omit<Address, 'kind'>, string]>([
@@ -99,7 +99,7 @@ describe('the dead letters of BullMQ', () => {
     [1, ['"keep.bytes" has no effect on BullMQ (default, mails): use keep.count and keep.age.']],
     [undefined, []],
   ])('are not bounded by bytes: %j is warned of at start', (bytes, warnings) => {
-    const logger = new RecordingLogger();
+    const logger = new LogBook();
     const engine = bullmq({ connection: REDIS });
     createEngine(
       new ResolvedOptions({ engine, queues: { mails: {} }, keep: { bytes } }),

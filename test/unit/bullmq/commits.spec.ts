@@ -7,8 +7,8 @@ import { Persistence } from '../../../lib/engine/bullmq/store/store-errors.js';
 import type { Worker } from '../../../lib/engine/engine.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { RecordingLogger } from '../support/recording-logger.js';
-import { Deferred } from '../support/deferred.js';
+import { LogBook } from '../../support/log-book.js';
+import { Deferred } from '../../support/deferred.js';
 import { bareTask } from '../support/tasks.js';
 
 /** Commits to a store that takes everything, unless the test says otherwise. */
@@ -40,7 +40,7 @@ function createProducer(store: (id: string) => Promise<string> = (id) => Promise
       announce: ({ name }: Task, { kind }: { kind: string }) => void told.push(`${name} ${kind}`),
     } as unknown as Worker,
     clock,
-    logger: new RecordingLogger(),
+    logger: new LogBook(),
   });
   return { producer, clock, added, removed, told };
 }

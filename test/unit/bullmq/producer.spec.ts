@@ -8,7 +8,7 @@ import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
 import type { Worker } from '../../../lib/engine/engine.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { RecordingLogger } from '../support/recording-logger.js';
+import { LogBook } from '../../support/log-book.js';
 import { NOBODY, bareTask } from '../support/tasks.js';
 
 const HOLD_MS = 30_000;
@@ -18,7 +18,7 @@ type Answer = (wasThere: boolean) => number;
 /** A producer on a store that says what was asked of it, in milliseconds from when. */
 function createProducer(answer: Answer = () => 1) {
   const clock = new FakeClock(0);
-  const logger = new RecordingLogger();
+  const logger = new LogBook();
   const asked: string[] = [];
   const stored = new Set<string>();
   let isUp = true;

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { ErrorLog, isAnswer, isUnsent } from '../../../lib/engine/bullmq/store/store-errors.js';
-import { RecordingLogger } from '../support/recording-logger.js';
+import { LogBook } from '../../support/log-book.js';
 
 describe('the trouble of a store', () => {
-  let logger: RecordingLogger;
+  let logger: LogBook;
   let log: ErrorLog;
 
   beforeEach(() => {
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate'] });
-    logger = new RecordingLogger();
+    logger = new LogBook();
     log = new ErrorLog('Redis at h:1', logger);
   });
 

@@ -29,7 +29,7 @@ import {
 } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { Probe } from '../support/probe.js';
-import { RecordingLogger } from '../support/recording-logger.js';
+import { LogBook } from '../../support/log-book.js';
 
 async function createFull(queue: QueueOptions) {
   const app = await createApp({}, { queues: { default: { concurrency: 1, ...queue } } });
@@ -357,7 +357,7 @@ describe.each<[string, () => AbstractHttpAdapter]>([
       imports: [BackgroundTasksModule.forRoot({ queues: { default: { maxPending: 1 } } })],
       controllers: [Orders],
     }).compile();
-    app = module.createNestApplication(createAdapter(), { logger: new RecordingLogger() });
+    app = module.createNestApplication(createAdapter(), { logger: new LogBook() });
     await app.listen(0, '127.0.0.1');
     runner = app.get(TaskRunner);
   });

@@ -5,7 +5,7 @@ import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
 import { fc } from '../../support/properties.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { collectGarbage } from '../support/garbage.js';
+import { collectGarbage } from '../../support/garbage.js';
 import { bareTask } from '../support/tasks.js';
 
 const SIZE = 4;

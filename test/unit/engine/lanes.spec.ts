@@ -4,7 +4,7 @@ import { TaskList } from '../../../lib/engine/memory/task-list.js';
 import type { Priority } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
 import { fc } from '../../support/properties.js';
-import { collectGarbage } from '../support/garbage.js';
+import { collectGarbage } from '../../support/garbage.js';
 import { bareTask } from '../support/tasks.js';
 
 const PRIORITIES = ['high', 'normal', 'low'] as const;

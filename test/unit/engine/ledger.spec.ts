@@ -6,10 +6,10 @@ import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
 import type { Dropped, Verdict } from '../../../lib/task/verdict.js';
-import { Deferred } from '../support/deferred.js';
+import { Deferred } from '../../support/deferred.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { createKit } from '../support/kit.js';
-import { RecordingLogger } from '../support/recording-logger.js';
+import { LogBook } from '../../support/log-book.js';
 import { resolutionOf } from '../support/resolution.js';
 import { bareTask } from '../support/tasks.js';
 
@@ -64,7 +64,7 @@ function createEngine(isRecording = true) {
         },
       },
       clock,
-      logger: new RecordingLogger(),
+      logger: new LogBook(),
     },
     ledger,
   );

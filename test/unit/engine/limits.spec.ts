@@ -7,7 +7,7 @@ import { RateLimit } from '../../../lib/engine/memory/rate-limit.js';
 import { QueueFullError } from '../../../lib/errors/queue-full.error.js';
 import type { Task } from '../../../lib/task/task.js';
 import { fc } from '../../support/properties.js';
-import { Deferred } from '../support/deferred.js';
+import { Deferred } from '../../support/deferred.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { bareTask } from '../support/tasks.js';
 

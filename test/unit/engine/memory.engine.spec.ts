@@ -6,7 +6,7 @@ import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { type Kit, createKit } from '../support/kit.js';
-import { RecordingLogger } from '../support/recording-logger.js';
+import { LogBook } from '../../support/log-book.js';
 import { bareTask } from '../support/tasks.js';
 
 const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
@@ -82,7 +82,7 @@ function createEngine() {
       announce: (task) => task.settle({ status: 'cancelled', attempts: 1 }),
     },
     clock,
-    logger: new RecordingLogger(),
+    logger: new LogBook(),
   });
   void engine.start();
   return {

@@ -1,6 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { currentTask, type TaskHandle } from '../../../lib/index.js';
-import { Deferred } from '../support/deferred.js';
+import { Deferred } from '../../support/deferred.js';
 import { createKit } from '../support/kit.js';
 import { resolutionOf } from '../support/resolution.js';
 
@@ -14,29 +14,27 @@ describe('drain()', () => {
       queues: { default: { concurrency: 1 } },
       retry: { attempts: 2, delay: 20, jitter: 'none' },
     });
-    let isDrained = false;
     runner.addTask(() => clock.sleep(10));
     runner.addTask(() => Promise.reject(new Error('no')));
     runner.addTask({ delay: 15 }, () => clock.sleep(40));
-    void engine.drain(clock.now() + 1000, 'released').then(() => (isDrained = true));
+    const drained = resolutionOf(engine.drain(clock.now() + 1000, 'released'));
     await clock.advance(54);
-    expect(isDrained).toBe(false);
+    expect(drained.isThere).toBe(false);
     await clock.advance(1);
-    expect(isDrained).toBe(true);
+    expect(drained.isThere).toBe(true);
   });
 
   it('waits for what is added meanwhile', async () => {
     const { clock, engine, runner } = createKit();
-    let isDrained = false;
     runner.addTask(async () => {
       await clock.sleep(10);
       runner.addTask(() => clock.sleep(10));
     });
-    void engine.drain(clock.now() + 1000, 'released').then(() => (isDrained = true));
+    const drained = resolutionOf(engine.drain(clock.now() + 1000, 'released'));
     await clock.advance(19);
-    expect(isDrained).toBe(false);
+    expect(drained.isThere).toBe(false);
     await clock.advance(1);
-    expect(isDrained).toBe(true);
+    expect(drained.isThere).toBe(true);
   });
 
   it('can be asked for several times, each with a deadline of its own', async () => {

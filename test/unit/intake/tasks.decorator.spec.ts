@@ -4,7 +4,7 @@ import { Test } from '@nestjs/testing';
 import request from 'supertest';
 import { BackgroundTasks, BackgroundTasksInterceptor, Tasks } from '../../../lib/index.js';
 import { besideAnotherCopy } from '../support/another-copy.js';
-import { RecordingLogger } from '../support/recording-logger.js';
+import { LogBook } from '../../support/log-book.js';
 
 @Controller()
 class LonelyController {
@@ -22,7 +22,7 @@ const FOUND_NONE = '@Tasks() found no collection for this request. ';
 
 /** What is logged as a request is answered with 500. */
 async function refusal(): Promise<string> {
-  const logger = new RecordingLogger();
+  const logger = new LogBook();
   const testing = Test.createTestingModule({ imports: [LonelyModule] }).setLogger(logger);
   const app = (await testing.compile()).createNestApplication();
   await app.init();
@@ -59,7 +59,7 @@ describe('BackgroundTasksInterceptor in an application without the module', () =
   }
 
   it('R8: answers, and names both copies once where another one has the application', async () => {
-    const logger = new RecordingLogger();
+    const logger = new LogBook();
     const testing = Test.createTestingModule({ controllers: [InterceptedController] });
     const app = (await testing.setLogger(logger).compile()).createNestApplication();
     await app.init();

@@ -153,7 +153,7 @@ describe('with a serializer', () => {
         },
       },
     });
-    expect(after.log.errors).toEqual([expect.stringContaining('written by another version')]);
+    expect(after.log.of('error')).toEqual([expect.stringContaining('written by another version')]);
   });
 });
 

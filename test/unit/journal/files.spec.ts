@@ -23,7 +23,7 @@ import { journal } from '../../../lib/engine/journal/index.js';
 import { prepareFolder } from '../../../lib/engine/journal/journal-file.js';
 import { JournalStore } from '../../../lib/engine/journal/journal-store.js';
 import { Application } from '../../conformance/support/application.js';
-import { Deferred } from '../support/deferred.js';
+import { Deferred } from '../../support/deferred.js';
 import {
   close,
   crashImage,
@@ -48,11 +48,11 @@ async function refusal(path: string): Promise<unknown> {
 
 /** Opens a journal in a process of its own, which may write where others may. */
 async function openElsewhere(path: string): Promise<{ code: unknown; output: string }> {
-  const child = spawn(
-    process.execPath,
-    ['--import', '@oxc-node/core/register', 'test/unit/journal/support/open-journal.ts', path],
-    { cwd: ROOT, ...(isRoot && { uid: NOBODY, gid: NOBODY }) },
-  );
+  const program = '.cache/compiled/test/support/open-journal.js';
+  const child = spawn(process.execPath, [program, path], {
+    cwd: ROOT,
+    ...(isRoot && { uid: NOBODY, gid: NOBODY }),
+  });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
@@ -152,7 +152,7 @@ describe('D5: a file of 0 bytes beside its lock', () => {
     await close(await start(path));
     await writeFile(join(path, 'tasks.mdb'), '');
     const app = await start(path);
-    expect(app.log.warnings).toEqual([
+    expect(app.log.of('warn')).toEqual([
       expect.stringMatching(
         /The journal .*tasks\.mdb is empty, and its lock file says that it was in use/,
       ),
@@ -424,7 +424,7 @@ describe('lock', () => {
       expect(await app.post('/three')).toBe(503);
       await store.hasFailed; // also where nobody adds a task
       expect(await app.post('/three')).toBe(503);
-      expect(app.log.errors.filter((line) => line.includes('could not be written'))).toEqual([
+      expect(app.log.of('error').filter((line) => line.includes('could not be written'))).toEqual([
         expect.stringMatching(problem),
       ]);
       await app.close();

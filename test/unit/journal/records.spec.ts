@@ -94,7 +94,7 @@ describe('O21: a record that cannot be read', () => {
         `The journal .*tasks.mdb holds a task \\(record-1\\) that cannot be read: .*${problem}`,
       ),
     );
-    expect(after.log.errors).toEqual([said]);
+    expect(after.log.of('error')).toEqual([said]);
     expect(await after.runner.list({ status: 'failed' })).toMatchObject([
       {
         id: 'record-1',
@@ -106,7 +106,7 @@ describe('O21: a record that cannot be read', () => {
     await close(after);
 
     const again = await start(image);
-    expect(again.log.errors).toEqual([said]);
+    expect(again.log.of('error')).toEqual([said]);
     expect(await again.runner.forget('record-1')).toBe(true);
     expect(await again.runner.list({ status: 'failed' })).toEqual([]);
     await close(again);
@@ -119,7 +119,7 @@ describe('O21: a record that cannot be read', () => {
       const image = await journalWith(forged(10, args));
       const after = await runThrough(image);
       expect(after.book.started).toEqual(['readable']);
-      expect(after.log.errors).toEqual([
+      expect(after.log.of('error')).toEqual([
         expect.stringContaining('"Jobs.note" (an-id) that cannot be'),
       ]);
       await close(after);
@@ -132,7 +132,7 @@ describe('D25: a journal of another version', () => {
   it('keeps a record of a later one as it is, and names it', async () => {
     const image = await journalWith(forged(0, 2));
     const after = await runThrough(image);
-    expect(after.log.errors).toEqual([
+    expect(after.log.of('error')).toEqual([
       expect.stringContaining('a later version of the library wrote it (2, this one knows 1)'),
     ]);
     await close(after);
@@ -158,7 +158,7 @@ describe('D25: a journal of another version', () => {
         outcome: { error: { name: 'TypeError', code: 'E_NO_ANSWER' } },
       },
     ]);
-    expect(app.log.errors).toEqual([]);
+    expect(app.log.of('error')).toEqual([]);
   });
 });
 
@@ -354,7 +354,7 @@ describe('a stored task whose method has moved to a queue in memory', () => {
     const options = optionsWith(image, 'other');
     const after = await runThrough(image, { options, providers: [InMemory] });
     expect(after.get(InMemory).done).toEqual([]);
-    expect(after.log.errors).toEqual([
+    expect(after.log.of('error')).toEqual([
       expect.stringMatching(/cannot be made again here: .*"default" is not kept in this journal/),
     ]);
     expect((await after.runner.stats()).queues['default']).toMatchObject({ pending: 0 });

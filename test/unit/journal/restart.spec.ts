@@ -6,7 +6,7 @@ import type { Group } from '../../../lib/engine/journal/group.js';
 import { JournalStore } from '../../../lib/engine/journal/journal-store.js';
 import { Api } from '../../conformance/support/api.js';
 import { Application } from '../../conformance/support/application.js';
-import { Deferred } from '../support/deferred.js';
+import { Deferred } from '../../support/deferred.js';
 import {
   close,
   crashImage,
@@ -277,7 +277,7 @@ describe('after a shutdown that could not wait', () => {
     await before.book.until('running');
     await close(before);
     expect(
-      before.log.warnings.filter((line) => line.includes('runs after the next start')),
+      before.log.of('warn').filter((line) => line.includes('runs after the next start')),
     ).toHaveLength(3);
     const after = await start(path);
     await after.book.until('running');
@@ -290,7 +290,7 @@ describe('after a shutdown that could not wait', () => {
     const path = await temporaryFolder();
     const before = await start(path, { options: { drainTimeout: 0 }, providers: [Slow] });
     before.runner.addTask(before.get(Slow).neverEnds);
-    await before.get(Slow).started;
+    await before.get(Slow).started.promise;
     await close(before);
     expect(await recordsIn(path)).toMatchObject([{ attempts: 1, starts: 0 }]);
   });
@@ -326,13 +326,13 @@ describe('names', () => {
     }, WITH_OLD);
     const without = await start(image);
     await without.book.until('known', 'end');
-    expect(without.log.errors.filter((line) => line.includes('"Old.work"'))).toEqual([
+    expect(without.log.of('error').filter((line) => line.includes('"Old.work"'))).toEqual([
       expect.stringContaining('2 tasks'),
     ]);
     await close(without);
     const again = await runThrough(image, WITH_OLD);
     expect(again.get(Old).done).toEqual(['one', 'two']);
-    expect(again.log.errors).toEqual([]);
+    expect(again.log.of('error')).toEqual([]);
   });
 
   it('finds a renamed method by its alias', async () => {
@@ -365,7 +365,7 @@ describe('names', () => {
     );
     const after = await runThrough(image);
     expect(after.book.started).toEqual(['other']);
-    expect(after.log.errors).toEqual([expect.stringContaining('Unknown queue "gone"')]);
+    expect(after.log.of('error')).toEqual([expect.stringContaining('Unknown queue "gone"')]);
     await close(after);
     expect(await recordsIn(image)).toHaveLength(1);
   });
@@ -448,15 +448,12 @@ class Batched {
 
 @Injectable()
 class Slow {
-  private begin: () => void = () => undefined;
-  readonly started = new Promise<void>((resolve) => {
-    this.begin = resolve;
-  });
+  readonly started = new Deferred();
 
   /** Does not look at its signal. Its timeout comes within the grace time of the shutdown. */
   @Background({ timeout: 100, retry: { attempts: 3, delay: '1h' } })
   async neverEnds(): Promise<void> {
-    this.begin();
+    this.started.resolve();
     await new Promise(() => undefined);
   }
 }

@@ -6,7 +6,7 @@ import { GroupCommit } from '../../../lib/engine/journal/group-commit.js';
 import type { Group } from '../../../lib/engine/journal/group.js';
 import { JournalRecord } from '../../../lib/engine/journal/journal-record.js';
 import { Application } from '../../conformance/support/application.js';
-import { Deferred } from '../support/deferred.js';
+import { Deferred } from '../../support/deferred.js';
 import { recordsIn, temporaryFolder } from './support/machine.js';
 import { FragileStore, engineOn } from './support/stores.js';
 
@@ -112,7 +112,7 @@ describe('store down', () => {
       app.book.open('held');
       expect(await handle.whenSettled()).toMatchObject({ status: 'completed' });
       await store.hasFailed;
-      expect(app.log.errors).toEqual([
+      expect(app.log.of('error')).toEqual([
         expect.stringMatching(/The journal .* could not be written: .* the disk is full/),
       ]);
       store.mood = 'well';

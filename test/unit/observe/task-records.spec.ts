@@ -6,7 +6,7 @@ import { FailedTasks } from '../../../lib/observe/failed-tasks.js';
 import { TaskRecords } from '../../../lib/observe/task-records.js';
 import type { Outcome } from '../../../lib/task/outcome.js';
 import type { Task } from '../../../lib/task/task.js';
-import { collectGarbage } from '../support/garbage.js';
+import { collectGarbage } from '../../support/garbage.js';
 import { createKit } from '../support/kit.js';
 import { NOBODY, bareTask } from '../support/tasks.js';
 

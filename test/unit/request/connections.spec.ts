@@ -2,7 +2,7 @@ import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { describe, expect, it, jest } from '@jest/globals';
 import { Connections } from '../../../lib/request/nest/connections.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { collectGarbage } from '../support/garbage.js';
+import { collectGarbage } from '../../support/garbage.js';
 import { FakeResponse, FakeSocket } from '../support/fake-response.js';
 
 /** A client on one connection, and what it asks for. */

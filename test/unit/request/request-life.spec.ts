@@ -6,7 +6,7 @@ import {
   type When,
 } from '../../../lib/index.js';
 import { ambient } from '../../../lib/task/ambient.js';
-import { Deferred } from '../support/deferred.js';
+import { Deferred } from '../../support/deferred.js';
 import { FakeResponse } from '../support/fake-response.js';
 import { createKit } from '../support/kit.js';
 import { resolutionOf } from '../support/resolution.js';

@@ -19,12 +19,12 @@ import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import { TaskWorker } from '../../../lib/run/task-worker.js';
 import { Task } from '../../../lib/task/task.js';
 import type { Verdict } from '../../../lib/task/verdict.js';
-import { Deferred } from '../support/deferred.js';
+import { Deferred } from '../../support/deferred.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { collectGarbage } from '../support/garbage.js';
+import { collectGarbage } from '../../support/garbage.js';
 import { HOSTILE_VALUES, type Then, thenable, thrower } from '../support/hostile-values.js';
 import { createKit } from '../support/kit.js';
-import { RecordingLogger } from '../support/recording-logger.js';
+import { LogBook } from '../../support/log-book.js';
 import { NOBODY } from '../support/tasks.js';
 
 const fail = (): never => {
@@ -183,7 +183,7 @@ function attempt(
   carry?: Carry,
 ) {
   const clock = new FakeClock();
-  const logger = new RecordingLogger();
+  const logger = new LogBook();
   const log = new TaskLog(new Log(logger));
   const events = new TaskEvents(clock, () => undefined);
   const records = new TaskRecords(10);

@@ -1,6 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals';
 import { type TaskHandle, currentTask } from '../../../lib/index.js';
-import { Deferred } from '../support/deferred.js';
+import { Deferred } from '../../support/deferred.js';
 import { createKit } from '../support/kit.js';
 
 const hang = (): Promise<never> => new Promise(() => undefined);

@@ -3,9 +3,10 @@ import type { DrainScope, Engine } from '../../../lib/engine/engine.js';
 import { Log } from '../../../lib/observe/log.js';
 import type { TaskEvents } from '../../../lib/observe/task-events.js';
 import { Lifecycle, type LifecycleParts, type OpenServer } from '../../../lib/run/lifecycle.js';
-import { Deferred } from '../support/deferred.js';
+import { Deferred } from '../../support/deferred.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { RecordingLogger } from '../support/recording-logger.js';
+import { resolutionOf } from '../support/resolution.js';
+import { LogBook } from '../../support/log-book.js';
 
 const DRAIN_TIMEOUT_MS = 1_000;
 
@@ -14,7 +15,7 @@ function lifecycleOf(drains: Partial<Record<DrainScope, Promise<void>>> = {}) {
   const clock = new FakeClock();
   const calls: string[] = [];
   const startedAt = clock.now();
-  const logger = new RecordingLogger();
+  const logger = new LogBook();
   const server: { -readonly [Key in keyof OpenServer]: OpenServer[Key] } = {};
   const tasks: { name: string; id: string; isFromStore?: boolean }[] = [];
   const engine = {
@@ -50,15 +51,6 @@ function lifecycleOf(drains: Partial<Record<DrainScope, Promise<void>>> = {}) {
   const lifecycle = new Lifecycle();
   lifecycle.take(parts);
   return { lifecycle, clock, calls, engine, logger, server, tasks };
-}
-
-/** Whether a promise has been settled by now. */
-function watch(promise: Promise<unknown>): { isOver: boolean } {
-  const state = { isOver: false };
-  void promise.finally(() => {
-    state.isOver = true;
-  });
-  return state;
 }
 
 function listenTo(count: number) {
@@ -143,15 +135,15 @@ describe('the life of the tasks of an application', () => {
     });
     await lifecycle.onApplicationBootstrap();
     calls.length = 0;
-    const destroyed = watch(lifecycle.onModuleDestroy());
+    const destroyed = resolutionOf(lifecycle.onModuleDestroy());
     await clock.advance(499);
     expect(calls).toEqual(['tick no more', 'released', 'drain released until 1000']);
     await clock.advance(1);
     expect(calls.slice(3)).toEqual(['drain present until 1000']);
-    expect(destroyed.isOver).toBe(false);
+    expect(destroyed.isThere).toBe(false);
     present.resolve();
     await clock.settle();
-    expect(destroyed.isOver).toBe(true);
+    expect(destroyed.isThere).toBe(true);
     expect(calls).not.toContain('stop 1000');
   });
 
@@ -170,11 +162,11 @@ describe('the life of the tasks of an application', () => {
     await before;
     await clock.advance(60_000); // those of Terminus, and open requests
     calls.length = 0;
-    const shutdown = watch(lifecycle.onApplicationShutdown());
+    const shutdown = resolutionOf(lifecycle.onApplicationShutdown());
     await clock.advance(699);
     expect(calls).toEqual(['drain collected until 121000']);
     await clock.advance(1);
-    expect(shutdown.isOver).toBe(true);
+    expect(shutdown.isThere).toBe(true);
     expect(calls.slice(1)).toEqual(['stop 1000', 'stop 1000', 'abandon', 'close', 'complete']);
   });
 

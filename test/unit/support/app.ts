@@ -13,7 +13,7 @@ import { Requests } from '../../../lib/request/requests.js';
 import { CLOCK } from '../../../lib/task/clock.js';
 import { FakeClock } from './fake-clock.js';
 import { handleMessage, recordOf } from './kit.js';
-import { RecordingLogger } from './recording-logger.js';
+import { LogBook } from '../../support/log-book.js';
 
 /** Those of the test that is running. Left open, they would take the calls of the next ones. */
 const applications: Application[] = [];
@@ -31,7 +31,7 @@ export async function createApp(
   options: BackgroundTasksOptions = {},
 ) {
   const clock = new FakeClock();
-  const logger = new RecordingLogger();
+  const logger = new LogBook();
   const module = await Test.createTestingModule({
     ...metadata,
     imports: [BackgroundTasksModule.forRoot(options), ...(metadata.imports ?? [])],

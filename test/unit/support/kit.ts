@@ -20,7 +20,7 @@ import { TaskWorker } from '../../../lib/run/task-worker.js';
 import { ambient } from '../../../lib/task/ambient.js';
 import { TaskRegistry } from '../../../lib/task/task-registry.js';
 import { FakeClock } from './fake-clock.js';
-import { RecordingLogger } from './recording-logger.js';
+import { LogBook } from '../../support/log-book.js';
 
 export type Kit = ReturnType<typeof createKit>;
 
@@ -37,7 +37,7 @@ export function createKit(
   { random = () => 0.5, isStarted = true }: KitSetting = {},
 ) {
   const clock = new FakeClock();
-  const logger = new RecordingLogger();
+  const logger = new LogBook();
   const log = new TaskLog(new Log(logger));
   const events = new TaskEvents(clock, (error) => log.listenerFailed(error));
   const resolved = new ResolvedOptions(options);

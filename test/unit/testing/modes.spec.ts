@@ -5,7 +5,7 @@ import { Test, type TestingModule } from '@nestjs/testing';
 import { Background, BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
 import { journal } from 'nestjs-background-tasks/journal';
 import { BackgroundTasksTesting, type TestingOptions } from 'nestjs-background-tasks/testing';
-import { Deferred } from '../support/deferred.js';
+import { Deferred } from '../../support/deferred.js';
 import { type TestApp, startApp } from './support.js';
 
 describe("the kit in mode 'manual'", () => {

@@ -5,7 +5,7 @@ import {
   toThreadPoolSettings,
   type BackgroundTasksThreadsOptions,
 } from '../../../../lib/run/threads/thread-options.js';
-import { LogBook } from '../../../e2e/support/log-book.js';
+import { LogBook } from '../../../support/log-book.js';
 
 /** The test runner compiles in its own way; a thread has to be told how. */
 export const EXEC_ARGV = ['--import', '@oxc-node/core/register'];

@@ -1,5 +1,5 @@
 // Opens the journal in the folder that is its one argument, and says what came of it.
-import { JournalStore } from '../../../../lib/engine/journal/journal-store.js';
+import { JournalStore } from '../../lib/engine/journal/journal-store.js';
 
 const store = new JournalStore(process.argv[2] ?? '');
 try {
