@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
 import { ENGINE } from '../../../lib/engine/engine.js';
-import type { JobQueue } from '../../../lib/engine/bullmq/store/job-store.js';
+import type { JobQueue, JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
 import type { TestServer } from '../../support/servers.js';
 import type { TestApp } from './app.js';
 import { TestStore } from './store.js';
@@ -12,6 +13,18 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
   const start = store.start.bind(store);
 
   describe('one process', () => {
+    it('hears what happens in the store while it connects to hear it', async () => {
+      const jobStore = jobStoreOf(await start({ role: 'producer' }));
+      await jobStore.ready();
+      const events = jobStore.events('default');
+      const heard = once(events, 'completed');
+      await jobStore
+        .queue('default')
+        .backend.publishEvent({ event: 'completed', jobId: 'one', returnvalue: '{}' }, 1_000);
+      expect(await heard).toMatchObject([{ jobId: 'one' }, expect.anything()]);
+      await events.close();
+    });
+
     it('drops what follows in a chain also where the store has let go of what failed', async () => {
       const { tasks, work } = await start({}, { keep: { count: 1 } });
       const chain = tasks.chain();
@@ -268,8 +281,12 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
 }
 
 /** The queue as the engine of an application has it. */
-export function jobsOf({ app }: TestApp): JobQueue {
-  return app.get<BullMQEngine>(ENGINE, { strict: false })['store'].queue('default');
+export function jobsOf(app: TestApp): JobQueue {
+  return jobStoreOf(app).queue('default');
+}
+
+function jobStoreOf({ app }: TestApp): JobStore {
+  return app.get<BullMQEngine>(ENGINE, { strict: false })['store'];
 }
 
 /** Resolves once `check` no longer throws; rejects with its error where it never stops, as a test limit would. */

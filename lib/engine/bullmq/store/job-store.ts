@@ -81,7 +81,10 @@ export abstract class JobStore {
     retention: Retention,
     gate: WorkerGate,
   ): JobWorker;
-  abstract events(name: string): QueueEvents;
+  /** Of a queue, not running yet. */
+  protected abstract eventsOf(name: string): QueueEvents;
+  /** The id of the latest event of a queue, as BullMQ reads the ones after it. */
+  protected abstract lastEventId(name: string): Promise<string>;
   /** Wakes another worker of a queue: not every store does when a job is put back. */
   abstract wake(name: string): Promise<void>;
   /**
@@ -126,6 +129,25 @@ export abstract class JobStore {
       throw new Error(`The store has no queue "${name}", or is not open yet.`);
     }
     return queue;
+  }
+
+  /** What happens from now on, also while the connection for it is being made. */
+  events(name: string): QueueEvents {
+    const events = this.eventsOf(name);
+    events.on('error', this.errors.report);
+    void this.run(events, this.lastEventId(name));
+    return events;
+  }
+
+  /** @param lastId where it is not to be known, events begin when the connection is there */
+  private async run(events: QueueEvents, lastId: Promise<string>): Promise<void> {
+    try {
+      const lastEventId = await lastId.catch(() => undefined);
+      Object.assign(events.opts, { lastEventId });
+      await events.run();
+    } catch (error) {
+      this.errors.report(error);
+    }
   }
 
   queues(): Iterable<JobQueue> {

@@ -45,6 +45,8 @@ WITH claimed AS (
 )
 SELECT job_id FROM claimed`;
 
+const LAST_EVENT = 'SELECT COALESCE(MAX(id), 0) AS id FROM event WHERE queue = $1';
+
 const failedIn = (order: 'ASC' | 'DESC', after: '>=' | '<='): string => `
 SELECT id, finished_at_ms AS at FROM job
 WHERE queue = $1 AND state = 'failed' AND ($2::bigint IS NULL OR finished_at_ms ${after} $2)
@@ -90,12 +92,15 @@ export class PostgresStore extends JobStore {
     return worker;
   }
 
-  events(name: string): QueueEvents {
+  protected eventsOf(name: string): QueueEvents {
     const { QueueEvents: Events } = this.opened;
-    const options = { connection: this.config({ max: 1 }) };
-    const events = new Events(name, options, this.backend as never);
-    events.on('error', this.errors.report);
-    return events;
+    const options = { connection: this.config({ max: 1 }), autorun: false };
+    return new Events(name, options, this.backend as never);
+  }
+
+  protected async lastEventId(name: string): Promise<string> {
+    const [last] = await this.query(LAST_EVENT, [name]);
+    return String((last as { id: string }).id);
   }
 
   /** As of BullMQ 6.7 a job that goes back to wait is not announced here. */

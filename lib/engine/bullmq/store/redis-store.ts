@@ -102,12 +102,16 @@ export class RedisStore extends JobStore {
     return worker;
   }
 
-  events(name: string): QueueEvents {
+  protected eventsOf(name: string): QueueEvents {
     const { QueueEvents: Events } = this.opened;
     const connection = this.connect({ maxRetriesPerRequest: null });
-    const events = new Events(name, { connection, prefix: this.prefix });
-    events.on('error', this.errors.report);
-    return events;
+    return new Events(name, { connection, prefix: this.prefix, autorun: false });
+  }
+
+  protected async lastEventId(name: string): Promise<string> {
+    const key = this.queue(name).toKey('events');
+    const [last] = await this.commands.xrevrange(key, '+', '-', 'COUNT', 1);
+    return last?.[0] ?? '0';
   }
 
   /** BullMQ's marker, which a worker that waits has taken out as it was woken. */
