@@ -6,7 +6,7 @@ import { processesSuite } from './processes.suite.js';
 
 describeWith('postgres', 'processes with BullMQ on PostgreSQL', () => {
   const server = sharedServer(postgresServer);
-  processesSuite(server);
+  processesSuite(server, 40);
   describe('when things break', () => {
     chaosSuite('postgres', server);
   });

@@ -7,12 +7,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/gl
 import type { TestServer } from '../../support/servers.js';
 import type { TestApp } from './app.js';
 import { eventually } from './engine.suite.js';
+import { range, runLines, stepsOf, writtenOf } from './lines.js';
 import { TestStore } from './store.js';
 
 const WORKER = '.cache/compiled/test/e2e/bullmq/worker-process.js';
 
-/** What several processes have to do with tasks together. */
-export function processesSuite(makeServer: () => Promise<TestServer>): void {
+/**
+ * What several processes have to do with tasks together.
+ *
+ * @param lineCount how many lines of 12 tasks they run: `npm run chaos:lines` runs more where a test would take too long
+ */
+export function processesSuite(makeServer: () => Promise<TestServer>, lineCount: number): void {
   const store = new TestStore(makeServer);
   let folder: string;
   let producer: TestApp;
@@ -68,6 +73,19 @@ export function processesSuite(makeServer: () => Promise<TestServer>): void {
     for (const worker of workers) {
       expect(ran.map(([pid]) => pid)).toContain(String(worker.pid));
     }
+  });
+
+  it(`P2: two workers run ${12 * lineCount} tasks in lines, with retries: each completes once, in the order of its line`, async () => {
+    await Promise.all([spawnWorker(), spawnWorker()].map(ready));
+    const outcomes = await runLines(producer, lineCount);
+    expect(outcomes.filter(({ status }) => status !== 'completed')).toEqual([]);
+    const ran = await lines();
+    for (const line of range(lineCount)) {
+      expect(writtenOf(line, ran)).toEqual(stepsOf(line));
+    }
+    expect(new Set(ran.map(([pid]) => Number(pid)))).toEqual(
+      new Set(workers.map(({ pid }) => pid)),
+    );
   });
 
   it('runs a task again whose worker was killed, and gives it up after maxStarts', async () => {

@@ -6,7 +6,7 @@ import { processesSuite } from './processes.suite.js';
 
 describeWith('redis-server', 'processes with BullMQ on Redis', () => {
   const server = sharedServer(redisServer);
-  processesSuite(server);
+  processesSuite(server, 120);
   describe('when things break', () => {
     chaosSuite('redis', server);
   });

@@ -1,10 +1,15 @@
 // A process that runs tasks: argv says where the store is, and it prints the id of each task it ran.
 import 'reflect-metadata';
 import { appendFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
+import { setImmediate as turnOfTheLoop, setTimeout as pause } from 'node:timers/promises';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { Background, BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
+import {
+  Background,
+  BackgroundTasksModule,
+  currentTask,
+  TaskRunner,
+} from 'nestjs-background-tasks';
 import { bullmq } from 'nestjs-background-tasks/bullmq';
 
 const [connection = '', prefix = '', file = '', mode = ''] = process.argv.slice(2);
@@ -28,6 +33,22 @@ class Work {
     if (mode === 'owner' || (mode === 'alert' && text === 'mine')) {
       await pause(2_000);
       appendFileSync(file, `${process.pid} ended ${text}\n`);
+    }
+  }
+
+  /** Takes a turn of the loop, so that two of them could overlap. */
+  @Background({ name: 'fail', retry: { attempts: 3, delay: 20, jitter: 'none' } })
+  async fail(text: string, times: number): Promise<void> {
+    const { attempt } = currentTask();
+    appendFileSync(file, `${process.pid} ${text} begins ${attempt}\n`);
+    await turnOfTheLoop();
+    const hasFailed = attempt <= times;
+    appendFileSync(
+      file,
+      `${process.pid} ${text} ${hasFailed ? 'fails' : 'completes'} ${attempt}\n`,
+    );
+    if (hasFailed) {
+      throw new Error('not yet');
     }
   }
 }
