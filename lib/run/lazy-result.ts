@@ -1,9 +1,15 @@
+import { types } from 'node:util';
 import { from, isObservable, type ObservableInput } from 'rxjs';
+import { isObject } from '../task/is-object.js';
+import { isPlainObject } from '../task/json-value.js';
 import { UnrecoverableError } from '../task/task.errors.js';
 
+/** So many containers within each other are looked into: a body may return all rows of a table. */
+const MAX_CONTAINERS = 10_000;
+
 /**
- * Sees to what a body returned and did not do: an Observable is subscribed to, the promises of an array
- * are waited for, and what nobody would ever call is an error.
+ * Sees to what a body returned and did not do: an Observable is subscribed to and a promise is waited
+ * for, also in an array, a plain object, a `Map` or a `Set`, and what nobody would ever call is an error.
  *
  * @param onStart is given a function that stops what has begun
  * @returns `undefined` where the body is done, else a promise of its end
@@ -16,20 +22,10 @@ export function finishLazy(
   switch (lazyKindOf(value)) {
     case undefined:
       return undefined;
+    case 'promise':
     case 'observable':
-      return new Promise((resolve, reject) => {
-        const source = from(value as ObservableInput<unknown>);
-        const subscription = source.subscribe({ error: reject, complete: resolve });
-        onStart(() => {
-          try {
-            subscription.unsubscribe();
-          } catch (error) {
-            reject(error); // its teardown is the user's, and part of the body
-          }
-        });
-      });
-    case 'promises':
-      return Promise.all(value as unknown[]).then(() => undefined);
+    case 'container':
+      return finishAll(value, onStart, new Set());
     case 'iterator':
       throw new UnrecoverableError(
         'The body returned a generator or another iterator, and nothing of it has run: the steps ' +
@@ -44,7 +40,58 @@ export function finishLazy(
   }
 }
 
-type LazyKind = 'observable' | 'promises' | 'iterator' | 'function';
+/**
+ * Functions and iterators in a container are data: they may be for the body's owner to call.
+ *
+ * @param seen the containers that were looked into: one may contain itself
+ */
+function finishAll(
+  value: unknown,
+  onStart: (stop: () => void) => void,
+  seen: Set<unknown>,
+): Promise<void> | undefined {
+  const begun: Promise<void>[] = [];
+  const values = [value];
+  for (const each of values) {
+    switch (lazyKindOf(each)) {
+      case 'promise':
+        begun.push(Promise.resolve(each).then((end) => finishAll(end, onStart, seen)));
+        break;
+      case 'observable':
+        begun.push(whenComplete(each as ObservableInput<unknown>, onStart));
+        break;
+      case 'container':
+        if (seen.size < MAX_CONTAINERS && !seen.has(each)) {
+          seen.add(each);
+          valuesIn(each as object).forEach((inner) => values.push(inner));
+        }
+        break;
+      case 'iterator':
+      case 'function':
+      case undefined:
+        break;
+    }
+  }
+  return begun.length === 0 ? undefined : Promise.all(begun).then(() => undefined);
+}
+
+function whenComplete(
+  observable: ObservableInput<unknown>,
+  onStart: (stop: () => void) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const subscription = from(observable).subscribe({ error: reject, complete: resolve });
+    onStart(() => {
+      try {
+        subscription.unsubscribe();
+      } catch (error) {
+        reject(error); // its teardown is the user's, and part of the body
+      }
+    });
+  });
+}
+
+type LazyKind = 'promise' | 'observable' | 'container' | 'iterator' | 'function';
 
 /** Looking at a user's object may run a getter of it, which may throw: then it is none of these. */
 function lazyKindOf(value: unknown): LazyKind | undefined {
@@ -54,32 +101,47 @@ function lazyKindOf(value: unknown): LazyKind | undefined {
       ? 'function'
       : undefined;
   }
-  if (typeof value !== 'object' || value === null) {
+  if (!isObject(value)) {
     return undefined;
   }
   try {
     if (Array.isArray(value)) {
-      return value.some(isThenable) ? 'promises' : undefined;
+      return 'container';
+    }
+    if (hasMethod(value, 'then')) {
+      return 'promise';
     }
     if (isObservable(value) || hasMethod(value, OBSERVABLE)) {
       return 'observable';
     }
-    const isIterator =
-      hasMethod(value, 'next') &&
-      (hasMethod(value, Symbol.iterator) || hasMethod(value, Symbol.asyncIterator));
-    return isIterator ? 'iterator' : undefined;
+    const isIterable = hasMethod(value, Symbol.iterator) || hasMethod(value, Symbol.asyncIterator);
+    if (isIterable && hasMethod(value, 'next')) {
+      return 'iterator';
+    }
+    return types.isMap(value) || types.isSet(value) || isPlainObject(value)
+      ? 'container'
+      : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** No getter of an object is called. */
+function valuesIn(container: object): unknown[] {
+  try {
+    return types.isMap(container) || types.isSet(container) || Array.isArray(container)
+      ? [...container.values()]
+      : Object.values(Object.getOwnPropertyDescriptors(container)).map(
+          (each) => each.value as unknown,
+        );
+  } catch {
+    return [];
   }
 }
 
 /** Where a library other than rxjs says that its object can be subscribed to; rxjs reads the same. */
 const OBSERVABLE =
   (Symbol as unknown as { readonly observable?: symbol }).observable ?? '@@observable';
-
-function isThenable(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && hasMethod(value, 'then');
-}
 
 function hasMethod(value: object, key: PropertyKey): boolean {
   return typeof (value as Record<PropertyKey, unknown>)[key] === 'function';
