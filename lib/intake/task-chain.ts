@@ -2,17 +2,20 @@ import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, ResultOf, TaskOptions } from '../task/task-options.js';
 import type { Chain } from '../task/task.js';
 
+/** No walker of objects finds it, and a Proxy around a chain passes it on. */
+const ADD = Symbol('nestjs-background-tasks:chain');
+
 /**
  * Tasks that run in strict order. If one does not complete, the rest is dropped. All of them belong
  * to queues of one engine.
  */
 export class TaskChain {
-  readonly #add: (call: readonly unknown[], chain: Chain) => TaskHandle;
-  readonly #chain: Chain = {};
+  declare private readonly [ADD]: (call: readonly unknown[]) => TaskHandle;
 
   /** @internal @param add adds a task to the chain, and to what is around it */
   constructor(add: (call: readonly unknown[], chain: Chain) => TaskHandle) {
-    this.#add = add;
+    const chain: Chain = {};
+    Object.defineProperty(this, ADD, { value: (call: readonly unknown[]) => add(call, chain) });
   }
 
   /**
@@ -44,6 +47,6 @@ export class TaskChain {
     ...args: NoInfer<Args>
   ): TaskHandle<ResultOf<Returned>>;
   addTask(...call: unknown[]): TaskHandle {
-    return this.#add(call, this.#chain);
+    return this[ADD](call);
   }
 }

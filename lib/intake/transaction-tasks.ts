@@ -4,17 +4,22 @@ import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import type { TaskIntake } from './task-intake.js';
 
+interface Parts {
+  readonly intake: TaskIntake;
+  readonly engine: Engine;
+  readonly client: TransactionClient;
+}
+
+/** No walker of objects finds it, and a Proxy around the object passes it on. */
+const PARTS = Symbol('nestjs-background-tasks:transaction');
+
 /** Tasks that are part of a transaction: see {@link TaskRunner.using}. */
 export class TransactionTasks {
-  readonly #intake: TaskIntake;
-  readonly #engine: Engine;
-  readonly #client: TransactionClient;
+  declare private readonly [PARTS]: Parts;
 
   /** @internal */
-  constructor(intake: TaskIntake, engine: Engine, client: TransactionClient) {
-    this.#intake = intake;
-    this.#engine = engine;
-    this.#client = client;
+  constructor(parts: Parts) {
+    Object.defineProperty(this, PARTS, { value: parts });
   }
 
   /**
@@ -49,13 +54,14 @@ export class TransactionTasks {
     ...args: NoInfer<Args>
   ): Promise<string>;
   async addTask(...call: unknown[]): Promise<string> {
-    const task = this.#intake.maker.ofCall(call);
+    const { intake, engine, client } = this[PARTS];
+    const task = intake.maker.ofCall(call);
     let id: string | undefined;
     try {
-      id = await this.#engine.supportOf(task.queue).storeWithin?.(this.#client, task);
+      id = await engine.supportOf(task.queue).storeWithin?.(client, task);
     } finally {
       if (id !== task.id) {
-        this.#intake.forget(task);
+        intake.forget(task);
       }
     }
     if (id === undefined) {
@@ -67,7 +73,7 @@ export class TransactionTasks {
       );
     }
     if (id === task.id) {
-      this.#intake.stored(task);
+      intake.stored(task);
     }
     return id;
   }

@@ -138,7 +138,7 @@ export class TaskRunner {
    */
   using(client: TransactionClient): TransactionTasks {
     const { intake, engine } = this[PARTS];
-    return new TransactionTasks(intake, engine, client);
+    return new TransactionTasks({ intake, engine, client });
   }
 
   /**

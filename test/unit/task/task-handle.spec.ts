@@ -23,6 +23,19 @@ describe('R3, P20: a Proxy around', () => {
     await clock.settle();
   });
 
+  it('a chain, or what adds to a transaction, is as good as that', async () => {
+    const { runner, clock } = await createApp();
+    const chain = proxied(runner.chain());
+    const handles = [1, 2].map(() => chain.addTask({ delay: '1s' }, () => undefined));
+    await clock.settle();
+    expect(handles.map(({ status }) => status)).toEqual(['delayed', 'queued']);
+    const within = proxied(runner.using({ query: () => Promise.resolve() }));
+    await expect(within.addTask(() => undefined)).rejects.toMatchObject({
+      code: 'BGT_TRANSACTION',
+    });
+    await clock.advance(2_000);
+  });
+
   it('whatever else is handed out shows plain data, and throws nowhere', async () => {
     const { runner, clock, record, handle, module } = await createApp();
     const events = record();
@@ -36,6 +49,7 @@ describe('R3, P20: a Proxy around', () => {
       await module.resolve(BackgroundTasks),
       module.get(TaskRunner),
       runner.chain(),
+      runner.using({ query: () => Promise.resolve() }),
       new QueueFullError('mails', 1),
       ...infos,
       ...events,
