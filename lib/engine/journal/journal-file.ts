@@ -11,7 +11,7 @@ import {
   type FileHandle,
 } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { JournalError } from '../../errors/storage.errors.js';
 
 const FILE = 'tasks.mdb';
@@ -33,16 +33,36 @@ const FIRST_BYTES = 32_768;
 export async function prepareFolder(folder: string): Promise<string> {
   const path = resolve(folder);
   try {
-    const first = await mkdir(path, { recursive: true, mode: FOLDER_MODE });
-    if (first !== undefined) {
-      await chmod(path, FOLDER_MODE); // the umask may have taken more
-    }
+    await makeFolder(path);
     await check(path, 'folder');
     const file = await made(join(path, FILE), 0);
     await check(file, 'file');
     return await realpath(file);
   } catch (cause) {
     throw unusable(path, cause);
+  }
+}
+
+/**
+ * One level after the other: `recursive` tries for ever where a folder is there and says of what is to
+ * be made in it that it is not, as `/proc` does.
+ */
+async function makeFolder(path: string): Promise<void> {
+  const missing: string[] = [];
+  for (let each = path; (await statOf(each)) === undefined && each !== dirname(each);) {
+    missing.unshift(each);
+    each = dirname(each);
+  }
+  for (const each of missing) {
+    try {
+      await mkdir(each, { mode: FOLDER_MODE });
+      await chmod(each, FOLDER_MODE); // the umask may have taken more
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+        throw error;
+      }
+      // Another first start has made it meanwhile.
+    }
   }
 }
 

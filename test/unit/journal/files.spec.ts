@@ -108,6 +108,14 @@ describe('D4: what LMDB would end the process for is a JournalError that names t
     await chmod(path, 0o777);
   });
 
+  it.each(['/proc/journal', '/proc/a/b', '/proc/self', '/sys/a/b', '/dev/full', '/dev/full/a'])(
+    'a folder that cannot be made: %s',
+    async (path) => {
+      const message = expect.stringMatching(`^The journal ${path}.* cannot be opened: `) as unknown;
+      expect(await refusal(path)).toMatchObject({ code: 'BGT_JOURNAL', message });
+    },
+  );
+
   it.each([4, 20, 40])('a disk of %d kB', async (kilobytes) => {
     if (!isRoot || process.platform !== 'linux') {
       return; // only root can have a disk that small
