@@ -149,7 +149,7 @@ export class TaskRunner {
    * @param options its name, when it ticks, and the options of its tasks
    * @param fn any function, or a `@Background()` method; only the latter with a durable engine
    * @param args what it is called with at each tick
-   * @throws NotAFunctionError, NotStorableError, StoreUnavailableError, MissingPeerError,
+   * @throws NotAFunctionError, NotStorableError, ShutDownError, StoreUnavailableError, MissingPeerError,
    * UnknownOptionError, InvalidOptionError, UnknownQueueError
    */
   async addSchedule<Args extends unknown[]>(

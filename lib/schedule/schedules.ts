@@ -95,12 +95,12 @@ export class Schedules {
     const own = callOptions(options, task.dedupe !== undefined, name);
     const makeTask = (): Task => this.intake.maker.ofCall([{ ...task, ...own }, ...call]);
     const sample = makeTask();
+    if (this.hasStopped) {
+      throw new ShutDownError(sample.name);
+    }
     const { queue } = sample;
     const stored = this.storedFor(queue);
     if (stored === undefined) {
-      if (this.hasStopped) {
-        throw new ShutDownError(sample.name);
-      }
       return this.local.put({ name, queue, options, timing, makeTask });
     }
     if (sample.stored === undefined) {

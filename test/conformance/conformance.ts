@@ -940,6 +940,16 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         expect(app.book.of('tick').length).toBeGreaterThanOrEqual(3);
       });
 
+      it('P13: are refused by an application that has closed, as its tasks are', async () => {
+        const { runner, jobs } = app;
+        await app.close();
+        const refusal = expect.objectContaining({ code: 'BGT_SHUT_DOWN' });
+        const adding = runner.addSchedule({ name: 'often', ...EVERY }, jobs.note, 'tick');
+        await expect(adding).rejects.toEqual(refusal);
+        expect(() => runner.addTask(jobs.note, 'late')).toThrow(refusal);
+        app = await Application.start({ engine: under.engine });
+      });
+
       it('are there after a restart', async () => {
         await app.runner.addSchedule({ name: 'often', ...EVERY }, app.jobs.note, 'tick');
         await app.book.until('tick');
