@@ -47,6 +47,10 @@ export default {
   disableGit: true,
   readme: 'none',
   name: 'nestjs-background-tasks',
+  // As it is imported.
+  pageTitleTemplates: {
+    module: ({ name }) => ['nestjs-background-tasks', ...(name === 'main' ? [] : [name])].join('/'),
+  },
   hideBreadcrumbs: true,
   hidePageHeader: true,
   useCodeBlocks: true,

@@ -82,9 +82,9 @@ export const providers: Provider[] = [
   { provide: Log, useFactory: () => new Log(new Logger('BackgroundTasks')) },
   {
     provide: TaskLog,
-    inject: [Log, ResolvedOptions],
-    useFactory: (log: Log, { carriers }: ResolvedOptions) =>
-      new TaskLog(log, (task, print) => inContextOf(task, carriers, print)),
+    inject: [Log, CLOCK, ResolvedOptions],
+    useFactory: (log: Log, clock: Clock, { carriers }: ResolvedOptions) =>
+      new TaskLog(log, clock, (task, print) => inContextOf(task, carriers, print)),
   },
   made(ResolvedOptions, [MODULE_OPTIONS_TOKEN]),
   {
@@ -197,6 +197,7 @@ export const providers: Provider[] = [
       TaskEvents,
       CLOCK,
       Log,
+      TaskLog,
       ResolvedOptions,
       HttpAdapterHost,
       Application,
@@ -209,6 +210,7 @@ export const providers: Provider[] = [
       events: TaskEvents,
       clock: Clock,
       log: Log,
+      taskLog: TaskLog,
       { drainTimeoutMs, queues }: ResolvedOptions,
       host: HttpAdapterHost,
       application: Application,
@@ -226,7 +228,10 @@ export const providers: Provider[] = [
           const { engine: kind, isProducer = false } = engine.supportOf(name);
           return `${name} (${kind}, ${isProducer ? 'run by other processes' : `${concurrency} at once`})`;
         }),
-        leave: () => application.leave(),
+        leave: () => {
+          application.leave();
+          taskLog.end();
+        },
         server: () => host.httpAdapter?.getHttpServer?.() as OpenServer | undefined,
       }),
   },

@@ -2,7 +2,6 @@ import {
   Inject,
   Module,
   type DynamicModule,
-  type OnApplicationBootstrap,
   type OnApplicationShutdown,
   type OnModuleInit,
 } from '@nestjs/common';
@@ -21,9 +20,7 @@ const OPTIONS = Symbol('nestjs-background-tasks:metrics-options');
  * both. Import it beside `BackgroundTasksModule`. Without it metrics cost nothing.
  */
 @Module({})
-export class BackgroundTasksMetricsModule
-  implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown
-{
+export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplicationShutdown {
   private prometheus: PrometheusMetrics | undefined;
   private openTelemetry: OpenTelemetryMetrics | undefined;
   private subscription: Subscription | undefined;
@@ -56,7 +53,9 @@ export class BackgroundTasksMetricsModule
     const names = new BoundedNames(maxTaskNames);
     if (prometheus) {
       const own = prometheus === true ? {} : prometheus;
-      this.prometheus = new PrometheusMetrics(this.runner, names, own);
+      const metrics = new PrometheusMetrics(this.runner, names, own);
+      this.prometheus = metrics;
+      this.runner.atStart(() => metrics.open());
     }
     if (openTelemetry) {
       const traces = new OpenTelemetryMetrics(names, openTelemetry === true ? {} : openTelemetry);
@@ -77,11 +76,6 @@ export class BackgroundTasksMetricsModule
       // Also where the application cannot start: nobody may ever close it.
       complete: () => this.prometheus?.close(),
     });
-  }
-
-  /** Nest calls it when all that can fail before has not. */
-  onApplicationBootstrap(): void {
-    this.prometheus?.open();
   }
 
   /** Nest calls it after the drain: the last tasks are counted. */

@@ -1,53 +1,47 @@
 import type { Clock } from '../task/clock.js';
 
-/** How long the same refusal is only counted, in milliseconds. */
+/** How long what is of the same kind is only counted, in milliseconds. */
 const QUIET_MS = 10_000;
 
-/** What requests were refused: each kind is told at once, and then with its count, not for each request. */
+type Tell = (count: number) => void;
+
+/** What was refused, maybe in masses: each kind is told at once, and then with its count, not each time. */
 export class Refusals {
-  private readonly counted = new WeakSet<Error>();
-  private readonly quiet = new Map<string, { latest: Error; more: number; callOff: () => void }>();
+  private readonly quiet = new Map<string, { tell: Tell; more: number; callOff: () => void }>();
 
-  constructor(
-    private readonly clock: Clock,
-    private readonly tell: (error: Error, count: number) => void,
-  ) {}
+  constructor(private readonly clock: Clock) {}
 
-  /** @param error passes by again where it is thrown on */
-  add(error: Error): void {
-    if (this.counted.has(error)) {
-      return;
-    }
-    this.counted.add(error);
-    const quiet = this.quiet.get(error.message);
+  /** @param tell called with how many there were since this kind was told of, if this is the latest */
+  add(kind: string, tell: Tell): void {
+    const quiet = this.quiet.get(kind);
     if (quiet === undefined) {
-      this.say(error, 1);
+      this.say(kind, tell, 1);
     } else {
-      quiet.latest = error;
+      quiet.tell = tell;
       quiet.more += 1;
     }
   }
 
   /** Tells what was only counted so far. */
   end(): void {
-    for (const { latest, more, callOff } of this.quiet.values()) {
+    for (const { tell, more, callOff } of this.quiet.values()) {
       callOff();
       if (more > 0) {
-        this.tell(latest, more);
+        tell(more);
       }
     }
     this.quiet.clear();
   }
 
-  private say(error: Error, count: number): void {
+  private say(kind: string, tell: Tell, count: number): void {
     const callOff = this.clock.after(QUIET_MS, () => {
-      const { latest = error, more = 0 } = this.quiet.get(error.message) ?? {};
-      this.quiet.delete(error.message);
+      const { tell: latest = tell, more = 0 } = this.quiet.get(kind) ?? {};
+      this.quiet.delete(kind);
       if (more > 0) {
-        this.say(latest, more);
+        this.say(kind, latest, more);
       }
     });
-    this.quiet.set(error.message, { latest: error, more: 0, callOff });
-    this.tell(error, count);
+    this.quiet.set(kind, { tell, more: 0, callOff });
+    tell(count);
   }
 }

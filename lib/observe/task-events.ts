@@ -9,6 +9,8 @@ import type { EventDetails, TaskEvent } from './task-event.js';
 /** Tells listeners what happens to tasks. What nobody listens to is not even put together. */
 export class TaskEvents {
   private readonly subject = new Subject<TaskEvent>();
+  /** Called when the application starts, when nothing of another module can fail that any more. */
+  readonly onStart: (() => void)[] = [];
   /** Hot: a subscriber sees what happens from now on. Completes when the application has shut down. */
   readonly stream: Observable<TaskEvent>;
 

@@ -1,9 +1,11 @@
 import { isA } from '../errors/error-text.js';
 import { printable } from '../errors/printable.js';
 import { TaskCrashedError } from '../errors/storage.errors.js';
+import type { Clock } from '../task/clock.js';
 import type { DropReason, TaskStatus } from '../task/outcome.js';
 import type { Interruption, Task } from '../task/task.js';
 import { LogLine, type Level, type Log, type LogFields, type Thrown } from './log.js';
+import { Refusals } from './refusals.js';
 import type { TaskEvent } from './task-event.js';
 
 const WHY_DROPPED: Record<DropReason, string> = {
@@ -14,6 +16,9 @@ const WHY_DROPPED: Record<DropReason, string> = {
   'not-stored': 'the store did not take it',
   overflow: 'its queue was full, and it made room for a newer task',
 };
+
+/** Where the store or the queue is the reason, which is the same for one task after the other. */
+const IN_MASSES: readonly DropReason[] = ['not-stored', 'overflow'];
 
 const WHAT_STOPPED: Record<Interruption, string> = {
   timeout: 'timed out',
@@ -29,15 +34,28 @@ const WHY_ABANDONED: Partial<Record<TaskStatus, string>> = {
   retrying: 'its next attempt was not due',
 };
 
+type OwnFields = Pick<LogFields, 'event' | 'durationMs' | 'delayMs' | 'reason' | 'count'>;
+
 /** Calls `print` in the async context that the task runs in, where that is to be had. */
 export type InContextOf = (task: Task, print: () => void) => void;
 
 /** What the log says about tasks. No last failure is left out of it. */
 export class TaskLog {
+  private readonly refusals: Refusals;
+  private readonly toldOf = new WeakSet<Error>();
+
   constructor(
     private readonly log: Log,
+    clock: Clock,
     private readonly inContextOf: InContextOf = (_, print) => print(),
-  ) {}
+  ) {
+    this.refusals = new Refusals(clock);
+  }
+
+  /** Says what was only counted so far. */
+  end(): void {
+    this.refusals.end();
+  }
 
   failed(task: Task, error: unknown, durationMs: number): void {
     const sentence = isA(TaskCrashedError, error)
@@ -64,14 +82,20 @@ export class TaskLog {
 
   putOff(task: Task, error: unknown, delayMs: number): void {
     const sentence = `was put off by ${Math.round(delayMs)} ms: its start could not be recorded`;
-    this.write('warn', task, { event: 'put-off', delayMs }, sentence, { error, hasStack: false });
+    const thrown = { error, hasStack: false };
+    this.writeCounted(task, { event: 'put-off', delayMs }, sentence, thrown);
   }
 
   dropped(task: Task, reason: DropReason): void {
     // What waits for a failure is dropped by every success: that is no news.
     const isAgain = reason === 'duplicate' && task.settings.dedupe?.again === true;
     const level = reason === 'request-succeeded' || isAgain ? 'debug' : 'warn';
-    this.write(level, task, { event: 'dropped', reason }, `was dropped: ${WHY_DROPPED[reason]}`);
+    const sentence = `was dropped: ${WHY_DROPPED[reason]}`;
+    if (IN_MASSES.includes(reason)) {
+      this.writeCounted(task, { event: 'dropped', reason }, sentence);
+    } else {
+      this.write(level, task, { event: 'dropped', reason }, sentence);
+    }
   }
 
   abandoned(task: Task, isKept: boolean): void {
@@ -86,7 +110,7 @@ export class TaskLog {
   fellBack(task: Task): void {
     const sentence =
       'is kept in memory: its store did not take it. It does not survive the process';
-    this.write('warn', task, { event: 'fell-back' }, sentence);
+    this.writeCounted(task, { event: 'fell-back' }, sentence);
   }
 
   overrun(task: Task, reason: Interruption): void {
@@ -135,10 +159,20 @@ export class TaskLog {
     this.log.error(new LogLine({ event: 'rule-failed' }, sentence, { error, hasStack: true }));
   }
 
-  /** Requests are answered 503, or were handled without what they asked for. */
-  refused(error: unknown, count: number): void {
-    const sentence = count === 1 ? 'Refused a request' : `Refused ${count} more requests`;
-    this.log.warn(new LogLine({ event: 'refused', count }, sentence, { error, hasStack: false }));
+  /**
+   * Requests are answered 503, or were handled without what they asked for.
+   *
+   * @param error passes by again where it is thrown on
+   */
+  refused(error: Error): void {
+    if (!this.toldOf.has(error)) {
+      this.toldOf.add(error);
+      this.refusals.add(error.message, (count) => {
+        const sentence = count === 1 ? 'Refused a request' : `Refused ${count} more requests`;
+        const thrown = { error, hasStack: false };
+        this.log.warn(new LogLine({ event: 'refused', count }, sentence, thrown));
+      });
+    }
   }
 
   /** A client did not read. */
@@ -174,13 +208,16 @@ export class TaskLog {
     }
   }
 
-  private write(
-    level: Level,
-    task: Task,
-    own: Pick<LogFields, 'event' | 'durationMs' | 'delayMs' | 'reason'>,
-    sentence: string,
-    thrown?: Thrown,
-  ): void {
+  /** What may happen to all tasks of a queue at once: one of them stands for the others. */
+  private writeCounted(task: Task, own: OwnFields, sentence: string, thrown?: Thrown): void {
+    this.refusals.add(`${own.event} ${own.reason} ${task.queue}`, (count) => {
+      const others =
+        count === 1 ? '' : ` (and so for ${count - 1} others of its queue since the line before)`;
+      this.write('warn', task, { ...own, count }, `${sentence}${others}`, thrown);
+    });
+  }
+
+  private write(level: Level, task: Task, own: OwnFields, sentence: string, thrown?: Thrown): void {
     const line = new LogLine(fieldsOf(task, own), `${title(task)} ${sentence}`, thrown);
     this.inContextOf(task, () => this.log[level](line));
   }

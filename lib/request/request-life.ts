@@ -127,7 +127,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
 
   refused(error: unknown): void {
     if (error instanceof TemporaryError) {
-      this.requests.refusals.add(error);
+      this.requests.observer.log.refused(error);
       if (this.response !== undefined) {
         askToRetryLater(error, this.response);
       }

@@ -2,7 +2,6 @@ import type { Engine } from '../engine/engine.js';
 import { Delivery } from '../intake/delivery.js';
 import type { TaskIntake } from '../intake/task-intake.js';
 import type { Observer } from '../observe/observer.js';
-import { Refusals } from '../observe/refusals.js';
 import type { RequestSettings } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
 import { linesOf, type LineRules } from '../task/line.js';
@@ -23,7 +22,6 @@ export class Requests {
   /** Those with tasks that have not been released yet. */
   private readonly collecting = new LinkedList<RequestLife>();
   readonly connections: Connections;
-  readonly refusals: Refusals;
   private readonly delivery: Delivery;
   private readonly rules: LineRules;
   private readonly stopOf: ((task: Task) => unknown) | undefined;
@@ -31,11 +29,10 @@ export class Requests {
   constructor(
     readonly intake: TaskIntake,
     private readonly engine: Engine,
-    private readonly observer: Observer,
+    readonly observer: Observer,
     private readonly settings: RequestSettings,
     readonly clock: Clock,
   ) {
-    this.refusals = new Refusals(clock, (error, count) => observer.log.refused(error, count));
     this.delivery = new Delivery(engine, observer);
     this.connections = new Connections(clock, (unread) => observer.log.unread(unread));
     this.rules = { ...settings, engineOf: (queue) => engine.supportOf(queue) };
@@ -174,7 +171,6 @@ export class Requests {
 
   /** The engine has stopped: what requests under way have collected is lost, and is to be told. */
   abandon(): void {
-    this.refusals.end();
     for (const life of this.collecting) {
       life
         .seal()

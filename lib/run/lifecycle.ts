@@ -102,7 +102,10 @@ export class Lifecycle
 
   async onApplicationBootstrap(): Promise<void> {
     this.isStarted = true;
-    await this.orGiveUp(async ({ engine }) => engine.start());
+    await this.orGiveUp(async ({ engine, events }) => {
+      events.onStart.forEach((act) => act());
+      await engine.start();
+    });
     this.parts?.schedules.start();
     this.tellStart();
     // A context without a server has started before its caller gets it and can ask for the hooks.

@@ -43,6 +43,7 @@ interface TaskRunnerParts extends TaskSources {
   readonly taskStats: TaskStats;
   readonly clock: Clock;
   readonly events: Observable<TaskEvent>;
+  readonly onStart: TaskEvents['onStart'];
   readonly hooks: AttemptHooks;
   readonly schedules: Schedules;
 }
@@ -72,12 +73,18 @@ export class TaskRunner {
     schedules: Schedules,
   ) {
     const held = { intake, engine, options, records, taskStats, clock, hooks, requests, schedules };
-    Object.defineProperty(this, PARTS, { value: { ...held, events: taskEvents.stream } });
+    const { stream: events, onStart } = taskEvents;
+    Object.defineProperty(this, PARTS, { value: { ...held, events, onStart } });
   }
 
   /** @internal What code inside this application's tasks and requests knows it by. */
   get home(): MethodIntake {
     return this[PARTS].intake;
+  }
+
+  /** @internal Calls `act` last of all when the application starts; what it throws fails the start. */
+  atStart(act: () => void): void {
+    this[PARTS].onStart.push(act);
   }
 
   /**

@@ -189,6 +189,7 @@ describe('the Prometheus metrics', () => {
 
   it.each<[string, Provider[], BackgroundTasksOptions]>([
     ['another module', [{ provide: 'init', useValue: { onModuleInit: refuse } }], {}],
+    ['its last hook', [{ provide: 'init', useValue: { onApplicationBootstrap: refuse } }], {}],
     ['its engine', [], { engine: journal({ path: '/dev/null/journal' }) }],
   ])('O14: leave no trace of a start that failed by %s', async (_, providers, tasks) => {
     const register = new Registry();

@@ -1,15 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
 import { QueueFullError } from '../../../lib/index.js';
 import { Refusals } from '../../../lib/observe/refusals.js';
+import { Log } from '../../../lib/observe/log.js';
+import { TaskLog } from '../../../lib/observe/task-log.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { createKit } from '../support/kit.js';
+import { RecordingLogger } from '../support/recording-logger.js';
+import { bareTask } from '../support/tasks.js';
 
 function start() {
   const clock = new FakeClock();
   const told: [queue: string, count: number][] = [];
-  const refusals = new Refusals(clock, (error, count) =>
-    told.push([(error as QueueFullError).queue, count]),
-  );
-  const refuse = (queue: string) => refusals.add(new QueueFullError(queue, 1));
+  const refusals = new Refusals(clock);
+  const refuse = (queue: string) => refusals.add(queue, (count) => told.push([queue, count]));
   return { clock, told, refusals, refuse };
 }
 
@@ -35,12 +38,13 @@ describe('O2: what requests are refused', () => {
   });
 
   it('is counted once, however often it is thrown on', () => {
-    const { told, refusals } = start();
+    const logger = new RecordingLogger();
+    const log = new TaskLog(new Log(logger), new FakeClock());
     const error = new QueueFullError('mails', 1);
-    refusals.add(error);
-    refusals.add(error);
-    refusals.end();
-    expect(told).toEqual([['mails', 1]]);
+    log.refused(error);
+    log.refused(error);
+    log.end();
+    expect(logger.of('warn')).toEqual([expect.stringContaining('Refused a request')]);
   });
 
   it('is told to the last one at the end', () => {
@@ -52,5 +56,47 @@ describe('O2: what requests are refused', () => {
       ['mails', 2],
     ]);
     expect(clock.pendingTimers).toBe(0);
+  });
+});
+
+describe('O10: what happens to all tasks of a queue at once', () => {
+  const KINDS: [string, (log: TaskLog, name: string) => void][] = [
+    ['dropped by the store', (log, name) => log.dropped(bareTask(name), 'not-stored')],
+    ['dropped to make room', (log, name) => log.dropped(bareTask(name), 'overflow')],
+    ['kept in memory', (log, name) => log.fellBack(bareTask(name))],
+    ['put off', (log, name) => log.putOff(bareTask(name), new Error('disk full'), 1_000)],
+  ];
+
+  it.each(KINDS)(
+    'is a line for one of them, and then one for all others: %s',
+    async (_, happen) => {
+      const clock = new FakeClock();
+      const logger = new RecordingLogger();
+      const log = new TaskLog(new Log(logger), clock);
+      Array.from({ length: 10_000 }, (__, index) => happen(log, `task ${index}`));
+      expect(logger.of('warn')).toEqual([expect.stringMatching(/^Task task 0 .*(?<!others.*)$/)]);
+      await clock.advance(10_000);
+      expect(logger.of('warn').slice(1)).toEqual([
+        expect.stringMatching(/^Task task 9999 .* 9998 others of its queue since the line before/),
+      ]);
+      await clock.advance(10_000);
+      happen(log, 'later');
+      expect(logger.of('warn').slice(2)).toEqual([expect.stringMatching(/^Task later /)]);
+    },
+  );
+
+  it('is told of each kind and each queue', async () => {
+    const FULL = { maxPending: 1, overflow: 'drop-oldest' } as const;
+    const { runner, logger } = createKit({
+      queues: { default: FULL, mails: FULL },
+    });
+    await runner.pause();
+    for (const queue of ['default', 'mails', 'default', 'mails', 'default']) {
+      runner.addTask({ queue, name: queue }, () => undefined);
+    }
+    expect(logger.of('warn')).toEqual([
+      expect.stringMatching(/^Task default .* made room for a newer task$/),
+      expect.stringMatching(/^Task mails .* made room for a newer task$/),
+    ]);
   });
 });

@@ -32,7 +32,7 @@ function lifecycleOf(drains: Partial<Record<DrainScope, Promise<void>>> = {}) {
     engine,
     restore: () => [],
     clock,
-    events: { complete: () => void calls.push('complete') } as unknown as TaskEvents,
+    events: { onStart: [], complete: () => void calls.push('complete') } as unknown as TaskEvents,
     requests: {
       whenClosedReleased: () => void calls.push('released'),
       collected: () => tasks as never,
