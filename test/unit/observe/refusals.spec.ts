@@ -5,7 +5,7 @@ import { Log } from '../../../lib/observe/log.js';
 import { TaskLog } from '../../../lib/observe/task-log.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { createKit } from '../support/kit.js';
-import { RecordingLogger } from '../support/recording-logger.js';
+import { LogBook } from '../../support/log-book.js';
 import { bareTask } from '../support/tasks.js';
 
 function start() {
@@ -38,7 +38,7 @@ describe('O2: what requests are refused', () => {
   });
 
   it('is counted once, however often it is thrown on', () => {
-    const logger = new RecordingLogger();
+    const logger = new LogBook();
     const log = new TaskLog(new Log(logger), new FakeClock());
     const error = new QueueFullError('mails', 1);
     log.refused(error);
@@ -71,7 +71,7 @@ describe('O10: what happens to all tasks of a queue at once', () => {
     'is a line for one of them, and then one for all others: %s',
     async (_, happen) => {
       const clock = new FakeClock();
-      const logger = new RecordingLogger();
+      const logger = new LogBook();
       const log = new TaskLog(new Log(logger), clock);
       Array.from({ length: 10_000 }, (__, index) => happen(log, `task ${index}`));
       expect(logger.of('warn')).toEqual([expect.stringMatching(/^Task task 0 .*(?<!others.*)$/)]);

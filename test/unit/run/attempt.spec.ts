@@ -183,13 +183,8 @@ function attempt(
   carry?: Carry,
 ) {
   const clock = new FakeClock();
-<<<<<<< Updated upstream
   const logger = new LogBook();
-  const log = new TaskLog(new Log(logger));
-=======
-  const logger = new RecordingLogger();
   const log = new TaskLog(new Log(logger), clock);
->>>>>>> Stashed changes
   const events = new TaskEvents(clock, () => undefined);
   const records = new TaskRecords(10);
   const observer = new Observer(new TaskStats(), records, events, log);

@@ -37,13 +37,8 @@ export function createKit(
   { random = () => 0.5, isStarted = true }: KitSetting = {},
 ) {
   const clock = new FakeClock();
-<<<<<<< Updated upstream
   const logger = new LogBook();
-  const log = new TaskLog(new Log(logger));
-=======
-  const logger = new RecordingLogger();
   const log = new TaskLog(new Log(logger), clock);
->>>>>>> Stashed changes
   const events = new TaskEvents(clock, (error) => log.listenerFailed(error));
   const resolved = new ResolvedOptions(options);
   const records = new TaskRecords(resolved.remember);
