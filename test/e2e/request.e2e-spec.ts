@@ -5,5 +5,6 @@ import './request/kinds.suite.js';
 import './request/nothing-in-the-way.suite.js';
 import './request/order.suite.js';
 import './request/other-interceptors.suite.js';
+import './request/refused.suite.js';
 import './request/stored-first.suite.js';
 import './request/the-same-without.suite.js';

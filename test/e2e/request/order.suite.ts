@@ -96,31 +96,6 @@ onEachPlatform((platform) => {
     expect(app.names('completed').toSorted()).toEqual(['0', '1', '2']);
   });
 
-  it("P2: onFailure: 'stop' drops the tasks after a failed one, and says so", async () => {
-    const bodies = { first: () => undefined, throws: () => Promise.reject(new Error('broken')) };
-    const add = (tasks: BackgroundTasks): void =>
-      Object.entries({ ...bodies, third: bodies.first, fourth: bodies.first }).forEach(
-        ([name, body]) => void tasks.addTask({ name }, body),
-      );
-    const app = await startApp(platform, {
-      controllers: [routes({ 'POST /': add })],
-      options: { request: { onFailure: 'stop' } },
-    });
-    await app.request('/', { method: 'POST' });
-    await app.untilSettled(4);
-    expect(app.settled.map(({ name, type }) => `${name} ${type}`)).toEqual([
-      'first completed',
-      'throws failed',
-      'third dropped',
-      'fourth dropped',
-    ]);
-    expect(app.settled.at(-1)).toMatchObject({ reason: 'predecessor-failed' });
-    expect(app.log.ofTasks('warn')).toEqual([
-      expect.stringMatching(/third .*dropped/),
-      expect.stringMatching(/fourth .*dropped/),
-    ]);
-  });
-
   describe.each(['/injected', '/argument'])('%s', (controller) => {
     it.each([
       ['/unawaited', { status: 'completed' }],

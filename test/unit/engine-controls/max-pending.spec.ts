@@ -1,35 +1,15 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import {
-  type ArgumentsHost,
-  Catch,
-  Controller,
-  type ExceptionFilter,
-  type INestApplication,
-  Injectable,
-  Post,
-  UseFilters,
-} from '@nestjs/common';
-import type { AbstractHttpAdapter } from '@nestjs/core';
-import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
-import { Test } from '@nestjs/testing';
+import { describe, expect, it } from '@jest/globals';
+import { Injectable } from '@nestjs/common';
 import {
   Background,
-  BackgroundTasks,
   BackgroundTasksError,
-  BackgroundTasksModule,
   QueueFullError,
   type QueueOptions,
   type TaskHandle,
-  TaskRunner,
-  Tasks,
 } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { Probe } from '../support/probe.js';
-import { LogBook } from '../../support/log-book.js';
 
 async function createFull(queue: QueueOptions) {
   const app = await createApp({}, { queues: { default: { concurrency: 1, ...queue } } });
@@ -302,97 +282,5 @@ describe('retryAll() of a chain', () => {
       'Task "head" comes back with the 2 tasks of its chain, and queue "default" has room for 2 only',
     );
     expect(await runner.counts()).toMatchObject({ failed: 1, queued: 0 });
-  });
-});
-
-const ran: string[] = [];
-
-@Catch(QueueFullError)
-class TooMany implements ExceptionFilter {
-  catch(_error: unknown, host: ArgumentsHost): void {
-    const reply = host.switchToHttp().getResponse<{ status(code: number): { send(): void } }>();
-    reply.status(429).send();
-  }
-}
-
-@Controller()
-class Orders {
-  @Post('orders')
-  add(@Tasks() tasks: BackgroundTasks): void {
-    tasks.addTask({ name: 'first' }, () => ran.push('first'));
-    tasks.addTask({ name: 'second' }, () => ran.push('second'));
-  }
-
-  @Post('orders-if-possible')
-  tryToAdd(@Tasks() tasks: BackgroundTasks): void {
-    refusalOf(() => tasks.addTask(() => undefined));
-  }
-
-  @Post('orders-again-and-again')
-  tryOften(@Tasks() tasks: BackgroundTasks): void {
-    tasks.addTask(() => undefined);
-    let refusal: unknown;
-    for (let number = 0; number < 20_000; number++) {
-      refusal = refusalOf(() => tasks.addTask(() => undefined));
-    }
-    throw refusal;
-  }
-
-  @UseFilters(TooMany)
-  @Post('limited-orders')
-  limited(@Tasks() tasks: BackgroundTasks): void {
-    tasks.addTask(() => undefined);
-  }
-}
-
-describe.each<[string, () => AbstractHttpAdapter]>([
-  ['Express', () => new ExpressAdapter()],
-  ['Fastify', () => new FastifyAdapter()],
-])('P12: a request that fills a queue, on %s', (_, createAdapter) => {
-  let app: INestApplication;
-  let runner: TaskRunner;
-
-  beforeEach(async () => {
-    const module = await Test.createTestingModule({
-      imports: [BackgroundTasksModule.forRoot({ queues: { default: { maxPending: 1 } } })],
-      controllers: [Orders],
-    }).compile();
-    app = module.createNestApplication(createAdapter(), { logger: new LogBook() });
-    await app.listen(0, '127.0.0.1');
-    runner = app.get(TaskRunner);
-  });
-
-  afterEach(async () => {
-    await app.close();
-    ran.length = 0;
-  });
-
-  async function post(path: string) {
-    const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
-    const headers = { connection: 'close' };
-    const reply = await fetch(`http://127.0.0.1:${port}/${path}`, { method: 'POST', headers });
-    const { status } = reply;
-    return { status, retryAfter: reply.headers.get('retry-after'), body: await reply.text() };
-  }
-
-  it.each(['orders', 'orders-again-and-again'])(
-    'is answered 503 with Retry-After, and nothing of what the queue holds (POST /%s)',
-    async (path) => {
-      const reply = await post(path);
-      expect(reply).toMatchObject({ status: 503, retryAfter: '1' });
-      expect(reply.body).not.toContain('pending');
-      await runner.whenIdle();
-      expect(ran).toEqual([]);
-    },
-  );
-
-  it.each([
-    ['it does without', 'orders-if-possible', 201],
-    ['a filter finds another answer', 'limited-orders', 429],
-  ])('is not told to come back where %s', async (_what, path, status) => {
-    await runner.pause();
-    runner.addTask(() => undefined);
-    expect(await post(path)).toMatchObject({ status, retryAfter: null });
-    await runner.resume();
   });
 });
