@@ -15,7 +15,7 @@ import {
   UseInterceptors,
 } from '@nestjs/common';
 import { type Observable, tap } from 'rxjs';
-import { Background, BackgroundTasks, Tasks, currentTask } from 'nestjs-background-tasks';
+import { Background, BackgroundTasks, Tasks } from 'nestjs-background-tasks';
 import { type Platform, onEachPlatform } from '../support/platforms.js';
 import { routes } from '../support/routes.js';
 import { type RunningApp, startApp } from '../support/running-app.js';
@@ -57,53 +57,6 @@ onEachPlatform((platform) => {
 
     expect(seen).toEqual(['accepted', 'welcome, 42', 'noted']);
     expect(app.names('completed')).toEqual(['Mailer.sendWelcome', 'Mailer.note']);
-  });
-
-  it('P21: a call through `this.` is a task too, from its own body as well', async () => {
-    const seen: string[] = [];
-
-    @Injectable()
-    class Countdown {
-      private readonly label = 'countdown';
-
-      async start(): Promise<void> {
-        await this.step(2);
-        seen.push('accepted');
-      }
-
-      @Background()
-      async step(number: number): Promise<void> {
-        seen.push(`${this.label} ${number}, task ${currentTask().name}`);
-        if (number > 0) {
-          await this.step(number - 1);
-        }
-      }
-    }
-
-    @Controller()
-    class CountdownController {
-      constructor(private readonly countdown: Countdown) {}
-
-      @Get()
-      async get(): Promise<void> {
-        await this.countdown.start();
-      }
-    }
-
-    const app = await startApp(platform, {
-      controllers: [CountdownController],
-      providers: [Countdown],
-    });
-    await app.request('/');
-    await app.untilSettled(3);
-
-    expect(seen).toEqual([
-      'accepted',
-      'countdown 2, task Countdown.step',
-      'countdown 1, task Countdown.step',
-      'countdown 0, task Countdown.step',
-    ]);
-    expect(app.names('added')).toEqual(['Countdown.step', 'Countdown.step', 'Countdown.step']);
   });
 });
 

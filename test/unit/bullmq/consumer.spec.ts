@@ -60,6 +60,19 @@ describe('a task that somebody waits for', () => {
   });
 });
 
+describe('the handle of a stored task', () => {
+  it('shows that another object of it runs, with the attempt that it is', () => {
+    const handles = new OwnHandles({} as JobStore, new FakeClock(), () => true);
+    const [own, attempted] = [bareTask('own'), bareTask('own')];
+    handles.add(own);
+    attempted.attempts = 3;
+    expect(own.id).toBe(attempted.id);
+    handles.started(attempted);
+    handles.started(bareTask('another'));
+    expect([own.status, own.attempts]).toEqual(['running', 3]);
+  });
+});
+
 /** A store that takes its time for each write, until it is told to go on. */
 function slowStore() {
   const written: string[] = [];

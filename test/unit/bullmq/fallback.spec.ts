@@ -1,5 +1,6 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { eventually } from '../../support/eventually.js';
 import { bullmq } from '../../../lib/engine/bullmq/index.js';
 import { Application } from '../../conformance/support/application.js';
 
@@ -36,7 +37,7 @@ describe('tasks that fall back to memory', () => {
     await here.book.until('runs');
     expect(await running.cancel()).toBe(true);
     const delayed = here.runner.addTask({ delay: '1h' }, here.jobs.note, 'delayed');
-    await here.eventually(() => expect(here.eventsOf(delayed.id)).toContain('fell-back'));
+    await eventually(() => expect(here.eventsOf(delayed.id)).toContain('fell-back'));
     expect(await delayed.cancel()).toBe(true);
     expect([onItsWay.status, running.status, delayed.status]).toEqual([
       'cancelled',
@@ -63,7 +64,7 @@ describe('P17: a request that fails although some of it fell back to memory', ()
     const { runner, jobs, book } = app;
     await runner.pause('default');
     const first = runner.addTask(jobs.note, 'waits');
-    await app.eventually(() => expect(app?.eventsOf(first.id)).toContain('fell-back'));
+    await eventually(() => expect(app?.eventsOf(first.id)).toContain('fell-back'));
     expect(await app.post('/three')).toBe(503); // there is room for two of them
     await runner.resume('default');
     await first.whenSettled();

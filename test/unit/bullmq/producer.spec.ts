@@ -8,10 +8,13 @@ import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
 import type { Worker } from '../../../lib/engine/engine.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { Deferred } from '../../support/deferred.js';
 import { LogBook } from '../../support/log-book.js';
 import { NOBODY, bareTask } from '../support/tasks.js';
 
 const HOLD_MS = 30_000;
+
+const accept = (id: string): Promise<string> => Promise.resolve(id);
 
 type Answer = (wasThere: boolean) => number;
 
@@ -22,7 +25,8 @@ function createProducer(answer: Answer = () => 1) {
   const asked: string[] = [];
   const stored = new Set<string>();
   let isUp = true;
-  let refusal: Error | undefined;
+  const told: string[] = [];
+  let add = accept;
   const ask = (what: string): Promise<void> => {
     if (!isUp) {
       return Promise.reject(new Error('Connection is closed.'));
@@ -31,8 +35,7 @@ function createProducer(answer: Answer = () => 1) {
     return Promise.resolve();
   };
   const backend = {
-    addJob: (_data: unknown, id: string) =>
-      refusal === undefined ? Promise.resolve(id) : Promise.reject(refusal),
+    addJob: (_data: unknown, id: string) => add(id),
     changeDelay: (id: string, delayMs: number) => ask(`${id} in ${delayMs}`),
     promote: (id: string) => ask(`${id} now`),
   };
@@ -51,7 +54,9 @@ function createProducer(answer: Answer = () => 1) {
     store,
     persistence: new Persistence(clock),
     collected: { takeOut: () => undefined, stored: () => undefined } as unknown as CollectedTasks,
-    worker: { announce: () => undefined } as unknown as Worker,
+    worker: {
+      announce: ({ name }: Task, { kind }: { kind: string }) => void told.push(`${name} ${kind}`),
+    } as unknown as Worker,
     settings: { commitTimeoutMs: 2_000, holdMs: HOLD_MS },
     clock,
     logger,
@@ -62,11 +67,12 @@ function createProducer(answer: Answer = () => 1) {
     asked,
     stored,
     logger,
+    told,
     setUp: (up: boolean) => {
       isUp = up;
     },
-    refuseBy: (error: Error) => {
-      refusal = error;
+    addBy: (adding: typeof add) => {
+      add = adding;
     },
   };
 }
@@ -124,7 +130,7 @@ describe('P17: a task that the store has not taken', () => {
     ['got no answer', {}, ['a never']],
   ])('is looked for only where it may have arrived: it %s', async (_what, how, asked) => {
     const kit = createProducer();
-    kit.refuseBy(Object.assign(new Error('no'), how));
+    kit.addBy(() => Promise.reject(Object.assign(new Error('no'), how)));
     await expect(kit.producer.commit([taskOf('a')], true)).rejects.toThrow(StoreUnavailableError);
     await kit.clock.advance(1_000);
     expect(kit.asked).toStrictEqual(asked);
@@ -132,6 +138,31 @@ describe('P17: a task that the store has not taken', () => {
 });
 
 describe('P17: a task of a request that was told it failed', () => {
+  it('is taken back when the store has taken it', async () => {
+    const { producer, clock, asked, addBy } = createProducer();
+    const stored = new Deferred<string>();
+    addBy(() => stored.promise);
+    const task = taskOf('a');
+    const added = producer.commit([task], true);
+    const takenBack = producer.takeBack(task);
+    await clock.advance(1_000);
+    expect(asked).toEqual([]);
+    stored.resolve('a');
+    await Promise.all([added, takenBack]);
+    await clock.advance(1_000);
+    expect(asked).toEqual(['a never']);
+    await producer.close();
+  });
+
+  it('is not told of as a duplicate, too', async () => {
+    const { producer, told, addBy } = createProducer();
+    addBy(() => Promise.resolve('another'));
+    const task = taskOf('a');
+    task.isOver = true;
+    await producer.commit([task], false);
+    expect(told).toEqual([]);
+  });
+
   it.each<[string, Answer]>([
     ['1, as Redis does, whether there was one or not', () => 1],
     ['whether there was one', (wasThere) => (wasThere ? 1 : 0)],

@@ -29,14 +29,6 @@ class Mailer {
 }
 
 describe('a call of a @Background() method', () => {
-  it('P6: outside a request is queued at once, and runs on its provider', async () => {
-    const { clock, module } = await createApp({ providers: [Mailer] });
-    const mailer = module.get(Mailer);
-    await mailer.sendWelcome('Ann');
-    await clock.settle();
-    expect(mailer.sent).toEqual(['Ann as Mailer.sendWelcome']);
-  });
-
   it('R11: is a task of its own inside its own body, with the options of the method', async () => {
     @Injectable()
     class Countdown {
