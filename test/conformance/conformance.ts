@@ -9,6 +9,7 @@ import type {
   TaskInfo,
   TaskRunner,
 } from 'nestjs-background-tasks';
+import { eventually } from '../support/eventually.js';
 import { Api } from './support/api.js';
 import { cellOf, type Cell, type EngineName, type Feature } from './matrix.js';
 import { Application, RATED_MS } from './support/application.js';
@@ -97,7 +98,7 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
       it('runs as many at once as the queue allows, and no more', async () => {
         const tags = ['one', 'two', 'three'];
         tags.forEach((tag) => app.runner.addTask({ queue: 'pair' }, app.jobs.hold, tag));
-        await app.eventually(() => expect(app.book.started.length).toBeGreaterThanOrEqual(2));
+        await eventually(() => expect(app.book.started.length).toBeGreaterThanOrEqual(2));
         const [first = '', second = ''] = app.book.started;
         app.book.open(first);
         const third = tags.find((tag) => tag !== first && tag !== second) ?? '';
@@ -294,7 +295,7 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         await failed.whenSettled();
         const other = app.runner.addTask({ ...options, delay: '1h' }, app.jobs.hopeless, 'other');
         // On its way to a store it is not delayed yet, and holds no key.
-        await app.eventually(() => expect(other.status).toBe('delayed'));
+        await eventually(() => expect(other.status).toBe('delayed'));
         const again = await app.runner.retry(failed.id);
         expect(await again?.whenSettled()).toEqual({ status: 'dropped', reason: 'duplicate' });
         expect(await app.runner.get(failed.id)).toMatchObject({ status: 'dropped' });
@@ -309,7 +310,7 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         const window = refuses('dedupeWindow') ? {} : { window: '1h' as const };
         const options = { dedupe: { key: 'x', ...window } };
         const first = app.runner.addTask({ ...options, delay }, app.jobs.hold, 'first');
-        await app.eventually(async () => {
+        await eventually(async () => {
           const { status } = (await app.runner.get(first.id)) ?? {};
           if (status !== (delay === 0 ? 'running' : 'delayed')) {
             throw new Error(`It is ${status}.`);
@@ -362,7 +363,7 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         const handles = ['first', 'second'].map((tag) =>
           app.runner.addTask(options, app.jobs.note, tag),
         );
-        await app.eventually(() => expect(handles[1]?.status).toBe('dropped'));
+        await eventually(() => expect(handles[1]?.status).toBe('dropped'));
         await app.runner.resume('single');
         await outcomes(...handles);
         expect(app.book.started).toEqual(['second']);
@@ -447,7 +448,7 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         expect(addOne).toThrow(expect.objectContaining({ code: 'BGT_QUEUE_FULL' }));
         await app.runner.resume('small');
         await outcomes(first, second);
-        await app.eventually(() => addOne());
+        await eventually(() => addOne());
         await app.runner.whenIdle();
         // The first two were on their way to the store side by side.
         expect(app.book.started.toSorted()).toEqual(['first', 'second', 'third']);
@@ -738,7 +739,7 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
 
     /** A store tells of an end before it has put it away. */
     function untilListed(count: number): Promise<void> {
-      return app.eventually(async () => expect(await listed()).toHaveLength(count));
+      return eventually(async () => expect(await listed()).toHaveLength(count));
     }
 
     describe('dead letters', () => {
@@ -823,7 +824,7 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         expect(tagsOf(await listed())).toEqual(['other']);
         const started = app.book.started.length;
         await app.runner.resume();
-        await app.eventually(() => expect(app.book.started.length).toBe(started + 3));
+        await eventually(() => expect(app.book.started.length).toBe(started + 3));
         expect(app.book.started.slice(started).toSorted()).toEqual(['a', 'b', 'c']);
         await untilListed(4); // they fail again
       });
@@ -934,7 +935,7 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
           const [running] = await app.runner.list({ status: 'running' });
           const id = running?.id ?? '';
           await app.runner.cancel(id);
-          await app.eventually(async () => expect(await app.runner.forget(id)).toBe(true));
+          await eventually(async () => expect(await app.runner.forget(id)).toBe(true));
         }
         await app.runner.removeSchedule('often');
         expect(app.book.of('tick').length).toBeGreaterThanOrEqual(3);
@@ -1006,7 +1007,7 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         await app.close();
         app = await Application.start({ engine: under.engine, drainTimeout: 100 });
         const leave = app.begin('/endless');
-        await app.eventually(() => expect(app.get(Api).handles).toHaveLength(1));
+        await eventually(() => expect(app.get(Api).handles).toHaveLength(1));
         const [collected] = app.get(Api).handles;
         const draining = app.whenDraining();
         const closed = app.close();

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as pause } from 'node:timers/promises';
 import {
   Module,
   type DynamicModule,
@@ -18,6 +17,7 @@ import {
   type TaskEvent,
 } from 'nestjs-background-tasks';
 import { ENGINE, type Engine } from '../../../lib/engine/engine.js';
+import { eventually } from '../../support/eventually.js';
 import { Api } from './api.js';
 import { Book } from './book.js';
 import { Jobs } from './jobs.js';
@@ -127,28 +127,12 @@ export class Application {
 
   /** Resolves when the queue holds so many tasks: a durable engine takes a moment to store them. */
   async untilQueued(queue: string, count: number): Promise<void> {
-    await this.eventually(async () => {
+    await eventually(async () => {
       const queued = await this.runner.list({ queue, status: 'queued' });
       if (queued.length !== count) {
         throw new Error(`${queued.length} of ${count} tasks are queued.`);
       }
     });
-  }
-
-  /** Resolves when `attempt` does not throw any more. @throws what it threw where it never stops */
-  async eventually(attempt: () => unknown): Promise<void> {
-    const giveUpAt = Date.now() + 60_000;
-    for (;;) {
-      try {
-        await attempt();
-        return;
-      } catch (error) {
-        if (Date.now() > giveUpAt) {
-          throw error;
-        }
-        await pause(10);
-      }
-    }
   }
 
   close(): Promise<void> {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { chromium, type BrowserContext, type Page } from 'playwright-core';
 import { describeWith } from '../../support/describe-with.js';
+import { eventually } from '../../support/eventually.js';
 import { findProgram } from '../../support/programs.mjs';
 import { PasswordGuard } from '../../../sample/board/password.guard.js';
 import { OtherQueue, startBoard, type BoardApp } from './board-app.js';
@@ -107,7 +108,9 @@ describeWith('chromium', 'the board in a real browser', () => {
     await page.getByText('Retry', { exact: true }).waitFor();
     await retry.click();
     await page.getByRole('button', { name: /confirm/i }).click();
-    await expectEventually(async () => (await board.runner.counts('emails')).failed === 0);
+    await eventually(async () =>
+      expect(await board.runner.counts('emails')).toMatchObject({ failed: 0 }),
+    );
     await board.runner.whenIdle();
     await page.goto(`${board.url}/tasks/queue/emails?status=completed`);
     await page.getByText('Mailer.sendWelcome').first().waitFor();
@@ -205,11 +208,3 @@ describeWith('chromium', 'the board in a real browser', () => {
     });
   });
 });
-
-async function expectEventually(isTrue: () => Promise<boolean>): Promise<void> {
-  const until = performance.now() + PATIENCE_MS;
-  while (!(await isTrue()) && performance.now() < until) {
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  expect(await isTrue()).toBe(true);
-}

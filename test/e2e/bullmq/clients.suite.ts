@@ -12,12 +12,12 @@ import { TransactionError } from 'nestjs-background-tasks';
 import type { StoredEnd } from '../../../lib/engine/bullmq/codec/stored-end.js';
 import { PostgresStore } from '../../../lib/engine/bullmq/store/postgres-store.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
+import { eventually } from '../../support/eventually.js';
 import { type PostgresClient, postgresClient } from '../../support/postgres-client.js';
 import { freshPrefix } from '../../support/fresh-keys.js';
 import type { TestServer } from '../../support/servers.js';
 import { LogBook } from '../../support/log-book.js';
 import type { TestApp } from './app.js';
-import { eventually } from './engine.suite.js';
 import { TestStore } from './store.js';
 
 type Setting = ConstructorParameters<typeof MemoryEngine>[0];

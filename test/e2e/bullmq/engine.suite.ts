@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
 import { ENGINE } from '../../../lib/engine/engine.js';
 import type { JobQueue, JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
+import { eventually } from '../../support/eventually.js';
 import type { TestServer } from '../../support/servers.js';
 import type { TestApp } from './app.js';
 import { TestStore } from './store.js';
@@ -287,22 +288,4 @@ export function jobsOf(app: TestApp): JobQueue {
 
 function jobStoreOf({ app }: TestApp): JobStore {
   return app.get<BullMQEngine>(ENGINE, { strict: false })['store'];
-}
-
-/** Resolves once `check` no longer throws; rejects with its error where it never stops, as a test limit would. */
-export async function eventually(check: () => Promise<unknown>): Promise<void> {
-  const giveUpAt = Date.now() + 60_000;
-  for (;;) {
-    try {
-      await check();
-      return;
-    } catch (error) {
-      if (Date.now() > giveUpAt) {
-        throw error;
-      }
-      await new Promise((resolve) => {
-        setTimeout(resolve, 10);
-      });
-    }
-  }
 }

@@ -4,6 +4,7 @@ import { expect, it } from '@jest/globals';
 import { NestFactory } from '@nestjs/core';
 import { Redis } from 'ioredis';
 import { Background, type Outcome } from 'nestjs-background-tasks';
+import { eventually } from '../../support/eventually.js';
 import { postgresClient } from '../../support/postgres-client.js';
 import type { TestServer } from '../../support/servers.js';
 import { send } from '../support/client.js';
@@ -11,7 +12,6 @@ import { LogBook } from '../../support/log-book.js';
 import { onEachPlatform } from '../support/platforms.js';
 import { routes } from '../support/routes.js';
 import { rootModule, Work } from './app.js';
-import { eventually } from './engine.suite.js';
 import { TestStore } from './store.js';
 
 /** Knows a name that others do not. */

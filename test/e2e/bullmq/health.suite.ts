@@ -5,8 +5,8 @@ import { TerminusModule } from '@nestjs/terminus';
 import { BackgroundTasksModule } from 'nestjs-background-tasks';
 import { bullmq } from 'nestjs-background-tasks/bullmq';
 import { BackgroundTasksHealthIndicator } from 'nestjs-background-tasks/health';
+import { eventually } from '../../support/eventually.js';
 import type { TestServer } from '../../support/servers.js';
-import { eventually } from './engine.suite.js';
 import { TestStore } from './store.js';
 
 export function healthSuite(makeServer: () => Promise<TestServer>): void {

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Redis } from 'ioredis';
+import { eventually } from '../../support/eventually.js';
 import { redisServer, type TestServer } from '../../support/servers.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 import { freshPrefix } from '../../support/fresh-keys.js';
 import { startApp, type TestApp } from './app.js';
-import { eventually } from './engine.suite.js';
 
 const portOf = ({ url }: TestServer): number => Number(new URL(url).port);
 

@@ -4,9 +4,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { eventually } from '../../support/eventually.js';
 import type { TestServer } from '../../support/servers.js';
 import type { TestApp } from './app.js';
-import { eventually } from './engine.suite.js';
 import { range, runLines, stepsOf, writtenOf } from './lines.js';
 import { TestStore } from './store.js';
 

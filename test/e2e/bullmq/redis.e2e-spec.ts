@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import { eventually } from '../../support/eventually.js';
 import { describeWith, sharedServer } from '../../support/describe-with.js';
 import { redisServer } from '../../support/servers.js';
-import { bullmqSuite, eventually, jobsOf } from './engine.suite.js';
+import { bullmqSuite, jobsOf } from './engine.suite.js';
+
 import { faultsSuite } from './faults.suite.js';
 import { healthSuite } from './health.suite.js';
 import { networkSuite } from './network.suite.js';

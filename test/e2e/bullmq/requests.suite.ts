@@ -5,12 +5,12 @@ import { Header, StreamableFile } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { type BackgroundTasksOptions, type TaskEvent, TaskRunner } from 'nestjs-background-tasks';
 import { bullmq, type BullMQOptions } from 'nestjs-background-tasks/bullmq';
+import { eventually } from '../../support/eventually.js';
 import type { TestServer } from '../../support/servers.js';
 import { open } from '../support/client.js';
 import { LogBook } from '../../support/log-book.js';
 import { answering, rawOf, routes, type AnyResponse } from '../support/routes.js';
 import { rootModule, Work } from './app.js';
-import { eventually } from './engine.suite.js';
 import { TestStore } from './store.js';
 
 const { note, fail, wait } = Work.prototype;

@@ -21,8 +21,8 @@ import { Background, BackgroundTasksModule, TaskRunner } from 'nestjs-background
 import { bullmq } from 'nestjs-background-tasks/bullmq';
 import { BackgroundTasksMetricsModule } from 'nestjs-background-tasks/metrics';
 import request from 'supertest';
+import { eventually } from '../../support/eventually.js';
 import type { TestServer } from '../../support/servers.js';
-import { eventually } from './engine.suite.js';
 import { TestStore } from './store.js';
 
 /** What an SDK registers by default: the header of the W3C. */
