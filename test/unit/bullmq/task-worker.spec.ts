@@ -80,6 +80,17 @@ describe("a worker of BullMQ's with its repairs", () => {
     expect(backend.done).toEqual([]);
   });
 
+  it('renews the lock of a job from its fetch on, while it fetches more before it runs it', async () => {
+    const locks = worker['lockManager'];
+    expect(locks.getActiveJobCount()).toBe(1);
+    await worker.processJob(job, 'token', () => false);
+    expect(locks.getActiveJobCount()).toBe(0);
+    const taking = worker['moveToActive']('token');
+    gate.isOpen = false;
+    await taking;
+    expect(locks.getActiveJobCount()).toBe(0);
+  });
+
   it.each([[], [new Error('gone')]])(
     'gives back the job that it took as the gate was shut, or leaves it to its lock',
     async (...errors) => {

@@ -1,4 +1,4 @@
-import type { WorkerOptions } from 'bullmq';
+import type { JobJson, WorkerOptions } from 'bullmq';
 import { systemClock } from '../../../task/clock.js';
 import { atMost } from '../../patience.js';
 import { PutBack, TaskFailed, type StoredEnd } from '../codec/stored-end.js';
@@ -15,7 +15,7 @@ const AGAIN_MS = 500;
 const PUT_BACK_MS = 800;
 
 /** What is overridden and called below, all of it `protected` in BullMQ 6.7. */
-const PROTECTED = ['moveToActive', 'handleCompleted', 'handleFailed'];
+const PROTECTED = ['moveToActive', 'nextJobFromJobData', 'handleCompleted', 'handleFailed'];
 
 /** Which of the methods that are needed here BullMQ does not have any more: its own worker serves then. */
 export function missingFrom({ prototype }: WorkerClass): string[] {
@@ -23,8 +23,11 @@ export function missingFrom({ prototype }: WorkerClass): string[] {
 }
 
 /**
- * BullMQ's worker with three repairs, each needed as of BullMQ 6.7.
+ * BullMQ's worker with four repairs, each needed as of BullMQ 6.7.
  *
+ * - It fetches as many jobs as it may run, one after the other, before it runs the first, and renews the
+ *   locks only of those that run. Where the store answers slowly, the first locks end meanwhile and the
+ *   jobs run twice. Here a lock is renewed from the fetch on.
  * - Its pause and close leave a worker that waits for a job waiting: it takes the next one that comes,
  *   on PostgreSQL also as it is told to close, when it can no longer run it. Here it asks for none while
  *   the gate is shut, puts back the one that it got as the gate was shut, and lets the others know of the
@@ -51,9 +54,18 @@ export function createTaskWorker(
         return job;
       }
       // Where the store cannot be reached any more, the lock's end gives it back.
+      this.lockManager.untrackJob(job.id ?? '');
       await job.moveToWait(token).catch(() => undefined);
       gate.declined();
       return undefined as never;
+    }
+
+    protected override async nextJobFromJobData(...fetched: Fetched): Promise<TaskJob> {
+      const job = await super.nextJobFromJobData(...fetched);
+      if (job?.token !== undefined) {
+        this.lockManager.trackJob(job.id ?? '', job.token, job.processedOn ?? Date.now());
+      }
+      return job;
     }
 
     /** What was fetched is back in its queue before the connections end, if the store can be reached. */
@@ -100,5 +112,7 @@ export function createTaskWorker(
   const Fitting = missingFrom(Worker).length === 0 ? TaskWorker : Worker<JobData, StoredEnd>;
   return new Fitting(name, (job) => gate.process(job), options, backend as undefined);
 }
+
+type Fetched = [job?: JobJson, id?: string, token?: string];
 
 type HandleRest = [token: string, fetchNext?: () => boolean, span?: never];
