@@ -1,3 +1,10 @@
+// A room of unit tests is one file, which loads what its suites share once, unless one of them is asked for.
+const asked = process.argv
+  .slice(2)
+  .filter((text) => !text.startsWith('-') && !text.includes('e2e'));
+const isSuiteAsked = asked.some((text) => !/(^|\/)unit(\/[\w-]+)?\/?$/.test(text));
+const others = isSuiteAsked ? 'test/unit/[\\w-]+\\.spec' : 'test/unit/[\\w-]+/';
+
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
@@ -8,7 +15,7 @@ export default {
   workerIdleMemoryLimit: '800MB',
   testMatch: ['<rootDir>/test/**/*.{spec,e2e-spec}.ts'],
   // What a run of the mutation tests puts there repeats tests of others.
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/mutation/'],
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/mutation/', `<rootDir>/${others}`],
   // Copies of the repository that the mutation tests make.
   modulePathIgnorePatterns: ['<rootDir>/.cache/'],
   extensionsToTreatAsEsm: ['.ts'],

@@ -2,7 +2,7 @@ import Sequencer from '@jest/test-sequencer';
 
 /** Suites that start servers or processes, or gather others: their length shows in no file's size. */
 const LONG =
-  /\/conformance\/|\/e2e\/\w*\.e2e-spec|\/e2e\/(bullmq|board|threads)|typescript|properties/;
+  /\/conformance\/|\/e2e\/\w*\.e2e-spec|\/e2e\/(bullmq|board|threads)|typescript|\/unit\/(journal|engine-controls|run)\.spec/;
 
 /**
  * Long suites first, so that none is left over when the others are done. Jest knows how long a suite takes only where it

@@ -1,0 +1,3 @@
+import { suitesBeside } from '../support/suites-beside.js';
+
+await suitesBeside(import.meta.url);
