@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import type { EngineFactory } from '../../../lib/engine/engine.js';
 import type { Ledger } from '../../../lib/engine/memory/ledger.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
@@ -8,7 +7,6 @@ import type { Task } from '../../../lib/task/task.js';
 import type { Dropped, Verdict } from '../../../lib/task/verdict.js';
 import { Deferred } from '../../support/deferred.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { createKit } from '../support/kit.js';
 import { LogBook } from '../../support/log-book.js';
 import { resolutionOf } from '../support/resolution.js';
 import { bareTask } from '../support/tasks.js';
@@ -310,49 +308,5 @@ describe('a task of another engine', () => {
     const stranger = bareTask('stranger');
     Object.defineProperty(stranger, 'queue', { value: 'elsewhere' });
     expect(() => engine.admit(stranger)).toThrow('no queue "elsewhere"');
-  });
-});
-
-/** A kit whose engine records each start first; the test decides when that is done. */
-function createRecording() {
-  const starts: Deferred[] = [];
-  const engine: EngineFactory = {
-    engine: 'recording',
-    create: (setting) =>
-      new MemoryEngine(setting, {
-        starting: () => {
-          const start = new Deferred();
-          starts.push(start);
-          return start.promise;
-        },
-        retrying: () => undefined,
-        changed: () => undefined,
-        kept: () => false,
-        settled: () => false,
-      }),
-  };
-  const kit = createKit({ engine });
-  const figures = async () => (await kit.runner.stats()).tasks['a'];
-  return { ...kit, starts, figures };
-}
-
-describe('P17: an attempt whose start is being recorded', () => {
-  it('is not counted as failed where that fails, but said to be put off', async () => {
-    const { clock, figures, logger, record, runner, starts } = createRecording();
-    const events = record();
-    const handle = runner.addTask({ name: 'a' }, () => undefined);
-    await clock.settle();
-    starts[0]?.reject(new Error('the disk is full'));
-    await clock.settle();
-    expect(await figures()).toMatchObject({ running: 0, pending: 1, retried: 0 });
-    expect(logger.of('warn')).toEqual([
-      `Task a (${handle.id}) was put off by 1000 ms: its start could not be recorded: ` +
-        'Error: the disk is full',
-    ]);
-    await clock.advance(1_000);
-    starts[1]?.resolve();
-    await clock.settle();
-    expect(await figures()).toMatchObject({ running: 0, pending: 0, completed: 1 });
-    expect(events.map(({ type }) => type)).toEqual(['added', 'queued', 'started', 'completed']);
   });
 });

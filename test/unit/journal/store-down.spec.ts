@@ -87,7 +87,7 @@ describe('store down', () => {
   });
 
   describe('a task', () => {
-    it('that is to run again waits with its start until that can be written down', async () => {
+    it('P17: waits with its start until that can be written down, which is no failure', async () => {
       await leave(record('patient', 1));
       store.mood = 'refuses';
       await start();
@@ -96,6 +96,18 @@ describe('store down', () => {
       store.mood = 'well';
       await app.runner.whenIdle();
       expect(app.book.of('patient').map(({ attempt }) => attempt)).toEqual([1]);
+      expect(app.eventsOf(ID)).toEqual(['started', 'completed']);
+      expect(app.log.of('warn')).toContainEqual(
+        expect.stringContaining(
+          `Task Jobs.note (${ID}) was put off by 1000 ms: its start could not be recorded: Error: `,
+        ),
+      );
+      expect((await app.runner.stats()).tasks['Jobs.note']).toMatchObject({
+        running: 0,
+        completed: 1,
+        failed: 0,
+        retried: 0,
+      });
     });
 
     it('settles also while its record cannot be removed', async () => {
