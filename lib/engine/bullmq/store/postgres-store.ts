@@ -100,7 +100,7 @@ export class PostgresStore extends JobStore {
 
   protected async lastEventId(name: string): Promise<string> {
     const [last] = await this.query(LAST_EVENT, [name]);
-    return String((last as { id: string }).id);
+    return (last as { id: string }).id;
   }
 
   /** As of BullMQ 6.7 a job that goes back to wait is not announced here. */
