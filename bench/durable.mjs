@@ -74,9 +74,9 @@ const { postgresServer, redisServer } = await import('../test/support/servers.ts
 const servers = {
   ...(findProgram('redis-server') && {
     redis: await redisServer('--appendfsync', 'everysec'),
-    flushed: await redisServer(),
+    flushed: await redisServer('--appendfsync', 'always'),
   }),
-  ...(findProgram('postgres') && { postgres: await postgresServer() }),
+  ...(findProgram('postgres') && { postgres: await postgresServer('-c', 'fsync=on') }),
 };
 const serverOf = (variant) =>
   variant.includes('PostgreSQL') ? 'postgres' : variant === FLUSHED ? 'flushed' : 'redis';

@@ -41,7 +41,8 @@ export async function redisServer(...more: string[]): Promise<TestServer> {
   );
 }
 
-export async function postgresServer(): Promise<TestServer> {
+/** @param more options of `postgres` */
+export async function postgresServer(...more: string[]): Promise<TestServer> {
   const bin = postgresFolder() ?? '';
   const folder = await mkdtemp(join(tmpdir(), 'tasks-postgres-'));
   const port = await freePort();
@@ -59,7 +60,20 @@ export async function postgresServer(): Promise<TestServer> {
   run(...command('initdb', '-D', data, '-A', 'trust', '-U', 'postgres', '-N', '-E', 'UTF8'));
   return new Server(`postgres://postgres@127.0.0.1:${port}/postgres`, port, folder, () =>
     spawn(
-      ...command('postgres', '-D', data, '-p', `${port}`, '-h', '127.0.0.1', '-k', folder, '-F'),
+      // As above, nothing has to survive the end of the machine: no flush.
+      ...command(
+        'postgres',
+        '-D',
+        data,
+        '-p',
+        `${port}`,
+        '-h',
+        '127.0.0.1',
+        '-k',
+        folder,
+        '-F',
+        ...more,
+      ),
       { stdio: 'ignore' },
     ),
   );
