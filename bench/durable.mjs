@@ -1,6 +1,6 @@
-// What durable tasks cost: acknowledged requests and tasks a second, and no-op tasks processed, by our engines and by
-// BullMQ as it is. Each measurement has a process of its own; the variants take turns, so that a machine which is slow
-// for a while is slow for all of them.
+// What durable tasks cost: acknowledged requests and tasks a second, and no-op tasks processed, by our engines, by
+// BullMQ as it is, and by pg-boss and graphile-worker. Each measurement has a process of its own; the variants take
+// turns, so that a machine which is slow for a while is slow for all of them.
 //
 //   npm run bench:durable -- --rounds 5 --seconds 5 --tasks 20000 --only process
 //
@@ -24,6 +24,8 @@ const OURS = 'ours, BullMQ';
 const JOURNAL = 'ours, journal';
 const POSTGRES = 'ours, PostgreSQL';
 const RAW_POSTGRES = 'raw BullMQ, PostgreSQL';
+const PG_BOSS = 'pg-boss, PostgreSQL';
+const GRAPHILE = 'graphile-worker, PostgreSQL';
 const DISK = 'the disk';
 const LMDB = 'LMDB';
 
@@ -34,7 +36,7 @@ const MEASUREMENTS = {
   },
   tasks: {
     title: 'acknowledged tasks/s, 50 in flight, no HTTP',
-    variants: [DISK, LMDB, JOURNAL, OURS, RAW, FLUSHED, POSTGRES, RAW_POSTGRES],
+    variants: [DISK, LMDB, JOURNAL, OURS, RAW, FLUSHED, POSTGRES, RAW_POSTGRES, PG_BOSS, GRAPHILE],
   },
   'tasks-500': {
     title: 'acknowledged tasks/s, 500 in flight, no HTTP',
@@ -42,7 +44,7 @@ const MEASUREMENTS = {
   },
   process: {
     title: 'no-op tasks processed/s, concurrency 50',
-    variants: ['ours, memory', JOURNAL, OURS, RAW, POSTGRES, RAW_POSTGRES],
+    variants: ['ours, memory', JOURNAL, OURS, RAW, POSTGRES, RAW_POSTGRES, PG_BOSS, GRAPHILE],
   },
 };
 
@@ -57,6 +59,11 @@ const GOALS = [
   ['process', OURS, RAW, 0.95],
   ['process', POSTGRES, RAW_POSTGRES, 0.9],
 ];
+
+/** Those that are measured from Node.js 22.18 on only. */
+const NEED_NEWER_NODE = new Set([PG_BOSS, GRAPHILE]);
+const [major, minor] = process.versions.node.split('.').map(Number);
+const isNewNode = major > 22 || (major === 22 && minor >= 18);
 
 const VARIANTS = Object.entries(MEASUREMENTS).flatMap(([what, { variants }]) =>
   variants.map((variant) => ({ what, variant, name: `${what}: ${variant}` })),
@@ -82,7 +89,9 @@ const serverOf = (variant) =>
   variant.includes('PostgreSQL') ? 'postgres' : variant === FLUSHED ? 'flushed' : 'redis';
 const chosen = VARIANTS.filter(
   ({ name, variant }) =>
-    options.chosen.includes(name) && (!hasServer(variant) || serverOf(variant) in servers),
+    options.chosen.includes(name) &&
+    (!hasServer(variant) || serverOf(variant) in servers) &&
+    (isNewNode || !NEED_NEWER_NODE.has(variant)),
 );
 const results = new Map(chosen.map(({ name }) => [name, []]));
 try {
@@ -184,7 +193,13 @@ await report({
   ],
   notes: [
     'CPU is that of the measured process; that of the server, and of what it has started, beside it.',
+    ...(chosen.some(({ variant }) => NEED_NEWER_NODE.has(variant))
+      ? [
+          'pg-boss and graphile-worker take and complete 50 jobs at a time: a crash runs as many again.',
+        ]
+      : []),
     ...(servers.redis ? [] : ['redis-server is not installed here: BullMQ on it is left out.']),
+    ...(isNewNode ? [] : ['pg-boss and graphile-worker need Node.js 22.18, and are left out.']),
     ...(servers.postgres ? [] : ['PostgreSQL is not installed here, and is left out.']),
   ],
   plots: Object.entries(MEASUREMENTS).map(([what, { title }]) => ({

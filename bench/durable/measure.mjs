@@ -13,6 +13,7 @@ import { Client } from 'pg';
 import { TaskRunner } from '../../dist/index.js';
 import { CONCURRENCY, Jobs, moduleOf, QUEUE_NAME } from './application.mjs';
 import { cpuOfTree } from './cpu.mjs';
+import { PEERS } from './peers.mjs';
 
 const [what, variant, folder, url, serverPid, seconds, count, inFlight] = process.argv.slice(2);
 const IN_FLIGHT = Number(inFlight);
@@ -40,6 +41,7 @@ if (isOnPostgres && isRaw) {
   await client.end();
 }
 
+const peer = await PEERS[variant]?.(url, prefix);
 const measurements = { requests, tasks, process: processing };
 const result = await measurements[what]();
 process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit());
@@ -90,6 +92,9 @@ async function tasks() {
 
 /** From a full queue to an empty one. */
 async function processing() {
+  if (peer !== undefined) {
+    return processPeer();
+  }
   return isRaw ? processBullMq() : processOurs();
 }
 
@@ -149,6 +154,27 @@ async function processBullMq() {
   });
 }
 
+async function processPeer() {
+  const total = Number(count);
+  for (let added = 0; added < total; added += 1_000) {
+    await peer.addMany(Math.min(1_000, total - added));
+  }
+  return measure(
+    total,
+    () =>
+      new Promise((resolve, reject) => {
+        let left = total;
+        const done = () => {
+          left -= 1;
+          if (left === 0) {
+            resolve();
+          }
+        };
+        peer.work(done).catch(reject);
+      }),
+  );
+}
+
 async function measure(total, act) {
   const startedAt = performance.now();
   const before = process.cpuUsage();
@@ -178,6 +204,9 @@ async function adder() {
     case 'LMDB':
       return putter();
     default:
+      if (peer !== undefined) {
+        return peer.add;
+      }
       return isRaw ? rawAdder() : (jobs) => jobs.noop(randomUUID());
   }
 }
