@@ -78,7 +78,9 @@ export class BackgroundExplorer implements TaskFinder {
 
   /** @returns whether there are any methods */
   private registerAll(prototype: object, provider: Provider | undefined): boolean {
-    const methods = backgroundMethodsOf(prototype);
+    const methods = backgroundMethodsOf(prototype, (override, { member }) =>
+      this.registry.overridden(override, member),
+    );
     methods.forEach((background, key) => this.register(provider, prototype, key, background));
     return methods.size > 0;
   }

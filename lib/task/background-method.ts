@@ -42,18 +42,28 @@ export function listBackgroundMethod(
   Object.defineProperty(prototype, BACKGROUND, { value: list, configurable: true });
 }
 
-/** The `@Background()` methods that an object with this prototype has, its class's and inherited. */
-export function backgroundMethodsOf(prototype: object): Map<string | symbol, BackgroundMethod> {
+/**
+ * The `@Background()` methods that an object with this prototype has, its class's and inherited.
+ *
+ * @param onOverride told of what a subclass overrides without the decorator: it is no task any more
+ */
+export function backgroundMethodsOf(
+  prototype: object,
+  onOverride?: (override: unknown, overridden: BackgroundMethod) => void,
+): Map<string | symbol, BackgroundMethod> {
   const found = new Map<string | symbol, BackgroundMethod>();
-  const seen = new Set<string | symbol>();
+  const seen = new Map<string | symbol, unknown>();
   for (const level of levelsOf(prototype)) {
     for (const [key, method] of ownMethods(level)) {
       if (!seen.has(key)) {
         found.set(key, method);
+      } else if (!found.has(key)) {
+        onOverride?.(seen.get(key), method);
       }
     }
-    // What a subclass overrides without the decorator is no task any more.
-    Reflect.ownKeys(level).forEach((key) => seen.add(key));
+    for (const key of Reflect.ownKeys(level).filter((each) => !seen.has(each))) {
+      seen.set(key, Object.getOwnPropertyDescriptor(level, key)?.value);
+    }
   }
   return found;
 }

@@ -1,5 +1,6 @@
 import {
   AmbiguousTaskError,
+  BackgroundMethodError,
   DuplicateTaskNameError,
   UnknownTaskError,
 } from '../errors/misuse.errors.js';
@@ -49,6 +50,8 @@ export class TaskRegistry {
   private readonly byMethod = new Map<TaskDefinition['method'], TaskDefinition[]>();
   /** By what a decorator above `@Background()` has put in the method's place. */
   private readonly byCopy = new WeakMap<object, TaskDefinition>();
+  /** By what overrides a method without `@Background()`: the method. */
+  private readonly byOverride = new WeakMap<object, string>();
   private finder: TaskFinder | undefined = undefined;
   private found: (definition: TaskDefinition) => void = () => undefined;
 
@@ -91,6 +94,13 @@ export class TaskRegistry {
       this.byMethod.set(method, [definition]);
     } else {
       siblings.push(definition);
+    }
+  }
+
+  /** @param override stands in the method's place in a subclass, and is no task */
+  overridden(override: unknown, member: string): void {
+    if (typeof override === 'function' && !isMock(override)) {
+      this.byOverride.set(override, member);
     }
   }
 
@@ -146,8 +156,20 @@ export class TaskRegistry {
     return definition;
   }
 
-  /** The task whose method `fn` stands in the place of, though nothing on `fn` says so. */
+  /**
+   * The task whose method `fn` stands in the place of, though nothing on `fn` says so.
+   *
+   * @throws BackgroundMethodError where it overrides the method, and is no task
+   */
   inPlaceOf(fn: object): TaskDefinition | undefined {
+    const member = this.byOverride.get(fn);
+    if (member !== undefined) {
+      throw new BackgroundMethodError(
+        member,
+        'what was passed overrides it without the decorator, so it is no task, and would run without ' +
+          'its object. Put @Background() on the override, too, or call it: addTask(() => mailer.send(…)).',
+      );
+    }
     const known = this.byCopy.get(fn);
     if (known !== undefined || !isMock(fn)) {
       return known;

@@ -1,5 +1,5 @@
 /* oxlint-disable typescript/unbound-method -- that is the point of these tests */
-import { Injectable } from '@nestjs/common';
+import { Injectable, Scope } from '@nestjs/common';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Background, currentTask } from '../../../lib/index.js';
 import { besideAnotherCopy } from '../support/another-copy.js';
@@ -102,6 +102,12 @@ describe('R8: one task is made of', () => {
 });
 
 describe('R7: a method that is passed without its object', () => {
+  class LoudMailer extends Mailer {
+    override async send(to: string): Promise<void> {
+      await super.send(to.toUpperCase());
+    }
+  }
+
   it.each([
     ['has another class', (mailer: Mailer) => mailer.send.bind({ sender: 'no' })],
     ['overrides it', (mailer: Mailer) => mailer.send.bind(new LoudMailer())],
@@ -112,11 +118,27 @@ describe('R7: a method that is passed without its object', () => {
     );
   });
 
-  class LoudMailer extends Mailer {
-    override async send(to: string): Promise<void> {
-      await super.send(to.toUpperCase());
-    }
-  }
+  it.each([
+    ['its class alone', [LoudMailer]],
+    ['both classes', [Mailer, LoudMailer]],
+    ['a class of its class', [class extends LoudMailer {}]],
+    [
+      'its class for a request',
+      [{ provide: LoudMailer, useClass: LoudMailer, scope: Scope.REQUEST }],
+    ],
+  ])('and overrides one, itself no task, is refused with %s as providers', async (_, providers) => {
+    const { clock, runner, record } = await createApp({ providers });
+    const events = record();
+    const { send } = LoudMailer.prototype;
+    expect(() => runner.addTask(send, 'Ann')).toThrow(
+      '@Background() on Mailer.send: what was passed overrides it without the decorator',
+    );
+    const loud = new LoudMailer();
+    runner.addTask(() => loud.send('Bob'));
+    await clock.settle();
+    expect(added(events)).toEqual(['anonymous']);
+    expect(ran).toEqual(['postmaster to BOB 0 as anonymous of 1']);
+  });
 });
 
 describe('R8: two copies of the package in one process', () => {
