@@ -6,6 +6,7 @@ import './sample/main.suite.js';
 import './sample/notifications.suite.js';
 import './sample/operations.suite.js';
 import './sample/process.suite.js';
+import './sample/readme.suite.js';
 import './sample/reports.suite.js';
 import './sample/signup.suite.js';
 import './sample/users.suite.js';

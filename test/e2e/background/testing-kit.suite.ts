@@ -8,12 +8,12 @@ import {
   Post,
   type INestApplication,
 } from '@nestjs/common';
-import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { Background, BackgroundTasks, BackgroundTasksModule, Tasks } from 'nestjs-background-tasks';
 import { BackgroundTasksTesting, type TestingMode } from 'nestjs-background-tasks/testing';
 import request from 'supertest';
+import { LogBook } from '../../support/log-book.js';
+import { onEachPlatform } from '../support/platforms.js';
 
 const ran: string[] = [];
 
@@ -54,14 +54,8 @@ class UsersController {
 })
 class AppModule {}
 
-const ADAPTERS = {
-  Express: () => new ExpressAdapter(),
-  Fastify: () => new FastifyAdapter(),
-} as const;
-
-describe.each(Object.keys(ADAPTERS) as (keyof typeof ADAPTERS)[])(
-  'the testing kit and supertest, on %s',
-  (platform) => {
+onEachPlatform(({ createAdapter }) => {
+  describe('the testing kit and supertest', () => {
     let app: INestApplication;
 
     async function start(mode: TestingMode): Promise<BackgroundTasksTesting> {
@@ -69,9 +63,9 @@ describe.each(Object.keys(ADAPTERS) as (keyof typeof ADAPTERS)[])(
       const tasks = new BackgroundTasksTesting(mode);
       const module = await tasks
         .install(Test.createTestingModule({ imports: [AppModule] }))
-        .setLogger({ log: () => undefined, warn: () => undefined, error: () => undefined })
+        .setLogger(new LogBook())
         .compile();
-      app = module.createNestApplication(ADAPTERS[platform]());
+      app = module.createNestApplication(createAdapter());
       await app.listen(0, '127.0.0.1');
       return tasks;
     }
@@ -110,5 +104,5 @@ describe.each(Object.keys(ADAPTERS) as (keyof typeof ADAPTERS)[])(
       });
       expect(ran).toEqual([]);
     });
-  },
-);
+  });
+});

@@ -2,8 +2,6 @@ import { Controller, Injectable, Module, Post, type INestApplication } from '@ne
 import { BaseAdapter } from '@bull-board/api/dist/queueAdapters/base.js';
 import type { JobCounts, QueueJob } from '@bull-board/api/typings/app';
 import { NestFactory } from '@nestjs/core';
-import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
 import {
   Background,
   BackgroundTasksModule,
@@ -13,12 +11,7 @@ import {
 import { BackgroundTasksBoardModule, type BoardOptions } from 'nestjs-background-tasks/board';
 
 import { LogBook } from '../../support/log-book.js';
-
-export const PLATFORMS = {
-  Express: () => new ExpressAdapter(),
-  Fastify: () => new FastifyAdapter(),
-} as const;
-export type Platform = keyof typeof PLATFORMS;
+import { createAdapter } from '../support/create-adapter.js';
 
 @Injectable()
 export class Mailer {
@@ -115,7 +108,7 @@ export interface BoardApp {
   readonly mailer: Mailer;
 }
 
-export async function startBoard(platform: Platform, options?: BoardOptions): Promise<BoardApp> {
+export async function startBoard(platform: string, options?: BoardOptions): Promise<BoardApp> {
   @Module({
     imports: [
       BackgroundTasksModule.forRoot({ queues: { emails: {} }, logEvents: false }),
@@ -127,7 +120,7 @@ export async function startBoard(platform: Platform, options?: BoardOptions): Pr
   class AppModule {}
 
   const log = new LogBook();
-  const app = await NestFactory.create(AppModule, PLATFORMS[platform](), {
+  const app = await NestFactory.create(AppModule, createAdapter(platform), {
     logger: log,
     abortOnError: false,
     cors: { origin: true, credentials: true },

@@ -11,7 +11,7 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { BoardOptions } from 'nestjs-background-tasks/board';
 import { of } from 'rxjs';
-import { OtherQueue, PLATFORMS, startBoard, type BoardApp, type Platform } from './board-app.js';
+import { OtherQueue, startBoard, type BoardApp } from './board-app.js';
 
 interface Queue {
   readonly name: string;
@@ -59,7 +59,7 @@ function broken(): never {
   throw new Error('secret');
 }
 
-describe.each(Object.keys(PLATFORMS) as Platform[])('the board on %s', (platform) => {
+describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
   let board: BoardApp;
   const started: BoardApp[] = [];
   const { NODE_ENV } = process.env;

@@ -49,17 +49,6 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       );
     });
 
-    it('counts once, and forgets, what it has run itself', async () => {
-      const { tasks, work } = await start();
-      const handle = tasks.addTask(work.note, 'done');
-      await handle.whenSettled();
-      expect(await tasks.counts('default')).toMatchObject({ completed: 1, running: 0, queued: 0 });
-      expect(await tasks.list()).toHaveLength(1);
-      expect(await tasks.forget(handle.id)).toBe(true);
-      expect(await tasks.get(handle.id)).toBeUndefined();
-      expect(await tasks.counts()).toMatchObject({ completed: 0 });
-    });
-
     it('finds a task among many others by its name', async () => {
       const { tasks, work } = await start({ role: 'producer' });
       await Promise.all(Array.from({ length: 150 }, (_, index) => work.note(`${index}`)));
@@ -214,17 +203,6 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
         expect((await worker.tasks.stats()).queues['default']).toMatchObject({ running: 0 }),
       );
       expect(worker.work.done).toEqual([]);
-    });
-
-    it('leaves the tasks of a queue that is paused here to others', async () => {
-      const paused = await start();
-      await paused.tasks.addTask(paused.work.note, 'before').whenSettled();
-      await paused.tasks.pause();
-      const producer = await start({ role: 'producer' });
-      await producer.work.note('after');
-      const other = await start();
-      await other.work.until('after');
-      expect(paused.work.done).toEqual(['before']);
     });
 
     it('shows what another process has run, and lets go of it', async () => {

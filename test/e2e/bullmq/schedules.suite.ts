@@ -47,20 +47,6 @@ export function schedulesSuite(makeServer: () => Promise<TestServer>): void {
     expect(await second.tasks.listSchedules()).toMatchObject([{ name: 'other' }]);
     await second.tasks.removeSchedule('other');
   });
-
-  it('do not overlap themselves, and are not touched by who cancels their tasks', async () => {
-    const app = await store.start();
-    await app.tasks.addSchedule({ name: 'often', every: EVERY_MS }, app.work.wait, 'gate');
-    await app.work.until('gate begins');
-    const [running] = await app.tasks.list({ status: 'running' });
-    const { last } = await recordOf(app);
-    while ((await recordOf(app)).last < last + 3 * EVERY_MS);
-    expect(await app.tasks.list({ name: 'wait' })).toHaveLength(1);
-    await app.tasks.cancel(running?.id ?? '');
-    await app.work.until('gate begins', 2);
-    await app.tasks.removeSchedule('often');
-    app.work.open('gate');
-  });
 }
 
 function storeOf({ app }: TestApp): ScheduleStore {

@@ -17,9 +17,8 @@ import request from 'supertest';
 import { BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
 import { BackgroundTasksHealthIndicator, type HealthBounds } from 'nestjs-background-tasks/health';
 import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
+import { LogBook } from '../../support/log-book.js';
 import { FragileStore, engineOn } from '../journal/support/stores.js';
-
-const silence = (): void => undefined;
 
 describe('GET /health', () => {
   let app: INestApplication;
@@ -51,7 +50,7 @@ describe('GET /health', () => {
     tasks = new BackgroundTasksTesting('manual');
     const module = await tasks
       .install(Test.createTestingModule({ imports: [AppModule] }))
-      .setLogger({ log: silence, warn: silence, error: silence })
+      .setLogger(new LogBook())
       .compile();
     app = module.createNestApplication();
     await app.listen(0, '127.0.0.1');

@@ -1,4 +1,4 @@
-import { Injectable, Module, type LoggerService, type Type } from '@nestjs/common';
+import { Injectable, Module, type Type } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
 import {
   Background,
@@ -11,6 +11,7 @@ import {
   type TestingMode,
   type TestingOptions,
 } from 'nestjs-background-tasks/testing';
+import { LogBook } from '../../support/log-book.js';
 
 @Injectable()
 export class Mailer {
@@ -37,9 +38,6 @@ export class Mailer {
     this.sent.push('plain');
   }
 }
-
-const silence = (): void => undefined;
-const SILENT: LoggerService = { log: silence, warn: silence, error: silence };
 
 export interface TestApp<M = Mailer> {
   readonly tasks: BackgroundTasksTesting;
@@ -70,7 +68,7 @@ export async function startAppWith<M>(
   const tasks = new BackgroundTasksTesting(mode);
   const module = await tasks
     .install(Test.createTestingModule({ imports: [AppModule] }))
-    .setLogger(SILENT)
+    .setLogger(new LogBook())
     .compile();
   await module.init();
   return { tasks, module, mailer: module.get(type), runner: module.get(TaskRunner) };

@@ -8,13 +8,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { MailServer } from '../../sample/signup/mail-server.js';
-import { snippetsOf, TOUR } from '../package/snippets.js';
-import { LogBook } from '../support/log-book.js';
-import { onEachPlatform } from './support/platforms.js';
-import { listen, type RunningApp } from './support/running-app.js';
+import { MailServer } from '../../../sample/signup/mail-server.js';
+import { snippetsOf, TOUR } from '../../package/snippets.js';
+import { LogBook } from '../../support/log-book.js';
+import { onEachPlatform } from '../support/platforms.js';
+import { listen, type RunningApp } from '../support/running-app.js';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** The application of README and tour, as its snippets are, but for the two addresses in them. */
 onEachPlatform((platform) => {

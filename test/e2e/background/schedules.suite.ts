@@ -15,7 +15,7 @@ import {
 } from 'nestjs-background-tasks';
 import { journal } from 'nestjs-background-tasks/journal';
 import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
-import { LogBook } from '../support/log-book.js';
+import { LogBook } from '../../support/log-book.js';
 
 const HOUR = 3_600_000;
 
@@ -149,15 +149,6 @@ describe('a schedule in a test', () => {
   ])('%j is refused at once', async (options, message) => {
     const { runner, work } = await start({});
     await expect(runner.addSchedule(options as never, work.run)).rejects.toThrow(message);
-  });
-
-  it('is refused once the shutdown has begun, where it would never tick', async () => {
-    const { runner, work } = await start({});
-    await module?.close();
-    await expect(runner.addSchedule({ name: 'a', every: '1h' }, work.run)).rejects.toThrow(
-      'the application has shut down',
-    );
-    expect(await runner.listSchedules()).toEqual([]);
   });
 
   it('of a method, whose date was ahead once, is no reason not to start: a warning tells of it', async () => {
