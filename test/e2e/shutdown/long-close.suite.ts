@@ -2,9 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
-import type { ChildApp } from '../support/child-app.js';
+import { startServer, type ChildApp } from '../support/child-app.js';
 import { open, send } from '../support/client.js';
-import { startApp } from './start-closing-app.js';
 
 const PLATFORMS = ['Express', 'Fastify'];
 const KILLED = { code: null, signal: 'SIGTERM' };
@@ -45,7 +44,7 @@ it.each(PLATFORMS)(
   'P13, O12: on %s what is answered 201 is done while Terminus waits longer than drainTimeout',
   async (platform) => {
     const setup = { platform, drainTimeout: 800, terminusMs: 1_800, hookMs: 1_000 };
-    const { child, port } = await startApp('long-closing-app.ts', setup);
+    const { child, port } = await startServer('long-closing-app.ts', setup);
     const adding = addUntilClosed(port, (id) => child.line(`done ${id}`));
     await child.line('done ');
     child.signal('SIGTERM');
@@ -60,7 +59,7 @@ it.each(PLATFORMS)(
 it('P13: what is answered 201 and does not end is kept by a journal, and named', async () => {
   const path = mkdtempSync(join(tmpdir(), 'closing-'));
   const setup = { platform: 'Fastify', drainTimeout: 300, journal: path };
-  const { child, port } = await startApp('long-closing-app.ts', setup);
+  const { child, port } = await startServer('long-closing-app.ts', setup);
   const { body } = await send(port, '/endless', { method: 'POST' });
   await child.line('endless began');
   child.signal('SIGTERM');
@@ -68,7 +67,7 @@ it('P13: what is answered 201 and does not end is kept by a journal, and named',
   expect(child.all('warn ').at(-1)).toMatch(
     `Task Work.endless (${body}) had not ended at the shutdown (its attempt had not ended)`,
   );
-  const next = await startApp('long-closing-app.ts', setup);
+  const next = await startServer('long-closing-app.ts', setup);
   await next.child.line('endless began');
   next.child.signal('SIGKILL');
   await next.child.ended;
@@ -78,7 +77,10 @@ it('P13: what is answered 201 and does not end is kept by a journal, and named',
 it.each(PLATFORMS)(
   'O13: requests that do not end are named after drainTimeout, with their tasks: %s',
   async (platform) => {
-    const { child, port } = await startApp('long-closing-app.ts', { platform, drainTimeout: 100 });
+    const { child, port } = await startServer('long-closing-app.ts', {
+      platform,
+      drainTimeout: 100,
+    });
     const answers = [open(port, '/hanging'), open(port, '/events')] as const;
     answers.forEach((answer) => answer.catch(() => undefined)); // its connection ends with the process
     await Promise.all([child.line('hanging'), answers[1]]);
@@ -93,7 +95,7 @@ it.each(PLATFORMS)(
   'O13: forceCloseConnections ends them, as that line says: %s',
   async (platform) => {
     const setup = { platform, drainTimeout: 100, forceCloseConnections: true };
-    const { child, port } = await startApp('long-closing-app.ts', setup);
+    const { child, port } = await startServer('long-closing-app.ts', setup);
     const answer = await open(port, '/events');
     answer.on('error', () => undefined);
     child.signal('SIGTERM');

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
+import { startServer } from '../support/child-app.js';
 import { send } from '../support/client.js';
 import { onEachPlatform } from '../support/platforms.js';
-import { startClosingApp } from './start-closing-app.js';
 
 // What is not about requests is the same on both platforms.
 const PLATFORM = 'Fastify';
@@ -14,7 +14,7 @@ const WHY: Record<string, string> = {
 const KILLED = { code: null, signal: 'SIGTERM' };
 
 it('P13: after drainTimeout signals abort, and what is left is listed by name and id', async () => {
-  const { child, port } = await startClosingApp({
+  const { child, port } = await startServer('closing-app.ts', {
     platform: PLATFORM,
     options: { drainTimeout: 200 },
   });
@@ -49,7 +49,7 @@ it('P13: after drainTimeout signals abort, and what is left is listed by name an
 });
 
 it('P13: a second SIGTERM neither hangs nor cuts short', async () => {
-  const { child, port } = await startClosingApp({ platform: PLATFORM });
+  const { child, port } = await startServer('closing-app.ts', { platform: PLATFORM });
 
   await send(port, '/held');
   await child.line('held began');
@@ -72,7 +72,7 @@ it('P13: a second SIGTERM neither hangs nor cuts short', async () => {
 
 onEachPlatform(({ name: platform }) => {
   it('P13: a request in flight is served, and what it adds while tasks run has the databases, too', async () => {
-    const { child, port } = await startClosingApp({ platform });
+    const { child, port } = await startServer('closing-app.ts', { platform });
 
     await send(port, '/held');
     await child.line('held began');
@@ -95,7 +95,7 @@ onEachPlatform(({ name: platform }) => {
   });
 
   it('P13: a request in flight that outlasts the tasks is served, and its own have what closes last', async () => {
-    const { child, port } = await startClosingApp({ platform });
+    const { child, port } = await startServer('closing-app.ts', { platform });
 
     const reply = send(port, '/in-flight');
     await child.line('handler began');

@@ -83,6 +83,16 @@ export class ChildApp {
   }
 }
 
+/** A server of `test/e2e/processes/`, started and listening. */
+export async function startServer(
+  file: string,
+  setup: object,
+): Promise<{ child: ChildApp; port: number }> {
+  const child = ChildApp.start(file, JSON.stringify(setup));
+  const port = Number((await child.line('port ')).slice('port '.length));
+  return { child, port };
+}
+
 /** Runs a TypeScript file of `test/e2e/processes/` to its end. */
 export async function runProcess(
   file: string,
