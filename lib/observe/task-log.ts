@@ -18,7 +18,7 @@ const WHY_DROPPED: Record<DropReason, string> = {
 };
 
 /** Where the store or the queue is the reason, which is the same for one task after the other. */
-const IN_MASSES: readonly DropReason[] = ['not-stored', 'overflow'];
+const IN_MASSES: ReadonlySet<DropReason> = new Set(['not-stored', 'overflow']);
 
 const WHAT_STOPPED: Record<Interruption, string> = {
   timeout: 'timed out',
@@ -91,7 +91,7 @@ export class TaskLog {
     const isAgain = reason === 'duplicate' && task.settings.dedupe?.again === true;
     const level = reason === 'request-succeeded' || isAgain ? 'debug' : 'warn';
     const sentence = `was dropped: ${WHY_DROPPED[reason]}`;
-    if (IN_MASSES.includes(reason)) {
+    if (IN_MASSES.has(reason)) {
       this.writeCounted(task, { event: 'dropped', reason }, sentence);
     } else {
       this.write(level, task, { event: 'dropped', reason }, sentence);
