@@ -4,8 +4,8 @@ import { isObject } from '../task/is-object.js';
 import { isPlainObject } from '../task/json-value.js';
 import { UnrecoverableError } from '../task/task.errors.js';
 
-/** So many containers within each other are looked into: a body may return all rows of a table. */
-const MAX_CONTAINERS = 10_000;
+/** So many objects are looked into, and of others only whether they are promises: a body may return a whole table. */
+const MAX_OBJECTS = 10_000;
 
 /**
  * Sees to what a body returned and did not do: an Observable is subscribed to and a promise is waited
@@ -51,8 +51,8 @@ function finishAll(
   seen: Set<unknown>,
 ): Promise<void> | undefined {
   const begun: Promise<void>[] = [];
-  const values = [value];
-  for (const each of values) {
+  const objects = [value];
+  for (const each of objects) {
     switch (lazyKindOf(each)) {
       case 'promise':
         begun.push(Promise.resolve(each).then((end) => finishAll(end, onStart, seen)));
@@ -61,10 +61,12 @@ function finishAll(
         begun.push(whenComplete(each as ObservableInput<unknown>, onStart));
         break;
       case 'container':
-        if (seen.size < MAX_CONTAINERS && !seen.has(each)) {
-          seen.add(each);
-          valuesIn(each as object).forEach((inner) => values.push(inner));
+        for (const inner of seen.has(each) ? [] : valuesIn(each as object)) {
+          if (isObject(inner) && (objects.length < MAX_OBJECTS || isPromise(inner))) {
+            objects.push(inner);
+          }
         }
+        seen.add(each);
         break;
       case 'iterator':
       case 'function':
@@ -108,7 +110,7 @@ function lazyKindOf(value: unknown): LazyKind | undefined {
     if (Array.isArray(value)) {
       return 'container';
     }
-    if (hasMethod(value, 'then')) {
+    if (isPromise(value)) {
       return 'promise';
     }
     if (isObservable(value) || hasMethod(value, OBSERVABLE)) {
@@ -129,7 +131,7 @@ function lazyKindOf(value: unknown): LazyKind | undefined {
 /** No getter of an object is called. */
 function valuesIn(container: object): unknown[] {
   try {
-    return types.isMap(container) || types.isSet(container) || Array.isArray(container)
+    return Array.isArray(container) || types.isMap(container) || types.isSet(container)
       ? [...container.values()]
       : Object.values(Object.getOwnPropertyDescriptors(container)).map(
           (each) => each.value as unknown,
@@ -142,6 +144,14 @@ function valuesIn(container: object): unknown[] {
 /** Where a library other than rxjs says that its object can be subscribed to; rxjs reads the same. */
 const OBSERVABLE =
   (Symbol as unknown as { readonly observable?: symbol }).observable ?? '@@observable';
+
+function isPromise(value: object): boolean {
+  try {
+    return hasMethod(value, 'then');
+  } catch {
+    return false;
+  }
+}
 
 function hasMethod(value: object, key: PropertyKey): boolean {
   return typeof (value as Record<PropertyKey, unknown>)[key] === 'function';

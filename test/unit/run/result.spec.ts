@@ -166,6 +166,10 @@ describe('R10, P11: a body that returned what it has begun in', () => {
     ['arrays in arrays', (work) => [[], [[[work]]]]],
     ['objects in promises', (work) => [Promise.resolve({ later: Promise.resolve([work]) })]],
     [
+      'a long array',
+      (work) => [...Array.from({ length: 20_000 }, () => ({})), Promise.resolve(work)],
+    ],
+    [
       'a container of itself',
       (work) => {
         const box: unknown[] = [];
