@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { from, isObservable, type ObservableInput } from 'rxjs';
+import { from, isObservable, Subscription, type ObservableInput } from 'rxjs';
 import { isObject } from '../task/is-object.js';
 import { isPlainObject } from '../task/json-value.js';
 import { UnrecoverableError } from '../task/task.errors.js';
@@ -82,7 +82,7 @@ function whenComplete(
   onStart: (stop: () => void) => void,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const subscription = from(observable).subscribe({ error: reject, complete: resolve });
+    const subscription = new Subscription();
     onStart(() => {
       try {
         subscription.unsubscribe();
@@ -90,6 +90,10 @@ function whenComplete(
         reject(error); // its teardown is the user's, and part of the body
       }
     });
+    // A promise may bring it when the attempt is over.
+    if (!subscription.closed) {
+      subscription.add(from(observable).subscribe({ error: reject, complete: resolve }));
+    }
   });
 }
 

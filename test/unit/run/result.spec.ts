@@ -127,13 +127,15 @@ describe('R10: a body that returned an Observable', () => {
     expect(logger.of('warn')).toEqual([]);
   });
 
-  it('is not subscribed to once it is too late', async () => {
+  it.each([
+    ['returned', (late: Promise<unknown>) => late],
+    ['in an array', (late: Promise<unknown>) => [late]],
+  ])('is not subscribed to once it is too late, %s', async (_, give) => {
     const { clock, runner } = createKit();
     const subscribed = jest.fn<() => void>();
-    runner.addTask({ timeout: '1s' }, async () => {
-      await clock.sleep(2000);
-      return new Observable(subscribed);
-    });
+    runner.addTask({ timeout: '1s' }, () =>
+      give(clock.sleep(2000).then(() => new Observable(subscribed))),
+    );
     await clock.advance(1e6);
     expect(subscribed).not.toHaveBeenCalled();
   });
