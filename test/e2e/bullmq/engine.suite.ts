@@ -26,6 +26,15 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       await events.close();
     });
 
+    it('begins to read no events once it closes, and says nothing of them', async () => {
+      const app = await start({ role: 'producer' });
+      const jobStore = jobStoreOf(app);
+      await jobStore.ready();
+      await jobStore.events('default').close();
+      await app.close();
+      expect(app.log.of('error')).toEqual([]);
+    });
+
     it('drops what follows in a chain also where the store has let go of what failed', async () => {
       const { tasks, work } = await start({}, { keep: { count: 1 } });
       const chain = tasks.chain();

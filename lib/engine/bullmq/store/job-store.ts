@@ -144,7 +144,9 @@ export abstract class JobStore {
     try {
       const lastEventId = await lastId.catch(() => undefined);
       Object.assign(events.opts, { lastEventId });
-      await events.run();
+      if (events.closing === undefined) {
+        await events.run();
+      }
     } catch (error) {
       this.errors.report(error);
     }
