@@ -8,7 +8,7 @@ import type { Interruptible, Interruption, Task } from '../task/task.js';
 import { COMPLETED, type Verdict } from '../task/verdict.js';
 import { attempted, type AttemptHooks } from './attempt-hooks.js';
 import type { CurrentTask } from './current-task.js';
-import { finishLazy } from './lazy-result.js';
+import { disown, finishLazy } from './lazy-result.js';
 import type { Profiler } from './profiler.js';
 import { decide } from './retry-policy.js';
 
@@ -36,6 +36,8 @@ export class Attempt implements RunningTask, Interruptible {
   private verdict: Verdict | undefined = undefined;
   private tellEnd: ((verdict: Verdict) => void) | undefined = undefined;
   private hasBodyEnded = false;
+  /** What its body has returned is an Observable. */
+  private isSubscribed = false;
   /** It is known what its body has returned. */
   private isFinished = false;
   /** What it has come to, where that waits for the body's end: see `waitForEnd`. */
@@ -151,7 +153,8 @@ export class Attempt implements RunningTask, Interruptible {
     }
     this.abortReason = error;
     const verdict: Verdict = reason === 'timeout' ? this.judge(error) : { kind: reason };
-    if (this.task.settings.waitForEnd && reason !== 'abandoned') {
+    // To unsubscribe from an Observable ends it.
+    if (this.task.settings.waitForEnd && reason !== 'abandoned' && !this.isSubscribed) {
       this.atEnd = verdict;
     } else {
       this.end(verdict);
@@ -168,6 +171,7 @@ export class Attempt implements RunningTask, Interruptible {
   finish(value: unknown): Promise<void> | undefined {
     this.isFinished = true;
     if (!this.isRunning) {
+      disown(value);
       return undefined; // it took too long to get here
     }
     if (this.task.definition === undefined) {
@@ -178,10 +182,13 @@ export class Attempt implements RunningTask, Interruptible {
         this.hasBodyEnded = true;
         stop();
       };
-      if (this.isRunning) {
-        (this.ends ??= []).push(end);
-      } else {
-        end(); // cancelled as it began
+      if (!this.isRunning) {
+        return end(); // cancelled as it began
+      }
+      (this.ends ??= []).push(end);
+      this.isSubscribed = true;
+      if (this.atEnd !== undefined) {
+        this.end(this.atEnd);
       }
     });
   }

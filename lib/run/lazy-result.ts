@@ -1,15 +1,10 @@
 import { types } from 'node:util';
-import { from, isObservable, Subscription, type ObservableInput } from 'rxjs';
-import { isObject } from '../task/is-object.js';
-import { isPlainObject } from '../task/json-value.js';
+import { from, isObservable, type ObservableInput } from 'rxjs';
 import { UnrecoverableError } from '../task/task.errors.js';
 
-/** So many objects are looked into, and of others only whether they are promises: a body may return a whole table. */
-const MAX_OBJECTS = 10_000;
-
 /**
- * Sees to what a body returned and did not do: an Observable is subscribed to and a promise is waited
- * for, also in an array, a plain object, a `Map` or a `Set`, and what nobody would ever call is an error.
+ * Sees to what a body returned and did not do: an Observable is subscribed to, the promises of an array
+ * are waited for, and what nobody would ever call is an error.
  *
  * @param onStart is given a function that stops what has begun
  * @returns `undefined` where the body is done, else a promise of its end
@@ -22,10 +17,20 @@ export function finishLazy(
   switch (lazyKindOf(value)) {
     case undefined:
       return undefined;
-    case 'promise':
     case 'observable':
-    case 'container':
-      return finishAll(value, onStart, new Set());
+      return new Promise((resolve, reject) => {
+        const source = from(value as ObservableInput<unknown>);
+        const subscription = source.subscribe({ error: reject, complete: resolve });
+        onStart(() => {
+          try {
+            subscription.unsubscribe();
+          } catch (error) {
+            reject(error); // its teardown is the user's, and part of the body
+          }
+        });
+      });
+    case 'promises':
+      return Promise.all(value as unknown[]).then(() => undefined);
     case 'iterator':
       throw new UnrecoverableError(
         'The body returned a generator or another iterator, and nothing of it has run: the steps ' +
@@ -40,64 +45,16 @@ export function finishLazy(
   }
 }
 
-/**
- * Functions and iterators in a container are data: they may be for the body's owner to call.
- *
- * @param seen the containers that were looked into: one may contain itself
- */
-function finishAll(
-  value: unknown,
-  onStart: (stop: () => void) => void,
-  seen: Set<unknown>,
-): Promise<void> | undefined {
-  const begun: Promise<void>[] = [];
-  const objects = [value];
-  for (const each of objects) {
-    switch (lazyKindOf(each)) {
-      case 'promise':
-        begun.push(Promise.resolve(each).then((end) => finishAll(end, onStart, seen)));
-        break;
-      case 'observable':
-        begun.push(whenComplete(each as ObservableInput<unknown>, onStart));
-        break;
-      case 'container':
-        for (const inner of seen.has(each) ? [] : valuesIn(each as object)) {
-          if (isObject(inner) && (objects.length < MAX_OBJECTS || isPromise(inner))) {
-            objects.push(inner);
-          }
-        }
-        seen.add(each);
-        break;
-      case 'iterator':
-      case 'function':
-      case undefined:
-        break;
+/** Nobody waits any more for the promises of an array: one that rejects is not to end the process. */
+export function disown(value: unknown): void {
+  if (Array.isArray(value)) {
+    for (const promise of value.filter((each) => types.isPromise(each))) {
+      promise.catch(() => undefined);
     }
   }
-  return begun.length === 0 ? undefined : Promise.all(begun).then(() => undefined);
 }
 
-function whenComplete(
-  observable: ObservableInput<unknown>,
-  onStart: (stop: () => void) => void,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const subscription = new Subscription();
-    onStart(() => {
-      try {
-        subscription.unsubscribe();
-      } catch (error) {
-        reject(error); // its teardown is the user's, and part of the body
-      }
-    });
-    // A promise may bring it when the attempt is over.
-    if (!subscription.closed) {
-      subscription.add(from(observable).subscribe({ error: reject, complete: resolve }));
-    }
-  });
-}
-
-type LazyKind = 'promise' | 'observable' | 'container' | 'iterator' | 'function';
+type LazyKind = 'observable' | 'promises' | 'iterator' | 'function';
 
 /** Looking at a user's object may run a getter of it, which may throw: then it is none of these. */
 function lazyKindOf(value: unknown): LazyKind | undefined {
@@ -107,41 +64,22 @@ function lazyKindOf(value: unknown): LazyKind | undefined {
       ? 'function'
       : undefined;
   }
-  if (!isObject(value)) {
+  if (typeof value !== 'object' || value === null) {
     return undefined;
   }
   try {
     if (Array.isArray(value)) {
-      return 'container';
-    }
-    if (isPromise(value)) {
-      return 'promise';
+      return value.some(isThenable) ? 'promises' : undefined;
     }
     if (isObservable(value) || hasMethod(value, OBSERVABLE)) {
       return 'observable';
     }
-    const isIterable = hasMethod(value, Symbol.iterator) || hasMethod(value, Symbol.asyncIterator);
-    if (isIterable && hasMethod(value, 'next')) {
-      return 'iterator';
-    }
-    return types.isMap(value) || types.isSet(value) || isPlainObject(value)
-      ? 'container'
-      : undefined;
+    const isIterator =
+      hasMethod(value, 'next') &&
+      (hasMethod(value, Symbol.iterator) || hasMethod(value, Symbol.asyncIterator));
+    return isIterator ? 'iterator' : undefined;
   } catch {
     return undefined;
-  }
-}
-
-/** No getter of an object is called. */
-function valuesIn(container: object): unknown[] {
-  try {
-    return Array.isArray(container) || types.isMap(container) || types.isSet(container)
-      ? [...container.values()]
-      : Object.values(Object.getOwnPropertyDescriptors(container)).map(
-          (each) => each.value as unknown,
-        );
-  } catch {
-    return [];
   }
 }
 
@@ -149,12 +87,8 @@ function valuesIn(container: object): unknown[] {
 const OBSERVABLE =
   (Symbol as unknown as { readonly observable?: symbol }).observable ?? '@@observable';
 
-function isPromise(value: object): boolean {
-  try {
-    return hasMethod(value, 'then');
-  } catch {
-    return false;
-  }
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && hasMethod(value, 'then');
 }
 
 function hasMethod(value: object, key: PropertyKey): boolean {

@@ -127,17 +127,31 @@ describe('R10: a body that returned an Observable', () => {
     expect(logger.of('warn')).toEqual([]);
   });
 
-  it.each([
-    ['returned', (late: Promise<unknown>) => late],
-    ['in an array', (late: Promise<unknown>) => [late]],
-  ])('is not subscribed to once it is too late, %s', async (_, give) => {
+  it('is not subscribed to once it is too late', async () => {
     const { clock, runner } = createKit();
     const subscribed = jest.fn<() => void>();
-    runner.addTask({ timeout: '1s' }, () =>
-      give(clock.sleep(2000).then(() => new Observable(subscribed))),
-    );
+    runner.addTask({ timeout: '1s' }, async () => {
+      await clock.sleep(2000);
+      return new Observable(subscribed);
+    });
     await clock.advance(1e6);
     expect(subscribed).not.toHaveBeenCalled();
+  });
+
+  it('is unsubscribed from, and over, where its end is to be waited for', async () => {
+    const { clock, runner } = createKit();
+    const stopped = jest.fn<() => void>();
+    const stream = (): unknown => new Observable(() => stopped);
+    const slow = runner.addTask({ timeout: '1s', waitForEnd: true }, stream);
+    const late = runner.addTask({ timeout: '1s', waitForEnd: true }, async () => {
+      await clock.sleep(2000);
+      return stream();
+    });
+    await clock.advance(1000);
+    expect([slow.status, late.status]).toEqual(['failed', 'running']);
+    await clock.advance(1000);
+    expect(late.status).toBe('failed');
+    expect(stopped).toHaveBeenCalledTimes(2);
   });
 
   it('is unsubscribed from when it is cancelled, from within its first step, too', async () => {
@@ -158,78 +172,50 @@ describe('R10: a body that returned an Observable', () => {
   });
 });
 
-describe('R10, P11: a body that returned what it has begun in', () => {
-  const CONTAINERS: [string, (work: unknown) => unknown][] = [
-    ['an array', (work) => ['none', work, undefined]],
-    ['a plain object', (work) => ({ sms: 1, mail: work })],
-    ['one without a prototype', (work) => Object.assign(Object.create(null), { work })],
-    ['a Set', (work) => new Set([1, work])],
-    ['a Map', (work) => new Map([['mail', work]])],
-    ['arrays in arrays', (work) => [[], [[[work]]]]],
-    ['objects in promises', (work) => [Promise.resolve({ later: Promise.resolve([work]) })]],
-    [
-      'a long array',
-      (work) => [...Array.from({ length: 20_000 }, () => ({})), Promise.resolve(work)],
-    ],
-    [
-      'a container of itself',
-      (work) => {
-        const box: unknown[] = [];
-        box.push(box, Promise.resolve(box), { box }, work);
-        return box;
-      },
-    ],
-  ];
-
-  it.each(CONTAINERS)('%s is done when all of that is', async (_, put) => {
-    for (const give of [put, async (work: unknown) => put(work)]) {
-      const { clock, runner } = createKit();
-      const sent = jest.fn<() => void>();
-      const post = defer(() => clock.sleep(100).then(sent));
-      const mail = runner.addTask(() => give(clock.sleep(100)));
-      const request = runner.addTask(() => give(post));
-      await clock.advance(99);
-      expect([mail.status, request.status]).toEqual(['running', 'running']);
-      await clock.advance(1);
-      expect([mail.status, request.status]).toEqual(['completed', 'completed']);
-      expect(sent).toHaveBeenCalledTimes(1);
-    }
-  });
-
-  it.each(CONTAINERS)(
-    '%s fails where that does, and no rejection ends the process',
-    async (_, put) => {
-      const { outcome } = await outcomeOf(() =>
-        [1, 2].map((id) => put(Promise.reject(new Error(`not sent: ${id}`)))),
-      );
-      expect(outcome).toMatchObject({
-        status: 'failed',
-        error: expect.objectContaining({ message: expect.stringMatching(/^not sent/) }),
-      });
-    },
-  );
-
-  it('is unsubscribed from when it is cancelled', async () => {
+describe('R10: a body that returned an array of promises', () => {
+  it.each([
+    ['at once', (list: unknown[]) => list],
+    ['in a promise', async (list: unknown[]) => list],
+  ])('is done when all of them are, returned %s', async (_, give) => {
     const { clock, runner } = createKit();
-    const stopped = jest.fn<() => void>();
-    const handle = runner.addTask(() => [1, 2].map(() => new Observable(() => stopped)));
-    await clock.settle();
-    await handle.cancel();
-    expect(stopped).toHaveBeenCalledTimes(2);
+    const handle = runner.addTask(() => give(['none', clock.sleep(100), undefined]));
+    await clock.advance(99);
+    expect(handle.status).toBe('running');
+    await clock.advance(1);
+    expect(handle.status).toBe('completed');
   });
 
-  it('is found without a call of what the object has', async () => {
-    const called = jest.fn(() => Promise.reject(new Error('asked for')));
-    const user = {
-      get mail() {
-        return called();
-      },
-      undo: async () => called(),
-      rows: [1, 2].values(),
-    };
-    const { outcome } = await outcomeOf(() => new Map([['user', user]]));
-    expect(outcome).toMatchObject({ status: 'completed' });
-    expect(called).not.toHaveBeenCalled();
+  it('fails where one does, and no rejection is left to end the process', async () => {
+    const { outcome } = await outcomeOf(() =>
+      [1, 2].map((id) => Promise.reject(new Error(`not sent: ${id}`))),
+    );
+    expect(outcome).toMatchObject({
+      status: 'failed',
+      error: expect.objectContaining({ message: 'not sent: 1' }),
+    });
+  });
+});
+
+describe('R10: promises that a body returned', () => {
+  it('in an array, too late, end no process', async () => {
+    const { clock, runner } = createKit();
+    const unhandled = jest.fn<() => void>();
+    process.on('unhandledRejection', unhandled);
+    runner.addTask({ timeout: '1s' }, async () => {
+      await clock.sleep(2000);
+      return [Promise.reject(new Error('not sent'))];
+    });
+    await clock.advance(2000);
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', unhandled);
+    expect(unhandled).not.toHaveBeenCalled();
+  });
+
+  it('in another object may be those of others, and are left alone', async () => {
+    const state = new Map([['slow', new Promise(() => undefined)]]);
+    for (const body of [() => state.set('one', Promise.resolve()), () => ({ state })]) {
+      expect((await outcomeOf(body)).outcome).toMatchObject({ status: 'completed' });
+    }
   });
 });
 
