@@ -15,7 +15,10 @@ export class TaskChain {
   /** @internal @param add adds a task to the chain, and to what is around it */
   constructor(add: (call: readonly unknown[], chain: Chain) => TaskHandle) {
     const chain: Chain = {};
-    Object.defineProperty(this, ADD, { value: (call: readonly unknown[]) => add(call, chain) });
+    Object.defineProperty(this, ADD, {
+      value: (call: readonly unknown[]) => add(call, chain),
+      configurable: true, // else a Proxy may not put anything around it
+    });
   }
 
   /**

@@ -19,7 +19,7 @@ export class TransactionTasks {
 
   /** @internal */
   constructor(parts: Parts) {
-    Object.defineProperty(this, PARTS, { value: parts });
+    Object.defineProperty(this, PARTS, { value: parts, configurable: true });
   }
 
   /**

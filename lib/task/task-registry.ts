@@ -162,15 +162,15 @@ export class TaskRegistry {
    * @throws BackgroundMethodError where it overrides the method, and is no task
    */
   inPlaceOf(fn: object): TaskDefinition | undefined {
+    const known = this.byCopy.get(fn);
     const member = this.byOverride.get(fn);
-    if (member !== undefined) {
+    if (known === undefined && member !== undefined) {
       throw new BackgroundMethodError(
         member,
         'what was passed overrides it without the decorator, so it is no task, and would run without ' +
           'its object. Put @Background() on the override, too, or call it: addTask(() => mailer.send(…)).',
       );
     }
-    const known = this.byCopy.get(fn);
     if (known !== undefined || !isMock(fn)) {
       return known;
     }

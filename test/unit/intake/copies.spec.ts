@@ -20,6 +20,15 @@ class Mailer {
   }
 }
 
+/** A decorator that puts a function of its own in the method's place. */
+const around: MethodDecorator = (_target, _key, descriptor) => {
+  const own = descriptor.value as unknown as (...args: unknown[]) => unknown;
+  const wrapped = function (this: unknown, ...args: unknown[]): unknown {
+    return own.apply(this, args);
+  };
+  return { ...descriptor, value: wrapped as never };
+};
+
 /** As another copy, at another place, would have left it. */
 function ofAnotherCopy(): typeof Mailer {
   class Foreign extends Mailer {}
@@ -138,6 +147,24 @@ describe('R7: a method that is passed without its object', () => {
     await clock.settle();
     expect(added(events)).toEqual(['anonymous']);
     expect(ran).toEqual(['postmaster to BOB 0 as anonymous of 1']);
+  });
+
+  it('and stands on a class derived from its own, too, as a mixin puts it there, is the method', async () => {
+    @Injectable()
+    class Base {
+      @around
+      @Background()
+      async send(to: string): Promise<void> {
+        ran.push(`${currentTask().name} to ${to}`);
+      }
+    }
+    @Injectable()
+    class Derived extends Base {}
+    Object.defineProperty(Derived.prototype, 'send', { value: Base.prototype.send });
+    const { clock, runner } = await createApp({ providers: [Base, Derived] });
+    runner.addTask(Base.prototype.send, 'Ann');
+    await clock.settle();
+    expect(ran).toEqual(['Base.send to Ann']);
   });
 });
 

@@ -29,6 +29,18 @@ describe('R3, P20: a Proxy around', () => {
     const handles = [1, 2].map(() => chain.addTask({ delay: '1s' }, () => undefined));
     await clock.settle();
     expect(handles.map(({ status }) => status)).toEqual(['delayed', 'queued']);
+    // As a tracer does that puts something around each function that it comes upon.
+    const traced = new Proxy(runner.chain(), {
+      get: (...args) => {
+        const value = Reflect.get(...args) as unknown;
+        return typeof value === 'function'
+          ? function (this: unknown, ...given: unknown[]): unknown {
+              return Reflect.apply(value, this, given);
+            }
+          : value;
+      },
+    });
+    expect(traced.addTask(() => undefined).status).toBe('queued');
     const within = proxied(runner.using({ query: () => Promise.resolve() }));
     await expect(within.addTask(() => undefined)).rejects.toMatchObject({
       code: 'BGT_TRANSACTION',
