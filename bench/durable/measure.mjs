@@ -56,7 +56,7 @@ async function requests() {
   const at = `http://127.0.0.1:${app.getHttpServer().address().port}`;
   const fire = (duration) =>
     autocannon({ url: at, method: 'POST', connections: IN_FLIGHT, duration, workers: 1 });
-  await fire(2);
+  await fire(Number(seconds));
   const { non2xx, errors, requests: done } = await fire(Number(seconds));
   if (non2xx + errors > 0) {
     throw new Error(`${non2xx} answers were not 2xx, ${errors} failed.`);
