@@ -1,13 +1,9 @@
 import { ambient, type MethodIntake } from '../task/ambient.js';
 import { isObject } from '../task/is-object.js';
+import { Found } from './found.js';
 import { RequestLife } from './request-life.js';
 
-/** A constructor that gives back what it gets, for fields on what somebody else has made. */
-const Found = function (found: object) {
-  return found;
-} as unknown as new (found: object) => object;
-
-/** Where no walker sees it, and for less than a property that is not enumerable. */
+/** Leaves a life on what it belongs to. */
 class Attached extends Found {
   #life: RequestLife | undefined = undefined;
 

@@ -57,8 +57,8 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   private atWork: Promise<unknown> | undefined = undefined;
   private onConnection: Answer | undefined = undefined;
   private isHeldBack = false;
-  /** Settled when what was stored before the response closed is stored. */
-  private storing: Promise<unknown> | undefined = undefined;
+  /** Pending while something is being stored before the response closes. */
+  private storing: Set<Promise<void>> | undefined = undefined;
 
   private response: object | undefined;
   private request: object | undefined;
@@ -231,8 +231,17 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     if (stored === undefined) {
       return undefined;
     }
-    const storing = stored.then(() => this.requests.drop(drops));
-    this.storing = Promise.allSettled([this.storing, storing]);
+    const storing = stored.then(
+      () => {
+        this.storing?.delete(storing);
+        return this.requests.drop(drops);
+      },
+      (error: unknown) => {
+        this.storing?.delete(storing);
+        throw error;
+      },
+    );
+    (this.storing ??= new Set()).add(storing);
     return storing;
   }
 
@@ -308,7 +317,8 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
 
   /** Soon after the decision. */
   release(): void {
-    const { storing, hasSucceeded = false, decided } = this;
+    const { hasSucceeded = false, decided } = this;
+    const storing = this.storing?.size ? Promise.allSettled(this.storing) : undefined;
     const tasks = this.seal();
     const plan = this.requests.plan(tasks, hasSucceeded, decided);
     // The handles tell where it was not stored, and the log.

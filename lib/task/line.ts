@@ -88,9 +88,13 @@ export function* behind(task: Task): Generator<Task> {
 }
 
 /** A head and the tasks behind it. */
-export function* lineFrom(head: Task): Generator<Task> {
-  yield head;
-  yield* behind(head);
+export function lineFrom(head: Task): Task[] {
+  // No generator: this is asked of each task that is stored, and most of them stand alone.
+  const line = [head];
+  for (let next = head.successor; next !== undefined; next = next.successor) {
+    line.push(next);
+  }
+  return line;
 }
 
 /** Takes an ended head off its line. @returns the one behind it */

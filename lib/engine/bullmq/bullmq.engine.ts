@@ -171,7 +171,7 @@ export class BullMQEngine implements Engine {
   }
 
   release(head: Task): PromiseLike<void> | void {
-    const released = [...lineFrom(head)].filter((task) => this.isToRun(task));
+    const released = lineFrom(head).filter((task) => this.isToRun(task));
     this.producer.release(released);
     for (const task of released) {
       const { prior } = task;

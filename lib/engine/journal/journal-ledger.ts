@@ -33,7 +33,7 @@ export class JournalLedger implements Ledger {
   commit(heads: readonly Task[], refusal: (cause: Error) => Error): Promise<void> {
     const records = heads.flatMap((head) => {
       const group = (head.prior && recordOf(head.prior)?.group) ?? head.id;
-      return Array.from(lineFrom(head), (task) => this.recordOf(task, group));
+      return lineFrom(head).map((task) => this.recordOf(task, group));
     });
     return this.committed(records, refusal);
   }
@@ -64,7 +64,7 @@ export class JournalLedger implements Ledger {
    * @throws as {@link commit}
    */
   revive(head: Task, letter: DeadLetter, refusal: (cause: Error) => Error): Promise<void> {
-    const records = Array.from(lineFrom(head), (task) =>
+    const records = lineFrom(head).map((task) =>
       this.recordOf(task, head.id, task === head ? letter : undefined),
     );
     this.store.unbury(letter.id);

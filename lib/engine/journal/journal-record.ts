@@ -42,7 +42,10 @@ export class JournalRecord implements StoredTask, StoredCall {
   }
 
   take({ args, options, carried, alsoCarried }: StoredCall): void {
-    Object.assign(this, { args, options, carried, alsoCarried });
+    this.args = args;
+    this.options = options;
+    this.carried = carried;
+    this.alsoCarried = alsoCarried;
   }
 
   get call(): StoredCall {

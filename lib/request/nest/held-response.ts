@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
+import { Found } from '../found.js';
 
 /** Told what becomes of a response that is held back. */
 export interface ResponseKeeper {
@@ -18,6 +19,8 @@ const SENDING = ['writeHead', 'flushHeaders', 'write', 'end'] as const;
 
 type Sending = (typeof SENDING)[number];
 
+type Send = (...args: unknown[]) => unknown;
+
 interface Call {
   readonly name: Sending;
   readonly args: unknown[];
@@ -31,83 +34,147 @@ interface Call {
  */
 export function holdBack(response: object, keeper: ResponseKeeper): void {
   const held = response as ServerResponse;
-  const send = Object.fromEntries(
-    SENDING.map((name) => [name, Reflect.get(held, name) as unknown]),
-  ) as Record<Sending, (...args: unknown[]) => unknown>;
-  /** What others pipe into it. */
-  const sources = new Set<Readable>();
-  let state: 'waiting' | 'holding' | 'passing' = 'waiting';
-  let calls: Call[] = [];
+  const hold = new Hold(held, keeper, Held.by(held));
+  Held.leave(held, hold);
+  for (const name of SENDING) {
+    held[name] = hold.instead(name, Reflect.get(held, name) as Send) as never;
+  }
+  held.on('pipe', piped);
+  held.on('unpipe', unpiped);
+}
 
-  const replay = ({ name, args }: Call): unknown => Reflect.apply(send[name], held, args);
+class Hold {
+  private state: 'waiting' | 'holding' | 'passing' = 'waiting';
+  private calls: Call[] = [];
+  /** What others pipe into the response. */
+  readonly sources: Readable[];
+  private readonly own = {} as Record<Sending, Send>;
 
-  const release = (): Call[] => {
-    const kept = calls;
-    calls = [];
-    // Its own properties stood in front of what the response says of itself.
-    Reflect.deleteProperty(held, 'headersSent');
-    Reflect.deleteProperty(held, 'writableEnded');
-    return kept;
-  };
+  constructor(
+    private readonly response: ServerResponse,
+    private readonly keeper: ResponseKeeper,
+    /** Of another application on the same server. */
+    private readonly other: Hold | undefined,
+  ) {
+    this.sources = other?.sources ?? [];
+  }
 
-  const pass = (status: number): void => {
-    const kept = release();
-    state = 'passing';
-    if (held.destroyed) {
+  get isHolding(): boolean {
+    return this.state === 'holding' || this.other?.isHolding === true;
+  }
+
+  get hasEnd(): boolean {
+    return this.calls.some(({ name }) => name === 'end') || this.other?.hasEnd === true;
+  }
+
+  /** What stands in the place of `send`. */
+  instead(name: Sending, send: Send): Send {
+    this.own[name] = send;
+    return (...args) => this.send(name, args);
+  }
+
+  private send(name: Sending, args: unknown[]): unknown {
+    const { response } = this;
+    if (this.state === 'waiting') {
+      const status = name === 'writeHead' ? Number(args[0]) : response.statusCode;
+      const ready = this.keeper.answering(status);
+      if (ready === undefined) {
+        this.state = 'passing';
+      } else {
+        this.hold(ready, status);
+      }
+    }
+    if (this.state === 'passing') {
+      return Reflect.apply(this.own[name], response, args);
+    }
+    // A second head would be an error, and a compressing middleware writes one for each piece.
+    if (name !== 'writeHead' || !this.calls.some((call) => call.name === 'writeHead')) {
+      this.calls.push({ name, args });
+    }
+    return name === 'write' ? false : response;
+  }
+
+  private hold(ready: Promise<void>, status: number): void {
+    this.state = 'holding';
+    // Not taken away afterwards: an object that a property was deleted from is slow for good.
+    Object.defineProperty(this.response, 'headersSent', HEADERS_SENT);
+    Object.defineProperty(this.response, 'writableEnded', WRITABLE_ENDED);
+    ready.then(
+      () => this.pass(status),
+      (error: unknown) => this.refuse(error),
+    );
+  }
+
+  private pass(status: number): void {
+    const { response, calls } = this;
+    this.state = 'passing';
+    this.calls = [];
+    if (response.destroyed) {
       return;
     }
     // What was assigned since has come too late, as it has for a head that was sent.
-    held.statusCode = status;
-    const wasFull = kept.some(({ name }) => name === 'write');
-    kept.forEach((call) => replay(call));
-    if (wasFull && !held.writableEnded && !held.writableNeedDrain) {
-      held.emit('drain');
+    response.statusCode = status;
+    for (const { name, args } of calls) {
+      Reflect.apply(this.own[name], response, args);
     }
-  };
+    const wasFull = calls.some(({ name }) => name === 'write');
+    if (wasFull && !response.writableEnded && !response.writableNeedDrain) {
+      response.emit('drain');
+    }
+  }
 
-  const refuse = (error: unknown): void => {
-    release();
-    state = 'waiting';
-    sources.forEach((source) => {
-      source.unpipe(held);
+  private refuse(error: unknown): void {
+    this.calls = [];
+    this.state = 'waiting';
+    this.sources.splice(0).forEach((source) => {
+      source.unpipe(this.response);
       // Not now: a framework takes its end for that of the response.
-      held.once('close', () => source.destroy());
+      this.response.once('close', () => source.destroy());
     });
-    keeper.refused(error);
-  };
+    this.keeper.refused(error);
+  }
+}
 
-  const hold = (ready: Promise<void>, status: number): void => {
-    state = 'holding';
-    Object.defineProperties(held, {
-      headersSent: { value: true, configurable: true },
-      writableEnded: { get: () => calls.some(({ name }) => name === 'end'), configurable: true },
-    });
-    ready.then(() => pass(status), refuse);
-  };
+/** The latest hold on a response. */
+class Held extends Found {
+  #hold: Hold | undefined = undefined;
 
-  const sending =
-    (name: Sending) =>
-    (...args: unknown[]): unknown => {
-      if (state === 'waiting') {
-        const status = name === 'writeHead' ? Number(args[0]) : held.statusCode;
-        const ready = keeper.answering(status);
-        if (ready === undefined) {
-          state = 'passing';
-        } else {
-          hold(ready, status);
-        }
-      }
-      if (state === 'passing') {
-        return replay({ name, args });
-      }
-      // A second head would be an error, and a compressing middleware writes one for each piece.
-      if (name !== 'writeHead' || !calls.some((call) => call.name === 'writeHead')) {
-        calls.push({ name, args });
-      }
-      return name === 'write' ? false : held;
-    };
+  static leave(response: object, hold: Hold): void {
+    const held = #hold in response ? response : new Held(response);
+    held.#hold = hold;
+  }
 
-  held.on('pipe', (source: Readable) => sources.add(source));
-  held.on('unpipe', (source: Readable) => sources.delete(source));
-  Object.assign(held, Object.fromEntries(SENDING.map((name) => [name, sending(name)])));
+  static by(response: object): Hold | undefined {
+    return #hold in response ? response.#hold : undefined;
+  }
+}
+
+// One function for all responses: with one for each, no two of them would have the same shape.
+
+const HEADERS_SENT: PropertyDescriptor & ThisType<object> = {
+  configurable: true,
+  get() {
+    return Held.by(this)?.isHolding === true || inherited(this, 'headersSent');
+  },
+};
+
+const WRITABLE_ENDED: PropertyDescriptor & ThisType<object> = {
+  configurable: true,
+  get() {
+    return Held.by(this)?.hasEnd === true || inherited(this, 'writableEnded');
+  },
+};
+
+function inherited(response: object, name: string): unknown {
+  return Reflect.get(Object.getPrototypeOf(response) as object, name, response);
+}
+
+function piped(this: ServerResponse, source: Readable): void {
+  Held.by(this)?.sources.push(source);
+}
+
+function unpiped(this: ServerResponse, source: Readable): void {
+  const { sources = [] } = Held.by(this) ?? {};
+  const index = sources.indexOf(source);
+  if (index >= 0) sources.splice(index, 1);
 }

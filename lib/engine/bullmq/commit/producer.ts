@@ -57,7 +57,7 @@ export class Producer {
    * @throws StoreUnavailableError within the commit timeout
    */
   commit(heads: readonly Task[], isHeld: boolean): Promise<void> {
-    const lines = heads.map((head) => [...lineFrom(head)]);
+    const lines = heads.map(lineFrom);
     const storing = this.store(lines, isHeld);
     lines.flat().forEach((task) => {
       task.storing = storing;
@@ -148,7 +148,8 @@ export class Producer {
     const { collected } = this.host;
     const tasks = lines.flat();
     try {
-      const rests = await Promise.all(lines.map((line) => this.restOf(line)));
+      const isBehind = lines.some(([head]) => head?.prior !== undefined);
+      const rests = isBehind ? await Promise.all(lines.map((line) => this.restOf(line))) : lines;
       const toStore = rests.filter(({ length }) => length > 0);
       if (toStore.length > 0) {
         await this.add(toStore, isHeld ? this.host.settings.holdMs : undefined);
