@@ -39,6 +39,7 @@ const NEST_VARIANTS = [
   'request-scoped',
   'ours, injected',
   'floor',
+  'floor, no task',
   'p-queue',
   'bullmq',
 ];
@@ -63,7 +64,7 @@ const GOALS = {
   ],
 };
 
-const NO_TASK = new Set(['bare', 'interceptor', 'ours, no task']);
+const NO_TASK = new Set(['bare', 'interceptor', 'ours, no task', 'floor, no task']);
 const WORKLOADS = [
   ...['express', 'fastify'].flatMap((adapter) =>
     NEST_VARIANTS.map((variant) => ({

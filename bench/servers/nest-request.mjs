@@ -118,6 +118,11 @@ const VARIANTS = {
     };
   },
 
+  'floor, no task': async () => {
+    const { install } = await import('./request-floor.mjs');
+    return { install, handle: () => ANSWER };
+  },
+
   'ours, injected': async () => {
     const { BackgroundTasks } = await import('nestjs-background-tasks');
     return {
