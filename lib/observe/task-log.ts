@@ -177,8 +177,14 @@ export class TaskLog {
 
   /** A client did not read. */
   unread(count: number): void {
-    const sentence = `Ended a connection on which ${count} tasks waited for a client that does not read its answers`;
-    this.log.warn(new LogLine({ event: 'unread', count }, sentence));
+    this.refusals.add('unread', (times) => {
+      const ended =
+        times === 1
+          ? `Ended a connection on which ${count} tasks waited`
+          : `Ended ${times} more connections, the last one with ${count} tasks that waited`;
+      const sentence = `${ended} for a client that does not read its answers`;
+      this.log.warn(new LogLine({ event: 'unread', count: times }, sentence));
+    });
   }
 
   hookFailed(error: unknown): void {

@@ -59,6 +59,23 @@ describe('O2: what requests are refused', () => {
   });
 });
 
+describe('O2: connections that end because nobody reads their answers', () => {
+  it('are a line for the first one, and then one for all others', async () => {
+    const clock = new FakeClock();
+    const logger = new LogBook();
+    const log = new TaskLog(new Log(logger), clock);
+    Array.from({ length: 1_000 }, () => log.unread(100));
+    const first = 'Ended a connection on which 100 tasks waited';
+    expect(logger.of('warn')).toEqual([expect.stringContaining(first)]);
+    await clock.advance(10_000);
+    expect(logger.of('warn').slice(1)).toEqual([
+      expect.stringContaining(
+        'Ended 999 more connections, the last one with 100 tasks that waited',
+      ),
+    ]);
+  });
+});
+
 describe('O10: what happens to all tasks of a queue at once', () => {
   const KINDS: [string, (log: TaskLog, name: string) => void][] = [
     ['dropped by the store', (log, name) => log.dropped(bareTask(name), 'not-stored')],
