@@ -38,6 +38,11 @@ export class BoardTask implements QueueJob {
     return Promise.reject(new Error('A delayed task starts when it is due.'));
   }
 
+  /** bull-board would say that it had been done. */
+  updateData(): Promise<never> {
+    return Promise.reject(new Error('The arguments of a task cannot be changed.'));
+  }
+
   /** Of one that has not settled: cancels it. */
   async remove(): Promise<void> {
     const { id } = this.task;

@@ -199,7 +199,10 @@ export class TaskQueueAdapter extends Base {
 
   private async first(status: JobStatus, limit: number): Promise<TaskInfo[]> {
     const found: TaskInfo[] = [];
-    for (const each of STATUSES[status as BoardStatus] ?? []) {
+    if (!Object.hasOwn(STATUSES, status)) {
+      throw new Error(`There are no tasks "${printable(status, 200)}".`); // it comes from a URL
+    }
+    for (const each of STATUSES[status as BoardStatus]) {
       if (found.length < limit) {
         const filter = { status: each, queue: this.queue, limit: limit - found.length };
         found.push(...(await this.runner.list(filter)));
