@@ -10,6 +10,7 @@ import {
   ConfigurableModuleClass,
   type BackgroundTasksAsyncOptions,
 } from './background-tasks.module-definition.js';
+import { InvalidOptionError } from './errors/misuse.errors.js';
 import { providers } from './background-tasks.providers.js';
 import { BackgroundTasks } from './request/background-tasks.js';
 import { Application } from './intake/application.js';
@@ -72,9 +73,15 @@ export class BackgroundTasksModule
    * Options from other providers, a configuration service for example.
    *
    * @param options one of `useFactory`, `useClass` and `useExisting`, and `imports` and `inject` for it
+   * @throws InvalidOptionError for none of these
    * @throws UnknownOptionError, InvalidOptionError at start-up
    */
   static override forRootAsync(options: BackgroundTasksAsyncOptions): DynamicModule {
+    const { useFactory, useClass, useExisting } = options ?? {};
+    if (typeof useFactory !== 'function' && useClass === undefined && useExisting === undefined) {
+      const problem = 'forRootAsync() expects one of useFactory, useClass and useExisting.';
+      throw new InvalidOptionError('', problem);
+    }
     return announced(super.forRootAsync(options));
   }
 

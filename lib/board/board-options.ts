@@ -1,6 +1,18 @@
 import type { BaseAdapter } from '@bull-board/api/baseAdapter';
 import type { CanActivate, Type } from '@nestjs/common';
-import { InvalidOptionError, UnknownOptionError, type TaskInfo } from '../index.js';
+import { InvalidOptionError, type TaskInfo } from '../index.js';
+import {
+  checkBoolean,
+  checkEach,
+  checkFunction,
+  checkHas,
+  checkOneOf,
+  checkShape,
+  checkString,
+  checkUnless,
+  describe,
+  type Shape,
+} from '../options/checks.js';
 
 /**
  * Who may see and use the board: a function of the raw request, or a guard of Nest's, which may be a
@@ -57,7 +69,23 @@ export interface BoardOptions {
 /** Stands for what is not shown. */
 export const HIDDEN = 'hidden';
 
-const KNOWN = ['route', 'guard', 'decorators', 'args', 'readOnly', 'title', 'adapters'];
+const BOARD_SHAPE: Shape<BoardOptions> = {
+  route: (value, path) => {
+    if (typeof value !== 'string' || !/^(\/(?!\.+(\/|$))[\w.~-]+)+$/.test(value)) {
+      throw new InvalidOptionError(
+        path,
+        `expected a path such as '/tasks', got ${describe(value)}.`,
+      );
+    }
+  },
+  guard: (value, path) =>
+    Array.isArray(value) ? checkEach(checkGuard)(value, path) : checkGuard(value, path),
+  decorators: checkEach(checkFunction),
+  args: checkUnless('function', checkOneOf('show', 'hide')),
+  readOnly: checkBoolean,
+  title: checkString,
+  adapters: checkEach(checkHas('getJobCounts', 'an adapter such as new BullMQAdapter(queue)')),
+};
 
 /** {@link BoardOptions}, filled in. */
 export interface BoardSettings extends Required<
@@ -72,17 +100,8 @@ export interface BoardSettings extends Required<
 
 /** @throws UnknownOptionError, InvalidOptionError */
 export function settingsOf(options: BoardOptions): BoardSettings {
-  const unknown = Object.keys(options).find((key) => !KNOWN.includes(key));
-  if (unknown !== undefined) {
-    throw new UnknownOptionError(unknown, KNOWN);
-  }
-  const { route = '/tasks', guard = [], args = 'hide' } = options;
-  if (!/^(\/[\w.~-]+)+$/.test(route)) {
-    throw new InvalidOptionError('route', `expected a path such as '/tasks', got '${route}'.`);
-  }
-  if (typeof args !== 'function' && args !== 'show' && args !== 'hide') {
-    throw new InvalidOptionError('args', `expected 'show', 'hide' or a function.`);
-  }
+  checkShape<BoardOptions>(options, 'board', BOARD_SHAPE);
+  const { route = '/tasks', guard = [] } = options;
   const { readOnly = false, title = 'Background tasks', adapters = [], decorators } = options;
   return {
     route,
@@ -98,4 +117,18 @@ export function settingsOf(options: BoardOptions): BoardSettings {
 /** Only where it is said in so many words: a `NODE_ENV` that is missing or misspelt is production. */
 export function isWhileDeveloping(): boolean {
   return process.env.NODE_ENV === 'development' || process.env.NODE_ENV === 'test';
+}
+
+function checkGuard(value: unknown, path: string): void {
+  if (typeof value === 'function' && /^class\b/.test(String(value)) && !isGuardClass(value)) {
+    throw new InvalidOptionError(path, `${describe(value)} has no method canActivate().`);
+  }
+  if (typeof value !== 'function') {
+    checkHas('canActivate', 'a guard or a function')(value, path);
+  }
+}
+
+export function isGuardClass(guard: unknown): guard is Type<CanActivate> {
+  const { prototype } = guard as { prototype?: Partial<CanActivate> };
+  return typeof prototype?.canActivate === 'function';
 }

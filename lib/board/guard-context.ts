@@ -1,7 +1,7 @@
 import type { CanActivate, ExecutionContext, Type } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
 import { isObservable, lastValueFrom } from 'rxjs';
-import type { BoardDecorator, BoardGuard } from './board-options.js';
+import { isGuardClass, type BoardDecorator, type BoardGuard } from './board-options.js';
 
 /** Stands for the controller and the handler of which a guard reads metadata. */
 export interface Guarded {
@@ -35,11 +35,6 @@ export async function isLetIn(
   const instance = typeof guard === 'function' ? await resolve(guard, moduleRef) : guard;
   const verdict = instance.canActivate(contextOf(args, guarded));
   return isObservable(verdict) ? lastValueFrom(verdict) : verdict;
-}
-
-export function isGuardClass(guard: BoardGuard): guard is Type<CanActivate> {
-  const { prototype } = guard as { prototype?: Partial<CanActivate> };
-  return typeof prototype?.canActivate === 'function';
 }
 
 async function resolve(guard: Type<CanActivate>, moduleRef: ModuleRef): Promise<CanActivate> {

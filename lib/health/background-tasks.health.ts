@@ -2,17 +2,17 @@ import { Inject, Injectable } from '@nestjs/common';
 import {
   InvalidOptionError,
   TaskRunner,
-  type Duration,
   type QueueFigures,
   type TaskStatistics,
 } from '../index.js';
-import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
+import { milliseconds } from '../task/duration.js';
 import { FailureWindow } from './failure-window.js';
-import type {
-  BackgroundTasksHealth,
-  HealthBounds,
-  QueueBounds,
-  QueueHealth,
+import {
+  checkBounds,
+  type BackgroundTasksHealth,
+  type HealthBounds,
+  type QueueBounds,
+  type QueueHealth,
 } from './health-bounds.js';
 
 const DEFAULTS = { window: '5m', minRuns: 10, timeout: '2s' } satisfies HealthBounds;
@@ -44,13 +44,14 @@ export class BackgroundTasksHealthIndicator {
    * @typeParam Key what the result is called
    * @param key what the result is called
    * @param bounds the bounds of a healthy queue; without them only the stores are checked
-   * @throws InvalidOptionError for a wrong bound, or for bounds of a queue that is not configured
+   * @throws UnknownOptionError, InvalidOptionError for a wrong bound, or for bounds of a queue that is not configured
    */
   async check<Key extends string>(
     key: Key,
     bounds: HealthBounds = {},
   ): Promise<BackgroundTasksHealth<Key>> {
-    const timeoutMs = milliseconds(bounds.timeout ?? DEFAULTS.timeout, 'timeout');
+    checkBounds(bounds);
+    const timeoutMs = milliseconds(bounds.timeout ?? DEFAULTS.timeout);
     const { problems, queues } = await this.reach(timeoutMs);
     const health: Record<string, QueueHealth> = {};
     if (queues !== undefined) {
@@ -95,12 +96,9 @@ export class BackgroundTasksHealthIndicator {
     this.windows.set(name, window);
     const { runs, failureRate } = window.look(
       { at: Date.now(), completed: figures.completed, failed: figures.failed },
-      milliseconds(bounds.window ?? DEFAULTS.window, 'window'),
+      milliseconds(bounds.window ?? DEFAULTS.window),
     );
-    if (
-      maxPendingAge !== undefined &&
-      (oldestPendingAgeMs ?? 0) > milliseconds(maxPendingAge, 'maxPendingAge')
-    ) {
+    if (maxPendingAge !== undefined && (oldestPendingAgeMs ?? 0) > milliseconds(maxPendingAge)) {
       const age = Math.round(oldestPendingAgeMs ?? 0);
       problems.push(`queue ${name}: a task has waited for ${age} ms, longer than ${maxPendingAge}`);
     }
@@ -124,15 +122,7 @@ function requireQueues({ queues = {} }: HealthBounds, known: readonly string[]):
   for (const name of Object.keys(queues)) {
     if (!known.includes(name)) {
       const problem = `there is no such queue. Known queues: ${known.join(', ')}.`;
-      throw new InvalidOptionError(`queues.${name}`, problem);
+      throw new InvalidOptionError(`health.queues.${name}`, problem);
     }
   }
-}
-
-function milliseconds(duration: Duration, path: string): number {
-  const found = toMilliseconds(duration);
-  if (found === undefined) {
-    throw new InvalidOptionError(path, `expected ${DURATION_FORMAT}, got ${String(duration)}.`);
-  }
-  return found;
 }

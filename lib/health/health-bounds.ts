@@ -1,4 +1,12 @@
-import type { Duration } from '../index.js';
+import { InvalidOptionError, type Duration } from '../index.js';
+import {
+  checkCount,
+  checkDuration,
+  checkShape,
+  describe,
+  type Check,
+  type Shape,
+} from '../options/checks.js';
 
 /** The bounds of a healthy queue. A bound that is not given is not checked. */
 export interface QueueBounds {
@@ -57,3 +65,28 @@ export type BackgroundTasksHealth<Key extends string = string> = Record<
     queues: Record<string, QueueHealth>;
   }
 >;
+
+const QUEUE_SHAPE: Shape<QueueBounds> = {
+  maxPendingAge: checkDuration,
+  maxFailureRate: (value, path) => {
+    if (typeof value !== 'number' || !(value >= 0 && value <= 1)) {
+      throw new InvalidOptionError(path, `expected a share from 0 to 1, got ${describe(value)}.`);
+    }
+  },
+};
+const checkQueue: Check = (value, path) => checkShape<QueueBounds>(value, path, QUEUE_SHAPE);
+const BOUNDS_SHAPE: Shape<HealthBounds> = {
+  ...QUEUE_SHAPE,
+  queues: (value, path) => {
+    const names = Object.keys(value ?? {}).map((name): [string, Check] => [name, checkQueue]);
+    checkShape(value, path, Object.fromEntries(names));
+  },
+  window: checkDuration,
+  minRuns: checkCount,
+  timeout: checkDuration,
+};
+
+/** @throws UnknownOptionError, InvalidOptionError */
+export function checkBounds(bounds: HealthBounds): void {
+  checkShape<HealthBounds>(bounds, 'health', BOUNDS_SHAPE);
+}

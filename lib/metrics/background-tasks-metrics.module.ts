@@ -6,9 +6,9 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import type { Subscription } from 'rxjs';
-import { InvalidOptionError, TaskRunner } from '../index.js';
+import { TaskRunner } from '../index.js';
 import { BoundedNames } from './bounded-names.js';
-import type { MetricsOptions } from './metrics-options.js';
+import { checkMetricsOptions, type MetricsOptions } from './metrics-options.js';
 import { OpenTelemetryMetrics } from './open-telemetry.js';
 import { PrometheusMetrics } from './prometheus-metrics.js';
 
@@ -34,13 +34,12 @@ export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplication
 
   /**
    * @param options the options of Prometheus, OpenTelemetry or both
-   * @throws InvalidOptionError, MissingPeerError at start-up
+   * @throws UnknownOptionError, InvalidOptionError
+   * @throws MissingPeerError at start-up
    * @throws DuplicateMetricsError at start-up, if the registry already has metrics of these names
    */
   static forRoot(options: MetricsOptions): DynamicModule {
-    if (!options.prometheus && !options.openTelemetry) {
-      throw new InvalidOptionError('prometheus', 'is missing, and so is "openTelemetry".');
-    }
+    checkMetricsOptions(options);
     return {
       module: BackgroundTasksMetricsModule,
       providers: [{ provide: OPTIONS, useValue: options }],

@@ -1,5 +1,16 @@
 import type { Meter, Tracer } from '@opentelemetry/api';
 import type { Registry } from 'prom-client';
+import { InvalidOptionError } from '../index.js';
+import {
+  checkCount,
+  checkHas,
+  checkOneOf,
+  checkShape,
+  checkUnless,
+  describe,
+  type Check,
+  type Shape,
+} from '../options/checks.js';
 
 /**
  * The options of `BackgroundTasksMetricsModule.forRoot()`. Set `prometheus`, `openTelemetry` or
@@ -40,4 +51,45 @@ export interface OpenTelemetryOptions {
    * @default 'child'
    */
   relation?: 'child' | 'link' | undefined;
+}
+
+const PROMETHEUS_SHAPE: Shape<PrometheusOptions> = {
+  register: checkHas('registerMetric', 'a Registry of prom-client'),
+  prefix: (value, path) => {
+    if (typeof value !== 'string' || !/^([A-Za-z_:][\w:]*)?$/.test(value)) {
+      const problem = 'expected letters, digits, "_" and ":", no digit first';
+      throw new InvalidOptionError(path, `${problem}, got ${describe(value)}.`);
+    }
+  },
+  buckets: (value, path) => {
+    const isRising =
+      Array.isArray(value) &&
+      value.length > 0 &&
+      value.every((bound, at) => Number.isFinite(bound) && (at === 0 || bound > value[at - 1]));
+    if (!isRising) {
+      throw new InvalidOptionError(path, 'expected seconds in rising order, such as [0.1, 1, 10].');
+    }
+  },
+};
+const OPEN_TELEMETRY_SHAPE: Shape<OpenTelemetryOptions> = {
+  tracer: checkHas('startSpan', 'a Tracer'),
+  meter: checkHas('createCounter', 'a Meter'),
+  relation: checkOneOf('child', 'link'),
+};
+const METRICS_SHAPE: Shape<MetricsOptions> = {
+  prometheus: switchOr(PROMETHEUS_SHAPE),
+  openTelemetry: switchOr(OPEN_TELEMETRY_SHAPE),
+  maxTaskNames: checkCount,
+};
+
+/** @throws UnknownOptionError, InvalidOptionError */
+export function checkMetricsOptions(options: MetricsOptions): void {
+  checkShape<MetricsOptions>(options, 'metrics', METRICS_SHAPE);
+  if (!options.prometheus && !options.openTelemetry) {
+    throw new InvalidOptionError('metrics', 'set "prometheus", "openTelemetry" or both.');
+  }
+}
+
+function switchOr<T>(shape: Shape<T>): Check {
+  return checkUnless('boolean', (value, path) => checkShape<T>(value, path, shape));
 }

@@ -96,6 +96,25 @@ export function checkOneOf(...accepted: readonly string[]): Check {
   };
 }
 
+/** @returns a check that accepts what has this method */
+export function checkHas(method: string, what: string): Check {
+  return (value, path) => {
+    if (typeof (value as Record<string, unknown> | null)?.[method] !== 'function') {
+      throw new InvalidOptionError(path, `expected ${what}, got ${describe(value)}.`);
+    }
+  };
+}
+
+/** @returns a check that accepts a list of what `check` accepts */
+export function checkEach(check: Check): Check {
+  return (value, path) => {
+    if (!Array.isArray(value)) {
+      throw new InvalidOptionError(path, `expected an array, got ${describe(value)}.`);
+    }
+    value.forEach((each, index) => check(each, `${path}[${index}]`));
+  };
+}
+
 /** @returns a check that values of this type pass unseen */
 export function checkUnless(type: 'function' | 'boolean', check: Check): Check {
   return (value, path) => {

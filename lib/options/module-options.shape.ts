@@ -5,10 +5,10 @@ import {
   checkDuration,
   checkFiniteCount,
   checkFunction,
+  checkHas,
   checkOneOf,
   checkPositiveDuration,
   checkShape,
-  describe,
   requireKeys,
   type Check,
   type Shape,
@@ -25,6 +25,7 @@ import type {
 import { isPlainObject } from '../task/json-value.js';
 import { DEFAULTS_SHAPE } from './task-options.shape.js';
 
+const checkEngine = checkHas('create', 'an engine such as journal({ path })');
 const RATE_SHAPE: Shape<RateLimitOptions> = { max: checkFiniteCount, per: checkPositiveDuration };
 const CONCURRENCY_SHAPE: Shape<SharedConcurrency> = { each: checkCount, all: checkFiniteCount };
 const QUEUE_SHAPE: Shape<QueueOptions> = {
@@ -82,15 +83,6 @@ const MODULE_SHAPE: Shape<BackgroundTasksOptions> = {
  */
 export const checkModuleOptions: Check = (value, path) =>
   checkShape<BackgroundTasksOptions>(value, path, MODULE_SHAPE);
-
-function checkEngine(value: unknown, path: string): void {
-  if (typeof (value as { create?: unknown } | null)?.create !== 'function') {
-    throw new InvalidOptionError(
-      path,
-      `expected an engine such as journal({ path }), got ${describe(value)}.`,
-    );
-  }
-}
 
 function checkQueues(value: unknown, path: string): void {
   const names: Record<string, (queue: unknown, queuePath: string) => void> = {};

@@ -11,6 +11,7 @@ import {
   checkBoolean,
   checkCount,
   checkDuration,
+  checkEach,
   checkFunction,
   checkOneOf,
   checkPositiveDuration,
@@ -91,12 +92,7 @@ const SCHEDULE_SHAPE: Shape<ScheduleOptions> = {
 const METHOD_SHAPE: Shape<BackgroundOptions> = {
   ...TASK_SHAPE,
   ...SCHEDULE_SHAPE,
-  aliases: (value, path) => {
-    if (!Array.isArray(value)) {
-      throw new InvalidOptionError(path, `expected an array of names, got ${describe(value)}.`);
-    }
-    value.forEach((alias, index) => checkString(alias, `${path}[${index}]`));
-  },
+  aliases: checkEach(checkString),
   batch: (value, path) => {
     checkShape<BatchOptions>(value, path, BATCH_SHAPE);
     requireKeys(value as object, path, 'size', 'wait');

@@ -46,13 +46,17 @@ const ARROWS = {
   'engine/bullmq/view':
     'engine/bullmq/codec engine/bullmq/store engine task errors bullmq ioredis pg',
   testing: 'index task options run engine engine/memory @nestjs/testing',
-  health: 'index duration @nestjs/terminus',
-  metrics: 'index errors prom-client @opentelemetry/api',
-  board: 'index errors @bull-board/api',
+  health: 'index duration checks @nestjs/terminus',
+  metrics: 'index errors checks prom-client @opentelemetry/api',
+  board: 'index errors checks @bull-board/api',
   schematics: '@angular-devkit/schematics typescript',
 };
 
-const SPECIAL_FILES = { index: 'index.js', duration: 'task/duration.js' };
+const SPECIAL_FILES = {
+  index: 'index.js',
+  duration: 'task/duration.js',
+  checks: 'options/checks.js',
+};
 
 const OPTIONAL_PACKAGES = [
   'bullmq',

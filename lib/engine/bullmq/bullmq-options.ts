@@ -164,11 +164,31 @@ function addressOf(connection: BullMQConnection): StoreAddress {
 }
 
 function checkConnection(value: unknown, path: string): void {
-  const isAddress = typeof value === 'string' && /^(rediss?|postgres(ql)?):\/\//.test(value);
-  if (!isAddress && !isPlainObject(value)) {
+  if (typeof value === 'string') {
+    return checkAddress(value, path, /^(rediss?|postgres(ql)?):\/\//, 'redis://localhost:6379');
+  }
+  if (!isPlainObject(value)) {
     throw new InvalidOptionError(
       path,
       `expected an address such as 'redis://localhost:6379', or options, got ${describe(value)}.`,
+    );
+  }
+  if ('postgres' in value && !isPlainObject(value.postgres)) {
+    checkAddress(value.postgres, path, /^postgres(ql)?:\/\//, 'postgres://localhost/app');
+  }
+}
+
+function checkAddress(value: unknown, path: string, scheme: RegExp, example: string): void {
+  // `pg` takes one without a host: that of a socket stands in its query.
+  const isAddress =
+    typeof value === 'string' &&
+    scheme.test(value) &&
+    URL.canParse(value.replace('@/', '@localhost/'));
+  if (!isAddress) {
+    throw new InvalidOptionError(
+      path,
+      `expected an address such as '${example}', or options, got ${describe(value)}. In a user or a ` +
+        'password "#", "/", "?" and "%" have to be escaped: encodeURIComponent() does that.',
     );
   }
 }

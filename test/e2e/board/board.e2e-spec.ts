@@ -413,12 +413,7 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
     });
   });
 
-  it('refuses options that are none', async () => {
-    await expect(startBoard(platform, { route: '../x' })).rejects.toThrow('Option "route"');
-    await expect(startBoard(platform, { args: 'hidden' as never })).rejects.toThrow(
-      'Option "args"',
-    );
-    await expect(startBoard(platform, { readonly: true } as never)).rejects.toThrow('"readonly"');
+  it('is served where an option says', async () => {
     await start({ route: '/admin/tasks' });
     const response = await fetch(`${board.url}/admin/tasks/api/queues`);
     expect(await response.json()).toHaveProperty('queues');

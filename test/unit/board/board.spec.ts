@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { TaskQueueAdapter } from 'nestjs-background-tasks/board';
+import { BackgroundTasksBoardModule, TaskQueueAdapter } from 'nestjs-background-tasks/board';
 import { BoardTask } from '../../../lib/board/board-task.js';
 import { excerptOf, excerptOfText } from '../../../lib/board/excerpt.js';
 import {
@@ -55,6 +55,7 @@ describe('a queue on the board', () => {
     ['are added by the application', (adapter) => adapter.addJob()],
     ['start when they are due', (adapter) => adapter.promoteAll()],
     ['is an option', (adapter) => adapter.setGlobalConcurrency()],
+    ['no tasks "__proto__"', (adapter) => adapter.clean('__proto__' as never)],
   ])('refuses what tasks cannot: %s', async (reason, attempt) => {
     await expect(attempt(adapterOf(kitWithEmails()))).rejects.toThrow(reason);
   });
@@ -118,6 +119,10 @@ describe('a task on the board', () => {
     expect(settled(outcome).toJSON().failedReason).toBe(reason);
   });
 
+  it('keeps its arguments', async () => {
+    await expect(taskWith({}).updateData()).rejects.toThrow('cannot be changed');
+  });
+
   it('shows a stack, and none of an error that hides it', () => {
     const error = new Error('no');
     const shown = settled({ status: 'failed', attempts: 1, durationMs: 1, error }).toJSON();
@@ -151,6 +156,36 @@ const nested = (depth: number): unknown => (depth === 0 ? 'deep' : { in: nested(
 
 /** How long the text is that a page would get. */
 const lengthOf = (value: unknown): number => JSON.stringify(excerptOf(value)).length;
+
+describe('the options of the board', () => {
+  class NoGuard {
+    canEnter = (): boolean => true;
+  }
+
+  it.each<[string, object]>([
+    ['board', []],
+    ['board.guards', { guards: [] }],
+    ['board.route', { route: 'tasks' }],
+    ['board.route', { route: '/a/../b' }],
+    ['board.route', { route: '/..' }],
+    ['board.route', { route: 5 }],
+    ['board.guard', { guard: null }],
+    ['board.guard', { guard: 'AdminGuard' }],
+    ['board.guard', { guard: NoGuard }],
+    ['board.guard[1]', { guard: [() => true, undefined] }],
+    ['board.decorators', { decorators: () => undefined }],
+    ['board.decorators[0]', { decorators: ['admin'] }],
+    ['board.args', { args: true }],
+    ['board.readOnly', { readOnly: 'false' }],
+    ['board.title', { title: 1 }],
+    ['board.adapters', { adapters: {} }],
+    ['board.adapters[0]', { adapters: [{}] }],
+  ])('are refused at once, by the name of what is wrong: %s in %j', (path, options) => {
+    expect(() => BackgroundTasksBoardModule.forRoot(options)).toThrow(
+      expect.objectContaining({ path }),
+    );
+  });
+});
 
 describe('what the board shows of a value', () => {
   it.each<[unknown, unknown]>([

@@ -29,6 +29,8 @@ describe('the options of BullMQ', () => {
   it.each([
     ['valkey://user:pw@host', "got 'valkey://***@host'."],
     ['user:p#w@host:6379', "got '***@host:6379'."],
+    ['redis://user:p#w@host', "got 'redis://***@host'. In a user or a password"],
+    ['postgres://user:p#w@host/db', "got 'postgres://***@host/db'. In a user or a password"],
   ])('O9: do not show the password where %s is refused', (connection, shown) => {
     expect(() => bullmq({ connection })).toThrow(shown);
   });
@@ -40,6 +42,10 @@ describe('the options of BullMQ', () => {
       { kind: 'redis', options: { host: 'h', port: 1 }, url: undefined },
     ],
     ['postgres://h/d', { kind: 'postgres', options: { connectionString: 'postgres://h/d' } }],
+    [
+      'postgres://user:pw@/db?host=/run',
+      { kind: 'postgres', options: { connectionString: 'postgres://user:pw@/db?host=/run' } },
+    ],
     ['postgresql://h/d', { kind: 'postgres', options: { connectionString: 'postgresql://h/d' } }],
     [
       { postgres: 'postgres://h/d' },
@@ -55,6 +61,10 @@ describe('bullmq()', () => {
   it.each<[Record<string, unknown>, string]>([
     [{}, 'bullmq.connection'],
     [{ connection: 'localhost:6379' }, 'bullmq.connection'],
+    [{ connection: 'redis://localhost:99999' }, 'bullmq.connection'],
+    [{ connection: { postgres: 'postgres://localhost:99999/db' } }, 'bullmq.connection'],
+    [{ connection: { postgres: undefined } }, 'bullmq.connection'],
+    [{ connection: { postgres: 'localhost/db' } }, 'bullmq.connection'],
     [{ connection: REDIS, role: 'consumer' }, 'bullmq.role'],
     [{ connection: REDIS, prefix: 'a:b' }, 'bullmq.prefix'],
     [{ connection: POSTGRES, prefix: 'a-b' }, 'bullmq.prefix'],

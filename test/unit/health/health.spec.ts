@@ -18,6 +18,7 @@ import { BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
 import { BackgroundTasksHealthIndicator, type HealthBounds } from 'nestjs-background-tasks/health';
 import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
 import { LogBook } from '../../support/log-book.js';
+import { createKit } from '../support/kit.js';
 import { FragileStore, engineOn } from '../journal/support/stores.js';
 
 describe('GET /health', () => {
@@ -171,5 +172,24 @@ describe('health of a journal', () => {
   it('D18: is down where the journal is gone', async () => {
     await rm(path, { recursive: true });
     expect(await check()).toMatchObject({ status: 'down' });
+  });
+});
+
+describe('the bounds of a healthy queue', () => {
+  const indicator = new BackgroundTasksHealthIndicator(createKit().runner);
+
+  it.each<[string, unknown]>([
+    ['health', null],
+    ['health.maxPendingAg', { maxPendingAg: '1m' }],
+    ['health.maxPendingAge', { maxPendingAge: '1 minute' }],
+    ['health.maxFailureRate', { maxFailureRate: 10 }],
+    ['health.window', { window: 'long' }],
+    ['health.minRuns', { minRuns: '5' }],
+    ['health.timeout', { timeout: Number.NaN }],
+    ['health.queues', { queues: ['default'] }],
+    ['health.queues.default.maxAge', { queues: { default: { maxAge: 1 } } }],
+    ['health.queues.emails', { queues: { emails: {} } }],
+  ])('are refused by the name of what is wrong: %s in %j', async (path, bounds) => {
+    await expect(indicator.check('tasks', bounds as HealthBounds)).rejects.toMatchObject({ path });
   });
 });

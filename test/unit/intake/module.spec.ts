@@ -55,6 +55,12 @@ describe('BackgroundTasksModule', () => {
 });
 
 describe('forRootAsync()', () => {
+  it.each([undefined, {}, [], { useValue: {} }, { useFactory: {} }])('refuses %j', (options) => {
+    expect(() => BackgroundTasksModule.forRootAsync(options as never)).toThrow(
+      'The options of BackgroundTasksModule: forRootAsync() expects one of useFactory, useClass and useExisting.',
+    );
+  });
+
   @Injectable()
   class Settings implements BackgroundTasksOptionsFactory {
     createBackgroundTasksOptions(): BackgroundTasksOptions {

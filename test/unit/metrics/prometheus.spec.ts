@@ -200,3 +200,26 @@ describe('the Prometheus metrics', () => {
     await start({ prometheus: { register } });
   });
 });
+
+describe('the options of the metrics', () => {
+  it.each<[string, unknown]>([
+    ['metrics', undefined],
+    ['metrics', {}],
+    ['metrics.prometeus', { prometeus: true }],
+    ['metrics.prometheus', { prometheus: 'yes' }],
+    ['metrics.prometheus.prefx', { prometheus: { prefx: 'a_' } }],
+    ['metrics.prometheus.prefix', { prometheus: { prefix: 'my-app_' } }],
+    ['metrics.prometheus.register', { prometheus: { register: 'default' } }],
+    ['metrics.prometheus.buckets', { prometheus: { buckets: [] } }],
+    ['metrics.prometheus.buckets', { prometheus: { buckets: [10, 1] } }],
+    ['metrics.prometheus.buckets', { prometheus: { buckets: ['1s'] } }],
+    ['metrics.maxTaskNames', { prometheus: true, maxTaskNames: '50' }],
+    ['metrics.openTelemetry.tracer', { openTelemetry: { tracer: 'mine' } }],
+    ['metrics.openTelemetry.meter', { openTelemetry: { meter: {} } }],
+    ['metrics.openTelemetry.relation', { openTelemetry: { relation: 'parent' } }],
+  ])('are refused at once, by the name of what is wrong: %s in %j', (path, options) => {
+    expect(() => BackgroundTasksMetricsModule.forRoot(options as MetricsOptions)).toThrow(
+      expect.objectContaining({ path }),
+    );
+  });
+});
