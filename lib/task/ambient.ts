@@ -2,11 +2,11 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { BackgroundMethod } from './background-method.js';
 import type { Task } from './task.js';
 
-/** Takes the calls of `@Background()` methods: one for each application in the process. */
+/** Accepts calls of `@Background()` methods. There is one intake per application in the process. */
 export interface MethodIntake {
   /**
-   * @param target what the method was called on; `undefined` for its provider
-   * @returns a promise of the task's acceptance
+   * @param target the object the method was called on; `undefined` for its provider
+   * @returns a promise that resolves when the task is accepted
    */
   addCall(
     method: BackgroundMethod,
@@ -15,42 +15,42 @@ export interface MethodIntake {
   ): Promise<void>;
 }
 
-/** An attempt as the code inside it can see it. */
+/** An attempt as the code inside it sees it. */
 export interface RunningTask {
   readonly kind: 'task';
   readonly intake: MethodIntake;
   readonly task: Task;
-  /** False once the attempt is over: what its body left behind is outside then. */
+  /** False once the attempt is over: work that its body left behind counts as outside the task. */
   readonly isRunning: boolean;
 }
 
-/** A request as the code that handles it can see it. */
+/** A request as the code that handles it sees it. */
 export interface OpenRequest {
   readonly kind: 'request';
   readonly intake: MethodIntake;
-  /** What it is, for messages. */
+  /** A name for messages. */
   readonly title: string;
-  /** The tasks that start only after its end. */
+  /** The tasks that start only after the request has ended. */
   readonly waiting: readonly Task[];
-  /** The same request in the application of `intake`: several may be on one server. */
+  /** The same request in the application of `intake`: one server may host several applications. */
   of(intake: MethodIntake): OpenRequest | undefined;
   /**
-   * Takes a task, or drops it where the request has not gone as the task wants it.
+   * Adds a task, or drops it if the request's end does not match its `when`.
    *
-   * @returns false where the request is over: the task is by itself. A promise where the task is stored
+   * @returns false if the request is over: the task stands alone. A promise if the task is stored
    * at once, because the answer is on its way
    */
   add(task: Task): Promise<void> | boolean;
-  /** @throws TemporaryError where its client has more waiting than it may */
+  /** @throws TemporaryError if the client has too many tasks waiting */
   admit(): void;
-  /** The task that stands for `dedupeKey` within the request. */
+  /** The task with `dedupeKey` in this request. */
   duplicateOf(dedupeKey: string): Task | undefined;
-  /** Something of it was not to be had: a 503 that comes of `error` says when to come back. */
+  /** A resource was not available: a 503 caused by `error` tells the client when to retry. */
   refused(error: unknown): void;
 }
 
 /**
- * Which request or attempt the current code belongs to. One storage for both: each one in use is
- * paid for by every promise of the process.
+ * The request or attempt that the current code belongs to. One storage serves both, because every
+ * promise of the process pays for each storage in use.
  */
 export const ambient = new AsyncLocalStorage<RunningTask | OpenRequest>();

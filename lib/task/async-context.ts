@@ -1,9 +1,10 @@
 import { AsyncLocalStorage, AsyncResource, executionAsyncResource } from 'node:async_hooks';
 import { ambient, type OpenRequest, type RunningTask } from './ambient.js';
 
-/** The async context of the caller, or `undefined` where it is seen to hold nothing of others. */
+/** The async context of the caller, or `undefined` if it is known to hold no store of others. */
 export function captureContext(): AsyncResource | undefined {
-  // To look takes longer than to keep; but many may be added outside of requests and tasks.
+  // Looking takes longer than keeping, but saves memory in bursts, which come from outside
+  // requests.
   const isBurst = ambient.getStore() === undefined;
   if (isBurst && keepsStoresOnResources && storeSymbol(OWN) === undefined) {
     return undefined;
@@ -12,25 +13,25 @@ export function captureContext(): AsyncResource | undefined {
   return keepsStoresInFrames && !hasStoreOfOthers(resource) ? undefined : resource;
 }
 
-/** Calls `callback(argument)` where `AsyncLocalStorage.enterWith()` changes nothing for the caller. */
+/** Calls `callback(argument)` in a copy of the context: `enterWith()` does not change the caller's. */
 export function inCopyOfContext<A, T>(callback: (argument: A) => T, argument: A): T {
   const copy = new AsyncResource('BackgroundTask', UNHEEDED);
   return copy.runInAsyncScope(callback, undefined, argument);
 }
 
-/** Calls `callback(argument)` in `context`, which is left as it is whatever is entered there for good. */
+/** Calls `callback(argument)` in `context`, which an `enterWith()` in the callback does not change. */
 export function inContext<A, T>(
   context: AsyncResource,
   callback: (argument: A) => T,
   argument: A,
 ): T {
-  // A frame never changes: whoever enters something makes another one.
+  // A frame is immutable: `enterWith()` makes another one.
   return keepsStoresInFrames
     ? context.runInAsyncScope(callback, undefined, argument)
     : context.runInAsyncScope(inCopyOfContext<A, T>, undefined, callback, argument);
 }
 
-/** As `ambient.run()`, which pays for a second frame where there are frames: to go back to the first one's contents. */
+/** Like `ambient.run()`, without the second frame that this would make to restore the first. */
 export function runIn(store: RunningTask | OpenRequest, callback: () => void): void {
   if (!keepsStoresInFrames) {
     return ambient.run(store, callback);
@@ -41,29 +42,29 @@ export function runIn(store: RunningTask | OpenRequest, callback: () => void): v
   }, undefined);
 }
 
-/** Nobody is told when it is collected. */
+/** Spares the destroy hook at garbage collection. */
 const UNHEEDED = { requireManualDestroy: true };
 
 /**
  * Up to Node.js 22 the stores of AsyncLocalStorage are kept on the current resource, under symbols
- * of this description; later in a frame of their own. Where they can be seen, a context that holds none
+ * of this description; later versions use a separate frame. A context that visibly holds no store
  * is not kept.
  */
 const STORE = 'kResourceStore';
 
-/** Under which symbol the request or attempt is kept: a task enters a context of its own there. */
+/** The symbol of `ambient`'s own store, which a task replaces anyway. */
 const OWN = ambient.run({} as never, () => storeSymbol(undefined));
 
 const keepsStoresOnResources = whereStoreIsSeen(() => storeSymbol(OWN) !== undefined);
 
-/** Under which a resource keeps the frame it was made in: a map of stores by their storages. */
+/** The symbol under which a resource keeps its frame: a map from storage to store. */
 const FRAME = Object.getOwnPropertySymbols(new AsyncResource('BackgroundTask')).find(
   ({ description }) => description === 'context_frame',
 );
 
 const keepsStoresInFrames = whereStoreIsSeen(() => hasStoreOfOthers(new AsyncResource('Task')));
 
-/** Both are internals of Node.js: they are relied on where they turn out to be as expected. */
+/** Both are internals of Node.js: they are used only if a probe finds them as expected. */
 function whereStoreIsSeen(isSeen: () => boolean): boolean {
   const probe = new AsyncLocalStorage<boolean>();
   const isSeenWithin = probe.run(true, isSeen);

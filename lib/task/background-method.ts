@@ -2,36 +2,33 @@ import type { BackgroundOptions } from './task-options.js';
 
 type Method = (...args: never[]) => unknown;
 
-/** What `@Background()` leaves on the method it replaces. */
+/** What `@Background()` stores on the function that replaces the method. */
 export interface BackgroundMethod {
-  /** `Class.method` at the place of the decorator. */
+  /** `Class.method` of the class that has the decorator. */
   readonly member: string;
-  /** The method as it was written. */
+  /** The undecorated method. */
   readonly method: Method;
   readonly options: BackgroundOptions | undefined;
-  /** Where the copy of this package lies that the decorator came from. */
+  /** The directory of the copy of this package that the decorator came from. */
   readonly copy: string;
-  /** What `bind()` has put before the arguments of each call, and what it has given as `this`. */
+  /** What `bind()` has fixed: `this`, and the leading arguments of each call. */
   readonly bound?: { readonly target: unknown; readonly args: readonly unknown[] };
 }
 
-// A bundler may leave no address.
+// A bundler may leave `import.meta.url` undefined.
 const url = (import.meta as { readonly url?: string }).url ?? '';
 
-/** Where the copy of this package lies that this code belongs to. */
+/** The directory of the copy of this package that this code belongs to. */
 export const THIS_COPY = url.replace(/^file:\/\//, '').replace(/\/task\/[^/]*$/, '');
 
-// Known to all copies of the package in a process: one must recognise what another has decorated.
+// Shared by all copies of the package in a process: one must recognise what another has decorated.
 const BACKGROUND = Symbol.for('nestjs-background-tasks:background');
 
 export function markBackgroundMethod(wrapper: object, method: BackgroundMethod): void {
   Object.defineProperty(wrapper, BACKGROUND, { value: method });
 }
 
-/**
- * Leaves word on the class, too: a decorator above this one may put a function of its own in the
- * method's place.
- */
+/** Lists the method on its class, too: a decorator above this one may replace the marked function. */
 export function listBackgroundMethod(
   prototype: object,
   key: string | symbol,
@@ -43,9 +40,9 @@ export function listBackgroundMethod(
 }
 
 /**
- * The `@Background()` methods that an object with this prototype has, its class's and inherited.
+ * The `@Background()` methods of an object with this prototype, inherited ones included.
  *
- * @param onOverride told of what a subclass overrides without the decorator: it is no task any more
+ * @param onOverride called for each method that a subclass overrides without the decorator
  */
 export function backgroundMethodsOf(
   prototype: object,
@@ -69,8 +66,8 @@ export function backgroundMethodsOf(
 }
 
 /**
- * What `method` is to `self`, on which it was called: its own, the one that its own overrides, or
- * nothing, where the method was taken off its object.
+ * How `method` relates to `self`, on which it was called: its current method, one that a subclass
+ * overrides, or none of its methods (the function was detached from its object).
  */
 export function relationOf(method: Method, self: unknown): 'own' | 'overridden' | 'none' {
   if (typeof self !== 'object' || self === null) {
@@ -96,7 +93,7 @@ export function relationOf(method: Method, self: unknown): 'own' | 'overridden' 
   return relations.get(method) ?? 'none';
 }
 
-/** Asked with each call, and the same for all objects of a class. */
+/** Cached by class: every call asks. */
 const relationsByClass = new WeakMap<object, Map<Method, 'own' | 'overridden'>>();
 
 function* levelsOf(prototype: object): Generator<object> {
@@ -107,7 +104,7 @@ function* levelsOf(prototype: object): Generator<object> {
   }
 }
 
-/** Those listed on the class, and those that another class's methods were copied to it with. */
+/** Methods listed on the class, and marked functions copied from another class (mixins). */
 function* ownMethods(level: object): Generator<[string | symbol, BackgroundMethod]> {
   const list = ownList(level);
   yield* list ?? [];
@@ -124,14 +121,14 @@ function ownList(prototype: object): Map<string | symbol, BackgroundMethod> | un
   return list instanceof Map ? (list as Map<string | symbol, BackgroundMethod>) : undefined;
 }
 
-/** @returns what `@Background()` left on `fn`, or on what `fn` is a copy of */
+/** @returns what `@Background()` stored on `fn`, or on the function that `fn` copies */
 export function backgroundMethodOf(fn: unknown): BackgroundMethod | undefined {
   return typeof fn === 'function'
     ? (fn as { [BACKGROUND]?: BackgroundMethod })[BACKGROUND]
     : undefined;
 }
 
-/** Such a function stands in a method's place, in a test that watches the calls. */
+/** A test may replace a method by such a function, to watch its calls. */
 export function isMock(fn: object): boolean {
   return (
     '_isMockFunction' in fn || 'isSinonProxy' in fn || ('mock' in fn && typeof fn.mock === 'object')

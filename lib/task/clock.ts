@@ -1,26 +1,26 @@
-/** Time as the library sees it: passed in everywhere, so that a test kit can own it. */
+/** The library's only source of time: injected everywhere, so that a test kit can control it. */
 export interface Clock {
   /** Milliseconds since the epoch, with fractions; never goes back. */
   now(): number;
-  /** Calls `callback` once, `delayMs` from now. @returns a function that calls it off */
+  /** Calls `callback` once, `delayMs` from now. @returns a function that cancels it */
   after(delayMs: number, callback: () => void): () => void;
   /** Calls `callback` in the next turn of the event loop, after pending I/O. */
   soon(callback: () => void): void;
-  /** What the clock on the wall shows: milliseconds since the epoch. It may be set, and go back. */
+  /** The wall clock: milliseconds since the epoch. It can be set, and so go back. */
   wall(): number;
-  /** Calls `callback` once, when {@link wall} has come to `timeMs`. @returns a function that calls it off */
+  /** Calls `callback` once {@link wall} reaches `timeMs`. @returns a function that cancels it */
   at(timeMs: number, callback: () => void): () => void;
 }
 
-/** A timer of Node.js holds 31 bits of milliseconds and fires at once beyond: longer waits go in legs. */
+/** The longest Node.js timer; a longer one fires at once. Longer waits are split. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** A clock that is set, and a machine that wakes up, are noticed after this many milliseconds at most. */
+/** How soon, at the latest, a changed wall clock or a machine's wake-up is noticed. */
 const WALL_CHECK_MS = 30_000;
 
 const { timeOrigin } = performance;
 
-/** Where a clock has its timers from. */
+/** The platform's timers. */
 export interface Timers {
   readonly now: () => number;
   readonly setTimeout: (callback: () => void, delayMs: number) => NodeJS.Timeout;
@@ -28,7 +28,7 @@ export interface Timers {
   readonly setImmediate: (callback: () => void) => unknown;
 }
 
-/** A clock that the machine drives, by these timers. */
+/** A clock on top of these timers. */
 export function clockOf(timers: Timers): Clock {
   return {
     now: () => timeOrigin + timers.now(),
@@ -62,7 +62,7 @@ export function clockOf(timers: Timers): Clock {
   };
 }
 
-/** The clock of the machine: looked up with each call, so that a test's fake timers are heeded. */
+/** The real clock. The globals are looked up on each call, so that a test's fake timers apply. */
 export const systemClock: Clock = clockOf({
   now: () => performance.now(),
   setTimeout: (callback, delayMs) => setTimeout(callback, delayMs),
@@ -70,7 +70,7 @@ export const systemClock: Clock = clockOf({
   setImmediate: (callback) => setImmediate(callback),
 });
 
-/** A time as `Date.now()` tells it, and as users are told. */
+/** A time as users see it, in whole milliseconds like `Date.now()`. */
 export function wholeMs(timeMs: number): number {
   return Math.floor(timeMs);
 }

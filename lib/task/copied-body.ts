@@ -1,11 +1,11 @@
 type Method = (...args: never[]) => unknown;
 
-/** The method of which a copy is being called, in this very turn. */
+/** The method whose copy is being called, synchronously. */
 let entering: Method | undefined;
 
 /**
- * Calls a copy of a `@Background()` method as the body of its task: a spy that calls through comes
- * back to the decorator, and that call is the body, not another task.
+ * Calls a copy of a `@Background()` method as the body of its task. A spy that calls through
+ * reaches the decorator again: that call is the body, not another task.
  */
 export function callCopy(method: Method, call: () => unknown): unknown {
   const around = entering;
@@ -17,7 +17,7 @@ export function callCopy(method: Method, call: () => unknown): unknown {
   }
 }
 
-/** Whether a call of `method` is that of {@link callCopy}. The first one is. */
+/** Whether this call of `method` comes from {@link callCopy}. Only the first one does. */
 export function isCalledByCopy(method: Method): boolean {
   const is = entering === method;
   if (is) {

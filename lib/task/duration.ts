@@ -6,12 +6,11 @@ import ms, { type StringValue } from 'ms';
  */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 
-/** Shown wherever a duration is refused. */
 export const DURATION_FORMAT = "milliseconds or a string such as '500ms', '30s', '5m', '2h', '1d'";
 
 const WITH_UNIT = /^\d+(\.\d+)?(ms|s|m|h|d)$/;
 
-/** The duration in milliseconds, or `undefined` where `value` is not a duration of zero or more. */
+/** The duration in milliseconds, or `undefined` if `value` is not a duration of zero or more. */
 export function toMilliseconds(value: unknown): number | undefined {
   if (typeof value === 'number') {
     return Number.isFinite(value) && value >= 0 ? value : undefined;
@@ -22,7 +21,7 @@ export function toMilliseconds(value: unknown): number | undefined {
   return undefined;
 }
 
-/** The same for a duration that was checked already. */
+/** Converts a duration that was checked before. */
 export function milliseconds(duration: Duration): number {
   return toMilliseconds(duration) ?? 0;
 }

@@ -1,6 +1,6 @@
 /**
- * `data` for all to see, and `rest` for those who ask for it by name: what walks through objects calls
- * what it finds.
+ * Adds `rest` to `data` as non-enumerable properties: code that walks through objects reads, and
+ * calls, what it can enumerate.
  */
 export function withHidden<Data extends object, Rest extends object>(
   data: Data,

@@ -1,9 +1,9 @@
-/** So many more are deleted than are left before the table is made anew. */
+/** How far deletions may exceed the remaining entries before the table is rebuilt. */
 const RENEW_AFTER = 64;
 
 /**
- * What has an id, by it, where many come and go. A `Map` that is made anew now and then, for the
- * reason that {@link LinkedList} gives: the table of a new one is pointed to by no table before it.
+ * A map for entries that come and go often. Its table is rebuilt now and then, for the reason that
+ * {@link LinkedList} gives: no old table points to a new `Map`'s.
  */
 export class IdMap<V> {
   private entries = new Map<string, V>();
@@ -25,7 +25,7 @@ export class IdMap<V> {
     this.entries.set(id, value);
   }
 
-  /** @returns whether it was there */
+  /** @returns whether there was such an entry */
   delete(id: string): boolean {
     if (!this.entries.delete(id)) {
       return false;

@@ -1,15 +1,14 @@
-/** Within so many others a value may lie: more of them, and no JSON could be made of it. */
+/** The deepest nesting: `JSON.stringify()` would overflow the stack somewhere beyond. */
 const MAX_DEPTH = 500;
 
-/** How many values may still be looked at. */
 interface Budget {
   left: number;
 }
 
 /**
- * What JSON would lose or change in `value`, with its path; `undefined` where nothing.
+ * The part of `value` that JSON would lose or change, with its path; `undefined` if there is none.
  *
- * @param most so many values are looked at: more of them are a problem, too
+ * @param most how many values are looked at; more than that are a problem, too
  */
 export function problemAt(path: string, value: unknown, most?: number): string | undefined {
   const budget = most === undefined ? undefined : { left: most };
@@ -18,8 +17,8 @@ export function problemAt(path: string, value: unknown, most?: number): string |
 }
 
 /**
- * What JSON would lose or change in `value`, and where, from there on; `undefined` where nothing. Most
- * values have no problem: nothing is made for those.
+ * As {@link problemAt}, with the rest of the path. Builds text only for a problem: most values have
+ * none.
  */
 function problemOf(
   value: unknown,
@@ -95,6 +94,6 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
     return false;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
-  // A test runner's realm has an Object of its own: any prototype without a parent is plain.
+  // A test runner's realm has its own Object.prototype: any prototype without a parent is plain.
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }

@@ -3,27 +3,27 @@ import { QueueFullError } from '../errors/queue-full.error.js';
 import type { Chain, Task } from './task.js';
 
 /**
- * The one owner of order. A line is tasks of one engine of which each waits for the one before it:
- * those of a request, or a chain. What follows from the end of a task is decided here, for every
- * engine; an engine that stores tasks only writes the links down.
+ * The one owner of order. A line is a list of tasks on one engine, each waiting for the one before
+ * it: the tasks of a request, or a chain. Every engine asks here what follows from the end of a
+ * task; an engine that stores tasks only writes the links down.
  */
 
-/** How a task stands that others wait for. A duplicate has completed: another task does its work. */
+/** The state of a task that others wait for. A duplicate has completed: another task does its work. */
 export type Standing = 'open' | 'completed' | 'failed';
 
 /** Whether a task may start now, has to wait, or never runs. */
 export type Turn = 'now' | 'wait' | 'never';
 
-/** What a line knows of a task, in this process or in a store. */
+/** A line's view of a task, which may be in this process or in a store. */
 export interface Link {
-  /** The chain that the task is part of, or its id: compared, not looked into. */
+  /** The task's chain, or its id. Only compared for equality. */
   readonly chain?: unknown;
   readonly isOver: boolean;
 }
 
 /** What follows from the end of a task. */
 export interface Following<L> {
-  /** Those that will not run, because a task of their chain did not complete: in order. */
+  /** The tasks that will not run because one of their chain did not complete, in order. */
   readonly dropped: readonly L[];
   /** The task whose turn it is now; `undefined` where none is left. */
   readonly next: L | undefined;
@@ -32,8 +32,8 @@ export interface Following<L> {
 /**
  * Whether a task may start.
  *
- * @param prior how the task before it in its line stands
- * @param needed how the task before it in its chain stands
+ * @param prior the state of the task before it in its line
+ * @param needed the state of the task before it in its chain
  */
 export function turnOf(prior: Standing | undefined, needed: Standing | undefined): Turn {
   if (prior === 'open' || needed === 'open') {
@@ -45,9 +45,9 @@ export function turnOf(prior: Standing | undefined, needed: Standing | undefined
 /**
  * What follows from the end of a task.
  *
- * @param chain the one that the ended task was part of
- * @param standing how it ended
- * @param rest the tasks behind it in its line, in order; read no further than is needed
+ * @param chain the chain of the ended task
+ * @param standing how the task ended
+ * @param rest the tasks behind it in its line, in order; read no further than needed
  */
 export function following<L extends Link>(
   chain: unknown,
@@ -62,7 +62,7 @@ export function following<L extends Link>(
     if (isOfChain && !link.isOver) {
       dropped.push(link);
     } else if (isOfChain) {
-      isDropping = false; // as that one ended, those behind it were dropped
+      isDropping = false; // the tasks behind it were dropped when it ended
     } else if (!link.isOver) {
       next ??= link;
     }
@@ -89,7 +89,7 @@ export function* behind(task: Task): Generator<Task> {
 
 /** A head and the tasks behind it. */
 export function lineFrom(head: Task): Task[] {
-  // No generator: this is asked of each task that is stored, and most of them stand alone.
+  // No generator, for speed: this runs for each stored task, and most of them stand alone.
   const line = [head];
   for (let next = head.successor; next !== undefined; next = next.successor) {
     line.push(next);
@@ -97,7 +97,7 @@ export function lineFrom(head: Task): Task[] {
   return line;
 }
 
-/** Takes an ended head off its line. @returns the one behind it */
+/** Removes an ended head from its line. @returns the task behind it */
 export function takeOff(head: Task): Task | undefined {
   const { successor } = head;
   if (successor !== undefined) {
@@ -107,7 +107,6 @@ export function takeOff(head: Task): Task | undefined {
   return successor;
 }
 
-/** Makes a task the next of a chain. */
 export function join(chain: Chain, task: Task): void {
   task.chain = chain;
   task.needs = chain.last;
@@ -115,21 +114,21 @@ export function join(chain: Chain, task: Task): void {
 }
 
 /**
- * Has a task that belongs to no request follow the one that it needs.
+ * Puts a task that belongs to no request behind the one it needs.
  *
- * @returns whether it may run, as far as is known
+ * @returns false if it is known already that it will never run
  */
 export function follow(task: Task): boolean {
   task.prior = task.needs;
   return turnNow(task) !== 'never';
 }
 
-/** Puts a head behind its prior, where that has not settled. @returns whether it may start */
+/** Puts a head behind its prior, unless that has settled. @returns whether the head may start */
 export function fallIn(head: Task): Turn {
   const { prior } = head;
   const turn = turnNow(head);
   if (prior?.isOver === false) {
-    // Released with a request, the prior may have others behind it already.
+    // The prior may have successors already, if it was released with a request.
     let last = prior;
     while (last.successor !== undefined && last.successor !== head) {
       last = last.successor;
@@ -147,15 +146,15 @@ function turnNow({ prior, needs }: Task): Turn {
 export interface LineRules {
   readonly order: 'sequential' | 'concurrent';
   readonly onFailure: 'continue' | 'stop';
-  /** Something that only the queues of one engine have in common: no line goes through two engines. */
+  /** Identifies the engine of a queue: no line spans two engines. */
   readonly engineOf: (queue: string) => unknown;
 }
 
 /**
- * Links the tasks of a request to the lines in which they run. It may be asked again when more have
- * come: those stand behind the ones that were linked before.
+ * Links the tasks of a request into the lines in which they run. Can be called again when tasks
+ * have been added: those go behind the ones already linked.
  *
- * @param tasks all that are or were to run, in the order added
+ * @param tasks all that will run or have run, in the order added
  * @returns the heads of the lines
  */
 export function linesOf(tasks: readonly Task[], rules: LineRules): readonly Task[] {
@@ -174,7 +173,7 @@ export function linesOf(tasks: readonly Task[], rules: LineRules): readonly Task
     if (last === undefined) {
       heads.push(task);
     } else if (task.prior === undefined) {
-      // Since the response closed, others may have been added to a chain of theirs.
+      // Since the response closed, other tasks may have been added to this chain.
       let end = last;
       while (end.successor !== undefined && !own.has(end.successor)) {
         end = end.successor;
@@ -189,7 +188,7 @@ export function linesOf(tasks: readonly Task[], rules: LineRules): readonly Task
   return heads;
 }
 
-/** Links what was one line before a restart. @returns its head */
+/** Restores a line after a restart. @returns its head */
 export function lineUp(tasks: readonly Task[]): Task | undefined {
   tasks.forEach((task, index) => {
     const prior = tasks[index - 1];
@@ -201,7 +200,7 @@ export function lineUp(tasks: readonly Task[]): Task | undefined {
   return tasks[0];
 }
 
-/** Those of linked tasks that stand behind none of the others. */
+/** The tasks that do not wait for another one of `tasks`. */
 export function headsOf(tasks: readonly Task[]): readonly Task[] {
   if (tasks.length <= 1) {
     return tasks;
@@ -210,20 +209,20 @@ export function headsOf(tasks: readonly Task[]): readonly Task[] {
   return tasks.filter(({ prior }) => prior === undefined || !all.has(prior));
 }
 
-/** What names the line of a task; `undefined` where it is by itself. */
+/** Identifies the line of a task; `undefined` if the task stands alone. */
 function lineOf({ chain, queue, settings }: Task, { order, engineOf }: LineRules): unknown {
   if (order === 'concurrent') {
     return chain;
   }
-  // What is to start later does not hold up the tasks after it, unless they depend on it.
+  // A delayed task does not hold up the tasks behind it, unless they depend on it.
   return settings.delayMs > 0 && chain === undefined ? undefined : engineOf(queue);
 }
 
-/** Makes one chain of all the tasks of a request that one engine has. */
+/** Makes one chain of all tasks of a request that are on the same engine. */
 function bind(tasks: readonly Task[], { engineOf }: LineRules): void {
   const chains = new Map<unknown, Chain>();
   for (const { chain, queue } of tasks) {
-    // Once only: a task that was cancelled between commit and release has broken this very chain.
+    // Keeps an existing chain: a task cancelled between commit and release has broken it.
     if (chain?.isWholeRequest) {
       chains.set(engineOf(queue), chain);
     }
@@ -239,11 +238,11 @@ function bind(tasks: readonly Task[], { engineOf }: LineRules): void {
 }
 
 /**
- * Takes a whole line in that comes back.
+ * Admits a whole line that comes back, or none of it.
  *
- * @param admit of each task; throws where it cannot be taken
- * @param undo of those that were, if it throws
- * @throws ChainError where the line has more tasks than their queue takes: nobody should wait for room
+ * @param admit called for each task; throws if there is no room
+ * @param undo called for the admitted ones if `admit` throws
+ * @throws ChainError if the line is longer than its queue allows: waiting for room would never help
  */
 export function admitAll(
   line: readonly Task[],

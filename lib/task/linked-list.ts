@@ -1,17 +1,17 @@
-/** What can stand in one {@link LinkedList}. */
+/** An item of one {@link LinkedList}. */
 export interface Linked<T> {
-  /** The one before it, while it is in a list: the list's. */
+  /** Owned by the list. */
   before: T | undefined;
-  /** The one behind it: the list's. */
+  /** Owned by the list. */
   behind: T | undefined;
 }
 
 /**
- * In the order of their arrival; any of them can leave at once.
+ * Items in insertion order; any of them can be removed in O(1).
  *
- * Not a `Set`: where many come and go, V8 replaces a set's table again and again, and each table
- * points to the next. Once one of them is old, everything that was ever in a later one survives
- * until the next full collection.
+ * Not a `Set`: under churn, V8 replaces a set's table again and again, and each table points to the
+ * next. Once one of the tables is in the old generation, everything that was ever in a later one
+ * survives until the next full collection.
  */
 export class LinkedList<T extends Linked<T>> {
   first: T | undefined = undefined;
@@ -27,7 +27,7 @@ export class LinkedList<T extends Linked<T>> {
     this.last = item;
   }
 
-  /** @returns whether it was there */
+  /** @returns whether the item was in the list */
   delete(item: T): boolean {
     const { before, behind } = item;
     if (before === undefined && this.first !== item) {
@@ -43,13 +43,13 @@ export class LinkedList<T extends Linked<T>> {
     } else {
       behind.before = before;
     }
-    // Else one that the collector has not come to yet would keep those behind it alive.
+    // Otherwise an item not yet collected would keep those behind it alive.
     item.before = undefined;
     item.behind = undefined;
     return true;
   }
 
-  /** An item may be deleted when its turn comes. */
+  /** The current item may be deleted during iteration. */
   *[Symbol.iterator](): Generator<T> {
     for (let item = this.first; item !== undefined;) {
       const { behind } = item;

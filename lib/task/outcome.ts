@@ -3,17 +3,20 @@ import { errorText } from '../errors/error-text.js';
 
 /** Why a task was dropped without running. */
 export type DropReason =
-  /** `when: 'success'`, and the request failed, or the handler without an HTTP answer of its own. */
+  /** `when: 'success'`, and the request failed. Without an HTTP answer of its own, the handler counts. */
   | 'request-failed'
-  /** `when: 'failure'`, and the request succeeded, or the handler without an HTTP answer of its own. */
+  /**
+   * `when: 'failure'`, and the request succeeded. Without an HTTP answer of its own, the handler
+   * counts.
+   */
   | 'request-succeeded'
   /** A task before it in its request or chain did not complete. */
   | 'predecessor-failed'
   /** Another task with the same `dedupe` key came first. */
   | 'duplicate'
-  /** `overflow: 'drop-oldest'`: it made room for a newer task. */
+  /** `overflow: 'drop-oldest'`: the task made room for a newer one. */
   | 'overflow'
-  /** The store of its durable engine did not take it. */
+  /** The store of the durable engine did not accept the task. */
   | 'not-stored';
 
 /**
@@ -23,26 +26,23 @@ export type DropReason =
  */
 export type Outcome<Result = unknown> =
   | {
-      /** Its last attempt returned. */
+      /** The last attempt returned. */
       readonly status: 'completed';
       /** How many attempts it took. */
       readonly attempts: number;
       /** How long the last attempt ran. */
       readonly durationMs: number;
-      /**
-       * The value that its body passed to `currentTask().result()`, or that a plain function
-       * returned.
-       */
+      /** The value that the body passed to `currentTask().result()`, or that a plain function returned. */
       readonly result?: Result;
     }
   | {
-      /** Its last attempt threw, and there will be no other. */
+      /** The last attempt threw, and no other follows. */
       readonly status: 'failed';
       /** How many attempts were made. */
       readonly attempts: number;
       /** How long the last attempt ran. */
       readonly durationMs: number;
-      /** The error that the last attempt threw. As JSON it is only its text. */
+      /** The error that the last attempt threw. Serialised to JSON, only its text remains. */
       readonly error: unknown;
     }
   | {
@@ -52,15 +52,15 @@ export type Outcome<Result = unknown> =
       readonly attempts: number;
     }
   | {
-      /** It never ran, and never will. */
+      /** The task never ran, and never will. */
       readonly status: 'dropped';
       /** Why. */
       readonly reason: DropReason;
     }
   | {
       /**
-       * The shutdown could not wait for it, or its store forgot it before this process knew its
-       * end.
+       * The shutdown could not wait for the task, or the store forgot the task before this process
+       * learnt its outcome.
        */
       readonly status: 'abandoned';
       /** How many attempts had started. */
@@ -68,22 +68,22 @@ export type Outcome<Result = unknown> =
     };
 
 /**
- * `record`, of which nothing but the text of its error is written down: an error may hold a request,
- * with its token.
+ * Returns `record`, changed so that JSON and logs show only the text of its error: the error may
+ * hold a request, with its token.
  */
 export function withError<T extends { readonly error: unknown }>(record: T): T {
   const shown = { value: (): object => ({ ...record, error: errorText(record.error) }) };
   return Object.defineProperties(record, { toJSON: shown, [inspect.custom]: shown });
 }
 
-/** How it ended, for a list of tasks: whoever walks through that finds plain data. */
+/** The outcome as task lists show it: plain data. */
 export function shownOutcome(outcome: Outcome): Outcome {
   return outcome.status === 'failed' ? { ...outcome, error: errorText(outcome.error) } : outcome;
 }
 
 /**
- * Whether what comes next in its chain has to do without it. Of a duplicate it does not: another task
- * does its work.
+ * Whether the tasks behind this one in its chain are dropped. A duplicate does not break the chain:
+ * another task does its work.
  */
 export function breaksChain(outcome: Outcome): boolean {
   switch (outcome.status) {
@@ -97,9 +97,9 @@ export function breaksChain(outcome: Outcome): boolean {
 }
 
 /**
- * Where a task stands.
+ * The state of a task.
  *
- * - `collected`: added while a request is handled, its response not yet closed
+ * - `collected`: added while a request is handled; its response has not closed yet
  * - `queued`: may start as soon as a slot is free and its predecessors have settled
  * - `delayed`: waits for its `delay`
  * - `running`: an attempt is under way

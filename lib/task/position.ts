@@ -1,25 +1,25 @@
 import type { ErrorText } from '../errors/error-text.js';
 import type { TaskInfo } from './task-info.js';
 
-/** Where a failed task stands among all: by its end, then by its id. */
+/** The sort key of failed tasks: the time of the failure, then the id. */
 export interface Position {
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly id: string;
 }
 
-/** To the microsecond: many may fail within a millisecond. */
+/** Keeps microseconds: many tasks may fail within one millisecond. */
 export function cursorOf({ at, id }: Position): string {
   return `${Math.floor(at * 1_000) / 1_000}-${id}`;
 }
 
-/** @returns `undefined` where it is none */
+/** @returns `undefined` if `cursor` is not a cursor */
 export function positionIn(cursor: string): Position | undefined {
   const [, at = '', id = ''] = /^(\d{1,16}(?:\.\d{1,6})?)-(.+)$/s.exec(cursor) ?? [];
   return id === '' ? undefined : { at: Number(at), id };
 }
 
-/** @returns below 0 where `a` stands before `b` in time */
+/** @returns below 0 if `a` comes before `b` */
 export function compare(a: Position, b: Position): number {
   if (a.at !== b.at) {
     return a.at - b.at;
@@ -30,7 +30,6 @@ export function compare(a: Position, b: Position): number {
   return a.id < b.id ? -1 : 1;
 }
 
-/** Where a failed task stands. */
 export function positionOf({ cursor, addedAt, id }: TaskInfo): Position {
   return positionIn(cursor ?? '') ?? { at: addedAt, id };
 }
@@ -39,7 +38,7 @@ export function errorFits({ outcome }: TaskInfo, wanted: string | undefined): bo
   return wanted === undefined || (outcome?.status === 'failed' && fitsError(outcome.error, wanted));
 }
 
-/** Whether an error, or its text, has this code or name, or this in its message. */
+/** Whether `wanted` is the name or code of an error, or a part of its message. */
 export function fitsError(error: unknown, wanted: string): boolean {
   const { name, message, code } = (error ?? {}) as Partial<ErrorText>;
   return name === wanted || String(code) === wanted || message?.includes(wanted) === true;

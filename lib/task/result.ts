@@ -3,10 +3,10 @@ import { ResultError } from '../errors/result.error.js';
 import { problemAt } from './json-value.js';
 import type { Task } from './task.js';
 
-/** A task is remembered with its result, many at a time. */
+/** Results are bounded, because many settled tasks are remembered with theirs. */
 const MAX_RESULT_BYTES = 65_536;
 
-/** Keeps what the body hands over. @throws ResultError where JSON cannot hold it, or it is too long */
+/** Keeps what the body passed on. @throws ResultError if JSON cannot hold it, or it is too long */
 export function keepResult(task: Task, value: unknown): void {
   const kept = keptOf(value);
   if ('problem' in kept) {
@@ -15,7 +15,7 @@ export function keepResult(task: Task, value: unknown): void {
   task.result = kept.value;
 }
 
-/** Keeps what a plain function returned, if it can be kept: its author may never have thought of it. */
+/** Keeps what a plain function returned, if possible: it may not have been meant as a result. */
 export function keepReturned(task: Task, value: unknown): void {
   const kept = value === undefined ? undefined : keptOf(value);
   if (kept !== undefined && 'value' in kept) {
@@ -23,7 +23,7 @@ export function keepReturned(task: Task, value: unknown): void {
   }
 }
 
-/** A copy: its owner may go on with it, and with what JSON cannot hold, too. */
+/** Copies the value: its owner may change it later. */
 function keptOf(value: unknown): { readonly value: unknown } | { readonly problem: string } {
   try {
     const problem = problemAt('result', value, MAX_RESULT_BYTES);

@@ -12,7 +12,7 @@ export interface ScheduleTiming {
    * @default none
    */
   cron?: string | undefined;
-  /** The time zone of `cron`. @default the process' own */
+  /** The time zone of `cron`. @default that of the process */
   timeZone?: string | undefined;
   /** A tick at each multiple of this span, counted from the epoch: `'5m'` ticks at :00, :05, :10. @default none */
   every?: Duration | undefined;

@@ -1,14 +1,14 @@
 import type { TaskOptions } from './task-options.js';
 
-/** A call of a `@Background()` method in a form that can be written down. */
+/** A call of a `@Background()` method in a form that can be stored. */
 export interface StoredCall {
   /** The arguments, serialised. */
   readonly args: string;
-  /** What was passed to `addTask()` besides; it holds no functions. */
+  /** The options passed to `addTask()`; they hold no functions. */
   readonly options: TaskOptions | undefined;
   /** What `carry.capture()` returned where the task was added. */
   readonly carried: unknown;
-  /** What others carry besides, by their names. */
+  /** What carriers added with `TaskRunner.carry()` captured, by their names. */
   readonly alsoCarried?: Readonly<Record<string, unknown>>;
 }
 
@@ -20,49 +20,49 @@ export interface Serializer {
    */
   serialize(args: readonly unknown[]): string;
   /**
-   * @param text what `serialize()` returned, maybe in another process
-   * @returns the arguments that the method is called with
+   * @param text what `serialize()` returned, perhaps in another process
+   * @returns the arguments of the call
    */
   deserialize(text: string): unknown[];
 }
 
-/** How an engine writes calls down. */
+/** How an engine stores calls. */
 export interface TaskStorage {
-  /** `undefined` for JSON, whose limits are checked when a task is added. */
+  /** `undefined` for JSON. What JSON cannot hold is refused when the task is added. */
   readonly serializer: Serializer | undefined;
-  /** No call's arguments are longer, serialised: in bytes. */
+  /** The largest size of a call's serialised arguments, in bytes. */
   readonly maxArgsBytes: number;
-  /** In a test nothing is written down: a mock may stand for a method. @default false */
+  /** True in tests, where nothing is really stored: a mock may stand for a method. @default false */
   readonly takesMocks?: boolean;
 }
 
-/** A task as it comes back from where it was stored. */
+/** A task as read from its store. */
 export interface StoredTask {
   readonly id: string;
   readonly name: string;
-  /** The one that it was added to. */
+  /** The queue that the task was added to. */
   readonly queue: string;
   readonly call: StoredCall;
   /** Milliseconds since the epoch. */
   readonly addedAt: number;
-  /** Attempts that are over. */
+  /** How many attempts have ended. */
   readonly attempts: number;
-  /** How many of them asked to wait. */
+  /** How many of those attempts asked to wait. */
   readonly waits?: Waits | undefined;
 }
 
 /** Attempts that ended by asking for the next one: see `RetryLaterError`. */
 export interface Waits {
-  /** All of them: none is an error that lengthens the next wait. */
+  /** All such attempts. They do not count as errors that lengthen the next wait. */
   readonly asked: number;
-  /** Those that use up none of the attempts that the policy allows. */
+  /** The ones among them with `usesAttempt: false`. */
   readonly free: number;
 }
 
 /**
- * The arguments that were written down, here or elsewhere.
+ * Reads stored arguments.
  *
- * @throws Error where they are none: a store may hold anything
+ * @throws Error if the text holds none: a store may contain anything
  */
 export function readArgs(text: string, storage: TaskStorage | undefined): unknown[] {
   const { serializer } = storage ?? {};

@@ -1,4 +1,4 @@
-/** Whatever decorators have left on `method` must be found on what takes its place, too. */
+/** Copies what decorators have left on `method` to the function that replaces it. */
 export function takeOver(method: object, replacement: object): void {
   for (const property of Reflect.ownKeys(method)) {
     const descriptor = Object.getOwnPropertyDescriptor(method, property);

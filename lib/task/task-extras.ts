@@ -3,7 +3,7 @@ import type { Outcome } from './outcome.js';
 import type { StoredCall, Waits } from './stored-call.js';
 import type { Chain, Task, TaskListener } from './task.js';
 
-/** What most tasks never have; of those that do, see the fields of the same names in {@link Task}. */
+/** Rarely used fields of a task: see the accessors of the same names in {@link Task}. */
 export class TaskExtras {
   progress: unknown = undefined;
   result: unknown = undefined;
@@ -25,7 +25,6 @@ export class TaskExtras {
   isClosingTheApplication = false;
   waiters: ((outcome: Outcome) => void)[] | undefined = undefined;
 
-  /** Resolves for those who wait for the outcome. */
   told(outcome: Outcome): void {
     const { waiters } = this;
     this.waiters = undefined;

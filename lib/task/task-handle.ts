@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { Task } from './task.js';
 
-/** No walker of objects finds it, and a Proxy around a handle passes it on. */
+/** Hidden from code that enumerates objects, yet reachable through a Proxy around the handle. */
 const TASK = Symbol('nestjs-background-tasks:task');
 
 /**
@@ -30,7 +30,8 @@ export class TaskHandle<Result = unknown> {
     Object.defineProperty(this, 'status', TaskHandle.#status);
   }
 
-  // Of the object itself: serialisers look there, and at nothing else. Not made before they are asked for.
+  // Own properties, because serialisers read nothing else. Getters, because an id is minted on
+  // demand.
   static readonly #id: ThisType<TaskHandle> & PropertyDescriptor = {
     enumerable: true,
     get() {
@@ -63,13 +64,13 @@ export class TaskHandle<Result = unknown> {
     return this[TASK].whenSettled() as Promise<Outcome<Result>>;
   }
 
-  /** @internal As a response or a log of JSON shows it: without all that the task holds. */
+  /** @internal What a JSON response or log shows, without the objects that the task holds. */
   toJSON(): object {
     const { id, name, queue, status } = this;
     return { id, name, queue, status };
   }
 
-  /** @internal The same for a log of text. */
+  /** @internal The same for text logs. */
   [inspect.custom](): object {
     return this.toJSON();
   }

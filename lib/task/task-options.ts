@@ -7,17 +7,17 @@ import type { ScheduleOptions } from './schedule-options.js';
  */
 export type Priority = 'high' | 'normal' | 'low';
 
-/** The end of a request after which a collected task runs. */
+/** The end of a request after which its task runs. */
 export type When = 'success' | 'failure' | 'always';
 
-/** How long to wait before the attempt that follows number `attempt` (1 for the first). */
+/** Returns how long to wait after attempt number `attempt` (1 for the first) has failed. */
 export type BackoffFunction = (attempt: number, error: unknown) => Duration;
 
-/** When a failed attempt is followed by another, and after how long. */
+/** When another attempt follows a failed one, and how soon. */
 export interface RetryOptions {
   /**
-   * All attempts, the first one included. A whole number, 1 or more.
-   * @default that of the wider level; an InvalidOptionError where none has one
+   * The number of attempts, the first included. A whole number, 1 or more.
+   * @default that of the wider level; an InvalidOptionError if none has one
    */
   attempts?: number | undefined;
   /**
@@ -90,7 +90,7 @@ export interface TaskOptions {
   queue?: string | undefined;
   /** The priority of the task within its queue. @default 'normal' */
   priority?: Priority | undefined;
-  /** The time between the release of the task and its start, at least. @default 0 */
+  /** The minimum time between the release of the task and its start. @default 0 */
   delay?: Duration | undefined;
   /**
    * The retry policy, or `false` for a single attempt. It is merged over the policy of the wider
@@ -101,9 +101,9 @@ export interface TaskOptions {
   /** After this long an attempt counts as failed and its `signal` aborts. @default none */
   timeout?: Duration | undefined;
   /**
-   * After a timeout or a cancellation, waits for the body to end: until then the task keeps its slot and
-   * its keys, and no further attempt begins. For bodies that cannot be aborted and must not run twice
-   * at a time. A shutdown does not wait longer for it.
+   * After a timeout or a cancellation, waits for the body to end: until then the task keeps its
+   * slot and its keys, and no further attempt begins. Use it for bodies that cannot be aborted and
+   * must not run twice at a time. A shutdown does not wait longer for the task.
    * @default false
    */
   waitForEnd?: boolean | undefined;
@@ -127,7 +127,7 @@ export interface TaskOptions {
   concurrencyKey?: KeyOf | undefined;
 }
 
-/** The options of `@Background()`: those of a task, and some that only a method can have. */
+/** The options of `@Background()`: all task options, and some that only a method can have. */
 export interface BackgroundOptions extends TaskOptions, ScheduleOptions {
   /**
    * For a method that takes one array: calls are merged into one run with their arrays joined, and
@@ -145,15 +145,12 @@ export interface BackgroundOptions extends TaskOptions, ScheduleOptions {
   profile?: boolean | string | undefined;
 }
 
-/**
- * Makes TypeScript look for options first: a function has a `name`, and would pass for them.
- * @inline
- */
+/** Makes TypeScript tell options from a function, which has a `name` and would pass for them. @inline */
 export interface NotAFunction {
   apply?: never;
 }
 
-/** A retry policy with everything filled in; `attempts: 1` means none. */
+/** A complete retry policy; `attempts: 1` means no retries. */
 export interface RetryPolicy {
   readonly attempts: number;
   readonly backoff: 'exponential' | 'fixed' | BackoffFunction;
@@ -164,9 +161,9 @@ export interface RetryPolicy {
   readonly retryIf: ((error: unknown, attempt: number) => boolean) | undefined;
 }
 
-/** Task options after the merge: complete, in milliseconds, frozen. */
+/** Merged task options: complete, in milliseconds, frozen. */
 export interface TaskSettings {
-  /** `undefined` where the function's own name counts. */
+  /** `undefined` to use the function's name. */
   readonly name: string | undefined;
   readonly queue: string;
   readonly priority: Priority;
@@ -184,8 +181,8 @@ export interface TaskSettings {
 }
 
 /**
- * What a task has as its result whose function returns this: a method that returns nothing may hand over
- * anything.
+ * The result type of a task whose function returns `Returned`. A method that returns nothing may
+ * pass on any value.
  * @inline
  */
 export type ResultOf<Returned> = [Awaited<Returned>] extends [void] ? unknown : Awaited<Returned>;

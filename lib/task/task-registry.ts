@@ -7,37 +7,37 @@ import {
 import { isMock } from './background-method.js';
 import type { BackgroundOptions, TaskSettings } from './task-options.js';
 
-/** A `@Background()` method of one class: what a task's name stands for. */
+/** The `@Background()` method of one class that a task's name refers to. */
 export interface TaskDefinition {
   readonly name: string;
   /** The class. */
   readonly type: object;
   /** `Class.method`, for messages. */
   readonly member: string;
-  /** The method as it was written, without the decorator. */
+  /** The undecorated method. */
   readonly method: (...args: never[]) => unknown;
   readonly settings: TaskSettings;
-  /** What stands on the decorator; merged anew with the options of each call. */
+  /** The decorator's options, merged with those of each call. */
   readonly declared: BackgroundOptions | undefined;
-  /** Its class is a provider: a later process finds the task again by its name. */
+  /** The class is a provider, so a later process finds the task again by its name. */
   readonly isProvided: boolean;
-  /** Its queue's engine finds the task by its name. */
+  /** The queue's engine stores tasks and finds them by their names. */
   readonly isStored: boolean;
-  /** The class gets the request that it is made for: see {@link TaskDefinition.resolveTarget}. */
+  /** The provider is made per request: see {@link TaskDefinition.resolveTarget}. */
   readonly needsRequest: boolean;
-  /** What stands in the method's place on its class and its providers: decorators and tests put it there. */
+  /** What decorators and tests have put in the method's place, on the class and its providers. */
   readonly inPlace: () => readonly unknown[];
   /**
-   * The provider to call the method on; made anew where the provider is not a singleton.
+   * The provider to call the method on: a new instance unless it is a singleton.
    *
-   * @param request the one whose instance is meant, where the provider is made for requests
+   * @param request selects the instance of a request-scoped provider
    */
   readonly resolveTarget: (request?: object) => Promise<object>;
 }
 
-/** Finds what was not there when the application started. */
+/** Finds classes that appeared after the application started. */
 export interface TaskFinder {
-  /** Registers what the container has by now. */
+  /** Registers what the container has gained. */
   explore(): void;
   /** Registers the class of an object that is no provider. */
   adopt(target: object): void;
@@ -46,28 +46,27 @@ export interface TaskFinder {
 /** The named tasks of one application. */
 export class TaskRegistry {
   private readonly byName = new Map<string, TaskDefinition>();
-  /** Several for one method where subclasses inherit it. */
+  /** One method has several definitions if subclasses inherit it. */
   private readonly byMethod = new Map<TaskDefinition['method'], TaskDefinition[]>();
-  /** By what a decorator above `@Background()` has put in the method's place. */
+  /** By the function that a decorator above `@Background()` put in the method's place. */
   private readonly byCopy = new WeakMap<object, TaskDefinition>();
-  /** By what overrides a method without `@Background()`: the method. */
+  /** By the function that overrides a method without `@Background()`: the name of that method. */
   private readonly byOverride = new WeakMap<object, string>();
   private finder: TaskFinder | undefined = undefined;
   private found: (definition: TaskDefinition) => void = () => undefined;
 
-  /** Whom to ask for what is not known yet. */
   askFor(finder: TaskFinder): void {
     this.finder = finder;
   }
 
-  /** @param found is told of each task of a provider, whenever it is found; what it throws refuses the task */
+  /** @param found called for each provider's task when it is found; refuses the task by throwing */
   tell(found: (definition: TaskDefinition) => void): void {
     this.found = found;
   }
 
   /**
-   * The same method of a provider that several modules list is one task. A bundler may have given two
-   * classes one name, which matters only where a store finds tasks by their names.
+   * Several modules may list one provider: its method is still one task. A bundler may have given
+   * two classes one name, which matters only if a store finds tasks by their names.
    *
    * @throws DuplicateTaskNameError, or what refuses the task
    */
@@ -97,7 +96,7 @@ export class TaskRegistry {
     }
   }
 
-  /** @param override stands in the method's place in a subclass, and is no task */
+  /** @param override replaces the method in a subclass, and is no task */
   overridden(override: unknown, member: string): void {
     if (typeof override === 'function' && !isMock(override)) {
       this.byOverride.set(override, member);
@@ -111,12 +110,12 @@ export class TaskRegistry {
     }
   }
 
-  /** By its name, or one that it used to have. */
+  /** By the current name or an alias. */
   get(name: string): TaskDefinition | undefined {
     return this.byName.get(name);
   }
 
-  /** @throws UnknownTaskError where its class can be none of this application's */
+  /** @throws UnknownTaskError if the class cannot belong to this application */
   ofCall(method: TaskDefinition['method'], member: string, target: object): TaskDefinition {
     const type = (Object.getPrototypeOf(target) as object).constructor;
     const find = (): TaskDefinition | undefined =>
@@ -157,9 +156,9 @@ export class TaskRegistry {
   }
 
   /**
-   * The task whose method `fn` stands in the place of, though nothing on `fn` says so.
+   * The task whose method `fn` replaces, although `fn` carries no mark.
    *
-   * @throws BackgroundMethodError where it overrides the method, and is no task
+   * @throws BackgroundMethodError if `fn` overrides the method, and so is no task
    */
   inPlaceOf(fn: object): TaskDefinition | undefined {
     const known = this.byCopy.get(fn);
@@ -174,7 +173,7 @@ export class TaskRegistry {
     if (known !== undefined || !isMock(fn)) {
       return known;
     }
-    // A test may put it there at any time.
+    // Not cached: a test may install a mock at any time.
     const all = [...this.byMethod.values()].flat();
     return all.find((definition) => definition.inPlace().includes(fn));
   }
@@ -184,7 +183,7 @@ export class TaskRegistry {
   }
 }
 
-/** Somebody has given it the name, or a store goes by it. */
+/** The name was chosen by the user, or a store relies on it. */
 function isFoundByName({ isStored, declared }: TaskDefinition): boolean {
   return isStored || declared?.name !== undefined;
 }

@@ -2,12 +2,12 @@ import { BackgroundTasksError } from '../errors/background-tasks.error.js';
 import { InvalidOptionError } from '../errors/misuse.errors.js';
 import { DURATION_FORMAT, toMilliseconds, type Duration } from './duration.js';
 
-/** Throw it in a task to fail for good: no further attempt, whatever the retry policy says. */
+/** Throw it in a task to fail for good: no further attempt follows, whatever the retry policy says. */
 export class UnrecoverableError extends BackgroundTasksError {
   readonly code = 'BGT_UNRECOVERABLE';
 
   /**
-   * @param message why not, for the log and the events
+   * @param message the reason, for the log and the events
    * @param options `cause`: the error behind this one
    */
   constructor(message = 'The task cannot succeed.', options?: ErrorOptions) {
@@ -16,7 +16,7 @@ export class UnrecoverableError extends BackgroundTasksError {
 }
 
 /**
- * What the constructor of a `RetryLaterError` takes besides: `cause`, and whether it costs a try.
+ * Options of a `RetryLaterError`: `cause`, and whether it uses up an attempt.
  *
  * @inline
  */
@@ -26,13 +26,13 @@ export interface RetryLaterOptions extends ErrorOptions {
 }
 
 /**
- * Where `RetryLaterError.after()` finds when to come back: a response, its headers, or a `Retry-After`.
+ * Sources for `RetryLaterError.after()`: a response, its headers, or a `Retry-After` value.
  *
  * @inline
  */
 export type RetryAfter = object | string | number | null | undefined;
 
-/** No server keeps a task waiting for longer: what it says is not the caller's to trust. */
+/** The longest wait that a server may impose: its `Retry-After` is not to be trusted. */
 const MAX_AFTER_MS = 86_400_000;
 
 /**
@@ -42,18 +42,17 @@ const MAX_AFTER_MS = 86_400_000;
  */
 export class RetryLaterError extends BackgroundTasksError {
   readonly code = 'BGT_RETRY_LATER';
-  /** How long to wait before the next attempt, in milliseconds; `undefined` for as long as the policy has it. */
+  /** The wait before the next attempt, in milliseconds; `undefined` if the retry policy decides. */
   readonly delayMs: number | undefined;
-  /** Whether this attempt uses up one of those that the policy allows. */
+  /** Whether this attempt uses up one of the `attempts` of the retry policy. */
   readonly usesAttempt: boolean;
 
   /**
    * @param delay milliseconds or a string such as `'90s'`
-   * @param message what the log and the events say; without it that the task asked for `delay`
+   * @param message for the log and the events; by default it says that the task asked for `delay`
    * @param options `cause`: the error behind this one; `usesAttempt`: `false` if the attempt does
    * not count
-   * @throws InvalidOptionError where `delay` is not a duration; it has the message and the cause,
-   * too
+   * @throws InvalidOptionError if `delay` is not a duration; it keeps the message and the cause
    */
   constructor(delay: Duration, message?: string, options: RetryLaterOptions = {}) {
     super(message ?? `The task asked for its next attempt after ${String(delay)}.`, options);
@@ -72,12 +71,12 @@ export class RetryLaterError extends BackgroundTasksError {
   }
 
   /**
-   * Waits as long as the `Retry-After` of a response says, at most a day. If that is missing, past
-   * or unreadable, the retry policy decides.
+   * Waits as long as the `Retry-After` of a response says, at most a day. If the header is missing,
+   * past or unreadable, the retry policy decides.
    *
    * @param from a response of `fetch()`, axios, got or `node:http`, its headers, a header's value
    * (seconds or a date), or a `Date`
-   * @param message what the log and the events say; without it what the service asked for
+   * @param message for the log and the events; by default it says what the service asked for
    * @param options as for the constructor
    */
   static after(from: RetryAfter, message?: string, options?: RetryLaterOptions): RetryLaterError {
@@ -94,7 +93,7 @@ export class RetryLaterError extends BackgroundTasksError {
   }
 }
 
-/** NaN where nothing can be read. Anything may be passed: looking at it must not hide why. */
+/** NaN if nothing can be read. Never throws: that would hide the task's own error. */
 function millisecondsUntil(from: RetryAfter): number {
   try {
     const said = typeof from === 'object' && !(from instanceof Date) ? headerOf(from) : from;
@@ -110,7 +109,7 @@ function millisecondsUntil(from: RetryAfter): number {
   }
 }
 
-/** Of a response or of headers: `Headers`, or an object by any case of the name. */
+/** Reads a response or its headers: `Headers`, or an object with any case of the name. */
 function headerOf(from: object | null): unknown {
   const { headers = from as Partial<Headers> } = (from ?? {}) as { headers?: Partial<Headers> };
   if (typeof headers.get === 'function') {
@@ -120,14 +119,14 @@ function headerOf(from: object | null): unknown {
   return [entry?.[1] ?? Number.NaN].flat()[0];
 }
 
-/** An attempt took longer than its `timeout`. It is also the reason of the aborted `signal`. */
+/** An attempt took longer than its `timeout`. Also the reason of its aborted `signal`. */
 export class TaskTimeoutError extends BackgroundTasksError {
   readonly code = 'BGT_TIMEOUT';
 
   constructor(
     /** The name of the task. */
     readonly taskName: string,
-    /** What it was given, in milliseconds. */
+    /** The timeout, in milliseconds. */
     readonly timeoutMs: number,
   ) {
     super(`Task "${taskName}" was still running after its timeout of ${timeoutMs} ms.`);

@@ -16,52 +16,51 @@ export type Interruption = 'timeout' | 'cancelled' | 'abandoned';
 
 /** The application that a task belongs to. */
 export interface TaskHome extends MethodIntake {
-  /** The async context that the application started in: that of its tasks which are in a store. */
+  /** The async context in which the application started; stored tasks run in it. */
   readonly context: AsyncResource;
-  /** Called at most once for each task: see {@link Task.id}. */
+  /** Called at most once per task: see {@link Task.id}. */
   mintId(task: Task): string;
   /** @returns whether there was anything left to cancel */
   cancel(task: Task): boolean | Promise<boolean>;
-  /** A user asks for the task's end, and may wait for it. */
+  /** A caller asks for the outcome of the task, and may wait for it. */
   asked(task: Task): void;
 }
 
-/** An engine that has to know what happens to a task here: others look at it from elsewhere. */
+/** An engine that other processes ask about the task: it is told what happens to the task here. */
 export interface TaskListener {
-  /** Somebody waits for the task to settle, which may happen in another process. */
+  /** A caller waits for the task to settle. The task may run in another process. */
   awaited(task: Task): void;
   /** The body has reported `task.progress`. */
   progressed(task: Task): void;
-  /** The body has written this line, its time included. */
+  /** @param line starts with its time */
   logged(task: Task, line: string): void;
 }
 
 /** An attempt that can be stopped from outside. */
 export interface Interruptible {
-  /** How the process stood then, where somebody wants to know. */
+  /** The process when the attempt started; `undefined` unless somebody observes tasks. */
   readonly reading: ProcessReading | undefined;
   interrupt(reason: Interruption): void;
 }
 
-/** Tasks of which each needs the ones before it. */
+/** Tasks of which each runs only if the one before it has completed. */
 export interface Chain {
-  /** Set where the chain has to be found again in a store. */
+  /** Set only if a store has to find the chain again. */
   id?: string;
-  /** The latest task of it. */
   last?: Task;
-  /** Those that are about to be stored. */
+  /** Tasks that are about to be stored together. */
   gathered?: Task[] | undefined;
-  /** That it was made of all the tasks of a request. */
+  /** The chain holds all tasks of a request (`onFailure: 'stop'`). */
   readonly isWholeRequest?: true;
 }
 
-/** What a task's own arguments say about it, where its settings ask for it. */
+/** Keys computed from a task's arguments, where its settings ask for them. */
 export interface TaskKeys {
   readonly dedupe: string | undefined;
   readonly concurrency: string | undefined;
 }
 
-/** Shared by all the calls without arguments. */
+/** Shared by all calls without arguments. */
 export const NO_ARGS: readonly unknown[] = Object.freeze([]);
 
 /** Where a task waits. */
@@ -83,24 +82,24 @@ export class Task implements Linked<Task> {
   startedAt: number | undefined = undefined;
   /** Set once, when the task settles. */
   outcome: Outcome | undefined = undefined;
-  /** Its handler has completed or failed, and it is to run: what happens later does not matter. */
+  /** The task will run: what happens to its request from here on does not matter. */
   isCommitted = false;
-  /** It has settled as far as its engine is concerned; `outcome` follows once that is recorded. */
+  /** The engine considers the task settled; `outcome` is set once that is recorded. */
   isOver = false;
-  /** That it has settled by completing, or as a duplicate of one that does its work. */
+  /** The task completed, or was dropped as a duplicate of another task that does its work. */
   hasCompleted = false;
-  /** Where it waits, if it does: a lane, or for its time. Owned by the engine. */
+  /** The lane or timer that holds a waiting task. Owned by the engine. */
   place: Place | undefined = undefined;
-  /** Its neighbours among those that wait there, or that run in one queue. */
+  /** Neighbours in that place, or among the running tasks of a queue. */
   before: Task | undefined = undefined;
   behind: Task | undefined = undefined;
   private mintedId: string | undefined = undefined;
   /**
-   * The async context of the place where the task was added: request id, tenant, trace. Let go when
-   * the task settles, so that a remembered task does not keep a request alive, and when it is stored.
+   * The async context in which the task was added: request id, tenant, trace. Released when the
+   * task is stored or settles, so that a remembered task does not keep a request alive.
    */
   private context: AsyncResource | undefined = captureContext();
-  /** What few tasks have: a million that wait are no bigger for it. */
+  /** Fields that few tasks need, kept apart so that a million waiting tasks stay small. */
   private extras: TaskExtras | undefined = undefined;
 
   constructor(
@@ -111,19 +110,19 @@ export class Task implements Linked<Task> {
     /** `this` of the call; `undefined` where `definition` resolves it. */
     private target: object | undefined,
     public args: readonly unknown[],
-    /** The `@Background()` method it is a call of, if it is one. */
+    /** The `@Background()` method that is called, if any. */
     public definition: TaskDefinition | undefined,
     /** Milliseconds since the epoch. */
     readonly addedAt: number,
     readonly keys: TaskKeys | undefined,
   ) {}
 
-  /** Made when first asked for: most tasks of a burst are never asked. */
+  /** Minted on first access: most tasks of a burst are never asked for theirs. */
   get id(): string {
     return (this.mintedId ??= this.home.mintId(this));
   }
 
-  /** The id, if anybody has asked for it. */
+  /** The id, if it has been minted. */
   get knownId(): string | undefined {
     return this.mintedId;
   }
@@ -132,7 +131,6 @@ export class Task implements Linked<Task> {
     return this.settings.queue;
   }
 
-  /** What its body last reported. */
   get progress(): unknown {
     return this.extras?.progress;
   }
@@ -141,7 +139,7 @@ export class Task implements Linked<Task> {
     this.own.progress = value;
   }
 
-  /** What its body has handed over, or returned. Of a batch all have that of the one that ran. */
+  /** What the body passed on or returned. All tasks of a batch share the leader's. */
   get result(): unknown {
     return (this.leader ?? this).extras?.result;
   }
@@ -152,7 +150,6 @@ export class Task implements Linked<Task> {
     }
   }
 
-  /** What its body wrote, if it did. */
   get logs(): LogLines | undefined {
     return this.extras?.logs;
   }
@@ -172,7 +169,7 @@ export class Task implements Linked<Task> {
     }
   }
 
-  /** The task that has to settle before this one may start, as long as it stands in a line. */
+  /** The task in front of this one in its line, which has to settle first. */
   get prior(): Task | undefined {
     return this.extras?.prior;
   }
@@ -183,7 +180,7 @@ export class Task implements Linked<Task> {
     }
   }
 
-  /** The task before it in its chain. */
+  /** The task before this one in its chain. */
   get needs(): Task | undefined {
     return this.extras?.needs;
   }
@@ -194,7 +191,7 @@ export class Task implements Linked<Task> {
     }
   }
 
-  /** The chain it is part of: it does not run once another task of it has not completed. */
+  /** The chain of this task, which is dropped if an earlier task of the chain does not complete. */
   get chain(): Chain | undefined {
     return this.extras?.chain;
   }
@@ -205,7 +202,7 @@ export class Task implements Linked<Task> {
     }
   }
 
-  /** The calls that run with this one, in one body: see `BatchOptions`. */
+  /** Tasks whose items run in this task's body: see `BatchOptions`. */
   get followers(): Task[] | undefined {
     return this.extras?.followers;
   }
@@ -216,7 +213,7 @@ export class Task implements Linked<Task> {
     }
   }
 
-  /** The one that it follows. */
+  /** The task whose body runs this task's items. */
   get leader(): Task | undefined {
     return this.extras?.leader;
   }
@@ -227,7 +224,7 @@ export class Task implements Linked<Task> {
     }
   }
 
-  /** How the call is written down, where it is. */
+  /** The call in the form in which it is stored, if it is. */
   get stored(): StoredCall | undefined {
     return this.extras?.stored;
   }
@@ -239,7 +236,7 @@ export class Task implements Linked<Task> {
     }
   }
 
-  /** Settled once its store has taken it, or has refused it; `undefined` before and after. */
+  /** Settles once the store has accepted or refused the task; `undefined` before and afterwards. */
   get storing(): Promise<void> | undefined {
     return this.extras?.storing;
   }
@@ -250,7 +247,6 @@ export class Task implements Linked<Task> {
     }
   }
 
-  /** Whoever is told what happens to it here. */
   get listener(): TaskListener | undefined {
     return this.extras?.listener;
   }
@@ -261,7 +257,7 @@ export class Task implements Linked<Task> {
     }
   }
 
-  /** How many of its attempts asked to wait, if any did. */
+  /** How many attempts asked to be retried later, if any did. */
   get waits(): Waits | undefined {
     return this.extras?.waits;
   }
@@ -272,12 +268,12 @@ export class Task implements Linked<Task> {
     }
   }
 
-  /** How many attempts its policy allows: those that use up none are made besides. */
+  /** The attempts that the policy allows, plus those that use none of them up. */
   get maxAttempts(): number {
     return this.settings.retry.attempts + (this.waits?.free ?? 0);
   }
 
-  /** It was added by another process, or an earlier one: its async context is gone. */
+  /** Another process, or an earlier one, added the task: its async context is gone. */
   get isFromStore(): boolean {
     return this.extras?.isFromStore ?? false;
   }
@@ -286,7 +282,7 @@ export class Task implements Linked<Task> {
     this.own.isFromStore = is;
   }
 
-  /** It has failed, and its store keeps it, also after this process. */
+  /** The task has failed, and its store keeps it beyond the life of this process. */
   get isKept(): boolean {
     return this.extras?.isKept ?? false;
   }
@@ -295,12 +291,12 @@ export class Task implements Linked<Task> {
     this.own.isKept = is;
   }
 
-  /** Of a failed task: those behind it in its chain, which come back with it if it is run again. */
+  /** The tasks behind a failed one in its chain. They come back with it if it is retried. */
   get rest(): readonly Task[] {
     return this.extras?.rest ?? [];
   }
 
-  /** It will not run, and neither will those: their calls are kept. */
+  /** Keeps the calls of the dropped tasks behind this failed one, so that a retry can make them. */
   keepRest(rest: readonly Task[]): void {
     this.own.rest = [...rest];
     rest.forEach((task) => {
@@ -308,7 +304,7 @@ export class Task implements Linked<Task> {
     });
   }
 
-  /** It has closed the application while it ran: a shutdown that ends it is its own doing. */
+  /** The task's body closed the application: a shutdown that ends the task is its own doing. */
   get isClosingTheApplication(): boolean {
     return this.extras?.isClosingTheApplication ?? false;
   }
@@ -322,9 +318,10 @@ export class Task implements Linked<Task> {
   }
 
   /**
-   * Calls `callback(argument)` in the async context of the place where the task was added; of a task
-   * in a store, in that of the application, here as after a crash. In a copy: what one attempt enters
-   * for good is neither for the next one nor for other tasks.
+   * Calls `callback(argument)` in the async context in which the task was added. A stored task gets
+   * the application's context, so that it runs here as it would after a crash. Each call gets a
+   * copy: what an attempt enters for good (`enterWith()`) must not reach the next attempt or
+   * another task.
    */
   inContext<A, T>(callback: (argument: A) => T, argument: A): T {
     const context = this.stored === undefined ? this.context : this.home.context;
@@ -333,7 +330,7 @@ export class Task implements Linked<Task> {
       : inContext(context, callback, argument);
   }
 
-  /** Makes the call. May throw, return, or return a promise: all of it is the user's. */
+  /** Runs the user's code, which may throw, return, or return a promise. */
   call(): unknown {
     const fn = this.fn as (...args: unknown[]) => unknown;
     const args = (this.followers === undefined ? this.args : [this.joinedItems()]) as unknown[];
@@ -347,12 +344,12 @@ export class Task implements Linked<Task> {
       : callOn(this.target);
   }
 
-  /** What it calls, as long as it has not settled: of a `@Background()` method, the method as written. */
+  /** The function to call, until the task settles; of a `@Background()` method the undecorated one. */
   get callee(): (...args: never[]) => unknown {
     return this.fn;
   }
 
-  /** The same call once more, as a task of its own with the same id. */
+  /** The same call as a new task with the same id. */
   again(now: number): Task {
     const { home, name, settings, fn, target, args, definition, keys } = this;
     const task = new Task(home, name, settings, fn, target, args, definition, now, keys);
@@ -361,7 +358,7 @@ export class Task implements Linked<Task> {
     return task;
   }
 
-  /** Makes the call of `other`, which does not run, in place of its own. */
+  /** Replaces this task's call with that of `other`, which does not run. */
   takeCall(other: Task): void {
     this.fn = other.fn;
     this.target = other.target;
@@ -370,7 +367,7 @@ export class Task implements Linked<Task> {
     this.context = other.context;
   }
 
-  /** Takes over the id of a task that comes back from a store, and how far it had come. */
+  /** Restores the id and the attempts of a task that comes back from a store. */
   comeBack({ id, attempts, waits, call }: StoredTask): void {
     this.mintedId = id;
     this.attempts = attempts;
@@ -381,8 +378,8 @@ export class Task implements Linked<Task> {
   }
 
   /**
-   * Lets go of the call: a remembered task must not keep alive what it was called with. Of a failed
-   * one it is kept, because it can be retried.
+   * Releases the call: a remembered task must not keep its arguments alive. A failed task keeps its
+   * call, because it can be retried.
    */
   private forget(): void {
     this.fn = forgotten;
@@ -392,7 +389,7 @@ export class Task implements Linked<Task> {
     this.leader = undefined;
   }
 
-  /** Else each task of a chain that goes on and on would keep the one before it. */
+  /** Otherwise each task of an endless chain would keep the one before it alive. */
   private standAlone(): void {
     this.prior = undefined;
     this.needs = undefined;
@@ -402,14 +399,14 @@ export class Task implements Linked<Task> {
     return [this, ...(this.followers ?? [])].flatMap(({ args }) => args[0] as unknown[]);
   }
 
-  /** Its call is in a store now, and is made from there: what it holds is not needed here. */
+  /** Releases the call, which is made from the store from now on. */
   letGo(): void {
     this.context = undefined;
     this.forget();
     this.standAlone();
   }
 
-  /** Records the end: the outcome first, then whoever waits for it. */
+  /** Records the outcome first, then resolves those who wait for it. */
   settle(outcome: Outcome): void {
     this.isOver = true;
     this.outcome = outcome;

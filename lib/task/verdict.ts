@@ -2,13 +2,14 @@ import type { Waits } from './stored-call.js';
 import type { DropReason } from './outcome.js';
 
 /**
- * What one attempt came to. The engine records it before anything is announced.
+ * The result of one attempt. The engine records it before anything is announced.
  *
  * - `completed`: the body returned
- * - `retry`: it failed, and another attempt follows after `delayMs`
- * - `failed`: it failed for good
- * - `cancelled`: it was cancelled while it ran
- * - `abandoned`: the application shut down before it ended; `isKept` where its store still has it
+ * - `retry`: the attempt failed, and another one follows after `delayMs`
+ * - `failed`: the task failed for good
+ * - `cancelled`: the task was cancelled while it ran
+ * - `abandoned`: the application shut down before the attempt ended; `isKept` if a store still has
+ *   the task
  *
  * @inline
  */
@@ -18,7 +19,7 @@ export type Verdict =
       readonly kind: 'retry';
       readonly delayMs: number;
       readonly error: unknown;
-      /** That it asked for the next one, and what its attempts have asked for with this one. */
+      /** The attempts that asked to wait so far, this one included, if their number has changed. */
       readonly waits?: Waits;
     }
   | { readonly kind: 'failed'; readonly error: unknown }
@@ -31,13 +32,13 @@ export interface Dropped {
   readonly reason: DropReason;
 }
 
-/** What may be told of a task. */
+/** What can be announced about a task. */
 export type Announcement =
   | Verdict
   | Dropped
-  /** The store has it now, and any process may go on with it: it is no longer counted here. */
+  /** The store has the task now, and any process may run it: this process no longer counts it. */
   | { readonly kind: 'left' }
-  /** The store did not take it, and it is kept in memory instead. */
+  /** The store did not accept the task, so it is kept in memory instead. */
   | { readonly kind: 'fell-back' };
 
 export const LEFT: Announcement = Object.freeze({ kind: 'left' });
