@@ -129,6 +129,8 @@ export class StoredSchedules {
         await this.refresh();
       }
       for (const name of this.records.keys()) {
+        await this.passOver(name);
+        await this.look(name);
         await this.tickAll(name);
       }
       this.host.recovered();
@@ -144,13 +146,10 @@ export class StoredSchedules {
 
   private async refresh(): Promise<void> {
     await this.load();
+    this.nextPollAt = this.host.clock.now() + POLL_MS;
     this.startedAt ||= this.now();
     for (const schedule of this.own.values()) {
       await this.register(schedule);
-    }
-    for (const name of this.records.keys()) {
-      await this.passOver(name);
-      await this.look(name);
     }
   }
 
@@ -159,7 +158,6 @@ export class StoredSchedules {
     const before = clock.now();
     const { now, records } = await store.load();
     this.aheadMs = now - (before + clock.now()) / 2;
-    this.nextPollAt = clock.now() + POLL_MS;
     this.records = new Map();
     for (const [name, text] of records) {
       const record = decode(text);
@@ -209,8 +207,9 @@ export class StoredSchedules {
     }
     const latest = this.records.get(name)?.record ?? known;
     const task = missed === 'once' ? this.taskOf(name) : undefined;
-    await this.swap(name, { ...latest, last: now, seen: now }, task);
-    this.host.missed(name, count, missed);
+    if (await this.swap(name, { ...latest, last: now, seen: now }, task)) {
+      this.host.missed(name, count, missed); // else another process has seen to it
+    }
   }
 
   /** Says that it is here, and lets go of what nobody has any more. */

@@ -54,6 +54,12 @@ const told: string[] = [];
 
 /** A process that has `own` in its code. */
 function processWith(own: Record<string, ScheduleOptions>, known: readonly string[] = []) {
+  const schedules = unstarted(own, known);
+  schedules.start();
+  return schedules;
+}
+
+function unstarted(own: Record<string, ScheduleOptions>, known: readonly string[] = []) {
   const schedules = new StoredSchedules({
     store,
     clock,
@@ -67,7 +73,6 @@ function processWith(own: Record<string, ScheduleOptions>, known: readonly strin
     missed: (name, count, policy) => told.push(`${name} missed ${count}: ${policy}`),
   });
   declare(schedules, own);
-  schedules.start();
   return schedules;
 }
 
@@ -146,6 +151,41 @@ describe('a schedule that processes share', () => {
     await pass(0);
     expect(store.tasks.length - before).toBe(expected);
     expect(told).toEqual([`a missed 20: ${missed}`]);
+  });
+
+  const runtimeCall = { name: 'm', stored: { args: '[]' } as never };
+
+  it('missed: skip, where the start of the application adds a schedule', async () => {
+    await (await started({ a: { every: '1m' } })).stop();
+    await clock.advance(20 * 60_000);
+    const again = unstarted({ a: { every: '1m' } }, ['m']);
+    await again.put('b', { options: { every: '1h' }, queue: 'q', call: runtimeCall });
+    again.start();
+    await pass(0);
+    expect(store.tasks).toEqual([]);
+    expect(told).toEqual(['a missed 20: skip']);
+  });
+
+  it('missed: skip, where a schedule is added once the store is back', async () => {
+    const schedules = processWith({ a: { every: '5s' } }, ['m']);
+    await pass(1_000);
+    store.isDown = true;
+    await pass(600_500);
+    store.isDown = false;
+    await schedules.put('b', { options: { every: '1h' }, queue: 'q', call: runtimeCall });
+    await pass(0);
+    expect(store.tasks).toEqual([]);
+    expect(told.at(-1)).toMatch(/a missed \d+: skip/);
+  });
+
+  it('is there for the others while it is listed all the time', async () => {
+    const schedules = processWith({ a: { every: '1h' } });
+    processWith({ b: { every: '1h' } });
+    for (let count = 0; count < 40; count += 1) {
+      await pass(5_000);
+      await schedules.all();
+    }
+    expect([...store.records.keys()]).toEqual(['a', 'b']);
   });
 
   it('is changed once: an older process that starts again changes nothing', async () => {
