@@ -55,9 +55,13 @@ export class LocalSchedules {
     }
     const callOff = this.outside.runInAsyncScope(() =>
       this.clock.at(tick, () => {
-        // First: a clock that was set forward passes over the ticks between, one set back repeats none.
-        this.wait(schedule, Math.max(tick, this.clock.wall()));
-        this.add(name, makeTask);
+        const now = this.clock.wall();
+        const isDue = now > tick - 1; // else the clock was set back, maybe by years
+        // First: a clock that was set forward passes over the ticks between, one set back a little repeats none.
+        this.wait(schedule, isDue ? Math.max(tick, now) : now);
+        if (isDue) {
+          this.add(name, makeTask);
+        }
       }),
     );
     this.timers.set(name, callOff);

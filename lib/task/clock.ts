@@ -8,7 +8,11 @@ export interface Clock {
   soon(callback: () => void): void;
   /** The wall clock: milliseconds since the epoch. It can be set, and so go back. */
   wall(): number;
-  /** Calls `callback` once {@link wall} reaches `timeMs`. @returns a function that cancels it */
+  /**
+   * Calls `callback` once {@link wall} reaches `timeMs`, or is set back.
+   *
+   * @returns a function that cancels it
+   */
   at(timeMs: number, callback: () => void): () => void;
 }
 
@@ -17,6 +21,8 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** How soon, at the latest, a changed wall clock or a machine's wake-up is noticed. */
 const WALL_CHECK_MS = 30_000;
+/** A wall clock that is set back by less is waited for, so that nothing is done twice. */
+const SET_BACK_MS = 90_000;
 
 const { timeOrigin } = performance;
 
@@ -48,9 +54,11 @@ export function clockOf(timers: Timers): Clock {
     wall: () => Date.now(),
     at(timeMs, callback) {
       let timer: NodeJS.Timeout;
+      const since = Date.now();
       const look = (): void => {
-        const restMs = timeMs - Date.now();
-        if (restMs <= 0) {
+        const now = Date.now();
+        const restMs = timeMs - now;
+        if (restMs <= 0 || since - now >= SET_BACK_MS) {
           callback();
         } else {
           timer = timers.setTimeout(look, Math.min(restMs, WALL_CHECK_MS));
