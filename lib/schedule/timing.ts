@@ -11,7 +11,7 @@ export interface Timing {
 
 type Cron = new (
   pattern: string,
-  options: { paused: true; timezone?: string },
+  options: { paused: true; fixedTimeRule: 'no-wildcard'; timezone?: string },
 ) => { nextRun(after: Date): Date | null };
 
 /** No more ticks than this are looked at in one go, so that a long absence does not stop the event loop. */
@@ -28,12 +28,18 @@ export function timingOf({ cron, timeZone, every }: ScheduleTiming, place: strin
       throw new InvalidOptionError(`${place}.every`, 'expected at least 1 ms.');
     }
     // Counted from the epoch: every process, and every start of one, has the same ticks.
-    return { after: (timeMs) => (Math.floor(timeMs / spanMs) + 1) * spanMs };
+    return {
+      after: (timeMs) => {
+        const tick = (Math.floor(timeMs / spanMs) + 1) * spanMs;
+        return tick > timeMs ? tick : tick + spanMs; // of a span with a fraction, rounded
+      },
+    };
   }
   const { Cron } = requirePeer('croner', 'The option "cron"') as { Cron: Cron };
   try {
     const expression = new Cron(cron ?? '', {
       paused: true,
+      fixedTimeRule: 'no-wildcard', // as in Vixie cron: '0 2,14 * * *' is two daily ticks
       ...(timeZone !== undefined && { timezone: timeZone }),
     });
     const after = (timeMs: number): number | undefined =>

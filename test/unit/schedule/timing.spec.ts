@@ -52,6 +52,17 @@ describe('a cron expression', () => {
   });
 
   it.each([
+    ['30 2,14 * * *', '2026-03-28T14:00:00Z', '2026-03-29T01:00:00.000Z'],
+    ['0,30 2 * * *', '2026-03-28T14:00:00Z', '2026-03-29T01:00:00.000Z'],
+    ['30 2,14 * * *', '2026-10-25T00:30:00Z', '2026-10-25T13:30:00.000Z'],
+    ['30 * * * *', '2026-10-25T00:30:00Z', '2026-10-25T01:30:00.000Z'],
+    ['30 * * * *', '2026-03-29T00:30:00Z', '2026-03-29T01:30:00.000Z'],
+  ])('%s, which has several times a day, ticks after %s at %s', (cron, time, expected) => {
+    const { after } = timingOf({ cron, timeZone: 'Europe/Berlin' }, 'here');
+    expect(new Date(after(Date.parse(time)) ?? 0).toISOString()).toBe(expected);
+  });
+
+  it.each([
     [{ cron: '61 * * * *' }, /here\.cron.*'61 \* \* \* \*' is no cron expression.*five fields/],
     [{ cron: '0 0 30 2 *' }, /here\.cron.*it never comes/],
     [{ cron: 'every day' }, /here\.cron.*is no cron expression/],
@@ -59,6 +70,16 @@ describe('a cron expression', () => {
   ])('%j is refused', (options, message) => {
     expect(() => timingOf(options, 'here')).toThrow(message);
   });
+});
+
+it('every with a fraction of a millisecond: each tick is later than the one before', () => {
+  const { after } = timingOf({ every: 1.64 }, 'here');
+  let last = Date.UTC(2026, 0, 1);
+  for (let count = 0; count < 1_000; count += 1) {
+    const tick = after(last) ?? 0;
+    expect(tick).toBeGreaterThan(last);
+    last = tick;
+  }
 });
 
 it('every counts from the epoch, and a tick is strictly later', () => {
