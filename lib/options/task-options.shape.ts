@@ -58,6 +58,9 @@ const DEDUPE_SHAPE: Shape<DedupeOptions> = {
   window: checkPositiveDuration,
   again: checkBoolean,
 };
+/** Stores have a schedule by its name. The longest key that all of them take is not much longer. */
+const MAX_SCHEDULE_NAME_BYTES = 1_000;
+
 const BATCH_SHAPE: Shape<BatchOptions> = { size: checkCount, wait: checkDuration };
 
 const TASK_SHAPE: Shape<TaskOptions> = {
@@ -115,9 +118,15 @@ export const checkTaskOptions: Check = (value, path) =>
  */
 export const checkMethodOptions: Check = (value, path) => {
   checkShape<BackgroundOptions>(value, path, METHOD_SHAPE);
-  const { cron, every, timeZone, missed, overlap } = value as BackgroundOptions;
+  const { cron, every, timeZone, missed, overlap, batch } = value as BackgroundOptions;
   if (cron !== undefined || every !== undefined) {
-    checkTiming(value as BackgroundOptions, path);
+    if (batch !== undefined) {
+      throw new InvalidOptionError(
+        `${path}.batch`,
+        'merges calls that pass an array, and a schedule passes no arguments.',
+      );
+    }
+    checkSchedule(value as BackgroundOptions, path);
   } else if (timeZone !== undefined || missed !== undefined || overlap !== undefined) {
     throw new InvalidOptionError(path, 'there is no schedule. Add "cron" or "every".');
   }
@@ -131,10 +140,23 @@ export const checkMethodOptions: Check = (value, path) => {
 export const checkScheduleOptions: Check = (value, path) => {
   checkShape<ScheduleOptions & TaskOptions>(value, path, { ...TASK_SHAPE, ...SCHEDULE_SHAPE });
   requireKeys(value as object, path, 'name');
-  checkTiming(value as ScheduleOptions, path);
+  checkSchedule(value as ScheduleOptions & TaskOptions, path);
 };
 
-function checkTiming({ cron, every, timeZone }: ScheduleOptions, path: string): void {
+function checkSchedule(
+  { name = '', cron, every, timeZone }: ScheduleOptions & TaskOptions,
+  path: string,
+): void {
+  const bytes = Buffer.from(name);
+  if (bytes.length > MAX_SCHEDULE_NAME_BYTES) {
+    throw new InvalidOptionError(
+      `${path}.name`,
+      `takes ${bytes.length} bytes. That of a schedule may take ${MAX_SCHEDULE_NAME_BYTES}.`,
+    );
+  }
+  if (name.includes('\0') || bytes.toString() !== name) {
+    throw new InvalidOptionError(`${path}.name`, `${describe(name)} cannot be stored as text.`);
+  }
   if ((cron === undefined) === (every === undefined)) {
     throw new InvalidOptionError(path, 'a schedule has one of "cron" and "every".');
   }

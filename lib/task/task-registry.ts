@@ -66,7 +66,7 @@ export class TaskRegistry {
 
   /**
    * Several modules may list one provider: its method is still one task. A bundler may have given
-   * two classes one name, which matters only if a store finds tasks by their names.
+   * two classes one name, which matters only if tasks or schedules are found by their names.
    *
    * @throws DuplicateTaskNameError, or what refuses the task
    */
@@ -183,7 +183,9 @@ export class TaskRegistry {
   }
 }
 
-/** The name was chosen by the user, or a store relies on it. */
+/** The name was chosen by the user, or a store or a schedule relies on it. */
 function isFoundByName({ isStored, declared }: TaskDefinition): boolean {
-  return isStored || declared?.name !== undefined;
+  return (
+    isStored || [declared?.name, declared?.cron, declared?.every].some((it) => it !== undefined)
+  );
 }

@@ -146,6 +146,9 @@ describe('a schedule in a test', () => {
     [{ every: '1h', timeZone: 'UTC', name: 'x' }, /timeZone.*is for "cron"/],
     [{ every: '1h' }, /schedule\.name.*is missing/],
     [{ every: '1h', name: 'x', mised: 'all' }, /Did you mean "missed"/],
+    [{ every: '1h', name: 'é'.repeat(501) }, /schedule\.name.*takes 1002 bytes/],
+    [{ every: '1h', name: 'x\0y' }, /schedule\.name.*cannot be stored as text/],
+    [{ every: '1h', name: 'x\ud800' }, /schedule\.name.*cannot be stored as text/],
   ])('%j is refused at once', async (options, message) => {
     const { runner, work } = await start({});
     await expect(runner.addSchedule(options as never, work.run)).rejects.toThrow(message);
@@ -179,6 +182,35 @@ describe('a schedule in a test', () => {
         (app) => app.init(),
       ),
     ).rejects.toThrow(/Wrong\.run.*without arguments/);
+  });
+
+  it('of two classes that a bundler has given one name are refused at start-up', async () => {
+    @Injectable()
+    class Jobs {
+      @Background({ every: '1h' })
+      run(): void {}
+    }
+    const First = Jobs;
+    {
+      @Injectable()
+      class Jobs {
+        @Background({ every: '2h' })
+        run(): void {}
+      }
+      const builder = Test.createTestingModule({
+        imports: [BackgroundTasksModule.forRoot()],
+        providers: [First, Jobs],
+      });
+      module = await builder.compile();
+      await expect(module.init()).rejects.toThrow(
+        /Two @Background\(\) methods are named "Jobs.run"/,
+      );
+    }
+  });
+
+  it('refuses batches: a schedule passes no array', () => {
+    const batch = { size: 2, wait: '1s' } as const;
+    expect(() => workWith({ every: '1h', batch })).toThrow(/batch.*passes no arguments/);
   });
 
   it('refuses options of a schedule that is none', () => {
