@@ -185,27 +185,19 @@ describe('a schedule in a test', () => {
   });
 
   it('of two classes that a bundler has given one name are refused at start-up', async () => {
-    @Injectable()
-    class Jobs {
-      @Background({ every: '1h' })
-      run(): void {}
-    }
-    const First = Jobs;
-    {
+    const jobs = (['1h', '2h'] as const).map((every) => {
       @Injectable()
       class Jobs {
-        @Background({ every: '2h' })
+        @Background({ every })
         run(): void {}
       }
-      const builder = Test.createTestingModule({
-        imports: [BackgroundTasksModule.forRoot()],
-        providers: [First, Jobs],
-      });
-      module = await builder.compile();
-      await expect(module.init()).rejects.toThrow(
-        /Two @Background\(\) methods are named "Jobs.run"/,
-      );
-    }
+      return Jobs;
+    });
+    module = await Test.createTestingModule({
+      imports: [BackgroundTasksModule.forRoot()],
+      providers: jobs,
+    }).compile();
+    await expect(module.init()).rejects.toThrow(/Two @Background\(\) methods are named "Jobs.run"/);
   });
 
   it('refuses batches: a schedule passes no array', () => {

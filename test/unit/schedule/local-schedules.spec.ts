@@ -5,6 +5,7 @@ import { systemClock } from '../../../lib/task/clock.js';
 
 const HOUR = 3_600_000;
 const NOW = Date.UTC(2030, 0, 1);
+const makeTask = () => undefined as never;
 
 describe('a schedule of one process, where the clock is set', () => {
   const ticks: string[] = [];
@@ -15,7 +16,6 @@ describe('a schedule of one process, where the clock is set', () => {
     jest.useFakeTimers({ now: NOW });
     schedules = new LocalSchedules(systemClock, () => ticks.push(new Date().toISOString()));
     const options = { every: '1h' } as const;
-    const makeTask = () => undefined as never;
     schedules.put({ name: 'a', queue: 'q', options, timing: timingOf(options, 'a'), makeTask });
     schedules.start();
     jest.advanceTimersByTime(HOUR);
