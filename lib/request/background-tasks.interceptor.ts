@@ -16,14 +16,16 @@ import { MessageLife } from './message-life.js';
 import type { RequestLife } from './request-life.js';
 import { Requests } from './requests.js';
 
-/** No walker of objects finds it, and a Proxy that the container puts around the object passes it on. */
+/**
+ * A non-enumerable symbol in place of a private field: object walkers skip it, and a Proxy passes
+ * it on.
+ */
 const REQUESTS = Symbol('nestjs-background-tasks:requests');
 
 /**
- * Gives handlers background tasks: it opens the request's collection, and releases it when the
- * response has closed. The module does the same for every request in shorter ways, and uses this
- * interceptor where they do not work. You need it only behind an interceptor that calls a handler
- * again.
+ * Opens the task collection of a request around its handler, and releases it when the response has
+ * closed. The module already does this for every request in cheaper ways, and uses this interceptor
+ * where they do not work. Apply it yourself only behind an interceptor that calls a handler again.
  */
 @Injectable()
 export class BackgroundTasksInterceptor implements NestInterceptor {
@@ -35,7 +37,7 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
   }
 
   /**
-   * Nest calls it for each request.
+   * Called by Nest for each request.
    *
    * @param context the request and its handler
    * @param next the handler, or the interceptors before it
@@ -44,7 +46,7 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
     const requests = this[REQUESTS];
     if (requests === undefined) {
       tellOfCopies();
-      return next.handle(); // on a class that serves an application without the module, too
+      return next.handle(); // the class may also serve an application without the module
     }
     if (context.getType() !== 'http') {
       return aroundMessage(requests, context.getType(), next);
@@ -56,7 +58,7 @@ export class BackgroundTasksInterceptor implements NestInterceptor {
 
 let areTold = false;
 
-/** Once: it may also stand in an application without the module. */
+/** Silent where there is no second copy: the application may just lack the module. */
 function tellOfCopies(): void {
   const copy = areTold ? undefined : otherCopyInUse();
   if (copy !== undefined) {
@@ -67,7 +69,7 @@ function tellOfCopies(): void {
   }
 }
 
-/** The response decides. */
+/** HTTP: the status of the response decides which tasks run. */
 function aroundAnswer(
   { clock }: Requests,
   life: RequestLife,
@@ -76,20 +78,20 @@ function aroundAnswer(
   return new Observable((subscriber) => {
     life.begin(
       new Promise<void>((resolve) => {
-        subscriber.add(() => clock.soon(resolve)); // Nest answers when the interceptors are done
+        subscriber.add(() => clock.soon(resolve)); // Nest sends the answer after the interceptors have finished
       }),
     );
     return within(life, () => called(life, next).subscribe(subscriber));
   });
 }
 
-/** The handler's end decides. */
+/** Messages have no response: the end of the handler decides which tasks run. */
 function aroundMessage(requests: Requests, type: string, next: CallHandler): Observable<unknown> {
   return new Observable((subscriber) => {
     const here = lifeHere(requests.intake);
     const around = here instanceof MessageLife && !here.isOver ? here : undefined;
     if (around?.isIntercepted === true) {
-      return called(around, next).subscribe(subscriber); // one around this one sees to it
+      return called(around, next).subscribe(subscriber); // an outer interceptor follows this message
     }
     const life = around ?? beginMessage(requests, type);
     life.isIntercepted = true;

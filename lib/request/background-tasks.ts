@@ -8,29 +8,29 @@ import type { Chain } from '../task/task.js';
 import { lifeHere, lifeOf } from './life-of-request.js';
 import type { RequestLife } from './request-life.js';
 
-/** Of what the container has made: a Proxy that it puts around the object passes this on. */
+/** Set on instances that the container makes: a Proxy around one passes it on, but no private field. */
 const SELF = Symbol('nestjs-background-tasks:tasks');
 
 /**
  * The tasks of the current request. Inject it into controllers, services, guards, pipes,
- * interceptors or middleware. All of them share one collection. Its tasks start when the response
+ * interceptors or middleware: all of them share one collection. The tasks start when the response
  * has closed, one after the other in the order added.
  *
- * It is request-scoped, and so is each class that injects it. A handler's `@Tasks()` parameter
- * gives the same object and leaves the controller a singleton.
+ * The class is request-scoped, and so is every class that injects it. A handler's `@Tasks()`
+ * parameter gives the same collection and leaves the controller a singleton.
  */
 export class BackgroundTasks {
-  /** No walker of objects finds private fields, and they cost a tenth of what is not enumerable. */
+  /** Private fields: object walkers skip them, and they cost a tenth of non-enumerable properties. */
   readonly #intake: TaskIntake | undefined;
   readonly #life: RequestLife | undefined;
   readonly #request: unknown;
 
   /**
    * @internal
-   * @param intake without it, as where a pipe that transforms what it gets has made another one, it is
-   * that of the request around it
-   * @param request the one that is being handled; `undefined` where none is
-   * @param isOfContainer it may be handed out behind a Proxy
+   * @param intake defaults to that of the surrounding request: a pipe that transforms its argument
+   * constructs another instance without it
+   * @param request the request being handled, if there is one
+   * @param isOfContainer whether the instance may be handed out behind a Proxy
    */
   constructor(intake?: TaskIntake, life?: RequestLife, request?: unknown, isOfContainer = false) {
     this.#life = intake === undefined ? lifeOf(undefined) : life;
@@ -42,12 +42,11 @@ export class BackgroundTasks {
   }
 
   /**
-   * Adds a task with options of its own, which win over all wider ones.
+   * Adds a task with options for this call.
    *
-   * @param options options of this call; they override those of the method, the queue and the
-   * module
+   * @param options override those of the method, the queue and the module
    * @param fn any function, or a `@Background()` method
-   * @param args what it is called with
+   * @param args the arguments of `fn`
    * @returns a handle of the task
    * @throws NotAFunctionError, NoRequestError, QueueFullError, ShutDownError, UnknownOptionError,
    * InvalidOptionError, UnknownQueueError
@@ -62,7 +61,7 @@ export class BackgroundTasks {
    * module and of a `@Background()` method.
    *
    * @param fn any function, or a `@Background()` method
-   * @param args what it is called with
+   * @param args the arguments of `fn`
    * @returns a handle of the task
    * @throws NotAFunctionError, QueueFullError, ShutDownError
    * @throws NoRequestError outside a request; inject {@link TaskRunner} there
@@ -102,14 +101,15 @@ export class BackgroundTasks {
     return this.#intake.add(call, life, chain, request);
   }
 
-  /** What is around the caller comes first: a GraphQL resolver has a life of its own. */
+  /** The innermost life around the caller wins: a GraphQL resolver has one of its own. */
   #lifeNow(): RequestLife | undefined {
     const life = this.#life;
     const here = this.#intake && lifeHere(this.#intake);
     if (here === undefined && life === undefined && this.#request === undefined) {
       throw new NoRequestError();
     }
-    // A callback of a shared connection comes in the context of whichever request it was opened in.
+    // A callback of a shared connection runs in the context of the request that opened the
+    // connection.
     return life === undefined || here?.isWithin(life) === true ? here : life;
   }
 }

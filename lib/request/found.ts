@@ -1,6 +1,7 @@
 /**
- * A constructor that gives back what it gets: private fields of a class which extends it are on what
- * somebody else has made. No walker sees them, and they cost less than a property that is not enumerable.
+ * A constructor that returns its argument, so that a subclass puts private fields on an object
+ * which somebody else has made. Object walkers skip them, and they cost less than non-enumerable
+ * properties.
  */
 export const Found = function (found: object) {
   return found;

@@ -3,7 +3,6 @@ import { isObject } from '../task/is-object.js';
 import { Found } from './found.js';
 import { RequestLife } from './request-life.js';
 
-/** Leaves a life on what it belongs to. */
 class Attached extends Found {
   #life: RequestLife | undefined = undefined;
 
@@ -17,44 +16,46 @@ class Attached extends Found {
   }
 }
 
-/** Leaves a life on its request, whatever the transport wraps around that. */
+/** Attaches a life to the raw request, where it is found through every wrapper of the transport. */
 export function attach(life: RequestLife, request: object): void {
   Attached.leave(rawOf(request), life);
 }
 
-/** The life left on a request: that of the latest application. */
+/**
+ * The life attached to a request: that of the latest application, whose siblings lead to the
+ * others.
+ */
 export function attachedLife(request: unknown): RequestLife | undefined {
   return isObject(request) ? Attached.on(rawOf(request)) : undefined;
 }
 
-/** Node's own, where the transport has one of its own. */
+/** Node's request, where the transport wraps it. */
 function rawOf(request: object): object {
   const { raw } = request as { readonly raw?: unknown };
   return isObject(raw) ? raw : request;
 }
 
-/** The request of an application that is being handled here. */
 export function lifeHere(intake: MethodIntake): RequestLife | undefined {
   const here = ambient.getStore();
   return here instanceof RequestLife ? here.of(intake) : undefined;
 }
 
 /**
- * The request that is being handled here: the one that the async context tells, unless that is none
- * of those left on `request`, because a shared connection has called back in another's context.
+ * The life of the current request. The async context tells it, unless that context belongs to
+ * another request than `request`: a shared connection calls back in the context it was opened in.
  */
 export function lifeOf(request: unknown): RequestLife | undefined {
   const store = ambient.getStore();
   const here = store instanceof RequestLife ? store : undefined;
   const attached = attachedLife(request);
   if (attached === undefined) {
-    return here; // GraphQL, RPC and WebSocket hand out something else as their request
+    return here; // GraphQL, RPC and WebSocket pass something else as their request
   }
   const own = here && attached.of(here.intake);
   return own !== undefined && here?.isWithin(own) === true ? here : attached;
 }
 
-/** Enters its context, where something between the request's first hook and here has lost it. */
+/** Runs `call` in the life's async context, which may have been lost since the request's first hook. */
 export function within<T>(life: RequestLife, call: () => T): T {
   return ambient.getStore() === life ? call() : ambient.run(life, call);
 }

@@ -3,15 +3,16 @@ import { RequestLife } from './request-life.js';
 import type { Requests } from './requests.js';
 
 /**
- * The life of a message, which has no HTTP answer of its own: the end of its handler decides. So it is
- * for a root field of GraphQL, whose tasks then join those of the HTTP request around it.
+ * The life of a message. It has no HTTP answer, so the end of its handler decides which tasks run.
+ * A root field of GraphQL has such a life, too; its tasks then join those of the surrounding HTTP
+ * request.
  */
 export class MessageLife extends RequestLife {
-  /** Somebody sees its end, that of its guards and exception filters included. */
+  /** The end of the message is followed, its guards and exception filters included. */
   isFollowed = false;
-  /** An interceptor will see its handler's end, and where none does, there was none. */
+  /** An interceptor sees the handler end. Without such an end a guard has refused the message. */
   isInterceptorDue = false;
-  /** It does. */
+  /** An interceptor further out follows the handler. */
   isIntercepted = false;
 
   constructor(
@@ -53,9 +54,9 @@ export class MessageLife extends RequestLife {
   }
 
   /**
-   * Its handler has ended: that decides.
+   * The handler has ended, which decides which tasks run.
    *
-   * @returns what its answer has to wait for, where tasks are stored
+   * @returns pending while tasks are being stored: the answer waits for it
    */
   end(hasSucceeded: boolean): Promise<void> | void {
     if (this.isOver) {

@@ -4,7 +4,7 @@ import { lifeHere, within } from './life-of-request.js';
 import { MessageLife } from './message-life.js';
 import type { Requests } from './requests.js';
 
-/** @param type that of the execution context: a root field of GraphQL is part of an HTTP request */
+/** @param type of the execution context: a root field of GraphQL joins its HTTP request */
 export function beginMessage(requests: Requests, type: string): MessageLife {
   const here = type === 'graphql' ? lifeHere(requests.intake) : undefined;
   return requests.beginMessage(here instanceof MessageLife ? here.parent : here);
@@ -14,7 +14,7 @@ export function beginMessage(requests: Requests, type: string): MessageLife {
  * Handles a message: guards, interceptors, handler and exception filters.
  *
  * @param handle gives Nest's answer
- * @returns the same answer, once what it waits for is stored
+ * @returns the same answer, once the tasks that it waits for are stored
  */
 export function handleMessage(life: MessageLife, handle: () => unknown): unknown {
   life.isFollowed = true;
@@ -34,7 +34,7 @@ export function handleMessage(life: MessageLife, handle: () => unknown): unknown
   });
 }
 
-/** An answer without the handler's end is that of an exception filter: a guard has refused. */
+/** An answer before the handler has ended comes from an exception filter: a guard has refused. */
 function answered(life: MessageLife, answer: unknown): unknown {
   const hasSucceeded = (): boolean => !life.isInterceptorDue && !life.hasFailed;
   if (isObservable(answer)) {
@@ -44,7 +44,7 @@ function answered(life: MessageLife, answer: unknown): unknown {
   return stored === undefined ? answer : stored.then(() => answer);
 }
 
-/** The stream of a message's handler, whose end decides, and comes once what is to run is stored. */
+/** The stream of a message's handler. Its end decides, and is passed on once the tasks are stored. */
 export function handled(life: MessageLife, stream: Observable<unknown>): Observable<unknown> {
   const failed = life.called();
   return followed(
@@ -53,17 +53,17 @@ export function handled(life: MessageLife, stream: Observable<unknown>): Observa
     () => true,
     () => {
       failed();
-      // Whoever follows the message knows whether the handler is called again.
+      // The follower of the message knows whether the handler is called again.
       return life.isFollowed ? undefined : life.end(false);
     },
   );
 }
 
 /**
- * A stream in the context of its message, whose end comes once what is to run is stored.
+ * A stream in the context of its message. Its end is passed on once the tasks are stored.
  *
- * @param hasSucceeded whether the message has, where the stream completes
- * @param failed called where it fails
+ * @param hasSucceeded whether a stream that completes means success
+ * @param failed called when the stream fails
  */
 function followed(
   life: MessageLife,
@@ -80,7 +80,7 @@ function followed(
           isOver = true;
           life.refused(error);
           const tell = (): void => subscriber.error(error);
-          // The error of a failed handler is what the client is to hear of.
+          // The client gets the error of the handler, even if storing fails as well.
           afterwards(failed(), tell, tell);
         },
         complete: () => {

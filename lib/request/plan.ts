@@ -1,24 +1,23 @@
 import { breaksChain, type DropReason } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 
-/** A task that does not run, and why. */
 export interface Drop {
   readonly task: Task;
   readonly reason: DropReason;
 }
 
-/** What becomes of the tasks that nothing was decided about yet. */
+/** The fate of the tasks about which nothing was decided yet. */
 export interface Plan {
   readonly run: readonly Task[];
   readonly drops: readonly Drop[];
 }
 
 /**
- * What becomes of a request's tasks. What follows a gap in its chain is dropped here and not when its
- * turn comes: a store is only told of tasks that are to run, and would close the gap.
+ * Decides the fate of a request's tasks. The tasks behind a gap in their chain are dropped here,
+ * not when their turn comes: a store learns only of tasks that run, and would close the gap.
  *
- * @param decided those that are to run whatever has become of the request
- * @param stopOf what the tasks have in common that one which was cancelled stops, if it stops any
+ * @param decided tasks that run whatever has become of the request
+ * @param stopOf what the tasks share that a cancelled one stops, if it stops any
  */
 export function planOf(
   tasks: readonly Task[],
@@ -57,7 +56,7 @@ export function planOf(
   return { run, drops };
 }
 
-/** Why a task does not run, given how its request went; `undefined` where it does. */
+/** `undefined` where the task runs. */
 function reasonToDrop({ settings }: Task, hasSucceeded: boolean): DropReason | undefined {
   switch (settings.when) {
     case 'success':

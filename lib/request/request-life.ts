@@ -15,49 +15,48 @@ import type { Requests } from './requests.js';
  * How far a request has come.
  *
  * - `opened`: its tasks are collected
- * - `answered`: the head of its answer goes out, and what has to be stored before is being stored
+ * - `answered`: the response head is about to leave, and waits for tasks that are being stored
  * - `closed`: the client has all that it will ever get
- * - `decided`: it is known which of its tasks run; they start in a later turn of the event loop
- * - `released`: its tasks are on their way, and each one that comes later is by itself
+ * - `decided`: it is decided which of its tasks run; they start in a later turn of the event loop
+ * - `released`: its tasks are handed over, and a later task runs independently
  */
 type Phase = 'opened' | 'answered' | 'closed' | 'decided' | 'released';
 
 /** How long a middleware that is still at work may take to answer a client that has left. */
 const PATIENCE_MS = 1_000;
 
-/** What is known of a request when its life begins. */
 export interface Opening {
   /** Node's response; `undefined` where there is none to wait for. */
   readonly response?: object;
   readonly request?: object;
   /** The same request in another application on the same server. */
   readonly sibling?: RequestLife | undefined;
-  /** Who answers with an error where the answer could not be given. */
+  /** Sends an error where the answer cannot be given. */
   readonly answerer?: Answerer | undefined;
 }
 
 /**
- * The life of one request, and its tasks in the order added. One is opened for each request; most stay
- * empty. The status that went out with the head of the answer decides which tasks run.
+ * The life of one request, with its tasks in the order added. Each request opens one, and most stay
+ * empty. The status in the response head decides which tasks run.
  */
 export class RequestLife implements OpenRequest, Linked<RequestLife> {
   readonly kind = 'request';
   before: RequestLife | undefined = undefined;
   behind: RequestLife | undefined = undefined;
-  /** How many tasks there were before the latest call of its handler that failed. */
+  /** The number of tasks before the latest call of the handler, if that call has failed. */
   private failedFrom: number | undefined = undefined;
   private phase: Phase = 'opened';
   protected hasSucceeded: boolean | undefined = undefined;
   private tasks: Task[] | undefined = undefined;
-  /** Those that the end of a root field has decided. */
+  /** Tasks that run because a root field of GraphQL has ended. */
   private decided: Set<Task> | undefined = undefined;
-  /** The latest added for each `dedupe` key. */
+  /** The latest task of each `dedupe` key. */
   private byKey: Map<string, Task> | undefined = undefined;
   /** Pending while Nest works on an answer. */
   private atWork: Promise<unknown> | undefined = undefined;
   private onConnection: Answer | undefined = undefined;
   private isHeldBack = false;
-  /** Pending while something is being stored before the response closes. */
+  /** Pending while tasks are being stored before the response closes. */
   private storing: Set<Promise<void>> | undefined = undefined;
 
   private response: object | undefined;
@@ -83,23 +82,21 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     return this.intake === intake ? this : this.sibling?.of(intake);
   }
 
-  /** On Fastify a middleware has had the raw request, and a hook has the one that users know. */
+  /** On Fastify a middleware passes the raw request, and a later hook the one that users know. */
   comesAgain(request: object, answerer: Answerer | undefined): void {
     this.answerer = answerer ?? this.answerer;
     this.request &&= request;
   }
 
-  /** It is `other`, or what `other` is around. */
   isWithin(other: RequestLife): boolean {
     return this === other;
   }
 
-  /** What is added now is by itself. */
+  /** A task added from now on runs independently. */
   get isOver(): boolean {
     return this.phase === 'decided' || this.phase === 'released';
   }
 
-  /** What it holds so far. */
   get collected(): readonly Task[] {
     return this.tasks ?? [];
   }
@@ -108,7 +105,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     return this.collected;
   }
 
-  /** Without the query, which may hold what no log should. */
+  /** Without the query, which may hold secrets. */
   get title(): string {
     const { req } = (this.response ?? {}) as Partial<ServerResponse>;
     return req === undefined ? 'A request' : `${req.method} ${req.url?.split('?', 1)[0]}`;
@@ -135,10 +132,10 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   }
 
   /**
-   * Takes a task that was added on the way.
+   * Takes a task, or drops it where the request has not ended as the task requires.
    *
-   * @returns false where the request is over and the task is to run: then it is by itself. A promise
-   * where the task is stored already, because the answer is on its way
+   * @returns false where the request is over and the task runs independently. A promise where the
+   * task is being stored at once, because the answer is about to leave
    */
   add(task: Task): Promise<void> | boolean {
     if (this.phase === 'opened' && this.tasks === undefined) {
@@ -152,7 +149,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     return drops.length > 0;
   }
 
-  /** Takes a task that is to run whatever becomes of the request. @returns as {@link add} */
+  /** Takes a task that runs whatever becomes of the request. @returns as {@link add} */
   addDecided(task: Task): Promise<void> | boolean {
     if (this.isOver) {
       return false;
@@ -168,7 +165,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     }
     if (this.tasks === undefined) {
       this.tasks = [task];
-      // With the first task, and not before: a request that adds none pays for no listener.
+      // Only now: a request without tasks pays for no listener.
       this.onConnection = this.requests.watch(this, response);
     } else {
       this.tasks.push(task);
@@ -183,7 +180,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     return (this.hasSucceeded === undefined ? undefined : this.storeNow()) ?? true;
   }
 
-  /** Nobody has watched the response until now. */
+  /** The response was not watched before the first task, and may have closed by now. */
   private catchUp(): void {
     const { response } = this;
     if (response !== undefined && isResponseClosed(response)) {
@@ -195,7 +192,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     }
   }
 
-  /** Nothing of the answer leaves before the tasks are stored that a crash must not take. */
+  /** Holds the answer back until the tasks that must survive a crash are stored. */
   private holdBack(response: object): void {
     const status = sentStatusOf(response);
     if (status !== undefined) {
@@ -210,17 +207,16 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     }
   }
 
-  /** The head of the answer is about to leave. */
   private answering(status: number): Promise<void> | void {
     if (this.phase === 'opened') {
       this.phase = 'answered';
       this.decideBy(status);
       return this.storeNow();
     }
-    this.decide(status); // nobody is there to read it
+    this.decide(status); // the client has left
   }
 
-  /** Stores what is to run and is not stored yet, and drops the rest once that is done. */
+  /** Stores the tasks that run and are not stored yet. The others are dropped once that is done. */
   private storeNow(): Promise<void> | void {
     const { run, drops } = this.requests.plan(
       this.collected,
@@ -245,7 +241,10 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     return storing;
   }
 
-  /** The answer is not going to leave: whoever else answers decides. */
+  /**
+   * The answer was refused, because its tasks could not be stored. The answer sent in its place
+   * decides.
+   */
   private unstored(error: unknown): void {
     if (this.phase !== 'answered') {
       return; // the client has left meanwhile
@@ -258,7 +257,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     }
   }
 
-  /** Nest has begun to work on an answer, and ends when `work` settles. */
+  /** Nest has begun to work on an answer, and has finished when `work` settles. */
   begin(work: Promise<unknown>): void {
     this.atWork = this.atWork === undefined ? work : Promise.allSettled([this.atWork, work]);
     if (this.phase === 'closed') {
@@ -266,7 +265,6 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     }
   }
 
-  /** The client has all that it will ever get. */
   close(): void {
     if (this.phase === 'opened' || this.phase === 'answered') {
       this.phase = 'closed';
@@ -280,7 +278,10 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     }
   }
 
-  /** The client left first: what it would have got decides, if anybody is at work on that. */
+  /**
+   * The client left first. The status it would have got decides, if an answer is still being worked
+   * on.
+   */
   private awaitAnswer(response: object): void {
     onceAnswered(response, (status) => this.decide(status));
     if (this.atWork !== undefined) {
@@ -302,7 +303,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     work.then(ended, ended);
   }
 
-  /** @param status undefined where nobody has answered */
+  /** @param status `undefined` where no answer was made */
   private decide(status: number | undefined): void {
     if (this.phase === 'closed') {
       this.phase = 'decided';
@@ -315,21 +316,19 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     this.hasSucceeded ??= status !== undefined && this.requests.succeeded(status, this.request);
   }
 
-  /** Soon after the decision. */
   release(): void {
     const { hasSucceeded = false, decided } = this;
     const storing = this.storing?.size ? Promise.allSettled(this.storing) : undefined;
     const tasks = this.seal();
     const plan = this.requests.plan(tasks, hasSucceeded, decided);
-    // The handles tell where it was not stored, and the log.
+    // The handles and the log tell of tasks that could not be stored.
     this.requests.release(tasks, plan, storing)?.catch(() => undefined);
   }
 
   /**
-   * Its handler is called. Where that was called before and has failed, the tasks of the failed call do
-   * not run.
+   * The handler is called. If an earlier call has failed, the tasks of that call do not run.
    *
-   * @returns to be called if this call fails
+   * @returns a function to call if this call fails
    */
   called(): () => void {
     const { failedFrom = this.collected.length } = this;
@@ -341,12 +340,11 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     };
   }
 
-  /** The latest call of its handler has failed. */
   get hasFailed(): boolean {
     return this.failedFrom !== undefined;
   }
 
-  /** Takes out all tasks for good; the request itself is let go. */
+  /** Takes out all tasks for good and lets go of the request. */
   seal(): readonly Task[] {
     const { tasks = [] } = this;
     this.phase = 'released';

@@ -15,11 +15,11 @@ import { planOf, type Drop, type Plan } from './plan.js';
 import { MessageLife } from './message-life.js';
 import { RequestLife, type Opening } from './request-life.js';
 
-/** All requests under way in one application, and the way of their tasks to the engine. */
+/** All open requests of one application, and the way of their tasks to the engine. */
 export class Requests {
-  /** Those that were decided in this turn of the event loop. */
+  /** The requests decided in this turn of the event loop. */
   private decided: RequestLife[] = [];
-  /** Those with tasks that have not been released yet. */
+  /** The requests with tasks that have not been released. */
   private readonly collecting = new LinkedList<RequestLife>();
   readonly connections: Connections;
   private readonly delivery: Delivery;
@@ -41,8 +41,8 @@ export class Requests {
   }
 
   /**
-   * The life of an HTTP request, opened where it has not been, and left on the request. On Fastify one
-   * may come by twice: raw in a middleware, wrapped in the hook.
+   * The life of an HTTP request, opened at the first call and attached to the request. Fastify
+   * passes the same request twice: raw to a middleware, wrapped to the hook.
    */
   open(request: object, response: object, answerer?: Answerer): RequestLife {
     const sibling = attachedLife(request);
@@ -56,7 +56,6 @@ export class Requests {
     return life;
   }
 
-  /** A request that begins. */
   begin(opening: Opening): RequestLife {
     return new RequestLife(this, opening);
   }
@@ -66,7 +65,6 @@ export class Requests {
     return new MessageLife(this, parent);
   }
 
-  /** Whether a request has succeeded whose answer went out with `status`. */
   succeeded(status: number, request: object | undefined): boolean {
     const { succeeded } = this.settings;
     if (succeeded !== undefined) {
@@ -83,20 +81,19 @@ export class Requests {
     return planOf(tasks, hasSucceeded, decided, this.stopOf);
   }
 
-  /** It has its first task. */
+  /** Called with the first task of a request. */
   watch(life: RequestLife, response: object | undefined): Answer | undefined {
     this.collecting.add(life);
     return response && this.connections.open(response, () => life.close());
   }
 
-  /** It has none any more. */
   forget(life: RequestLife): void {
     this.collecting.delete(life);
   }
 
   /**
-   * The engine leaves the loop a whole turn before it starts a task, so that a body which blocks does not
-   * hold up what the client has yet to read.
+   * Releases at the end of this turn. The engine lets another whole turn pass before it starts a
+   * task: a body that blocks then does not hold up the response.
    */
   releaseSoon(life: RequestLife): void {
     if (this.decided.push(life) === 1) {
@@ -109,10 +106,10 @@ export class Requests {
   }
 
   /**
-   * Stores what is to run where its engine stores: then this resolves when it is. What is not stored
-   * is dropped.
+   * Commits the tasks that run. A task that cannot be stored is dropped.
    *
    * @param tasks all of the request, in the order added
+   * @returns a promise where the engine stores tasks, which settles when it has
    */
   commit(tasks: readonly Task[], run: readonly Task[], isHeld: boolean): Promise<void> | void {
     if (run.length > 0) {
@@ -125,11 +122,11 @@ export class Requests {
   }
 
   /**
-   * Stores what is to run and is not stored yet, and hands it over with all that was stored before.
+   * Stores the tasks that run and are not stored yet, and hands them over with those stored before.
    *
    * @param tasks of one request
    * @param storing pending while some of them are being stored
-   * @returns a promise where anything is stored, which rejects where that fails
+   * @returns a promise if any task is stored, which rejects if that fails
    */
   release(
     tasks: readonly Task[],
@@ -155,21 +152,21 @@ export class Requests {
     drops.forEach(({ task, reason }) => this.delivery.drop(task, reason));
   }
 
-  /** What has been added and not released. */
+  /** The tasks of open requests. */
   *collected(): Generator<Task> {
     for (const { collected } of this.collecting) {
       yield* collected.filter(({ outcome }) => outcome === undefined);
     }
   }
 
-  /** Resolves when the tasks of the requests that were decided are released. */
+  /** Resolves when the tasks of decided requests are released. */
   whenClosedReleased(): Promise<void> | void {
     if (this.decided.length > 0) {
       return new Promise((resolve) => this.clock.soon(resolve));
     }
   }
 
-  /** The engine has stopped: what requests under way have collected is lost, and is to be told. */
+  /** The engine has stopped. It reports the tasks of open requests as lost. */
   abandon(): void {
     for (const life of this.collecting) {
       life

@@ -26,7 +26,7 @@ export const Tasks: () => ParameterDecorator = createParamDecorator(
   },
 );
 
-/** What Nest makes request-scoped providers for; the request of a message is not to be had here. */
+/** The object for which Nest makes request-scoped providers. That of a message is out of reach here. */
 function requestOf(context: ExecutionContext): unknown {
   switch (context.getType<string>()) {
     case 'http':

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 
-/** Fastify's reply, as far as it is needed here. */
+/** The part of Fastify's reply that is needed here. */
 export interface FastifyReply {
   readonly sent: boolean;
   getHeaders(): object;
@@ -8,15 +8,15 @@ export interface FastifyReply {
   send(payload: unknown): unknown;
 }
 
-/** Who answers with an error: what follows a middleware, or Fastify's reply. */
+/** Sends an error: the `next` of a middleware, or Fastify's reply. */
 export type Answerer = FastifyReply | ((error: unknown) => void);
 
-/** What is said of a body that will not be sent. */
+/** Headers that describe a body, which will not be sent. */
 const OF_THE_BODY = /^(content-|transfer-encoding$|etag$|last-modified$|cache-control$|expires$)/;
 
 /**
- * Answers with an error, of which nothing was sent so far: through the exception filters where they can
- * be reached. A handler may have told the framework that the response is its own.
+ * Sends an error in place of an answer of which nothing was sent. It passes the exception filters
+ * where they can be reached: a handler may have taken the response over from the framework.
  */
 export function answerWith(error: unknown, response: object, answerer: Answerer | undefined): void {
   const server = response as ServerResponse;

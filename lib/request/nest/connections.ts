@@ -7,14 +7,14 @@ import { LinkedList, type Linked } from '../../task/linked-list.js';
 import { isResponseClosed } from './response.js';
 
 /**
- * So many tasks may wait on a connection besides those of one request. Over HTTP/1 only a client that
- * does not wait for its answers has any; over HTTP/2 one connection may be a whole proxy.
+ * How many tasks may wait on a connection besides those of one request. Over HTTP/1 only a client
+ * that pipelines has any; over HTTP/2 one connection may be a whole proxy.
  */
 const MAX_WAITING = { one: 100, two: 1_000 } as const;
 
 /**
- * Where so many wait for answers that ended this long ago, the client does not read: it is let go. It
- * may have fewer where it is one of many that do the same.
+ * A client does not read if this many of its tasks wait for answers that ended this long ago: its
+ * connection is destroyed. One task is enough if very many wait on all connections together.
  */
 const MANY_UNREAD = 10;
 const MANY_IN_ALL = 1_000;
@@ -30,14 +30,14 @@ interface Client {
 interface Response {
   readonly req?: { readonly socket?: Client | null };
   readonly stream?: { readonly session?: Client | null };
-  /** Over HTTP/1 `null` until those that were asked for before have been sent. */
+  /** Over HTTP/1 `null` until the answers to earlier requests have been sent. */
   readonly socket?: Client | null;
   readonly writableEnded?: boolean;
 }
 
 /**
- * The connections on which tasks wait. A client that asks on behind an answer which does not end, or
- * that never reads, could have any number of them collected: those responses never close.
+ * The connections on which tasks wait. A client could collect any number of tasks if it pipelines
+ * behind an answer that does not end, or never reads: those responses never close.
  */
 export class Connections {
   private readonly known = new WeakMap<Client, Connection>();
@@ -51,8 +51,8 @@ export class Connections {
   ) {}
 
   /**
-   * @param own those of the same request that wait already
-   * @throws UnreadAnswersError where the connection of `response` has no place for one more
+   * @param own the answer to the same request, whose tasks do not count
+   * @throws UnreadAnswersError where the connection of `response` has no place for another task
    */
   check(response: object, own: Answer | undefined): void {
     const client = clientOf(response);
@@ -64,10 +64,10 @@ export class Connections {
   }
 
   /**
-   * The request that is answered by `response` has its first task.
+   * Called with the first task of the request that `response` answers.
    *
-   * @param closed called when the response is over the way Nest judges it: it has finished or was torn
-   * down, or its connection has closed; maybe more than once
+   * @param closed called when the response is over as Nest judges it: it has finished or was torn
+   * down, or its connection has closed. It may be called more than once
    */
   open(response: object, closed: () => void): Answer {
     const client = clientOf(response);
@@ -79,11 +79,11 @@ export class Connections {
     if (isResponseClosed(response)) {
       closed();
     } else if (response instanceof Stream) {
-      // What stream.finished() waits for, with two listeners in place of seven. Not `once`: the
-      // response goes, and they with it, sooner than it would pay to take them away.
+      // The events of stream.finished(), with two listeners in place of seven. Not `once`: the
+      // response is garbage, and its listeners with it, before their removal would pay.
       response.on('finish', closed);
       if (!(response instanceof ServerResponse && client instanceof Socket)) {
-        response.on('close', closed); // Node's own over HTTP/1 is torn down with its connection
+        response.on('close', closed); // over HTTP/1 Node's response closes with its connection
       }
     }
     return new Answer(connection, response, closed);
@@ -123,7 +123,7 @@ export class Connections {
   }
 }
 
-/** Over HTTP/2 each stream shows a socket of its own, and one session is behind them all. */
+/** Over HTTP/2 each stream shows a socket of its own, and all streams share one session. */
 function clientOf(response: object): Client | undefined {
   const { req, stream } = response as Response;
   const client = stream?.session ?? req?.socket;
@@ -140,8 +140,9 @@ class Connection implements Linked<Connection> {
     readonly client: Client,
     private readonly counted: (tasks: number) => void,
   ) {
-    // One listener, however many requests a client pipelines: a listener for each would make their
-    // removal quadratic. A pipelined response that waits for its turn never learns that it is gone.
+    // One listener per connection: with one per pipelined request, their removal would be
+    // quadratic. A pipelined response that waits for its turn never learns that its connection is
+    // gone.
     client.once?.('close', () => [...this.answers].forEach(({ closed }) => closed()));
   }
 
@@ -157,7 +158,7 @@ class Connection implements Linked<Connection> {
   }
 }
 
-/** The tasks of one request, which wait for its answer to be read. */
+/** The answer to one request, and how many tasks wait for it to be read. */
 export class Answer implements Linked<Answer> {
   before: Answer | undefined = undefined;
   behind: Answer | undefined = undefined;
@@ -172,20 +173,19 @@ export class Answer implements Linked<Answer> {
     connection?.answers.add(this);
   }
 
-  /** One more. */
   added(): void {
     this.count += 1;
     this.connection?.count(1);
   }
 
-  /** They are on their way. */
+  /** The tasks are released. */
   close(): void {
     this.connection?.answers.delete(this);
     this.connection?.count(-this.count);
     this.count = 0;
   }
 
-  /** One that is being sent may go to a client that is slow: it is those behind it that count. */
+  /** An answer that is being sent may have a slow client. Only the answers behind it count. */
   unreadSinceLastLook(): number {
     const { hadEnded, count, response } = this;
     const isBehind = response.stream?.session ? this.before !== undefined : !response.socket;

@@ -2,19 +2,17 @@ import type { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { Found } from '../found.js';
 
-/** Told what becomes of a response that is held back. */
 export interface ResponseKeeper {
   /**
    * The head is about to leave with this status.
    *
-   * @returns what it has to wait for
+   * @returns a promise if the head has to wait
    */
   answering(status: number): Promise<void> | void;
-  /** What it had to wait for has failed, what was to be sent is thrown away: another answer is due. */
+  /** That promise has rejected. What was to be sent is thrown away, and another answer is due. */
   refused(error: unknown): void;
 }
 
-/** What sends something. */
 const SENDING = ['writeHead', 'flushHeaders', 'write', 'end'] as const;
 
 type Sending = (typeof SENDING)[number];
@@ -27,8 +25,8 @@ interface Call {
 }
 
 /**
- * Keeps a response from sending its first byte until its keeper is ready. On the response itself, and
- * on no prototype; whoever sends something meanwhile finds it sent, as far as a response can tell.
+ * Keeps a response from sending its first byte until its keeper is ready. It changes the response
+ * itself, and no prototype. Code that sends meanwhile finds the response sent.
  *
  * @param response Node's own, before its head is sent
  */
@@ -46,14 +44,14 @@ export function holdBack(response: object, keeper: ResponseKeeper): void {
 class Hold {
   private state: 'waiting' | 'holding' | 'passing' = 'waiting';
   private calls: Call[] = [];
-  /** What others pipe into the response. */
+  /** The streams that are piped into the response. */
   readonly sources: Readable[];
   private readonly own = {} as Record<Sending, Send>;
 
   constructor(
     private readonly response: ServerResponse,
     private readonly keeper: ResponseKeeper,
-    /** Of another application on the same server. */
+    /** The hold of another application on the same server. */
     private readonly other: Hold | undefined,
   ) {
     this.sources = other?.sources ?? [];
@@ -67,7 +65,7 @@ class Hold {
     return this.calls.some(({ name }) => name === 'end') || this.other?.hasEnd === true;
   }
 
-  /** What stands in the place of `send`. */
+  /** The function that takes the place of `send`. */
   instead(name: Sending, send: Send): Send {
     this.own[name] = send;
     return (...args) => this.send(name, args);
@@ -96,7 +94,7 @@ class Hold {
 
   private hold(ready: Promise<void>, status: number): void {
     this.state = 'holding';
-    // Not taken away afterwards: an object that a property was deleted from is slow for good.
+    // Never removed: an object with a deleted property is slow for good.
     Object.defineProperty(this.response, 'headersSent', HEADERS_SENT);
     Object.defineProperty(this.response, 'writableEnded', WRITABLE_ENDED);
     ready.then(
@@ -112,7 +110,7 @@ class Hold {
     if (response.destroyed) {
       return;
     }
-    // What was assigned since has come too late, as it has for a head that was sent.
+    // A status that was assigned meanwhile is too late, as it is after a head that was sent.
     response.statusCode = status;
     for (const { name, args } of calls) {
       Reflect.apply(this.own[name], response, args);
@@ -128,7 +126,7 @@ class Hold {
     this.state = 'waiting';
     this.sources.splice(0).forEach((source) => {
       source.unpipe(this.response);
-      // Not now: a framework takes its end for that of the response.
+      // Not now: a framework takes the end of the source for that of the response.
       this.response.once('close', () => source.destroy());
     });
     this.keeper.refused(error);
@@ -149,7 +147,7 @@ class Held extends Found {
   }
 }
 
-// One function for all responses: with one for each, no two of them would have the same shape.
+// One getter for all responses: with one for each, no two responses would have the same shape.
 
 const HEADERS_SENT: PropertyDescriptor & ThisType<object> = {
   configurable: true,

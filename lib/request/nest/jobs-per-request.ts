@@ -3,7 +3,7 @@ import type { DiscoveryService } from '@nestjs/core';
 
 type Provider = ReturnType<DiscoveryService['getProviders']>[number];
 
-/** What Nest's packages leave on a method that they call by themselves. */
+/** The metadata of methods that Nest's packages call by themselves. */
 const JOBS: Readonly<Record<string, string>> = {
   SCHEDULE_CRON_OPTIONS: '@Cron()',
   SCHEDULE_INTERVAL_OPTIONS: '@Interval()',
@@ -13,8 +13,8 @@ const JOBS: Readonly<Record<string, string>> = {
 const GATEWAY = 'websockets:is_gateway';
 
 /**
- * Warns of each class with jobs that needs `scoped`, which is made for each request: then so is the
- * class, and Nest registers none of its schedules.
+ * Warns of each class with jobs that needs the request-scoped `scoped`. Such a class is
+ * request-scoped as well, and Nest registers none of its schedules.
  */
 export function warnOfJobsPerRequest(
   discovery: DiscoveryService,
@@ -27,9 +27,10 @@ export function warnOfJobsPerRequest(
     if (path !== undefined) {
       const [name = ''] = path;
       logger.warn(
-        `${name} has ${jobs.join(', ')} and needs ${scoped.name} (${path.join(' → ')}), which is made ` +
-          `for each request. So is ${name}: Nest registers none of its schedules, and makes it anew ` +
-          'for each event and message. Inject TaskRunner there, or @Tasks() into a handler.',
+        `${name} has ${jobs.join(', ')} and needs ${scoped.name} (${path.join(' → ')}), which is ` +
+          `request-scoped. That makes ${name} request-scoped, too: Nest registers none of its schedules, ` +
+          'and makes a new instance for each event and message. Inject TaskRunner there, or use ' +
+          '@Tasks() in a handler.',
       );
     }
   }
@@ -50,7 +51,7 @@ function jobsOf(type: Provider['metatype']): string[] {
   return [...jobs];
 }
 
-/** By which classes it comes to need it: constructor, properties, and the guards on it and the like. */
+/** The classes through which `from` needs `scoped`: by constructor, properties, guards and the like. */
 function pathTo(from: Provider, scoped: unknown, seen: Set<Provider>): string[] | undefined {
   if (from.token === scoped) {
     return [from.name];
@@ -59,7 +60,7 @@ function pathTo(from: Provider, scoped: unknown, seen: Set<Provider>): string[] 
     return undefined;
   }
   seen.add(from);
-  // Nest's own notes. Where a version has none, nobody is warned.
+  // Nest's own records. If a version of Nest has none, there is no warning.
   const { getCtorMetadata, getPropertiesMetadata, getEnhancersMetadata } =
     from as Partial<Provider>;
   for (const each of [

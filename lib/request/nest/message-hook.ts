@@ -7,12 +7,12 @@ import type { Requests } from '../requests.js';
 
 type Callback = (this: unknown, ...args: unknown[]) => unknown;
 
-/** A transport of microservices: Nest adds each handler of a pattern to it. */
+/** A transport of microservices, to which Nest adds the handler of each pattern. */
 interface RpcServer {
   addHandler?: (pattern: unknown, callback: Callback, ...rest: unknown[]) => unknown;
 }
 
-/** What `@nestjs/websockets` hands a client's messages to. */
+/** The WebSocket adapter, to which Nest hands the handlers of a client's messages. */
 interface SocketAdapter {
   bindMessageHandlers?: (
     client: unknown,
@@ -26,18 +26,18 @@ interface Handler {
 }
 
 /**
- * Knows when messages begin and end, their guards and exception filters included: of microservices,
- * gateways and resolvers. Nest's transports, its socket adapter and what it makes resolvers with are
- * asked to take a function of ours around Nest's own; a global interceptor, which Nest leaves out of
- * HTTP routes, sees how the handlers themselves end.
+ * Follows the messages of microservices, gateways and resolvers, with their guards and exception
+ * filters. To do so it wraps the callbacks that Nest hands to its transports and its socket
+ * adapter, and those that it makes for resolvers. A global interceptor sees how the handlers
+ * themselves end; Nest leaves it out of HTTP routes.
  */
 export class MessageHook {
-  /** Nest has asked for the interceptor since it was last looked at. */
+  /** Nest has read the interceptor since the flag was last cleared. */
   private wasAsked = false;
   private isMakingResolver = false;
   private areRoutesMade = false;
   private areRoutesFollowed = true;
-  /** Nest 11 knows no global interceptors of gateways. Not known where there are no routes. */
+  /** Nest 11 has no global interceptors for gateways. `undefined` where no routes are made. */
   private areSocketsIntercepted: boolean | undefined = undefined;
 
   constructor(
@@ -49,7 +49,7 @@ export class MessageHook {
     private readonly warn: (text: string) => void,
   ) {}
 
-  /** Before Nest makes any handler. */
+  /** Must be called before Nest makes any handler. */
   install(): void {
     this.config.useGlobalInterceptors(this.messagesOnly());
     if (typeof Reflect.get(this.modules, 'getRpcTargetRegistry') === 'function') {
@@ -62,35 +62,35 @@ export class MessageHook {
   }
 
   /**
-   * Nest makes its routes from here on, until {@link bindSockets} is called.
+   * Nest makes its routes from now on, until {@link bindSockets} is called.
    *
-   * @param areFollowed whether they can do without the interceptor
+   * @param areFollowed whether the routes need no interceptor
    */
   routesBegin(areFollowed: boolean): void {
     this.areRoutesMade = true;
     this.areRoutesFollowed = areFollowed;
-    this.areSocketsIntercepted = this.wasAsked; // its gateways are there by now
+    this.areSocketsIntercepted = this.wasAsked; // the gateways exist by now
     this.wasAsked = false;
     if (!areFollowed) {
       this.warn(
-        'The HTTP adapter does not register routes as Nest describes it, so BackgroundTasksInterceptor ' +
-          'stands around every route: nothing else changes, but a request costs more.',
+        'The HTTP adapter does not register routes as Nest documents it, so BackgroundTasksInterceptor ' +
+          'wraps every route. Requests cost more; nothing else changes.',
       );
     }
   }
 
-  /** What only the interceptor is left for: it does not see guards. */
+  /** Only the interceptor is left, which does not see guards. */
   private miss(what: string, whose: string): void {
     this.warn(
-      `${what} differs from the versions of Nest that are known here. Tasks that guards of ${whose} ` +
-        'add do not belong to the message: they run at once, even if it fails.',
+      `${what} is not as in the versions of Nest that this package knows. Tasks that guards of ` +
+        `${whose} add do not belong to the message: they run at once, even if the message fails.`,
     );
   }
 
-  /** All modules are there, and no client is yet. */
+  /** Called when all modules exist, and before a client connects. */
   bindSockets(): void {
     this.areRoutesMade = false;
-    // Nest has `null` where no gateway has asked for one.
+    // `null` where no gateway has asked Nest for an adapter.
     const adapter = this.config.getIoAdapter() as unknown as SocketAdapter | null | undefined;
     if (adapter === null || adapter === undefined) {
       return;
@@ -112,7 +112,7 @@ export class MessageHook {
     }
   }
 
-  /** Nest passes over an interceptor that has nothing to call. */
+  /** Nest skips an interceptor whose `intercept` is undefined. */
   private messagesOnly(): NestInterceptor {
     const { interceptor } = this;
     const intercept = (context: ExecutionContext, next: CallHandler) =>
@@ -147,7 +147,7 @@ export class MessageHook {
       server.addHandler = (pattern, callback, ...rest) => {
         const follower = this.follow('rpc', callback, this.wasAsked);
         this.wasAsked = false;
-        // Nest lines up the handlers of an event by this property, and each calls the next.
+        // Nest links the handlers of an event by this property, and each calls the next.
         Object.defineProperty(follower, 'next', {
           get: () => Reflect.get(callback, 'next') as unknown,
           set: (next) => {
@@ -168,7 +168,7 @@ export class MessageHook {
     resolvers.create = (...args: unknown[]) => {
       const [options, type] = [args[7], args[8]];
       if (type !== 'graphql' || options !== undefined) {
-        return Reflect.apply(create, resolvers, args) as never; // a field of an object, or none of GraphQL's
+        return Reflect.apply(create, resolvers, args) as never; // a field of an object type, or not GraphQL
       }
       this.isMakingResolver = true;
       try {

@@ -11,14 +11,13 @@ interface FastifyLike extends MiddlewareRegistry {
   addHook(name: 'onRequest', hook: (request: object, reply: object, done: Next) => void): unknown;
 }
 
-/** Where middleware is registered. */
 interface MiddlewareRegistry {
   use?: (...args: unknown[]) => unknown;
 }
 
 /**
- * Opens the life of every request, and its async context, before anything else sees the request:
- * middleware, guards, pipes, interceptors, filters and deep singletons find it.
+ * Opens the life of every request, and its async context, before anything else sees the request.
+ * Middleware, guards, pipes, interceptors, filters and deep singletons all find it.
  */
 export class RequestHook {
   private adapter: HttpServer | undefined;
@@ -26,7 +25,7 @@ export class RequestHook {
 
   constructor(private readonly requests: Requests) {}
 
-  /** As early as there is an adapter; on Fastify once more when it can register middleware. */
+  /** Called as soon as there is an adapter, and on Fastify again once middleware can be registered. */
   install(adapter: HttpServer | undefined | null): void {
     const type: unknown = adapter?.getType?.();
     if (!adapter || !type) {
@@ -53,9 +52,9 @@ export class RequestHook {
   };
 
   /**
-   * Nest's Fastify adapter runs middleware in a hook of its own which stands before any that can be
-   * added. A middleware of ours goes in front of the first one there, and only if there is one:
-   * having any costs every request.
+   * Nest's Fastify adapter runs middleware in a hook that comes before every hook we can add. So a
+   * middleware of ours goes in front of the first one, and only if there is one: having any
+   * middleware costs every request.
    */
   private openBeforeMiddleware(registry: MiddlewareRegistry): void {
     const { use } = registry;
@@ -64,7 +63,7 @@ export class RequestHook {
     }
     const first = (...args: unknown[]): unknown => {
       if (registry.use === first) {
-        registry.use = use; // unless somebody else has put a function of theirs around it since
+        registry.use = use; // unless another function was put around it since
       }
       if (!this.isBeforeMiddleware) {
         this.isBeforeMiddleware = true;

@@ -7,7 +7,7 @@ interface RawResponse {
   readonly statusCode?: number;
   /** The head as it was sent over HTTP/1. */
   readonly _header?: unknown;
-  /** Over HTTP/2. */
+  /** Only over HTTP/2. */
   readonly stream?: { readonly sentHeaders?: Record<string, unknown> };
 }
 
@@ -17,8 +17,8 @@ export function rawResponse(response: object): object {
 }
 
 /**
- * The status that went out with the head of the answer; `undefined` while none has. What is assigned to
- * `statusCode` afterwards the client never sees: the head itself tells, where Node shows it.
+ * The status in the head that was sent; `undefined` before. It is read from the head where Node
+ * shows that: the client never sees a `statusCode` that was assigned afterwards.
  */
 export function sentStatusOf(response: object): number | undefined {
   const { headersSent, statusCode, _header: head, stream } = response as RawResponse;
@@ -30,15 +30,15 @@ export function sentStatusOf(response: object): number | undefined {
   return sent >= 100 ? sent : statusCode;
 }
 
-/** Whether the response is over, or will never be. */
+/** Whether the response has finished, or never will. */
 export function isResponseClosed(response: object): boolean {
   const { writableFinished, destroyed, req } = response as RawResponse;
   return writableFinished === true || destroyed === true || req?.socket?.destroyed === true;
 }
 
 /**
- * Calls `callback` when somebody answers a client that has left: with a head, or at once with the end
- * of a body, for which Node makes no head any more.
+ * Calls `callback` when a client that has left is answered. An answer starts with a head, or at
+ * once with the end of a body, for which Node no longer makes a head.
  */
 export function onceAnswered(response: object, callback: (status: number) => void): void {
   const answered = response as Record<'writeHead' | 'end', unknown> & RawResponse;

@@ -5,26 +5,26 @@ import type { Requests } from '../requests.js';
 
 type Handler = (this: unknown, ...args: unknown[]) => unknown;
 
-/** With what Nest registers a route, by its method. */
+/** The methods with which Nest registers a route. */
 const VERBS = Object.values(RequestMethod)
   .filter((method) => typeof method === 'string')
   .map((method) => method.toLowerCase());
 
-/** With what it registers its exception filters for what no route has caught. */
+/** The methods with which Nest registers its exception filters for errors outside routes. */
 const LAST = ['setErrorHandler', 'setNotFoundHandler'];
 
 /**
- * Knows while Nest works on an answer: its callback for a route returns a promise that settles after
- * the exception filters. Nest gives the callback to its adapter, and until all routes are registered
- * the adapter has functions of ours in front of its own. The callback is called in the async context of
- * its request, which the parser of a body has lost.
+ * Tells each request while Nest works on its answer. Nest's callback for a route returns a promise
+ * that settles after the exception filters. Functions of ours stand in front of the adapter's while
+ * Nest registers its routes, and wrap that callback. The wrapper also enters the async context of
+ * the request, which a body parser loses.
  */
 export class RouteWatch {
   private restore: (() => void)[] = [];
 
   constructor(private readonly requests: Requests) {}
 
-  /** @returns whether the adapter is as expected */
+  /** @returns whether the adapter registers routes as expected */
   begin(adapter: HttpServer): boolean {
     const registry = adapter as unknown as Record<string, Handler | undefined>;
     if (['get', 'post', 'put', 'delete', 'patch', 'all'].some((verb) => !registry[verb])) {
@@ -39,7 +39,7 @@ export class RouteWatch {
     return true;
   }
 
-  /** Nest has registered its routes: the adapter is as it was. */
+  /** Nest has registered its routes: restores the adapter. */
   end(): void {
     this.restore.forEach((restore) => restore());
     this.restore = [];
@@ -59,7 +59,7 @@ export class RouteWatch {
     registry[name] = register;
     return () => {
       if (registry[name] !== register) {
-        return; // somebody has put a function of theirs around it since
+        return; // another function was put around it since
       }
       if (wasOwn) {
         registry[name] = own;
@@ -69,7 +69,10 @@ export class RouteWatch {
     };
   }
 
-  /** What the handler has of its own, its version and metadata for example, is found through it; tracers read its name. */
+  /**
+   * Properties of the handler, its version and metadata for example, are found through the
+   * prototype. Tracers read its name.
+   */
   private follow(handler: Handler): Handler {
     const { intake } = this.requests;
     const call: Handler = function (request, response, next) {
@@ -79,7 +82,7 @@ export class RouteWatch {
       const args = [error, request, response, next];
       return work(attachedLife(request)?.of(intake), handler, this, args);
     };
-    // By its four parameters Express knows what handles errors.
+    // Express knows an error handler by its four parameters.
     const follower = handler.length === callWithError.length ? callWithError : call;
     Object.setPrototypeOf(follower, handler);
     return Object.defineProperty(follower, 'name', { value: handler.name, configurable: true });
@@ -87,8 +90,8 @@ export class RouteWatch {
 }
 
 /**
- * Nest leaves on its callback what the decorators have left on the method. A bound method has nothing of
- * it; but Nest 12 calls each callback `Class.method`, as no function is called by its author.
+ * Nest copies the metadata of a method to its callback. A bound method has none; but Nest 12 names
+ * each callback `Class.method`, which no author names a function.
  */
 function isRoute(handler: Handler): boolean {
   const isMarked = Reflect.hasMetadata('path', handler) && Reflect.hasMetadata('method', handler);
@@ -105,7 +108,7 @@ function work(
     return handler.apply(self, args);
   }
   const result = within(life, () => handler.apply(self, args));
-  // Only a promise of Nest's own: whatever else may be thenable is left alone.
+  // Nest returns a real promise. Any other thenable is left alone.
   if (result instanceof Promise) {
     life.begin(result);
   }

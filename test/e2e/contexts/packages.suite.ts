@@ -277,11 +277,11 @@ async function warningsOf(...providers: Type<unknown>[]): Promise<string[]> {
   const app = await NestFactory.createApplicationContext(root, { logger: log });
   await app.close();
   return log.lines.flatMap(({ level, message }) =>
-    level === 'warn' && message.includes('made for each request') ? [message] : [],
+    level === 'warn' && message.includes('request-scoped') ? [message] : [],
   );
 }
 
-describe('at its start the module warns of jobs of a class that is made for each request', () => {
+describe('at its start the module warns of jobs of a request-scoped class', () => {
   it.each<[Type<unknown>, string]>([
     [
       NightlyPerRequest,

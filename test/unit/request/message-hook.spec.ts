@@ -63,7 +63,7 @@ describe('P20: what messages are followed by', () => {
   ])('is told once where %s is not there, and nothing breaks', (what, whose, change) => {
     expect(warningsOf(change)).toEqual([
       expect.stringMatching(
-        new RegExp(`^${what.replace(/[().]/g, '\\$&')} differs .* guards of ${whose} `),
+        new RegExp(`^${what.replace(/[().]/g, '\\$&')} is not as .* guards of ${whose} `),
       ),
     ]);
   });
