@@ -2,19 +2,18 @@ import type { Verdict } from '../task/verdict.js';
 import type { CurrentTask } from './current-task.js';
 
 /**
- * Called around the body of each attempt, in the async context of the place where the task was
- * added. Call `run` once, synchronously, in the context that the body should have. It returns a
- * promise of the attempt's outcome, which never rejects: `retry` and `failed` have the `error`.
+ * Called around the body of each attempt, in the async context where the task was added. Call `run`
+ * once, synchronously, in the context that the body should have. It returns a promise of the
+ * attempt's outcome, which never rejects: `retry` and `failed` have the `error`.
  */
 export type AroundAttempt = (task: CurrentTask, run: () => Promise<Verdict>) => unknown;
 
-/** The attempt that hooks are around. */
 export interface HookedAttempt {
   readonly current: CurrentTask;
   readonly ended: Promise<Verdict>;
 }
 
-/** Those who want to be around every attempt. They cannot change what it comes to. */
+/** The hooks around every attempt. They cannot change its verdict. */
 export class AttemptHooks {
   private hooks: readonly AroundAttempt[] = [];
 
@@ -24,7 +23,7 @@ export class AttemptHooks {
     return this.hooks.length === 0;
   }
 
-  /** @returns a function that takes it away again */
+  /** @returns a function that removes the hook */
   add(hook: AroundAttempt): () => void {
     this.hooks = [...this.hooks, hook];
     return () => {
@@ -32,11 +31,11 @@ export class AttemptHooks {
     };
   }
 
-  /** Calls `body` inside all hooks, the first one added outermost. @returns what `body` does */
+  /** Calls `body` inside all hooks, the first one outermost. @returns what `body` returns */
   around(attempt: HookedAttempt, body: () => unknown): unknown {
     let end: (() => unknown) | undefined;
     const runBody = (): void => {
-      // Never twice, whatever a hook does.
+      // A hook may call `run` twice; the body runs once.
       end ??= attempted(body);
     };
     const run = this.hooks.reduceRight<() => void>(
@@ -56,7 +55,7 @@ export class AttemptHooks {
         return attempt.ended;
       });
       if (result instanceof Promise) {
-        result.catch(this.onHookError); // an async function passes for one that returns nothing
+        result.catch(this.onHookError); // TypeScript accepts an async function as a hook
       }
     } catch (error) {
       this.onHookError(error);
@@ -67,7 +66,7 @@ export class AttemptHooks {
   }
 }
 
-/** Calls `body`. @returns a function that returns or throws what it did */
+/** Calls `body` now. @returns a function that returns or throws as `body` did */
 export function attempted(body: () => unknown): () => unknown {
   try {
     const result = body();

@@ -12,38 +12,38 @@ import { disown, finishLazy } from './lazy-result.js';
 import type { Profiler } from './profiler.js';
 import { decide } from './retry-policy.js';
 
-/** What an attempt needs from outside; the same for all of an application. */
+/** What all attempts of an application share. */
 export interface AttemptSetting {
   readonly clock: Clock;
   /** From 0 up to 1. */
   readonly random: () => number;
   readonly hooks: AttemptHooks;
   readonly profiler: Profiler;
-  /** Brings back the context of tasks that were added by another process. */
+  /** Restores what `carry` stored with a task. */
   readonly carriers: Carriers | undefined;
-  /** What the body sees of itself. */
+  /** Makes the body's `currentTask()`. */
   readonly describe: (attempt: Attempt) => CurrentTask;
-  /** The slot was freed, and the body goes on. */
+  /** Called when the slot has been freed although the body goes on. */
   readonly onOverrun: (task: Task, reason: Interruption) => void;
 }
 
-/** One run of a task's body. Whatever the body does, it comes to exactly one verdict. */
+/** One run of a task's body. Whatever the body does, the attempt ends with exactly one verdict. */
 export class Attempt implements RunningTask, Interruptible {
   isRunning = true;
-  /** 1 for the first. Its body may yet ask when the next one is under way. */
+  /** Starts at 1. Copied from the task, whose count moves on while this body may still ask. */
   readonly number: number;
   reading: ProcessReading | undefined = undefined;
   private verdict: Verdict | undefined = undefined;
   private tellEnd: ((verdict: Verdict) => void) | undefined = undefined;
   private hasBodyEnded = false;
-  /** What its body has returned is an Observable. */
+  /** The body returned an Observable. */
   private isSubscribed = false;
-  /** It is known what its body has returned. */
+  /** The body's return value has been looked at. */
   private isFinished = false;
-  /** What it has come to, where that waits for the body's end: see `waitForEnd`. */
+  /** The verdict that waits for the body's end: see `waitForEnd`. */
   private atEnd: Verdict | undefined = undefined;
   private isAskedToEnd = false;
-  /** To be called when it is over: its timer, its profile. */
+  /** Called at the end: they stop the timer, the profile, the subscription. */
   private ends: (() => void)[] | undefined = undefined;
   private controller: AbortController | undefined = undefined;
   private abortReason: Error | undefined = undefined;
@@ -74,12 +74,12 @@ export class Attempt implements RunningTask, Interruptible {
     return this.setting.hooks;
   }
 
-  /** Made when the body first asks: most never do. */
+  /** Created on first use: most bodies never ask. */
   get current(): CurrentTask {
     return (this.description ??= this.setting.describe(this));
   }
 
-  /** What it came to, for the hooks around it: made when one asks. */
+  /** The verdict, for hooks. Created on first use. */
   get ended(): Promise<Verdict> {
     return this.verdict === undefined
       ? new Promise((resolve) => {
@@ -92,7 +92,7 @@ export class Attempt implements RunningTask, Interruptible {
       : Promise.resolve(this.verdict);
   }
 
-  /** Made when the body first asks, aborted already if it asks too late. */
+  /** Created on first use, and already aborted if that is too late. */
   get signal(): AbortSignal {
     if (this.controller === undefined) {
       this.controller = new AbortController();
@@ -108,7 +108,7 @@ export class Attempt implements RunningTask, Interruptible {
     const { timeoutMs, profile } = task.settings;
     if (!this.isRunning) {
       this.hasBodyEnded = true;
-      return; // cancelled as it started
+      return; // cancelled by a listener of its start
     }
     if (timeoutMs !== undefined) {
       const callOff = this.setting.clock.after(timeoutMs, () => this.interrupt('timeout'));
@@ -120,7 +120,6 @@ export class Attempt implements RunningTask, Interruptible {
     try {
       const result = task.inContext(enter, this);
       if (isThenable(result)) {
-        // Resolved anew: a thenable may settle twice, and a promise's own `then` may be anything.
         this.await(result);
       } else {
         this.returned();
@@ -131,8 +130,8 @@ export class Attempt implements RunningTask, Interruptible {
   }
 
   /**
-   * Does not wait for the body, unless it is told to: one that ignores its signal must not keep the
-   * slot.
+   * Does not wait for the body, except with `waitForEnd`: a body that ignores its signal must not
+   * keep the slot.
    */
   interrupt(reason: Interruption): void {
     if (!this.isRunning) {
@@ -140,7 +139,7 @@ export class Attempt implements RunningTask, Interruptible {
     }
     const error = reasonOf(reason, this.task);
     if (reason === 'abandoned' && !this.isAskedToEnd) {
-      // A shutdown asks first, and comes back when its grace time is over.
+      // A shutdown first aborts the signal, and interrupts again after its grace time.
       this.isAskedToEnd = true;
       if (this.atEnd === undefined) {
         this.abortReason = error;
@@ -149,11 +148,11 @@ export class Attempt implements RunningTask, Interruptible {
       return;
     }
     if (reason === 'timeout' && this.atEnd !== undefined) {
-      return; // cancelled, and its body goes on
+      return; // cancelled before; the body goes on
     }
     this.abortReason = error;
     const verdict: Verdict = reason === 'timeout' ? this.judge(error) : { kind: reason };
-    // To unsubscribe from an Observable ends it.
+    // An Observable needs no waiting: to unsubscribe ends it.
     if (this.task.settings.waitForEnd && reason !== 'abandoned' && !this.isSubscribed) {
       this.atEnd = verdict;
     } else {
@@ -167,12 +166,12 @@ export class Attempt implements RunningTask, Interruptible {
     });
   }
 
-  /** @returns a promise of the body's end where it has only begun: see {@link finishLazy} */
+  /** @returns a promise of the body's end if the body only began its work: see {@link finishLazy} */
   finish(value: unknown): Promise<void> | undefined {
     this.isFinished = true;
     if (!this.isRunning) {
       disown(value);
-      return undefined; // it took too long to get here
+      return undefined; // too late: the attempt is over
     }
     if (this.task.definition === undefined) {
       keepReturned(this.task, value);
@@ -183,7 +182,7 @@ export class Attempt implements RunningTask, Interruptible {
         stop();
       };
       if (!this.isRunning) {
-        return end(); // cancelled as it began
+        return end(); // cancelled while it subscribed
       }
       (this.ends ??= []).push(end);
       this.isSubscribed = true;
@@ -193,7 +192,7 @@ export class Attempt implements RunningTask, Interruptible {
     });
   }
 
-  /** Resolved anew: a thenable may settle twice, and a promise's own `then` may be anything. */
+  /** Wraps the result: a thenable may settle twice, and a promise's own `then` may be anything. */
   private await(result: unknown): void {
     void Reflect.apply(then, Promise.resolve(result), [
       (value: unknown) => this.resolved(value),
@@ -201,7 +200,7 @@ export class Attempt implements RunningTask, Interruptible {
     ]);
   }
 
-  /** One promise fewer for each task than to wait for this in its context, where nobody else waits. */
+  /** Enters the context again to look at the value. To await inside it would cost each task a promise. */
   private resolved(value: unknown): void {
     try {
       const rest =
@@ -263,11 +262,11 @@ function enter(attempt: Attempt): unknown {
   if (!attempt.hooks.isEmpty) {
     return run(attempt);
   }
-  ambient.enterWith(attempt); // in the attempt's own copy of the context: there is nothing to go back to
+  ambient.enterWith(attempt); // in the attempt's own copy of the context: nothing to restore
   return callOf(attempt);
 }
 
-/** Once, and what the body comes to counts: also where whoever restores its context does not return that. */
+/** Runs the body once. Its result counts, not what the function that restores the context returns. */
 function restored(attempt: Attempt, carriers: Carriers): unknown {
   let end: (() => unknown) | undefined;
   const body = (): unknown => (end ??= attempted(() => heard(run(attempt))))();
@@ -275,7 +274,7 @@ function restored(attempt: Attempt, carriers: Carriers): unknown {
   return isThenable(returned) ? Promise.resolve(returned).then(body) : body();
 }
 
-/** Calls `print` once in the context that the body of `task` runs in, or where that is not to be had. */
+/** Calls `print` once: in the context of the task's body, or outside if that cannot be restored. */
 export function inContextOf(task: Task, carriers: Carriers, print: () => void): void {
   let isPrinted = false;
   const once = (): void => {
@@ -296,12 +295,12 @@ export function inContextOf(task: Task, carriers: Carriers, print: () => void): 
       return void Promise.resolve(within).then(once, once);
     }
   } catch {
-    // What cannot restore a context says so where the attempt is made.
+    // The attempt itself reports a context that cannot be restored.
   }
   once();
 }
 
-/** A promise that may be looked at too late: its rejection is no unhandled one until then. */
+/** Marks a rejection as handled: it may be awaited only later. */
 function heard(result: unknown): unknown {
   if (isThenable(result)) {
     const promise = Promise.resolve(result);
@@ -317,7 +316,7 @@ function run(attempt: Attempt): unknown {
     : attempt.hooks.around(attempt, () => ambient.run(attempt, callOf, attempt));
 }
 
-/** In the context of the body still: what it left to be done is done there. */
+/** Finishes lazy results within the body's context. */
 function callOf(attempt: Attempt): unknown {
   const result = attempt.task.call();
   if (!isThenable(result)) {

@@ -7,31 +7,31 @@ import { positionOf, type Position } from '../task/position.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { FailedFilter, FailedTasksQuery } from './task-list.js';
 
-/** So many are read, and acted on, at once: a durable engine stores them together. */
+/** How many tasks are read and acted on at once: a durable engine stores them together. */
 const PAGE = 500;
-/** With a rate, that of so much time, in milliseconds. */
+/** The shortest wait between slices if there is a rate, in milliseconds. */
 const SLICE_MS = 20;
-/** How long a queue is left alone that has no room, in milliseconds. */
+/** How long to wait for a full queue, in milliseconds. */
 const FULL_MS = 50;
 
-/** Does one thing to all failed tasks of a filter, the oldest first. */
+/** Applies one action to all failed tasks that match a filter, oldest first. */
 export class BulkOfFailed {
-  /** Of tasks that nothing can be done to: those behind them need not do without. */
+  /** Errors of single tasks, which do not stop the tasks behind them. */
   private readonly problems: unknown[] = [];
 
   constructor(
     private readonly list: (query: FailedTasksQuery) => Promise<TaskInfo[]>,
     private readonly act: (task: TaskInfo) => Promise<boolean>,
     private readonly clock: Clock,
-    /** How many a second at most. */
+    /** The maximum number of tasks per second. */
     private readonly rate = Number.POSITIVE_INFINITY,
   ) {}
 
-  /** @returns how many tasks it was done to */
+  /** @returns for how many tasks the action succeeded */
   async run({ name, queue, before, error }: FailedFilter): Promise<number> {
     const startedAt = this.clock.now();
-    // What fails from here on, maybe once more, is left alone: else there might be no end to it. What failed
-    // later than now has been there before: the clock was set back.
+    // Tasks that fail from here on, perhaps again, are left alone: otherwise there might be no end.
+    // A failure later than now is an old one: the clock was set back.
     const isLater = ({ at }: Position): boolean =>
       at >= wholeMs(startedAt) + 1 && at <= this.clock.now();
     let after: FailedTasksQuery['failed']['after'];
@@ -57,7 +57,7 @@ export class BulkOfFailed {
     }
   }
 
-  /** Resolves when the rate allows for more: to how many. */
+  /** Resolves to the number of tasks that the rate allows now, once there are any. */
   private async allowed(seen: number, startedAt: number): Promise<number> {
     if (this.rate === Number.POSITIVE_INFINITY) {
       return PAGE;

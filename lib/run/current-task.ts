@@ -4,17 +4,17 @@ import { Attempt } from './attempt.js';
 
 /** The task whose body is running. */
 export interface CurrentTask {
-  /** The same in every attempt, and unique: an idempotency key. */
+  /** Unique, and the same in every attempt: use it as an idempotency key. */
   readonly id: string;
   /** The `name` option, `Class.method` of a `@Background()` method, or the function's name. */
   readonly name: string;
-  /** The queue it came from. */
+  /** The queue of the task. */
   readonly queue: string;
-  /** 1 for the first. */
+  /** The number of this attempt, 1 for the first. */
   readonly attempt: number;
-  /** How many attempts its retry policy allows, the first included. */
+  /** How many attempts the retry policy allows, the first included. */
   readonly maxAttempts: number;
-  /** Aborts on timeout, cancellation and shutdown; pass it on to whatever takes one. */
+  /** Aborts on timeout, cancellation and shutdown. Pass it to every API that accepts a signal. */
   readonly signal: AbortSignal;
   /** Reports how far the task is: a number, or any other value. */
   readonly progress: (value: unknown) => void;
@@ -28,12 +28,12 @@ export interface CurrentTask {
   readonly log: (message: string) => void;
 }
 
-/** For a body that runs without the module, in a unit test for example: nothing aborts it. */
+/** The task of a body that runs without the module, as in a unit test. */
 const DETACHED = { id: '', name: '', queue: '', attempt: 1, maxAttempts: 1 };
 
 /**
- * The task whose body is running. Outside of any task, as in a unit test that calls a `@Background()`
- * method directly, it has no id, a first and only attempt, and a signal that never aborts.
+ * The task whose body is running. Outside of any task, as in a unit test that calls a
+ * `@Background()` method directly, it has an empty id, one attempt, and a signal that never aborts.
  */
 export function currentTask(): CurrentTask {
   const here = ambient.getStore();

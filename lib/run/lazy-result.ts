@@ -3,11 +3,11 @@ import { from, isObservable, type ObservableInput } from 'rxjs';
 import { UnrecoverableError } from '../task/task.errors.js';
 
 /**
- * Sees to what a body returned and did not do: an Observable is subscribed to, the promises of an array
- * are waited for, and what nobody would ever call is an error.
+ * Finishes what a body only returned: subscribes to an Observable, waits for the promises of an
+ * array, and fails for a value that nothing would ever run.
  *
- * @param onStart is given a function that stops what has begun
- * @returns `undefined` where the body is done, else a promise of its end
+ * @param onStart receives a function that stops the work begun here
+ * @returns `undefined` if the body is done, otherwise a promise of its end
  * @throws UnrecoverableError for an async function, a generator or another iterator
  */
 export function finishLazy(
@@ -25,7 +25,7 @@ export function finishLazy(
           try {
             subscription.unsubscribe();
           } catch (error) {
-            reject(error); // its teardown is the user's, and part of the body
+            reject(error); // the teardown is user code, and part of the body
           }
         });
       });
@@ -45,7 +45,7 @@ export function finishLazy(
   }
 }
 
-/** Nobody waits any more for the promises of an array: one that rejects is not to end the process. */
+/** Handles rejections of an array's promises that nothing awaits any more: they would end the process. */
 export function disown(value: unknown): void {
   if (Array.isArray(value)) {
     for (const promise of value.filter((each) => types.isPromise(each))) {
@@ -56,10 +56,10 @@ export function disown(value: unknown): void {
 
 type LazyKind = 'observable' | 'promises' | 'iterator' | 'function';
 
-/** Looking at a user's object may run a getter of it, which may throw: then it is none of these. */
+/** Reading a user's object may run a getter that throws: then it is none of these kinds. */
 function lazyKindOf(value: unknown): LazyKind | undefined {
   if (typeof value === 'function') {
-    // A plain one may be what undoes the work, as listeners are given: the body need not call it.
+    // A plain function may be a teardown for the caller to use: the body need not call it.
     return /^\[object (?:Async|Generator)/.test(Object.prototype.toString.call(value))
       ? 'function'
       : undefined;
@@ -83,7 +83,7 @@ function lazyKindOf(value: unknown): LazyKind | undefined {
   }
 }
 
-/** Where a library other than rxjs says that its object can be subscribed to; rxjs reads the same. */
+/** The key by which libraries other than rxjs mark subscribable objects; rxjs reads the same. */
 const OBSERVABLE =
   (Symbol as unknown as { readonly observable?: symbol }).observable ?? '@@observable';
 

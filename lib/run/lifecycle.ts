@@ -14,30 +14,29 @@ import { ambient } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import type { Task } from '../task/task.js';
 
-/** Who holds the tasks of requests that are not over. */
+/** Holds the tasks of open requests. */
 export interface OpenRequests {
   /** Resolves when the tasks of responses that have closed are released. */
   whenClosedReleased(): Promise<void> | void;
-  /** The tasks of the others. */
+  /** The tasks whose responses have not closed. */
   collected(): Iterable<Task>;
-  /** Gives them up. The engine has stopped. */
+  /** Abandons those tasks, after the engine has stopped. */
   abandon(): void;
 }
 
-/** What adds tasks by the clock. */
+/** The schedules, which add tasks by the clock. */
 export interface Ticking {
   start(): void;
   /** Resolves when no tick is under way. */
   stop(): Promise<void>;
 }
 
-/** The part of Node.js's server that is needed here. */
+/** The part of Node.js' server that is used here. */
 export interface OpenServer {
   readonly listening?: boolean;
   getConnections?(callback: (error: unknown, count: number) => void): void;
 }
 
-/** What starts and stops with the application. */
 export interface LifecycleParts {
   readonly engine: Engine;
   readonly restore: Restore;
@@ -47,27 +46,27 @@ export interface LifecycleParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly drainTimeoutMs: number;
-  /** In words, each with its engine. */
+  /** One description per queue, with its engine. */
   readonly queues: readonly string[];
-  /** Where requests come in, if they do. */
+  /** The HTTP server, if there is one. */
   readonly server: () => OpenServer | undefined;
-  /** Nothing is taken in any more: it has closed, or could not start. */
+  /** Stops accepting calls, because the application has closed or could not start. */
   readonly leave: () => void;
 }
 
-/** How long what is still running after the drain may take to heed its signal. */
+/** How long running tasks may take to heed their signals after the drain. */
 const GRACE_MS = 1_000;
 
-/** As many queues, or tasks, are named in one line. */
+/** How many queues or tasks one log line names. */
 const MAX_NAMED = 10;
 
 /**
- * Last to start, first to stop: tasks run only while everything that they may need is there.
+ * Last to start, first to stop: tasks run only while everything that they may need is open.
  *
- * Nest calls the hooks of a closing application module by module. Whoever disconnects a database in
- * `onModuleDestroy` (Prisma) must find the tasks drained, so the first drain comes before that. The
- * requests in flight go on adding tasks until the server has closed, so another comes after, before
- * those who disconnect in `onApplicationShutdown` (TypeORM, Mongoose, MikroORM).
+ * Nest calls the hooks of a closing application module by module. A module that disconnects a
+ * database in `onModuleDestroy` (Prisma) must find the tasks drained, so the first drain comes
+ * before that. Requests in flight add tasks until the server has closed, so another drain follows,
+ * before modules disconnect in `onApplicationShutdown` (TypeORM, Mongoose, MikroORM).
  */
 export class Lifecycle
   implements
@@ -79,7 +78,7 @@ export class Lifecycle
   private parts: LifecycleParts | undefined;
   private isStarted = false;
   private isClosing = false;
-  /** What is left of `drainTimeout`: the time between the drains belongs to others. */
+  /** The rest of `drainTimeout`. Time between the drains does not count: it belongs to other hooks. */
   private leftMs = 0;
   private callOffTelling: (() => void) | undefined;
 
@@ -89,9 +88,9 @@ export class Lifecycle
   }
 
   /**
-   * Makes the stores ready; tasks are not started yet.
+   * Opens the stores. No task starts yet.
    *
-   * @param opened takes in what came before
+   * @param opened accepts the calls that came before
    */
   open(opened: () => Promise<void>): Promise<void> {
     return this.orGiveUp(async ({ engine, restore }) => {
@@ -108,13 +107,13 @@ export class Lifecycle
     });
     this.parts?.schedules.start();
     this.tellStart();
-    // A context without a server has started before its caller gets it and can ask for the hooks.
+    // Deferred: an application context has started before its caller can enable the shutdown hooks.
     this.parts?.clock.soon(() => this.warnOfSignals());
   }
 
   /**
-   * Nothing has been closed yet, the server included: where requests keep coming, there may always
-   * be another task. Half of the time is for that to end; then only what is there is waited for.
+   * The server is still open, so new requests may add tasks without end. Half of the drain time
+   * waits for them; the other half only for the tasks that are there.
    */
   async onModuleDestroy(): Promise<void> {
     if (this.parts !== undefined) {
@@ -147,7 +146,7 @@ export class Lifecycle
     this.parts?.leave();
   }
 
-  /** Nobody may close an application that cannot start: what it has opened by then is closed here. */
+  /** Closes what was opened if the start fails: nothing else may close such an application. */
   private async orGiveUp(step: (parts: LifecycleParts) => Promise<void>): Promise<void> {
     if (this.parts === undefined) {
       return;
@@ -158,7 +157,7 @@ export class Lifecycle
     } catch (error) {
       this.isStarted = false;
       leave();
-      // What went wrong first is what counts.
+      // The first error counts.
       await Promise.resolve(engine.close()).catch(() => undefined);
       events.complete();
       throw error;
@@ -189,17 +188,16 @@ export class Lifecycle
     }
   }
 
-  /** When the time is over, what is left is given up. */
   private async drain(awaited: DrainScope): Promise<void> {
     if (!(await this.drained(awaited, this.leftMs))) {
       await this.parts?.engine.stop(GRACE_MS);
     }
   }
 
-  /** @returns whether what is awaited has settled within `limitMs` */
+  /** @returns whether the awaited tasks have settled within `limitMs` */
   private async drained(awaited: DrainScope, limitMs: number): Promise<boolean> {
     if (this.parts === undefined || !this.isStarted) {
-      return true; // what was never started is not waited for
+      return true; // nothing was started
     }
     const { engine, clock } = this.parts;
     const startedAt = clock.now();
@@ -214,13 +212,13 @@ export class Lifecycle
     }
   }
 
-  /** Nest waits for open requests without a limit, and says nothing: the operator would see a kill. */
+  /** Nest waits for open requests silently and without a limit: the operator would see only a kill. */
   private tellAfter(delayMs: number): void {
     const { clock, log, requests, server } = this.parts as LifecycleParts;
     this.callOffTelling = clock.after(delayMs, () => {
       const closing = server();
       if (closing?.listening === true) {
-        return this.tellAfter(GRACE_MS); // it is the hooks of other modules that take their time
+        return this.tellAfter(GRACE_MS); // the server still listens: other modules' hooks take the time
       }
       closing?.getConnections?.((_, open) => {
         if (open > 0) {
@@ -248,8 +246,8 @@ function named(names: readonly string[]): string {
 }
 
 /**
- * A module of its own, because Nest orders hooks by the distance of modules from the root: none is
- * nearer than this one.
+ * A separate module, because Nest orders hooks by a module's distance from the root: none is nearer
+ * than this one.
  */
 @Module({
   providers: [

@@ -3,7 +3,7 @@ import type { Session } from 'node:inspector';
 import { join } from 'node:path';
 import type { Task } from '../task/task.js';
 
-/** Told when a profile is there, or cannot be. */
+/** Called when a profile has been written, or with the error. */
 type OnProfiled = (task: Task, file: string, error: unknown) => void;
 
 /** Samples the process while an attempt runs, into a `.cpuprofile` that any DevTools opens. */
@@ -11,13 +11,13 @@ export class Profiler {
   constructor(private readonly onProfiled: OnProfiled) {}
 
   /**
-   * @param directory where the file goes; it must exist
-   * @returns a function to be called when the attempt is over
+   * @param directory an existing directory for the file
+   * @returns a function to call when the attempt is over
    */
   start(task: Task, directory: string): () => void {
     const file = join(directory, fileNameOf(task));
     try {
-      // Asked for here: not every build of Node.js has it, and hardly any task wants it.
+      // Loaded on demand: not every build of Node.js has it, and few tasks use it.
       const inspector = process.getBuiltinModule('node:inspector');
       const session = new inspector.Session();
       session.connect();
@@ -43,7 +43,7 @@ export class Profiler {
 
   private async write(task: Task, file: string, profile: object): Promise<void> {
     try {
-      // It shows paths and names that are nobody else's business.
+      // Readable by the owner only: a profile contains paths and names.
       await writeFile(file, JSON.stringify(profile), { mode: 0o600 });
       this.onProfiled(task, file, undefined);
     } catch (error) {
@@ -52,7 +52,7 @@ export class Profiler {
   }
 }
 
-/** A name may hold anything, a path for example; so may an id that somebody has put into a store. */
+/** A name may contain anything, such as a path; so may an id that was written into a store. */
 function fileNameOf({ name, id, attempts }: Task): string {
   return `${wordOf(name)}-${wordOf(id)}-${attempts}.cpuprofile`;
 }

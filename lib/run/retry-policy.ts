@@ -9,12 +9,12 @@ import type { Verdict } from '../task/verdict.js';
 const NO_WAITS: Waits = { asked: 0, free: 0 };
 
 /**
- * What a failed attempt means. Pure but for the user's own functions in the policy, which may
- * throw: see {@link decide}.
+ * Decides what follows a failed attempt. Pure except for the user's functions in the policy, whose
+ * errors make the task fail.
  *
  * @param attempt the attempt that failed, 1 for the first
- * @param random a number from 0 up to 1, for the jitter
- * @param waits how many of the attempts before asked to wait
+ * @param random returns a number from 0 up to 1, for the jitter
+ * @param waits how many earlier attempts asked to wait
  */
 export function decide(
   policy: RetryPolicy,
@@ -63,7 +63,7 @@ function mayRetry({ retryIf }: RetryPolicy, attempt: number, error: unknown): bo
   return Boolean(answer);
 }
 
-/** An async function's promise would count as true, and its rejection would end the process. */
+/** A promise would count as true, and its rejection would end the process. */
 function refusePromise(answer: unknown, option: string): void {
   if (answer instanceof Promise) {
     answer.catch(() => undefined);
@@ -74,7 +74,7 @@ function refusePromise(answer: unknown, option: string): void {
   }
 }
 
-/** The wait after so many errors, in milliseconds. */
+/** The wait after `errors` failures, in milliseconds. */
 function delayAfter(
   policy: RetryPolicy,
   errors: number,
@@ -94,7 +94,7 @@ function delayAfter(
     }
     return ownDelayMs;
   }
-  // factor ** many is infinite, and nothing times infinite is no number.
+  // A large exponent overflows to Infinity, and 0 × Infinity is NaN.
   const growth = backoff === 'fixed' || delayMs === 0 ? 1 : factor ** (errors - 1);
   const boundedMs = Math.min(delayMs * growth, maxDelayMs);
   return jitter === 'full' ? random() * boundedMs : boundedMs;

@@ -12,22 +12,23 @@ import type { Task } from '../task/task.js';
 
 /** The filter of `TaskRunner.list()`: tasks that match all given fields. */
 export interface TaskFilter {
-  /** Their status. @default any */
+  /** The status of the tasks. @default any */
   status?: TaskStatus | undefined;
-  /** Their full name. @default any */
+  /** The full name of the tasks. @default any */
   name?: string | undefined;
-  /** Their queue. @default any */
+  /** The queue of the tasks. @default any */
   queue?: string | undefined;
-  /** Of failed tasks: only those that failed before this time, in milliseconds since the epoch. @default any */
+  /** For failed tasks: the time before which they failed, in milliseconds since the epoch. @default any */
   before?: number | undefined;
-  /** Of failed tasks: the `code` or `name` of their error, or a part of its message. @default any */
+  /** For failed tasks: the `code` or `name` of the error, or a part of its message. @default any */
   error?: string | undefined;
   /**
-   * Of failed tasks: the page behind this `cursor`, that of the last task of the page before.
+   * For failed tasks: the `cursor` of the last task of the previous page; the page behind it is
+   * listed.
    * @default the first page
    */
   after?: string | undefined;
-  /** How many at most. @default 100 */
+  /** The maximum number of tasks. @default 100 */
   limit?: number | undefined;
 }
 
@@ -38,13 +39,13 @@ export interface TaskFilter {
  */
 export type FailedFilter = Pick<TaskFilter, 'name' | 'queue' | 'before' | 'error'>;
 
-/** Who knows of which tasks: together, of all that there are. */
+/** Where tasks are found: together, the sources know all of them. */
 export interface TaskSources {
-  /** What has been released and not settled. */
+  /** Knows the tasks that are released and unsettled. */
   readonly engine: Engine;
-  /** What waits for a response. */
+  /** Knows the tasks that wait for a response. */
   readonly requests: { collected(): Iterable<Task> };
-  /** What has settled. */
+  /** Knows the settled tasks. */
   readonly records: TaskRecords;
 }
 
@@ -83,7 +84,7 @@ export async function listTasks(
       throw new InvalidOptionError(`filter.${key}`, "needs status: 'failed'.");
     }
   }
-  // Where no store has to be asked, the answer is how things stand at this moment.
+  // Without a store to ask, the list is a snapshot of this moment.
   const { kept } = sources.engine;
   const isShared = kept?.cancel !== undefined;
   const query = { status, name, queue, limit };
@@ -108,10 +109,9 @@ export function checkFailedFilter(filter: FailedFilter, options: ResolvedOptions
   options.requireQueue(filter.queue);
 }
 
-/** A query for failed tasks. */
 export type FailedTasksQuery = TaskQuery & { readonly failed: FailedQuery };
 
-/** What failed for good, in the order of its end: what stores keep, and what this process remembers. */
+/** Failed tasks in the order of failure, both from stores and from the memory of this process. */
 export async function listFailed(
   query: FailedTasksQuery,
   { engine, records }: TaskSources,
@@ -120,7 +120,7 @@ export async function listFailed(
   const kept = engine.kept === undefined ? [] : await engine.kept.list(query);
   const here: TaskInfo[] = [];
   for (const task of records.of('failed')) {
-    // What is in a store is as the store has it: another process may have run it again.
+    // For a stored task only the store counts: another process may have retried it.
     if (!task.isFromStore && fits(task, query)) {
       const info = describeTask(task);
       if (isWithin(positionOf(info), failed) && errorFits(info, failed.error)) {

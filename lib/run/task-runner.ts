@@ -48,7 +48,7 @@ interface TaskRunnerParts extends TaskSources {
   readonly schedules: Schedules;
 }
 
-/** No walker of objects finds it, and a Proxy that the container puts around the object passes it on. */
+/** Hidden from code that enumerates objects, yet reachable through a Proxy around the runner. */
 const PARTS = Symbol('nestjs-background-tasks:runner');
 
 /**
@@ -77,12 +77,12 @@ export class TaskRunner {
     Object.defineProperty(this, PARTS, { value: { ...held, events, onStart } });
   }
 
-  /** @internal What code inside this application's tasks and requests knows it by. */
+  /** @internal Identifies the application to code inside its tasks and requests. */
   get home(): MethodIntake {
     return this[PARTS].intake;
   }
 
-  /** @internal Calls `act` last of all when the application starts; what it throws fails the start. */
+  /** @internal Calls `act` at the end of the application's start, which fails if it throws. */
   atStart(act: () => void): void {
     this[PARTS].onStart.push(act);
   }
@@ -96,12 +96,12 @@ export class TaskRunner {
   }
 
   /**
-   * Queues a task at once, with options of its own.
+   * Queues a task at once, with its own options.
    *
    * @param options options of this call; they override those of the method, the queue and the
    * module
    * @param fn any function, or a `@Background()` method
-   * @param args what it is called with
+   * @param args the arguments of `fn`
    * @returns a handle of the task
    * @throws NotAFunctionError, QueueFullError, ShutDownError, UnknownOptionError,
    * InvalidOptionError, UnknownQueueError
@@ -112,11 +112,11 @@ export class TaskRunner {
     ...args: NoInfer<Args>
   ): TaskHandle<ResultOf<Returned>>;
   /**
-   * Queues a task at once. While a request is handled, too: the task does not belong to the
+   * Queues a task at once, even while a request is handled: the task does not belong to the
    * request, and does not wait for its response.
    *
    * @param fn any function, or a `@Background()` method
-   * @param args what it is called with
+   * @param args the arguments of `fn`
    * @returns a handle of the task
    * @throws NotAFunctionError, QueueFullError, ShutDownError
    */
@@ -137,11 +137,11 @@ export class TaskRunner {
   }
 
   /**
-   * Adds tasks inside a transaction of yours: they exist only if it commits, and start then. For
+   * Adds tasks inside your own transaction: they exist only if it commits, and start then. For
    * queues that BullMQ keeps in the same PostgreSQL database.
    *
    * @param client the connection on which the transaction is open
-   * @returns what adds tasks to it, as long as it is open
+   * @returns an object that adds tasks as long as the transaction is open
    */
   using(client: TransactionClient): TransactionTasks {
     const { intake, engine } = this[PARTS];
@@ -149,15 +149,15 @@ export class TaskRunner {
   }
 
   /**
-   * Adds a schedule, or changes the one of this name: at each tick one task is added. A durable
+   * Adds a schedule, or changes the one with this name: at each tick one task is added. A durable
    * engine stores the schedule, too. It outlives the process, and any process that has the method
    * makes its ticks, each once.
    *
-   * @param options its name, when it ticks, and the options of its tasks
+   * @param options the name of the schedule, when it ticks, and the options of its tasks
    * @param fn any function, or a `@Background()` method; only the latter with a durable engine
-   * @param args what it is called with at each tick
-   * @throws NotAFunctionError, NotStorableError, ShutDownError, StoreUnavailableError, MissingPeerError,
-   * UnknownOptionError, InvalidOptionError, UnknownQueueError
+   * @param args the arguments of `fn` at each tick
+   * @throws NotAFunctionError, NotStorableError, ShutDownError, StoreUnavailableError,
+   * MissingPeerError, UnknownOptionError, InvalidOptionError, UnknownQueueError
    */
   async addSchedule<Args extends unknown[]>(
     options: ScheduleOptions & TaskOptions & { name: string } & NotAFunction,
@@ -178,10 +178,10 @@ export class TaskRunner {
   }
 
   /**
-   * Removes a schedule. Tasks that it has added stay. A schedule of a `@Background()` method is
+   * Removes a schedule. Tasks that it has added stay. A schedule declared with `@Background()` is
    * removed for this process only, and comes back with the next one.
    *
-   * @param name as it was added; of a method its task's name
+   * @param name the name of the schedule; for a `@Background()` method the name of its task
    * @returns whether there was one
    */
   removeSchedule(name: string): Promise<boolean> {
@@ -201,11 +201,11 @@ export class TaskRunner {
   }
 
   /**
-   * First the tasks that have not settled, in no particular order, then the remembered ones of each
-   * status, the latest first. With `status: 'failed'` all dead letters, page by page: `after` is
-   * the `cursor` of the last task of a page.
+   * Lists the unsettled tasks first, in no particular order, then the remembered ones of each
+   * status, the latest first. With `status: 'failed'` it lists all dead letters, page by page:
+   * `after` is the `cursor` of the last task of a page.
    *
-   * @param filter what they all have in common, and how many at most: 100 unless given
+   * @param filter what the tasks have in common, and how many to list: 100 by default
    * @throws InvalidOptionError, UnknownQueueError
    */
   async list(filter: TaskFilter = {}): Promise<TaskInfo[]> {
@@ -213,11 +213,11 @@ export class TaskRunner {
   }
 
   /**
-   * How many tasks there are of each status. For BullMQ these are its own counts: `delayed`
-   * includes tasks that wait for a retry, for another task or for their response, and `completed`
-   * includes cancelled and dropped ones.
+   * The number of tasks in each status. For BullMQ these are its own counts: `delayed` includes
+   * tasks that wait for a retry, for another task or for their response, and `completed` includes
+   * cancelled and dropped ones.
    *
-   * @param queue its name; without it those of all queues
+   * @param queue the name of the queue; all queues by default
    * @throws UnknownQueueError
    */
   async counts(queue?: string): Promise<Record<TaskStatus, number>> {
@@ -239,10 +239,10 @@ export class TaskRunner {
   }
 
   /**
-   * Keeps a task from starting, or aborts its `signal` if it runs; there is no further attempt.
+   * Keeps a task from starting, or aborts its `signal` if it runs. No further attempt follows.
    *
    * @param id as `TaskHandle.id`
-   * @returns whether there was such a task, and anything left to cancel
+   * @returns whether there was such a task, with anything left to cancel
    */
   async cancel(id: string): Promise<boolean> {
     const task = this[PARTS].records.get(id);
@@ -256,7 +256,7 @@ export class TaskRunner {
    * Queues a failed task again, with the same call and the same id. Its attempts start anew.
    *
    * @param id as `TaskHandle.id`
-   * @returns `undefined` where no failed task with this id is remembered
+   * @returns `undefined` if no failed task with this id is remembered
    */
   async retry(id: string): Promise<TaskHandle | undefined> {
     const known = this[PARTS].records.get(id);
@@ -265,19 +265,19 @@ export class TaskRunner {
     if (stored !== undefined) {
       return new TaskHandle(stored);
     }
-    // The store may have it, and not as failed any more: another process has retried it.
+    // The store may have the task in another state: another process may have retried it.
     const isStored = known?.isFromStore && (await kept?.find(id, known.queue)) !== undefined;
     const task = isStored ? undefined : this[PARTS].records.get(id);
     return task?.status === 'failed' ? this[PARTS].intake.again(task) : undefined;
   }
 
   /**
-   * Queues all failed tasks again that match, beginning with the one that failed first; see {@link
+   * Queues all matching failed tasks again, beginning with the one that failed first; see {@link
    * retry}. Tasks that fail after the call are not included.
    *
-   * @param filter what they all have in common
-   * @param options `rate`: how many a second at most
-   * @returns how many there were
+   * @param filter what the tasks have in common
+   * @param options `rate`: the maximum number of tasks per second
+   * @returns how many tasks were queued
    * @throws InvalidOptionError, UnknownQueueError, ShutDownError, StoreUnavailableError; an
    * AggregateError at the end if some could not be queued again
    */
@@ -291,10 +291,10 @@ export class TaskRunner {
   }
 
   /**
-   * Forgets all failed tasks that match.
+   * Forgets all matching failed tasks.
    *
-   * @param filter what they all have in common
-   * @returns how many there were
+   * @param filter what the tasks have in common
+   * @returns how many tasks were forgotten
    * @throws InvalidOptionError, UnknownQueueError, StoreUnavailableError
    */
   async forgetAll(filter: FailedFilter = {}): Promise<number> {
@@ -304,9 +304,9 @@ export class TaskRunner {
   /**
    * Starts no more tasks of a queue, or of all queues. Running tasks go on, and tasks can be added.
    *
-   * @param queue its name; without it all of them
-   * @param scope `everywhere: true` pauses it in all processes that share the queue, and in those that
-   * start later, until it is resumed everywhere
+   * @param queue the name of the queue; all queues by default
+   * @param scope `everywhere: true` pauses it in all processes that share the queue, and in those
+   * that start later, until it is resumed everywhere
    * @throws UnknownQueueError, StoreUnavailableError
    */
   async pause(queue?: string, scope: { readonly everywhere?: boolean } = {}): Promise<void> {
@@ -317,7 +317,7 @@ export class TaskRunner {
   /**
    * Ends a {@link pause}.
    *
-   * @param queue its name; without it all of them
+   * @param queue the name of the queue; all queues by default
    * @param scope `everywhere: true` resumes the queue in all processes
    * @throws UnknownQueueError, StoreUnavailableError
    */
@@ -330,8 +330,8 @@ export class TaskRunner {
    * Calls `hook` around the body of every attempt from now on, for example to open a trace. An
    * error in a hook is logged.
    *
-   * @param hook is given the task and its body, which it calls once
-   * @returns a function that takes it away again
+   * @param hook receives the task and its body, which it calls once
+   * @returns a function that removes the hook
    */
   around(hook: AroundAttempt): () => void {
     return this[PARTS].hooks.add(hook);
@@ -339,38 +339,36 @@ export class TaskRunner {
 
   /**
    * Stores more context with tasks from now on, besides the module's option `carry`. For modules
-   * that have a context of their own.
+   * that have their own context.
    *
-   * @param name under which it is stored: the same in every process
-   * @param carrier captures where a task is added, and restores where it runs
-   * @returns a function that takes it away again
+   * @param name the name under which the context is stored, the same in every process
+   * @param carrier captures the context where a task is added, and restores it where the task runs
+   * @returns a function that removes the carrier
    */
   carry(name: string, carrier: CarryOptions): () => void {
     return this[PARTS].options.carriers.add(name, carrier);
   }
 
-  /** Rejects if an engine cannot reach its store, with the reason. */
+  /** Rejects with the reason if an engine cannot reach its store. */
   async ping(): Promise<void> {
     await this[PARTS].engine.ping();
   }
 
-  /** Resolves when every task has settled, those of requests under way included. */
+  /** Resolves when every task has settled, including those of open requests. */
   whenIdle(): Promise<void> {
     this[PARTS].intake.askedForAll();
     return this[PARTS].engine.whenIdle();
   }
 
-  /**
-   * The figures of this process since the application started, for each queue and each task name.
-   */
+  /** The figures of this process since the application started, per queue and per task name. */
   async stats(): Promise<TaskStatistics> {
     const { taskStats, engine, clock } = this[PARTS];
     const states = engine.states();
-    // Where nothing has to be asked for, the figures are those of this very moment.
+    // Without a store to ask, the figures are a snapshot of this moment.
     return statisticsOf(taskStats, states instanceof Promise ? await states : states, clock.now());
   }
 
-  /** Who may know more of a task than this process does: nobody of one that has settled outside of any store. */
+  /** The store that may know more about a task. A task that settled outside of any store has none. */
   private storeOf(task: Task | undefined): KeptTasks | undefined {
     return task?.outcome === undefined || task.isFromStore ? this[PARTS].engine.kept : undefined;
   }

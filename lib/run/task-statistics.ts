@@ -3,17 +3,17 @@ import type { TaskFigures, TaskStats } from '../observe/task-stats.js';
 
 /** The figures of one queue. */
 export interface QueueFigures extends TaskFigures {
-  /** How long the oldest of the tasks that wait for a slot has waited, in milliseconds. */
+  /** How long the oldest task that waits for a slot has waited, in milliseconds. */
   readonly oldestPendingAgeMs: number | undefined;
-  /** Whether `TaskRunner.pause()` keeps its tasks from starting. */
+  /** Whether `TaskRunner.pause()` keeps the queue's tasks from starting. */
   readonly isPaused: boolean;
 }
 
 /** The figures of `TaskRunner.stats()`. */
 export interface TaskStatistics {
-  /** By queue; every configured queue is there. */
+  /** By queue; includes every configured queue. */
   readonly queues: Readonly<Record<string, QueueFigures>>;
-  /** By task name; past 200 names the others are counted together as `(other)`. */
+  /** By task name; beyond 200 names, the rest are counted together as `(other)`. */
   readonly tasks: Readonly<Record<string, TaskFigures>>;
 }
 
@@ -26,7 +26,7 @@ export function statisticsOf(
   for (const { queue, running, pending, oldestAddedAt, isPaused, isShared } of states) {
     queues[queue] = {
       ...stats.ofQueue(queue),
-      // What other processes run, and what waits for any of them, only the store can tell.
+      // Only the store knows what other processes run, and what waits for any process.
       ...(isShared === true ? { running, pending } : {}),
       oldestPendingAgeMs: oldestAddedAt === undefined ? undefined : now - oldestAddedAt,
       isPaused,

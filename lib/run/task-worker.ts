@@ -13,7 +13,7 @@ import { AttemptHooks } from './attempt-hooks.js';
 import type { CurrentTask } from './current-task.js';
 import { Profiler } from './profiler.js';
 
-/** Gives tasks their meaning: an attempt is made here, and told about once it is recorded. */
+/** Makes attempts, and announces what became of them once the engine has recorded it. */
 export class TaskWorker implements Worker {
   private readonly setting: AttemptSetting;
 
@@ -106,12 +106,12 @@ export class TaskWorker implements Worker {
       maxAttempts: task.maxAttempts,
     };
     const rest: Omit<CurrentTask, keyof typeof data> = {
-      // A getter: a signal costs more than most bodies.
+      // A getter, because creating a signal costs more than most bodies.
       get signal() {
         return attempt.signal;
       },
       progress: (value: unknown) => {
-        // A body that goes on after its attempt is over says nothing any more.
+        // Ignored after the attempt is over, although the body may go on.
         if (attempt.isRunning) {
           task.progress = value;
           observer.progress(task, value);

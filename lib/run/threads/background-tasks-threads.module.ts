@@ -29,7 +29,7 @@ export type BackgroundTasksThreadsAsyncOptions = ConfigurableModuleAsyncOptions<
 >;
 
 /**
- * The threads of an application, for its thread functions: import it once, in the root module, next to
+ * Provides the threads for thread functions. Import it once, in the root module, next to
  * `BackgroundTasksModule`. It has nothing to inject.
  */
 @Module({
@@ -55,7 +55,7 @@ export class BackgroundTasksThreadsModule
   }
 
   /**
-   * @param options defaults to one thread less than there are cores, at least one
+   * @param options without them there is one thread less than there are cores, at least one
    * @throws UnknownOptionError, InvalidOptionError at start-up
    */
   static override forRoot(options: BackgroundTasksThreadsOptions = {}): DynamicModule {
@@ -63,25 +63,25 @@ export class BackgroundTasksThreadsModule
   }
 
   /**
-   * Options from other providers, a configuration service for example.
+   * Takes the options from other providers, such as a configuration service.
    *
-   * @param options one of `useFactory`, `useClass` and `useExisting`, and `imports` and `inject` for it
+   * @param options one of `useFactory`, `useClass` and `useExisting`, with its `imports` and `inject`
    * @throws UnknownOptionError, InvalidOptionError at start-up
    */
   static override forRootAsync(options: BackgroundTasksThreadsAsyncOptions): DynamicModule {
     return super.forRootAsync(options);
   }
 
-  /** Nest calls it when every provider is there. @throws DuplicateThreadsModuleError */
+  /** Called by Nest once all providers exist. @throws DuplicateThreadsModuleError */
   onModuleInit(): void {
     if (!openPool(this.runner.home, this.pool)) {
       throw new DuplicateThreadsModuleError();
     }
-    // Also where the application cannot start: nobody may ever close it.
+    // Covers a failed start, too: such an application is never closed.
     this.runner.events.subscribe({ complete: () => closePool(this.pool) });
   }
 
-  /** After the drain, which is over before the last hooks of all other modules begin. */
+  /** Called by Nest. The tasks are drained by then. */
   async onApplicationShutdown(): Promise<void> {
     closePool(this.pool);
     await this.pool.close();

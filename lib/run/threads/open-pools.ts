@@ -3,14 +3,14 @@ import { NoThreadPoolError } from './thread.errors.js';
 import type { ThreadPool } from './thread-pool.js';
 
 /**
- * A thread function is made when its file is loaded, before there is any application, and finds its
- * pool when it is called: by the task or the request around it.
+ * A thread function is made when its file is loaded, before there is any application. It finds its
+ * pool when it is called, by the task or request around the call.
  */
 const byApplication = new WeakMap<MethodIntake, ThreadPool>();
-/** For calls without either, at start-up or from a timer, where it can be one only. */
+/** For calls outside of both, at start-up or from a timer, if only one pool is open. */
 const open = new Set<ThreadPool>();
 
-/** @returns whether this is the application's first */
+/** @returns false if the application has an open pool already */
 export function openPool(application: MethodIntake, pool: ThreadPool): boolean {
   const known = byApplication.get(application);
   if (known !== undefined && open.has(known)) {
@@ -21,7 +21,7 @@ export function openPool(application: MethodIntake, pool: ThreadPool): boolean {
   return true;
 }
 
-/** A task that outlives its application still finds the pool, and hears from it. */
+/** Keeps the pool in `byApplication`: a task that outlives its application gets the pool's error. */
 export function closePool(pool: ThreadPool): void {
   open.delete(pool);
 }

@@ -1,13 +1,13 @@
 import { RetryLaterError, UnrecoverableError } from '../../task/task.errors.js';
 import type { SentError } from './thread-call.js';
 
-/** A cause of a cause of a cause: past this nobody reads on, and a circle must end somewhere. */
+/** The longest chain of causes that is sent: a circular one must end. */
 const MAX_DEPTH = 8;
 
-/** What a timer of Node.js takes: some 24 days. */
+/** The longest Node.js timer: about 24 days. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
-/** In the thread: takes apart what was thrown, whatever that is: looking at it may throw. */
+/** Runs in the thread. Never throws, although reading a thrown value may. */
 export function takeApart(thrown: unknown, depth = 0): SentError {
   try {
     return partsOf(thrown, depth);
@@ -34,7 +34,7 @@ function partsOf(thrown: unknown, depth: number): SentError {
   };
 }
 
-/** A property may be a getter, which may throw. */
+/** The property may be a getter that throws. */
 function sendableEntry(thrown: object, key: string): [string, unknown][] {
   try {
     const value = (thrown as Record<string, unknown>)[key];
@@ -44,7 +44,7 @@ function sendableEntry(thrown: object, key: string): [string, unknown][] {
   }
 }
 
-/** In the main thread: puts it together again, with the stack of the thread. */
+/** Runs in the main thread. The error keeps the stack of the thread. */
 export function putTogether(sent: SentError): unknown {
   if (sent.kind === 'value') {
     return sent.value;
@@ -57,7 +57,7 @@ export function putTogether(sent: SentError): unknown {
   return error;
 }
 
-/** The two that the retry policy knows have to be what they were. */
+/** Restores the two error classes that the retry policy recognises. */
 function known(
   { code, delayMs, usesAttempt }: Readonly<Record<string, unknown>>,
   message: string,
@@ -67,7 +67,7 @@ function known(
     case 'BGT_UNRECOVERABLE':
       return new UnrecoverableError(message, options);
     case 'BGT_RETRY_LATER':
-      // Anything can call itself so: what is no wait is none, and none is without an end.
+      // Any error may carry this code: an invalid delay is ignored, and a valid one is bounded.
       return typeof delayMs === 'number' && delayMs >= 0
         ? new RetryLaterError(Math.min(delayMs, LONGEST_WAIT_MS), message, {
             ...options,
@@ -85,7 +85,7 @@ function withProperties(
   properties: Readonly<Record<string, unknown>>,
 ): Error {
   const error = new Error(message, options);
-  // Defined, not assigned: one of them may be called `__proto__`.
+  // Defined, not assigned: a property may be named `__proto__`.
   for (const [key, value] of Object.entries(properties)) {
     Object.defineProperty(error, key, {
       value,

@@ -1,20 +1,19 @@
-/** What the main thread sends. */
+/** A message to a thread. */
 export interface ThreadCall {
-  /** Of the file, as a URL. */
+  /** The URL of the file. */
   readonly href: string;
   readonly exportName: string;
   readonly args: readonly unknown[];
 }
 
-/** What a thread answers. Failures are told apart here: whatever else a pool reports is the pool's. */
+/** A thread's reply. The function's own failures are replies, so any error of the pool is the pool's. */
 export type ThreadReply =
   | { readonly kind: 'returned'; readonly value: unknown }
   | { readonly kind: 'threw'; readonly error: SentError }
-  /** There is no such function, and why. */
   | { readonly kind: 'missing'; readonly problem: string; readonly error?: SentError | undefined }
   | { readonly kind: 'unsendable'; readonly problem: string };
 
-/** Something thrown, as it travels: of an error's class and properties the channel keeps nothing. */
+/** A thrown value as it is sent: the channel loses an error's class and properties. */
 export type SentError =
   | { readonly kind: 'value'; readonly value: unknown }
   | {

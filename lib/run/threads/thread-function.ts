@@ -5,7 +5,8 @@ import { poolHere } from './open-pools.js';
 import { ThreadFunctionError } from './thread.errors.js';
 
 /**
- * What {@link threadFunction} makes of `F`: the same arguments, and a promise of the same result.
+ * The function that {@link threadFunction} returns for `F`: the same arguments, and a promise of
+ * the same result.
  *
  * @typeParam F the function that runs in the thread
  */
@@ -60,7 +61,7 @@ export function threadFunction<F extends (...args: never[]) => unknown>(
 
 /** @throws ThreadFunctionError */
 function hrefOf(file: unknown): string {
-  // Not instanceof: a test runner's realm has a URL of its own.
+  // Not instanceof: a test runner's realm has its own URL class.
   const { href, protocol } = Object(file) as { href?: unknown; protocol?: unknown };
   if (typeof href === 'string' && protocol === 'file:') {
     return href;

@@ -13,21 +13,21 @@ import { milliseconds, type Duration } from '../../task/duration.js';
 
 /** The options of `BackgroundTasksThreadsModule.forRoot()`. Every option has a default. */
 export interface BackgroundTasksThreadsOptions {
-  /** How many threads there are at most; none is started before it is needed. @default cores − 1, at least 1 */
+  /** The maximum number of threads; each is started only when needed. @default cores − 1, at least 1 */
   threads?: number | undefined;
-  /** A thread that has had nothing to do for this long is released. @default '10s' */
+  /** How long a thread may be idle before it is released. @default '10s' */
   idleTimeout?: Duration | undefined;
   /** How many calls may wait for a thread; one more fails with a ThreadQueueFullError. @default 1_000 */
   maxQueue?: number | undefined;
   /**
-   * What each thread may use, in megabytes, as Node's `Worker` takes it. A thread that needs more is
-   * ended, and its task fails with a ThreadOutOfMemoryError.
+   * The limits of each thread, in megabytes, as Node's `Worker` takes them. A thread that needs
+   * more is ended, and its task fails with a ThreadOutOfMemoryError.
    * @default Node's own
    */
   resourceLimits?: ResourceLimits | undefined;
   /**
-   * Node's options for each thread, in place of those of the process. In a test they name a loader
-   * for TypeScript, such as `['--import', '@oxc-node/core/register']`, because threads do not have
+   * Node's options for each thread, in place of those of the process. In a test, name a TypeScript
+   * loader here, such as `['--import', '@oxc-node/core/register']`, because threads do not have
    * that of the test runner.
    * @default those of the process
    */

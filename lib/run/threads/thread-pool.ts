@@ -21,26 +21,25 @@ import { transferListOf } from './transfer.js';
 
 const piscina = loadPiscina();
 
-/** The same file name as this one's, so that it is found among sources and in the built package. */
+/** The same extension as this file's: `.ts` among the sources, `.js` in the built package. */
 const THREAD_FILE = fileURLToPath(
   new URL(`./thread.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url),
 );
 
-/** One call of a thread function, from here to its thread and back. */
+/** One call of a thread function, to its thread and back. */
 interface Journey {
   readonly functionName: string;
   readonly call: ThreadCall;
-  /** Aborted by the task's signal, or where no thread can be had. */
+  /** Aborted by the task's signal, by the end of the pool, or if no thread can start. */
   readonly controller: AbortController;
   readonly resolve: (value: unknown) => void;
   readonly reject: (reason: unknown) => void;
 }
 
 /**
- * The threads of one application. The queue is here, not in piscina: a call is passed on only when
- * there is a thread for it, or room for one more. piscina starts no thread for what it has queued
- * once the last one was ended by an abort, an exit or a lack of memory, and what waits there would
- * wait for ever.
+ * The threads of one application. Calls queue here, not in piscina: a call is passed on only when a
+ * thread is free or can be started. piscina starts no thread for queued calls after an abort, an
+ * exit or a lack of memory has ended the last one: they would wait for ever.
  */
 export class ThreadPool {
   private readonly waiting = new Set<Journey>();
@@ -54,14 +53,13 @@ export class ThreadPool {
     private readonly logger: LoggerService,
   ) {}
 
-  /** How many threads there are just now. */
   get size(): number {
     return this.threads?.threads.length ?? 0;
   }
 
   /**
    * @param signal ends the thread when it aborts; the promise rejects with its reason
-   * @throws (rejects) what the function throws, and BackgroundTasksError where it cannot run
+   * @throws (rejects) what the function throws, or a BackgroundTasksError if it cannot run
    */
   async run(functionName: string, call: ThreadCall, signal?: AbortSignal): Promise<unknown> {
     signal?.throwIfAborted();
@@ -90,7 +88,7 @@ export class ThreadPool {
     }
   }
 
-  /** Ends all threads, whatever they do. What waits or runs fails with a ThreadPoolClosedError. */
+  /** Ends all threads at once. Waiting and running calls fail with a ThreadPoolClosedError. */
   async close(): Promise<void> {
     this.isClosed = true;
     for (const { functionName, controller } of [...this.waiting, ...this.running]) {
@@ -110,7 +108,7 @@ export class ThreadPool {
     }
   }
 
-  /** Never rejects: what it comes to is the journey's. */
+  /** Never rejects: the result goes to the journey. */
   private async travel(journey: Journey): Promise<void> {
     const { call, controller, reject } = journey;
     try {
@@ -122,7 +120,7 @@ export class ThreadPool {
       })) as ThreadReply;
       settle(journey, reply);
     } catch (error) {
-      // After an abort this comes too late: the journey has its reason already.
+      // No effect after an abort: the journey has been rejected already.
       reject(explain(error as Error & { readonly code?: unknown }, journey));
     } finally {
       this.running.delete(journey);
@@ -138,23 +136,23 @@ export class ThreadPool {
       minThreads: 0,
       maxThreads: threads,
       idleTimeout: idleTimeoutMs,
-      // With a thread blocked between two calls, what the last one left behind would stand still.
+      // Otherwise the thread blocks between calls, and timers left by the last call stand still.
       atomics: 'disabled',
       recordTiming: false,
       ...(resourceLimits && { resourceLimits }),
       ...(execArgv && { execArgv }),
     });
-    // Nobody waits for a thread that fails outside of any call.
+    // No caller waits for this thread.
     pool.on('error', (error: Error) => {
       this.lastFailure = error;
       this.logger.warn(`A thread failed outside of any call: ${printable(error.message)}`);
     });
-    // Later, when the calls of the thread that is gone have been told, and the next has begun.
+    // Deferred until the calls of the ended thread have been rejected and the next have begun.
     pool.on('workerDestroy', () => setImmediate(() => this.rescue(pool)));
     return pool;
   }
 
-  /** Threads that cannot even start leave calls behind for which there will never be one. */
+  /** Rejects calls that no thread will ever take, because threads cannot start. */
   private rescue(pool: Piscina): void {
     if (pool.threads.length === 0) {
       for (const { functionName, controller } of this.running) {
@@ -187,11 +185,11 @@ function settle({ functionName, call, resolve, reject }: Journey, reply: ThreadR
 const NOT_LOADED = new Set<unknown>([
   'ERR_MODULE_NOT_FOUND',
   'ERR_UNKNOWN_FILE_EXTENSION',
-  // A hook that compiles may load the file a second time while its first import fails.
+  // A compiling hook may load the file again while its first import fails.
   'ERR_REQUIRE_CYCLE_MODULE',
 ]);
 
-/** A test runner compiles what it loads, and a thread is beyond its reach. */
+/** A test runner compiles only what it loads itself, which a thread's files are not. */
 function hintFor(href: string, cause: unknown): string {
   const source = new URL(href.replace(/\.([cm]?)js$/, '.$1ts'));
   const isSource = /\.[cm]?ts$/.test(source.pathname) && existsSync(source);
@@ -200,7 +198,7 @@ function hintFor(href: string, cause: unknown): string {
     : '';
 }
 
-/** What a pool reports is never the function's own error: that one comes as a reply. */
+/** Errors of the pool only: the function's own error comes as a reply. */
 function explain(
   error: Error & { readonly code?: unknown },
   { functionName, call }: Journey,

@@ -6,7 +6,7 @@ export class ThreadFunctionError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_FUNCTION';
 }
 
-/** A thread function was called without an application that has a thread pool. */
+/** A thread function was called, but its application has no thread pool. */
 export class NoThreadPoolError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_NO_POOL';
 
@@ -19,7 +19,7 @@ export class NoThreadPoolError extends BackgroundTasksError {
   }
 }
 
-/** All threads are busy, and `maxQueue` calls wait already. */
+/** All threads are busy, and `maxQueue` calls are waiting already. */
 export class ThreadQueueFullError extends TemporaryError {
   readonly code = 'BGT_THREAD_QUEUE_FULL';
 
@@ -55,10 +55,7 @@ export class ThreadArgumentError extends BackgroundTasksError {
   constructor(
     /** The name of the thread function. */
     readonly functionName: string,
-    /**
-     * The position of the argument, from 0; `undefined` if only all of them together cannot be
-     * sent.
-     */
+    /** The position of the argument, from 0; `undefined` if each argument alone could be sent. */
     readonly index: number | undefined,
     options: ErrorOptions & { readonly cause: Error },
   ) {
@@ -88,7 +85,7 @@ export class ThreadResultError extends BackgroundTasksError {
   }
 }
 
-/** The thread ended while the function ran: `process.exit()`, or an exception that nobody caught. */
+/** The thread ended while the function ran: `process.exit()`, or an uncaught exception. */
 export class ThreadExitedError extends BackgroundTasksError {
   readonly code = 'BGT_THREAD_EXITED';
 

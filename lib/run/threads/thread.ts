@@ -6,7 +6,7 @@ import { transferListOf } from './transfer.js';
 
 type Callable = (...args: readonly unknown[]) => unknown;
 
-/** What each thread of a pool runs: finds the function that is meant, calls it, and tells how it went. */
+/** The code that each thread of a pool runs: finds the function, calls it, and replies. */
 export async function callInThread(call: ThreadCall): Promise<ThreadReply> {
   const found = await find(call);
   if (typeof found !== 'function') {
@@ -29,7 +29,7 @@ async function find({ href, exportName }: ThreadCall): Promise<Callable | Thread
   } catch (error) {
     return { kind: 'missing', problem: 'it cannot be loaded', error: takeApart(error) };
   }
-  // Of a CommonJS module not every export is recognised from outside.
+  // Node.js does not detect every export of a CommonJS module; `default` has them all.
   const candidate = [exports, exports['default']]
     .map((from) => ownOf(from, exportName))
     .find(isCallable);
@@ -42,7 +42,7 @@ async function find({ href, exportName }: ThreadCall): Promise<Callable | Thread
   return { kind: 'missing', problem: `it exports no function "${exportName}" (${known})` };
 }
 
-/** What every object has by birth, such as `constructor`, nobody has exported. */
+/** Ignores inherited properties such as `constructor`, which no module exports. */
 function ownOf(from: unknown, name: string): unknown {
   return from !== null && from !== undefined && Object.hasOwn(from, name)
     ? (from as Record<string, unknown>)[name]
@@ -53,7 +53,7 @@ function isCallable(value: unknown): value is Callable {
   return typeof value === 'function';
 }
 
-/** Found here, a result that cannot be sent costs its task an error; found later, the whole thread. */
+/** An unsendable result found here fails only its task; found by the channel, it ends the thread. */
 function checked(reply: Extract<ThreadReply, { kind: 'returned' }>): ThreadReply {
   if (isPlainlySendable(reply.value)) {
     return reply;
@@ -66,7 +66,7 @@ function checked(reply: Extract<ThreadReply, { kind: 'returned' }>): ThreadReply
   }
 }
 
-/** Most results are one of these, and need no trial, which for a large buffer would be dear. */
+/** Most results are of these types, and skip the trial copy, which is expensive for large buffers. */
 function isPlainlySendable(value: unknown): boolean {
   return (
     ArrayBuffer.isView(value) ||
@@ -77,7 +77,7 @@ function isPlainlySendable(value: unknown): boolean {
 }
 
 function moving(reply: ThreadReply, transferList: readonly ArrayBuffer[]): ThreadReply {
-  // Not at the top: most threads never need it.
+  // Loaded on demand: most threads never need it.
   const { move, transferableSymbol, valueSymbol } = createRequire(import.meta.url)(
     'piscina',
   ) as typeof PiscinaPackage;

@@ -1,16 +1,16 @@
-/** Registered: the copy of this file that a thread loads must know it too. */
+/** In the global registry, because a thread loads its own copy of this file. */
 const TRANSFER = Symbol.for('nestjs-background-tasks:transfer');
 
 /**
- * Marks a buffer as handed over instead of copied, when it is an argument or the result of a thread
- * function. The sender's buffer is empty afterwards. A second attempt of the task would fail with
- * it, so transfer a buffer that the task's body has loaded, not an argument of the task.
+ * Marks a buffer, an argument or the result of a thread function, to be handed over instead of
+ * copied. The sender's buffer is empty afterwards. A second attempt of the task would fail with it,
+ * so transfer a buffer that the task's body has loaded, not an argument of the task.
  *
  * A view of a part of a larger buffer is copied, because the rest would go with it. Small Node
  * buffers are such views.
  *
  * @typeParam T the kind of buffer
- * @param value what is handed over
+ * @param value the buffer or view
  * @returns the same `value`
  */
 export function transfer<T extends ArrayBuffer | ArrayBufferView>(value: T): T {
@@ -18,7 +18,7 @@ export function transfer<T extends ArrayBuffer | ArrayBufferView>(value: T): T {
   return value;
 }
 
-/** What of these values is to be handed over. */
+/** The buffers to hand over. */
 export function transferListOf(values: readonly unknown[]): ArrayBuffer[] {
   return values.filter(isMarked).flatMap(toBuffer);
 }
@@ -29,8 +29,8 @@ function isMarked(value: unknown): value is ArrayBuffer | ArrayBufferView {
 
 function toBuffer(value: ArrayBuffer | ArrayBufferView): ArrayBuffer[] {
   const buffer = ArrayBuffer.isView(value) ? value.buffer : value;
-  // An empty one may have been handed over before. Node 20 would send that and never deliver it; the
-  // copy that is tried instead fails.
+  // An empty buffer may have been handed over before. Node 20 would send it and never deliver it;
+  // copying it fails instead.
   const isWhole = value.byteLength > 0 && value.byteLength === buffer.byteLength;
   return isWhole && !isShared(buffer) ? [buffer as ArrayBuffer] : [];
 }
