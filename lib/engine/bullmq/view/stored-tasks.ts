@@ -17,6 +17,7 @@ import {
 } from '../../kept-tasks.js';
 import { Patience } from '../../patience.js';
 import type { JobQueue, JobStore } from '../store/job-store.js';
+import { isAnswer } from '../store/store-errors.js';
 import { errorIn, DUPLICATE, outcomeOf, type StoredEnd } from '../codec/stored-end.js';
 import {
   callOf,
@@ -252,8 +253,18 @@ export class StoredTasks {
     // Its dedupe key went when it failed, and another task may have it by now.
     const hasKey =
       deduplicationId === undefined || (await this.store.claimKey(queueName, deduplicationId, id));
-    await job.updateData(hasKey ? again : { ...again, end: DUPLICATE });
-    await job.retry('failed', ANEW);
+    if (!(await job.isFailed())) {
+      return undefined; // what it is called with now is not to be overwritten
+    }
+    try {
+      await job.updateData(hasKey ? again : { ...again, end: DUPLICATE });
+      await job.retry('failed', ANEW);
+    } catch (error) {
+      if (isAnswer(error)) {
+        return undefined; // somebody else has run it again, or forgotten it, meanwhile
+      }
+      throw error;
+    }
     await this.bringBack(job, rest);
     job.attemptsMade = 0;
     const [task] = this.restore([storedTaskOf(job)]);
