@@ -19,6 +19,7 @@ import type { ScheduleInfo, ScheduleOptions } from '../task/schedule-options.js'
 import type { MethodIntake } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
 import type { TaskStatus } from '../task/outcome.js';
+import { isId } from '../task/position.js';
 import type { Task } from '../task/task.js';
 import { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, ResultOf, TaskOptions } from '../task/task-options.js';
@@ -196,7 +197,7 @@ export class TaskRunner {
   async get(id: string): Promise<TaskInfo | undefined> {
     const task = this[PARTS].records.get(id);
     const isHere = task !== undefined && !task.isOver;
-    const stored = isHere ? undefined : await this.storeOf(task)?.find(id, task?.queue);
+    const stored = isHere ? undefined : await this.storeFor(id, task)?.find(id, task?.queue);
     return stored ?? (task && describeTask(task));
   }
 
@@ -233,9 +234,8 @@ export class TaskRunner {
    */
   async forget(id: string): Promise<boolean> {
     const task = this[PARTS].records.get(id);
-    const { kept } = this[PARTS].engine;
     const isForgotten = task?.outcome !== undefined && this[PARTS].records.remove(task);
-    return kept === undefined ? isForgotten : (await kept.forget(id)) || isForgotten;
+    return (await this.storeFor(id)?.forget(id)) || isForgotten;
   }
 
   /**
@@ -249,7 +249,7 @@ export class TaskRunner {
     const isHere = task !== undefined && !task.isOver;
     return isHere
       ? this[PARTS].engine.cancel(task)
-      : ((await this[PARTS].engine.kept?.cancel?.(id)) ?? false);
+      : ((await this.storeFor(id)?.cancel?.(id)) ?? false);
   }
 
   /**
@@ -260,7 +260,7 @@ export class TaskRunner {
    */
   async retry(id: string): Promise<TaskHandle | undefined> {
     const known = this[PARTS].records.get(id);
-    const kept = this.storeOf(known);
+    const kept = this.storeFor(id, known);
     const stored = await kept?.retry(id, known?.queue);
     if (stored !== undefined) {
       return new TaskHandle(stored);
@@ -369,8 +369,9 @@ export class TaskRunner {
   }
 
   /** The store that may know more about a task. A task that settled outside of any store has none. */
-  private storeOf(task: Task | undefined): KeptTasks | undefined {
-    return task?.outcome === undefined || task.isFromStore ? this[PARTS].engine.kept : undefined;
+  private storeFor(id: string, task?: Task): KeptTasks | undefined {
+    const isStored = task?.outcome === undefined || task.isFromStore;
+    return isStored && isId(id) ? this[PARTS].engine.kept : undefined;
   }
 
   private inBulk(

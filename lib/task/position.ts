@@ -16,7 +16,12 @@ export function cursorOf({ at, id }: Position): string {
 /** @returns `undefined` if `cursor` is not a cursor */
 export function positionIn(cursor: string): Position | undefined {
   const [, at = '', id = ''] = /^(\d{1,16}(?:\.\d{1,6})?)-(.+)$/s.exec(cursor) ?? [];
-  return id === '' ? undefined : { at: Number(at), id };
+  return isId(id) ? { at: Number(at), id } : undefined;
+}
+
+/** Whether there may be a task with this id. Clients send ids; some stores cannot look for every text. */
+export function isId(id: unknown): boolean {
+  return typeof id === 'string' && /^[^\0]{1,500}$/.test(id);
 }
 
 /** @returns below 0 if `a` comes before `b` */

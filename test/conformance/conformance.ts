@@ -829,6 +829,40 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         await untilListed(4); // they fail again
       });
 
+      it('runs each again once, and refuses nothing, where several ask at a time', async () => {
+        await haveFailed('a', 'b', 'c');
+        await untilListed(3);
+        await app.runner.pause();
+        const asked = await Promise.all([1, 2, 3].map(() => app.runner.retryAll()));
+        expect(asked.reduce((sum, count) => sum + count)).toBe(3);
+        const started = app.book.started.length;
+        await app.runner.resume();
+        await untilListed(3);
+        expect(app.book.started.slice(started).toSorted()).toEqual(['a', 'b', 'c']);
+      });
+
+      it('runs again or forgets, where one is asked for beside the other', async () => {
+        await haveFailed('a', 'b');
+        await untilListed(2);
+        await app.runner.pause();
+        const [again, forgotten] = await Promise.all([
+          app.runner.retryAll(),
+          app.runner.forgetAll(),
+        ]);
+        expect(again + forgotten).toBeGreaterThanOrEqual(2);
+      });
+
+      it.each(['', 'x'.repeat(10_000), 'a\0b', undefined, ['a'], {}])(
+        'has none with an id that cannot be one, of a client: %j',
+        async (id) => {
+          const { runner } = app;
+          const asked = [runner.get(id as never), runner.retry(id as never)];
+          expect(await Promise.all(asked)).toEqual([undefined, undefined]);
+          expect(await runner.forget(id as never)).toBe(false);
+          expect(await runner.cancel(id as never)).toBe(false);
+        },
+      );
+
       it('runs so many a second again as it is told', async () => {
         await haveFailed('a', 'b', 'c', 'd');
         await untilListed(4);
@@ -875,7 +909,9 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
 
       it('refuses a filter that means nothing', async () => {
         await expect(app.runner.list({ error: 'x' })).rejects.toThrow("needs status: 'failed'");
-        await expect(listed({ after: 'nowhere' })).rejects.toThrow('filter.after');
+        for (const after of ['nowhere', `1-${'x'.repeat(10_000)}`, '1-a\0b']) {
+          await expect(listed({ after })).rejects.toThrow('filter.after');
+        }
         await expect(app.runner.retryAll({}, { rate: 0 })).rejects.toThrow('options.rate');
         await expect(app.runner.forgetAll({ nam: 'x' } as never)).rejects.toThrow('filter.nam');
       });
