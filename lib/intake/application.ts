@@ -7,11 +7,11 @@ import { callBackground } from './background-call.js';
 import { join, leave } from './live-applications.js';
 import type { Provider } from './provider-instance.js';
 
-/** An application as calls of its `@Background()` methods find it. */
+/** An application, as seen by calls of its `@Background()` methods. */
 export class Application {
   readonly reference = new WeakRef(this);
   private intake: MethodIntake | undefined = undefined;
-  /** The calls from before its tasks could be taken in; `undefined` from then on. */
+  /** Calls that came before the application could accept tasks; `undefined` from then on. */
   private kept: (() => unknown)[] | undefined = [];
 
   constructor(private readonly modules: ModulesContainer) {}
@@ -20,18 +20,18 @@ export class Application {
     return this.kept === undefined;
   }
 
-  /** The class of its root module, for messages. */
+  /** The name of the root module's class, for messages. */
   get name(): string {
     const [, root] = this.modules.values();
     return root?.name ?? 'an application';
   }
 
-  /** Called when its container is being made. */
+  /** Called while the container is being made. */
   join(): void {
     join(this);
   }
 
-  /** It has closed, or has not started: it takes no calls any more. */
+  /** Called when the application has closed or could not start: it accepts no more calls. */
   leave(): void {
     leave(this);
   }
@@ -40,7 +40,7 @@ export class Application {
     return this.intake === intake;
   }
 
-  /** Takes in calls from now on, and those that came before. @throws what one of those is refused with */
+  /** Accepts calls from now on, and makes the kept ones. @throws the error that refuses one of them */
   async open(intake: MethodIntake): Promise<void> {
     this.intake = intake;
     const kept = this.kept ?? [];
@@ -49,9 +49,10 @@ export class Application {
   }
 
   /**
-   * A call of a method that is a task here.
+   * Accepts a call as a task.
    *
-   * @returns a promise of its acceptance: of a call that comes too early, at once
+   * @returns a promise that resolves when the task is accepted, or at once if the call comes too
+   * early
    */
   call(
     background: BackgroundMethod,
@@ -59,7 +60,7 @@ export class Application {
     args: readonly unknown[],
   ): Promise<void> {
     if (this.kept !== undefined || this.intake === undefined) {
-      // Asked again then: whose object it is called on may not be known yet.
+      // Looked up anew later: the owner of the target may not be known yet.
       const call = AsyncResource.bind(() => callBackground(background, target, args));
       this.kept?.push(call);
       return Promise.resolve();
@@ -67,7 +68,10 @@ export class Application {
     return this.intake.addCall(background, target, args);
   }
 
-  /** It has a provider of the class of `target`; without one, any with this method. */
+  /**
+   * Whether the application has a provider of `target`'s class; without `target`, one with this
+   * method.
+   */
   knows(method: BackgroundMethod['method'], target: object | undefined): boolean {
     const wanted = target && (Object.getPrototypeOf(target) as object);
     return this.prototypes().some((prototype) =>
@@ -77,7 +81,7 @@ export class Application {
     );
   }
 
-  /** `value` is an object that its container has made. */
+  /** Whether the application's container has made `value`. */
   has(value: unknown): boolean {
     return isObject(value) && this.instances().includes(value);
   }

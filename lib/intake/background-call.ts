@@ -3,7 +3,7 @@ import { relationOf, type BackgroundMethod } from '../task/background-method.js'
 import { isCalledByCopy } from '../task/copied-body.js';
 import { applicationOf, whenExpected } from './live-applications.js';
 
-/** A call of a `@Background()` method: a task of an application, where there is one. */
+/** Makes a call of a `@Background()` method a task of its application, or runs it if there is none. */
 export function callBackground(
   background: BackgroundMethod,
   self: unknown,
@@ -13,9 +13,10 @@ export function callBackground(
   const runHere = (): unknown => Reflect.apply(method, self, args);
   const relation = relationOf(method, self);
   if (relation === 'overridden' || isCalledByCopy(method)) {
-    return runHere(); // `super` in the body of what overrides it, or that body itself
+    return runHere(); // called by `super` from an override, or as the task's body
   }
-  // Passed on as a function (`ids.map(mailer.send)`), it has lost its object, or was given another.
+  // Passed as a function (`ids.map(mailer.send)`), the method has lost its object, or got another
+  // one.
   const target = relation === 'own' ? (self as object) : undefined;
   const call = (): unknown => {
     const accepted = applicationOf(background, target)?.call(background, target, args);
@@ -29,7 +30,7 @@ export function callBackground(
 
 const told = new Set<string>();
 
-/** A unit test calls its methods plainly, and wants to. */
+/** Unit tests call methods directly on purpose. */
 function isTest(): boolean {
   const { env } = process;
   const runners = ['JEST_WORKER_ID', 'VITEST', 'NODE_TEST_CONTEXT'];

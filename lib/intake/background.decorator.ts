@@ -12,8 +12,8 @@ import type { BackgroundOptions } from '../task/task-options.js';
 import { callBackground } from './background-call.js';
 
 /**
- * Only what returns nothing can run later: its caller goes on before it has run. The error that a
- * method returning a value gives is the type of this decorator not accepting it.
+ * Accepts only methods that return nothing, because the caller goes on before the method has run.
+ * Other methods do not match this type, which is the compile error.
  * @inline
  */
 export type BackgroundMethodDecorator = <Method extends (...args: never[]) => void | Promise<void>>(
@@ -27,19 +27,19 @@ export type BackgroundMethodDecorator = <Method extends (...args: never[]) => vo
  * after the response has closed. Elsewhere it is queued at once. The promise that the call returns
  * resolves when the task is accepted, not when it has run.
  *
- * Each call in a process with an application is a task: from the method's own body, from a
+ * In a process with an application every call is a task: from the method's own body, from a
  * constructor, or on an object that Nest did not make. Without an application, as in a unit test,
  * the method just runs.
  *
- * @param options options of all its tasks; those of a call of `addTask()` override them
- * @throws BackgroundMethodError on a getter, a static method, a property or a route, and where its
+ * @param options options of all its tasks; those of an `addTask()` call override them
+ * @throws BackgroundMethodError on a getter, a static method, a property or a route, and if the
  * parentheses are missing
  * @throws UnknownOptionError, InvalidOptionError
  */
 export function Background(options?: BackgroundOptions): BackgroundMethodDecorator;
 export function Background(
   options?: BackgroundOptions,
-  // Only where it stands as the decorator itself: its options are the prototype then.
+  // Set only for `@Background` without parentheses; `options` is the prototype then.
   property?: string | symbol,
 ): BackgroundMethodDecorator {
   if (property !== undefined) {
@@ -73,7 +73,7 @@ export function Background(
   };
 }
 
-/** @throws BackgroundMethodError where `method` answers requests or messages */
+/** @throws BackgroundMethodError if `method` handles requests or messages */
 export function refuseRoute(method: object, member: string): void {
   const isRoute = Reflect.hasMetadata('path', method) && Reflect.hasMetadata('method', method);
   if (isRoute || Reflect.hasMetadata('microservices:pattern', method)) {
@@ -90,7 +90,7 @@ function wrap(background: BackgroundMethod): (...args: unknown[]) => unknown {
   };
   takeOver(background.method, wrapper);
   markBackgroundMethod(wrapper, background);
-  // What the built-in one makes says nothing of what it is a copy of.
+  // The result of the built-in `bind()` would carry no mark.
   Object.defineProperty(wrapper, 'bind', {
     value: function bind(this: typeof wrapper, target: unknown, ...args: unknown[]) {
       const copy = Function.prototype.bind.call(this, target, ...args) as typeof wrapper;

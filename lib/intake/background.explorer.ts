@@ -16,7 +16,7 @@ import { recordMaker, twoCopies } from './live-applications.js';
 import { instanceOf, needsRequest, type Provider } from './provider-instance.js';
 import { TaskIntake } from './task-intake.js';
 
-/** Finds the `@Background()` methods of an application's providers and makes them its tasks. */
+/** Finds the `@Background()` methods of an application's providers and registers them as tasks. */
 export class BackgroundExplorer implements TaskFinder {
   constructor(
     private readonly discovery: DiscoveryService,
@@ -30,7 +30,7 @@ export class BackgroundExplorer implements TaskFinder {
   }
 
   /**
-   * What the container has by now; more may come with a module that is loaded lazily.
+   * Registers what the container holds now; a lazily loaded module may add more.
    *
    * @throws DuplicateTaskNameError, BackgroundMethodError (a route), UnknownQueueError,
    * InvalidOptionError, UnsupportedOptionError, DuplicateModuleError
@@ -49,8 +49,8 @@ export class BackgroundExplorer implements TaskFinder {
   }
 
   /**
-   * Nest calls no hook of a module that is loaded lazily. A call of one of its methods asks for it, but
-   * a schedule ticks without a call, and a stored task has only its name.
+   * Explores lazily loaded modules, of which Nest calls no hook. A call of a method would find its
+   * module anyway, but a schedule ticks without a call, and a stored task has only a name.
    */
   watch(loader: LazyModuleLoader): void {
     const load = loader.load.bind(loader);
@@ -76,7 +76,7 @@ export class BackgroundExplorer implements TaskFinder {
     }
   }
 
-  /** @returns whether there are any methods */
+  /** @returns whether there is any method */
   private registerAll(prototype: object, provider: Provider | undefined): boolean {
     const methods = backgroundMethodsOf(prototype, (override, { member }) =>
       this.registry.overridden(override, member),
@@ -139,7 +139,7 @@ export class BackgroundExplorer implements TaskFinder {
   }
 }
 
-/** The instances there are before any request: one of a singleton, one per consumer of a transient. */
+/** The instances that exist before any request: one of a singleton, one per consumer of a transient. */
 function instancesOf(provider: Provider): object[] {
   if (!provider.isDependencyTreeStatic()) {
     return [];

@@ -1,8 +1,8 @@
 import { isObject } from '../task/is-object.js';
 
 /**
- * What a task must not be given, because it may be closed when the task runs: recognised by what it can
- * do, since requests, responses and streams have no class in common across Express, Fastify and fetch.
+ * Whether an argument may be closed when the task runs. Requests, responses and streams have no
+ * common class across Express, Fastify and fetch, so their methods tell.
  */
 function mayBeClosed(argument: unknown): boolean {
   if (!isObject(argument)) {
@@ -12,14 +12,14 @@ function mayBeClosed(argument: unknown): boolean {
   return (
     [pipe, getReader, writeHead].some((method) => typeof method === 'function') ||
     /^\[object (?:Request|Response)\]$/.test(Object.prototype.toString.call(argument)) ||
-    mayBeClosed(raw) // Fastify's own hold Node's
+    mayBeClosed(raw) // Fastify's objects hold Node's
   );
 }
 
-/** Warns while an application is developed; in production it looks at nothing. */
+/** Warns during development; does nothing in production. */
 export class CaptureWatch {
   private readonly isOn = process.env['NODE_ENV'] !== 'production';
-  /** By task name: once each is enough. */
+  /** One warning per task name is enough. */
   private readonly warned = new Set<string>();
 
   constructor(private readonly warn: (name: string, position: number) => void) {}
@@ -36,7 +36,7 @@ export class CaptureWatch {
   }
 }
 
-/** Looking at a user's object may run a getter of it, which may throw. */
+/** Reading a user's object may run a getter that throws. */
 function safely(argument: unknown): boolean {
   try {
     return mayBeClosed(argument);

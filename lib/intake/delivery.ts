@@ -4,7 +4,7 @@ import { headsOf } from '../task/line.js';
 import type { DropReason } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 
-/** The last stretch to the engine, for tasks of requests and others: what is to run is stored, and handed over. */
+/** Hands tasks over to the engine: commits and releases them, for requests and single calls. */
 export class Delivery {
   constructor(
     private readonly engine: Engine,
@@ -12,24 +12,24 @@ export class Delivery {
   ) {}
 
   /**
-   * Stores tasks where their engine stores: then this resolves when they are, and rejects where they
-   * are not. Then they have been dropped.
+   * Commits tasks. With an engine that stores, resolves when they are stored; if that fails, drops
+   * them and rejects.
    *
-   * @param tasks linked to their lines
+   * @param tasks linked into their lines
    */
   commit(tasks: readonly Task[], isHeld: boolean): Promise<void> | void {
     return this.engine.commit(headsOf(tasks), isHeld)?.catch((error: unknown) => {
-      // The last first: an engine that discards a task goes on with what stands behind it.
+      // Last first, because an engine that discards a task lets the task behind it go on.
       tasks.toReversed().forEach((task) => this.drop(task, 'not-stored'));
       throw error;
     });
   }
 
   /**
-   * Lets lines start.
+   * Releases lines.
    *
-   * @param tasks all that are in them; over is what a store knew another of, with its dedupe key, or
-   * what was cancelled meanwhile
+   * @param tasks all tasks of the lines. Some may be over: a duplicate in the store, or cancelled
+   * meanwhile
    */
   release(heads: readonly Task[], tasks: readonly Task[]): PromiseLike<void> | void {
     const released = tasks.filter(({ isOver }) => !isOver);

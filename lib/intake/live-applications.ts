@@ -5,19 +5,19 @@ import { THIS_COPY, type BackgroundMethod } from '../task/background-method.js';
 import type { Application } from './application.js';
 
 /**
- * The applications of this process, from the moment their containers are made until they have closed.
- * Decorators run before there is any, so this cannot belong to one of them. An application that nobody
- * has closed, in a test, may still be collected as garbage.
+ * The applications of this process, from the making of their containers until they close.
+ * Decorators run before any application exists, so the list is global. Weak references let an
+ * application that a test never closed be collected.
  */
 const live = new Set<WeakRef<Application>>();
 
-/** Which application has made an object. */
+/** The application that made an object. */
 const makers = new WeakMap<object, WeakRef<Application>>();
 
-/** The calls since a container began to be made with the module in it, until our part of that is. */
+/** Calls postponed while a container with the module is being made, until our module in it exists. */
 let untilOneComes: (() => void)[] | undefined;
 
-/** A container is being made with the module in it; its objects may be constructed before ours are. */
+/** Announces a container with the module: its objects may be constructed before ours. */
 export function expectApplication(): void {
   untilOneComes ??= [];
 }
@@ -36,9 +36,9 @@ export function recordMaker(instance: object, application: Application): void {
 }
 
 /**
- * Puts a call off where an application is on its way that may have made `target`.
+ * Postpones a call if an application that may have made `target` is being created.
  *
- * @param decide called once it is there, or does not come
+ * @param decide called once the application exists, or will not
  */
 export function whenExpected<T>(
   target: object | undefined,
@@ -57,7 +57,7 @@ export function whenExpected<T>(
       }
     });
     if (calls.push(call) === 1) {
-      // Our part of a container is made in the same turn of the loop as the first of the others.
+      // A container makes our module in the same turn of the event loop as its first objects.
       setImmediate(() => calls === untilOneComes && decideExpected());
     }
   });
@@ -70,10 +70,10 @@ function decideExpected(): void {
 }
 
 /**
- * Which application a call belongs to, `undefined` where there is none in the process.
+ * The application that a call belongs to; `undefined` if the process has none.
  *
- * @param target what the method was called on; `undefined` where it was taken off its object
- * @throws BackgroundMethodError where it may be any of several, or another copy of the package has them
+ * @param target the object the method was called on; `undefined` if the method was detached
+ * @throws BackgroundMethodError if several are possible, or another copy of the package has them
  */
 export function applicationOf(
   background: BackgroundMethod,
@@ -111,7 +111,7 @@ function theOne(
   if (first !== undefined && candidates.length === 1) {
     return first;
   }
-  // Whose it is shows when all the objects of those that are starting have been made.
+  // An application that is starting decides later, when all its objects exist.
   const starting = candidates.find(({ isOpen }) => !isOpen);
   const byParts =
     target && candidates.filter((each) => Object.values(target).some((part) => each.has(part)));
@@ -138,18 +138,18 @@ function applications(): Application[] {
   });
 }
 
-/** How many applications each copy of this package has in the process, by where it lies. */
+/** The number of live applications of each copy of this package, by its directory. */
 const copies = ((globalThis as Record<symbol, unknown>)[
   Symbol.for('nestjs-background-tasks:copies')
 ] ??= new Map()) as Map<string, () => number>;
 copies.set(THIS_COPY, () => applications().length);
 
-/** Where another copy lies that has an application, if one does. */
+/** The directory of another copy that has a live application, if any. */
 export function otherCopyInUse(): string | undefined {
   return [...copies].find(([copy, count]) => copy !== THIS_COPY && count() > 0)?.[0];
 }
 
-/** What is wrong where one copy of the package is used, and another one runs the tasks. */
+/** The message for a process in which one copy of the package is used and another one runs the tasks. */
 export function twoCopies(used: string, module: string, what = 'decorator'): string {
   return (
     `two copies of nestjs-background-tasks are in this process. The ${what} is that of ` +

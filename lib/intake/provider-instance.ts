@@ -3,13 +3,13 @@ import { ContextIdFactory, REQUEST, type DiscoveryService, type ModuleRef } from
 export type Provider = ReturnType<DiscoveryService['getProviders']>[number];
 type ContextId = ReturnType<typeof ContextIdFactory.create>;
 
-/** What Nest would have made for a request that nothing was made for yet: the same for all its tasks. */
+/** Contexts of requests for which Nest has made none, so that all tasks of a request share one. */
 const contexts = new WeakMap<object, ContextId>();
 
 /**
  * The object to call a provider's method on.
  *
- * @param request the one whose instance is meant
+ * @param request selects the instance of a request-scoped provider
  */
 export async function instanceOf(
   provider: Provider,
@@ -29,7 +29,7 @@ function contextOf(request: object, provider: Provider, moduleRef: ModuleRef): C
     return known;
   }
   const context = ContextIdFactory.getByRequest(request);
-  // Nest leaves its context on the request; where it gives another each time, it has made none.
+  // Nest keeps its context on the request; if it returns a new one each time, it has none yet.
   if (ContextIdFactory.getByRequest(request) !== context) {
     const shown: unknown = provider.isDependencyTreeDurable() ? context.payload : request;
     moduleRef.registerRequestByContextId(shown, context);
@@ -39,9 +39,9 @@ function contextOf(request: object, provider: Provider, moduleRef: ModuleRef): C
 }
 
 /**
- * Whether a provider, or anything that it is made of, gets the request.
+ * Whether a provider, or any of its dependencies, gets the request.
  *
- * @param all where to look for what Nest has not looked up yet
+ * @param all where to find dependencies that Nest has not resolved yet
  */
 export function needsRequest(
   provider: Provider,
@@ -56,7 +56,7 @@ export function needsRequest(
     ...(provider.getCtorMetadata() ?? []),
     ...(provider.getPropertiesMetadata() ?? []).map(({ wrapper }) => wrapper),
   ];
-  // Nest 11 looks them up with the first request.
+  // Nest 11 resolves them at the first request.
   const tokens = parts.length === 0 ? declaredBy(provider) : [];
   return (
     tokens.includes(REQUEST) ||
@@ -66,7 +66,7 @@ export function needsRequest(
   );
 }
 
-/** What a class or factory asks for, as the decorators of Nest and the compiler leave it. */
+/** The injection tokens of a class or factory, as recorded by Nest's decorators and the compiler. */
 function declaredBy({ metatype, inject }: Provider): unknown[] {
   const left = (key: string): unknown[] =>
     typeof metatype === 'function'

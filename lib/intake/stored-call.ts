@@ -4,9 +4,9 @@ import type { StoredCall, TaskStorage } from '../task/stored-call.js';
 import type { TaskOptions } from '../task/task-options.js';
 
 /**
- * Writes a call down.
+ * Serialises a call.
  *
- * @throws NotStorableError with the path of what cannot be written
+ * @throws NotStorableError with the path of the value that cannot be stored
  */
 export function storeCall(
   { serializer, maxArgsBytes }: TaskStorage,
@@ -19,7 +19,7 @@ export function storeCall(
   const given = args.at(-1) === undefined ? withoutEnd(args) : args;
   const unfit = problemAt('options', options);
   const problem =
-    // All else was refused before.
+    // Only functions can get here: other invalid options were refused before.
     (unfit && `${unfit}; what computes belongs on @Background()`) ??
     problemAt('carry.capture()', captured.carried) ??
     problemAt('carried', captured.alsoCarried) ??
@@ -28,7 +28,7 @@ export function storeCall(
     throw new NotStorableError(name, queue, `${problem}.`);
   }
   const text = serializer === undefined ? JSON.stringify(given) : serializer.serialize(given);
-  // No character takes more than three.
+  // A UTF-16 code unit takes at most 3 bytes in UTF-8.
   const bytes = text.length * 3 > maxArgsBytes ? Buffer.byteLength(text) : 0;
   if (bytes > maxArgsBytes) {
     throw new NotStorableError(
@@ -46,12 +46,12 @@ export function storeCall(
   };
 }
 
-/** It is written later, and its owner may have gone on with it by then: with what cannot be written, too. */
+/** Copies the value: it is written later, and its owner may change it until then. */
 function copyOf<T>(value: T): T {
   return typeof value === 'object' ? (JSON.parse(JSON.stringify(value)) as T) : value;
 }
 
-/** Without what is `undefined` at the end: a call that leaves it out means the same. */
+/** Drops trailing `undefined` arguments: a call without them means the same. */
 function withoutEnd(args: readonly unknown[]): readonly unknown[] {
   return args.slice(0, args.findLastIndex((arg) => arg !== undefined) + 1);
 }

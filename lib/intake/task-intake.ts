@@ -17,10 +17,10 @@ import { Delivery } from './delivery.js';
 import { TaskMaker } from './task-maker.js';
 import { WaitWatch } from './wait-watch.js';
 
-/** Takes calls in, and sends the task of each where it belongs: into the request's collection, or off. */
+/** Turns calls into tasks, and adds each to the request's collection or queues it at once. */
 export class TaskIntake implements TaskHome {
   readonly context = new AsyncResource('BackgroundTasks', { requireManualDestroy: true });
-  /** Makes tasks that are not added yet: see {@link put}. */
+  /** Makes tasks without adding them: see {@link put}. */
   readonly maker: TaskMaker;
   private readonly waits: WaitWatch;
   private readonly delivery: Delivery;
@@ -42,12 +42,12 @@ export class TaskIntake implements TaskHome {
   }
 
   /**
-   * Adds a task to `open`, or queues it at once where there is none, or none any more.
+   * Adds a task to `open`, or queues it at once if there is no open request.
    *
    * @param call the arguments of `addTask()`
-   * @param chain the chain that it is the next task of
-   * @param request the one that is being handled, for providers that are made for it
-   * @throws BackgroundTasksError where the call, its options or its queue is not acceptable
+   * @param chain the chain that the task belongs to, as its next one
+   * @param request the request being handled, for request-scoped providers
+   * @throws BackgroundTasksError if the call, its options or its queue is not acceptable
    */
   add(
     call: readonly unknown[],
@@ -58,28 +58,28 @@ export class TaskIntake implements TaskHome {
     return this.put(this.maker.ofCall(call, request), open, chain);
   }
 
-  /** A task of a call that was stored, not added yet; `undefined` where no method here has its name. */
+  /** Makes a task of a stored call without adding it; `undefined` if no method here has its name. */
   makeStored(name: string, queue: string, call: StoredCall): Task | undefined {
     const addedAt = this.clock.now();
     return this.ofStored({ id: randomUUID(), name, queue, call, addedAt, attempts: 0 });
   }
 
-  /** Whether a stored call of this name can be made here. */
+  /** Whether a method here has this task name. */
   knows(name: string): boolean {
     return this.registry.get(name) !== undefined;
   }
 
-  /** A task that was made here is in its store. */
+  /** A task made here has been stored. */
   stored(task: Task): void {
     this.observer.added(task);
   }
 
-  /** A task that was made here is not added. */
+  /** A task made here will not be added. */
   forget(task: Task): void {
     this.observer.forget(task);
   }
 
-  /** Adds a task that was made here, as {@link add} does. */
+  /** Adds a task made here, as {@link add} does. */
   put(task: Task, request?: OpenRequest, chain?: Chain): TaskHandle {
     this.checkChain(chain, task);
     const duplicate = this.duplicateOf(task, request);
@@ -109,8 +109,8 @@ export class TaskIntake implements TaskHome {
   }
 
   /**
-   * The same call as a failed task's, queued at once as a new task with the same id; behind it those of
-   * its chain that were dropped because it had failed.
+   * Retries a failed task: queues its call at once as a new task with the same id, and behind it
+   * the tasks of its chain that were dropped because of the failure.
    */
   again(failed: Task): TaskHandle {
     const chain: Chain | undefined = failed.rest.length === 0 ? undefined : {};
@@ -131,7 +131,7 @@ export class TaskIntake implements TaskHome {
     return new TaskHandle(tasks[0]);
   }
 
-  /** Makes tasks again that come back from a store. @returns those whose name is known here */
+  /** Restores tasks from a store. @returns those whose name is known here */
   restore(group: readonly StoredTask[], isReturning = false): readonly Task[] {
     const tasks = group.flatMap((stored) => this.ofStored(stored) ?? []);
     tasks.forEach((task) =>
@@ -158,7 +158,7 @@ export class TaskIntake implements TaskHome {
     this.waits.asked(task, this.waiterHere());
   }
 
-  /** A user asks for the end of all tasks. */
+  /** A caller waits for all tasks. */
   askedForAll(): void {
     this.waits.askedForAll(this.waiterHere());
   }
@@ -188,7 +188,7 @@ export class TaskIntake implements TaskHome {
       return ofRequest ?? this.engine.duplicateOf(key);
     }
     if (ofRequest === undefined || ofRequest.isCommitted) {
-      return undefined; // what it asks for is the engine's to see to, once it is released
+      return undefined; // `again` is the engine's business once that task is released
     }
     ofRequest.takeCall(task);
     ofRequest.stored = task.stored;
@@ -217,7 +217,7 @@ export class TaskIntake implements TaskHome {
     return follow(task) ? this.keep([task]) : this.delivery.drop(task, 'predecessor-failed');
   }
 
-  /** A chain is stored as one: all that is added to it before its caller lets go of the event loop. */
+  /** Collects the tasks that are added to a chain in one turn of the event loop, to store them as one. */
   private gather(chain: Chain, task: Task): void {
     const { gathered = [] } = chain;
     gathered.push(task);
@@ -233,7 +233,7 @@ export class TaskIntake implements TaskHome {
   private keepChain(tasks: readonly Task[]): void {
     const line = tasks.filter((task) => {
       if (!task.isOver && !follow(task)) {
-        this.delivery.drop(task, 'predecessor-failed'); // one before it was cancelled meanwhile
+        this.delivery.drop(task, 'predecessor-failed'); // a task before it was cancelled meanwhile
       }
       return !task.isOver;
     });
@@ -242,7 +242,7 @@ export class TaskIntake implements TaskHome {
     }
   }
 
-  /** Stores a line, where its engine stores, and releases it. */
+  /** Commits a line and releases it. */
   private keep(line: readonly Task[]): PromiseLike<void> | void {
     line.forEach((task) => {
       task.isCommitted = true;
@@ -253,14 +253,15 @@ export class TaskIntake implements TaskHome {
       return this.delivery.release(heads, line);
     }
     const released = stored.then(() => this.delivery.release(heads, line));
-    // The handle tells it, and the log: a caller who does not wait must not bring the process down.
+    // The handle and the log report the error: a caller who does not wait must not crash the
+    // process.
     released.catch(() => undefined);
     return released;
   }
 
   /**
-   * @throws ChainError where the chain has begun in another engine, since none could keep its order, or
-   * is stored already
+   * @throws ChainError if the chain began in another engine, because no engine could keep the
+   * order, or if it is already stored
    */
   private checkChain(chain: Chain | undefined, { name, queue }: Task): void {
     const last = chain?.last;

@@ -4,10 +4,10 @@ import type { KeyOf, TaskSettings } from '../task/task-options.js';
 import type { TaskKeys } from '../task/task.js';
 
 /**
- * What a call's own arguments say about it.
+ * Computes the keys of a call from its arguments.
  *
- * @throws BackgroundMethodError where a batched method was not called with one array
- * @throws InvalidOptionError where a function for a key gave none
+ * @throws BackgroundMethodError if a batched method was not called with one array
+ * @throws InvalidOptionError if a key function returned no key
  */
 export function keysOf(
   { dedupe, concurrencyKey, batch, queue }: TaskSettings,
@@ -21,20 +21,20 @@ export function keysOf(
     return undefined;
   }
   return {
-    // Names and keys may hold any character: put together with a separator, two could look alike.
+    // JSON, because names and keys may contain any separator: two could look alike.
     dedupe: dedupe && JSON.stringify([queue, name, keyOf('dedupe.key', dedupe.key, args)]),
     concurrency: concurrencyKey && keyOf('concurrencyKey', concurrencyKey, args),
   };
 }
 
-/** @throws InvalidOptionError where the function gave no key: all calls would have the same one */
+/** @throws InvalidOptionError if the function returned no key: all calls would share one */
 function keyOf(option: string, key: KeyOf, args: readonly unknown[]): string {
   if (typeof key === 'string') {
     return key;
   }
   const made: unknown = key(...(args as never[]));
   if (made instanceof Promise) {
-    made.catch(() => undefined); // its rejection would end the process
+    made.catch(() => undefined); // a rejection would end the process
   }
   if (typeof made !== 'string' || made === '') {
     throw new InvalidOptionError(

@@ -31,20 +31,20 @@ type Method = (...args: never[]) => unknown;
 
 /** What a task is made of. */
 interface Call {
-  /** The `@Background()` method it is a call of, if it is one. */
+  /** The `@Background()` method that is called, if any. */
   readonly definition: TaskDefinition | undefined;
-  /** What is called: a mock may stand in the method's place. */
+  /** The function to call; a mock may replace the method. */
   readonly fn: Method;
   /** `this` of the call; `undefined` where `definition` resolves it. */
   readonly target: object | undefined;
   readonly args: readonly unknown[];
-  /** What was passed to `addTask()`, or a schedule needs. */
+  /** The options passed to `addTask()`, or those of a schedule. */
   readonly options?: TaskOptions | undefined;
-  /** The one that is being handled, if it is known: its provider is meant. */
+  /** The request being handled, if known: it selects a request-scoped provider. */
   readonly request?: object | undefined;
 }
 
-/** Makes a task of a call, of one that was written down, too. */
+/** Makes tasks of calls, and of stored calls. */
 export class TaskMaker {
   constructor(
     private readonly home: TaskHome,
@@ -57,8 +57,8 @@ export class TaskMaker {
 
   /**
    * @param call `addTask(fn, ...args)` or `addTask(options, fn, ...args)`
-   * @param request the one that is being handled, if it is known
-   * @throws BackgroundTasksError where the call, its options or its queue is not acceptable
+   * @param request the request being handled, if known
+   * @throws BackgroundTasksError if the call, its options or its queue is not acceptable
    */
   ofCall(call: readonly unknown[], request?: object): Task {
     const [first, second] = call;
@@ -108,7 +108,7 @@ export class TaskMaker {
     return this.of({ definition, fn, target, args });
   }
 
-  /** A call without arguments of a method that is known by its name. */
+  /** A call without arguments. */
   ofDefinition(definition: TaskDefinition, options: TaskOptions | undefined): Task {
     const { method: fn } = definition;
     return this.of({ definition, fn, target: undefined, args: NO_ARGS, options });
@@ -133,7 +133,7 @@ export class TaskMaker {
         ? definition.settings
         : this.options.forTask(options, definition?.declared);
     const name = options?.name ?? definition?.name ?? nameOf(fn);
-    // No argument: a million tasks that wait share one list of none.
+    // One shared empty list keeps a million waiting tasks small.
     const args = call.args.length === 0 ? NO_ARGS : call.args;
     const keys = keysOf(settings, name, args);
     const { storage } = this.engine.supportOf(settings.queue);
@@ -154,7 +154,7 @@ export class TaskMaker {
     }
     const captured = this.options.carriers.capture();
     const stored = storeCall(storage, name, settings.queue, args, options, captured);
-    // What will run is what was written down, here as after a crash: later changes do not count.
+    // The task runs with the stored arguments, as after a crash: later changes do not count.
     const copy = readArgs(stored.args, storage);
     const { method } = definition;
     const found = this.carried(definition, stored);
@@ -163,7 +163,7 @@ export class TaskMaker {
     return task;
   }
 
-  /** Why no other process would find the task by the name of the call. */
+  /** Why no other process would find the task by the call's name. */
   private problemOf({ name, method, type, member, isProvided }: TaskDefinition, called: string) {
     const known = this.registry.get(name);
     if (called !== name) {
@@ -177,7 +177,7 @@ export class TaskMaker {
       : `${known?.member} and another ${member} have this name`;
   }
 
-  /** Its provider is made for the request as it is made again, here as after a crash. */
+  /** A request-scoped provider gets the request restored from `carried`, here as after a crash. */
   private carried(definition: TaskDefinition, { carried }: StoredCall): TaskDefinition | undefined {
     return ofRequest(
       definition,
@@ -186,9 +186,9 @@ export class TaskMaker {
   }
 
   /**
-   * A task that comes back from a store, or `undefined` if no method here has its name.
+   * Restores a stored task; `undefined` if no method here has its name.
    *
-   * @throws BackgroundTasksError where it cannot be made again here
+   * @throws BackgroundTasksError if the task cannot be made here
    */
   ofStored(stored: StoredTask): Task | undefined {
     const { queue, call, addedAt } = stored;
@@ -206,7 +206,10 @@ export class TaskMaker {
     return task;
   }
 
-  /** It stays in the queue that it is in, whose engine has it: its method may have another one by now. */
+  /**
+   * A stored task stays in its queue, whose engine holds it, even if the method has moved to
+   * another one.
+   */
   private settingsOfStored(
     { options }: StoredCall,
     queue: string,
@@ -224,9 +227,9 @@ function takesMock(storage: TaskStorage, fn: Method): boolean {
 }
 
 /**
- * What a bound copy of a method is bound to, if to an object.
+ * The object that a method was bound to with `bind()`, if any.
  *
- * @throws BackgroundMethodError where the method is not that object's
+ * @throws BackgroundMethodError if the method is not that object's own
  */
 function boundTargetOf({ method, member, bound }: BackgroundMethod): object | undefined {
   const target = bound?.target;
@@ -243,7 +246,7 @@ function boundTargetOf({ method, member, bound }: BackgroundMethod): object | un
   return target;
 }
 
-/** @throws BackgroundMethodError where its provider is made for a request, and there is none */
+/** @throws BackgroundMethodError if the provider is request-scoped and there is no request */
 function ofRequest(
   definition: TaskDefinition | undefined,
   request: object | undefined,
@@ -266,10 +269,10 @@ function isFunction(value: unknown): value is Method {
   return typeof value === 'function';
 }
 
-/** Before the name of what `bind()` has made. */
+/** The prefix that `bind()` puts before a name. */
 const BOUND = 'bound ';
 
-/** A static `name` of a class stands in the place of its own, and may be anything. */
+/** Not always a string: a class may have a static member `name`. */
 function nameOf({ name }: { readonly name: unknown }): string {
   const given = typeof name === 'string' ? name : '';
   return (given.startsWith(BOUND) ? given.slice(BOUND.length) : given) || 'anonymous';

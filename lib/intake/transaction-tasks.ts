@@ -10,7 +10,7 @@ interface Parts {
   readonly client: TransactionClient;
 }
 
-/** No walker of objects finds it, and a Proxy around the object passes it on. */
+/** Hidden from code that enumerates objects, yet reachable through a Proxy around the object. */
 const PARTS = Symbol('nestjs-background-tasks:transaction');
 
 /** Tasks that are part of a transaction: see {@link TaskRunner.using}. */
@@ -23,14 +23,14 @@ export class TransactionTasks {
   }
 
   /**
-   * Stores a task in the transaction, with options of its own.
+   * Stores a task in the transaction, with its own options.
    *
    * @param options options of this call; they override those of the method, the queue and the
    * module
    * @param fn a `@Background()` method
-   * @param args what it is called with
-   * @returns the task's id, for `TaskRunner.get()` after the commit; if `dedupe` found another task
-   * with the key, its id
+   * @param args the arguments of `fn`
+   * @returns the task's id, for `TaskRunner.get()` after the commit; or the id of the task that
+   * `dedupe` found with the same key
    * @throws TransactionError, NotStorableError, StoreUnavailableError, UnknownOptionError,
    * InvalidOptionError, UnknownQueueError, and whatever the client throws
    */
@@ -43,9 +43,9 @@ export class TransactionTasks {
    * Stores a task in the transaction. Await it before the transaction ends.
    *
    * @param fn a `@Background()` method
-   * @param args what it is called with
-   * @returns the task's id, for `TaskRunner.get()` after the commit; if `dedupe` found another task
-   * with the key, its id
+   * @param args the arguments of `fn`
+   * @returns the task's id, for `TaskRunner.get()` after the commit; or the id of the task that
+   * `dedupe` found with the same key
    * @throws TransactionError, NotStorableError, StoreUnavailableError, and whatever the client
    * throws
    */

@@ -4,14 +4,14 @@ import { Task } from '../task/task.js';
 type Waiter = Task | OpenRequest;
 
 /**
- * Warns, while an application is developed, where somebody waits for what waits for them. In production
- * it looks at nothing.
+ * Warns of deadlocks during development: a task or request that waits for a task which cannot end
+ * before it. Does nothing in production.
  */
 export class WaitWatch {
   private readonly isOn = process.env['NODE_ENV'] !== 'production';
-  /** Who has asked for the end of a task. */
+  /** Which tasks and requests wait for a task. */
   private readonly waiters = new WeakMap<Task, Set<Waiter>>();
-  /** The tasks whose bodies have asked for one of their own queue, which needs a slot as well. */
+  /** Running tasks that wait for a task of their own queue, which needs a slot as well. */
   private inOwnQueue: { readonly waiter: Task; readonly awaited: Task }[] = [];
   private readonly warned = new Set<string>();
 
@@ -20,7 +20,7 @@ export class WaitWatch {
     private readonly warn: (waiter: string, awaited: string) => void,
   ) {}
 
-  /** `here` asks for the end of `task`. */
+  /** `here` waits for `task`. */
   asked(task: Task, here: Waiter | undefined): void {
     if (!this.isOn || here === undefined || task.isOver) {
       return;
@@ -39,7 +39,7 @@ export class WaitWatch {
     }
   }
 
-  /** `here` asks for the end of all tasks. */
+  /** `here` waits for all tasks. */
   askedForAll(here: Waiter | undefined): void {
     const awaited = here instanceof Task ? here : here?.waiting[0];
     if (this.isOn && here !== undefined && awaited !== undefined) {
@@ -47,10 +47,10 @@ export class WaitWatch {
     }
   }
 
-  /** Everything that cannot end before `here` does, itself included. */
+  /** All tasks and requests that cannot end before `here`, itself included. */
   private heldUpBy(here: Waiter): ReadonlySet<Waiter> {
     const found = new Set<Waiter>([here]);
-    // What is added on the way is visited, too.
+    // A Set's iteration visits what is added meanwhile.
     for (const each of found) {
       const next =
         each instanceof Task
@@ -61,7 +61,10 @@ export class WaitWatch {
     return found;
   }
 
-  /** It waits for a slot of its queue, and all of them are taken by those who wait for such tasks. */
+  /**
+   * Whether the task waits for a slot while all slots of its queue are held by tasks that wait like
+   * this.
+   */
   private lacksSlot({ queue, status }: Task, heldUp: ReadonlySet<Waiter>): boolean {
     const holders = [...heldUp, ...this.inOwnQueue.map(({ waiter }) => waiter)].filter(
       (each) => each instanceof Task && each.queue === queue && each.status === 'running',
