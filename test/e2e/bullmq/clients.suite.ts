@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import {
   afterAll,
   afterEach,
@@ -92,6 +93,26 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
       await takeConnections(true);
       await store.ready();
       expect(await store.queue('queue').getJobCountByTypes('waiting')).toBe(0);
+    });
+
+    it('that break within a transaction end no process', async () => {
+      await store.open(['queue']);
+      await store.ready();
+      const schedules = store.schedules();
+      const other = await postgresClient(server.url);
+      const taken: { connection: { stream: Socket } }[] = [];
+      store['reached'].pool.on('acquire' as 'connect', (client) => taken.push(client as never));
+      try {
+        await other.query(`BEGIN; LOCK TABLE "${store['schema']}".background_task_schedules`);
+        const swapped = schedules.swap('nightly', undefined, 'at 3', undefined);
+        swapped.catch(() => undefined); // looked at below
+        await eventually(() => expect(taken).toHaveLength(1));
+        taken[0]?.connection.stream.destroy();
+        await expect(swapped).rejects.toThrow('Connection terminated');
+      } finally {
+        await other.end();
+      }
+      expect(await schedules.swap('nightly', undefined, 'at 3', undefined)).toBe('done');
     });
 
     it('are tried again where those of a worker are refused at first', async () => {

@@ -7,10 +7,12 @@ interface Remembered {
 }
 
 /**
- * BullMQ remembers for ever that a connection could not be made, where the server took the one before
- * and refused this one: all are in use, it restarts. Here the next one to ask tries again.
+ * Mends two faults of BullMQ 6.7. It remembers a connection that could not be made for ever; here the next
+ * caller tries again. It does not listen to the errors of a client that is checked out of the pool; such an
+ * error would end the process, although the command fails with it as well.
  */
 export function forgiving(connection: PostgresConnection): PostgresConnection {
+  connection.pool.on('connect', (client) => client.on('error', ignore));
   const remembered = connection as unknown as Remembered;
   const waitUntilReady = connection.waitUntilReady.bind(connection);
   connection.waitUntilReady = async () => {
@@ -27,6 +29,8 @@ export function forgiving(connection: PostgresConnection): PostgresConnection {
   };
   return connection;
 }
+
+const ignore = (): void => undefined;
 
 /** What BullMQ's commands on PostgreSQL ask of a connection. */
 interface Connection {
