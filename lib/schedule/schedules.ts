@@ -21,6 +21,8 @@ import { timingOf } from './timing.js';
 export class Schedules {
   private readonly local: LocalSchedules;
   private readonly stored = new Map<ScheduleStore, StoredSchedules>();
+  /** The names of schedules of methods. */
+  private readonly declared = new Set<string>();
   private hasStopped = false;
 
   constructor(
@@ -70,6 +72,7 @@ export class Schedules {
       timing,
       makeTask: () => this.intake.maker.ofDefinition(definition, call),
     };
+    this.declared.add(name);
     const stored = this.storedFor(settings.queue);
     if (stored === undefined) {
       this.local.put(schedule);
@@ -88,6 +91,12 @@ export class Schedules {
     task: TaskOptions,
     call: readonly unknown[],
   ): Promise<void> {
+    if (this.declared.has(name)) {
+      throw new InvalidOptionError(
+        'schedule.name',
+        `'${name}' is the schedule of a @Background() method. Change it there, or choose another name.`,
+      );
+    }
     const timing = timingOf(options, 'schedule');
     if (timing.after(this.clock.wall()) === undefined) {
       throw new InvalidOptionError('schedule.cron', `'${options.cron}' lies in the past.`);
@@ -101,16 +110,17 @@ export class Schedules {
     const { queue } = sample;
     const stored = this.storedFor(queue);
     if (stored === undefined) {
-      return this.local.put({ name, queue, options, timing, makeTask });
-    }
-    if (sample.stored === undefined) {
+      this.local.put({ name, queue, options, timing, makeTask });
+    } else if (sample.stored === undefined) {
       throw new NotStorableError(sample.name, queue, 'it was not written down.');
+    } else {
+      const { name: called, stored: written } = sample;
+      await stored.put(name, { options, queue, call: { name: called, stored: written } });
+      this.local.remove(name);
     }
-    await stored.put(name, {
-      options,
-      queue,
-      call: { name: sample.name, stored: sample.stored },
-    });
+    // It may have been in a queue of another engine.
+    const others = [...this.stored.values()].filter((each) => each !== stored);
+    await Promise.all(others.map((each) => each.remove(name)));
   }
 
   async list(): Promise<ScheduleInfo[]> {
@@ -131,6 +141,7 @@ export class Schedules {
 
   /** @returns whether there was such a schedule */
   async remove(name: string): Promise<boolean> {
+    this.declared.delete(name);
     const stored = await Promise.all([...this.stored.values()].map((each) => each.remove(name)));
     return this.local.remove(name) || stored.includes(true);
   }

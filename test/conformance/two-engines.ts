@@ -81,6 +81,16 @@ export function twoEngines(name: EngineName, prepare: () => Promise<EngineUnderT
       expect(app.book.started.toSorted()).toEqual(['here 1', 'here 2']);
     });
 
+    it('has one schedule of a name, whose queue may become one of the other', async () => {
+      await start();
+      const { runner, jobs } = app;
+      for (const queue of ['other', 'default', 'other']) {
+        await runner.addSchedule({ name: 'often', every: '1h', queue }, jobs.note, 'tick');
+        expect(await runner.listSchedules()).toMatchObject([{ name: 'often', queue }]);
+      }
+      await runner.removeSchedule('often');
+    });
+
     it('refuses a chain through both of them, and goes on with the part that there is', async () => {
       await start();
       const chain = app.runner.chain();

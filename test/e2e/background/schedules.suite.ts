@@ -200,6 +200,13 @@ describe('a schedule in a test', () => {
     await expect(module.init()).rejects.toThrow(/Two @Background\(\) methods are named "Jobs.run"/);
   });
 
+  it('of a method is changed in the code only', async () => {
+    const { runner, work } = await start({ every: '1h' });
+    const adding = runner.addSchedule({ name: 'run', every: '2h' }, work.run);
+    await expect(adding).rejects.toThrow(/schedule\.name.*'run' is the schedule of a @Background/);
+    expect(await runner.listSchedules()).toMatchObject([{ every: '1h' }]);
+  });
+
   it('refuses batches: a schedule passes no array', () => {
     const batch = { size: 2, wait: '1s' } as const;
     expect(() => workWith({ every: '1h', batch })).toThrow(/batch.*passes no arguments/);
