@@ -4,9 +4,9 @@ import type { DrainScope, Engine, EngineSupport, QueueState, Restore } from './e
 import type { KeptTasks } from './kept-tasks.js';
 import { KeptTasksOfAll } from './kept-tasks-of-all.js';
 
-/** Several engines as one: each task goes to the engine of its queue. */
+/** Combines several engines: each task goes to the engine of its queue. */
 export class EngineRouter implements Engine {
-  /** Counts what may give an engine something to do that had nothing. */
+  /** Counts events that may give an idle engine work. */
   private came = 0;
 
   constructor(private readonly byQueue: ReadonlyMap<string, Engine>) {}
@@ -97,7 +97,7 @@ export class EngineRouter implements Engine {
     if (awaited !== 'present') {
       return this.together(drain);
     }
-    // What comes is not waited for, nor what may be due too late; what is there may go on in another engine.
+    // New and postponed tasks are not awaited. A present task may still go on in another engine.
     const present = [...this.tasks()].filter(({ status }) => !isPutOff(status));
     await this.together(drain, () => present.every(({ outcome }) => outcome !== undefined));
   }
@@ -110,7 +110,7 @@ export class EngineRouter implements Engine {
     await Promise.all(this.engines.map(async (engine) => engine.close()));
   }
 
-  /** Until all are done at the same time: a task of one may add to another that was done before. */
+  /** Repeats until all are done at once: a task of one engine may add to another that was done. */
   private async together(
     done: (engine: Engine) => Promise<void>,
     isEnough: () => boolean = () => false,

@@ -9,127 +9,126 @@ import type { Announcement, Verdict } from '../task/verdict.js';
 import type { KeptTasks } from './kept-tasks.js';
 
 /**
- * Keeps tasks between release and attempt: it owns time and storage. What an attempt is, and what
- * its failure means, is the {@link Worker}'s.
+ * Keeps tasks between release and attempt. The engine owns time and storage; the {@link Worker}
+ * owns what an attempt is and what its failure means.
  */
 export interface Engine extends EngineLife {
-  /** What the engine of a queue can do: one object for all the queues of one engine. */
+  /** The capabilities of a queue's engine; the same object for all queues of one engine. */
   supportOf(queue: string): EngineSupport;
 
-  /** Set where tasks are kept that this process may not know: those that failed, at least. */
+  /** Set if the engine keeps tasks that this process may not know: at least the failed ones. */
   readonly kept?: KeptTasks | undefined;
 
-  /** The task that stands for the task's `dedupe` key now, if another does. */
+  /** The task that currently holds the `dedupe` key, if any. */
   duplicateOf(dedupeKey: string): Task | undefined;
 
   /**
-   * A place for one more task, asked for when it is added, before anything is promised.
+   * Reserves a place for a task when it is added, before anything is promised.
    *
-   * @param isDeadLetter it is run again, and drops no other task to have a place
+   * @param isDeadLetter the task is retried, and must not drop another one to get its place
    * @throws QueueFullError, ShutDownError
    */
   admit(task: Task, isDeadLetter?: boolean): void;
 
   /**
-   * From here on the tasks count. A durable engine stores them all in one operation, and the response
+   * Makes the tasks count. A durable engine stores them all in one operation, and the response
    * waits for it.
    *
-   * @param heads of lines (see `task/line.ts`), each with the tasks behind it. One with a `prior`
-   * stands behind a task that was committed before
-   * @param isHeld whether a response has to close before they are released
+   * @param heads heads of lines (see `task/line.ts`). A head with a `prior` goes behind that task,
+   * which was committed before
+   * @param isHeld whether a response has to close before the tasks are released
    */
   commit(heads: readonly Task[], isHeld?: boolean): Promise<void> | void;
 
   /**
-   * The line may start: its head, or, where that has a `prior`, as soon as that one has settled. Where
-   * this returns something to wait for, the call of a `@Background()` method outside a request waits
-   * for it.
+   * Lets a line start: its head at once, or as soon as the head's `prior` has settled. A call of a
+   * `@Background()` method outside a request waits for the returned promise, if there is one.
    */
   release(head: Task): PromiseLike<void> | void;
 
-  /** Gives back the place of an admitted task that will never be released. */
+  /** Frees the place of an admitted task that will never be released. */
   discard(task: Task): void;
 
   /** @returns whether there was anything left to cancel */
   cancel(task: Task): boolean | Promise<boolean>;
 
   /**
-   * Attempts nothing more of a queue, or of all, until told otherwise. What runs goes on.
+   * Pauses or resumes a queue, or all of them. Running tasks go on.
    *
-   * @param isEverywhere whether it is for all processes that share the queue, also those yet to come
+   * @param isEverywhere for all processes that share the queue, including future ones
    */
   setPaused(isPaused: boolean, queue?: string, isEverywhere?: boolean): Promise<void> | void;
 
-  /** What has been released and not settled. */
+  /** The tasks that are released and unsettled. */
   tasks(): Iterable<Task>;
 
-  /** How its queues stand: a promise where only a store can tell. */
+  /** The state of the queues; a promise if only a store knows it. */
   states(): Iterable<QueueState> | Promise<Iterable<QueueState>>;
 }
 
-/** How an engine begins and ends. */
+/** The life cycle of an engine. */
 export interface EngineLife {
-  /** Makes the store ready to take tasks; before any provider's start-up hook. */
+  /** Opens the store, before any provider's start-up hook runs. */
   open(restore: Restore): Promise<void> | void;
 
-  /** From here on tasks are attempted; those that a former process has left come back. */
+  /** Starts attempting tasks, including those that an earlier process left behind. */
   start(): Promise<void> | void;
 
-  /** Rejects where the store cannot be reached, within a bounded time. */
+  /** Rejects, within a bounded time, if the store cannot be reached. */
   ping(): Promise<void> | void;
 
   /** Resolves when every admitted task has settled. */
   whenIdle(): Promise<void>;
 
   /**
-   * Resolves when what is awaited has settled, except what cannot start before `deadline`
+   * Resolves when the awaited tasks have settled, except those that cannot start before `deadline`
    * (milliseconds since the epoch). New tasks are still admitted.
    */
   drain(deadline: number, awaited: DrainScope): Promise<void>;
 
   /**
-   * Attempts nothing more, settles what waits as abandoned, aborts what runs and gives it `graceMs`
-   * to end by itself. Resolves when nothing runs.
+   * Starts nothing more, settles waiting tasks as abandoned, and aborts running ones, which have
+   * `graceMs` to end by themselves. Resolves when nothing runs.
    */
   stop(graceMs: number): Promise<void>;
 
-  /** Nothing is admitted any more. */
+  /** Closes the store. Nothing is admitted any more. */
   close(): Promise<void> | void;
 }
 
 /**
- * What a drain waits for.
+ * The tasks that a drain waits for.
  *
- * - `present`: what has been released by now
- * - `released`: that, and what is released until nothing is left
- * - `collected`: the tasks of requests in flight, too
+ * - `present`: those that are released now
+ * - `released`: also those released meanwhile, until none is left
+ * - `collected`: also those of requests in flight
  */
 export type DrainScope = 'present' | 'released' | 'collected';
 
-/** What an engine can do besides what every engine can. What it cannot is refused, not ignored. */
+/** The optional capabilities of an engine. Options that need a missing one are refused, not ignored. */
 export interface EngineSupport {
-  /** For the message of a refusal: `BullMQ on PostgreSQL`. */
+  /** A name for error messages, such as `BullMQ on PostgreSQL`. */
   readonly engine: string;
-  /** How calls are written down; `undefined` where they stay in memory. */
+  /** How calls are stored; `undefined` if they stay in memory. */
   readonly storage: TaskStorage | undefined;
-  /** Where schedules are kept; without it they end with the process. */
+  /** Where schedules are stored; without it they end with the process. */
   readonly schedules?: ScheduleStore | undefined;
-  /** Set where this process adds tasks only, and others run them. */
+  /** Set if this process only adds tasks, and others run them. */
   readonly isProducer?: boolean;
-  /** Set where other processes add and run the tasks, too: see {@link unsupportedOption}. */
+  /** Set if other processes add and run tasks, too: see {@link unsupportedOption}. */
   readonly isShared?: boolean;
   /**
-   * Stores the task through a connection of its caller's: it exists, and is released, if the
-   * transaction commits that is open there. It is not admitted before. `undefined` where the engine
-   * has no part in such transactions.
+   * Stores the task through the caller's connection: the task exists, and is released, if the open
+   * transaction commits. It must not be admitted before. `undefined` if the engine cannot join
+   * transactions.
    *
-   * @returns its id, or that of another which stands for its `dedupe` key
+   * @returns the id of the task, or of the one that holds its `dedupe` key
    * @throws ShutDownError, StoreUnavailableError, TransactionError
    */
   readonly storeWithin?: (client: TransactionClient, task: Task) => Promise<string>;
 }
 
-/** The option in `settings` that takes one process which knows all tasks of a queue, if there is one. */
+/** The first option in `settings` that works only if one process knows all tasks of a queue. */
 export function unsupportedOption(
   { isShared = false }: EngineSupport,
   { batch, concurrencyKey, dedupe }: TaskSettings,
@@ -149,16 +148,16 @@ export function unsupportedOption(
   return dedupe !== undefined && dedupe.windowMs > 0 ? 'dedupe.window' : undefined;
 }
 
-/** Keeps what is to be known of schedules after a restart, and in other processes. */
+/** Keeps the records of schedules across restarts and processes. */
 export interface ScheduleStore {
-  /** All records by the names of their schedules, and what the store's own clock shows. */
+  /** All records by schedule name, and the time of the store's clock. */
   load(): Promise<{ readonly now: number; readonly records: ReadonlyMap<string, string> }>;
   /**
-   * In one operation: puts `after` in the place of the record `before`, and stores the task, released.
-   * `undefined` is no record.
+   * Replaces the record `before` by `after` and stores the task, released, in one operation.
+   * `undefined` means no record.
    *
-   * @returns `'stale'` where the record was another, and nothing has happened; `'duplicate'` where the
-   * record is `after` now, and another task stands for the task's `dedupe` key
+   * @returns `'stale'` if the record was not `before`, and nothing has changed; `'duplicate'` if
+   * the record is `after` now, but another task holds the task's `dedupe` key
    */
   swap(
     name: string,
@@ -168,32 +167,31 @@ export interface ScheduleStore {
   ): Promise<'done' | 'duplicate' | 'stale'>;
 }
 
-/** How a queue stands at this moment. */
+/** A snapshot of a queue. */
 export interface QueueState {
   readonly queue: string;
   readonly running: number;
-  /** Added and not running: collected, queued, delayed or between attempts. */
+  /** Tasks added and not running: collected, queued, delayed or between attempts. */
   readonly pending: number;
-  /** Since when the longest waiting of those that only wait for a slot was added. */
+  /** When the oldest task that waits only for a slot was added. */
   readonly oldestAddedAt: number | undefined;
   readonly isPaused: boolean;
-  /** `running` and `pending` are those of all processes. */
+  /** `running` and `pending` count all processes. */
   readonly isShared?: boolean;
 }
 
-/** The statuses in which an engine holds a task. */
+/** The statuses of a task that an engine holds. */
 export type HeldStatus = Extract<TaskStatus, 'queued' | 'delayed' | 'running' | 'retrying'>;
 
 /**
- * Makes tasks again of what was stored.
+ * Restores stored tasks.
  *
  * @param group tasks that belong together, in the order added
- * @param isReturning whether this process has counted them when they came the first time
+ * @param isReturning whether this process has counted them before
  * @returns those whose name is known here, in the same order
  */
 export type Restore = (group: readonly StoredTask[], isReturning?: boolean) => readonly Task[];
 
-/** What an engine is made with. */
 export interface EngineSetting {
   readonly queues: readonly QueueLimits[];
   readonly worker: Worker;
@@ -201,15 +199,15 @@ export interface EngineSetting {
   readonly logger: LoggerService;
   /** How long a shutdown waits for tasks. @default 0 */
   readonly drainTimeoutMs?: number;
-  /** How many are kept of those that have settled otherwise. @default 1_000 */
+  /** How many settled tasks that did not fail are kept. @default 1_000 */
   readonly remember?: number;
-  /** How much is kept of tasks that have failed for good. @default everything */
+  /** How many failed tasks are kept. @default all */
   readonly keep?: KeepLimits;
 }
 
 /** The value of the option `engine` of the module or a queue: `journal(…)`, `bullmq(…)`. */
 export interface EngineFactory {
-  /** What it makes: `journal` or `bullmq`. */
+  /** The kind of engine: `journal` or `bullmq`. */
   readonly engine: string;
   /** @internal */
   create(setting: EngineSetting): Engine;
@@ -219,7 +217,7 @@ export interface EngineFactory {
 export interface QueueLimits {
   readonly name: string;
   readonly concurrency: number;
-  /** In all processes that share the queue, where that is limited. */
+  /** The limit over all processes that share the queue, if any. */
   readonly concurrencyOfAll?: number | undefined;
   readonly concurrencyPerKey: number;
   readonly rateLimit: { readonly max: number; readonly perMs: number } | undefined;
@@ -227,15 +225,15 @@ export interface QueueLimits {
   readonly overflow: 'reject' | 'drop-oldest';
 }
 
-/** What an engine calls: the meaning of a task. */
+/** The engine's view of the code that runs tasks. */
 export interface Worker {
-  /** Runs the body once. Never throws; calls `conclude` exactly once, maybe before it returns. */
+  /** Runs the body once. Never throws. Calls `conclude` exactly once, perhaps before it returns. */
   attempt(task: Task, conclude: (task: Task, verdict: Verdict) => void): void;
-  /** The engine has recorded this: tell everyone. Never throws. */
+  /** Announces what the engine has recorded. Never throws. */
   announce(task: Task, what: Announcement): void;
 }
 
-/** How much is kept of tasks that have failed for good. */
+/** How many failed tasks are kept: by number, size and age. */
 export interface KeepLimits {
   readonly count: number;
   readonly bytes: number;

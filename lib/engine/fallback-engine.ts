@@ -3,7 +3,7 @@ import type { Task } from '../task/task.js';
 import { EngineRouter } from './engine-router.js';
 import type { Engine, QueueState, Worker } from './engine.js';
 
-/** An engine that stores, and before it the memory of this process for what the store does not take. */
+/** A durable engine, with this process's memory for tasks that the store does not accept. */
 export class FallbackEngine extends EngineRouter {
   private readonly fallen = new WeakSet<Task>();
 
@@ -31,7 +31,7 @@ export class FallbackEngine extends EngineRouter {
       : Promise.allSettled(before).then(() => this.store(heads, isHeld));
   }
 
-  /** Where those before them have gone is known by now. */
+  /** Called once it is known in which engine the tasks before them are. */
   private async store(heads: readonly Task[], isHeld?: boolean): Promise<void> {
     const isBehindFallen = ({ prior }: Task): boolean =>
       prior !== undefined && this.fallen.has(prior);
@@ -47,7 +47,7 @@ export class FallbackEngine extends EngineRouter {
     }
   }
 
-  /** Of a line that was committed in parts the store may have some tasks, and the memory others. */
+  /** The store may hold one part of a line and the memory another, if the line was committed in parts. */
   override release(head: Task): PromiseLike<void> | void {
     for (let last = head; last.successor !== undefined; last = last.successor) {
       const { successor } = last;
@@ -84,7 +84,7 @@ export class FallbackEngine extends EngineRouter {
     for (const task of lineFrom(head)) {
       if (!task.isOver) {
         this.memory.admit(task);
-        // The other one gives up the place, and has nothing to take back.
+        // Uncommitted for a moment: the durable engine frees the place, and has nothing to remove.
         task.isCommitted = false;
         this.durable.discard(task);
         task.isCommitted = true;

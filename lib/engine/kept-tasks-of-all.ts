@@ -3,7 +3,7 @@ import type { TaskInfo } from '../task/task-info.js';
 import type { Engine } from './engine.js';
 import { inOrder, type KeptTasks, type StoredCounts, type TaskQuery } from './kept-tasks.js';
 
-/** What several engines keep, as one. */
+/** Combines the kept tasks of several engines. */
 export class KeptTasksOfAll implements KeptTasks {
   readonly cancel?: (id: string) => Promise<boolean>;
 
@@ -47,9 +47,9 @@ export class KeptTasksOfAll implements KeptTasks {
 }
 
 /**
- * What one of them has, whatever became of the others.
+ * The first value found, even if other answers reject.
  *
- * @throws why another gave no answer, where none has it: that one may
+ * @throws the error of an answer that rejected, if none has a value: the missing one may have it
  */
 async function anyOf<T>(answers: readonly Promise<T>[]): Promise<T | undefined> {
   const settled = await Promise.allSettled(answers);

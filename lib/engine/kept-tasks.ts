@@ -3,18 +3,18 @@ import type { TaskStatus } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 import type { TaskInfo } from '../task/task-info.js';
 
-/** Tasks that an engine knows of although this process may never have seen them. */
+/** Tasks that an engine keeps, although this process may never have seen them. */
 export interface KeptTasks {
-  /** @param queue where it is, if that is known: no store of another queue has to be there */
+  /** @param queue the task's queue, if known: then no other queue's store needs to be reachable */
   find(id: string, queue?: string): Promise<TaskInfo | undefined>;
-  /** Of failed ones in the order of their ends. */
+  /** Failed tasks are in the order of failure. */
   list(query: TaskQuery): Promise<TaskInfo[]>;
-  /** How many tasks of each status it has, by queue: only of `queue`, or of all that it keeps. */
+  /** The number of tasks in each status, by queue: of `queue`, or of all kept queues. */
   counts(queue: string | undefined): Promise<ReadonlyMap<string, StoredCounts>>;
   /**
-   * Set where other processes see the tasks, too, and make some of the attempts.
+   * Set if other processes see the tasks, too, and make some of the attempts.
    *
-   * @returns whether there was such a task, and anything left to cancel
+   * @returns whether there was such a task, with anything left to cancel
    */
   readonly cancel?: ((id: string) => Promise<boolean>) | undefined;
   /** Removes a task that has settled. @returns whether there was one */
@@ -23,37 +23,37 @@ export interface KeptTasks {
    * Queues a failed task again.
    *
    * @param queue as for {@link find}
-   * @returns it, or `undefined` where the store has no such task
+   * @returns the task, or `undefined` if the store does not have it
    */
   retry(id: string, queue?: string): Promise<Task | undefined>;
 }
 
-/** As exact as the store can tell without looking at every task; without `queued` only those that failed. */
+/** As exact as the store knows without reading every task; without `queued`, only failed tasks count. */
 export type StoredCounts = Readonly<Partial<Record<TaskStatus, number>>>;
 
-/** Which tasks of a store are asked for. */
+/** A query for the tasks of a store. */
 export interface TaskQuery {
   readonly status: TaskStatus | undefined;
   readonly name: string | undefined;
   readonly queue: string | undefined;
   readonly limit: number;
-  /** Set where only failed ones are asked for. */
+  /** Set if only failed tasks are wanted. */
   readonly failed?: FailedQuery | undefined;
 }
 
-/** Which of the failed tasks, and in which direction of time. */
+/** A query for failed tasks, and their order. */
 export interface FailedQuery {
-  /** Only those that failed before: milliseconds since the epoch. */
+  /** Only tasks that failed before this time, in milliseconds since the epoch. */
   readonly before: number | undefined;
   /** A code, a name, or a part of a message. */
   readonly error: string | undefined;
-  /** Where the page before this one has ended. */
+  /** The end of the previous page. */
   readonly after: Position | undefined;
-  /** The latest first, unless this says so. */
+  /** Otherwise the latest first. */
   readonly isOldestFirst: boolean;
 }
 
-/** Whether a failed task at this position is asked for. */
+/** Whether a failed task at this position matches the query. */
 export function isWithin(position: Position, query: FailedQuery): boolean {
   const { before, after, isOldestFirst } = query;
   if (before !== undefined && position.at >= before) {
@@ -66,7 +66,7 @@ export function isWithin(position: Position, query: FailedQuery): boolean {
   return isOldestFirst ? order > 0 : order < 0;
 }
 
-/** Failed tasks of several stores as one list. */
+/** Sorts failed tasks of several stores; other tasks keep their order. */
 export function inOrder(tasks: TaskInfo[], { failed }: TaskQuery): TaskInfo[] {
   if (failed === undefined) {
     return tasks;

@@ -1,7 +1,7 @@
 import type { Clock } from '../task/clock.js';
 import { LinkedList, type Linked } from '../task/linked-list.js';
 
-/** Called once, maybe before `ask()` returns. */
+/** Called once, perhaps before `ask()` returns. */
 export type Answer = (error?: Error) => void;
 
 interface Waiting extends Linked<Waiting> {
@@ -10,9 +10,9 @@ interface Waiting extends Linked<Waiting> {
   readonly giveUp: (error: Error) => void;
 }
 
-/** Waits for answers, for so long each, with one timer for all of them. */
+/** Waits a bounded time for each answer, with one timer for all of them. */
 export class Patience {
-  /** In the order in which they run out. */
+  /** In the order of their deadlines. */
   private readonly waiting = new LinkedList<Waiting>();
   private callOff: (() => void) | undefined;
 
@@ -22,9 +22,9 @@ export class Patience {
   ) {}
 
   /**
-   * `answer`, if it comes in time. What comes later is ignored, a rejection too.
+   * Resolves as `answer` does, if that is in time. A later result is ignored, even a rejection.
    *
-   * @throws Error where it does not
+   * @throws Error if the time is over
    */
   wait<T>(answer: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -43,10 +43,10 @@ export class Patience {
   }
 
   /**
-   * Asks, and resolves with the answer, if it comes in time. What comes later is ignored.
+   * Asks, and resolves at the answer, if that comes in time. A later one is ignored.
    *
-   * @param conclude told how it ended, before anybody else; an error is what it makes of it
-   * @throws Error where there is none in time, or what was answered
+   * @param conclude called first with the result; returns the error to reject with, if any
+   * @throws Error if the answer is an error or late
    */
   ask(
     ask: (answer: Answer) => void,
@@ -80,11 +80,11 @@ export class Patience {
     return waiting;
   }
 
-  /** @returns whether it was still waited for */
+  /** @returns false if the time was over */
   private leave(waiting: Waiting): boolean {
     const isAwaited = this.waiting.delete(waiting);
     if (this.waiting.first === undefined) {
-      // A timer would keep the process from ending.
+      // A pending timer would keep the process alive.
       this.callOff?.();
       this.callOff = undefined;
     }
@@ -105,7 +105,7 @@ export class Patience {
   };
 }
 
-/** Resolves when `promise` has settled, and no later than after `timeoutMs`. */
+/** Resolves when `promise` has settled, or after `timeoutMs`. */
 export function atMost(clock: Clock, timeoutMs: number, promise: Promise<unknown>): Promise<void> {
   return new Promise((resolve) => {
     const callOff = clock.after(timeoutMs, resolve);

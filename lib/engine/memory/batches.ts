@@ -10,16 +10,16 @@ interface Batch {
   readonly callOff: () => void;
 }
 
-/** Gathers calls of methods with `batch`, until there are enough or the first has waited enough. */
+/** Gathers calls of methods with `batch` until there are enough or the first has waited long enough. */
 export class Batches implements Place {
-  /** By what makes calls fit into one run: see {@link kindOf}. */
+  /** By {@link kindOf}: only calls of one kind share a run. */
   private readonly gathering = new Map<string, Batch>();
-  /** Gathered ahead of their turn, with one before them in their line: see {@link gather}. */
+  /** Tasks that joined the batch of a task before them in their line: see {@link gather}. */
   private readonly joined = new Set<Task>();
 
   constructor(
     private readonly clock: Clock,
-    /** Takes the first task of a full batch, the others as its followers. */
+    /** Receives the first task of a full batch, with the others as its followers. */
     private readonly onFull: (leader: Task) => void,
   ) {}
 
@@ -44,8 +44,9 @@ export class Batches implements Place {
   }
 
   /**
-   * Calls of one request stand in line, and none would ever find another to be merged with: those
-   * behind `first` that fit into its batch join it. A chain's do not, as each needs the one before.
+   * Adds `first`, and the tasks behind it in its line that fit into its batch: the calls of a
+   * request wait for each other, and would never meet otherwise. Tasks of a chain do not join, as
+   * each needs the one before to complete.
    */
   gather(first: Task, { size, waitMs }: Batching, mayJoin: (task: Task) => boolean): void {
     this.add(first, size, waitMs);
@@ -60,7 +61,7 @@ export class Batches implements Place {
     }
   }
 
-  /** Its turn has come. @returns whether it was gathered before */
+  /** Called when the task's turn has come. @returns whether it had joined a batch before */
   unjoin(task: Task): boolean {
     return this.joined.delete(task);
   }
@@ -69,7 +70,7 @@ export class Batches implements Place {
     return this.joined.has(task);
   }
 
-  /** The task, those that run with it, and those in line behind each. */
+  /** The task, those that run with it, and those in line behind each of them. */
   *withLine(head: Task): Generator<Task> {
     for (const member of membersOf(head)) {
       yield member;
@@ -78,14 +79,14 @@ export class Batches implements Place {
           continue; // cancelled while it stood in line
         }
         if (this.joined.has(task)) {
-          break; // those behind it are in the line of its own
+          break; // it is a member itself, with those behind it
         }
         yield task;
       }
     }
   }
 
-  /** Whether `task` would run together with `gathered`, which is still waiting here. */
+  /** Whether `task` fits into the batch of `gathered`, which is still waiting here. */
   fits(task: Task, gathered: Task, size: number): boolean {
     const kind = kindOf(task);
     const batch = gathered.place === this ? this.gathering.get(kind) : undefined;
@@ -107,7 +108,7 @@ export class Batches implements Place {
     }
   }
 
-  /** The one of a queue that has been gathered for longest. */
+  /** The oldest gathered task of a queue. */
   firstOf(queue: string): Task | undefined {
     for (const { tasks } of this.gathering.values()) {
       const [first] = tasks;
@@ -118,7 +119,6 @@ export class Batches implements Place {
     return undefined;
   }
 
-  /** Sends off what has been gathered, without waiting any longer. */
   flushAll(): void {
     [...this.gathering.keys()].forEach((kind) => this.flush(kind));
   }
@@ -150,8 +150,8 @@ export class Batches implements Place {
 }
 
 /**
- * One run has one lane, one slot of one key, one timeout and one retry policy: calls that differ in
- * any of them do not share it.
+ * Calls share a run only if they agree on everything that a run has once: lane, key, timeout, retry
+ * policy.
  */
 function kindOf({ definition, keys, settings }: Task): string {
   const { queue, priority, timeoutMs, retry } = settings;
@@ -161,7 +161,7 @@ function kindOf({ definition, keys, settings }: Task): string {
   );
 }
 
-/** JSON leaves functions out, and two policies may differ in nothing else. */
+/** Numbers for functions, which JSON omits: two retry policies may differ in nothing else. */
 const numbers = new WeakMap<object, number>();
 let lastNumber = 0;
 

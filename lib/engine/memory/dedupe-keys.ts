@@ -2,24 +2,23 @@ import type { Place, Task } from '../../task/task.js';
 
 interface Holder {
   readonly task: Task;
-  /** When its window ends: milliseconds since the epoch. */
+  /** The end of the window, in milliseconds since the epoch. */
   readonly until: number;
 }
 
-/** How many keys may gather before those whose window has passed are swept out. */
+/** How many keys may accumulate before expired ones are swept. */
 const FIRST_SWEEP = 1_000;
 
-/** From so many on, the oldest of those whose task is over are swept out in their window, too. */
+/** From this number on, the oldest keys of settled tasks are swept even within their window. */
 const MAX_KEYS = 100_000;
 
-/** Which task stands for which `dedupe` key, and which one runs once more afterwards: see `again`. */
+/** The holder of each `dedupe` key, and the task that runs once more afterwards: see `again`. */
 export class DedupeKeys implements Place {
   private readonly holders = new Map<string, Holder>();
-  /** Each waits for the one that stands for its key. */
+  /** Tasks waiting for the holder of their key. */
   private readonly waiting = new Map<string, Task>();
   private sweepAt = FIRST_SWEEP;
 
-  /** The task that stands for `key` now. */
   holder(key: string, now: number): Task | undefined {
     const holder = this.holders.get(key);
     if (holder === undefined || isHeld(holder, now)) {
@@ -29,7 +28,7 @@ export class DedupeKeys implements Place {
     return undefined;
   }
 
-  /** From here on `task` stands for `key`, unless another one does. */
+  /** Makes `task` the holder of `key`, unless another task is. */
   claim(key: string, task: Task, now: number): void {
     const holder = this.holder(key, now);
     if (holder !== undefined && !isRetried(holder, task)) {
@@ -41,14 +40,14 @@ export class DedupeKeys implements Place {
     }
   }
 
-  /** Nobody has done the work of a task that was cancelled, dropped or abandoned. */
+  /** Frees the key of a task that was cancelled, dropped or abandoned: its work was not done. */
   free(key: string, task: Task): void {
     if (this.holders.get(key)?.task === task) {
       this.holders.delete(key);
     }
   }
 
-  /** @returns the one that has waited for the key, if it may go on: it stands for the key now */
+  /** @returns the task that waited for the key, if it may run now as the holder */
   settled(task: Task, key: string, now: number): Task | undefined {
     const holder = this.holders.get(key);
     if (holder?.task === task && !isHeld(holder, now)) {
@@ -62,13 +61,13 @@ export class DedupeKeys implements Place {
     return next;
   }
 
-  /** The one whose first attempt is still to come, if another stands for `key` now. */
+  /** The holder if its attempts have not begun, otherwise the task waiting behind it. */
   laterOf(key: string, holder: Task): Task | undefined {
     const hasBegun = holder.attempts > 0 || holder.status === 'running';
     return hasBegun ? this.waiting.get(key) : holder;
   }
 
-  /** Has a task wait until nobody stands for its key. */
+  /** Makes a task wait until its key is free. */
   wait(key: string, task: Task): void {
     task.place = this;
     this.waiting.set(key, task);
@@ -85,7 +84,7 @@ export class DedupeKeys implements Place {
     return this.waiting.values();
   }
 
-  /** Keys that nobody asks for again would stay for ever; doubling keeps the cost per key flat. */
+  /** Keys that are never looked up would stay for ever. Doubling keeps the cost per key constant. */
   private sweep(now: number): void {
     let excess = this.holders.size < MAX_KEYS ? 0 : this.holders.size - MAX_KEYS / 2;
     for (const [key, holder] of this.holders) {
@@ -99,7 +98,7 @@ export class DedupeKeys implements Place {
   }
 }
 
-/** Whether `task` is the one that failed, run again within its own window. */
+/** Whether `task` is a retry of the failed holder, within its own window. */
 function isRetried(failed: Task, task: Task): boolean {
   return failed.knownId !== undefined && failed.knownId === task.knownId;
 }

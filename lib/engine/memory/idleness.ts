@@ -3,11 +3,11 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
-/** Those who wait for there to be nothing left to do, each with an idea of nothing of its own. */
+/** Callers that wait for idleness, each with its own condition. */
 export class Idleness {
   private waiters: readonly Waiter[] = [];
 
-  /** Resolves when `isIdle()` first holds at a {@link check}, at once if it does already. */
+  /** Resolves at the first {@link check} at which `isIdle()` holds, or at once. */
   when(isIdle: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       this.waiters = [...this.waiters, { isIdle, resolve }];
@@ -15,9 +15,9 @@ export class Idleness {
     });
   }
 
-  /** To be called whenever something has ended. */
+  /** Call it whenever something has ended. */
   check(): void {
-    // Asked after every task: the answer "no" must cost nothing.
+    // Runs after every task, so a "no" must be cheap: no array.
     if (this.waiters.some(({ isIdle }) => isIdle())) {
       const idle = this.waiters.filter(({ isIdle }) => isIdle());
       this.waiters = this.waiters.filter((waiter) => !idle.includes(waiter));

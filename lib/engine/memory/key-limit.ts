@@ -2,23 +2,23 @@ import type { Task } from '../../task/task.js';
 import { Lanes } from './lanes.js';
 
 interface Key {
-  /** Slots that are in use, or kept for a task which has been called back. */
+  /** Slots in use, or reserved for a task that was called back. */
   taken: number;
   readonly parked: Lanes;
 }
 
 /**
- * At most so many tasks of one `concurrencyKey` at once. One that finds its key busy is parked
- * aside, so that it does not stand in the way of other keys, and is called back in its turn.
+ * Limits how many tasks of one `concurrencyKey` run at once. A task whose key is busy is parked, so
+ * that it does not block other keys, and is called back in its turn.
  */
 export class KeyLimit {
   private readonly keys = new Map<string, Key>();
-  /** Called back: a slot of their key is kept for them. */
+  /** Tasks called back, with a slot of their key reserved. */
   private readonly called = new Set<Task>();
 
   constructor(private readonly limit: number) {}
 
-  /** @returns whether the task may start; else it is parked */
+  /** @returns whether the task may start; otherwise it is parked */
   enter(task: Task): boolean {
     const name = task.keys?.concurrency;
     if (name === undefined || this.called.delete(task)) {
@@ -34,7 +34,7 @@ export class KeyLimit {
     return false;
   }
 
-  /** @returns the task that has been waiting for the slot, which is kept for it from now on */
+  /** @returns the next parked task, for which the slot is reserved now */
   leave(task: Task): Task | undefined {
     const name = task.keys?.concurrency;
     const key = name === undefined ? undefined : this.keys.get(name);
@@ -50,12 +50,12 @@ export class KeyLimit {
     return next;
   }
 
-  /** For a task that will not start: gives back the slot which is kept for it, if one is. */
+  /** Frees the slot reserved for a task that will not start, if there is one. */
   cancel(task: Task): Task | undefined {
     return this.called.delete(task) ? this.leave(task) : undefined;
   }
 
-  /** Those who wait for their key. A key is as rare as a slot: it is there while a task of it runs. */
+  /** The parked tasks. There are as few keys as slots: a key exists only while a task of it runs. */
   parked(): readonly Lanes[] {
     return [...this.keys.values()].map(({ parked }) => parked);
   }

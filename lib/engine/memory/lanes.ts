@@ -2,23 +2,23 @@ import type { Priority } from '../../task/task-options.js';
 import type { Task } from '../../task/task.js';
 import { TaskList } from './task-list.js';
 
-/** From the first served to the last. */
+/** The first is served first. */
 const ORDER: readonly Priority[] = ['high', 'normal', 'low'];
 
 /**
- * How often a waiting lane is passed over before it gets one task through: of eleven starts, one is
- * the lower lane's however busy the higher ones are.
+ * How often a waiting lane is passed over before it gets one task through: of eleven starts, the
+ * lower lane has one, however busy the higher ones are.
  */
 const PATIENCE = 10;
 
 interface Lane {
-  /** Back from waiting for their key's slot, which is kept for them: older than what waits. */
+  /** Called back for a slot of their key, which is reserved for them: older than `waiting`. */
   readonly resumed: TaskList;
   readonly waiting: TaskList;
   passedOver: number;
 }
 
-/** What waits in a queue: higher priority first, first in first out within one. */
+/** The waiting tasks of a queue: higher priority first, FIFO within one priority. */
 export class Lanes {
   private readonly lanes: readonly Lane[] = ORDER.map(() => ({
     resumed: new TaskList(),
@@ -43,12 +43,12 @@ export class Lanes {
     return next?.resumed.isEmpty ? next.waiting.shift() : next?.resumed.shift();
   }
 
-  /** The longest waiting of one priority, those aside that a slot is kept for. */
+  /** The oldest task of one priority, except those with a reserved slot. */
   firstOf(priority: Priority): Task | undefined {
     return this.lanes[ORDER.indexOf(priority)].waiting.first;
   }
 
-  /** When the longest waiting of all was added: milliseconds since the epoch. */
+  /** When the oldest of all was added, in milliseconds since the epoch. */
   get oldestAddedAt(): number | undefined {
     const firsts = this.lanes.flatMap(({ resumed, waiting }) => [resumed.first, waiting.first]);
     const times = firsts.flatMap((task) => (task === undefined ? [] : [task.addedAt]));
@@ -62,7 +62,7 @@ export class Lanes {
     }
   }
 
-  /** The lane whose turn it is; the others that wait have been passed over once more. */
+  /** The lane whose turn it is. Counts the other waiting lanes as passed over. */
   private next(): Lane | undefined {
     let first: Lane | undefined;
     let patient: Lane | undefined;
@@ -84,7 +84,7 @@ export class Lanes {
   }
 }
 
-/** The longest waiting of the lowest priority, which is what an overflowing queue can best miss. */
+/** The oldest task of the lowest priority: the one that an overflowing queue drops. */
 export function oldestOfLowest(all: readonly Lanes[]): Task | undefined {
   for (const priority of ORDER.toReversed()) {
     const [first, ...others] = all.flatMap((lanes) => lanes.firstOf(priority) ?? []);

@@ -4,21 +4,21 @@ import type { Dropped, Verdict } from '../../task/verdict.js';
 /** How a task settles. */
 export type End = Exclude<Verdict, { kind: 'retry' }> | Dropped;
 
-/** What a memory engine writes down, where its tasks are to survive the process. */
+/** The records of a memory engine whose tasks have to survive the process. */
 export interface Ledger {
-  /** An attempt begins. It waits for this to resolve, if need be, and is not made if it rejects. */
+  /** Records a start. The attempt waits for the promise, and is not made if that rejects. */
   starting(task: Task): Promise<void> | void;
-  /** The attempt is over, and another follows at `dueAt`: milliseconds since the epoch. */
+  /** Records that another attempt follows at `dueAt`, in milliseconds since the epoch. */
   retrying(task: Task, dueAt: number): void;
-  /** A task that waits makes the call of `other` now. */
+  /** Records that a waiting task makes the call of `other` now. */
   changed(task: Task, other: Task): void;
   /**
-   * The application shuts down before the task could end. `done` is called once that is written, or
-   * cannot be.
+   * Records that the application shuts down before the task could end.
    *
-   * @returns whether it will be called: later, never from within
+   * @param done called once that is recorded, or cannot be
+   * @returns whether `done` will be called: later, never synchronously
    */
   kept(task: Task, done: () => void): boolean;
-  /** The task has settled, like this. As {@link kept}. */
+  /** Records how the task settled. `done` as for {@link kept}. */
   settled(task: Task, end: End, done: () => void): boolean;
 }

@@ -1,17 +1,16 @@
 import type { Task } from '../../task/task.js';
 import type { HeldStatus } from '../engine.js';
 
-/** The task and those that run with it, in one body. */
+/** The task and those that run with it in one body. */
 export function membersOf(task: Task): Task[] {
   return task.followers === undefined ? [task] : [task, ...task.followers];
 }
 
-/** How many {@link membersOf} has. */
 export function countOf({ followers }: Task): number {
   return followers === undefined ? 1 : 1 + followers.length;
 }
 
-/** Puts `followers` behind the task that runs for all of them. */
+/** Makes `leader` run for all of `followers`. */
 export function lead(leader: Task, followers: Task[]): void {
   leader.leader = undefined;
   leader.followers = followers;
@@ -21,7 +20,7 @@ export function lead(leader: Task, followers: Task[]): void {
   }
 }
 
-/** Takes a call out of its batch. @returns the one that leads the others now, where it did */
+/** Takes a task out of its batch. @returns the new leader if the task was the leader */
 export function leaveMembers(task: Task): Task | undefined {
   const { leader, followers } = task;
   task.followers = undefined;
@@ -43,7 +42,7 @@ export function setStatus(task: Task, status: HeldStatus): void {
   });
 }
 
-/** Whether other calls run in the same body, which cannot be stopped for one of them. */
+/** Whether other calls run in the same body, so that it cannot be stopped for one of them. */
 export function isSharingItsRun({ status, leader, followers = [] }: Task): boolean {
   return status === 'running' && (leader !== undefined || followers.length > 0);
 }

@@ -9,27 +9,27 @@ import { countOf } from './members.js';
 import type { Pace } from './slice.js';
 import { RateLimit } from './rate-limit.js';
 
-/** What a queue asks of its engine. */
+/** What a queue needs from its engine. */
 export interface QueueHost {
   readonly clock: Clock;
   readonly pace: Pace;
-  /** Runs the task; must call {@link MemoryQueue.free} and pump when its slot is free again. */
+  /** Runs the task. Must call {@link MemoryQueue.free} and `pump()` when the slot is free again. */
   attempt(task: Task): void;
-  /** The one of a queue that has been delayed or between attempts for longest, else gathered. */
+  /** The oldest delayed or retrying task of a queue, otherwise its oldest gathered one. */
   longestPostponed(queue: string): Task | undefined;
-  /** Makes room for another. */
+  /** Drops a task to make room. */
   overflow(task: Task): void;
 }
 
-/** One queue: what waits in it, how much of it runs, and when the next may start. */
+/** One queue: its waiting tasks, its slots, and when the next task may start. */
 export class MemoryQueue {
-  /** Admitted and not settled: collected, waiting or running. */
+  /** Admitted and unsettled tasks: collected, waiting or running. */
   live = 0;
   private isPaused = false;
   private isPumping = false;
-  /** How many slots are taken. */
+  /** Slots in use. */
   private running = 0;
-  /** Several in one slot, where they run as a batch. */
+  /** Running tasks; a batch has several in one slot. */
   private runningCalls = 0;
   private readonly lanes = new Lanes();
   private readonly keys: KeyLimit;
@@ -57,14 +57,14 @@ export class MemoryQueue {
     return { queue: settings.name, running, pending, oldestAddedAt, isPaused };
   }
 
-  /** Nothing runs, and nothing could without being added or resumed first. */
+  /** Nothing runs, and nothing will unless a task is added or the queue resumed. */
   get isIdle(): boolean {
     return (this.isPaused || this.lanes.isEmpty) && this.running === 0;
   }
 
   /**
-   * @param isDeadLetter of many that are run again each would drop the one before it: it is kept as it
-   * is instead, until there is room
+   * @param isDeadLetter refuse instead of dropping: of many retried tasks, each would drop the one
+   * before
    * @throws QueueFullError
    */
   admit(isDeadLetter = false): void {
@@ -86,7 +86,7 @@ export class MemoryQueue {
     this.host.pace.request(this);
   }
 
-  /** The attempt is over. */
+  /** Frees the slot of a task whose attempt is over. */
   free(task: Task): void {
     this.inProgress.delete(task);
     this.running -= 1;
@@ -94,16 +94,16 @@ export class MemoryQueue {
     this.resume(this.keys.leave(task));
   }
 
-  /** Takes out a task that waits. */
+  /** Removes a waiting task. */
   withdraw(task: Task): void {
     task.place?.remove(task);
     this.resume(this.keys.cancel(task));
   }
 
-  /** Starts what may start, as long as the slice lasts; the rest goes on in a later one. */
+  /** Starts tasks until the slice is over; the rest follow in a later one. */
   pump(): void {
     if (!this.isPumping) {
-      // A task that ends at once frees its slot from within: the loop goes on by itself then.
+      // A task that ends at once pumps again from within this loop, which goes on anyway.
       this.isPumping = true;
       this.startWhatMay();
       this.isPumping = false;
@@ -137,11 +137,11 @@ export class MemoryQueue {
 
   interrupt(): void {
     this.callOffWake?.();
-    // Whoever hears of it may cancel another of them.
+    // A copy: a listener may cancel another task meanwhile.
     Array.from(this.inProgress).forEach(({ attempt }) => attempt?.interrupt('abandoned'));
   }
 
-  /** What waits, the next to start first. */
+  /** The waiting tasks, the next to start first. */
   *waiting(): Generator<Task> {
     yield* this.lanes;
     for (const parked of this.keys.parked()) {
@@ -149,7 +149,7 @@ export class MemoryQueue {
     }
   }
 
-  /** What runs, and what waits. */
+  /** The running and the waiting tasks. */
   *[Symbol.iterator](): Generator<Task> {
     yield* this.inProgress;
     yield* this.waiting();
@@ -163,8 +163,8 @@ export class MemoryQueue {
   }
 
   /**
-   * What an overflowing queue can best do without. What a request has collected is not for others to
-   * drop, and what stands in line behind a task that runs is not looked for.
+   * The task to drop from a full queue. Tasks that a request has collected are never dropped for
+   * others, and neither are those in line behind a running task.
    */
   private get leastMissed(): Task | undefined {
     return (
@@ -173,7 +173,7 @@ export class MemoryQueue {
     );
   }
 
-  /** Whether the rate limit is reached; then the queue wakes when it no longer is. */
+  /** Whether the rate limit is reached. If so, the queue wakes up when it no longer is. */
   private isRated(rate: RateLimit): boolean {
     const waitMs = rate.waitMs(this.host.clock.now());
     if (waitMs > 0) {

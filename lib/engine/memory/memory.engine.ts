@@ -23,7 +23,7 @@ import { Recorder } from './recorder.js';
 import { Slice, type Pace } from './slice.js';
 import { Timers } from './timers.js';
 
-/** Keeps tasks in the memory of the process: they do not survive it. */
+/** Keeps tasks in the memory of the process, which they do not survive. */
 export class MemoryEngine implements Engine {
   protected readonly support: EngineSupport = { ...SUPPORT };
   private readonly queues: ReadonlyMap<string, MemoryQueue>;
@@ -40,7 +40,7 @@ export class MemoryEngine implements Engine {
 
   constructor(
     { queues, worker, clock }: EngineSetting,
-    /** Where its tasks are to survive the process. */
+    /** Records the tasks if they have to survive the process. */
     ledger?: Ledger,
     pace?: Pace,
   ) {
@@ -76,11 +76,11 @@ export class MemoryEngine implements Engine {
   }
 
   commit(_heads: readonly Task[], _isHeld?: boolean): Promise<void> | void {
-    // Nothing to store: what the process holds is all there is.
+    // Nothing to store.
   }
 
   release(head: Task): PromiseLike<void> | void {
-    // No generator: most lines are of one task, and a million of them come at once.
+    // No generator, for speed: most lines have one task, and a million may come at once.
     for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
       this.hold(task);
     }
@@ -111,7 +111,7 @@ export class MemoryEngine implements Engine {
       return true;
     }
     if (task.status === 'running') {
-      // Its slot may go to another task at once, which must not see who cancelled this one.
+      // The slot may go to another task at once, which must not see the canceller's async context.
       outsideRequests(() => task.attempt?.interrupt('cancelled'));
     } else {
       this.takeOut(task, { kind: 'cancelled' });
@@ -128,7 +128,7 @@ export class MemoryEngine implements Engine {
   }
 
   *tasks(dueBefore = Number.POSITIVE_INFINITY): Generator<Task> {
-    // One by one: who wants a hundred of a million does not wait for the rest.
+    // Lazy: a caller who wants a hundred of a million tasks does not pay for the rest.
     for (const place of [...this.queues.values(), this.timers, this.batches, this.dedupeKeys]) {
       for (const task of place) {
         if (place !== this.timers || this.timers.dueAt(task) < dueBefore) {
@@ -143,11 +143,11 @@ export class MemoryEngine implements Engine {
   }
 
   open(_restore: Restore): Promise<void> | void {
-    // Nothing to make ready.
+    // Nothing to open.
   }
 
   ping(): Promise<void> | void {
-    // Always there.
+    // Always reachable.
   }
 
   start(): Promise<void> | void {
@@ -184,7 +184,7 @@ export class MemoryEngine implements Engine {
       this.settle(task, this.abandonmentOf(task));
     }
     this.interrupt();
-    // Those that heed their signal end in the grace time; the others are interrupted for good.
+    // After the grace time, tasks that ignored their signal are interrupted for good.
     const callOff = this.clock.after(graceMs, () => this.interrupt());
     await this.idleness.when(() => this.isEmpty && this.recorder.isIdle);
     callOff();
@@ -195,7 +195,7 @@ export class MemoryEngine implements Engine {
   }
 
   /**
-   * A line of tasks that a former process has left: admitted without asking.
+   * Takes a line that an earlier process left behind, beyond any limit of the queue.
    *
    * @param dueAtOf when a task may start, in milliseconds since the epoch
    */
@@ -207,7 +207,6 @@ export class MemoryEngine implements Engine {
     this.enter(head, dueAtOf);
   }
 
-  /** Whether its queue is one of this engine's. */
   protected keeps(task: Task): boolean {
     return this.queues.has(task.queue);
   }
@@ -222,7 +221,7 @@ export class MemoryEngine implements Engine {
 
   private hold(task: Task): void {
     if (task.isOver) {
-      return; // cancelled before its response had closed
+      return; // cancelled before its response closed
     }
     task.status = 'queued';
     if (task.keys?.dedupe !== undefined) {
@@ -230,7 +229,7 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  /** The turn of the first in a line has come; those that are not to run any more end here. */
+  /** Starts the first task of a line that may run; those that no longer run end here. */
   private enter(first: Task | undefined, dueAtOf?: (task: Task) => number): void {
     for (let task = first; task !== undefined; task = takeOff(task)) {
       const isGathered = this.batches.unjoin(task);
@@ -251,7 +250,7 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  /** Why a task whose turn has come will not run. */
+  /** The end of a task that will not run although its turn has come. */
   protected endOf(task: Task): End | undefined {
     if (this.state !== 'open') {
       return this.abandonmentOf(task);
@@ -262,10 +261,11 @@ export class MemoryEngine implements Engine {
   }
 
   /**
-   * What a duplicate with `again` asks for is not lost: another one that has not begun takes over its
-   * call, or else it runs itself, later.
+   * Keeps the call of a duplicate with `again`: the holder of the key, or the one waiting behind
+   * it, takes over the call if its attempts have not begun; otherwise the duplicate itself runs
+   * later.
    *
-   * @returns whether it waits for that
+   * @returns whether the duplicate waits to run itself
    */
   private isAgain(task: Task): boolean {
     const key = task.keys?.dedupe;
@@ -306,7 +306,7 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  /** Whether a task behind another in its line could be in the same batch: its turn has come as well. */
+  /** Whether a task behind another in its line may join its batch, because its turn has come as well. */
   private mayJoin(task: Task): boolean {
     const isFree = task.chain === undefined && task.settings.delayMs === 0;
     return isFree && !task.isOver && this.endOf(task) === undefined;
@@ -345,7 +345,7 @@ export class MemoryEngine implements Engine {
     } else {
       this.timers.add(task, this.recordRetry(task, verdict.delayMs));
       for (const member of membersOf(task)) {
-        member.status = 'retrying'; // until it is told it cannot be cancelled alone
+        member.status = 'retrying'; // one by one: before its announcement a member cannot be cancelled alone
         this.worker.announce(member, verdict);
       }
     }
@@ -358,7 +358,7 @@ export class MemoryEngine implements Engine {
     return dueAt;
   }
 
-  /** Ends a task and those that ran with it, and lets the lines behind them go on. */
+  /** Ends a task and those that ran with it, and lets their lines go on. */
   private settle(task: Task, end: End): void {
     const { followers } = task;
     this.end(task, end);
@@ -367,14 +367,14 @@ export class MemoryEngine implements Engine {
     followers?.forEach((follower) => this.enter(takeOff(follower)));
   }
 
-  /** Ends a task that waits, alone. */
+  /** Ends a waiting task, without the others of its batch. */
   private takeOut(task: Task, end: End): void {
     const isWaiting = task.place !== undefined || task.leader !== undefined;
     this.leaveBatch(task);
     this.queueOf(task).withdraw(task);
     this.end(task, end);
     if (isWaiting && !this.batches.hasJoined(task)) {
-      this.enter(takeOff(task)); // else those behind it in its line wait for those before it
+      this.enter(takeOff(task)); // otherwise the tasks behind it wait for those before it
     }
     this.idleness.check();
   }
@@ -386,7 +386,7 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  /** Those of its chain do not wait for their turn to hear that it will not come. */
+  /** The tasks of its chain are dropped at once, not when their turn would come. */
   private dropBehind(task: Task, end: End): void {
     if (task.chain !== undefined && task.successor !== undefined) {
       const { dropped } = following(task.chain, standingOf(task), behind(task));
@@ -401,10 +401,10 @@ export class MemoryEngine implements Engine {
     task.followers = undefined;
     task.leader = undefined;
     if (task.isOver) {
-      return; // cancelled by a listener of another's end
+      return; // cancelled by a listener of another task's end
     }
     task.isOver = true;
-    // Another one does the work of a duplicate: those behind it need not do without.
+    // Another task does the work of a duplicate, so the tasks behind it may run.
     const isDuplicate = end.kind === 'dropped' && end.reason === 'duplicate';
     task.hasCompleted = end.kind === 'completed' || isDuplicate;
     if (task.keys?.dedupe !== undefined && end.kind !== 'completed' && end.kind !== 'failed') {
@@ -419,7 +419,7 @@ export class MemoryEngine implements Engine {
     return this.recorder.isLasting && isCommitted ? KEPT : ABANDONED;
   }
 
-  /** Recorded: now it is announced. */
+  /** Announces a recorded end. */
   private tell(task: Task, end: End): void {
     this.queueOf(task).live -= 1;
     this.worker.announce(task, end);
@@ -433,7 +433,7 @@ export class MemoryEngine implements Engine {
     this.idleness.check();
   };
 
-  /** A call that leaves its batch; another leads the batch if this one did. */
+  /** Takes a call out of its batch. If it was the leader, the next one leads. */
   private leaveBatch(task: Task): void {
     const leading = leaveMembers(task);
     if (leading === undefined) {
@@ -446,21 +446,20 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  /** Admitted and not settled. */
+  /** The number of admitted, unsettled tasks. */
   private get live(): number {
     let live = 0;
     for (const queue of this.queues.values()) {
-      live += queue.live; // asked after every task: no array is made
+      live += queue.live; // a loop, because this runs after every task: no array
     }
     return live;
   }
 
-  /** Nothing runs or waits for a slot. */
   private get isEmpty(): boolean {
     return this.batches.isEmpty && [...this.queues.values()].every(({ isIdle }) => isIdle);
   }
 
-  /** Whether a request has tasks that are not released. */
+  /** Whether any request has unreleased tasks. */
   private get hasCollected(): boolean {
     return this.live > 0 && this.live > [...this.tasks()].length;
   }
@@ -470,16 +469,16 @@ export class MemoryEngine implements Engine {
   }
 }
 
-/** It keeps calls as they are, and can do all that there is to ask for. */
+/** Calls stay as they are, and every option is supported. */
 export const SUPPORT: EngineSupport = { engine: 'memory', storage: undefined };
 
 const ABANDONED = { kind: 'abandoned' } as const satisfies End;
-/** It goes on after the next start. */
+/** The task goes on after the next start. */
 const KEPT: End = { kind: 'abandoned', isKept: true };
 const DUPLICATE: End = { kind: 'dropped', reason: 'duplicate' };
 const PREDECESSOR_FAILED: End = { kind: 'dropped', reason: 'predecessor-failed' };
 
-/** Settled and told. Takes out those that have, so that asking again and again costs no more than each once. */
+/** Whether all have settled. Removes the settled ones, so that repeated checks cost each task once. */
 function haveSettled(tasks: Task[]): boolean {
   while (tasks.at(-1)?.outcome !== undefined) {
     tasks.pop();

@@ -2,10 +2,10 @@ import { AsyncResource } from 'node:async_hooks';
 import type { Clock } from '../../task/clock.js';
 
 /**
- * An async context that belongs to no request. Made in the context of whoever happens to add or to
- * cancel a task, a timer or the start of another task would keep that request's AsyncLocalStorage
- * stores alive for as long as others wait, and show them to tasks that have nothing to do with it.
- * Made as this module is loaded: an application may be made within a context, a span of its tracer.
+ * An async context that belongs to no request. A timer created in the context of whoever adds or
+ * cancels a task would keep that request's AsyncLocalStorage stores alive as long as others wait,
+ * and show them to unrelated tasks. Created at module load, because an application may be made
+ * within a context, such as a tracer's span.
  */
 const outside = new AsyncResource('BackgroundTasksEngine', { requireManualDestroy: true });
 
@@ -13,7 +13,7 @@ export function outsideRequests<T>(callback: () => T): T {
   return outside.runInAsyncScope(callback);
 }
 
-/** A clock whose timers go off outside. */
+/** A clock whose timers fire outside of requests. */
 export function clockOutside(clock: Clock): Clock {
   return {
     now: () => clock.now(),

@@ -1,6 +1,6 @@
-/** At most `max` starts within any span of `perMs`, wherever the span begins. */
+/** Allows at most `max` starts within any span of `perMs`: a sliding window. */
 export class RateLimit {
-  /** The latest starts, at most `max` of them, as a ring: the next to be written is the oldest. */
+  /** A ring of the latest starts, at most `max`: the next one to be overwritten is the oldest. */
   private readonly starts: number[] = [];
   private oldest = 0;
 
@@ -9,7 +9,7 @@ export class RateLimit {
     private readonly perMs: number,
   ) {}
 
-  /** How long from `now` until one more may start: 0 for at once. */
+  /** The wait from `now` until one more task may start; 0 if it may at once. */
   waitMs(now: number): number {
     const start = this.starts[this.oldest];
     return this.starts.length < this.max || start === undefined

@@ -3,19 +3,19 @@ import type { Verdict } from '../../task/verdict.js';
 import type { End, Ledger } from './ledger.js';
 import { membersOf } from './members.js';
 
-/** How long a task waits whose start could not be recorded, in milliseconds. */
+/** The wait after a failure to record a start, in milliseconds. */
 const RECORD_AGAIN_MS = 1_000;
 
-/** Records what happens, where it is to survive the process, before it is announced. */
+/** Records what happens to tasks before it is announced, if they have to survive the process. */
 export class Recorder {
-  /** Their attempts begin as soon as that is recorded. */
+  /** Tasks whose start is being recorded; their attempts begin afterwards. */
   private readonly starting = new Set<Task>();
-  /** Settled, and not yet recorded as such. */
+  /** The number of tasks whose end is being recorded. */
   private settling = 0;
 
   constructor(private readonly ledger: Ledger | undefined) {}
 
-  /** Whether what it is told outlives the process. */
+  /** Whether records outlive the process. */
   get isLasting(): boolean {
     return this.ledger !== undefined;
   }
@@ -25,22 +25,22 @@ export class Recorder {
   }
 
   /**
-   * An attempt is to begin.
+   * Records that an attempt begins.
    *
-   * @returns `undefined` where it may at once, else what resolves when it may: to a verdict where it
-   * is not to begin after all
+   * @returns `undefined` if it may begin at once. Otherwise a promise that resolves when it may, or
+   * to a verdict if it must not
    */
   begin(task: Task): Promise<Verdict | undefined> | undefined {
     const recorded = this.recordStart(task);
     return recorded === undefined ? undefined : this.onceRecorded(task, recorded);
   }
 
-  /** Of those whose attempt is about to begin. @returns whether it was one */
+  /** Cancels a task whose start is being recorded. @returns whether it was one */
   cancel(task: Task): boolean {
     return this.starting.delete(task);
   }
 
-  /** Another attempt of it, and of those that run with it, is due at `dueAt`. */
+  /** Records that the next attempt of a task, and of those that run with it, is due at `dueAt`. */
   retrying(task: Task, dueAt: number): void {
     if (this.ledger !== undefined) {
       for (const member of membersOf(task)) {
@@ -49,7 +49,7 @@ export class Recorder {
     }
   }
 
-  /** It makes the call of `other` now. */
+  /** Records that `task` makes the call of `other` now. */
   changed(task: Task, other: Task): void {
     this.ledger?.changed(task, other);
   }
@@ -57,7 +57,7 @@ export class Recorder {
   /**
    * Calls `tell` once the task's end is recorded.
    *
-   * @returns whether there is something to wait for: else it is not called
+   * @returns false if there is nothing to wait for: then `tell` is not called
    */
   settled(task: Task, end: End, tell: (task: Task, end: End) => void): boolean {
     const { ledger } = this;
@@ -69,7 +69,7 @@ export class Recorder {
       tell(task, end);
     };
     const isKept = end.kind === 'abandoned' && end.isKept === true;
-    // A record that could not be removed means one more run after the next start: at least once.
+    // If the record cannot be removed, the task runs again after the next start: at least once.
     const isLater = isKept ? ledger.kept(task, told) : ledger.settled(task, end, told);
     this.settling += isLater ? 1 : 0;
     return isLater;
@@ -90,7 +90,7 @@ export class Recorder {
     try {
       await recorded;
     } catch (error) {
-      // What the disk does not take now, it may take later; until then the task is not lost.
+      // The disk may accept the record later; until then the task is not lost.
       problem = { kind: 'retry', delayMs: RECORD_AGAIN_MS, error };
     }
     const isCancelled = !this.starting.delete(task);

@@ -1,16 +1,15 @@
 import type { Clock } from '../../task/clock.js';
 
-/** Something that has tasks to start. */
 export interface Pump {
   pump(): void;
 }
 
-/** Says when tasks may start, whatever the limits of their queues allow. */
+/** Decides when tasks may start, within the limits of their queues. */
 export interface Pace {
-  /** Until then, requests are only kept. */
+  /** Requests made before are kept. */
   open(): void;
   close(): void;
-  /** Calls `pump.pump()` when there is time: never before this has returned. */
+  /** Calls `pump.pump()` when there is time, never synchronously. */
   request(pump: Pump): void;
   /** Whether one more task may start now. */
   hasTime(): boolean;
@@ -18,17 +17,17 @@ export interface Pace {
 
 /**
  * How long tasks may be started in one go before the event loop gets its turn, in milliseconds. A
- * request waits for its end. Shorter ones cost no more, down to 0.1; but beside many requests tasks
- * would then get hardly any time at all.
+ * request waits for the end of the slice. Shorter slices, down to 0.1, cost no more; but beside
+ * many requests, tasks would get hardly any time.
  */
 const SLICE_MS = 0.25;
 
 /**
- * Shares the event loop with everything else. Tasks that end at once would otherwise follow one
- * another in microtasks, and no request would be served before the last of them.
+ * Shares the event loop with everything else. Without slices, tasks that end at once would follow
+ * one another in microtasks, and no request would be served before the last of them.
  */
 export class Slice implements Pace {
-  /** As many as there are queues at most, each once. */
+  /** Each queue at most once. */
   private readonly requests: Pump[] = [];
   private isOpen = false;
   private isDue = false;
@@ -73,8 +72,7 @@ export class Slice implements Pace {
     }
     this.endsAt = this.clock.now() + SLICE_MS;
     this.isOver = false;
-    // Those that the time does not last for are first in the next slice: a busy queue that asks for
-    // more stands behind them.
+    // Queues left over are first in the next slice: a busy queue that asks again goes behind them.
     for (let rest = this.requests.length; rest > 0 && this.hasTime(); rest -= 1) {
       this.requests.shift()?.pump();
     }

@@ -1,7 +1,7 @@
 import { LinkedList } from '../../task/linked-list.js';
 import type { Place, Task } from '../../task/task.js';
 
-/** Where tasks wait: first in, first out, and any of them can leave at once. */
+/** A FIFO list of waiting tasks; any of them can be removed in O(1). */
 export class TaskList extends LinkedList<Task> implements Place {
   get isEmpty(): boolean {
     return this.first === undefined;

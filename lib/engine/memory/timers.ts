@@ -2,15 +2,15 @@ import type { Clock } from '../../task/clock.js';
 import { LinkedList } from '../../task/linked-list.js';
 import type { Place, Task } from '../../task/task.js';
 
-/** The place of one task that waits for its time. */
+/** The place of one task that waits for a time. */
 class Wait implements Place {
   constructor(
     private readonly timers: Timers,
     readonly task: Task,
     readonly at: number,
-    /** Tells apart what is due at the same time: first in, first out. */
+    /** Orders tasks that are due at the same time: FIFO. */
     readonly turn: number,
-    /** Where it stands in the heap. */
+    /** The index in the heap. */
     public index: number,
   ) {}
 
@@ -23,10 +23,10 @@ class Wait implements Place {
   }
 }
 
-/** Tasks that wait for their time: a heap, and one timer for the earliest of them. */
+/** Tasks that wait for a time: a heap, and one timer for the earliest. */
 export class Timers {
   private readonly heap: Wait[] = [];
-  /** Of each queue, in the order of their arrival. */
+  /** The tasks of each queue in the order of arrival. */
   private readonly arrivals = new Map<string, LinkedList<Task>>();
   private turn = 0;
   private callOff: (() => void) | undefined = undefined;
@@ -37,7 +37,7 @@ export class Timers {
     private readonly onDue: (task: Task) => void,
   ) {}
 
-  /** When the earliest is due: milliseconds since the epoch, infinity where none waits. */
+  /** When the earliest task is due, in milliseconds since the epoch; Infinity if none waits. */
   get earliest(): number {
     return this.heap[0]?.at ?? Number.POSITIVE_INFINITY;
   }
@@ -58,12 +58,11 @@ export class Timers {
     }
   }
 
-  /** When a task that waits here is due. */
   dueAt({ place }: Task): number {
     return place instanceof Wait ? place.at : this.clock.now();
   }
 
-  /** The one of a queue that has been waiting here for longest. */
+  /** The oldest waiting task of a queue. */
   firstOf(queue: string): Task | undefined {
     return this.arrivals.get(queue)?.first;
   }
@@ -133,7 +132,7 @@ export class Timers {
     }
   }
 
-  /** The earlier of the two below it. */
+  /** The earlier of the two children. */
   private childOf({ index }: Wait): Wait | undefined {
     const [left, right] = [this.heap[2 * index + 1], this.heap[2 * index + 2]];
     return left !== undefined && right?.isBefore(left) ? right : left;
