@@ -8,10 +8,10 @@ import type { Priority } from '../../task/task-options.js';
 import type { Task } from '../../task/task.js';
 import { checked, Field } from './fields.js';
 
-/** What this version of the library writes, and the highest that it reads. */
+/** The version that this library writes, and the highest that it reads. */
 const VERSION = 1;
 
-/** A task that has failed for good, as the journal keeps it. */
+/** A failed task as the journal keeps it. */
 export interface DeadLetter extends StoredCall {
   readonly version: number;
   readonly id: string;
@@ -20,19 +20,19 @@ export interface DeadLetter extends StoredCall {
   readonly priority: Priority;
   readonly attempts: number;
   readonly maxAttempts: number;
-  /** Milliseconds since the epoch, as the other times. */
+  /** Milliseconds since the epoch, like the other times. */
   readonly addedAt: number;
   readonly startedAt?: number | undefined;
   readonly failedAt: number;
   readonly durationMs: number;
   readonly error: ErrorText;
-  /** The tasks behind it in its chain, in order: they were dropped because it failed. */
+  /** The tasks behind it in its chain, in order. They were dropped because it failed. */
   readonly rest: RestOfChain[];
-  /** It stands for one that cannot be read here, and is never called. */
+  /** A placeholder for a letter that cannot be read here. It is never run. */
   readonly isUnreadable?: true;
 }
 
-/** A task of a chain that was dropped. */
+/** A dropped task of a chain. */
 export type RestOfChain = StoredCall & Pick<StoredTask, 'id' | 'name' | 'queue' | 'addedAt'>;
 
 export function restOf({ id, name, queue, addedAt, call }: StoredTask): RestOfChain {
@@ -48,7 +48,7 @@ export function deadLetterOf(
 ): DeadLetter {
   const { id, definition, name, queue, settings, attempts, addedAt, startedAt } = task;
   const { args, options, carried, alsoCarried } = call;
-  // As its cursor has it: many may fail within a millisecond.
+  // Microseconds, as in the cursor: many tasks may fail within one millisecond.
   const failedAt = Math.floor(now * 1_000) / 1_000;
   return {
     version: VERSION,
@@ -71,7 +71,7 @@ export function deadLetterOf(
   };
 }
 
-/** @throws Error that says what is wrong with it */
+/** @throws Error that says what is wrong with the line */
 export function decodeDeadLetter(line: string): DeadLetter {
   const letter = JSON.parse(line) as DeadLetter;
   checkVersion(letter.version);
@@ -109,7 +109,7 @@ function checkVersion(version: unknown): void {
   }
 }
 
-/** What is shown in the place of one that cannot be read. */
+/** A placeholder for a letter or record that cannot be read. */
 export function unreadableLetter(
   path: string,
   queue: string,
@@ -137,7 +137,7 @@ export function unreadableLetter(
   };
 }
 
-/** It, and what comes back with it. */
+/** The failed task, and the tasks of its chain that come back with it. */
 export function storedTasksOf(letter: DeadLetter): readonly StoredTask[] {
   return [letter, ...letter.rest].map((call) => {
     const { id, name, queue, addedAt } = call;
@@ -149,7 +149,7 @@ export function placeOf({ failedAt, id }: DeadLetter): Position {
   return { at: failedAt, id };
 }
 
-/** @param readArgs throws where they cannot be read here */
+/** @param readArgs throws if the arguments cannot be read here */
 export function infoOf(letter: DeadLetter, readArgs: (text: string) => unknown[]): TaskInfo {
   const { id, name, queue, priority, attempts, maxAttempts, addedAt, startedAt } = letter;
   const { failedAt, durationMs, error } = letter;
@@ -177,6 +177,6 @@ function shown({ args }: DeadLetter, readArgs: (text: string) => unknown[]): unk
   try {
     return readArgs(args);
   } catch {
-    return []; // by another serializer, for example
+    return []; // written by another serializer, for example
   }
 }

@@ -15,7 +15,7 @@ import type { TaskInfo } from '../../task/task-info.js';
 import { infoOf, placeOf, type DeadLetter } from './dead-letter.js';
 import type { JournalStore } from './journal-store.js';
 
-/** So many are looked at before others get their turn. */
+/** How many letters are read before the event loop gets its turn. */
 const SLICE = 500;
 const ANY: FailedQuery = {
   before: undefined,
@@ -24,18 +24,18 @@ const ANY: FailedQuery = {
   isOldestFirst: false,
 };
 
-/** What the engine does with one that is to run again. */
+/** The engine's part in a retry. */
 export interface Reviver {
-  /** @throws where it cannot be stored, or its queue is full */
+  /** @throws if the task cannot be stored, or its queue is full */
   revive(letter: DeadLetter): Promise<Task | undefined>;
   readArgs(text: string): unknown[];
-  /** Resolves when all that was given to the store is written. @throws what `refusal` makes of what it did */
+  /** Resolves when all pending changes are written. @throws StoreUnavailableError */
   written(): Promise<void>;
 }
 
-/** The tasks of a journal that have failed for good. They are on disk only, however many there are. */
+/** The dead letters of a journal. They are on disk only, however many there are. */
 export class DeadLetters implements KeptTasks {
-  /** Under way to run again, or to be forgotten: for everybody else they are gone. */
+  /** Ids that are being retried or forgotten: for other callers they no longer exist. */
   private readonly leaving = new Set<string>();
 
   constructor(
@@ -47,7 +47,7 @@ export class DeadLetters implements KeptTasks {
     store.bound(keep, () => clock.now());
   }
 
-  /** It goes to disk with the removal of its record. */
+  /** Written in the same transaction that removes the task's record. */
   bury(letter: DeadLetter): void {
     this.store.bury(letter);
   }
@@ -73,7 +73,7 @@ export class DeadLetters implements KeptTasks {
     const found: DeadLetter[] = [];
     let { after } = failed;
     for (;;) {
-      // Nothing is held open between two slices: what is written meanwhile is seen.
+      // No cursor stays open between slices, so changes made meanwhile are seen.
       const slice = [...this.store.lettersFrom({ ...failed, after }, SLICE)];
       for (const letter of slice) {
         after = placeOf(letter);

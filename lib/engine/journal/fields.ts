@@ -1,13 +1,13 @@
-/** What a field of a record may be: a store may hold anything. */
+/** Checks of stored fields: a store may hold anything. */
 export const Field = {
   text: (value: unknown) => typeof value === 'string' && value !== '',
-  /** Milliseconds since the epoch, or between two such times. */
+  /** A time or a span, in milliseconds. */
   time: (value: unknown) => Number.isFinite(value),
   count: (value: unknown) => Number.isInteger(value) && (value as number) >= 0,
   object: (value: unknown) => typeof value === 'object' && value !== null,
 } as const;
 
-/** @throws Error that names the field which is not what it has to be */
+/** @throws Error that names the invalid field */
 export function checked<T extends object>(
   record: T,
   fields: Readonly<Partial<Record<keyof T, (value: unknown) => boolean>>>,

@@ -2,48 +2,48 @@ import type { DeadLetter } from './dead-letter.js';
 import { Group, type Done } from './group.js';
 import type { JournalRecord } from './journal-record.js';
 
-/** So long after it came, what nobody waits for is written by itself: in milliseconds. */
+/** How long a change waits if no caller waits for it, in milliseconds. */
 const LATER_MS = 10;
-/** So long those wait who only want to hear of it: in milliseconds. */
+/** How long listeners wait at most, in milliseconds. */
 const LISTEN_MS = 2_000;
-/** When it is tried again, where the disk did not take it: in milliseconds. */
+/** The wait before another try after a failed write, in milliseconds. */
 const AGAIN_MS = 1_000;
 
-/** Where groups go. */
+/** Writes groups. */
 export interface GroupSink {
-  /** @throws what the disk did */
+  /** @throws the disk's error */
   append(group: Group): Promise<void>;
-  /** Nobody waited for what could not be written; it is tried again. */
+  /** Called if a write failed for which no caller waits. It is tried again. */
   failed(error: Error): void;
 }
 
 /**
- * Writes in groups: what comes while one is being written goes into the next, all of it. A transaction
- * costs a flush however little is in it, so under load few large ones make all the difference, and
- * nobody waits longer than for two. What nobody waits for does not hold up those who do: it goes with
- * the next group, or in a moment.
+ * Group commit: all changes that come while one group is being written go into the next. A flush
+ * costs the same for any amount, so few large transactions carry far more load, and no caller waits
+ * for more than two. Changes that no caller waits for delay nobody: they go with the next group, or
+ * a moment later.
  */
 export class GroupCommit {
   private filling = new Group();
-  /** Resolves to whether the disk has taken the last of it. */
+  /** Resolves to whether the last write succeeded. */
   private underWay: Promise<boolean> | undefined;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly sink: GroupSink) {}
 
-  /** Calls `done` when all of them are on disk, or with an error where the disk did not take them. */
+  /** Calls `done` when all records are on disk, or with the disk's error. */
   commit(records: readonly JournalRecord[], done: Done): void {
     records.forEach((record) => this.filling.put(record));
     this.filling.wait(done);
     this.underWay ??= this.writeAll();
   }
 
-  /** Part of what is committed next in this turn of the loop. */
+  /** Part of the next commit in this turn of the event loop. */
   putSchedule(name: string, record: string | undefined): void {
     this.filling.schedules.set(name, record);
   }
 
-  /** With what is written next, or in a moment: a crash may come first. */
+  /** Written with the next group, or a moment later. A crash may come first. */
   put(record: JournalRecord, done?: () => void): void {
     this.filling.put(record);
     this.addLater(done);
@@ -55,19 +55,19 @@ export class GroupCommit {
     this.addLater(done);
   }
 
-  /** @returns `undefined` where nothing of it waits to be written */
+  /** @returns `undefined` if no change of this letter is pending */
   isBuried(id: string): boolean | undefined {
     const { dead } = this.filling;
     return dead.has(id) ? dead.get(id) !== undefined : undefined;
   }
 
-  /** Goes with what is given next, or in a moment: `undefined` for one that is not to be kept any more. */
+  /** Written with the next group, or a moment later; `undefined` removes the letter. */
   bury(id: string, letter: DeadLetter | undefined): void {
     this.filling.dead.set(id, letter);
     this.addLater(undefined);
   }
 
-  /** Resolves when there is nothing left to write, or the disk does not take it. */
+  /** Resolves when nothing is left to write, or a write fails. */
   async flush(): Promise<void> {
     await this.underWay;
     let isTaken = true;
@@ -82,9 +82,9 @@ export class GroupCommit {
     if (done !== undefined) {
       const { filling } = this;
       if (!filling.hasListeners) {
-        // A disk that does not answer must not keep tasks from settling.
+        // A disk that hangs must not keep tasks from settling.
         const timer = setTimeout(() => filling.giveUp(), LISTEN_MS).unref();
-        // It would keep what was written that long.
+        // Otherwise the timer would keep the written group alive until then.
         filling.listen(() => clearTimeout(timer));
       }
       filling.listen(done);
@@ -106,7 +106,7 @@ export class GroupCommit {
     this.timer = undefined;
     let isTaken = true;
     do {
-      // What the rest of this turn of the loop has to write comes along.
+      // Also takes what the rest of this turn of the event loop has to write.
       await new Promise(setImmediate);
       const group = this.filling;
       this.filling = new Group();
@@ -119,7 +119,7 @@ export class GroupCommit {
     return isTaken;
   }
 
-  /** @returns whether the disk has taken it */
+  /** @returns whether the write succeeded */
   private async write(group: Group): Promise<boolean> {
     try {
       await this.sink.append(group);

@@ -1,15 +1,15 @@
 import type { DeadLetter } from './dead-letter.js';
 import type { JournalRecord } from './journal-record.js';
 
-/** Told when it is written, or why it is not. */
+/** Called when the group is written, or with the error. */
 export type Done = (error?: Error) => void;
 
-/** What is written at once: after a crash all of it is found, or nothing. */
+/** Changes written in one transaction: after a crash the journal has all of them, or none. */
 export class Group {
   readonly removed: number[] = [];
-  /** What becomes of the records of schedules, by name; `undefined` removes one. */
+  /** New records of schedules, by name; `undefined` removes one. */
   readonly schedules = new Map<string, string | undefined>();
-  /** What has failed for good by its id, and `undefined` for what is not to be kept any more. */
+  /** New dead letters by id; `undefined` removes one. */
   readonly dead = new Map<string, DeadLetter | undefined>();
   private given: JournalRecord[] = [];
   private readonly waiting: Done[] = [];
@@ -20,12 +20,12 @@ export class Group {
     return given.length === 0 && removed.length === 0 && dead.size === 0 && schedules.size === 0;
   }
 
-  /** Somebody waits for the disk. */
+  /** Whether a caller waits for the disk. */
   get isAwaited(): boolean {
     return this.waiting.length > 0;
   }
 
-  /** As they are when it is written; what has gone by then is left out. */
+  /** Read when the group is written: records that are gone by then are left out. */
   get records(): readonly JournalRecord[] {
     return this.given.filter(({ isGone }) => !isGone);
   }
@@ -38,12 +38,12 @@ export class Group {
     this.removed.push(order);
   }
 
-  /** `done` is waited for: the group is to be written as soon as it can be, and to be on disk. */
+  /** Writes and flushes the group as soon as possible, because a caller waits for `done`. */
   wait(done: Done): void {
     this.waiting.push(done);
   }
 
-  /** As {@link wait}, but there is time, and an end to it: see {@link giveUp}. */
+  /** Calls `done` once the group is written, without hurry, and at the latest at {@link giveUp}. */
   listen(done: () => void): void {
     this.listening.push(done);
   }
@@ -52,7 +52,7 @@ export class Group {
     return this.listening.length > 0;
   }
 
-  /** Those who only listen go on without an answer. */
+  /** Calls the listeners although the group has not been written. */
   giveUp(): void {
     const { listening } = this;
     this.listening = [];
@@ -64,14 +64,14 @@ export class Group {
     this.giveUp();
   }
 
-  /** What a group before this one could not write. */
+  /** Takes over what an earlier group could not write. */
   inherit({ given, removed, dead, schedules }: Group): void {
     for (const [name, record] of schedules) {
       if (!this.schedules.has(name)) {
         this.schedules.set(name, record);
       }
     }
-    // Before what is newer: of two records of one order the last is kept.
+    // Older records first: of two with the same order, the last one wins.
     this.given = [...given, ...this.given];
     removed.forEach((order) => this.remove(order));
     const newer = [...this.dead];

@@ -17,17 +17,17 @@ import { JournalError } from '../../errors/storage.errors.js';
 const FILE = 'tasks.mdb';
 const FOLDER_MODE = 0o700;
 const FILE_MODE = 0o600;
-/** At least as long as LMDB makes its lock file, which it then maps. */
+/** At least the size of LMDB's lock file, which LMDB maps into memory. */
 const LOCK_BYTES = 16_384;
-/** More than LMDB writes before it can report that the disk is full. */
+/** More than LMDB writes before it can report a full disk. */
 const FIRST_BYTES = 32_768;
 
 /**
- * LMDB trusts its files: where it cannot open, map or fill one, or finds another one in its place, it
- * takes the process down with a signal instead of an error. So all that is looked at before, and what
- * is missing is made here, for nobody else to read.
+ * LMDB trusts its files: if it cannot open, map or fill one, or finds another file in its place, it
+ * kills the process with a signal instead of an error. So the files are checked first, and missing
+ * ones are created here, readable by the owner only.
  *
- * @returns where the journal really is, whatever links lead to it
+ * @returns the real path of the journal, with all links resolved
  * @throws JournalError that names what cannot be used
  */
 export async function prepareFolder(folder: string): Promise<string> {
@@ -44,8 +44,8 @@ export async function prepareFolder(folder: string): Promise<string> {
 }
 
 /**
- * One level after the other: `recursive` tries for ever where a folder is there and says of what is to
- * be made in it that it is not, as `/proc` does.
+ * Creates one level after the other: `recursive` loops for ever if the parent exists and yet
+ * answers ENOENT, as `/proc` does.
  */
 async function makeFolder(path: string): Promise<void> {
   const missing: string[] = [];
@@ -56,20 +56,20 @@ async function makeFolder(path: string): Promise<void> {
   for (const each of missing) {
     try {
       await mkdir(each, { mode: FOLDER_MODE });
-      await chmod(each, FOLDER_MODE); // the umask may have taken more
+      await chmod(each, FOLDER_MODE); // the umask may have removed more
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
         throw error;
       }
-      // Another first start has made it meanwhile.
+      // Another process has created it meanwhile.
     }
   }
 }
 
 /**
- * Once no other process has the journal.
+ * Must be called when no other process has the journal.
  *
- * @returns whether its file was used before and is empty now: what it held is lost
+ * @returns whether the file was used before and is empty now: its tasks are lost
  * @throws JournalError that names what cannot be used
  */
 export async function prepareFiles(path: string): Promise<boolean> {
@@ -92,7 +92,7 @@ export async function prepareFiles(path: string): Promise<boolean> {
   return wasUsed && isEmpty;
 }
 
-/** LMDB does not live through its first pages' not being taken. */
+/** LMDB crashes if it cannot write its first pages. */
 async function checkRoom(path: string): Promise<void> {
   try {
     await writeFile(path, Buffer.alloc(FIRST_BYTES), { mode: FILE_MODE, flush: true });
@@ -103,7 +103,7 @@ async function checkRoom(path: string): Promise<void> {
   }
 }
 
-/** @throws JournalError where it is not what it has to be, or not this process's to write */
+/** @throws JournalError if it is of another kind, or this process may not write it */
 async function check(path: string, kind: 'file' | 'folder'): Promise<void> {
   try {
     const found = await stat(path);
@@ -121,7 +121,7 @@ async function check(path: string, kind: 'file' | 'folder'): Promise<void> {
   }
 }
 
-/** Others could read what tasks are called with. Where it is somebody else's file, that is theirs to say. */
+/** Other users could read the arguments of tasks. The mode of another user's file is left alone. */
 async function keepToOwner(path: string, { mode, uid }: Stats): Promise<void> {
   // oxlint-disable-next-line no-bitwise -- a mode is bits
   if ((mode & 0o077) !== 0 && uid === process.getuid?.()) {
@@ -130,16 +130,16 @@ async function keepToOwner(path: string, { mode, uid }: Stats): Promise<void> {
 }
 
 /**
- * Made if it is not there, and filled up to `bytes`: a file that is mapped must have its place on the
- * disk, or a full one ends the process.
+ * Creates the file if it is missing, and fills it up to `bytes`: a mapped file needs its space on
+ * disk, or a full disk ends the process.
  *
  * @returns `path`
  */
 async function made(path: string, bytes: number): Promise<string> {
   try {
     const found = await statOf(path);
-    // Once opened and closed here, a file that another application of this process has open is not
-    // locked by this process any more: so only what nobody can be using.
+    // Closing a file releases all locks that this process has on it, including another
+    // application's. So a file that may be in use is not opened.
     if (found === undefined || (found.isFile() && found.size < bytes)) {
       const file = await open(path, found === undefined ? 'wx' : 'r+', FILE_MODE);
       try {
@@ -155,7 +155,7 @@ async function made(path: string, bytes: number): Promise<string> {
     return path;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') {
-      return path; // another first start has made it meanwhile
+      return path; // another process has created it meanwhile
     }
     throw unusable(path, cause);
   }
@@ -184,7 +184,7 @@ function unusable(path: string, cause: unknown): JournalError {
   return new JournalError(path, `cannot be opened: ${message}.${remedy}`, { cause });
 }
 
-/** Each of the two first pages begins with a header of this size, and a description of the file. */
+/** Each of the first two pages has a header of this size, followed by a description of the file. */
 const PAGE_HEADER = 24;
 const MAGIC = 0xbeefc0de;
 const AT = {
@@ -197,10 +197,10 @@ const DESCRIPTION = PAGE_HEADER + 128;
 const NO_ROOT = 2n ** 64n - 1n;
 
 /**
- * The description of a file is read before LMDB does, and a file that is shorter than it says is filled
- * up with zeros, which LMDB does report.
+ * Checks the description of a file before LMDB reads it. A file shorter than described is filled up
+ * with zeros, which LMDB reports as an error.
  *
- * @returns what is wrong with it, if anything is
+ * @returns what is wrong with the file, if anything
  */
 async function problemOf(path: string): Promise<string | undefined> {
   const file = await open(path, 'r+');

@@ -8,10 +8,10 @@ import { deadLetterOf, restOf, type DeadLetter } from './dead-letter.js';
 import { JournalRecord } from './journal-record.js';
 import type { JournalStore } from './journal-store.js';
 
-/** Keeps the journal in step with its tasks. */
+/** Keeps the journal in step with the tasks. */
 export class JournalLedger implements Ledger {
   private lastOrder = 0;
-  /** The letters of tasks whose chains they have broken. */
+  /** The dead letters of the tasks that broke these chains. */
   private readonly broken = new WeakMap<Chain, DeadLetter>();
 
   constructor(
@@ -20,15 +20,15 @@ export class JournalLedger implements Ledger {
     private readonly maxStarts: number,
     private readonly clock: Clock,
     private readonly logger: LoggerService,
-    /** Told of a task that has failed for good, before its record goes. */
+    /** Called when a task has failed for good, before its record is removed. */
     private readonly onFailed: (letter: DeadLetter) => void,
   ) {}
 
   /**
    * Resolves when the tasks are on disk.
    *
-   * @throws what `refusal` makes of what the store did; nothing of the tasks is left then, as far as
-   * it obeys
+   * @throws the error that `refusal` makes of the store's. The tasks are then removed again, as far
+   * as the store obeys
    */
   commit(heads: readonly Task[], refusal: (cause: Error) => Error): Promise<void> {
     const records = heads.flatMap((head) => {
@@ -51,7 +51,7 @@ export class JournalLedger implements Ledger {
           });
           return undefined;
         }
-        // What may have been written all the same must not run: the client was told that it failed.
+        // Records written all the same must not run: the client was told that the request failed.
         records.forEach((record) => this.strike(record));
         return refusal(error);
       },
@@ -59,7 +59,7 @@ export class JournalLedger implements Ledger {
   }
 
   /**
-   * Resolves when a task that had failed is stored to run again, in the place of its letter.
+   * Resolves when a failed task is stored to run again, in the place of its letter.
    *
    * @throws as {@link commit}
    */
@@ -71,7 +71,7 @@ export class JournalLedger implements Ledger {
     return this.committed(records, refusal);
   }
 
-  /** @param youngest of what a former process has left */
+  /** @param youngest the last record that an earlier process left behind */
   continueAfter(youngest: JournalRecord | undefined): void {
     this.lastOrder = youngest?.order ?? 0;
   }
@@ -85,8 +85,8 @@ export class JournalLedger implements Ledger {
   }
 
   /**
-   * What this process has written last says already that it starts: see {@link firstStart}. Only what
-   * a former one has left is written anew.
+   * Records that this process wrote already count this start: see {@link countFirstStart}. Only one
+   * left by an earlier process is written anew.
    */
   starting(task: Task): Promise<void> | void {
     const record = recordOf(task);
@@ -119,10 +119,10 @@ export class JournalLedger implements Ledger {
     }
   }
 
-  /** It did not die: this start does not count. */
+  /** The process did not die, so this start does not count. */
   kept(task: Task, done: () => void): boolean {
     const record = recordOf(task);
-    // One that closes the application itself would come back at every start, for ever: that counts.
+    // A task that closes the application would do so at every start, for ever: its starts count.
     if (record === undefined || record.starts === 0 || task.isClosingTheApplication) {
       return false;
     }
@@ -150,13 +150,13 @@ export class JournalLedger implements Ledger {
     }
     this.store.remove(record, () => {
       done();
-      // A task that is remembered must not keep what it was stored with.
+      // A remembered task must not keep its stored call alive.
       task.stored = undefined;
     });
     return true;
   }
 
-  /** What a chain has lost goes with the letter of the task that failed, and comes back with it. */
+  /** The dropped rest of a chain is kept in the letter of the failed task, and comes back with it. */
   private keepWithItsChain({ chain }: Task, record: JournalRecord): void {
     const letter = chain && this.broken.get(chain);
     if (letter !== undefined && this.store.isBuried(letter.id)) {
@@ -165,7 +165,7 @@ export class JournalLedger implements Ledger {
     }
   }
 
-  /** One that was to be retried is again what it was before. */
+  /** Removes a record, and restores the letter if it was a retry. */
   private strike(record: JournalRecord): void {
     if (record.former !== undefined) {
       this.store.bury(record.former);
@@ -204,16 +204,16 @@ export class JournalLedger implements Ledger {
   }
 
   /**
-   * The start of the attempt that follows is counted ahead, in a record that is written anyway: a write
-   * of its own would hold up every attempt. A task that was still waiting when its process died has
-   * one start too many then, which it must be able to afford.
+   * Counts the start of the next attempt ahead, in a record that is written anyway: a separate
+   * write would delay every attempt. A task that was still waiting when its process died then has
+   * one start too many, which is affordable only if `maxStarts` is above 1.
    */
   private countFirstStart(record: JournalRecord): void {
     record.isCounted = this.maxStarts > 1;
     record.starts = record.isCounted ? 1 : 0;
   }
 
-  /** Grows over restarts too, as long as the clock of the machine does not go back. */
+  /** Grows across restarts, too, unless the machine's clock goes back. */
   private nextOrder(now: number): number {
     this.lastOrder = Math.max(this.lastOrder + 1, Math.floor(now) * 1_000);
     return this.lastOrder;
@@ -223,7 +223,7 @@ export class JournalLedger implements Ledger {
     return this.written(task, (answer) => this.store.commit([record], answer));
   }
 
-  /** @throws what the store did, once it is in the log */
+  /** @throws the store's error, after logging it */
   private written({ name }: Task, ask: (answer: Answer) => void): Promise<void> {
     return this.patience.ask(ask, (error) => {
       if (error !== undefined) {

@@ -6,50 +6,50 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { JournalError } from '../../errors/storage.errors.js';
 
-/** The system allows little more for the path of a socket. */
+/** Systems allow little more for the path of a socket. */
 const LONGEST_SOCKET_PATH = 100;
 const SOCKET = /^lock-[\da-f]{8}\.sock$/;
-/** Whoever waits asks again after so long, where the owner cannot tell that it has gone: in milliseconds. */
+/** The interval of polling an owner that cannot signal its end, in milliseconds. */
 const ASK_AGAIN_MS = 200;
 
-/** Where the journal says who has it. */
+/** The journal's record of its owner. */
 export interface OwnerEntry {
   read(): string | undefined;
-  /** In one step, also for other processes. @returns whether `expected` still stood there */
+  /** Atomic across processes. @returns false if the entry was not `expected` */
   replace(expected: string | undefined, owner: string | undefined): boolean;
 }
 
 /**
- * Keeps a second process out of the journal: LMDB itself would let it in. The owner listens on a
- * socket beside the file and writes its path into the journal. A socket rather than a process id,
- * because the system lets go of it however the process ends, and because in two containers that share
- * a folder both processes are number 1. It is found in the folder, however that is spelt, and by the
- * entry where another folder leads to the same file. The entry is also what makes one of two
- * processes that find a dead owner at the same moment the winner.
+ * Keeps a second process out of the journal; LMDB itself would let it in. The owner listens on a
+ * socket beside the file, and records the socket's path in the journal. A process id would not do:
+ * the system closes a socket however the process ends, and in two containers that share a folder
+ * both processes have id 1. Other processes find the socket in the folder, however its path is
+ * spelt, and by the entry if another folder leads to the same file. The entry also decides which of
+ * two processes wins that find a dead owner at the same moment.
  */
 export class JournalLock {
   private server: Server | undefined;
-  /** Of others, who want to know when this process has gone. */
+  /** Connections of other processes that wait for this one to end. */
   private readonly waiting = new Set<Socket>();
   private readonly folder: string;
   private readonly socket: string;
   private entry: OwnerEntry | undefined;
   private locked: BigIntStats | undefined;
-  /** How much somebody has left of the file. */
+  /** The size to which the file was cut off by someone else. */
   private cutTo: number | undefined;
 
-  /** @param file where it really is */
+  /** @param file the real path, with all links resolved */
   constructor(private readonly file: string) {
     this.folder = dirname(file);
     this.socket = join(this.folder, `lock-${randomUUID().slice(0, 8)}.sock`);
   }
 
   /**
-   * Resolves when nobody has the journal: a process that is about to end lets go of it.
+   * Resolves when no process has the journal: one that is ending lets go of it.
    *
-   * @param patienceMs how long it is waited for
-   * @param onWait told that it is, once
-   * @throws JournalError where another process still has it then
+   * @param patienceMs how long to wait
+   * @param onWait called once if there is something to wait for
+   * @throws JournalError if another process still has the journal then
    */
   async whenFree(patienceMs: number, onWait: (patienceMs: number) => void): Promise<void> {
     const until = performance.now() + patienceMs;
@@ -75,7 +75,7 @@ export class JournalLock {
     }
   }
 
-  /** @throws JournalError where another process has taken the journal meanwhile */
+  /** @throws JournalError if another process has taken the journal meanwhile */
   async take(entry: OwnerEntry, patienceMs: number, onWait: (ms: number) => void): Promise<void> {
     this.entry = entry;
     await this.whenFree(patienceMs, onWait);
@@ -87,7 +87,7 @@ export class JournalLock {
       throw new JournalError(this.file, 'was taken by another process at the same moment.');
     }
     this.locked = locked;
-    // Of owners that were killed.
+    // Sockets of killed owners.
     await Promise.all(
       (await this.sockets())
         .filter((path) => path !== this.socket)
@@ -95,10 +95,7 @@ export class JournalLock {
     );
   }
 
-  /**
-   * What has become of the journal since it was taken, if this process has it no longer: what is
-   * written then would be found by nobody.
-   */
+  /** Why this process no longer has the journal, if so: nobody would find what is written now. */
   problem(): string | undefined {
     const { file, locked, entry } = this;
     if (locked === undefined) {
@@ -112,7 +109,7 @@ export class JournalLock {
       return 'was replaced: another file or folder stands at its path';
     }
     if (now.size < locked.size) {
-      // Until it is closed: a look at what is missing would end the process.
+      // Extended until the close: reading a missing page would kill the process.
       this.cutTo ??= Number(now.size);
       truncateSync(file, Number(locked.size));
     }
@@ -130,14 +127,14 @@ export class JournalLock {
     return undefined;
   }
 
-  /** From here on another process may have the journal, once {@link close} has told it. */
+  /** Clears the entry. Another process may take the journal once {@link close} has told it. */
   free(): void {
     try {
       if (this.locked !== undefined && this.problem() === undefined) {
         this.entry?.replace(this.nameIn(this.locked), undefined);
       }
     } catch {
-      // A full disk does not take it. Nobody will answer at the socket any more: that is enough.
+      // A full disk refuses the write. Closing the socket is enough.
     }
     this.locked = undefined;
   }
@@ -158,13 +155,13 @@ export class JournalLock {
     }
   }
 
-  /** The socket of whoever has the journal, if somebody has. */
+  /** The socket of the current owner, if there is one. */
   private async owner(): Promise<string | undefined> {
     const sockets = await this.sockets();
     const named = this.entry?.read();
     const file = statOf(this.file);
     if (named !== undefined && file !== undefined && named.startsWith(identityOf(file))) {
-      sockets.push(named.slice(identityOf(file).length)); // another folder has the same file
+      sockets.push(named.slice(identityOf(file).length)); // another folder leads to the same file
     }
     for (const path of sockets) {
       if (await isAlive(path)) {
@@ -174,7 +171,7 @@ export class JournalLock {
     return undefined;
   }
 
-  /** What stands in the journal: of a copy of its file it is not true. */
+  /** The entry. It contains the file's identity, so it is not valid in a copy of the file. */
   private nameIn(file: BigIntStats): string {
     return `${identityOf(file)}${this.socket}`;
   }
@@ -203,7 +200,7 @@ export class JournalLock {
     }
   }
 
-  /** Somebody has removed the socket, and the next process would find none. */
+  /** Called when the socket was removed: the next process would find no owner. */
   private async listenAgain(): Promise<void> {
     const { server } = this;
     this.server = undefined;
@@ -220,11 +217,11 @@ function statOf(path: string): BigIntStats | undefined {
   try {
     return statSync(path, { bigint: true, throwIfNoEntry: false });
   } catch {
-    return undefined; // a folder that may not be entered any more
+    return undefined; // the folder may no longer be accessible
   }
 }
 
-/** Whoever cannot be asked counts as alive: two owners are worse than none. */
+/** An owner that cannot be asked counts as alive: two owners are worse than none. */
 function isAlive(path: string): Promise<boolean> {
   return ask(path, (socket) => {
     socket.destroy();
@@ -232,7 +229,7 @@ function isAlive(path: string): Promise<boolean> {
   });
 }
 
-/** Resolves when the owner has let go of its socket, or after a while. */
+/** Resolves when the owner has closed its socket, or after a while. */
 async function whenGone(path: string, patienceMs: number): Promise<void> {
   await ask(path, (socket) =>
     new Promise<void>((done) => {
@@ -242,7 +239,7 @@ async function whenGone(path: string, patienceMs: number): Promise<void> {
   await new Promise((done) => setTimeout(done, Math.min(patienceMs, ASK_AGAIN_MS)));
 }
 
-/** @returns what `talk` made of the owner at that socket, or `false` where nobody is there */
+/** @returns the result of `talk` with the owner at that socket, or `false` if there is none */
 function ask<T>(path: string, talk: (owner: Socket) => T | Promise<T>): Promise<T | boolean> {
   return reached(
     path,
@@ -257,7 +254,7 @@ function ask<T>(path: string, talk: (owner: Socket) => T | Promise<T>): Promise<
   );
 }
 
-/** Where a path is too long for a socket, it is reached through a short link to its folder. */
+/** Reaches a path that is too long for a socket through a short link to its folder. */
 async function reached<T>(path: string, use: (path: string) => Promise<T>): Promise<T> {
   if (process.platform === 'win32') {
     return use(`\\\\.\\pipe\\bgt-${path.toLowerCase().replaceAll(/[\\/:]/g, '-')}`);

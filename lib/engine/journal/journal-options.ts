@@ -28,7 +28,7 @@ const JOURNAL_SHAPE: Shape<JournalOptions> = {
   },
 };
 
-/** {@link JournalOptions}, filled in. */
+/** {@link JournalOptions} with defaults. */
 export interface JournalSettings {
   readonly path: string;
   readonly maxStarts: number;

@@ -2,40 +2,40 @@ import type { DeadLetter } from './dead-letter.js';
 import type { StoredCall, StoredTask } from '../../task/stored-call.js';
 
 /**
- * A task as the journal has it. It is the call that the task was stored with, too: so a task leads to
- * its record, and both go together. A change of what is written needs a new `FORMAT`.
+ * A task in the journal. The record is also the task's stored call, so that a task leads to its
+ * record and both are released together. A change of the stored fields needs a new `FORMAT`.
  */
 export class JournalRecord implements StoredTask, StoredCall {
   args!: string;
   options: StoredCall['options'];
   carried: unknown;
   alsoCarried: StoredCall['alsoCarried'];
-  /** When it may start next: milliseconds since the epoch. */
+  /** When the task may start next, in milliseconds since the epoch. */
   dueAt = 0;
-  /** How long that was from when it was written: however the clock is set, it does not wait longer. */
+  /** The wait until `dueAt` when it was written: the longest wait, however the clock is set. */
   waitMs = 0;
   attempts = 0;
   waits: StoredTask['waits'] = undefined;
-  /** How often it was started since an attempt of it last ended, the start that is next included. */
+  /** Starts since an attempt last ended, including a next one that is counted ahead. */
   starts = 0;
-  /** Its next start is in `starts`. */
+  /** The next start is in `starts` already. */
   isCounted = false;
-  /** What it was before it was to run again: that is kept where it cannot be stored. */
+  /** The dead letter before a retry, restored if the retry cannot be stored. */
   former: DeadLetter | undefined = undefined;
-  /** It is not needed any more, whatever stands on disk. */
+  /** The record is not needed any more, although the disk may still have it. */
   isGone = false;
 
   constructor(
-    /** Grows with every task, over restarts too. */
+    /** Grows with every task, across restarts, too. */
     readonly order: number,
     readonly id: string,
     readonly name: string,
     readonly queue: string,
     call: StoredCall,
     readonly addedAt: number,
-    /** The line that it stands in: the id of the first task of it. */
+    /** The id of the first task of its line. */
     readonly group: string,
-    /** The chain that it is part of. */
+    /** The id of its chain. */
     readonly chain: string | undefined,
   ) {
     this.take(call);
@@ -53,5 +53,5 @@ export class JournalRecord implements StoredTask, StoredCall {
   }
 }
 
-/** What this version of the library reads and writes. */
+/** The format that this version of the library reads and writes. */
 export const FORMAT = 3;

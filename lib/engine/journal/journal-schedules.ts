@@ -3,11 +3,11 @@ import type { Task } from '../../task/task.js';
 import type { ScheduleStore } from '../engine.js';
 import type { JournalStore } from './journal-store.js';
 
-/** The records of schedules in a journal, whose only owner this process is. */
+/** The records of schedules in a journal. This process is the only owner. */
 export class JournalSchedules implements ScheduleStore {
   private records: Map<string, string> | undefined;
 
-  /** @param add commits a task in this turn of the loop; `undefined` commits what is there without one */
+  /** @param add commits pending records, with a task if given, in this turn of the event loop */
   constructor(
     private readonly store: JournalStore,
     private readonly clock: Clock,
@@ -31,7 +31,7 @@ export class JournalSchedules implements ScheduleStore {
     try {
       return await this.add(task);
     } catch (error) {
-      this.write(name, before); // it may be on disk all the same: this goes there next
+      this.write(name, before); // the disk may have `after` all the same: write `before` again
       throw error;
     }
   }

@@ -14,27 +14,30 @@ import { FORMAT, type JournalRecord } from './journal-record.js';
 import { decodeRecord, encodeRecord } from './record-line.js';
 import { StoredLetters } from './stored-letters.js';
 
-/** What the file says about itself. */
+/** The file's entries about itself. */
 interface Meta {
   readonly format: number;
   readonly owner: string;
 }
 
-/** By path, those of applications in this process that have not finished their start, and may never do. */
+/**
+ * By path: stores of applications in this process that have not finished their start, and may never
+ * do.
+ */
 const unstarted = new Map<string, JournalStore>();
 
-/** Told of what nobody else would hear of. */
+/** Receives errors that no caller waits for. */
 export type StoreLog = Pick<LoggerService, 'error' | 'warn'>;
 
-/** Where nobody adds a task, so often it is looked whether the journal is still there: in milliseconds. */
+/** How often an idle journal is checked for being still there, in milliseconds. */
 const LOOK_MS = 500;
-/** Before the place of a record that cannot be read, in what is shown as its id. */
+/** Prefix of the ids that are shown for unreadable records. */
 const UNREADABLE = 'record-';
 
-/** Stands among the records of schedules, and is none: written to see whether the disk takes it. */
+/** A key among the records of schedules, written only to see whether the disk accepts it. */
 const PROBE = ':probe';
 
-/** The journal on disk: records by their order, in an LMDB environment that this process owns. */
+/** The journal on disk: records by order, in an LMDB environment that this process owns. */
 export class JournalStore {
   private readonly group = new GroupCommit({
     append: (group) => this.append(group),
@@ -48,20 +51,20 @@ export class JournalStore {
   private records: Database<string, number> | undefined;
   private scheduleRecords: Database<string, string> | undefined;
   private letters: StoredLetters | undefined;
-  /** What stands in the place of records that cannot be read. */
+  /** Placeholders for records that cannot be read. */
   unreadable: DeadLetter[] = [];
   private trim: () => void = () => undefined;
   private looking: NodeJS.Timeout | undefined;
 
-  /** @param queue where records are shown of which it cannot be read */
+  /** @param queue shown for records whose queue cannot be read */
   constructor(
     private readonly folder: string,
     private readonly queue = 'default',
   ) {}
 
   /**
-   * @param log told of what could not be written and is waited for by nobody
-   * @param patienceMs how long a process that is about to end may take to let go of the journal
+   * @param log receives write errors that no caller waits for
+   * @param patienceMs how long an ending process may take to let go of the journal
    * @throws JournalError (in use, damaged, of another version), MissingPeerError
    */
   async open(log?: StoreLog, patienceMs = 0): Promise<void> {
@@ -85,8 +88,8 @@ export class JournalStore {
             'held are lost: somebody has cut off or replaced the file.',
         );
       }
-      // Batches of an event turn have promises of lmdb's own: one that fails, when the disk is full,
-      // would be an unhandled rejection.
+      // With event-turn batching, lmdb has internal promises: one that rejects, when the disk is
+      // full, would be an unhandled rejection.
       this.root = open<unknown, string>({ path, noSubdir: true, eventTurnBatching: false });
       const meta = this.root.openDB<Meta[keyof Meta], keyof Meta>({ name: 'meta' });
       this.checkFormat(meta.get('format'));
@@ -109,7 +112,7 @@ export class JournalStore {
     this.looking = setInterval(() => this.look(), LOOK_MS).unref();
   }
 
-  /** Its application starts. @throws JournalError where another one of this process has taken its place */
+  /** Called when the application starts. @throws JournalError if another one of this process took over */
   started(): void {
     if (unstarted.get(this.realPath) !== this) {
       throw new JournalError(
@@ -122,11 +125,11 @@ export class JournalStore {
   }
 
   /**
-   * What a former process has left, in the order in which it was added. A record that cannot be read is
-   * left as it is: see {@link unreadable}.
+   * What an earlier process left behind, in the order added. Unreadable records stay on disk: see
+   * {@link unreadable}.
    *
    * @param now milliseconds since the epoch
-   * @throws JournalError where it is damaged
+   * @throws JournalError if the journal is damaged
    */
   takeOver(now = Number.POSITIVE_INFINITY): readonly JournalRecord[] {
     const records: JournalRecord[] = [];
@@ -145,7 +148,7 @@ export class JournalStore {
     return records;
   }
 
-  /** @returns whether it is such a record; it is removed then */
+  /** Removes an unreadable record. @returns whether there was one */
   forgetUnreadable(id: string): boolean {
     const index = this.unreadable.findIndex((letter) => letter.id === id);
     if (index >= 0) {
@@ -155,7 +158,7 @@ export class JournalStore {
     return index >= 0;
   }
 
-  /** It has failed for good: it goes with what is committed next, as the removal of its record does. */
+  /** Written with the next group, like the removal of the task's record. */
   bury(letter: DeadLetter): void {
     this.checkOpen();
     this.group.bury(letter.id, letter);
@@ -170,7 +173,7 @@ export class JournalStore {
     return this.group.isBuried(id) ?? this.letter(id) !== undefined;
   }
 
-  /** From here on what is more than is to be kept goes, once that is written. */
+  /** From now on, letters beyond the limits are removed after each write of letters. */
   bound(keep: KeepLimits, now: () => number): void {
     this.trim = () => this.letters?.excess(keep, now()).forEach((id) => this.unbury(id));
   }
@@ -183,12 +186,11 @@ export class JournalStore {
     return this.letters?.from(query, limit) ?? [];
   }
 
-  /** Of each queue, how many letters there are. */
+  /** The number of letters per queue. */
   get lettersByQueue(): Iterable<[queue: string, count: number]> {
     return this.letters?.byQueue ?? [];
   }
 
-  /** The records of schedules, by name. */
   schedules(): Map<string, string> {
     this.checkOpen();
     const records = new Map(
@@ -198,43 +200,46 @@ export class JournalStore {
     return records;
   }
 
-  /** Part of what is committed next in this turn of the loop. */
+  /** Part of the next commit in this turn of the event loop. */
   putSchedule(name: string, record: string | undefined): void {
     this.checkOpen();
     this.group.putSchedule(name, record);
   }
 
-  /** Calls `done` when the disk has taken a record, of whatever kind; with an error where it has not. */
+  /** Writes a record that means nothing. Calls `done` when it is on disk, or with the error. */
   probe(done: Done): void {
     this.putSchedule(PROBE, String(Date.now()));
     this.group.commit([], done);
   }
 
-  /** Calls `done` when the records are on disk: all who wait at one moment share the flush. */
+  /** Calls `done` when the records are on disk. All callers of one moment share the flush. */
   commit(records: readonly JournalRecord[], done: Done): void {
     this.checkOpen();
     this.group.commit(records, done);
   }
 
-  /** With what is committed next, or some milliseconds later: a crash may come first. */
+  /** Written with the next commit, or some milliseconds later. A crash may come first. */
   put(record: JournalRecord): void {
     this.checkOpen();
     this.group.put(record);
   }
 
-  /** As {@link put}. Calls `done` when a crash of the process would not bring it back; one of the machine might. */
+  /**
+   * As {@link put}. Calls `done` when the removal would survive a crash of the process, not of the
+   * machine.
+   */
   remove(record: JournalRecord, done?: () => void): void {
     this.forget(record);
     this.group.remove(record.order, done);
   }
 
-  /** Another of the same order takes its place. */
+  /** Called when another record of the same order takes its place. */
   forget(record: JournalRecord): void {
     this.checkOpen();
     record.isGone = true;
   }
 
-  /** What was given to it before is on disk then. */
+  /** Flushes everything pending, then closes. */
   async close(): Promise<void> {
     if (unstarted.get(this.realPath) === this) {
       unstarted.delete(this.realPath);
@@ -247,7 +252,10 @@ export class JournalStore {
     await this.letGo();
   }
 
-  /** In one transaction. Resolves with its flush where somebody waits for the disk, else with the commit. */
+  /**
+   * Writes in one transaction. Resolves at its flush if a caller waits for the disk, otherwise at
+   * its commit.
+   */
   protected async append(group: Group): Promise<void> {
     this.checkPlace();
     const { opened, letters } = this;
@@ -264,7 +272,7 @@ export class JournalStore {
         }
         group.records.forEach((record) => void opened.put(record.order, encodeRecord(record)));
       });
-      // Asked for now: later there may be another flush to wait for.
+      // Read now: later it may be the promise of another flush.
       await Promise.all([committed, group.isAwaited && opened.flushed]);
     } catch (failure) {
       throw await causeOf(failure);
@@ -273,7 +281,7 @@ export class JournalStore {
     if (group.dead.size > 0) {
       this.trim();
     }
-    // What went into a file that nobody will find is not stored.
+    // Records in a file that was moved or replaced meanwhile are not stored.
     this.checkPlace();
     this.isFailing = false;
   }
@@ -292,7 +300,7 @@ export class JournalStore {
     }
   }
 
-  /** @throws Error where this process does not have the journal any more */
+  /** @throws Error if this process no longer has the journal */
   private checkPlace(): void {
     const problem = this.lock?.problem();
     if (problem !== undefined) {
@@ -337,7 +345,7 @@ export class JournalStore {
 
   private unusable(cause: unknown): JournalError {
     const { message, code } = cause as { message: string; code?: string | number };
-    // The system's own errors: LMDB's are negative.
+    // Errors of the system; those of LMDB have negative codes.
     if (typeof code === 'string' || (code ?? 0) > 0) {
       return new JournalError(this.file, `cannot be opened: ${message}.`, { cause });
     }
@@ -355,7 +363,7 @@ function ownerEntry(meta: Database<Meta[keyof Meta], keyof Meta>): OwnerEntry {
   return {
     read,
     replace: (expected, owner) =>
-      // One writer at a time, over all processes: LMDB's own lock sees to it.
+      // LMDB allows one writer at a time, across all processes.
       meta.transactionSync(() => {
         if (read() !== expected) {
           return false;
@@ -370,7 +378,7 @@ function ownerEntry(meta: Database<Meta[keyof Meta], keyof Meta>): OwnerEntry {
   };
 }
 
-/** A failed commit has its cause in a promise of its own, which nobody must leave unhandled. */
+/** The cause of a failed commit is in a separate promise, whose rejection has to be handled. */
 async function causeOf(failure: unknown): Promise<unknown> {
   const { commitError } = failure as { commitError?: Promise<never> };
   try {

@@ -18,7 +18,7 @@ import { JournalStore } from './journal-store.js';
 import { Leftovers } from './leftovers.js';
 import { Patience } from '../patience.js';
 
-/** What a process that shuts down takes besides `drainTimeout`, until it lets go of the journal. */
+/** The time that a closing process takes beyond `drainTimeout` to release the journal, in milliseconds. */
 const CLOSING_MS = 2_000;
 const EVERYTHING: KeepLimits = {
   count: Number.POSITIVE_INFINITY,
@@ -26,7 +26,7 @@ const EVERYTHING: KeepLimits = {
   ageMs: Number.POSITIVE_INFINITY,
 };
 
-/** The memory engine with a journal: what has not settled is on disk, and comes back. */
+/** The memory engine with a journal on disk, from which unsettled tasks come back. */
 export class JournalEngine extends MemoryEngine {
   private readonly store: JournalStore;
   private readonly journal: JournalLedger;
@@ -37,9 +37,9 @@ export class JournalEngine extends MemoryEngine {
   private readonly lockPatienceMs: number;
   private readonly clockOfTasks: Clock;
   readonly kept: DeadLetters;
-  /** Found running too often when their process died. */
+  /** Tasks that were running at too many crashes of their process. */
   private readonly crashed = new WeakMap<Task, TaskCrashedError>();
-  /** What a former process has left, in the order in which it was added. */
+  /** What an earlier process left behind, in the order added. */
   private left: readonly JournalRecord[] = [];
   private restore: Restore = () => [];
 
@@ -72,12 +72,12 @@ export class JournalEngine extends MemoryEngine {
   override async open(restore: Restore): Promise<void> {
     this.restore = restore;
     await this.store.open(this.logger, this.lockPatienceMs);
-    // Read now: by the time of its start the journal may hold tasks of this process, too.
+    // Read now: at the start, the journal may already hold tasks of this process.
     this.left = this.store.takeOver(this.clockOfTasks.now());
     this.journal.continueAfter(this.left.at(-1));
   }
 
-  /** With the record of its schedule, which waits to be written: a crash finds both or none. */
+  /** Commits the task together with its schedule's pending record: a crash keeps both or neither. */
   private async addScheduled(task: Task | undefined): Promise<'done' | 'duplicate'> {
     const key = task?.keys?.dedupe;
     if (task === undefined || (key !== undefined && this.duplicateOf(key) !== undefined)) {
@@ -96,14 +96,14 @@ export class JournalEngine extends MemoryEngine {
     return 'done';
   }
 
-  /** The tasks of a request in one flush, shared with all other requests that wait for one. */
+  /** Flushes the tasks of a request at once, together with those of all other waiting requests. */
   override commit(heads: readonly Task[], _isHeld?: boolean): Promise<void> | void {
     if (heads.length > 0) {
       return this.journal.commit(heads, this.refusal);
     }
   }
 
-  /** By a write: a disk that is full, read-only or gone takes none. */
+  /** Tests with a write, which fails if the disk is full, read-only or gone. */
   override ping(): Promise<void> {
     return this.patience.ask(
       (answer) => this.store.probe(answer),
@@ -113,7 +113,7 @@ export class JournalEngine extends MemoryEngine {
 
   override discard(task: Task): void {
     super.discard(task);
-    // Another engine's share of the request could not be stored, and this one's was.
+    // This engine has stored its tasks of the request, but another engine could not store the rest.
     this.journal.forget(task);
   }
 
@@ -153,7 +153,7 @@ export class JournalEngine extends MemoryEngine {
     }
   }
 
-  /** @throws Error where the task's queue, which it was not added to, is another engine's */
+  /** @throws Error if the task now belongs to a queue of another engine */
   private check(task: Task): void {
     if (!this.keeps(task)) {
       throw new Error(`Queue "${task.queue}" is not kept in this journal`);
@@ -176,7 +176,7 @@ export class JournalEngine extends MemoryEngine {
     const [task] = tasks;
     if (task === undefined || tasks.length < stored.length) {
       tasks.forEach((each) => this.worker.announce(each, LEFT));
-      return undefined; // of one of them nobody knows the name here: they stay together
+      return undefined; // one of them has a name that is unknown here: they stay together
     }
     try {
       admitAll(

@@ -6,21 +6,15 @@ import { resolveJournalOptions } from './journal-options.js';
 
 /** The options of {@link journal}. */
 export interface JournalOptions {
-  /** The folder of the journal. It is created if necessary. One process at a time can use it. */
+  /** The folder of the journal. It is created if necessary. Only one process at a time can use it. */
   path: string;
-  /**
-   * After this many crashes of its process during an attempt a task counts as failed.
-   * @default 3
-   */
+  /** The number of crashes during its attempts after which a task counts as failed. @default 3 */
   maxStarts?: number | undefined;
   /** How long a request waits for its tasks to be on disk before it fails with 503. @default '2s' */
   commitTimeout?: Duration | undefined;
-  /** The longest that the serialised arguments of a call may be, in bytes. @default 1_048_576 */
+  /** The maximum size of a call's serialised arguments, in bytes. @default 1_048_576 */
   maxArgsBytes?: number | undefined;
-  /**
-   * How arguments become text, and text arguments again.
-   * @default JSON; values that it cannot hold are refused
-   */
+  /** Converts arguments to text and back. @default JSON; values that it cannot hold are refused */
   serializer?: Serializer | undefined;
 }
 
@@ -29,7 +23,7 @@ export interface JournalOptions {
  * tasks of a request are on disk before its response leaves. Tasks that have not settled come back
  * at the next start. Delivery is at least once. Needs the package `lmdb`.
  *
- * @param options where the journal is, and its limits
+ * @param options the path of the journal, and its limits
  * @throws UnknownOptionError, InvalidOptionError
  */
 export function journal(options: JournalOptions): EngineFactory {

@@ -2,23 +2,20 @@ import type { Chain, Task } from '../../task/task.js';
 import type { Restore } from '../engine.js';
 import type { JournalRecord } from './journal-record.js';
 
-/** The tasks of a line, made again. */
+/** The restored tasks of a line. */
 interface RestoredGroup {
   readonly tasks: readonly Task[];
   readonly recordOf: (task: Task) => JournalRecord;
 }
 
-/** What a former process has left in the journal, and what of it cannot be used here. */
+/** What an earlier process left in the journal, including what cannot be restored here. */
 export class Leftovers {
-  /** How many there are of each name that no method here has. */
+  /** The number of tasks of each name that no method here has. */
   private readonly unknown = new Map<string, number>();
   private readonly unreadable: { readonly record: JournalRecord; readonly error: unknown }[] = [];
   private waiting = 0;
 
-  /**
-   * @param records in the order in which they were added
-   * @param check throws where a task is not for this engine
-   */
+  /** @param records in the order added @param check throws if a task does not belong to this engine */
   constructor(
     private readonly records: readonly JournalRecord[],
     private readonly check: (task: Task) => void,
@@ -34,7 +31,7 @@ export class Leftovers {
     }
   }
 
-  /** One line for each kind of what stays in the journal as it is. */
+  /** One line for each kind of problem. The tasks concerned stay in the journal. */
   *problems(path: string): Generator<string> {
     for (const [name, count] of this.unknown) {
       yield (
@@ -64,7 +61,7 @@ export class Leftovers {
     for (const record of group) {
       const { chain } = record;
       if (chain !== undefined && interrupted.has(chain)) {
-        // Each needs the ones before it, and one of them has to wait.
+        // A task before it in its chain cannot run yet.
         this.waiting += 1;
         continue;
       }
@@ -98,7 +95,7 @@ export class Leftovers {
   }
 }
 
-/** Those of each line, in the order in which they were added. */
+/** Groups records by line, in the order added. */
 function groupsOf(records: readonly JournalRecord[]): JournalRecord[][] {
   const groups = new Map<string, JournalRecord[]>();
   for (const record of records) {

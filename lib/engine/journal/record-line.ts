@@ -2,7 +2,7 @@ import type { StoredCall, StoredTask } from '../../task/stored-call.js';
 import { checked, Field } from './fields.js';
 import { JournalRecord } from './journal-record.js';
 
-/** What this version of the library writes, and the highest that it reads. */
+/** The version that this library writes, and the highest that it reads. */
 const VERSION = 1;
 
 type Fields = [
@@ -23,7 +23,7 @@ type Fields = [
     Pick<StoredTask, 'waits'>,
 ];
 
-/** Put together by hand: to make an array for `JSON.stringify` first takes half as long again. */
+/** Assembled by hand: building an array for `JSON.stringify` takes half as long again. */
 export function encodeRecord(record: JournalRecord): string {
   const { order, id, name, queue, attempts, starts, group, chain, args } = record;
   const addedAt = Math.floor(record.addedAt);
@@ -45,7 +45,7 @@ function extrasOf({ options, carried, alsoCarried, waits }: JournalRecord): stri
     : `,${JSON.stringify(extras)}`;
 }
 
-/** @throws Error that says what is wrong with it */
+/** @throws Error that says what is wrong with the line */
 export function decodeRecord(line: string, now: number): JournalRecord {
   const fields = JSON.parse(line) as Fields;
   if (Array.isArray(fields) && fields[0] > VERSION) {
@@ -78,7 +78,7 @@ export function decodeRecord(line: string, now: number): JournalRecord {
     carried: extras?.carried,
     alsoCarried: extras?.alsoCarried,
   };
-  // The clock may have been set back since.
+  // The clock may have been set back.
   const addedAt = Math.min(added, now);
   const record = new JournalRecord(
     order,

@@ -3,10 +3,10 @@ import type { KeepLimits } from '../engine.js';
 import type { FailedQuery } from '../kept-tasks.js';
 import { decodeDeadLetter, unreadableLetter, type DeadLetter } from './dead-letter.js';
 
-/** A time and an id: the order in which they failed. */
+/** Sorts letters by time of failure, then id. */
 type Key = [at: number, id: string];
 
-/** What all of them come to: read at a start, without looking at each. */
+/** Totals, stored so that a start need not read every letter. */
 interface Tally {
   readonly bytes: number;
   readonly byQueue: Readonly<Record<string, number>>;
@@ -14,19 +14,19 @@ interface Tally {
 
 const NOTHING: Tally = { bytes: 0, byQueue: {} };
 
-/** What has failed for good, in trees of its own: no start and no commit of others goes through it. */
+/** The dead letters, in separate trees, so that neither a start nor a commit has to go through them. */
 export class StoredLetters {
   private readonly letters: Database<string, Key>;
-  /** When each failed, by its id. */
+  /** The time of failure by id. */
   private readonly times: Database<number, string>;
   private readonly tallies: Database<Tally, string>;
   private tally: Tally;
-  /** To be removed soon: they count no more. */
+  /** Ids whose removal is pending. They no longer count. */
   private readonly trimmed = new Set<string>();
 
   /**
-   * @param path of the journal, for what is said of letters that cannot be read
-   * @param queue for those of which it is not known
+   * @param path the journal, for messages about letters that cannot be read
+   * @param queue shown for letters whose queue cannot be read
    */
   constructor(
     root: RootDatabase<unknown, string>,
@@ -39,7 +39,7 @@ export class StoredLetters {
     this.tally = this.tallies.get('all') ?? NOTHING;
   }
 
-  /** Of each queue, how many there are. */
+  /** The number of letters per queue. */
   get byQueue(): Iterable<[queue: string, count: number]> {
     return Object.entries(this.tally.byQueue);
   }
@@ -50,7 +50,7 @@ export class StoredLetters {
     return line === undefined ? undefined : this.read([at ?? 0, id], line);
   }
 
-  /** So many from where a page begins, whatever else is asked for. */
+  /** Up to `limit` letters from the start of a page. Only position and order of the query are applied. */
   *from({ after, before, isOldestFirst }: FailedQuery, limit: number): Generator<DeadLetter> {
     const start: Key | undefined = after && [after.at, after.id];
     const end: Key | undefined = before === undefined ? undefined : [before, ''];
@@ -63,13 +63,13 @@ export class StoredLetters {
     }
   }
 
-  /** In the transaction that is open. @returns what is to be called once it has been committed */
+  /** Must be called in a transaction. @returns a function to call once that has committed */
   write(dead: ReadonlyMap<string, DeadLetter | undefined>): () => void {
     if (dead.size === 0) {
       return () => undefined;
     }
     let { bytes } = this.tally;
-    // A queue may have the name of what every object has: "constructor".
+    // A Map, because a queue may be named "constructor".
     const byQueue = new Map(this.byQueue);
     const count = (queue: string, change: number, line: string): void => {
       byQueue.set(queue, (byQueue.get(queue) ?? 0) + change);
@@ -99,7 +99,7 @@ export class StoredLetters {
     };
   }
 
-  /** @returns the ids of those that are too old or too many, the oldest first */
+  /** @returns the ids of letters beyond the limits, oldest first */
   excess({ count, bytes, ageMs }: KeepLimits, now: number): readonly string[] {
     const held = Object.values(this.tally.byQueue).reduce((sum, each) => sum + each, 0);
     let tooMany = held - this.trimmed.size - count;
@@ -111,7 +111,7 @@ export class StoredLetters {
         break;
       }
       tooLarge -= value.length;
-      // One of a later version is not this one's to remove.
+      // A letter of a later version is not removed by this one.
       if (!this.trimmed.has(id) && !this.read(key, value).isUnreadable) {
         tooMany -= 1;
         this.trimmed.add(id);
