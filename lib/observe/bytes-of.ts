@@ -1,12 +1,12 @@
-/** About what an object takes, and each of its entries. */
+/** Estimates for an object and for each of its entries. */
 const OBJECT_BYTES = 56;
 const ENTRY_BYTES = 24;
-/** Who looks at more of a value than this takes too long: it counts as that much. */
+/** The work has a bound: entries beyond this number are not counted. */
 const MOST_ENTRIES = 100_000;
 
 /**
- * About how many bytes of memory a value takes that nobody else holds. Only plain data and errors are
- * looked into: what else there is, a connection for example, lives anyway.
+ * Estimates how many bytes a value keeps in memory. Only plain data and errors are looked into:
+ * other objects, such as a connection, live anyway.
  */
 export function bytesOf(value: unknown): number {
   const seen = new Set<object>();
@@ -22,7 +22,7 @@ export function bytesOf(value: unknown): number {
     } else if (typeof next === 'object' && next !== null && !seen.has(next)) {
       seen.add(next);
       bytes += OBJECT_BYTES;
-      // One by one: as arguments of a call, so many would not fit on the stack.
+      // One by one: so many arguments of one call would overflow the stack.
       for (const entry of entriesOf(next, MOST_ENTRIES - entries)) {
         open.push(entry);
       }
@@ -31,7 +31,7 @@ export function bytesOf(value: unknown): number {
   return bytes;
 }
 
-/** Nothing of the user's is called: a getter may do anything. */
+/** Reads no getter: it is the user's code, and may do anything. */
 function entriesOf(value: object, limit: number): unknown[] {
   try {
     if (Array.isArray(value)) {
@@ -47,6 +47,6 @@ function entriesOf(value: object, limit: number): unknown[] {
     const descriptors = Object.entries(Object.getOwnPropertyDescriptors(value)).slice(0, limit);
     return descriptors.flatMap(([key, descriptor]) => [key, descriptor.value as unknown]);
   } catch {
-    return []; // a proxy that lets nobody look
+    return []; // a Proxy may refuse
   }
 }

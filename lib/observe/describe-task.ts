@@ -4,7 +4,7 @@ import { cursorOf } from '../task/position.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { Task } from '../task/task.js';
 
-/** The task as it stands. */
+/** A snapshot of the task. */
 export function describeTask(task: Task): TaskInfo {
   const { id, name, queue, status, settings, args, attempts, startedAt, outcome } = task;
   const failedAt = failedAtOf(task);
@@ -28,7 +28,7 @@ export function describeTask(task: Task): TaskInfo {
   });
 }
 
-/** When a task failed for good, if it did: milliseconds since the epoch. */
+/** Milliseconds since the epoch; `undefined` unless the task has failed for good. */
 function failedAtOf({ outcome, startedAt, addedAt }: Task): number | undefined {
   return outcome?.status === 'failed' ? (startedAt ?? addedAt) + outcome.durationMs : undefined;
 }

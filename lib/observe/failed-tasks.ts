@@ -1,7 +1,7 @@
 import type { Task } from '../task/task.js';
 import { bytesOf } from './bytes-of.js';
 
-/** How much is remembered of tasks that have failed for good. */
+/** How many dead letters are kept in memory. */
 export interface FailedLimits {
   readonly count: number;
   readonly bytes: number;
@@ -15,7 +15,7 @@ interface Entry {
   readonly failedAt: number;
 }
 
-/** Tasks that have failed for good, with what they are called with: they can be run again. */
+/** The dead letters in memory. They keep their arguments, so that they can be run again. */
 export class FailedTasks {
   /** The oldest first. */
   private readonly entries = new Map<Task, Entry>();
@@ -23,7 +23,7 @@ export class FailedTasks {
 
   constructor(private readonly limits: FailedLimits) {}
 
-  /** @returns those that had to go for it */
+  /** @returns the tasks that were displaced */
   push(task: Task): readonly Task[] {
     const bytes = bytesOf([task.args, task.outcome, task.progress]);
     this.entries.set(task, { bytes, failedAt: this.limits.now() });
@@ -35,7 +35,6 @@ export class FailedTasks {
     return this.entries.has(task);
   }
 
-  /** @returns whether it was there */
   remove(task: Task): boolean {
     this.bytes -= this.entries.get(task)?.bytes ?? 0;
     return this.entries.delete(task);

@@ -3,9 +3,9 @@ import { Observable, type Observer, type Operator, type Subscription } from 'rxj
 type Listener<T> = Partial<Observer<T>> | ((value: T) => void) | null | undefined;
 
 /**
- * An observable whose subscribers cannot hurt anyone. rxjs rethrows what a listener throws from a
- * timer of its own, which ends the process; here it goes to `onListenerError`, and the listener
- * stays subscribed. Holds for what is derived by `pipe()` too.
+ * An observable that isolates its listeners from each other. When a listener throws, rxjs rethrows
+ * the error from a timer, which ends the process. Here it goes to `onListenerError`, and the
+ * listener stays subscribed. The same holds for observables derived by `pipe()`.
  */
 export class IsolatedObservable<T> extends Observable<T> {
   constructor(
@@ -64,7 +64,7 @@ export class IsolatedObservable<T> extends Observable<T> {
   }
 }
 
-/** rxjs's own links between operators are subscribers already; what they catch they pass on. */
+/** rxjs links operators by subscribers of its own, which pass on the errors that they catch. */
 function isOperatorSubscriber<T>(listener: Listener<T>): listener is Observer<T> {
   return typeof listener === 'object' && listener !== null && 'isStopped' in listener;
 }

@@ -3,7 +3,7 @@ import type { LoggerService } from '@nestjs/common';
 import { errorText, summaryOf, type ErrorText } from '../errors/error-text.js';
 import { printable } from '../errors/printable.js';
 
-/** What a line has besides its sentence; docs/operating.md has the table. */
+/** The fields of a log line besides its message; docs/operating.md has the table. */
 export interface LogFields {
   readonly event: string;
   readonly taskId?: string;
@@ -18,7 +18,7 @@ export interface LogFields {
   readonly count?: number;
 }
 
-/** What was thrown, and whether the log is to say where. */
+/** A thrown value, and whether its stack is logged. */
 export interface Thrown {
   readonly error: unknown;
   readonly hasStack: boolean;
@@ -27,10 +27,10 @@ export interface Thrown {
 export type Level = 'error' | 'warn' | 'log' | 'debug';
 
 /**
- * One line of the log: fields for a logger that writes JSON, a text for one that writes text.
+ * One line of the log, for loggers that write JSON and for loggers that write text.
  *
- * Loggers take it apart in three ways: those that want an object copy its own fields (pino, winston)
- * or ask `toJSON()` (Nest); those that want a text ask `toString()`, or call a method of strings.
+ * A logger reads it in one of three ways. pino and winston copy its own fields, Nest calls
+ * `toJSON()`, and a text logger calls `toString()` or a method of strings.
  */
 export class LogLine {
   declare readonly event: string;
@@ -38,7 +38,7 @@ export class LogLine {
   declare readonly error?: Omit<ErrorText, 'stack'>;
   declare readonly stack?: string;
 
-  /** @param sentence printable, each part with a bound of its own */
+  /** @param sentence printable, with a limit on each of its parts */
   constructor(fields: LogFields, sentence: string, thrown?: Thrown) {
     for (const [key, value] of Object.entries(fields)) {
       this.add(key, typeof value === 'string' ? printable(value, 200) : value);
@@ -46,7 +46,7 @@ export class LogLine {
     const { stack, ...error } = thrown === undefined ? { message: '' } : errorText(thrown.error);
     const message = thrown === undefined ? sentence : `${sentence}: ${summaryOf(error)}`;
     this.add('message', message);
-    this.add('msg', message); // where pino looks for it
+    this.add('msg', message); // pino's key for the message
     if (thrown !== undefined) {
       this.add('error', error);
       this.add('stack', thrown.hasStack ? stack : undefined);
@@ -80,12 +80,12 @@ export class LogLine {
   }
 }
 
-// All of them ask `toString()`: `includes()`, `replace()`, `split()`, …
+// The methods of strings work on `toString()`: `includes()`, `replace()`, `split()`, …
 Object.setPrototypeOf(LogLine.prototype, String.prototype);
 
 /**
- * Everything that this library writes to the log. A logger that throws must not cost a task its slot,
- * nor the operator the line.
+ * Everything that this library writes to the log. If a logger throws, the task keeps its slot, and
+ * the line goes to stderr.
  */
 export class Log implements LoggerService {
   constructor(private readonly logger: LoggerService) {}

@@ -6,9 +6,12 @@ import type { TaskLog } from './task-log.js';
 import type { TaskRecords } from './task-records.js';
 import type { TaskStats } from './task-stats.js';
 
-/** Told what has happened to a task, and passes it on: counted, remembered, logged, announced. */
+/** Gets all that happens to tasks, and has it counted, remembered, logged and announced. */
 export class Observer {
-  /** When tasks were released or due. Not on the task: most are never looked at. */
+  /**
+   * When each task was released or due. Kept apart from the task: without a listener nobody asks
+   * for it.
+   */
   private readonly dueAt = new WeakMap<Task, number>();
 
   constructor(
@@ -18,12 +21,12 @@ export class Observer {
     readonly log: TaskLog,
   ) {}
 
-  /** Somebody asked for the task's id: from now on it can be found by it. */
+  /** The task's id was read for the first time: from now on the id finds the task. */
   minted(id: string, task: Task): void {
     this.records.index(id, task);
   }
 
-  /** It is nothing that this process would be asked for. */
+  /** The task was made, but not added. */
   forget(task: Task): void {
     this.records.drop(task);
   }
@@ -33,24 +36,23 @@ export class Observer {
     this.events.emit('added', task, {});
   }
 
-  /** A failed task was added once more, with its id. */
+  /** A failed task was added again, with its id. */
   restarted(failed: Task, task: Task): void {
     this.records.replace(failed, task);
     this.added(task);
   }
 
-  /** Whether anybody listens to the events. */
   get isObserved(): boolean {
     return this.events.isObserved;
   }
 
-  /** Another process may go on with it. */
+  /** The task waits in a store, where another process may take it. */
   left(task: Task): void {
     this.stats.left(task);
     this.records.drop(task);
   }
 
-  /** It comes back from the store, and was counted when it came the first time. */
+  /** The task comes back from its store. It was counted when it was first added. */
   returned(task: Task): void {
     this.stats.returned(task);
   }
@@ -62,7 +64,7 @@ export class Observer {
 
   queued(task: Task): void {
     this.due(task, task.settings.delayMs);
-    // Released, and dropped in the same moment: a duplicate, or too late for the shutdown.
+    // A duplicate, or a task too late for the shutdown, is dropped while it is released.
     if (!task.isOver) {
       this.events.emit('queued', task, {});
     }
@@ -87,7 +89,7 @@ export class Observer {
     this.events.emit('retrying', task, { error, delayMs, durationMs, process: usage });
   }
 
-  /** It was to start, but that could not be recorded: no attempt was made. */
+  /** The start could not be recorded, so no attempt was made. */
   putOff(task: Task, error: unknown, delayMs: number): void {
     this.due(task, delayMs);
     this.log.putOff(task, error, delayMs);
@@ -111,7 +113,7 @@ export class Observer {
     const { attempts } = task;
     const usage = this.usageOf(task);
     this.stats.settled(task, 'failed', durationMs);
-    // Before it settles: then it lets go of the context in which this is to be said.
+    // Before the task settles: then it lets go of the context that this line is logged in.
     this.log.failed(task, error, durationMs);
     task.settle(withError({ status: 'failed' as const, attempts, durationMs, error }));
     this.records.remember(task);
@@ -143,7 +145,7 @@ export class Observer {
     this.events.emit('dropped', task, { reason });
   }
 
-  /** From when on it waits, for those who want to know for how long. */
+  /** Notes when the task's wait begins, if there is a listener to be told its length. */
   private due(task: Task, delayMs: number): void {
     if (this.events.isObserved) {
       this.dueAt.set(task, this.events.now() + delayMs);

@@ -1,17 +1,23 @@
 import type { Clock } from '../task/clock.js';
 
-/** How long what is of the same kind is only counted, in milliseconds. */
+/** After a line is written, events of its kind are only counted for this long. */
 const QUIET_MS = 10_000;
 
 type Tell = (count: number) => void;
 
-/** What was refused, maybe in masses: each kind is told at once, and then with its count, not each time. */
+/**
+ * Refusals may come in masses. The first of each kind is told at once; later ones are counted, and
+ * told together.
+ */
 export class Refusals {
   private readonly quiet = new Map<string, { tell: Tell; more: number; callOff: () => void }>();
 
   constructor(private readonly clock: Clock) {}
 
-  /** @param tell called with how many there were since this kind was told of, if this is the latest */
+  /**
+   * @param tell called with 1, or with the number of refusals since this kind was last told. Of
+   * several, the latest is called
+   */
   add(kind: string, tell: Tell): void {
     const quiet = this.quiet.get(kind);
     if (quiet === undefined) {
@@ -22,7 +28,7 @@ export class Refusals {
     }
   }
 
-  /** Tells what was only counted so far. */
+  /** Tells the refusals that have only been counted so far. */
   end(): void {
     for (const { tell, more, callOff } of this.quiet.values()) {
       callOff();

@@ -1,12 +1,12 @@
-/** The latest entries, at most so many of them. */
+/** Keeps the latest `limit` entries. */
 export class Ring<T> {
   private readonly entries: (T | undefined)[] = [];
-  /** The place of the next entry once the ring is full: that of the oldest. */
+  /** Once the ring is full, the next entry replaces this one. */
   private oldest = 0;
 
   constructor(private readonly limit: number) {}
 
-  /** @returns the entry that had to go */
+  /** @returns the entry that was displaced */
   push(entry: T): T | undefined {
     if (this.entries.length < this.limit) {
       this.entries.push(entry);
@@ -22,7 +22,6 @@ export class Ring<T> {
     return this.entries.includes(entry);
   }
 
-  /** @returns whether it was there */
   remove(entry: T): boolean {
     const index = this.entries.indexOf(entry);
     if (index >= 0) {

@@ -32,65 +32,65 @@ interface OfEndedAttempt extends OfAttempt {
  */
 export type TaskEvent =
   | (OfTask & {
-      /** It was collected by a request, or queued at once outside of one. */
+      /** The task was collected by a request, or queued at once outside of one. */
       readonly type: 'added';
     })
   | (OfTask & {
-      /** It will never run. */
+      /** The task will never run. */
       readonly type: 'dropped';
-      /** Why not. */
+      /** Why the task was dropped. */
       readonly reason: DropReason;
     })
   | (OfTask & {
-      /** It was released. Now it waits only for its queue, its delay and the tasks before it. */
+      /** The task was released. Now it waits only for its queue, its delay and the tasks before it. */
       readonly type: 'queued';
     })
   | (OfTask & {
-      /** Its store did not take it, and it is kept in the memory of this process instead. */
+      /** The store did not take the task, and this process keeps it in memory instead. */
       readonly type: 'fell-back';
     })
   | (OfAttempt & {
       /** An attempt began. */
       readonly type: 'started';
-      /** How long it had waited: since it was released or, of a delay or a retry, since it was due. */
+      /** How long the task waited: since its release or, after a delay or a retry, since it was due. */
       readonly waitedMs: number;
     })
   | (OfAttempt & {
-      /** Its body called `currentTask().progress(value)`. */
+      /** The task called `currentTask().progress(value)`. */
       readonly type: 'progress';
-      /** The value that it passed. */
+      /** The value that was passed. */
       readonly value: unknown;
     })
   | (OfEndedAttempt & {
       /** An attempt failed, and another follows. */
       readonly type: 'retrying';
-      /** The error of the attempt, as it was thrown; see `failed`. */
+      /** The error of the attempt as it was thrown; see `failed`. */
       readonly error: unknown;
       /** The wait before the next attempt. */
       readonly delayMs: number;
     })
   | (OfEndedAttempt & {
-      /** Its last attempt returned. */
+      /** The last attempt returned. */
       readonly type: 'completed';
-      /** What it completed with: see `Outcome`. */
+      /** The result: see `Outcome`. */
       readonly result?: unknown;
     })
   | (OfEndedAttempt & {
-      /** Its last attempt threw, and there will be no other. */
+      /** The last attempt threw, and no other follows. */
       readonly type: 'failed';
-      /** The error, as it was thrown. In JSON and `inspect()` only its text is shown. */
+      /** The error as it was thrown. JSON and `inspect()` show only its text. */
       readonly error: unknown;
     })
   | (OfAttempt & {
-      /** It was cancelled. `attempt` is 0 where it had not started. */
+      /** The task was cancelled. `attempt` is 0 where it had not started. */
       readonly type: 'cancelled';
     })
   | (OfAttempt & {
-      /** The shutdown could not wait for it. `attempt` is 0 where it had not started. */
+      /** The shutdown could not wait for the task. `attempt` is 0 where it had not started. */
       readonly type: 'abandoned';
     });
 
-/** What a kind of event has beyond every event's fields. */
+/** The fields of an event beyond those that all events have. */
 export type EventDetails<Type extends TaskEvent['type']> = Omit<
   Extract<TaskEvent, { type: Type }>,
   keyof OfTask | 'type' | 'attempt'

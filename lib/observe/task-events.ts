@@ -6,12 +6,12 @@ import type { Task } from '../task/task.js';
 import { IsolatedObservable } from './isolated-observable.js';
 import type { EventDetails, TaskEvent } from './task-event.js';
 
-/** Tells listeners what happens to tasks. What nobody listens to is not even put together. */
+/** Tells listeners what happens to tasks. Without a listener no event is created. */
 export class TaskEvents {
   private readonly subject = new Subject<TaskEvent>();
-  /** Called when the application starts, when nothing of another module can fail that any more. */
+  /** Called when the application starts, after everything in other modules that may fail. */
   readonly onStart: (() => void)[] = [];
-  /** Hot: a subscriber sees what happens from now on. Completes when the application has shut down. */
+  /** Hot: a subscriber sees later events only. Completes when the application has shut down. */
   readonly stream: Observable<TaskEvent>;
 
   constructor(
@@ -25,7 +25,6 @@ export class TaskEvents {
     return this.clock.now();
   }
 
-  /** Whether anybody listens. */
   get isObserved(): boolean {
     return this.subject.observed;
   }
@@ -39,7 +38,7 @@ export class TaskEvents {
     if ('error' in event) {
       withError(event);
     }
-    // Tasks start in the same turn: what a listener enters for good is not for them.
+    // Tasks start in the same turn: a listener may change its async context, but not theirs.
     inCopyOfContext((each) => this.subject.next(each), event as unknown as TaskEvent);
   }
 

@@ -17,7 +17,7 @@ const WHY_DROPPED: Record<DropReason, string> = {
   overflow: 'its queue was full, and it made room for a newer task',
 };
 
-/** Where the store or the queue is the reason, which is the same for one task after the other. */
+/** Reasons that lie in the store or the queue, and so hit one task after the other. */
 const IN_MASSES: ReadonlySet<DropReason> = new Set(['not-stored', 'overflow']);
 
 const WHAT_STOPPED: Record<Interruption, string> = {
@@ -36,10 +36,10 @@ const WHY_ABANDONED: Partial<Record<TaskStatus, string>> = {
 
 type OwnFields = Pick<LogFields, 'event' | 'durationMs' | 'delayMs' | 'reason' | 'count'>;
 
-/** Calls `print` in the async context that the task runs in, where that is to be had. */
+/** Calls `print` in the async context of the task, if that is still available. */
 export type InContextOf = (task: Task, print: () => void) => void;
 
-/** What the log says about tasks. No last failure is left out of it. */
+/** Writes what happens to tasks to the log. Each final failure gets a line of its own. */
 export class TaskLog {
   private readonly refusals: Refusals;
   private readonly toldOf = new WeakSet<Error>();
@@ -52,7 +52,7 @@ export class TaskLog {
     this.refusals = new Refusals(clock);
   }
 
-  /** Says what was only counted so far. */
+  /** Logs the refusals that have only been counted so far. */
   end(): void {
     this.refusals.end();
   }
@@ -72,7 +72,7 @@ export class TaskLog {
     this.write('warn', task, { event: 'retrying', delayMs }, sentence, { error, hasStack: false });
   }
 
-  /** After warnings, what became of it. */
+  /** Only after retries: their warnings need an end. */
   completed(task: Task, durationMs: number): void {
     if (task.attempts > 1) {
       const sentence = `completed in attempt ${task.attempts}, after ${Math.round(durationMs)} ms`;
@@ -87,7 +87,7 @@ export class TaskLog {
   }
 
   dropped(task: Task, reason: DropReason): void {
-    // What waits for a failure is dropped by every success: that is no news.
+    // Every success drops the tasks that wait for a failure, so this is no warning.
     const isAgain = reason === 'duplicate' && task.settings.dedupe?.again === true;
     const level = reason === 'request-succeeded' || isAgain ? 'debug' : 'warn';
     const sentence = `was dropped: ${WHY_DROPPED[reason]}`;
@@ -122,7 +122,7 @@ export class TaskLog {
     this.write('warn', task, { event: 'overrun', reason }, sentence);
   }
 
-  /** A line that the task's body wrote. It is in the task's context already. */
+  /** A line that the task's body wrote. The logger is called in the task's context already. */
   line(task: Task, message: string): void {
     const sentence = `${title(task)}: ${printable(message)}`;
     this.log.log(new LogLine(fieldsOf(task, { event: 'log' }), sentence));
@@ -131,7 +131,7 @@ export class TaskLog {
   captured(name: string, position: number): void {
     const sentence =
       `Task ${printable(name, 200)} was given a request, a response or a stream as argument ${position}: ` +
-      'it may be closed when the task runs. Pass what the task needs of it instead: ids, values, the ' +
+      'it may be closed when the task runs. Pass the values that the task needs instead: ids, data, the ' +
       'path of a file (docs/capturing.md; not checked in production).';
     this.log.warn(new LogLine({ event: 'captured', taskName: name }, sentence));
   }
@@ -144,7 +144,7 @@ export class TaskLog {
     this.log.warn(new LogLine({ event: 'waits-for-itself' }, sentence));
   }
 
-  /** A profile of an attempt was written to `file`, or could not be. */
+  /** @param error why `file` could not be written, if it could not */
   profiled(task: Task, file: string, error: unknown): void {
     if (error === undefined) {
       this.write('log', task, { event: 'profiled' }, `was profiled: ${printable(file)}`);
@@ -160,9 +160,9 @@ export class TaskLog {
   }
 
   /**
-   * Requests are answered 503, or were handled without what they asked for.
+   * A request is answered 503, or was handled without a task that was refused.
    *
-   * @param error passes by again where it is thrown on
+   * @param error passes by again where it is rethrown, and is told once
    */
   refused(error: Error): void {
     if (!this.toldOf.has(error)) {
@@ -175,7 +175,6 @@ export class TaskLog {
     }
   }
 
-  /** A client did not read. */
   unread(count: number): void {
     this.refusals.add('unread', (times) => {
       const ended =
@@ -197,7 +196,7 @@ export class TaskLog {
     this.log.error(new LogLine({ event: 'listener-failed' }, sentence, { error, hasStack: true }));
   }
 
-  /** One line at debug for what happened to a task, unless it was said above at a higher level. */
+  /** Logs an event at debug, unless a method above logs it at a higher level. */
   happened(event: TaskEvent): void {
     const sentence = sentenceOf(event);
     if (sentence !== undefined) {
@@ -214,11 +213,11 @@ export class TaskLog {
     }
   }
 
-  /** What may happen to all tasks of a queue at once: one of them stands for the others. */
+  /** For events that may hit all tasks of a queue at once: one line stands for several tasks. */
   private writeCounted(task: Task, own: OwnFields, sentence: string, thrown?: Thrown): void {
     this.refusals.add(`${own.event} ${own.reason} ${task.queue}`, (count) => {
       const others =
-        count === 1 ? '' : ` (and so for ${count - 1} others of its queue since the line before)`;
+        count === 1 ? '' : ` (and ${count - 1} more tasks of its queue since the previous line)`;
       this.write('warn', task, { ...own, count }, `${sentence}${others}`, thrown);
     });
   }
@@ -229,7 +228,7 @@ export class TaskLog {
   }
 }
 
-/** `undefined` for what is said elsewhere, at a higher level. */
+/** `undefined` where a method of TaskLog has a line at a higher level. */
 function sentenceOf(event: TaskEvent): string | undefined {
   switch (event.type) {
     case 'added':

@@ -5,12 +5,12 @@ import { Task } from '../task/task.js';
 import { FailedTasks, type FailedLimits } from './failed-tasks.js';
 import { Ring } from './ring.js';
 
-/** Of a task that has settled no larger progress is remembered: there are thousands of them. */
+/** The largest progress that is remembered of a settled task: there are thousands of them. */
 const MAX_PROGRESS_BYTES = 65_536;
 
-/** The settled tasks that are remembered of a status. */
+/** The remembered tasks of one status. */
 interface Remembered extends Iterable<Task> {
-  /** @returns what had to go for it */
+  /** @returns the tasks that were displaced */
   push(task: Task): Task | readonly Task[] | undefined;
   has(task: Task): boolean;
   remove(task: Task): boolean;
@@ -22,15 +22,15 @@ const ENDLESS = {
   now: () => 0,
 };
 
-/** The settled tasks that are remembered, so many of each status; and who has which id. */
+/** Remembers the latest settled tasks of each status, and finds tasks by id. */
 export class TaskRecords {
   private readonly settled: Record<Outcome['status'], Remembered>;
-  /** Only those whose id was asked for: nobody can ask by an id that nobody has seen. */
+  /** Only tasks whose id was read: nobody asks for an id that nobody has seen. */
   private readonly byId = new IdMap<Task>();
 
   /**
-   * @param limit how many of each status
-   * @param keep how much of what failed
+   * @param limit how many tasks of each status
+   * @param keep how many failed ones
    */
   constructor(limit: number, keep: FailedLimits = { ...ENDLESS, count: limit }) {
     this.settled = {
@@ -42,7 +42,7 @@ export class TaskRecords {
     };
   }
 
-  /** Nothing would ever take out the id of a task that has been forgotten already. */
+  /** A task that has been forgotten stays out: nothing would ever delete its id. */
   index(id: string, task: Task): void {
     if (task.outcome === undefined || this.settled[task.outcome.status].has(task)) {
       this.byId.set(id, task);
@@ -51,7 +51,7 @@ export class TaskRecords {
 
   remember(task: Task): void {
     if (task.isKept) {
-      this.forget(task); // its store knows it, also after this process
+      this.forget(task); // its store keeps it longer than this process
     } else if (task.outcome !== undefined) {
       if (isLarge(task.progress)) {
         task.progress = undefined;
@@ -65,7 +65,7 @@ export class TaskRecords {
     }
   }
 
-  /** Whoever else holds on to it, for its dedupe key or by a handle, holds on to no call. */
+  /** A dedupe key or a handle may still hold the task. The arguments of its call are freed. */
   private letGo(task: Task): void {
     this.forget(task);
     task.letGo();
@@ -75,12 +75,12 @@ export class TaskRecords {
     return this.byId.get(id);
   }
 
-  /** The remembered tasks of a status, the latest first. */
+  /** The latest first. */
   of(status: Outcome['status']): Iterable<Task> {
     return this.settled[status];
   }
 
-  /** @returns whether it was remembered */
+  /** @returns whether the task was remembered */
   remove(task: Task): boolean {
     if (task.outcome === undefined || !this.settled[task.outcome.status].remove(task)) {
       return false;
@@ -89,7 +89,7 @@ export class TaskRecords {
     return true;
   }
 
-  /** A failed task that runs again is a new one with the same id; the old one is no longer listed. */
+  /** A failed task runs again as a new task with the same id. The old one is no longer listed. */
   replace(old: Task, task: Task): void {
     if (old.outcome !== undefined) {
       this.settled[old.outcome.status].remove(old);
@@ -97,7 +97,7 @@ export class TaskRecords {
     this.byId.set(task.id, task);
   }
 
-  /** For a task that goes on elsewhere: its store knows more about it than this process. */
+  /** Forgets a task that goes on elsewhere: its store knows more about it than this process. */
   drop(task: Task): void {
     this.forget(task);
   }
@@ -110,7 +110,7 @@ export class TaskRecords {
   }
 }
 
-/** Most have none, or a number. */
+/** Most tasks have none, or a number. */
 function isLarge(progress: unknown): boolean {
   return (
     (typeof progress === 'object' || typeof progress === 'string') &&

@@ -25,20 +25,20 @@ export interface TaskCounts {
 }
 
 /**
- * How long attempts that ended a task ran, in milliseconds, within one percent.
+ * How long the last attempts of tasks took, in milliseconds, within one percent.
  *
  * @inline
  */
 export interface DurationStats {
   /** The arithmetic mean. */
   readonly mean: number;
-  /** Half of them took no longer. */
+  /** Half of the attempts took no longer. */
   readonly p50: number;
-  /** 95 of 100 took no longer. */
+  /** 95 % of the attempts took no longer. */
   readonly p95: number;
-  /** 99 of 100 took no longer. */
+  /** 99 % of the attempts took no longer. */
   readonly p99: number;
-  /** The longest. */
+  /** The longest attempt. */
   readonly max: number;
 }
 
@@ -56,7 +56,7 @@ export interface TaskFigures extends TaskCounts {
   readonly durations: DurationStats | undefined;
 }
 
-/** Names are made by users, some from data: past this many they are counted together. */
+/** Users may build names from data. Beyond this many, names are counted together. */
 const MAX_NAMES = 200;
 const OTHER_NAMES = '(other)';
 
@@ -64,7 +64,7 @@ const OTHER_NAMES = '(other)';
 export class TaskStats {
   /** By name, then by queue. */
   private readonly tallies = new Map<string, Map<string, Tally>>();
-  /** Tasks come in bursts of one kind: the tally that was used last is mostly the next one, too. */
+  /** Tasks come in bursts of one kind, so that the last tally is mostly the next one, too. */
   private last:
     { readonly name: string; readonly queue: string; readonly tally: Tally } | undefined;
 
@@ -72,7 +72,7 @@ export class TaskStats {
     this.tallyOf(task).added += 1;
   }
 
-  /** It waits in a store, where another process may take it. */
+  /** The task waits in a store, where another process may take it. */
   left(task: Task): void {
     this.tallyOf(task).left += 1;
   }
@@ -89,9 +89,9 @@ export class TaskStats {
     this.tallyOf(task).retrying();
   }
 
-  /** To be called while the task still has the status in which it settles. */
+  /** Must be called before the task's status changes. */
   settled(task: Task, status: Outcome['status'], durationMs?: number): void {
-    // Without an attempt it was about to run, and its start was still being recorded.
+    // A running task without an attempt has not been counted yet: its start is being recorded.
     const wasRunning = task.status === 'running' && task.attempt !== undefined;
     this.tallyOf(task).settled(status, wasRunning, durationMs);
   }
@@ -101,7 +101,6 @@ export class TaskStats {
     return sum(tallies.filter((tally) => tally !== undefined)).figures();
   }
 
-  /** By name. */
   ofNames(): Record<string, TaskFigures> {
     return Object.fromEntries(
       [...this.tallies].map(([name, queues]) => [name, sum([...queues.values()]).figures()]),
@@ -128,7 +127,7 @@ export class TaskStats {
 class Tally {
   added = 0;
   running = 0;
-  /** Neither settled nor waiting here. */
+  /** Tasks that have neither settled nor wait here. */
   left = 0;
   private retried = 0;
   private readonly ended = { completed: 0, failed: 0, cancelled: 0, dropped: 0, abandoned: 0 };
