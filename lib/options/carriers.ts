@@ -1,7 +1,10 @@
 import type { StoredCall } from '../task/stored-call.js';
 import type { CarryOptions } from './module-options.js';
 
-/** What goes with stored tasks: as the module's options have it, and for whoever was added since. */
+/**
+ * The context that is stored with tasks: that of the module's option `carry`, and of carriers added
+ * later.
+ */
 export class Carriers {
   private readonly added = new Map<string, CarryOptions>();
 
@@ -11,17 +14,17 @@ export class Carriers {
     return this.own === undefined && this.added.size === 0;
   }
 
-  /** Providers that are made for a request can be made for a stored task. */
+  /** Whether request-scoped providers can be made for a stored task. */
   get canMakeRequest(): boolean {
     return this.own?.request !== undefined;
   }
 
-  /** The request as it is made again of what `capture()` returned. */
+  /** The request, made again from what `capture()` returned. */
   requestOf(carried: unknown): object | undefined {
     return this.own?.request?.(carried);
   }
 
-  /** @returns a function that takes it away again */
+  /** @returns a function that removes the carrier */
   add(name: string, carrier: CarryOptions): () => void {
     this.added.set(name, carrier);
     return () => {
@@ -41,7 +44,7 @@ export class Carriers {
     return also.length === 0 ? { carried } : { carried, alsoCarried: Object.fromEntries(also) };
   }
 
-  /** Calls `run` inside all of them, the one of the options innermost. */
+  /** Calls `run` inside all carriers, with that of the options innermost. */
   restore<T>(call: StoredCall | undefined, run: () => T): T {
     const { own } = this;
     let inside = own === undefined ? run : () => own.restore(call?.carried, run);

@@ -5,10 +5,10 @@ import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
 import { insteadOf } from './habits.js';
 import { isPlainObject } from '../task/json-value.js';
 
-/** Throws where `value`, found at `path`, is not acceptable. Never called with `undefined`. */
+/** Throws if `value`, found at `path`, is invalid. Never called with `undefined`. */
 export type Check = (value: unknown, path: string) => void;
 
-/** One check for each key that `T` may have: what is not in it is refused. */
+/** A check for each key that `T` may have. Other keys are refused. */
 export type Shape<T> = { readonly [Key in keyof Required<T>]: Check };
 
 /** @throws UnknownOptionError, InvalidOptionError */
@@ -60,7 +60,6 @@ export const checkDuration: Check = (value, path) => {
   }
 };
 
-/** A duration longer than nothing. */
 export const checkPositiveDuration: Check = (value, path) => {
   checkDuration(value, path);
   if (toMilliseconds(value) === 0) {
@@ -78,15 +77,14 @@ export const checkCount: Check = (value, path) => {
   }
 };
 
-/** A count that has an end. */
 export const checkFiniteCount: Check = (value, path) => {
   checkCount(value, path);
   if (value === Number.POSITIVE_INFINITY) {
-    throw new InvalidOptionError(path, 'Infinity is no limit: leave it out.');
+    throw new InvalidOptionError(path, 'Infinity is no limit: leave the option out.');
   }
 };
 
-/** @returns a check that accepts just these values */
+/** @returns a check that accepts only these values */
 export function checkOneOf(...accepted: readonly string[]): Check {
   return (value, path) => {
     if (!accepted.includes(value as string)) {
@@ -96,7 +94,7 @@ export function checkOneOf(...accepted: readonly string[]): Check {
   };
 }
 
-/** @returns a check that accepts what has this method */
+/** @returns a check that accepts objects with this method */
 export function checkHas(method: string, what: string): Check {
   return (value, path) => {
     if (typeof (value as Record<string, unknown> | null)?.[method] !== 'function') {
@@ -105,7 +103,7 @@ export function checkHas(method: string, what: string): Check {
   };
 }
 
-/** @returns a check that accepts a list of what `check` accepts */
+/** @returns a check that accepts an array whose items `check` accepts */
 export function checkEach(check: Check): Check {
   return (value, path) => {
     if (!Array.isArray(value)) {
@@ -115,7 +113,7 @@ export function checkEach(check: Check): Check {
   };
 }
 
-/** @returns a check that values of this type pass unseen */
+/** @returns `check`, except that it accepts every value of this type */
 export function checkUnless(type: 'function' | 'boolean', check: Check): Check {
   return (value, path) => {
     if (typeof value !== type) {
@@ -124,7 +122,7 @@ export function checkUnless(type: 'function' | 'boolean', check: Check): Check {
   };
 }
 
-/** Refuses `value` where one of `keys` is not given. */
+/** @throws InvalidOptionError if `value` lacks one of `keys` */
 export function requireKeys(value: object, path: string, ...keys: readonly string[]): void {
   for (const key of keys) {
     if ((value as Record<string, unknown>)[key] === undefined) {
@@ -133,10 +131,9 @@ export function requireKeys(value: object, path: string, ...keys: readonly strin
   }
 }
 
-/** A value as an error message shows it. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') {
-    return `'${printable(value, 200)}'`; // an address may have a password
+    return `'${printable(value, 200)}'`; // an address may have a password, which printable() hides
   }
   if (typeof value === 'function') {
     return value.name ? `function ${value.name}` : 'a function';

@@ -1,4 +1,4 @@
-/** What others call things, BullMQ above all, and what to write here. */
+/** Option names of other libraries, above all of BullMQ, and what to write here instead. */
 const HABITS: Readonly<Record<string, (value: unknown) => string>> = {
   attempts: (value) => `Write retry: { attempts: ${shown(value, 3)} }.`,
   retries: (value) =>
@@ -16,7 +16,7 @@ const HABITS: Readonly<Record<string, (value: unknown) => string>> = {
   removeOnFail: () => 'Write keep: { count, age }; it is an option of the module.',
 };
 
-/** What to write in place of an option that others have; `undefined` where nobody has it. */
+/** What to write in place of an option of other libraries; `undefined` for an unknown one. */
 export function insteadOf(key: string, value: unknown): string | undefined {
   return Object.hasOwn(HABITS, key) ? HABITS[key]?.(value) : undefined;
 }

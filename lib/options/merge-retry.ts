@@ -9,11 +9,11 @@ const DEFAULT_RETRY_MAX_DELAY: Duration = '30s';
 const NO_RETRY: RetryPolicy = toPolicy({ attempts: 1 }, 'retry');
 
 /**
- * One policy of what several levels say.
+ * Merges the retry options of several levels into one policy.
  *
  * @param levels from the widest to the narrowest: `false` clears what was set before it
- * @param path where the narrowest of them stands
- * @throws InvalidOptionError where they do not come to a policy
+ * @param path the place of the narrowest level, for errors
+ * @throws InvalidOptionError if the levels together are no policy
  */
 export function mergeRetry(
   levels: readonly (false | RetryOptions | undefined)[],
@@ -64,8 +64,8 @@ function toPolicy(options: RetryOptions & { attempts: number }, path: string): R
   if (areGiven && delayMs > maxDelayMs && typeof backoff !== 'function') {
     throw new InvalidOptionError(
       `${path}.delay`,
-      `${describe(delay)} is longer than maxDelay, ${describe(maxDelay)}, and no ` +
-        'wait may be. Each is set here or at a wider level: raise maxDelay, or shorten delay.',
+      `${describe(delay)} is longer than maxDelay, ${describe(maxDelay)}. ` +
+        'Each is set here or at a wider level: raise maxDelay, or shorten delay.',
     );
   }
   return Object.freeze({

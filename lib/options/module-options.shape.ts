@@ -76,11 +76,7 @@ const MODULE_SHAPE: Shape<BackgroundTasksOptions> = {
   request: (value, path) => checkShape<RequestOptions>(value, path, REQUEST_SHAPE),
 };
 
-/**
- * Refuses what cannot be the module's options.
- *
- * @throws UnknownOptionError, InvalidOptionError
- */
+/** @throws UnknownOptionError, InvalidOptionError */
 export const checkModuleOptions: Check = (value, path) =>
   checkShape<BackgroundTasksOptions>(value, path, MODULE_SHAPE);
 

@@ -8,8 +8,8 @@ export type TaskDefaults = Pick<TaskOptions, 'priority' | 'retry' | 'timeout'>;
 /** A queue: its limits, and defaults for its tasks. */
 export interface QueueOptions extends TaskDefaults {
   /**
-   * How many tasks of the queue run at once, in each process; a wait for a delay or a retry does not
-   * count. `{ each, all }` also says how many run in all processes together.
+   * How many tasks of the queue run at once in each process. A task that waits for its delay or a
+   * retry does not count. `{ each, all }` also limits how many run in all processes together.
    * @default 10
    */
   concurrency?: number | SharedConcurrency | undefined;
@@ -32,14 +32,17 @@ export interface QueueOptions extends TaskDefaults {
 }
 
 /**
- * See `QueueOptions.concurrency`. On PostgreSQL it is refused.
+ * See `QueueOptions.concurrency`. Not available on PostgreSQL, which throws.
  *
  * @inline
  */
 export interface SharedConcurrency {
   /** How many in each process. @default as many as in all */
   each?: number | undefined;
-  /** How many in all processes that share the queue; the one that has started last decides. */
+  /**
+   * How many in all processes that share the queue. If they differ, the one that started last
+   * decides.
+   */
   all: number;
 }
 
@@ -108,11 +111,14 @@ export interface RequestOptions {
  * @inline
  */
 export interface KeepOptions {
-  /** How many are kept: for each queue with BullMQ, for each engine otherwise. @default 10_000 */
+  /** How many are kept: per queue with BullMQ, per engine otherwise. @default 10_000 */
   count?: number | undefined;
-  /** How many bytes they may take together, approximately. Not with BullMQ. @default 67_108_864 */
+  /**
+   * How many bytes the dead letters may take together, approximately. Not with BullMQ. @default
+   * 67_108_864
+   */
   bytes?: number | undefined;
-  /** How long each is kept. @default without end */
+  /** How long each is kept. @default forever */
   age?: Duration | undefined;
 }
 
@@ -120,7 +126,10 @@ export interface KeepOptions {
 export interface BackgroundTasksOptions extends TaskDefaults {
   /** The queues, by name. `default` always exists and may be configured here. @default {} */
   queues?: Record<string, QueueOptions> | undefined;
-  /** How the tasks of one request relate to each other. @default one after the other, whatever becomes of them */
+  /**
+   * How the tasks of one request relate to each other. @default one after the other, even after a
+   * failure
+   */
   request?: RequestOptions | undefined;
   /**
    * How long a shutdown waits for released tasks before it aborts the running ones and reports the

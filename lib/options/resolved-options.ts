@@ -33,7 +33,10 @@ export const DEFAULT_KEEP = { count: 10_000, bytes: 67_108_864 } satisfies KeepO
 const DEFAULT_REQUEST: RequestSettings = { order: 'sequential', onFailure: 'continue' };
 const DEFAULT_DRAIN_TIMEOUT: Duration = '10s';
 
-/** The module's options, checked once, and the one place where a task's options are merged. */
+/**
+ * The module's options, checked once. This is the only place where the options of a task are
+ * merged.
+ */
 export class ResolvedOptions {
   readonly request: RequestSettings;
   readonly drainTimeoutMs: number;
@@ -70,16 +73,16 @@ export class ResolvedOptions {
         toQueueSettings(name, { engine: options.engine, ...defined(queue ?? {}) }),
       ]),
     );
-    // Whatever each queue's defaults come to must be complete now, not at the first task.
+    // Incomplete defaults of a queue must fail now, not at the first task.
     for (const name of this.queues.keys()) {
       this.defaults.set(name, this.defaultsFor(name));
     }
   }
 
   /**
-   * @param call what was passed to `addTask()`
-   * @param declared what stands on `@Background()`, checked at decoration
-   * @param place what errors say of where `declared` stands; the stack of a call tells by itself
+   * @param call the options passed to `addTask()`
+   * @param declared the options of `@Background()`, checked at decoration
+   * @param place of `declared`, for errors; the stack shows where a call is
    * @throws UnknownOptionError, InvalidOptionError, UnknownQueueError
    */
   forTask(
@@ -98,7 +101,7 @@ export class ResolvedOptions {
       : this.merge(defaults, declared ?? {}, call ?? {}, place);
   }
 
-  /** @throws UnknownQueueError, InvalidOptionError where a queue is named and not configured */
+  /** @throws UnknownQueueError if the queue is not configured, InvalidOptionError if it is no name */
   requireQueue(queue: string | undefined, place?: string): void {
     if (queue !== undefined && !this.queues.has(queue)) {
       checkString(queue, 'queue');
@@ -107,7 +110,7 @@ export class ResolvedOptions {
     }
   }
 
-  /** What a task of the queue has that nobody said anything about. */
+  /** The settings of a task that has no options of its own. */
   private defaultsFor(queue: string): TaskSettings {
     const levels = [this.options, this.options.queues?.[queue] ?? {}] as const;
     const [{ priority: widest, timeout }, { priority = widest, timeout: narrower = timeout }] =
@@ -158,7 +161,7 @@ export class ResolvedOptions {
     });
   }
 
-  /** Most calls say nothing of it: what their queue has was checked and merged at start-up. */
+  /** Most calls have no retry options: those of the queue were checked and merged at start-up. */
   private retryFor(
     { queue, retry }: TaskSettings,
     declared: TaskOptions['retry'],

@@ -44,7 +44,7 @@ const RETRY_SHAPE: Shape<RetryOptions> = {
   retryIf: checkFunction,
 };
 
-/** The keys of {@link TaskOptions} that are also a default for a queue or the module. */
+/** The options of a task that a queue or the module can set as a default. */
 export const DEFAULTS_SHAPE: Shape<Pick<TaskOptions, 'priority' | 'retry' | 'timeout'>> = {
   priority: checkOneOf('high', 'normal', 'low'),
   retry: checkRetry,
@@ -58,7 +58,7 @@ const DEDUPE_SHAPE: Shape<DedupeOptions> = {
   window: checkPositiveDuration,
   again: checkBoolean,
 };
-/** Stores have a schedule by its name. The longest key that all of them take is not much longer. */
+/** A schedule is stored under its name, and not every store takes much longer keys. */
 const MAX_SCHEDULE_NAME_BYTES = 1_000;
 
 const BATCH_SHAPE: Shape<BatchOptions> = { size: checkCount, wait: checkDuration };
@@ -104,18 +104,14 @@ const METHOD_SHAPE: Shape<BackgroundOptions> = {
 };
 
 /**
- * Refuses what cannot be a task's options. Whether the queue exists is for the module to say.
+ * Checks the options of a task, except whether the queue exists: only the module knows that.
  *
  * @throws UnknownOptionError, InvalidOptionError
  */
 export const checkTaskOptions: Check = (value, path) =>
   checkShape<TaskOptions>(value, path, TASK_SHAPE);
 
-/**
- * Refuses what cannot be the options of a `@Background()` method.
- *
- * @throws UnknownOptionError, InvalidOptionError
- */
+/** @throws UnknownOptionError, InvalidOptionError */
 export const checkMethodOptions: Check = (value, path) => {
   checkShape<BackgroundOptions>(value, path, METHOD_SHAPE);
   const { cron, every, timeZone, missed, overlap, batch } = value as BackgroundOptions;
@@ -133,7 +129,7 @@ export const checkMethodOptions: Check = (value, path) => {
 };
 
 /**
- * Refuses what cannot be the options of a schedule that is added at run time.
+ * Checks the options of a schedule that is added at run time.
  *
  * @throws UnknownOptionError, InvalidOptionError
  */
@@ -158,7 +154,7 @@ function checkSchedule(
     throw new InvalidOptionError(`${path}.name`, `${describe(name)} cannot be stored as text.`);
   }
   if ((cron === undefined) === (every === undefined)) {
-    throw new InvalidOptionError(path, 'a schedule has one of "cron" and "every".');
+    throw new InvalidOptionError(path, 'a schedule has either "cron" or "every".');
   }
   if (timeZone !== undefined && cron === undefined) {
     throw new InvalidOptionError(

@@ -142,7 +142,7 @@ describe('a schedule in a test', () => {
     [{ every: 0.4, name: 'x' }, /expected at least 1 ms/],
     [{ cron: '2020-01-01T00:00:00', name: 'x' }, /lies in the past/],
     [{ cron: '0 0 0 1 1 * 2020', name: 'x' }, /lies in the past/],
-    [{ every: '1h', cron: '* * * * *', name: 'x' }, /one of "cron" and "every"/],
+    [{ every: '1h', cron: '* * * * *', name: 'x' }, /either "cron" or "every"/],
     [{ every: '1h', timeZone: 'UTC', name: 'x' }, /timeZone.*is for "cron"/],
     [{ every: '1h' }, /schedule\.name.*is missing/],
     [{ every: '1h', name: 'x', mised: 'all' }, /Did you mean "missed"/],

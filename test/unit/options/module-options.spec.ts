@@ -147,8 +147,8 @@ describe('retry options without attempts', () => {
 });
 
 const tooLong = (delay: string, maxDelay: string, path = 'retry.delay') =>
-  `Option "${path}": ${delay} is longer than maxDelay, ${maxDelay}, and no wait may be. Each is ` +
-  'set here or at a wider level: raise maxDelay, or shorten delay.';
+  `Option "${path}": ${delay} is longer than maxDelay, ${maxDelay}. Each is set here ` +
+  'or at a wider level: raise maxDelay, or shorten delay.';
 
 describe('a retry delay that is longer than maxDelay', () => {
   it('is refused at start-up where both are the module’s, or a queue’s', () => {
@@ -168,7 +168,7 @@ describe('a retry delay that is longer than maxDelay', () => {
   it('refuses a rate limit that is none', () => {
     const rateLimit = { max: Number.POSITIVE_INFINITY, per: '1s' } as const;
     expect(() => new ResolvedOptions({ queues: { mails: { rateLimit } } })).toThrow(
-      'Option "queues.mails.rateLimit.max": Infinity is no limit: leave it out.',
+      'Option "queues.mails.rateLimit.max": Infinity is no limit: leave the option out.',
     );
   });
 });
