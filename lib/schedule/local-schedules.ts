@@ -3,17 +3,17 @@ import type { Clock } from '../task/clock.js';
 import type { Task } from '../task/task.js';
 import type { Schedule } from './schedule.js';
 
-/** Schedules that tick in this process alone, and end with it. */
+/** Schedules that tick in this process only, and end with it. */
 export class LocalSchedules {
   private readonly schedules = new Map<string, Schedule>();
   private readonly timers = new Map<string, () => void>();
   private isStarted = false;
-  /** Else a schedule that a request adds would keep that request's context for ever. */
+  /** Without it a schedule that a request adds would keep that request's context alive. */
   private readonly outside = new AsyncResource('Schedules', { requireManualDestroy: true });
 
   constructor(
     private readonly clock: Clock,
-    /** Adds the task of a tick; what cannot be added is reported there. */
+    /** Adds the task of a tick, and reports a task that cannot be added. */
     private readonly add: (name: string, task: () => Task) => void,
   ) {}
 
@@ -56,8 +56,9 @@ export class LocalSchedules {
     const callOff = this.outside.runInAsyncScope(() =>
       this.clock.at(tick, () => {
         const now = this.clock.wall();
-        const isDue = now > tick - 1; // else the clock was set back, maybe by years
-        // First: a clock that was set forward passes over the ticks between, one set back a little repeats none.
+        const isDue = now > tick - 1; // otherwise the clock was set back, maybe by years
+        // The next wait is set first. A clock that was set forward skips the ticks between; one
+        // that was set back a little repeats none.
         this.wait(schedule, isDue ? Math.max(tick, now) : now);
         if (isDue) {
           this.add(name, makeTask);

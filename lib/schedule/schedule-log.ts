@@ -1,6 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 
-/** Tells what no task's log line says. */
+/** The log lines about schedules. */
 export class ScheduleLog {
   private isFailing = false;
 
@@ -14,7 +14,7 @@ export class ScheduleLog {
     this.logger.warn(`Schedule "${name}" has no tick to come: '${cron}' lies in the past.`);
   }
 
-  /** Once, until the store answers again. */
+  /** Logged once, until the store answers again. */
   storeFailed(error: unknown): void {
     if (!this.isFailing) {
       this.isFailing = true;

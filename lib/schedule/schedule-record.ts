@@ -1,27 +1,30 @@
 import type { ScheduleOptions } from '../task/schedule-options.js';
 import type { StoredCall } from '../task/stored-call.js';
 
-/** What a store keeps of a schedule. A change of its meaning needs another {@link RECORD_VERSION}. */
+/** What a store keeps of a schedule. A change in meaning needs another {@link RECORD_VERSION}. */
 export interface ScheduleRecord {
   readonly v: number;
   readonly options: ScheduleOptions;
   readonly queue: string;
-  /** The latest tick, made or passed over: time goes on from here, and never back. */
+  /**
+   * The latest tick that was made or skipped. It only moves forward, except after a clock was set
+   * back.
+   */
   readonly last: number;
-  /** When a process that has this schedule was last there, by the store's clock. */
+  /** When a process that has this schedule last wrote to the record, by the store's clock. */
   readonly seen: number;
-  /** What the schedule was before it was changed: a process that still has one of these is older. */
+  /** Former versions of the schedule. A process whose code has one of them is out of date. */
   readonly past?: readonly string[];
-  /** Of a schedule that was added at run time: what it calls. The others are found in the code. */
+  /** The call of a schedule that was added at run time. Other schedules have theirs in the code. */
   readonly call?: { readonly name: string; readonly stored: StoredCall };
 }
 
 export const RECORD_VERSION = 1;
 
-/** So many former versions of a schedule are known as such. */
+/** How many former versions of a schedule are kept. */
 const PAST = 10;
 
-/** The schedule as text: two that are written alike are the same. */
+/** The schedule as text, for comparison. */
 export function specOf({ cron, timeZone, every, missed, overlap }: ScheduleOptions): string {
   return JSON.stringify({ cron, timeZone, every, missed, overlap });
 }
@@ -30,7 +33,7 @@ export function encode(record: ScheduleRecord): string {
   return JSON.stringify(record);
 }
 
-/** @returns `undefined` for what no version up to this one has written: it is left alone */
+/** @returns `undefined` for a record of a later version, or of another author: it is left alone */
 export function decode(text: string): ScheduleRecord | undefined {
   try {
     const record = JSON.parse(text) as Partial<ScheduleRecord> | null;
@@ -49,7 +52,7 @@ export function decode(text: string): ScheduleRecord | undefined {
   }
 }
 
-/** The schedule was changed in the code, or is what it was before: it goes on from now. */
+/** A changed schedule, or one that returns to a former version, has its ticks from now on. */
 export function changed(
   record: ScheduleRecord,
   { options, queue }: Pick<ScheduleRecord, 'options' | 'queue'>,

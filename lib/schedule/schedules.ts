@@ -17,7 +17,7 @@ import type { ScheduleLog } from './schedule-log.js';
 import { StoredSchedules } from './stored-schedules.js';
 import { timingOf } from './timing.js';
 
-/** The schedules of an application: those in its code, and those that it adds as it runs. */
+/** The schedules of an application: those in its code, and those added at run time. */
 export class Schedules {
   private readonly local: LocalSchedules;
   private readonly stored = new Map<ScheduleStore, StoredSchedules>();
@@ -36,13 +36,13 @@ export class Schedules {
       try {
         this.intake.put(makeTask());
       } catch (error) {
-        log.tickFailed(name, error); // the queue is full: the next tick comes
+        log.tickFailed(name, error); // the queue is full, for example: the next tick still comes
       }
     });
   }
 
   /**
-   * The schedule of a `@Background()` method, if it has one.
+   * Adds the schedule of a `@Background()` method, if it has one.
    *
    * @throws InvalidOptionError, BackgroundMethodError, MissingPeerError
    */
@@ -63,7 +63,7 @@ export class Schedules {
     const call = callOptions(own, settings.dedupe !== undefined, name);
     const timing = timingOf(own, `@Background() on ${member}`);
     if (timing.after(this.clock.wall()) === undefined) {
-      this.log.isOver(name, String(cron)); // no reason not to start: the date was ahead once
+      this.log.isOver(name, String(cron)); // the application starts all the same: the date was once ahead
     }
     const schedule: Schedule = {
       name,
@@ -83,7 +83,7 @@ export class Schedules {
 
   /**
    * @param call a function and its arguments
-   * @throws BackgroundTasksError where the options or the call are not acceptable
+   * @throws BackgroundTasksError if the options or the call are invalid
    */
   async add(
     name: string,
@@ -146,7 +146,7 @@ export class Schedules {
     return this.local.remove(name) || stored.includes(true);
   }
 
-  /** Other processes may have left schedules in any store. */
+  /** Other processes may have stored schedules for any queue. */
   start(): void {
     this.queues.forEach((queue) => this.storedFor(queue));
     this.local.start();
@@ -186,7 +186,7 @@ export class Schedules {
   }
 }
 
-/** A task that has a key of its own is a duplicate by that; else one tick's task is by the schedule. */
+/** `overlap: 'skip'` works by a dedupe key of the schedule, unless the task has a key of its own. */
 function callOptions(
   { overlap = 'skip' }: ScheduleOptions,
   hasKey: boolean,

@@ -9,20 +9,19 @@ import { changed, decode, encode, RECORD_VERSION, specOf } from './schedule-reco
 import type { ScheduleRecord } from './schedule-record.js';
 import { countTicks, timingOf, type Timing } from './timing.js';
 
-/** How often the records are read, in milliseconds: other processes add, change and remove schedules. */
+/** How often the records are read: other processes add, change and remove schedules. */
 const POLL_MS = 10_000;
-/** When a store that did not answer is asked again, in milliseconds. */
+/** When a store that did not answer is asked again. */
 const AGAIN_MS = 1_000;
-/** How often a process says that it has a schedule, in milliseconds. */
+/** How often a process marks its schedules as seen. */
 const SEEN_MS = 30_000;
-/** A schedule that nobody has for so long is gone, in milliseconds. */
+/** A schedule counts as gone when no process has had it for this long. */
 const GONE_MS = 90_000;
 
-/** What the schedules of one store need. */
 export interface StoredSchedulesHost {
   readonly store: ScheduleStore;
   readonly clock: Clock;
-  /** Whether a method here has the name of what a schedule calls that was added at run time. */
+  /** Whether a method here has the name that a schedule added at run time calls. */
   readonly knows: (name: string) => boolean;
   /** Makes the task of such a schedule. */
   readonly restore: (queue: string, call: NonNullable<ScheduleRecord['call']>) => Task | undefined;
@@ -41,35 +40,35 @@ interface Known {
 }
 
 /**
- * Schedules that a store keeps: each tick once, over all processes and starts. Whoever moves a record's
- * `last` forward adds the tick's task, in one operation of the store; there is no leader. Ticks are due by
- * the store's clock.
+ * Schedules that are stored: each tick is made once, over all processes and starts. There is no
+ * leader. The process that moves a record's `last` forward adds the task of the tick in the same
+ * operation of the store. Ticks are due by the store's clock.
  */
 export class StoredSchedules {
   private readonly own = new Map<string, Schedule>();
   private readonly timings = new Map<string, Timing>();
   private records = new Map<string, Known>();
-  /** What the store's clock is ahead of this process'. */
+  /** How far the store's clock is ahead of this process. */
   private aheadMs = 0;
   private startedAt = 0;
   private isStarted = false;
   private timer: (() => void) | undefined;
   private nextPollAt = 0;
-  /** One thing at a time: what is known of the store's records is what the last one found. */
+  /** One operation at a time: each relies on the records as the one before has found them. */
   private underWay: Promise<unknown> = Promise.resolve();
   private isAwake = false;
   private readonly outside = new AsyncResource('Schedules', { requireManualDestroy: true });
 
   constructor(private readonly host: StoredSchedulesHost) {}
 
-  /** A schedule that stands in the code, maybe in that of a module which is loaded later. */
+  /** A schedule in the code, maybe in that of a module that is loaded later. */
   declare(schedule: Schedule): void {
     this.own.set(schedule.name, schedule);
     this.nextPollAt = 0;
     this.wake();
   }
 
-  /** Adds a schedule at run time, or changes it: a change goes on from now. */
+  /** Adds or changes a schedule at run time. A changed schedule has its ticks from now on. */
   async put(
     name: string,
     record: Pick<ScheduleRecord, 'options' | 'queue' | 'call'>,
@@ -102,7 +101,7 @@ export class StoredSchedules {
     this.wake();
   }
 
-  /** Resolves when nothing of this process' is on its way to the store. */
+  /** Resolves when no operation of this process is under way in the store. */
   async stop(): Promise<void> {
     this.isStarted = false;
     this.timer?.();
@@ -167,7 +166,7 @@ export class StoredSchedules {
     }
   }
 
-  /** What is in the code counts, unless a later version of it has been seen. */
+  /** The code overrides the record, unless the record is of a later version of the code. */
   private async register({ name, options, queue }: Schedule): Promise<void> {
     const spec = specOf(options);
     const now = this.now();
@@ -182,7 +181,7 @@ export class StoredSchedules {
     }
   }
 
-  /** Ticks that are due since nobody was there. */
+  /** Handles the ticks that were missed while no process had the schedule. */
   private async passOver(name: string): Promise<void> {
     const known = this.records.get(name)?.record;
     const now = this.now();
@@ -190,7 +189,7 @@ export class StoredSchedules {
       return;
     }
     if (known.last - now >= GONE_MS) {
-      // The clock was set back: to wait until it has caught up could take for ever.
+      // The clock was set back: it might take for ever to catch up.
       await this.swap(name, { ...known, last: now, seen: now });
     }
     if (now - known.seen < GONE_MS) {
@@ -208,11 +207,11 @@ export class StoredSchedules {
     const latest = this.records.get(name)?.record ?? known;
     const task = missed === 'once' ? this.taskOf(name) : undefined;
     if (await this.swap(name, { ...latest, last: now, seen: now }, task)) {
-      this.host.missed(name, count, missed); // else another process has seen to it
+      this.host.missed(name, count, missed); // otherwise another process has handled them
     }
   }
 
-  /** Says that it is here, and lets go of what nobody has any more. */
+  /** Marks a schedule of this process as seen, and deletes one that no process has any more. */
   private async look(name: string): Promise<void> {
     const record = this.records.get(name)?.record;
     const now = this.now();
@@ -244,7 +243,7 @@ export class StoredSchedules {
     }
   }
 
-  /** Whether this process makes its ticks: it can, and no other version of the code is in charge. */
+  /** Whether this process makes the ticks: it can, and no other version of the code is in charge. */
   private isMine(name: string): boolean {
     const record = this.records.get(name)?.record;
     const own = this.own.get(name);
@@ -254,7 +253,7 @@ export class StoredSchedules {
     return record !== undefined && specOf(record.options) === specOf(own.options);
   }
 
-  /** Where it cannot be made the tick passes without one, and holds up no other schedule. */
+  /** If the task cannot be made, the tick passes without it and holds up no other schedule. */
   private taskOf(name: string): Task | undefined {
     const record = this.records.get(name)?.record;
     try {
@@ -268,7 +267,7 @@ export class StoredSchedules {
     }
   }
 
-  /** Where another process was first, what it wrote is read. @returns whether this one was */
+  /** If another process was first, its record is read. @returns whether this one was first */
   private async swap(
     name: string,
     after: ScheduleRecord | undefined,
@@ -284,7 +283,7 @@ export class StoredSchedules {
         throw error;
       }
       this.host.tickFailed(name, error);
-      return this.swap(name, after); // the next tick comes
+      return this.swap(name, after); // without the task: the next tick will bring one
     } finally {
       if (task !== undefined) {
         (result === 'done' ? this.host.stored : this.host.notStored)(task);
@@ -331,7 +330,7 @@ export class StoredSchedules {
     );
   }
 
-  /** What is in a store may have been written by anybody. */
+  /** The record may have been written by another program. */
   private hasTiming(name: string, { options }: ScheduleRecord): boolean {
     try {
       this.timingIn(options, name);

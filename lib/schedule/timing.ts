@@ -3,9 +3,12 @@ import { requirePeer } from '../errors/require-peer.js';
 import { milliseconds } from '../task/duration.js';
 import type { ScheduleTiming } from '../task/schedule-options.js';
 
-/** When the ticks of a schedule are. */
+/** When the ticks of a schedule are due. */
 export interface Timing {
-  /** The first tick after `timeMs`, in milliseconds since the epoch; `undefined` where there is none. */
+  /**
+   * The first tick after `timeMs`, in milliseconds since the epoch; `undefined` where no tick
+   * follows.
+   */
   after(timeMs: number): number | undefined;
 }
 
@@ -14,11 +17,14 @@ type Cron = new (
   options: { paused: true; fixedTimeRule: 'no-wildcard'; timezone?: string },
 ) => { nextRun(after: Date): Date | null };
 
-/** No more ticks than this are looked at in one go, so that a long absence does not stop the event loop. */
+/**
+ * A limit on the ticks that are counted at once: after a long absence they could stop the event
+ * loop.
+ */
 const MOST_TICKS = 1_000;
 
 /**
- * @param place where the options stand, for the message
+ * @param place of the options, for the message
  * @throws InvalidOptionError, MissingPeerError (croner, where `cron` is used)
  */
 export function timingOf({ cron, timeZone, every }: ScheduleTiming, place: string): Timing {
@@ -27,11 +33,11 @@ export function timingOf({ cron, timeZone, every }: ScheduleTiming, place: strin
     if (spanMs < 1) {
       throw new InvalidOptionError(`${place}.every`, 'expected at least 1 ms.');
     }
-    // Counted from the epoch: every process, and every start of one, has the same ticks.
+    // Spans count from the epoch: the ticks are the same in every process, and after every start.
     return {
       after: (timeMs) => {
         const tick = (Math.floor(timeMs / spanMs) + 1) * spanMs;
-        return tick > timeMs ? tick : tick + spanMs; // of a span with a fraction, rounded
+        return tick > timeMs ? tick : tick + spanMs; // a span with a fraction may round down
       },
     };
   }
@@ -44,9 +50,9 @@ export function timingOf({ cron, timeZone, every }: ScheduleTiming, place: strin
     });
     const after = (timeMs: number): number | undefined =>
       expression.nextRun(new Date(timeMs))?.getTime();
-    // An unknown time zone shows here, too.
+    // Also finds an unknown time zone.
     if (after(0) === undefined) {
-      throw new Error('it never comes');
+      throw new Error('no time matches it');
     }
     return { after };
   } catch (error) {
@@ -61,7 +67,7 @@ export function timingOf({ cron, timeZone, every }: ScheduleTiming, place: strin
   }
 }
 
-/** How many ticks there are after `fromMs` up to `toMs`; no more than {@link MOST_TICKS} are counted. */
+/** Counts the ticks after `fromMs` up to `toMs`, no more than {@link MOST_TICKS}. */
 export function countTicks(timing: Timing, fromMs: number, toMs: number): number {
   let count = 0;
   let tick = timing.after(fromMs);
