@@ -8,7 +8,7 @@ export class AddedTask {
   readonly name: string;
   /** The queue it was added to. */
   readonly queue: string;
-  /** What it is called with; after the JSON round trip, where its queue makes one. */
+  /** The arguments of the call; those of a durable queue after their round trip through JSON. */
   readonly args: readonly unknown[];
   /** Its priority within the queue. */
   readonly priority: Priority;
@@ -33,7 +33,7 @@ export class AddedTask {
     return this.task.id;
   }
 
-  /** Where it stands now. */
+  /** The current status of the task. */
   get status(): TaskStatus {
     return this.task.status;
   }
@@ -43,12 +43,12 @@ export class AddedTask {
     return this.task.attempts;
   }
 
-  /** How it ended, once it has. */
+  /** How the task ended; `undefined` until it has settled. */
   get outcome(): Outcome | undefined {
     return this.task.outcome;
   }
 
-  /** @internal As a log shows it: without all that the task holds. */
+  /** @internal Only what a log should show. */
   [inspect.custom](): object {
     const { id, name, queue, args, status, attempts, outcome } = this;
     return { id, name, queue, args, status, attempts, outcome };

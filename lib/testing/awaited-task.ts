@@ -1,8 +1,8 @@
 import type { Task } from '../task/task.js';
 
 /**
- * What the call of a `@Background()` method outside a request waits for in a test whose tasks run
- * inline: the error of the task is the caller's then.
+ * What the call of a `@Background()` method outside a request returns in mode `'inline'`. If the
+ * caller awaits it, the error of the task reaches the caller.
  */
 export class AwaitedTask implements PromiseLike<void> {
   constructor(

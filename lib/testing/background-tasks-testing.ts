@@ -23,7 +23,7 @@ const DEFAULT_PATIENCE: Duration = '4s';
 
 const checkMode = checkOneOf('inline', 'manual', 'fake');
 
-/** How long a body that has begun may keep time from moving on, in real milliseconds. */
+/** How long a running body may keep the clock from moving on, in real milliseconds. */
 const HOLD_UP_MS = 50;
 
 /**
@@ -41,7 +41,7 @@ const HOLD_UP_MS = 50;
  * ```
  */
 export class BackgroundTasksTesting {
-  /** When tasks run. */
+  /** How tasks run. */
   readonly mode: TestingMode;
   private readonly clock: KitClock;
   private readonly pace: ManualPace | undefined;
@@ -49,7 +49,7 @@ export class BackgroundTasksTesting {
     () => this.changed(),
     (task, error) => this.failed(task, error),
   );
-  /** Their errors reach those who called them. */
+  /** Tasks whose errors reach their callers. */
   private readonly awaited = new WeakSet<Task>();
   private readonly patienceMs: number;
   private readonly durableQueues: readonly string[] | true;
@@ -58,7 +58,7 @@ export class BackgroundTasksTesting {
   private isInstalled = false;
 
   /**
-   * @param options a mode, or a mode and more
+   * @param options a mode, or options with a mode
    * @throws InvalidOptionError
    */
   constructor(options: TestingMode | TestingOptions) {
@@ -109,18 +109,18 @@ export class BackgroundTasksTesting {
    *
    * @param type the class of a `@Background()` method
    * @param method the name of the method
-   * @param args what it is called with; without it whatever it is
+   * @param args the arguments of the call; by default any
    * @returns the first such task
-   * @throws Error that lists what was added instead
+   * @throws Error that lists the tasks that were added instead
    */
   expectAdded(type: { readonly prototype: object }, method: string, args?: unknown[]): AddedTask;
   /**
    * Expects that the task was added.
    *
    * @param task the function, or the name of the task
-   * @param args what it is called with; without it whatever it is
+   * @param args the arguments of the call; by default any
    * @returns the first such task
-   * @throws Error that lists what was added instead
+   * @throws Error that lists the tasks that were added instead
    */
   expectAdded(task: ((...args: never[]) => unknown) | string, args?: unknown[]): AddedTask;
   expectAdded(...wanted: unknown[]): AddedTask {
@@ -141,16 +141,16 @@ export class BackgroundTasksTesting {
    *
    * @param type the class of a `@Background()` method
    * @param method the name of the method
-   * @param args what it is called with; without it whatever it is
-   * @throws Error that lists those that were
+   * @param args the arguments of the call; by default any
+   * @throws Error that lists the tasks that were added
    */
   expectNone(type: { readonly prototype: object }, method: string, args?: unknown[]): void;
   /**
    * Expects that no such task was added, or no task at all.
    *
-   * @param task the function, or the name of the task; without it any
-   * @param args what it is called with; without it whatever it is
-   * @throws Error that lists those that were
+   * @param task the function, or the name of the task; by default any
+   * @param args the arguments of the call; by default any
+   * @throws Error that lists the tasks that were added
    */
   expectNone(task?: ((...args: never[]) => unknown) | string, args?: unknown[]): void;
   expectNone(...wanted: unknown[]): void {
@@ -163,7 +163,7 @@ export class BackgroundTasksTesting {
     }
   }
 
-  /** Empties {@link added}. Tasks that wait or run go on. */
+  /** Empties {@link added}. Tasks that wait or run are not affected. */
   clear(): void {
     this.ledger.added = [];
     this.failures = [];
@@ -190,7 +190,7 @@ export class BackgroundTasksTesting {
 
   /**
    * Mode `'manual'`: runs all due tasks, and those that they add, until none is due. Delayed tasks
-   * and retries wait for {@link advance}. A task that fails does not make it throw.
+   * and retries wait for {@link advance}. The promise does not reject when a task fails.
    *
    * @returns the attempts that were made
    */
@@ -213,7 +213,7 @@ export class BackgroundTasksTesting {
   /**
    * Mode `'manual'`: makes one attempt of the task whose turn it is.
    *
-   * @returns what it came to, or `undefined` where no task is due
+   * @returns the attempt, or `undefined` if no task is due
    */
   async runNext(): Promise<AttemptRecord | undefined> {
     const pace = this.requirePace('runNext()');
@@ -235,7 +235,7 @@ export class BackgroundTasksTesting {
   }
 
   /**
-   * Moves the kit's clock forward. Delays, retries, timeouts and windows that end by then do so. In
+   * Moves the kit's clock forward, past the end of delays, retry waits, timeouts and windows. In
    * mode `'manual'` due tasks run; in mode `'fake'` none does.
    *
    * @param duration milliseconds or a string such as `'30s'`
@@ -277,8 +277,8 @@ export class BackgroundTasksTesting {
   }
 
   /**
-   * What is due has run. A body that may be waiting for the clock, because it has a timeout or began
-   * `before`, holds it up for a moment only.
+   * Resolves when all due tasks have run. A body with a timeout, or one that began `before`, may be
+   * waiting for the clock, and holds it up for a moment only.
    */
   private async rested(before: ReadonlySet<Task>): Promise<void> {
     const { running } = this.ledger;
@@ -303,9 +303,9 @@ export class BackgroundTasksTesting {
       const unsettled = added.filter(({ outcome }) => outcome === undefined);
       const hint =
         running.size > 0
-          ? 'A running one does not end; if it waits for the clock, advance() it meanwhile.'
+          ? 'A running task does not end. If it waits for the clock, call advance() meanwhile.'
           : collected.size > 0
-            ? 'A collected one waits for the response of its request to close.'
+            ? 'A collected task waits until the response of its request closes.'
             : 'Did the application start? Call app.init() or module.init().';
       return `The background tasks are not idle after ${limitMs} ms. ${hint}\n${listOf(unsettled)}`;
     });
@@ -324,11 +324,11 @@ export class BackgroundTasksTesting {
     }
   }
 
-  /** Inline, nothing waits for time: as soon as nothing runs it is moved to the next timer. */
+  /** Inline, no task waits for time: whenever none runs, the clock moves on to the next timer. */
   private async hurry(): Promise<void> {
     const { ledger, clock } = this;
     for (;;) {
-      // One turn for what was just released to start, another for what it leaves behind.
+      // One turn in which released tasks start, another for what they leave behind.
       await nextTurn();
       await nextTurn();
       if (ledger.running.size > 0 || ledger.released.size === 0 || clock.next === undefined) {
@@ -373,7 +373,7 @@ export class BackgroundTasksTesting {
     return this.pace;
   }
 
-  /** A kit that sees no application would find that nothing was added, and be content. */
+  /** A kit without an application would report that no task was added, and tests would pass. */
   private requireInstalled(): void {
     if (!this.isInstalled) {
       throw new Error(

@@ -1,6 +1,6 @@
 import type { Task } from '../task/task.js';
 
-/** What a task's arguments are after a store that keeps JSON. @throws Error where they are not JSON */
+/** The arguments as a store of JSON returns them. @throws Error if they are not JSON */
 export function jsonCopy({ name, args }: Task): readonly unknown[] {
   try {
     return JSON.parse(JSON.stringify(args)) as unknown[];

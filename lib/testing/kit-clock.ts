@@ -4,11 +4,11 @@ import { realClock } from './real-clock.js';
 interface Timer {
   readonly at: number;
   readonly callback: () => void;
-  /** Calls off the timer of the machine, where the clock runs. */
+  /** Calls off the real timer, where the clock runs. */
   readonly callOff: () => void;
 }
 
-/** Time in a test: it stands still, or it runs with the machine's and can be hurried. */
+/** The clock of a test. It stands still, or runs with real time and can be moved ahead. */
 export class KitClock implements Clock {
   private readonly timers = new Set<Timer>();
   private readonly startedAt = realClock.now();
@@ -32,7 +32,7 @@ export class KitClock implements Clock {
     return () => this.forget(timer);
   }
 
-  /** Never held back: what starts a task has a pace of its own. */
+  /** Always real: the pace decides when tasks start. */
   soon(callback: () => void): void {
     realClock.soon(callback);
   }
@@ -41,7 +41,10 @@ export class KitClock implements Clock {
     return this.now();
   }
 
-  /** Schedules tick when a test moves the time, and not while it hurries on to a retry. */
+  /**
+   * Schedules tick only where the test itself moves the time. A clock that hurries on to a retry
+   * makes none tick.
+   */
   at(timeMs: number, callback: () => void): () => void {
     return this.isRunning
       ? (): void => undefined
@@ -53,11 +56,11 @@ export class KitClock implements Clock {
     return this.earliest?.at;
   }
 
-  /** Moves on to `at`, if that is not over yet, and calls what is due by then. */
+  /** Moves on to `at`, unless that is past, and calls the timers that are due by then. */
   moveTo(at: number): void {
     this.skewMs += Math.max(0, at - this.now());
     const due = [...this.timers].filter((timer) => timer.at <= at).toSorted(byTime);
-    // One may call off another that is due at the same time.
+    // A timer may call off another one that is due at the same time.
     due.filter((timer) => this.timers.has(timer)).forEach((timer) => this.fire(timer));
   }
 
@@ -78,7 +81,7 @@ export class KitClock implements Clock {
   }
 }
 
-/** Stable: of those due at the same time the first one set comes first. */
+/** Sorting is stable: of the timers due at the same time, the first one set comes first. */
 function byTime(one: Timer, other: Timer): number {
   return one.at - other.at;
 }

@@ -9,23 +9,22 @@ import type { Ledger } from './ledger.js';
 import type { ManualPace } from './manual-pace.js';
 import { realClock } from './real-clock.js';
 
-/** What the engine of a test keeps to. */
 export interface KitEngineSetting {
   readonly clock: KitClock;
   readonly ledger: Ledger;
   /** `undefined` where tasks run by themselves. */
   readonly pace: ManualPace | undefined;
-  /** The engine that a queue is configured with: asked what it can keep, never opened. */
+  /** The engine that each queue is configured with. It tells what it supports, and is never opened. */
   readonly configured: ReadonlyMap<string, Engine>;
-  /** Takes what a task of the queue is called with. @returns what it will be called with */
+  /** @returns the arguments that the task will be called with */
   readonly storeArgs: (task: Task) => readonly unknown[];
-  /** Tasks whose failure their callers hear of. */
+  /** Tasks whose errors reach their callers. */
   readonly awaited: WeakSet<Task>;
 }
 
-/** The memory engine with all its rules, under the eyes and the hand of a test. */
+/** The memory engine with all its rules, observed and controlled by a test. */
 export class KitEngine extends MemoryEngine {
-  /** In place of those of engines that have a part in transactions or schedules. */
+  /** Replaces the support of engines that store tasks, join transactions or have schedules. */
   private readonly supports = new Map<EngineSupport, EngineSupport>();
 
   constructor(
@@ -35,7 +34,10 @@ export class KitEngine extends MemoryEngine {
     super({ ...setting, worker: watched(setting.worker, kit) }, undefined, kit.pace);
   }
 
-  /** What could not be stored in production is refused here, too, and the rest makes the same trip. */
+  /**
+   * A call that production could not store is refused here, too, and arguments make the same round
+   * trip.
+   */
   override supportOf(queue: string): EngineSupport {
     const support = this.kit.configured.get(queue)?.supportOf(queue) ?? super.supportOf(queue);
     const { storage, storeWithin, schedules } = support;
@@ -46,14 +48,14 @@ export class KitEngine extends MemoryEngine {
       ...support,
       storage: storage && { ...storage, takesMocks: true },
       ...(storeWithin && { storeWithin: this.storeWithin }),
-      // They tick by the kit's clock, and end with the test.
+      // Schedules tick by the kit's clock, and end with the test.
       schedules: undefined,
     };
     this.supports.set(support, own);
     return own;
   }
 
-  /** The kit is no part of the transaction: the task is there whatever becomes of that. */
+  /** The kit takes no part in the transaction: the task is added even if that is rolled back. */
   private readonly storeWithin = (_client: TransactionClient, task: Task): Promise<string> => {
     task.isCommitted = true;
     this.admit(task);
@@ -72,7 +74,7 @@ export class KitEngine extends MemoryEngine {
     const { ledger, pace, awaited } = this.kit;
     ledger.handedOver(task);
     super.release(task);
-    // Not where the caller has to go on for the task to start.
+    // Not where the task can start only after its caller has gone on.
     const isInsideTask = ambient.getStore()?.kind === 'task';
     return pace === undefined && !isInsideTask && !this.isPausedFor(task)
       ? new AwaitedTask(task, () => void awaited.add(task))
@@ -84,7 +86,7 @@ export class KitEngine extends MemoryEngine {
     this.kit.ledger.left(task);
   }
 
-  /** What was not told to run does not run because the test is over. */
+  /** The end of a test starts no task that the test has not started. */
   override async drain(deadline: number, scope: DrainScope): Promise<void> {
     if (this.kit.pace === undefined) {
       await super.drain(deadline, scope);

@@ -3,21 +3,21 @@ import type { Announcement, Verdict } from '../task/verdict.js';
 import { AddedTask } from './added-task.js';
 import { realClock } from './real-clock.js';
 
-/** One attempt that was made, and what it came to. */
+/** An attempt that was made, and how it ended. */
 export interface AttemptRecord {
-  /** Of the task, as `TaskHandle.id`. */
+  /** The id of the task, as `TaskHandle.id`. */
   readonly id: string;
   /** The name of the task. */
   readonly name: string;
   /** The queue it came from. */
   readonly queue: string;
-  /** What its body was called with. */
+  /** The arguments that the task was called with. */
   readonly args: readonly unknown[];
   /** 1 for the first. */
   readonly attempt: number;
-  /** What it came to; `'retry'` where another attempt follows. */
+  /** How the attempt ended; `'retry'` if another attempt follows. */
   readonly verdict: Verdict['kind'];
-  /** What it threw, where it failed. */
+  /** The error of a failed attempt. */
   readonly error: unknown;
 }
 
@@ -26,14 +26,14 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
-/** All that the kit knows: what was added, where it stands, what ran. */
+/** Records the tasks that were added, where they stand, and their attempts. */
 export class Ledger {
   added: AddedTask[] = [];
   /** In the order in which they ended. */
   attempts: AttemptRecord[] = [];
-  /** Added by requests whose response has not closed yet. */
+  /** Tasks of requests whose response has not closed yet. */
   readonly collected = new Set<Task>();
-  /** Neither collected nor settled. */
+  /** Tasks that are neither collected nor settled. */
   readonly released = new Set<Task>();
   readonly running = new Set<Task>();
   /** How many attempts have begun. */
@@ -99,10 +99,10 @@ export class Ledger {
   }
 
   /**
-   * Resolves when `isMet()` holds, which is looked at whenever something has happened.
+   * Resolves when `isMet()` holds, which is checked after every change.
    *
-   * @param limitMs how long that may take, in real time
-   * @throws Error that says what is not over, where it takes longer
+   * @param limitMs the longest wait, in real time
+   * @throws Error with the text of `complain()` if the wait takes longer
    */
   until(isMet: () => boolean, limitMs: number, complain: () => string): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -122,7 +122,7 @@ export class Ledger {
     });
   }
 
-  /** To be called after whatever may end somebody's waiting. */
+  /** Must be called after every change that a waiter may wait for. */
   changed(): void {
     this.look();
     this.onChange();

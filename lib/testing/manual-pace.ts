@@ -1,7 +1,7 @@
 import type { Pace, Pump } from '../engine/memory/slice.js';
 import { realClock } from './real-clock.js';
 
-/** Tasks start only when they are told to: one, or all that may. */
+/** Starts tasks only when the test says so: one, or all that may start. */
 export class ManualPace implements Pace {
   private readonly pumps = new Set<Pump>();
   private allowance = 0;
@@ -10,7 +10,7 @@ export class ManualPace implements Pace {
   constructor(private readonly onChange: () => void) {}
 
   open(): void {
-    // It does not matter whether the application has started: the test says when tasks do.
+    // Whether the application has started does not matter: the test decides when tasks start.
   }
 
   close(): void {
@@ -29,12 +29,12 @@ export class ManualPace implements Pace {
     return this.allowance > 0;
   }
 
-  /** To be called with each start. */
+  /** Must be called at each start of a task. */
   started(): void {
     this.allowance -= 1;
   }
 
-  /** Lets as many tasks start as there may; at once those that can, the others as they come. */
+  /** Lets this many tasks start: at once those that can, the others as they come. */
   allow(starts: number): void {
     this.allowance = starts;
     this.flush();
@@ -44,7 +44,7 @@ export class ManualPace implements Pace {
     this.allowance = 0;
   }
 
-  /** Whether something waits for being allowed. */
+  /** Whether any task waits for an allowance. */
   get isBlocked(): boolean {
     return this.pumps.size > 0;
   }
@@ -54,7 +54,7 @@ export class ManualPace implements Pace {
       return;
     }
     this.isFlushing = true;
-    // A pump that has to stop asks again at once: it is not to be seen twice.
+    // A copy: a pump that has to stop asks again at once, and must not be visited twice.
     const pumps = [...this.pumps];
     pumps.forEach((pump) => {
       if (this.allowance > 0) {

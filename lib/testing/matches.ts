@@ -33,7 +33,7 @@ function isMatcher(value: unknown): value is Matcher {
   );
 }
 
-/** The realm of a test runner has an Object of its own: any prototype without a parent is plain. */
+/** A test runner's realm has an Object of its own: any prototype without a parent counts as plain. */
 function isPlain(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null) {
     return false;

@@ -1,18 +1,18 @@
 import type { Duration } from '../index.js';
 
 /**
- * What becomes of the tasks of a test.
+ * How the tasks of a test run.
  *
  * - `'inline'`: each task runs when it is released. Delays, retries and rate limits take no time,
  *   and an error of a task reaches the test
- * - `'manual'`: no task runs until the test says so, and the kit's clock is the time
+ * - `'manual'`: no task runs until the test says so, and time is that of the kit's clock
  * - `'fake'`: no task ever runs
  */
 export type TestingMode = 'inline' | 'manual' | 'fake';
 
-/** What `BackgroundTasksTesting` takes. */
+/** The options of `BackgroundTasksTesting`. */
 export interface TestingOptions {
-  /** What becomes of the tasks. */
+  /** How tasks run. */
   mode: TestingMode;
   /**
    * How long the kit waits, in real time, before it throws an error that lists the tasks that are
@@ -23,8 +23,8 @@ export interface TestingOptions {
   /**
    * Queues that have a durable engine in production and none in the application under test; `true`
    * for all. Arguments of their tasks are turned into JSON and back: a Date arrives as a string. A
-   * queue that has a durable engine in the test, too, need not be named: no store is opened, and
-   * calls that the engine could not store are refused.
+   * queue whose durable engine is configured in the test, too, need not be named. Its store is not
+   * opened, and calls that the engine could not store are refused.
    * @default []
    */
   durableQueues?: readonly string[] | true | undefined;

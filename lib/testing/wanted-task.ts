@@ -12,7 +12,7 @@ type OfFunction = readonly [fn: ((...args: never[]) => unknown) | string, args?:
 /** How a test says which task it means. */
 export type Wanted = OfMethod | OfFunction;
 
-/** A task that a test looks for among those that were added. */
+/** The task that a test looks for among the added ones. */
 export class WantedTask {
   private readonly title: string;
   private readonly isIt: (task: AddedTask) => boolean;

@@ -62,7 +62,7 @@ describe("the kit in mode 'manual'", () => {
     mailer.gate = gate.promise;
     await mailer.sendWelcome('ada');
     await expect(tasks.drain()).rejects.toThrow(
-      /not idle after 50 ms\. A running one does not end.*\n {2}1\. Mailer\.sendWelcome\('ada'\) \(queue emails, running\)$/,
+      /not idle after 50 ms\. A running task does not end.*\n {2}1\. Mailer\.sendWelcome\('ada'\) \(queue emails, running\)$/,
     );
     gate.resolve();
   });
