@@ -19,7 +19,7 @@ import { restricted } from './restricted-adapter.js';
 import { TaskQueueAdapter } from './task-queue.adapter.js';
 
 const SETTINGS = Symbol('nestjs-background-tasks:board-settings');
-const LET_GO = 'let go when the task ended';
+const LET_GO = 'not kept after the end of the task';
 
 type CreateBullBoard = (board: {
   queues: readonly BaseAdapter[];
@@ -42,9 +42,10 @@ export class BackgroundTasksBoardModule implements NestModule {
   ) {}
 
   /**
-   * @param options where the board is, who may see it, and what of the tasks
+   * @param options where the board is, who may see it, and what it shows of tasks
    * @throws InvalidOptionError, UnknownOptionError
-   * @throws UnguardedBoardError at start-up, without a guard, unless NODE_ENV is development or test
+   * @throws UnguardedBoardError at start-up, without a guard, unless NODE_ENV is development or
+   * test
    * @throws MissingPeerError at start-up, without the package for the HTTP adapter in use
    */
   static forRoot(options: BoardOptions = {}): DynamicModule {
@@ -54,7 +55,7 @@ export class BackgroundTasksBoardModule implements NestModule {
     };
   }
 
-  /** Nest calls it before it registers routes. */
+  /** Called by Nest before it registers routes. */
   async configure(): Promise<void> {
     const { httpAdapter } = this.adapterHost;
     if (!httpAdapter) {
@@ -83,9 +84,9 @@ export class BackgroundTasksBoardModule implements NestModule {
     const byMetadata = types.find((type) => asksForReflector(type));
     if (byMetadata !== undefined && decorators === undefined) {
       logger.warn(
-        `${byMetadata.name}, a guard of the board at ${route}, asks for a Reflector. If it decides by ` +
-          'metadata, it finds none here and may let everybody in. Pass what would stand on a ' +
-          'controller, decorators: [Roles(…)], or decorators: [] if it needs none.',
+        `${byMetadata.name}, a guard of the board at ${route}, injects a Reflector. If it decides by ` +
+          'metadata, it finds none here and may let everybody in. Pass the decorators that a controller ' +
+          'would have, decorators: [Roles(…)], or decorators: [] if the guard needs none.',
       );
     }
   }
@@ -121,7 +122,7 @@ export class BackgroundTasksBoardModule implements NestModule {
     if (args === 'hide') {
       return HIDDEN;
     }
-    // A task that did not fail lets go of its arguments with its end.
+    // Only a failed task keeps its arguments after its end.
     if (task.outcome !== undefined && task.outcome.status !== 'failed') {
       return LET_GO;
     }

@@ -15,7 +15,7 @@ export interface RawResponse {
   header(name: string, value: string): unknown;
 }
 
-/** Why a request is not let in: a status and a body to answer with. */
+/** The answer to a request that is not let in. */
 export interface Refusal {
   readonly status: number;
   readonly body: object;
@@ -23,11 +23,11 @@ export interface Refusal {
 
 const NO_FRAMES = "frame-ancestors 'none'";
 
-/** Stands before every request to the board, its pages and its files included. */
+/** Checks every request to the board, those for its pages and files included. */
 export class BoardGate {
   private readonly guarded: Guarded;
 
-  /** @param guards all of them have to agree; without any, only this machine is let in */
+  /** @param guards all of them must agree; without guards only this machine is let in */
   constructor(
     private readonly guards: readonly BoardGuard[],
     decorators: readonly BoardDecorator[],
@@ -70,16 +70,16 @@ export class BoardGate {
   }
 }
 
-/** As Nest has it. A bare text would be served as a page. */
+/** A body as Nest's own: bare text would be served as a page. */
 function refusal(status: number, message: string): Refusal {
   return { status, body: { statusCode: status, message } };
 }
 
-/** In a frame of another page, its buttons could be pressed by somebody who does not see them. */
+/** In a frame of another page, users could press buttons that they do not see. */
 function forbidFrames(response: RawResponse): void {
   const policy = response.getHeader('content-security-policy');
   response.header('x-frame-options', 'DENY');
-  // Policies add up: that of the application stays.
+  // Policies add up, so that of the application still holds.
   response.header(
     'content-security-policy',
     typeof policy === 'string' ? `${policy}, ${NO_FRAMES}` : NO_FRAMES,

@@ -24,7 +24,7 @@ export type BoardGuard =
   | ((request: unknown, response: unknown) => boolean | Promise<boolean>);
 
 /**
- * A decorator that gives metadata to a controller and to a handler: `@Roles('admin')`, what
+ * A decorator that puts metadata on a controller and on a handler: `@Roles('admin')`, or one that
  * `SetMetadata()` or `Reflector.createDecorator()` makes.
  * @inline
  */
@@ -66,7 +66,7 @@ export interface BoardOptions {
   adapters?: readonly BaseAdapter[] | undefined;
 }
 
-/** Stands for what is not shown. */
+/** Shown in place of hidden data. */
 export const HIDDEN = 'hidden';
 
 const BOARD_SHAPE: Shape<BoardOptions> = {
@@ -92,7 +92,7 @@ export interface BoardSettings extends Required<
   Omit<BoardOptions, 'guard' | 'decorators' | 'args'>
 > {
   readonly guards: readonly BoardGuard[];
-  /** `undefined` where nobody has thought of it. */
+  /** `undefined` where the option is not set. */
   readonly decorators: readonly BoardDecorator[] | undefined;
   /** `undefined` where the environment decides. */
   readonly args: BoardOptions['args'];
@@ -114,7 +114,7 @@ export function settingsOf(options: BoardOptions): BoardSettings {
   };
 }
 
-/** Only where it is said in so many words: a `NODE_ENV` that is missing or misspelt is production. */
+/** A missing or misspelt `NODE_ENV` counts as production. */
 export function isWhileDeveloping(): boolean {
   return process.env.NODE_ENV === 'development' || process.env.NODE_ENV === 'test';
 }

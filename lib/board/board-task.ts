@@ -4,20 +4,20 @@ import { printable } from '../errors/printable.js';
 import type { Outcome, TaskInfo, TaskRunner, TaskStatus } from '../index.js';
 import { excerptOf } from './excerpt.js';
 
-/** What bull-board calls a status, and which of ours it stands for. */
+/** Our statuses behind each status of bull-board. */
 export const STATUSES = {
   active: ['running'],
   waiting: ['queued', 'collected'],
   delayed: ['delayed', 'retrying'],
   completed: ['completed'],
-  // It knows one bad end only; the reason on the card says which one it was.
+  // bull-board has one status for all failures; the reason on the card tells which one it was.
   failed: ['failed', 'abandoned', 'cancelled', 'dropped'],
 } as const satisfies Record<string, readonly TaskStatus[]>;
 
 export type BoardStatus = keyof typeof STATUSES;
 
 /**
- * What is shown of a task's arguments.
+ * Returns what is shown of a task's arguments.
  * @inline
  */
 export type ShowArgs = (task: TaskInfo) => unknown;
@@ -30,7 +30,7 @@ export class BoardTask implements QueueJob {
     private readonly task: TaskInfo,
     private readonly runner: TaskRunner,
     private readonly showArgs: ShowArgs,
-    /** It came with a list: whoever acts on all of that does what can be done. */
+    /** The task came with a list. An action on a whole list skips the tasks that it cannot apply to. */
     private readonly isOneOfMany = false,
   ) {}
 
@@ -38,12 +38,12 @@ export class BoardTask implements QueueJob {
     return Promise.reject(new Error('A delayed task starts when it is due.'));
   }
 
-  /** bull-board would say that it had been done. */
+  /** Rejects: bull-board would otherwise report success. */
   updateData(): Promise<never> {
     return Promise.reject(new Error('The arguments of a task cannot be changed.'));
   }
 
-  /** Of one that has not settled: cancels it. */
+  /** Cancels a task that has not settled. */
   async remove(): Promise<void> {
     const { id } = this.task;
     const isGone = (await this.runner.forget(id)) || (await this.runner.cancel(id));

@@ -3,14 +3,13 @@ const MAX_NODES = 500;
 const MAX_CHARACTERS = 20_000;
 
 /**
- * As much of any value as a page can show, as plain JSON: bounded in depth, entries and text, so that
- * a task with 10 MB of arguments costs what a small one costs. Looking at it never throws.
+ * As much of any value as a page can show, as plain JSON. Depth, entries and text are bounded: a
+ * task with 10 MB of arguments costs no more than a small one. Never throws.
  */
 export function excerptOf(value: unknown): unknown {
   return new Excerpt().of(value, 0);
 }
 
-/** The beginning of a long text. */
 export function excerptOfText(text: string, limit = MAX_CHARACTERS): string {
   return text.length <= limit
     ? text
@@ -20,7 +19,7 @@ export function excerptOfText(text: string, limit = MAX_CHARACTERS): string {
 class Excerpt {
   private nodes = MAX_NODES;
   private characters = MAX_CHARACTERS;
-  /** What is being looked at, from the outside in. */
+  /** The objects around the current value, the outermost first. */
   private readonly around: object[] = [];
 
   of(value: unknown, depth: number): unknown {
@@ -100,7 +99,7 @@ class Excerpt {
 
   private properties(value: Record<string, unknown>, depth: number): Record<string, unknown> {
     const shown: [string, unknown][] = [];
-    // Not Object.keys(): it would list a million of them first.
+    // Not Object.keys(), which would list a million keys first.
     for (const key in value) {
       if (!Object.hasOwn(value, key)) {
         continue;

@@ -3,13 +3,13 @@ import type { ModuleRef } from '@nestjs/core';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { isGuardClass, type BoardDecorator, type BoardGuard } from './board-options.js';
 
-/** Stands for the controller and the handler of which a guard reads metadata. */
+/** Stands for the controller and the handler whose metadata a guard reads. */
 export interface Guarded {
   readonly type: Type<unknown>;
   readonly handler: () => void;
 }
 
-/** Both carry the metadata: some guards look at the one, some at the other. */
+/** Both carry the metadata: guards read it from either. */
 export function guardedBy(decorators: readonly BoardDecorator[]): Guarded {
   class BackgroundTasksBoard {
     serve(this: void): void {}
@@ -47,7 +47,7 @@ async function resolve(guard: Type<CanActivate>, moduleRef: ModuleRef): Promise<
 
 const nothing = (): void => undefined;
 
-/** What a guard of Nest's is asked with; there is no handler of Nest's behind it. */
+/** The context for a Nest guard. There is no Nest handler behind it. */
 function contextOf(args: [object, object], { type, handler }: Guarded): ExecutionContext {
   const http = { getRequest: () => args[0], getResponse: () => args[1], getNext: () => nothing };
   return {

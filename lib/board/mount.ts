@@ -3,7 +3,10 @@ import type { HttpServer } from '@nestjs/common';
 import { requirePeer } from '../errors/require-peer.js';
 import type { BoardGate, RawResponse } from './board-gate.js';
 
-/** The parts of Express, Fastify and their boards that are needed here; the library depends on no adapter. */
+/**
+ * The parts of Express, Fastify and their boards that are needed here; the library depends on no
+ * adapter.
+ */
 interface Board extends IServerAdapter {
   setBasePath(path: string): this;
 }

@@ -1,15 +1,15 @@
 import type { BaseAdapter } from '@bull-board/api/baseAdapter';
 import { HIDDEN } from './board-options.js';
 
-/** What an administrator said about all queues on the board. */
+/** Restrictions that hold for all queues on the board. */
 export interface Restrictions {
   readonly isReadOnly: boolean;
   readonly areArgsHidden: boolean;
 }
 
 /**
- * An adapter that the application has made, as the board may show it. The adapter itself stays as it
- * is: it may be on another board, too.
+ * Wraps an adapter that the application has made. The adapter itself does not change: it may be on
+ * another board, too.
  */
 export function restricted(
   adapter: BaseAdapter,
@@ -30,7 +30,7 @@ export function restricted(
         return overrides[key];
       }
       const value: unknown = Reflect.get(target, key, target);
-      // Its own methods may use what is private to it.
+      // Methods are bound to the adapter, whose private fields a Proxy does not have.
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });

@@ -13,18 +13,19 @@ export function isReading({ method = 'GET' }: RawRequest): boolean {
 }
 
 /**
- * A page elsewhere could make the browser of somebody who may use the board do so, with the
- * credentials that the browser sends along. A link from elsewhere may open the board.
+ * A page of another site could make a user's browser send requests to the board, with the user's
+ * credentials. A link on another site may open the board.
  *
  * @throws ForbiddenException
  */
 export function requireSameSite(request: RawRequest): void {
   const { 'sec-fetch-site': site, 'sec-fetch-mode': mode, origin } = request.headers ?? {};
   if (site === undefined) {
-    // Not sent over plain HTTP. A request without an Origin either is not made by a page.
+    // Browsers omit it over plain HTTP. A request without an Origin, too, does not come from a
+    // page.
     if (origin !== undefined && !isOf(hostIn(request), String(origin))) {
       throw new ForbiddenException(
-        `The board does nothing for a page of ${String(origin)}: this is ${hostIn(request)}.`,
+        `The board at ${hostIn(request)} refuses requests from pages of ${String(origin)}.`,
       );
     }
   } else if (
@@ -32,13 +33,13 @@ export function requireSameSite(request: RawRequest): void {
     site !== 'none' &&
     !(mode === 'navigate' && isReading(request))
   ) {
-    throw new ForbiddenException('The board does nothing for pages of other sites.');
+    throw new ForbiddenException('The board refuses requests from pages of other sites.');
   }
 }
 
 /**
- * A foreign name that leads to this machine makes a foreign page one of the same site. Without a
- * guard nothing else would be in its way.
+ * A page whose foreign name resolves to this machine is of the same site (DNS rebinding). Without a
+ * guard nothing else would stop it.
  *
  * @throws ForbiddenException
  */
@@ -56,7 +57,7 @@ function hostIn({ headers = {} }: RawRequest): string {
   return String(headers['host'] ?? headers[':authority'] ?? '');
 }
 
-/** With the port that a scheme has anyway, or without it. */
+/** URLs omit the default port of their scheme, so both spellings are equal. */
 function isOf(host: string, origin: string): boolean {
   const from = urlOf(origin);
   return from !== undefined && from.host === urlOf(`${from.protocol}//${host}`)?.host;

@@ -27,13 +27,13 @@ const NO_METRICS: QueueMetrics = {
   count: 0,
 };
 
-/** One of the application's queues, whatever keeps its tasks, as bull-board takes a queue. */
+/** A queue of the application as a queue of bull-board, whichever engine keeps its tasks. */
 export class TaskQueueAdapter extends Base {
   /**
    * @param queue the name of a queue of the application
    * @param runner the application's
-   * @param showArgs what is shown of a task's arguments
-   * @param readOnlyMode nothing can be retried, cancelled, paused or cleaned
+   * @param showArgs returns what is shown of a task's arguments
+   * @param readOnlyMode whether retry, cancel, pause and clean are refused
    * @throws MissingPeerError at the import, without `@bull-board/api`
    */
   constructor(
@@ -42,7 +42,7 @@ export class TaskQueueAdapter extends Base {
     private readonly showArgs: ShowArgs,
     readOnlyMode: boolean,
   ) {
-    // Of its two kinds the one about which it assumes less.
+    // Of its two kinds of queue, bull-board assumes less about this one.
     super('bull', { readOnlyMode, allowCompletedRetries: false });
   }
 
@@ -56,12 +56,12 @@ export class TaskQueueAdapter extends Base {
     return ['latest', 'active', 'waiting', 'delayed', 'completed', 'failed'];
   }
 
-  /** Those of the tabs that are a status of a task. */
+  /** The tabs that are a status of a task. */
   getJobStatuses(): JobStatus[] {
     return ['active', 'waiting', 'delayed', 'completed', 'failed'];
   }
 
-  /** The task with this id, if it is one of this queue. @param id as `TaskHandle.id` */
+  /** The task with this id, if it belongs to this queue. @param id as `TaskHandle.id` */
   async getJob(id: string): Promise<QueueJob | undefined> {
     const task = await this.task(id);
     return task && this.jobOf(task);
@@ -70,9 +70,9 @@ export class TaskQueueAdapter extends Base {
   /**
    * A page of tasks of each status, the latest first.
    *
-   * @param statuses which, in bull-board's words
-   * @param start the first of each, from 0
-   * @param end the last of each, included
+   * @param statuses the statuses, as bull-board names them
+   * @param start the index of the first task of each status, from 0
+   * @param end the index of the last task of each status, included
    */
   async getJobs(statuses: JobStatus[], start = 0, end = 9): Promise<QueueJob[]> {
     const pages = await Promise.all(
@@ -113,17 +113,17 @@ export class TaskQueueAdapter extends Base {
     return this.runner.resume(this.queue);
   }
 
-  /** Settled tasks are forgotten, waiting ones cancelled. @param status which, in bull-board's words */
+  /** Forgets settled tasks and cancels waiting ones. @param status as bull-board names it */
   async clean(status: JobCleanStatus): Promise<void> {
     await this.removeAll(status === 'wait' ? 'waiting' : status);
   }
 
-  /** Cancels what waits; what is delayed or between attempts stays. */
+  /** Cancels waiting tasks, except those that are delayed or between attempts. */
   async empty(): Promise<void> {
     await this.removeAll('waiting');
   }
 
-  /** Forgets what has settled and cancels the rest. */
+  /** Forgets settled tasks and cancels the others. */
   async obliterate(): Promise<void> {
     for (const status of Object.keys(STATUSES) as BoardStatus[]) {
       await this.removeAll(status);
@@ -151,7 +151,7 @@ export class TaskQueueAdapter extends Base {
     return all.filter(({ queue }) => queue === this.queue).map(schedulerOf);
   }
 
-  /** How many those are. */
+  /** The number of schedules of the queue. */
   async getJobSchedulersCount(): Promise<number> {
     return (await this.getJobSchedulers()).length;
   }
@@ -171,7 +171,7 @@ export class TaskQueueAdapter extends Base {
     return refuse('The concurrency of a queue is an option of the module.');
   }
 
-  /** Removes a schedule; what it has added stays. @param id its name */
+  /** Removes a schedule. The tasks that it has added stay. @param id the name of the schedule */
   async removeJobScheduler(id: string): Promise<boolean> {
     const isHere = (await this.getJobSchedulers()).some((each) => each.id === id);
     return isHere && this.runner.removeSchedule(id);
@@ -187,7 +187,10 @@ export class TaskQueueAdapter extends Base {
     return refuse('A schedule adds tasks at its ticks only.');
   }
 
-  /** The id comes from a URL: what is none is not looked up, in a store it may lead elsewhere. */
+  /**
+   * The id comes from a URL. A text of another form is not looked up: in a store it may be another
+   * key.
+   */
   private async task(id: string): Promise<TaskInfo | undefined> {
     const task = TASK_ID.test(id) ? await this.runner.get(id) : undefined;
     return task?.queue === this.queue ? task : undefined;
@@ -200,7 +203,7 @@ export class TaskQueueAdapter extends Base {
   private async first(status: JobStatus, limit: number): Promise<TaskInfo[]> {
     const found: TaskInfo[] = [];
     if (!Object.hasOwn(STATUSES, status)) {
-      throw new Error(`There are no tasks "${printable(status, 200)}".`); // it comes from a URL
+      throw new Error(`There are no tasks "${printable(status, 200)}".`); // the status comes from a URL
     }
     for (const each of STATUSES[status as BoardStatus]) {
       if (found.length < limit) {

@@ -5,7 +5,7 @@ export class UnguardedBoardError extends BackgroundTasksError {
   readonly code = 'BGT_UNGUARDED_BOARD';
 
   constructor(
-    /** Where it was to be served. */
+    /** The route of the board. */
     readonly route: string,
     environment: string | undefined,
   ) {

@@ -149,7 +149,7 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
     await runner.whenIdle();
     expect(await queue('emails', '&status=completed')).toMatchObject({
       counts: { failed: 0, completed: 1 },
-      jobs: [{ id: job?.id, data: 'let go when the task ended' }],
+      jobs: [{ id: job?.id, data: 'not kept after the end of the task' }],
     });
     expect((await queue('default')).counts).toMatchObject({ completed: 0 });
   });
@@ -233,7 +233,7 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
         expect.objectContaining({
           level: 'warn',
           message: expect.stringMatching(
-            /^RolesGuard, a guard of .* asks for a Reflector\..*decorators/,
+            /^RolesGuard, a guard of .* injects a Reflector\..*decorators/,
           ),
         }),
       );
