@@ -6,7 +6,7 @@ export abstract class BackgroundTasksError extends Error {
   /** What went wrong, for programs: stable across releases. Meanings and remedies: docs/errors.md. */
   abstract readonly code: `BGT_${string}`;
 
-  /** @internal Also a refusal, which has to have a class of Nest's as its base. */
+  /** @internal A TemporaryError counts, too, though it must extend a class of Nest's. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     return (
       Function.prototype[Symbol.hasInstance].call(this, value) ||

@@ -1,12 +1,12 @@
 import { printable } from './printable.js';
 
-/** All that is shown of whatever was thrown: what else it holds may be a request, with its token. */
+/** All that is shown of a thrown value. Its other properties may hold a request, with its token. */
 export interface ErrorText {
   readonly name?: string;
   readonly message: string;
   readonly code?: string | number;
   readonly causes?: readonly string[];
-  /** Its name and message, and below them a line for each frame. */
+  /** The name and message, and below them a line for each frame. */
   readonly stack?: string;
 }
 
@@ -17,7 +17,7 @@ const MAX_FRAME_LENGTH = 300;
 const MAX_NAME_LENGTH = 100;
 const MAX_CAUSE_LENGTH = 500;
 
-/** Any value can be thrown, and looking at it must not throw in turn, nor take long. */
+/** Any value can be thrown. Reading it must neither throw nor take long. */
 export function errorText(thrown: unknown): ErrorText {
   const text = textOf(thrown);
   const causes = causesOf(thrown).map((cause) => titleOf(textOf(cause, MAX_CAUSE_LENGTH)));
@@ -30,13 +30,13 @@ export function errorText(thrown: unknown): ErrorText {
   };
 }
 
-/** In one line: the error, and the causes that its stack does not have. */
+/** One line: the error, and the causes, which its stack does not have. */
 export function summaryOf(text: ErrorText): string {
   const causes = text.causes?.map((cause) => ` (cause: ${cause})`) ?? [];
   return `${titleOf(text)}${causes.join('')}`;
 }
 
-/** What failed to connect to several addresses has a code and no message. */
+/** The error of a connection that failed at several addresses has a code and no message. */
 function titleOf({ name, message, code }: ErrorText): string {
   const said = message === '' && code !== undefined ? String(code) : message;
   return name === undefined ? said : `${name}: ${said}`;
@@ -57,7 +57,7 @@ function textOf(thrown: unknown, maxLength?: number): ErrorText {
   };
 }
 
-/** Of an object only what it is: what it holds is as private as what an error holds. */
+/** Shows the type of an object only: its content is as private as that of an error. */
 function textOfValue(value: unknown): string {
   try {
     switch (typeof value) {
@@ -73,7 +73,7 @@ function textOfValue(value: unknown): string {
   }
 }
 
-/** The causes of an error, and the errors of one that stands for several: a few, each of them once. */
+/** The causes of an error, and the errors in an AggregateError: a few, each of them once. */
 function causesOf(thrown: unknown): readonly unknown[] {
   const found = new Set<unknown>([thrown]);
   for (const error of found) {
@@ -96,7 +96,7 @@ function firstOf(errors: unknown): readonly unknown[] {
   }
 }
 
-/** The frames begin after the message: it may have lines of its own that look like one. */
+/** The frames begin after the message, which may have lines that look like frames. */
 function framesOf(stack: string, message: unknown): readonly string[] {
   const start = typeof message === 'string' ? endOfMessage(stack, message) : -1;
   const isKnown = start >= 0;
@@ -104,7 +104,7 @@ function framesOf(stack: string, message: unknown): readonly string[] {
     ? stack.slice(start, start + MAX_FRAMES_LENGTH)
     : stack.slice(-MAX_FRAMES_LENGTH);
   const lines = text.split('\n', MAX_FRAMES_LENGTH).map((line) => line.trim());
-  // The message was changed since: what is no frame at the end of the stack is a part of it.
+  // The message has changed since the stack was made: the last line that is no frame belongs to it.
   const first = isKnown ? 0 : lines.findLastIndex((line) => line !== '' && !isFrame(line)) + 1;
   return lines
     .slice(first)
@@ -117,7 +117,7 @@ function isFrame(line: string): boolean {
   return line.startsWith('at ');
 }
 
-/** A stack begins with the name, whatever that is, and the message. @returns -1 where it does not */
+/** A stack begins with the name, whatever that is, and the message. @returns -1 if this one does not */
 function endOfMessage(stack: string, message: string): number {
   const head = stack.slice(0, 2 * MAX_NAME_LENGTH);
   if (message === '') {
@@ -128,7 +128,7 @@ function endOfMessage(stack: string, message: string): number {
   return at >= 0 && (stack.length === end || stack.charAt(end) === '\n') ? end : -1;
 }
 
-/** Whatever was thrown: of a revoked proxy even this question throws. */
+/** An `instanceof` that does not throw: it would for a revoked Proxy. */
 export function isA<T>(type: new (...args: never[]) => T, thrown: unknown): thrown is T {
   try {
     return thrown instanceof type;

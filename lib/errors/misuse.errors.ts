@@ -5,7 +5,10 @@ export class InvalidOptionError extends BackgroundTasksError {
   readonly code = 'BGT_INVALID_OPTION';
 
   constructor(
-    /** Where the option stands, for example `queues.emails.concurrency`; empty for the options themselves. */
+    /**
+     * The path of the option, for example `queues.emails.concurrency`; empty for the options
+     * themselves.
+     */
     readonly path: string,
     problem: string,
   ) {
@@ -13,7 +16,7 @@ export class InvalidOptionError extends BackgroundTasksError {
   }
 }
 
-/** An option of a decorator is named apart from what the decorator stands on. */
+/** Names an option of a decorator and the method that the decorator is on. */
 function subjectOf(path: string): string {
   if (path === '') {
     return 'The options of BackgroundTasksModule';
@@ -30,12 +33,12 @@ export class UnknownOptionError extends BackgroundTasksError {
   readonly code = 'BGT_UNKNOWN_OPTION';
 
   constructor(
-    /** Where the unknown key stands, for example `queues.emails.concurency`. */
+    /** The path of the unknown key, for example `queues.emails.concurency`. */
     readonly path: string,
     known: readonly string[],
     /** The valid name nearest to the unknown one, if any is near. */
     readonly suggestion?: string,
-    /** What to write for an option that others have. */
+    /** What to write in place of an option of another library. */
     instead?: string,
   ) {
     const meant = suggestion && `Did you mean "${suggestion}"?`;
@@ -49,7 +52,7 @@ export class UnknownQueueError extends BackgroundTasksError {
   readonly code = 'BGT_UNKNOWN_QUEUE';
 
   constructor(
-    /** The name that no queue has. */
+    /** The unknown name. */
     readonly queue: string,
     known: readonly string[],
     /** The name of the queue nearest to it, if any is near. */
@@ -112,7 +115,7 @@ export class UnknownTaskError extends BackgroundTasksError {
   readonly code = 'BGT_UNKNOWN_TASK';
 
   constructor(
-    /** The name of the task that nothing provides. */
+    /** The name of the task. */
     readonly taskName: string,
   ) {
     super(
@@ -122,7 +125,10 @@ export class UnknownTaskError extends BackgroundTasksError {
   }
 }
 
-/** A `@Background()` method was used without its provider, by `addTask()` or by a call, and several providers share it. */
+/**
+ * A `@Background()` method of several providers was passed to `addTask()` or called without its
+ * provider.
+ */
 export class AmbiguousTaskError extends BackgroundTasksError {
   readonly code = 'BGT_AMBIGUOUS_TASK';
 
@@ -146,7 +152,7 @@ const NO_REQUEST =
 export class NoRequestError extends BackgroundTasksError {
   readonly code = 'BGT_NO_REQUEST';
 
-  /** @param message in place of the usual one */
+  /** @param message overrides the usual one */
   constructor(message = NO_REQUEST) {
     super(message);
   }
@@ -179,19 +185,19 @@ export class ShutDownError extends BackgroundTasksError {
   }
 }
 
-/**
- * A task of a chain belongs to a queue of another engine, where nobody hears how the chain's tasks
- * end.
- */
+/** A task cannot join its chain: its queue has another engine, or the chain is already stored. */
 export class ChainError extends BackgroundTasksError {
   readonly code = 'BGT_CHAIN';
 
   constructor(
-    /** The task that was to be added. */
+    /** The name of the task. */
     readonly taskName: string,
-    /** Its queue. */
+    /** The queue of the task. */
     readonly queue: string,
-    /** The queue of the task before it, where that has another engine; else the chain is stored. */
+    /**
+     * The queue of the task before it, if that has another engine; `undefined` if the chain is
+     * stored.
+     */
     readonly previousQueue: string | undefined,
     problem?: string,
   ) {

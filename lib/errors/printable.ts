@@ -1,4 +1,4 @@
-/** Longer texts end here in a line of the log. */
+/** The longest text in a line of the log. */
 const MAX_LENGTH = 2_000;
 
 /**
@@ -12,8 +12,8 @@ const UNPRINTABLE =
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /**
- * `text` on one line that shows what is in it, without the credentials of an address; names and
- * messages come from anywhere. It is cut before anything is looked for: the work has a bound.
+ * `text` on one line, with unprintable characters escaped and without the credentials of an
+ * address: names and messages come from anywhere. The text is cut first, which bounds the work.
  */
 export function printable(text: string, maxLength = MAX_LENGTH): string {
   const isCut = text.length > maxLength;
@@ -22,13 +22,16 @@ export function printable(text: string, maxLength = MAX_LENGTH): string {
   return isCut ? `${shown}… (${text.length - kept.length} more characters)` : shown;
 }
 
-/** What may be the user of `user:password`, in an address without a scheme; no path of Windows. */
+/**
+ * Matches what may be the user of `user:password` in an address without a scheme, but no Windows
+ * path.
+ */
 const USER = /[\w%.+-]:(?![/\\])/;
 
-/** Where an address begins: not that of a file, whose path may have an `@` and never a password. */
+/** The beginning of an address, but not of a file's: its path may have an `@` and never a password. */
 const ADDRESS = /(?<!file:\/?|webpack-internal:\/?)\/\//;
 
-/** A password may hold anything, unescaped, too: nothing before the last `@` is shown. */
+/** A password may contain an unescaped `@`: nothing before the last one is shown. */
 function withoutCredentials(word: string): string {
   const at = word.lastIndexOf('@');
   if (at <= 0) {
@@ -42,7 +45,7 @@ function withoutCredentials(word: string): string {
   return USER.test(before) ? `***${word.slice(at)}` : word;
 }
 
-/** The cut may have parted a password from the `@` that tells it is one. */
+/** The cut may have separated a password from the `@` that marks it as one. */
 function withoutOpenAddress(kept: string): string {
   let start = kept.length;
   while (start > 0 && kept.charAt(start - 1).trim() !== '') {

@@ -9,7 +9,7 @@ export class QueueFullError extends TemporaryError {
     readonly queue: string,
     /** How many tasks may be pending in it. */
     readonly maxPending: number,
-    /** Whether the queue could have `overflow: 'drop-oldest'`, and does not. */
+    /** Whether the queue could have `overflow: 'drop-oldest'`, but does not. */
     couldDropOldest = false,
   ) {
     super(
@@ -27,7 +27,7 @@ export class UnreadAnswersError extends TemporaryError {
   readonly code = 'BGT_UNREAD_ANSWERS';
 
   constructor(
-    /** How many tasks may wait on its connection. */
+    /** How many tasks may wait on the connection. */
     readonly maxUnread: number,
   ) {
     super(

@@ -4,11 +4,11 @@ import { MissingPeerError } from './missing-peer.error.js';
 const require = createRequire(import.meta.url);
 
 /**
- * An optional peer dependency, loaded when it is needed. Synchronous, because a module that awaits
- * cannot be required from CommonJS.
+ * Loads an optional peer dependency when it is needed. Synchronous, because a module with a
+ * top-level `await` cannot be required from CommonJS.
  *
- * @param user what needs it, for the message
- * @throws MissingPeerError where it is not installed
+ * @param user the part that needs it, for the message
+ * @throws MissingPeerError if the peer is not installed
  */
 export function requirePeer(peer: string, user: string): unknown {
   try {
@@ -22,7 +22,7 @@ export function requirePeer(peer: string, user: string): unknown {
   }
 }
 
-/** Whether the peer itself is missing, and not something that it needs in turn. */
+/** Whether the peer itself is missing, and not one of its own dependencies. */
 function isNotFound(error: unknown, peer: string): boolean {
   const { code, message } = error as { code?: unknown; message?: unknown };
   return code === 'MODULE_NOT_FOUND' && String(message).includes(`'${peer}'`);

@@ -1,6 +1,6 @@
 import { BackgroundTasksError } from './background-tasks.error.js';
 
-/** A body handed over a result that cannot be kept. */
+/** A task has a result that cannot be kept. */
 export class ResultError extends BackgroundTasksError {
   readonly code = 'BGT_RESULT';
 

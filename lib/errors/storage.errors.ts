@@ -20,14 +20,14 @@ export class NotStorableError extends BackgroundTasksError {
   }
 }
 
-/** What the store of a durable engine was asked for, as its refusal is told. */
+/** How the message ends, by what the store was asked for. */
 const UNAVAILABLE = {
   store: 'did not store the tasks. They will not run; the request can be repeated.',
   read: 'could not be read in time. Ask again when it can be reached.',
   closed: 'could not be read: its connections have ended, because the application has shut down.',
 };
 
-/** The store of a durable engine did not answer in time. Nest answers it with 503. */
+/** The store of a durable engine did not answer in time. Nest answers the request with 503. */
 export class StoreUnavailableError extends TemporaryError {
   readonly code = 'BGT_STORE_UNAVAILABLE';
 
@@ -51,21 +51,21 @@ export class TaskCrashedError extends BackgroundTasksError {
   constructor(
     /** The name of the task. */
     readonly taskName: string,
-    /** How often its process died while it ran. */
+    /** How often the process died while the task ran. */
     readonly starts: number,
-    /** How many other tasks were found running with it: any of them may have been the cause. */
+    /** How many other tasks were running at the same time: any of them may have been the cause. */
     readonly beside = 0,
   ) {
     const others = beside === 1 ? 'another task was' : `${beside} other tasks were`;
     super(
-      `Task "${taskName}" was running each time that its process died or that it closed the application itself, ` +
-        `${starts} times in all${beside > 0 ? `; ${others} running beside it, and may be the cause` : ''}. ` +
+      `Task "${taskName}" was running ${starts} times when its process died, or when it closed the application ` +
+        `itself${beside > 0 ? `; ${others} running at the same time and may be the cause` : ''}. ` +
         'It is kept as failed: TaskRunner.retry(id) runs it again.',
     );
   }
 }
 
-/** A journal that cannot be used as it is. Nothing in it was changed. */
+/** A journal cannot be used as it is. Nothing in it was changed. */
 export class JournalError extends BackgroundTasksError {
   readonly code = 'BGT_JOURNAL';
 
@@ -79,14 +79,14 @@ export class JournalError extends BackgroundTasksError {
   }
 }
 
-/** A task cannot be stored in a transaction of the caller's. */
+/** A task cannot be stored in the caller's transaction. */
 export class TransactionError extends BackgroundTasksError {
   readonly code = 'BGT_TRANSACTION';
 
   constructor(
-    /** The task. */
+    /** The name of the task. */
     readonly taskName: string,
-    /** Its queue. */
+    /** The queue of the task. */
     readonly queue: string,
     problem: string,
   ) {

@@ -1,13 +1,13 @@
 import { HttpException } from '@nestjs/common';
 
 /**
- * An error that may be over in a moment. It is an `HttpException`: Nest answers a request that fails
- * with it with 503 and `Retry-After`, and does not print it for each one.
+ * An error whose cause may be over in a moment. Being an `HttpException`, it makes Nest answer the
+ * request with 503 and `Retry-After`, without logging each one.
  */
 export abstract class TemporaryError extends HttpException {
   /** What went wrong, for programs: stable across releases. */
   abstract readonly code: `BGT_${string}`;
-  /** The status of the answer, by the name that Fastify looks for. */
+  /** The status of the answer, under the name that Fastify reads. */
   readonly statusCode = 503;
   /** The value of the `Retry-After` header of the answer, in seconds. */
   readonly retryAfterSeconds = 1;
