@@ -46,7 +46,7 @@ export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplication
     };
   }
 
-  /** Nest calls it when every provider is there. */
+  /** Called by Nest when every provider exists. */
   onModuleInit(): void {
     const { prometheus, openTelemetry, maxTaskNames = DEFAULT_MAX_TASK_NAMES } = this.options;
     const names = new BoundedNames(maxTaskNames);
@@ -72,12 +72,12 @@ export class BackgroundTasksMetricsModule implements OnModuleInit, OnApplication
         this.prometheus?.on(event);
         this.openTelemetry?.on(event);
       },
-      // Also where the application cannot start: nobody may ever close it.
+      // Also when the application fails to start, since it may never be closed.
       complete: () => this.prometheus?.close(),
     });
   }
 
-  /** Nest calls it after the drain: the last tasks are counted. */
+  /** Called by Nest after the drain, so that the last tasks are counted. */
   onApplicationShutdown(): void {
     this.takeAway.forEach((take) => take());
     this.subscription?.unsubscribe();

@@ -1,12 +1,14 @@
 const OTHER = '(other)';
 
-/** Task names as label values: users make them, some from data, and each new one costs for good. */
+/**
+ * Task names as label values. Users may build names from data, and each label value costs memory
+ * for good.
+ */
 export class BoundedNames {
   private readonly known = new Set<string>();
 
   constructor(private readonly limit: number) {}
 
-  /** `name`, or what stands for all beyond the limit. */
   of(name: string): string {
     if (this.known.has(name)) {
       return name;

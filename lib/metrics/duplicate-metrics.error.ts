@@ -1,13 +1,13 @@
 import { BackgroundTasksError } from '../index.js';
 
-/** A registry of prom-client holds metrics of these names already. */
+/** A registry of prom-client already holds a metric with one of these names. */
 export class DuplicateMetricsError extends BackgroundTasksError {
   readonly code = 'BGT_DUPLICATE_METRICS';
 
   constructor(
     /** The first name that is taken. */
     readonly metric: string,
-    /** What the names begin with. */
+    /** The prefix of the names. */
     readonly prefix: string,
   ) {
     super(

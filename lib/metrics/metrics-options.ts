@@ -33,7 +33,7 @@ export interface MetricsOptions {
 export interface PrometheusOptions {
   /** Where the metrics go. @default the default registry of prom-client */
   register?: Registry | undefined;
-  /** The prefix of their names. @default 'background_tasks_' */
+  /** The prefix of the metrics' names. @default 'background_tasks_' */
   prefix?: string | undefined;
   /** The bounds of the histograms of durations and waiting times, in seconds. @default 1 ms to 5 min */
   buckets?: readonly number[] | undefined;

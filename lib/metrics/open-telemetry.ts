@@ -18,7 +18,7 @@ export class OpenTelemetryMetrics {
   private readonly fellBack: Counter;
   private readonly duration: Histogram;
   private readonly relation: 'child' | 'link';
-  /** Of the attempts under way, by task id. */
+  /** The spans of the attempts under way, by task id. */
   private readonly spans = new Map<string, Span>();
 
   /** @throws MissingPeerError */
@@ -48,7 +48,7 @@ export class OpenTelemetryMetrics {
     });
   }
 
-  /** The trace of the place where a task is added, as the propagator of the application writes it. */
+  /** The trace in which a task is added, as the application's propagator writes it. */
   capture(): Record<string, string> | undefined {
     const { context, propagation } = this.api;
     const carrier: Record<string, string> = {};
@@ -56,7 +56,10 @@ export class OpenTelemetryMetrics {
     return Object.keys(carrier).length === 0 ? undefined : carrier;
   }
 
-  /** Calls `run` in the trace that was {@link capture}d, where a process has nothing but the store. */
+  /**
+   * Calls `run` in the trace that was {@link capture}d, in a process that knows it only from the
+   * store.
+   */
   restore<T>(carrier: unknown, run: () => T): T {
     const { context, propagation } = this.api;
     return carrier === undefined
@@ -65,8 +68,8 @@ export class OpenTelemetryMetrics {
   }
 
   /**
-   * Runs a body inside the span of its attempt. Around it is the context in which the task was
-   * added: what is active there is the request's span.
+   * Runs a body inside the span of its attempt. The active context is the one in which the task was
+   * added, with the span of its request.
    */
   around({ id, name, queue, attempt }: CurrentTask, run: () => void): void {
     const { context, trace, SpanKind } = this.api;
@@ -114,7 +117,7 @@ export class OpenTelemetryMetrics {
     }
   }
 
-  /** Ends the spans of attempts that nobody will hear of again. */
+  /** Ends the spans of attempts whose end will not be heard of. */
   close(): void {
     [...this.spans.keys()].forEach((id) => this.end(id, undefined, 'abandoned'));
   }
@@ -132,7 +135,7 @@ export class OpenTelemetryMetrics {
   private end(id: string, error: unknown, errorType: string | undefined): void {
     const span = this.spans.get(id);
     if (span === undefined) {
-      return; // another call of its batch leads
+      return; // the span of a batch belongs to its first call
     }
     this.spans.delete(id);
     if (errorType !== undefined) {
@@ -153,7 +156,7 @@ export class OpenTelemetryMetrics {
   }
 }
 
-/** Any value can be thrown, and looking at it must not throw in turn. */
+/** Any value can be thrown, and reading it must not throw in turn. */
 function typeOf(error: unknown): string {
   try {
     return error instanceof Error ? error.name : typeof error;
@@ -176,6 +179,6 @@ function recordException(span: Span, error: unknown): void {
       span.recordException(error);
     }
   } catch {
-    // The status says that it failed; what it threw does not want to be looked at.
+    // The thrown value cannot be read. The status of the span still tells of the failure.
   }
 }

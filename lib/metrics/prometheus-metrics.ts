@@ -13,7 +13,7 @@ const BYTES = [0, 1e5, 1e6, 1e7, 1e8, 1e9];
 const BY_TASK = ['queue', 'task'] as const;
 type ByTask = (typeof BY_TASK)[number];
 
-/** Counters and histograms from events; gauges are read when they are scraped. */
+/** Events feed the counters and histograms; gauges are read at each scrape. */
 export class PrometheusMetrics {
   private readonly register: Registry;
   private readonly prefix: string;
@@ -127,7 +127,7 @@ export class PrometheusMetrics {
     this.metrics.forEach((metric) => this.register.registerMetric(metric as never));
   }
 
-  /** Takes the metrics out of the registry: another application may want the names. */
+  /** Removes the metrics from the registry: another application may need the names. */
   close(): void {
     for (const metric of this.metrics) {
       if ((this.register.getSingleMetric(metric.name) as unknown) === metric) {
@@ -168,13 +168,13 @@ export class PrometheusMetrics {
     this.own(gauge);
   }
 
-  /** One reading serves all gauges of a scrape. There is none where a store does not answer. */
+  /** One reading serves all gauges of a scrape. Without an answer of the store the gauges are empty. */
   private figures(): Promise<Figures> {
     const now = performance.now();
     if (this.read === undefined || now - this.read.at > 100) {
       const figures = this.runner.stats().then(
         ({ queues }): Figures => queues,
-        // What is counted here is worth most while a store is away.
+        // The counters must still be scraped: they are worth most while a store is away.
         (): Figures => ({}),
       );
       this.read = { at: now, figures };
@@ -183,12 +183,12 @@ export class PrometheusMetrics {
   }
 
   private own<T extends object>(metric: T): T {
-    // The type of a metric does not tell its name.
+    // prom-client's type of a metric has no name.
     this.metrics.push(metric as Metric);
     return metric;
   }
 
-  /** In no registry yet: a start that fails leaves none there. */
+  /** In no registry yet, so that a start that fails leaves no metric there. */
   private metric<Label extends string>(
     name: string,
     help: string,
