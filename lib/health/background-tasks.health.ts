@@ -37,14 +37,15 @@ export class BackgroundTasksHealthIndicator {
   constructor(@Inject(TaskRunner) private readonly runner: TaskRunner) {}
 
   /**
-   * Checks the stores and the queues. The result is down if a store cannot be reached or takes no
-   * tasks, or if a queue breaks one of its bounds. It has the figures of each queue. The promise
-   * does not reject.
+   * Checks the stores and the queues. The result is `down` if a store cannot be reached or takes no
+   * tasks, or if a queue breaks one of its bounds. It contains the figures of each queue. A problem
+   * of a store does not reject the promise.
    *
-   * @typeParam Key what the result is called
-   * @param key what the result is called
+   * @typeParam Key the key of the result
+   * @param key the key of the result
    * @param bounds the bounds of a healthy queue; without them only the stores are checked
-   * @throws UnknownOptionError, InvalidOptionError for a wrong bound, or for bounds of a queue that is not configured
+   * @throws UnknownOptionError, InvalidOptionError for a wrong bound, or for bounds of a queue that
+   * is not configured
    */
   async check<Key extends string>(
     key: Key,
@@ -65,7 +66,7 @@ export class BackgroundTasksHealthIndicator {
     return { [key]: result } as BackgroundTasksHealth<Key>;
   }
 
-  /** A store that cannot be reached has no figures to give either. */
+  /** Asks for both at once: a store that cannot be reached has no figures either. */
   private async reach(timeoutMs: number): Promise<{ problems: string[]; queues?: Queues }> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {

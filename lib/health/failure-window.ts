@@ -4,13 +4,13 @@ interface Sample {
   readonly failed: number;
 }
 
-/** What happened to a queue's tasks lately, from its counters as they were seen at each look. */
+/** The latest results of a queue, from its counters at each check. */
 export class FailureWindow {
   private samples: Sample[] = [];
 
   /** @param at milliseconds since the epoch */
   look(sample: Sample, windowMs: number): { readonly runs: number; readonly failureRate: number } {
-    // The latest one before the window is where it begins.
+    // The window begins at the latest sample before it.
     const begin = this.samples.findLastIndex(({ at }) => at <= sample.at - windowMs);
     this.samples = [...this.samples.slice(Math.max(0, begin)), sample];
     const from = begin < 0 ? NOTHING : this.samples[0];
@@ -20,5 +20,5 @@ export class FailureWindow {
   }
 }
 
-/** An application that was not watched yet started within the window, as far as anybody knows. */
+/** Without an older sample, the window begins at the start of the application. */
 const NOTHING: Sample = { at: 0, completed: 0, failed: 0 };

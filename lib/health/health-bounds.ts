@@ -13,8 +13,7 @@ export interface QueueBounds {
   /** The longest time that a task may wait for a slot. @default none */
   maxPendingAge?: Duration | undefined;
   /**
-   * The largest share of the tasks ended within `window` that may have failed for good, from 0 to
-   * 1.
+   * The largest share of failed tasks among those that ended within `window`, from 0 to 1.
    * @default none
    */
   maxFailureRate?: number | undefined;
@@ -28,21 +27,21 @@ export interface HealthBounds extends QueueBounds {
   window?: Duration | undefined;
   /** How many tasks must have run within `window` before the failure rate counts. @default 10 */
   minRuns?: number | undefined;
-  /** How long an engine may take to answer. @default '2s' */
+  /** How long a store may take to answer. @default '2s' */
   timeout?: Duration | undefined;
 }
 
 /** The figures of a queue. */
 export interface QueueHealth {
-  /** Added and neither running nor settled. */
+  /** Tasks that were added and neither run nor have settled. */
   readonly pending: number;
   /** Tasks with an attempt under way. */
   readonly running: number;
-  /** How long the oldest of the tasks that wait for a slot has waited, in milliseconds. */
+  /** How long the oldest task that waits for a slot has waited, in milliseconds. */
   readonly oldestPendingAgeMs: number | undefined;
   /**
-   * The share of failed tasks, from 0 to 1: within the window, or since the first check if that was
-   * later.
+   * The share of failed tasks, from 0 to 1: within the window or, until the first check is that old,
+   * since the application started.
    */
   readonly failureRate: number;
   /** Whether `TaskRunner.pause()` keeps its tasks from starting. */
@@ -52,14 +51,14 @@ export interface QueueHealth {
 /**
  * A result as Terminus takes it.
  *
- * @typeParam Key what it is called
+ * @typeParam Key the key of the result
  */
 export type BackgroundTasksHealth<Key extends string = string> = Record<
   Key,
   {
     /** Whether all bounds are kept and the store takes tasks. */
     status: 'up' | 'down';
-    /** Why it is down, a sentence for each bound that is broken. */
+    /** Why the result is `down`: a sentence for each problem. */
     problems?: readonly string[] | undefined;
     /** The figures of each queue, by its name. */
     queues: Record<string, QueueHealth>;
