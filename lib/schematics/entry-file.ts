@@ -39,10 +39,10 @@ export function rootModuleIn(typescript: TypeScript, text: string): RootModule |
 }
 
 /**
- * Lets the usual signals close the application, on the line after the one that makes it.
+ * Adds the line that lets signals close the application, after the one that makes the application.
  *
  * @param text of `main.ts`
- * @returns the file's new text, or `undefined` where no line of it makes an application and keeps it
+ * @returns the file's new text, or `undefined` if no line of it keeps an application in a variable
  */
 export function withShutdownHooks(typescript: TypeScript, text: string): string | undefined {
   const source = typescript.createSourceFile('main.ts', text, typescript.ScriptTarget.Latest, true);
@@ -70,7 +70,7 @@ function startedIn(typescript: TypeScript, source: ts.SourceFile): string | unde
   return first !== undefined && typescript.isIdentifier(first) ? first.text : undefined;
 }
 
-/** The first call that makes an application of a module. */
+/** The first call that makes an application from a module. */
 function startIn(typescript: TypeScript, source: ts.SourceFile): ts.CallExpression | undefined {
   let found: ts.CallExpression | undefined;
   const look = (node: ts.Node): void => {

@@ -2,15 +2,14 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type ts from 'typescript';
 
-/** The compiler, as much as an edit of a source file needs. */
 export type TypeScript = typeof ts;
 
 /**
- * The application's own compiler, or that of its `@nestjs/cli`: to come along with one would be a
- * dependency for the sake of a single command. One without an interface for programs does not count.
+ * Loads the application's compiler, or that of its `@nestjs/cli`: a compiler of our own would be a
+ * dependency for a single command. A compiler without an API is skipped.
  *
  * @param folder of the application
- * @throws Error where there is none
+ * @throws Error if there is no compiler
  */
 export function loadTypeScript(folder: string): TypeScript {
   const require = createRequire(join(folder, 'package.json'));

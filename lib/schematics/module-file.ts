@@ -5,7 +5,6 @@ const PACKAGE = 'nestjs-background-tasks';
 const MODULE = 'BackgroundTasksModule';
 const CALL = `${MODULE}.forRoot()`;
 
-/** A text to put in at a position. */
 interface Insertion {
   readonly at: number;
   readonly text: string;
@@ -68,7 +67,7 @@ function moduleDecorator(
   return undefined;
 }
 
-/** Nothing where the name is imported already. */
+/** Empty if the name is already imported. */
 function importDeclaration(typescript: TypeScript, source: ts.SourceFile): Insertion[] {
   const imports = source.statements.filter((statement) =>
     typescript.isImportDeclaration(statement),
@@ -106,7 +105,7 @@ function importsElement(
   const { properties } = metadata;
   const imports = properties.find(({ name }) => name && 'text' in name && name.text === 'imports');
   if (imports === undefined) {
-    // Whichever of the two came last would replace the other's imports.
+    // Of two `imports`, the later one would replace the other.
     if (properties.some((property) => typescript.isSpreadAssignment(property))) {
       throw new Error(byHand('part of the argument of @Module() comes from elsewhere'));
     }
@@ -125,13 +124,13 @@ function importsElement(
     : { at: last.getEnd(), text: `,${gapBefore(source, last) || ' '}${CALL}` };
 }
 
-/** The property, before all others: on a line of its own where they have one. */
+/** The text of a first property: on a line of its own if the others are. */
 function asFirst(source: ts.SourceFile, next: ts.Node | undefined): string {
   const imports = `imports: [${CALL}]`;
   return next === undefined ? ` ${imports} ` : `${gapBefore(source, next) || ' '}${imports},`;
 }
 
-/** The line break and the indentation that a node stands behind; nothing if it does not begin a line. */
+/** The line break and the indentation before a node; empty if the node does not begin a line. */
 function gapBefore(source: ts.SourceFile, node: ts.Node): string {
   const before = source.text.slice(0, node.getStart(source));
   return /\r?\n[ \t]*$/.exec(before)?.[0] ?? '';

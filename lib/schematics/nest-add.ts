@@ -4,17 +4,17 @@ import { rootModuleIn, withShutdownHooks, type RootModule } from './entry-file.j
 import { loadTypeScript, type TypeScript } from './load-typescript.js';
 import { importInto, isImportedIn } from './module-file.js';
 
-/** What `nest add nestjs-background-tasks` takes. */
+/** The options of `nest add nestjs-background-tasks`. */
 export interface NestAddOptions {
   /** Where the sources of the application are. @default 'src' */
   readonly sourceRoot?: string;
-  /** The file of the root module, below the sources. @default what main.ts starts the application with */
+  /** The file of the root module, below the sources. @default the module that main.ts starts */
   readonly module?: string;
 }
 
 /**
- * Imports `BackgroundTasksModule` into the root module, unless some module of the application does, and
- * lets signals close the application, unless something of it does.
+ * Imports `BackgroundTasksModule` into the root module, unless the application already imports it,
+ * and lets signals close the application, unless its code already does.
  */
 export function nestAdd({ sourceRoot = 'src', module }: NestAddOptions): Rule {
   return (tree, { logger }) => {
@@ -57,7 +57,10 @@ function locate(
   };
 }
 
-/** Where the root module may be: what `main.ts` imports, or else the place where `nest new` puts it. */
+/**
+ * Where the root module may be: the import of `main.ts`, or else the place where `nest new` puts
+ * it.
+ */
 function candidates(sourceRoot: string, root: RootModule | undefined): string[] {
   const { specifier = './app.module' } = root ?? {};
   const path = posix.join(sourceRoot, specifier);
@@ -85,7 +88,7 @@ function sourcesIn(tree: Tree, sourceRoot: string): string[] {
   return paths;
 }
 
-/** Without it a signal ends the process in the middle of its tasks. */
+/** Without shutdown hooks a signal ends the process in the middle of its tasks. */
 function letSignalsClose(
   typescript: TypeScript,
   tree: Tree,
@@ -105,8 +108,8 @@ function letSignalsClose(
     logger.info(`In ${main}, SIGTERM and SIGINT now close the application, which waits for tasks.`);
   } else {
     logger.info(
-      "One line is yours: app.enableShutdownHooks(['SIGTERM', 'SIGINT']), where the application is " +
-        'made, lets tasks finish when the process is told to end.',
+      "Please add app.enableShutdownHooks(['SIGTERM', 'SIGINT']) where the application is made. It lets " +
+        'tasks finish when the process is told to end.',
     );
   }
 }

@@ -110,7 +110,7 @@ describe('nest add', () => {
       const { changed, said } = add({ ...files, 'src/main.ts': main });
       expect(changed).toEqual(['src/app.module.ts']);
       expect(said).toMatch(
-        /One line is yours: app\.enableShutdownHooks\(\['SIGTERM', 'SIGINT'\]\)/,
+        /Please add app\.enableShutdownHooks\(\['SIGTERM', 'SIGINT'\]\)/,
       );
     },
   );
