@@ -36,7 +36,8 @@ import { TaskRegistry } from './task/task-registry.js';
 @Module({
   imports: [DiscoveryModule, LifecycleModule],
   providers,
-  // The interceptor can stand on a controller of any module, and is made there: of Requests.
+  // Nest makes the interceptor in the module of the controller that it is on, and needs Requests
+  // there.
   exports: [BackgroundTasks, BackgroundTasksInterceptor, Requests, TaskRunner],
 })
 export class BackgroundTasksModule
@@ -62,7 +63,7 @@ export class BackgroundTasksModule
   }
 
   /**
-   * @param options defaults to one queue of ten at a time, one attempt a task
+   * @param options by default one queue that runs ten tasks at once, with one attempt per task
    * @throws UnknownOptionError, InvalidOptionError at start-up
    */
   static override forRoot(options: BackgroundTasksOptions = {}): DynamicModule {
@@ -85,14 +86,14 @@ export class BackgroundTasksModule
     return announced(super.forRootAsync(options));
   }
 
-  /** Nest calls it before it registers routes: under a test module there was no adapter until now. */
+  /** Called by Nest before it registers routes. A test module has an adapter only from now on. */
   configure(): void {
     const { httpAdapter } = this.adapterHost;
     this.hook.install(httpAdapter);
     this.messages.routesBegin(this.routes.begin(httpAdapter));
   }
 
-  /** Nest calls it when every provider is there. */
+  /** Called by Nest when every provider exists. */
   async onModuleInit(): Promise<void> {
     this.routes.end();
     this.messages.bindSockets();
@@ -109,7 +110,7 @@ export class BackgroundTasksModule
   }
 }
 
-/** A container reads it before it makes anything: from then on there is an application. */
+/** The container reads `global` before it makes a provider: from then on an application is expected. */
 function announced(module: DynamicModule): DynamicModule {
   return {
     ...module,

@@ -45,7 +45,7 @@ function warn(text: string): void {
   new Logger('BackgroundTasks').warn(text);
 }
 
-/** The rooms know nothing of decorators: what a constructor is given stands here. */
+/** The classes have no decorators: the arguments of their constructors are listed here. */
 function made<Parts extends unknown[]>(
   provide: new (...parts: Parts) => object,
   inject: { [Index in keyof Parts]: InjectionToken },
@@ -53,10 +53,9 @@ function made<Parts extends unknown[]>(
   return { provide, inject, useFactory: (...parts: Parts) => new provide(...parts) };
 }
 
-/** All that the module is made of. */
 export const providers: Provider[] = [
   {
-    // `forRoot()` and `forRootAsync()` put another in its place.
+    // forRoot() and forRootAsync() replace this provider.
     provide: MODULE_OPTIONS_TOKEN,
     useFactory: () => {
       throw new InvalidOptionError(
@@ -68,7 +67,7 @@ export const providers: Provider[] = [
     },
   },
   {
-    // It waits for nothing: others in the container are being made already, and may call their methods.
+    // Made without waiting for others: providers that exist already may call their methods.
     provide: Application,
     inject: [ModulesContainer],
     useFactory: (modules: ModulesContainer) => {
@@ -139,7 +138,7 @@ export const providers: Provider[] = [
     inject: [Requests, HttpAdapterHost],
     useFactory: (requests: Requests, host: HttpAdapterHost) => {
       const hook = new RequestHook(requests);
-      // At once, or under a test module as soon as it makes an application.
+      // At once, or in a test module as soon as it makes an application.
       host.init$.subscribe(() => hook.install(host.httpAdapter));
       return hook;
     },
@@ -187,7 +186,7 @@ export const providers: Provider[] = [
     ) => new Schedules(intake, engine, [...queues.keys()], clock, new ScheduleLog(log)),
   },
   {
-    // What starts and stops is handed over once there is something to start.
+    // Lifecycle gets its parts when they have been made.
     provide: LIFECYCLE_PARTS,
     inject: [
       Lifecycle,

@@ -11,7 +11,10 @@ const memory: EngineFactory = {
   create: (setting) => new MemoryEngine(setting),
 };
 
-/** One engine for all queues that name the same, and a router before them where there are several. */
+/**
+ * Makes one engine for all queues with the same factory, and a router in front if there are
+ * several.
+ */
 export function createEngine(
   { queues: byName, drainTimeoutMs, remember, keep }: ResolvedOptions,
   worker: Worker,
