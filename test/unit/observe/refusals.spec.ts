@@ -94,7 +94,9 @@ describe('O10: what happens to all tasks of a queue at once', () => {
       expect(logger.of('warn')).toEqual([expect.stringMatching(/^Task task 0 .*(?<!others.*)$/)]);
       await clock.advance(10_000);
       expect(logger.of('warn').slice(1)).toEqual([
-        expect.stringMatching(/^Task task 9999 .* 9998 more tasks of its queue since the previous line/),
+        expect.stringMatching(
+          /^Task task 9999 .* 9998 more tasks of its queue since the previous line/,
+        ),
       ]);
       await clock.advance(10_000);
       happen(log, 'later');
