@@ -109,9 +109,7 @@ describe('nest add', () => {
       const main = MAIN.replace(/const app.*/, line);
       const { changed, said } = add({ ...files, 'src/main.ts': main });
       expect(changed).toEqual(['src/app.module.ts']);
-      expect(said).toMatch(
-        /Please add app\.enableShutdownHooks\(\['SIGTERM', 'SIGINT'\]\)/,
-      );
+      expect(said).toMatch(/Please add app\.enableShutdownHooks\(\['SIGTERM', 'SIGINT'\]\)/);
     },
   );
 
