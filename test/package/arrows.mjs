@@ -42,7 +42,7 @@ const ARROWS = {
   'engine/bullmq/commit':
     'engine/bullmq/codec engine/bullmq/store engine task errors bullmq ioredis pg',
   'engine/bullmq/consumer':
-    'engine/bullmq/codec engine/bullmq/store engine task errors bullmq ioredis pg',
+    'engine/bullmq/codec engine/bullmq/store engine/bullmq/view engine task errors bullmq ioredis pg',
   'engine/bullmq/view':
     'engine/bullmq/codec engine/bullmq/store engine task errors bullmq ioredis pg',
   testing: 'index task options run engine engine/memory @nestjs/testing',

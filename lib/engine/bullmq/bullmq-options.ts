@@ -14,7 +14,8 @@ import {
 import { isPlainObject } from '../../task/json-value.js';
 import { milliseconds, type Duration } from '../../task/duration.js';
 import type { Serializer, TaskStorage } from '../../task/stored-call.js';
-import type { StoreAddress } from './store/job-store.js';
+import type { PostgresAddress } from './store/postgres-store.js';
+import type { RedisAddress } from './store/redis-store.js';
 
 /**
  * Where the tasks are: a `redis://…`, `rediss://…` or `postgres://…` address, the options of
@@ -112,7 +113,7 @@ const BULLMQ_SHAPE: Shape<BullMQOptions> = {
 
 /** {@link BullMQOptions}, filled in. */
 export interface BullMQSettings {
-  readonly address: StoreAddress;
+  readonly address: RedisAddress | PostgresAddress;
   readonly isConsumer: boolean;
   readonly prefix: string | undefined;
   readonly commitTimeoutMs: number;
@@ -147,7 +148,7 @@ export function resolveBullMQOptions(options: BullMQOptions): BullMQSettings {
   };
 }
 
-function addressOf(connection: BullMQConnection): StoreAddress {
+function addressOf(connection: BullMQConnection): BullMQSettings['address'] {
   if (typeof connection === 'string') {
     return /^postgres(ql)?:/.test(connection)
       ? { kind: 'postgres', options: { connectionString: connection } }

@@ -1,5 +1,5 @@
-import type { LoggerService } from '@nestjs/common';
-import { InvalidOptionError, ShutDownError } from '../../errors/misuse.errors.js';
+import { ShutDownError } from '../../errors/misuse.errors.js';
+import { DEFAULT_KEEP } from '../../options/resolved-options.js';
 import { lineFrom } from '../../task/line.js';
 import { breaksChain } from '../../task/outcome.js';
 import type { Task, TaskListener } from '../../task/task.js';
@@ -7,30 +7,24 @@ import { LEFT } from '../../task/verdict.js';
 import type {
   DrainScope,
   Engine,
-  EngineFactory,
   EngineSetting,
   EngineSupport,
-  QueueLimits,
   QueueState,
   Restore,
 } from '../engine.js';
-import { FallbackEngine } from '../fallback-engine.js';
+import { Idleness } from '../idleness.js';
 import type { KeptTasks } from '../kept-tasks.js';
-import { Idleness } from '../memory/idleness.js';
-import { MemoryEngine } from '../memory/memory.engine.js';
-import { DEFAULT_KEEP } from '../../options/resolved-options.js';
 import { atMost } from '../patience.js';
-import { resolveBullMQOptions, type BullMQOptions, type BullMQSettings } from './bullmq-options.js';
-import { Cancellation } from './cancellation.js';
+import type { BullMQSettings } from './bullmq-options.js';
 import { linkOf } from './codec/stored-job.js';
 import { CollectedTasks } from './commit/collected-tasks.js';
 import { Producer } from './commit/producer.js';
-import { Consumers } from './consumer/consumers.js';
+import { Consumer } from './consumer/consumer.js';
+import { HeldJobs } from './consumer/held-jobs.js';
 import { JobLine } from './consumer/job-line.js';
+import { Workers } from './consumer/workers.js';
+import { Interventions } from './interventions.js';
 import type { JobStore } from './store/job-store.js';
-import { PostgresStore } from './store/postgres-store.js';
-import { RedisStore } from './store/redis-store.js';
-import { Persistence } from './store/store-errors.js';
 import { OwnHandles } from './view/own-handles.js';
 import { Reports } from './view/reports.js';
 import { StoredTasks } from './view/stored-tasks.js';
@@ -45,84 +39,49 @@ const RECORD_MS = 1_000;
 const KEEP = { ...DEFAULT_KEEP, ageMs: Infinity };
 const REMEMBER = 1_000;
 
-/**
- * An engine that shares its tasks with other processes, through BullMQ on Redis, Valkey or
- * PostgreSQL. Delivery is at least once. Needs the packages `bullmq`, and `ioredis` or `pg`.
- *
- * @param options where the store is, and what this process does with it
- * @throws UnknownOptionError, InvalidOptionError
- */
-export function bullmq(options: BullMQOptions): EngineFactory {
-  const settings = resolveBullMQOptions(options);
-  return {
-    engine: 'bullmq',
-    create(setting) {
-      const engine = new BullMQEngine(setting, settings);
-      const { worker, queues, keep, logger } = setting;
-      if (keep !== undefined && keep.bytes !== DEFAULT_KEEP.bytes) {
-        const names = queues.map(({ name }) => name).join(', ');
-        logger.warn(
-          `"keep.bytes" has no effect on BullMQ (${names}): use keep.count and keep.age.`,
-        );
-      }
-      return settings.hasFallback
-        ? new FallbackEngine(engine, new MemoryEngine(setting), worker, queues)
-        : engine;
-    },
-  };
-}
-
 /** Keeps tasks in BullMQ, where other processes add and run them, too. */
 export class BullMQEngine implements Engine {
-  private readonly store: JobStore;
+  readonly kept: KeptTasks;
   private readonly support: EngineSupport;
-  private readonly persistence: Persistence;
-  private readonly line: JobLine;
   private readonly stored: StoredTasks;
   private readonly collected: CollectedTasks;
   private readonly producer: Producer;
-  private readonly consumers: Consumers;
+  private readonly line: JobLine;
   private readonly handles: OwnHandles;
-  private readonly cancellation: Cancellation;
+  private readonly held: HeldJobs;
+  private readonly workers: Workers;
+  private readonly consumer: Consumer;
+  private readonly interventions: Interventions;
   private readonly listener: TaskListener;
   private readonly idleness = new Idleness();
   private makeAgain: Restore | undefined;
   private stopped: Promise<void> | undefined;
   private isClosed = false;
-  readonly kept: KeptTasks;
 
   constructor(
     private readonly setting: EngineSetting,
     private readonly settings: BullMQSettings,
+    private readonly store: JobStore,
   ) {
-    const { queues, clock, logger } = setting;
-    queues.forEach((limits) => refuseUnsupported(limits, settings));
-    const store = storeOf(settings, logger);
-    const persistence = new Persistence(clock);
-    const reports = new Reports(store);
-    const { restore, idleness } = this;
-    this.store = store;
-    this.persistence = persistence;
-    this.line = new JobLine(store, persistence);
-    this.stored = new StoredTasks(store, clock, settings, restore);
-    this.collected = new CollectedTasks(queues, clock, (queue) => this.stored.pendingOf(queue));
-    this.handles = new OwnHandles(store, clock, (id) => this.consumers.has(id));
-    const { stored, collected, handles } = this;
-    const parts = { ...setting, store, persistence, stored, collected, handles, idleness };
-    this.producer = new Producer({ ...parts, settings });
-    const { producer } = this;
-    const { keep = KEEP, remember = REMEMBER } = setting;
+    const { queues, clock, worker, keep = KEEP, remember = REMEMBER } = setting;
+    const { restore, idleness, withdraw } = this;
+    const stored = new StoredTasks(store, settings.storage);
+    const collected = new CollectedTasks(queues, clock, (queue) => stored.pendingOf(queue));
+    const producer = new Producer(store, collected, worker, settings.holdMs);
+    const handles = new OwnHandles(store, (id) => this.held.has(id));
+    const held = new HeldJobs(store, worker, handles, idleness);
     const retention = { keep, remember };
-    this.consumers = new Consumers({
-      ...parts,
-      settings,
-      restore,
-      retention,
-      processId: producer.id,
-    });
-    const { consumers } = this;
-    const discard = (task: Task): void => this.discard(task);
-    this.cancellation = new Cancellation({ ...parts, producer, consumers, restore, discard });
+    const workers = new Workers(queues, store, held, settings.lockDurationMs, retention);
+    const reports = new Reports(store);
+    this.stored = stored;
+    this.collected = collected;
+    this.producer = producer;
+    this.line = new JobLine(store);
+    this.handles = handles;
+    this.held = held;
+    this.workers = workers;
+    this.consumer = new Consumer(store, held, workers, restore, producer.id, settings);
+    this.interventions = new Interventions(store, stored, producer, held, restore, withdraw);
     this.listener = {
       awaited: (task) => handles.watch(task),
       progressed: (task) => reports.progressed(task),
@@ -132,8 +91,8 @@ export class BullMQEngine implements Engine {
       find: (id) => stored.find(id),
       list: (query) => stored.list(query),
       counts: (queue) => stored.counts(queue),
-      forget: (id) => stored.forget(id),
-      cancel: (id) => this.cancellation.cancel(id),
+      forget: (id) => this.interventions.forget(id),
+      cancel: (id) => this.interventions.cancel(id),
       retry: (id) => this.retry(id),
     };
     this.support = {
@@ -179,7 +138,11 @@ export class BullMQEngine implements Engine {
         void this.startAfter(prior, task);
       }
     }
-    released.forEach((task) => this.handOver(task));
+    for (const task of released) {
+      task.status = task.settings.delayMs > 0 ? 'delayed' : 'queued';
+      task.letGo();
+      this.handOver(task);
+    }
     this.idleness.check();
   }
 
@@ -211,14 +174,33 @@ export class BullMQEngine implements Engine {
   }
 
   cancel(task: Task): boolean | Promise<boolean> {
-    return this.cancellation.cancelTask(task);
+    if (task.isOver) {
+      return false;
+    }
+    return (!task.isCommitted && this.withdraw(task)) || this.cancelCommitted(task);
   }
+
+  /** It may be on its way to the store: looked for too early it would not be found, and land later. */
+  private async cancelCommitted(task: Task): Promise<boolean> {
+    await this.producer.whenStored(task);
+    return !task.isOver && this.interventions.cancel(task.id, task);
+  }
+
+  /** Cancels a task that this process has not released yet. @returns whether it was such a one */
+  private readonly withdraw = (task: Task): boolean => {
+    const isCollected = this.collected.has(task);
+    if (isCollected) {
+      this.discard(task);
+      this.setting.worker.announce(task, { kind: 'cancelled' });
+    }
+    return isCollected;
+  };
 
   setPaused(isPaused: boolean, queue?: string, isEverywhere = false): Promise<void> | void {
     if (!isPaused) {
-      this.consumers.resume(queue);
+      this.workers.resume('paused', queue);
     } else if (!isEverywhere) {
-      this.consumers.pause(queue);
+      this.workers.pause('paused', queue);
     }
     return isEverywhere ? this.stored.setPaused(isPaused, queue) : undefined;
   }
@@ -229,7 +211,7 @@ export class BullMQEngine implements Engine {
   }
 
   states(): Promise<QueueState[]> {
-    return this.stored.states((queue) => this.consumers.isPaused(queue));
+    return this.stored.states((queue) => this.workers.isPaused(queue));
   }
 
   ping(): Promise<void> {
@@ -245,7 +227,7 @@ export class BullMQEngine implements Engine {
     if (this.settings.isConsumer) {
       // BullMQ's workers on PostgreSQL stay dead if the store is not there when they are made.
       this.store.ready().then(
-        () => this.isClosed || this.consumers.start(),
+        () => this.isClosed || this.consumer.start(),
         () => undefined, // closed before it could be reached
       );
     }
@@ -253,7 +235,7 @@ export class BullMQEngine implements Engine {
 
   async whenIdle(): Promise<void> {
     for (;;) {
-      await this.idleness.when(() => this.consumers.isIdle && this.collected.isEmpty);
+      await this.idleness.when(() => this.held.isEmpty && this.collected.isEmpty);
       const states = await this.stored.states(() => false).catch(() => undefined);
       if (states === undefined && this.settings.hasFallback && this.handles.isEmpty) {
         return; // the store is down, and has nothing of this process that is not over
@@ -267,10 +249,10 @@ export class BullMQEngine implements Engine {
 
   /** What has not been started stays in the store, for other processes or the next start. */
   async drain(_deadline: number, awaited: DrainScope): Promise<void> {
-    const { consumers, collected } = this;
-    consumers.drain();
+    const { held, collected } = this;
+    this.workers.pause('shutdown');
     const isDone = (): boolean => awaited !== 'collected' || collected.isEmpty;
-    await this.idleness.when(() => consumers.isIdle && isDone());
+    await this.idleness.when(() => held.isEmpty && isDone());
   }
 
   /** Once: a shutdown asks several times, and what did not end the first time will not the next. */
@@ -279,13 +261,11 @@ export class BullMQEngine implements Engine {
   }
 
   private async giveUp(graceMs: number): Promise<void> {
-    const { consumers } = this;
     const { clock } = this.setting;
-    consumers.interrupt();
-    const callOff = clock.after(graceMs, () => consumers.interrupt());
+    this.held.interrupt();
+    const callOff = clock.after(graceMs, () => this.held.interrupt());
     // A store that is down would be waited for: it finds out by itself that nobody runs them here.
-    const idle = this.idleness.when(() => consumers.isIdle);
-    await atMost(clock, graceMs + RECORD_MS, idle);
+    await atMost(clock, graceMs + RECORD_MS, this.held.whenEmpty());
     callOff();
   }
 
@@ -295,10 +275,10 @@ export class BullMQEngine implements Engine {
     }
     this.isClosed = true;
     this.collected.close();
-    this.persistence.close();
+    this.store.giveUp();
     this.stored.close();
     const { clock } = this.setting;
-    const closing = [this.producer.close(), ...this.consumers.close(), this.handles.close()];
+    const closing = [this.producer.close(), this.workers.close(), this.handles.close()];
     await atMost(clock, RECORD_MS, Promise.allSettled(closing));
     await atMost(clock, RECORD_MS, this.store.close());
     this.handles.abandonAll();
@@ -316,21 +296,18 @@ export class BullMQEngine implements Engine {
     return task.isCommitted;
   }
 
-  /** The store has it: whatever becomes of it, any process may tell. */
-  private handOver(task: Task): void {
-    task.status = task.settings.delayMs > 0 ? 'delayed' : 'queued';
-    task.letGo();
-    this.setting.worker.announce(task, LEFT);
-    this.handles.add(task);
-  }
-
   private async retry(id: string): Promise<Task | undefined> {
-    const task = await this.stored.retry(id);
+    const task = await this.interventions.retry(id);
     if (task !== undefined) {
-      this.setting.worker.announce(task, LEFT);
-      this.handles.add(task);
+      this.handOver(task);
     }
     return task;
+  }
+
+  /** The store has it: whatever becomes of it, any process may tell. */
+  private handOver(task: Task): void {
+    this.setting.worker.announce(task, LEFT);
+    this.handles.add(task);
   }
 
   private refuseClosed({ name }: Task): void {
@@ -349,31 +326,4 @@ export class BullMQEngine implements Engine {
     });
     return tasks;
   };
-}
-
-/** The store that the options name; nothing is connected yet. */
-function storeOf(settings: BullMQSettings, logger: LoggerService): JobStore {
-  const { address, prefix, commitTimeoutMs } = settings;
-  switch (address.kind) {
-    case 'redis':
-      return new RedisStore(address, prefix ?? 'bgt', commitTimeoutMs, logger);
-    case 'postgres':
-      return new PostgresStore(address, prefix ?? 'bullmq', commitTimeoutMs, logger);
-  }
-}
-
-function refuseUnsupported(limits: QueueLimits, { address }: BullMQSettings): void {
-  const { name, overflow, concurrencyOfAll } = limits;
-  if (concurrencyOfAll !== undefined && address.kind === 'postgres') {
-    throw new InvalidOptionError(
-      `queues.${name}.concurrency.all`,
-      'is refused on PostgreSQL: while so many tasks run, idle workers would ask for tasks without a pause.',
-    );
-  }
-  if (overflow !== 'reject') {
-    throw new InvalidOptionError(
-      `queues.${name}.overflow`,
-      `'${overflow}' is impossible in a queue that processes share: none of them knows the oldest task.`,
-    );
-  }
 }

@@ -14,7 +14,7 @@ import type {
 } from '../engine.js';
 import { Batches } from './batches.js';
 import { DedupeKeys } from './dedupe-keys.js';
-import { Idleness } from './idleness.js';
+import { Idleness } from '../idleness.js';
 import type { End, Ledger } from './ledger.js';
 import { isSharingItsRun, leaveMembers, membersOf, setStatus } from './members.js';
 import { MemoryQueue, type QueueHost } from './memory-queue.js';

@@ -13,6 +13,7 @@ import { TransactionError } from 'nestjs-background-tasks';
 import type { StoredEnd } from '../../../lib/engine/bullmq/codec/stored-end.js';
 import { PostgresStore } from '../../../lib/engine/bullmq/store/postgres-store.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
+import { systemClock } from '../../../lib/task/clock.js';
 import { eventually } from '../../support/eventually.js';
 import { type PostgresClient, postgresClient } from '../../support/postgres-client.js';
 import { freshPrefix } from '../../support/fresh-keys.js';
@@ -44,7 +45,7 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
     beforeEach(() => {
       log = new LogBook();
       const address = { kind: 'postgres', options: { connectionString: server.url } } as const;
-      store = new PostgresStore(address, freshPrefix(), 1_000, log);
+      store = new PostgresStore(address, freshPrefix(), 1_000, systemClock, log);
     });
 
     afterEach(async () => {
@@ -64,7 +65,7 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
     it('are tried again where the server falls silent while its schema is made', async () => {
       await store.close();
       const address = { kind: 'postgres', options: { connectionString: server.url } } as const;
-      store = new PostgresStore(address, freshPrefix(), 50, log);
+      store = new PostgresStore(address, freshPrefix(), 50, systemClock, log);
       const connect = store['connect'].bind(store);
       store['connect'] = (config) => {
         const connection = connect(config);

@@ -91,7 +91,7 @@ describe('bullmq()', () => {
 type Address = ConstructorParameters<typeof RedisStore>[0];
 
 const storeAt = (address: Omit<Address, 'kind'>) =>
-  new RedisStore({ kind: 'redis', ...address }, 'tasks', 100, new LogBook());
+  new RedisStore({ kind: 'redis', ...address }, 'tasks', 100, new FakeClock(), new LogBook());
 
 describe('a store on Redis', () => {
   it.each<[Omit<Address, 'kind'>, string]>([

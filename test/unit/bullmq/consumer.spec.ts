@@ -15,6 +15,7 @@ function createHandles(has: Map<string, Partial<TaskJob>> = new Map()) {
   const events = new EventEmitter();
   const asked: string[] = [];
   const store = {
+    clock,
     events: () => events,
     queue: () => ({
       getJob: (id: string) => {
@@ -23,7 +24,7 @@ function createHandles(has: Map<string, Partial<TaskJob>> = new Map()) {
       },
     }),
   } as unknown as JobStore;
-  const handles = new OwnHandles(store, clock, () => false);
+  const handles = new OwnHandles(store, () => false);
   /** A task that the store has taken, unless it is only collected. */
   const watchedTask = (name: string, isStored = true): Task => {
     const task = bareTask(name);
@@ -62,7 +63,7 @@ describe('a task that somebody waits for', () => {
 
 describe('the handle of a stored task', () => {
   it('shows that another object of it runs, with the attempt that it is', () => {
-    const handles = new OwnHandles({} as JobStore, new FakeClock(), () => true);
+    const handles = new OwnHandles({} as JobStore, () => true);
     const [own, attempted] = [bareTask('own'), bareTask('own')];
     handles.add(own);
     attempted.attempts = 3;

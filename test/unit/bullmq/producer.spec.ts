@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import type { CollectedTasks } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
 import { Producer } from '../../../lib/engine/bullmq/commit/producer.js';
-import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
-import { Persistence } from '../../../lib/engine/bullmq/store/store-errors.js';
+import { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
 import { RecentTasks } from '../../../lib/engine/bullmq/view/own-handles.js';
 import { StoreUnavailableError } from '../../../lib/errors/storage.errors.js';
 import type { Worker } from '../../../lib/engine/engine.js';
+import { Patience } from '../../../lib/engine/patience.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { Deferred } from '../../support/deferred.js';
@@ -39,7 +39,10 @@ function createProducer(answer: Answer = () => 1) {
     changeDelay: (id: string, delayMs: number) => ask(`${id} in ${delayMs}`),
     promote: (id: string) => ask(`${id} now`),
   };
-  const store = {
+  const store = Object.assign(Object.create(JobStore.prototype) as object, {
+    clock,
+    logger,
+    patience: new Patience(clock, 2_000),
     label: 'The store',
     ready: () => (isUp ? Promise.resolve() : Promise.reject(new Error('down'))),
     queue: () => ({
@@ -49,18 +52,17 @@ function createProducer(answer: Answer = () => 1) {
       toKey: (key: string) => key,
       remove: (id: string) => ask(`${id} never`).then(() => answer(stored.delete(id))),
     }),
-  } as unknown as JobStore;
-  const producer = new Producer({
+  }) as unknown as JobStore;
+  const collected = { takeOut: () => undefined, stored: () => undefined };
+  const worker = {
+    announce: ({ name }: Task, { kind }: { kind: string }) => void told.push(`${name} ${kind}`),
+  };
+  const producer = new Producer(
     store,
-    persistence: new Persistence(clock),
-    collected: { takeOut: () => undefined, stored: () => undefined } as unknown as CollectedTasks,
-    worker: {
-      announce: ({ name }: Task, { kind }: { kind: string }) => void told.push(`${name} ${kind}`),
-    } as unknown as Worker,
-    settings: { commitTimeoutMs: 2_000, holdMs: HOLD_MS },
-    clock,
-    logger,
-  });
+    collected as unknown as CollectedTasks,
+    worker as unknown as Worker,
+    HOLD_MS,
+  );
   return {
     producer,
     clock,

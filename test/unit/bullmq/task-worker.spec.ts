@@ -2,8 +2,7 @@ import { EventEmitter } from 'node:events';
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { Worker } from 'bullmq';
 import { TaskFailed, type StoredEnd } from '../../../lib/engine/bullmq/codec/stored-end.js';
-import type { TaskJob } from '../../../lib/engine/bullmq/codec/stored-job.js';
-import type { JobWorker } from '../../../lib/engine/bullmq/store/job-store.js';
+import type { JobWorker, TaskJob } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import { createTaskWorker, missingFrom } from '../../../lib/engine/bullmq/store/task-worker.js';
 
 const COMPLETED: StoredEnd = { status: 'completed', attempts: 1, durationMs: 0.5 };

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { FlowJobEntry, Job, JobJson, JobsOptions, Queue } from 'bullmq';
+import type { FlowJobEntry, Job, JobJson, JobsOptions, Queue, Worker } from 'bullmq';
 import { wholeMs } from '../../../task/clock.js';
 import type { StoredCall, StoredTask, Waits } from '../../../task/stored-call.js';
 import type { Priority } from '../../../task/task-options.js';
@@ -56,6 +56,8 @@ export interface JobData {
 }
 
 export type TaskJob = Job<JobData, StoredEnd>;
+export type JobQueue = Queue<JobData, StoredEnd>;
+export type JobWorker = Worker<JobData, StoredEnd>;
 
 /** What this version of the library reads and writes. */
 export const FORMAT = 1;

@@ -1,10 +1,6 @@
-import type { LoggerService } from '@nestjs/common';
-import type { Clock } from '../../../task/clock.js';
 import type { Task } from '../../../task/task.js';
-import type { Patience } from '../../patience.js';
 import { linkOf, type JobLink } from '../codec/stored-job.js';
 import type { JobStore } from '../store/job-store.js';
-import type { Persistence } from '../store/store-errors.js';
 
 /** How often a job that is not to run is looked for, and how long where the store does not answer. */
 const LOOK_MS = 1_000;
@@ -29,15 +25,6 @@ interface Unwanted {
   goneBy: number | undefined;
 }
 
-/** What held tasks need. */
-export interface HeldTasksHost {
-  readonly store: JobStore;
-  readonly persistence: Persistence;
-  readonly patience: Patience;
-  readonly clock: Clock;
-  readonly logger: LoggerService;
-}
-
 /**
  * Stored tasks that wait for a word from this process: held while their responses are open, then
  * released, or taken back, as soon as the store can be reached.
@@ -49,12 +36,12 @@ export class HeldTasks {
   private callOffLook: (() => void) | undefined;
   private isClosed = false;
 
-  constructor(private readonly host: HeldTasksHost) {}
+  constructor(private readonly store: JobStore) {}
 
   /** @param holdMs how long the store holds it, should nothing be heard of this process */
   hold(task: Task, holdMs: number): void {
     const link = linkOf(task);
-    const { clock } = this.host;
+    const { clock } = this.store;
     const prolongAt = clock.now() + holdMs / 2;
     this.held.set(link.id, { link, delayMs: task.settings.delayMs, prolongAt });
     this.callOffProlong ??= clock.after(holdMs / 4, () => this.prolong(holdMs));
@@ -81,8 +68,7 @@ export class HeldTasks {
 
   /** A stored task that waits for its release may start, `delayMs` from now. */
   async start(link: JobLink, delayMs: number, isWanted = always): Promise<void> {
-    const { store, persistence } = this.host;
-    const { backend } = store.queue(link.queue);
+    const { backend } = this.store.queue(link.queue);
     const tell = async (): Promise<void> => {
       if (isWanted()) {
         await (delayMs > 0
@@ -91,12 +77,12 @@ export class HeldTasks {
       }
     };
     // Else it has started already, or was cancelled, or starts at the end of its hold.
-    await persistence.untilAnswered(tell).catch(() => undefined);
+    await this.store.untilAnswered(tell).catch(() => undefined);
   }
 
   /** Removes a job, now or as soon as the store can be reached again. */
   retract(link: JobLink): void {
-    const { clock } = this.host;
+    const { clock } = this.store;
     this.held.delete(link.id);
     this.unwanted.set(link.id, { link, until: clock.now() + GIVE_UP_MS, goneBy: undefined });
     this.callOffLook ??= clock.after(LOOK_MS, () => void this.look());
@@ -123,7 +109,7 @@ export class HeldTasks {
   /** Responses may take longer than the hold: a stream, a slow client. */
   private prolong(holdMs: number): void {
     this.callOffProlong = undefined;
-    const { clock } = this.host;
+    const { clock } = this.store;
     const now = clock.now();
     for (const held of this.held.values()) {
       if (held.prolongAt <= now) {
@@ -144,27 +130,27 @@ export class HeldTasks {
     await Promise.all([...this.unwanted.values()].map((unwanted) => this.remove(unwanted)));
     this.callOffLook =
       this.unwanted.size > 0 && !this.isClosed
-        ? this.host.clock.after(LOOK_MS, () => void this.look())
+        ? this.store.clock.after(LOOK_MS, () => void this.look())
         : undefined;
   }
 
   private async remove(unwanted: Unwanted): Promise<void> {
-    const { store, patience, clock, logger } = this.host;
+    const { store } = this;
     const { id, queue } = unwanted.link;
     try {
-      await patience.wait(store.ready());
+      await store.inTime(store.ready());
       if (this.unwanted.get(id) === unwanted) {
         // Whether there was one it does not say on Redis: its 1 means that nobody runs it.
-        await patience.wait(store.queue(queue).remove(id));
-        unwanted.goneBy ??= clock.now() + LANDING_MS;
-        if (clock.now() >= unwanted.goneBy) {
+        await store.inTime(store.queue(queue).remove(id));
+        unwanted.goneBy ??= store.clock.now() + LANDING_MS;
+        if (store.clock.now() >= unwanted.goneBy) {
           this.unwanted.delete(id);
         }
       }
     } catch {
-      if (unwanted.until < clock.now()) {
+      if (unwanted.until < store.clock.now()) {
         this.unwanted.delete(id);
-        logger.warn(`${store.label}: task ${id} may run although its request failed`);
+        store.logger.warn(`${store.label}: task ${id} may run although its request failed`);
       }
     }
   }

@@ -1,14 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import type { LoggerService } from '@nestjs/common';
 import { StoreUnavailableError } from '../../../errors/storage.errors.js';
-import type { Clock } from '../../../task/clock.js';
 import { following, lineFrom, standingOf } from '../../../task/line.js';
 import type { DropReason } from '../../../task/outcome.js';
 import type { Task } from '../../../task/task.js';
 import type { TransactionClient } from '../../../task/transaction-client.js';
 import { LEFT } from '../../../task/verdict.js';
 import type { ScheduleStore, Worker } from '../../engine.js';
-import { Patience } from '../../patience.js';
 import {
   dedupeIdOf,
   entryOf,
@@ -17,27 +14,16 @@ import {
   type JobLink,
   type NewJob,
 } from '../codec/stored-job.js';
+import { isUnsent } from '../store/connections.js';
 import type { JobStore } from '../store/job-store.js';
-import { isUnsent, type Persistence } from '../store/store-errors.js';
+import type { ScheduleRecords } from '../store/schedules.js';
 import type { CollectedTasks } from './collected-tasks.js';
 import { HeldTasks } from './held-tasks.js';
-
-/** What a producer needs. */
-export interface ProducerHost {
-  readonly store: JobStore;
-  readonly persistence: Persistence;
-  readonly collected: CollectedTasks;
-  readonly worker: Worker;
-  readonly settings: { readonly commitTimeoutMs: number; readonly holdMs: number };
-  readonly clock: Clock;
-  readonly logger: LoggerService;
-}
 
 /** Puts tasks into the store, holds them until they are released, and takes back what is not to run. */
 export class Producer {
   /** The process, as its jobs name it. */
   readonly id = randomBytes(9).toString('base64url');
-  private readonly patience: Patience;
   private readonly held: HeldTasks;
   /** Of each task that was stored behind another of its line, that one: its job has a link to this one. */
   private readonly before = new WeakMap<Task, Task>();
@@ -46,9 +32,13 @@ export class Producer {
   /** What the store has of those is taken back already. */
   private readonly refused = new WeakSet<Task>();
 
-  constructor(private readonly host: ProducerHost) {
-    this.patience = new Patience(host.clock, host.settings.commitTimeoutMs);
-    this.held = new HeldTasks({ ...host, patience: this.patience });
+  constructor(
+    private readonly store: JobStore,
+    private readonly collected: CollectedTasks,
+    private readonly worker: Worker,
+    private readonly holdMs: number,
+  ) {
+    this.held = new HeldTasks(store);
   }
 
   /**
@@ -58,7 +48,7 @@ export class Producer {
    */
   commit(heads: readonly Task[], isHeld: boolean): Promise<void> {
     const lines = heads.map(lineFrom);
-    const storing = this.store(lines, isHeld);
+    const storing = this.put(lines, isHeld);
     lines.flat().forEach((task) => {
       task.storing = storing;
     });
@@ -85,28 +75,26 @@ export class Producer {
    * @throws StoreUnavailableError, TransactionError
    */
   async addWithin(client: TransactionClient, task: Task): Promise<string> {
-    const { store, worker } = this.host;
-    await this.patience.wait(store.ready()).catch((cause: unknown) => {
+    const { store } = this;
+    await store.inTime(store.ready()).catch((cause: unknown) => {
       throw new StoreUnavailableError(store.label, { cause });
     });
     const [job] = jobsOf([[task]], this.id, undefined);
     const id = job && (await store.addWithin?.(client, job));
     if (id === task.id) {
-      worker.announce(task, LEFT);
+      this.worker.announce(task, LEFT);
     }
     return id ?? task.id;
   }
 
   /** Their records lie beside the jobs that they add. */
   readonly schedules: ScheduleStore = {
-    load: () => this.patience.wait(this.scheduleRecords.then((records) => records.load())),
+    load: () => this.inSchedules((records) => records.load()),
     swap: async (name, before, after, task) => {
-      const { worker } = this.host;
       const [job] = jobsOf(task === undefined ? [] : [[task]], this.id, undefined);
-      const swapped = this.scheduleRecords.then((each) => each.swap(name, before, after, job));
-      const result = await this.patience.wait(swapped);
+      const result = await this.inSchedules((each) => each.swap(name, before, after, job));
       if (task !== undefined && result === 'done') {
-        worker.announce(task, LEFT);
+        this.worker.announce(task, LEFT);
       }
       return result;
     },
@@ -144,17 +132,16 @@ export class Producer {
     return this.held.close();
   }
 
-  private async store(lines: readonly (readonly Task[])[], isHeld: boolean): Promise<void> {
-    const { collected } = this.host;
+  private async put(lines: readonly (readonly Task[])[], isHeld: boolean): Promise<void> {
     const tasks = lines.flat();
     try {
       const isBehind = lines.some(([head]) => head?.prior !== undefined);
       const rests = isBehind ? await Promise.all(lines.map((line) => this.restOf(line))) : lines;
       const toStore = rests.filter(({ length }) => length > 0);
       if (toStore.length > 0) {
-        await this.add(toStore, isHeld ? this.host.settings.holdMs : undefined);
+        await this.add(toStore, isHeld ? this.holdMs : undefined);
       }
-      tasks.forEach((task) => collected.stored(task));
+      tasks.forEach((task) => this.collected.stored(task));
     } catch (error) {
       tasks.forEach((task) => this.refused.add(task));
       throw error;
@@ -187,7 +174,7 @@ export class Producer {
     lines: readonly (readonly Task[])[],
     heldMs: number | undefined,
   ): Promise<void> {
-    const { store } = this.host;
+    const { store } = this;
     const jobs = jobsOf(lines, this.id, heldMs);
     jobs.forEach(({ task }) => this.held.keep(task.id));
     let isSent = false;
@@ -201,7 +188,7 @@ export class Producer {
       return this.insert(jobs);
     };
     try {
-      const ids = await this.patience.wait(insert());
+      const ids = await store.inTime(insert());
       this.stored(lines, jobs, heldMs);
       // The store knew those already, by their dedupe keys.
       const duplicates = jobs.filter(({ task }, index) => ids[index] !== task.id);
@@ -217,7 +204,7 @@ export class Producer {
   }
 
   private async insert(jobs: readonly NewJob[]): Promise<readonly string[]> {
-    const { store } = this.host;
+    const { store } = this;
     const entries = jobs.map((job) => entryOf(store.queue(job.task.queue), job));
     const [first, ...others] = entries;
     if (first === undefined) {
@@ -279,7 +266,7 @@ export class Producer {
 
   /** @param next the one behind it, where those between them were taken back */
   private async prepare(task: Task, isUnclaimed: boolean, next: Task | undefined): Promise<void> {
-    const { store } = this.host;
+    const { store } = this;
     const { queue, id, keys } = task;
     // Whose key another task has by now is a duplicate.
     const isDuplicate =
@@ -295,13 +282,14 @@ export class Producer {
     if (task.isOver) {
       return; // its request has failed meanwhile, by another engine
     }
-    this.host.collected.takeOut(task);
+    this.collected.takeOut(task);
     task.isOver = true;
     task.hasCompleted = reason === 'duplicate';
-    this.host.worker.announce(task, { kind: 'dropped', reason });
+    this.worker.announce(task, { kind: 'dropped', reason });
   }
 
-  private get scheduleRecords(): Promise<ReturnType<JobStore['schedules']>> {
-    return this.host.store.ready().then(() => this.host.store.schedules());
+  private inSchedules<T>(act: (records: ScheduleRecords) => Promise<T>): Promise<T> {
+    const { store } = this;
+    return store.inTime(store.ready().then(() => act(store.schedules())));
   }
 }

@@ -1,43 +1,13 @@
-import type { LoggerService } from '@nestjs/common';
-import type { Clock } from '../../../task/clock.js';
 import { IdMap } from '../../../task/id-map.js';
 import type { Task } from '../../../task/task.js';
 import { LEFT, type Dropped, type Verdict } from '../../../task/verdict.js';
-import type { QueueLimits, Restore, Worker } from '../../engine.js';
+import type { Worker } from '../../engine.js';
+import type { Idleness } from '../../idleness.js';
 import type { TaskJob } from '../codec/stored-job.js';
-import type { JobStore, Retention } from '../store/job-store.js';
-import type { Persistence } from '../store/store-errors.js';
+import type { JobStore } from '../store/job-store.js';
+import type { OwnHandles } from '../view/own-handles.js';
 
-/** What the consumers of an engine share. */
-export interface ConsumerHost {
-  readonly queues: readonly QueueLimits[];
-  readonly store: JobStore;
-  readonly persistence: Persistence;
-  /** This process, as the jobs that it adds name it. */
-  readonly processId: string;
-  readonly settings: { readonly lockDurationMs: number; readonly maxStarts: number };
-  readonly retention: Retention;
-  readonly restore: Restore;
-  readonly worker: Worker;
-  readonly clock: Clock;
-  readonly logger: LoggerService;
-  /** The handles that this process may have of its tasks. */
-  readonly handles: {
-    /** An attempt has begun. */
-    started(task: Task): void;
-    /** Recorded and announced. */
-    settled(task: Task): void;
-    /** Another worker has it, and tells how it ends. */
-    lost(task: Task): void;
-  };
-  readonly idleness: {
-    when(isIdle: () => boolean): Promise<void>;
-    /** Something is no longer under way. */
-    check(): void;
-  };
-}
-
-/** A job that this worker has, and what is to be told once it is recorded. */
+/** A job that this process has, and what is to be told once it is recorded. */
 export interface Held {
   readonly task: Task;
   readonly job: TaskJob;
@@ -48,22 +18,38 @@ export interface Held {
   isCancelled: boolean;
 }
 
-/** The jobs that a worker has: what became of them is announced when BullMQ has recorded it. */
+/** The jobs that this process has: what became of them is announced when BullMQ has recorded it. */
 export class HeldJobs {
   private readonly byId = new IdMap<Held>();
+  /** What begins from now on is to end at once. */
+  isStopping = false;
 
-  constructor(private readonly host: ConsumerHost) {}
+  constructor(
+    private readonly store: JobStore,
+    private readonly worker: Worker,
+    private readonly handles: OwnHandles,
+    private readonly idleness: Idleness,
+  ) {}
 
-  get size(): number {
-    return this.byId.size;
+  get isEmpty(): boolean {
+    return this.byId.size === 0;
+  }
+
+  get tasks(): Task[] {
+    return this.byId.values().map(({ task }) => task);
   }
 
   has(id: string): boolean {
     return this.byId.has(id);
   }
 
-  get tasks(): Task[] {
-    return this.byId.values().map(({ task }) => task);
+  whenEmpty(): Promise<void> {
+    return this.idleness.when(() => this.isEmpty);
+  }
+
+  /** Resolves when no body runs. */
+  whenNoneIsAttempted(): Promise<void> {
+    return this.idleness.when(() => this.tasks.every(({ attempt }) => attempt === undefined));
   }
 
   hold(task: Task, job: TaskJob): Held {
@@ -79,6 +65,18 @@ export class HeldJobs {
     return held;
   }
 
+  /** @param conclude what the attempt came to: what BullMQ is told of it */
+  attempt<T>({ task }: Held, conclude: (verdict: Verdict) => Promise<T>): Promise<T> {
+    return new Promise((resolve) => {
+      task.status = 'running';
+      this.worker.attempt(task, (_task, verdict) => resolve(conclude(verdict)));
+      this.handles.started(task);
+      if (this.isStopping) {
+        task.attempt?.interrupt('abandoned');
+      }
+    });
+  }
+
   /** @returns whether there is such a task */
   cancel(id: string): boolean {
     const held = this.byId.get(id);
@@ -90,6 +88,7 @@ export class HeldJobs {
   }
 
   interrupt(): void {
+    this.isStopping = true;
     this.tasks.forEach(({ attempt }) => attempt?.interrupt('abandoned'));
   }
 
@@ -97,7 +96,7 @@ export class HeldJobs {
   recorded(job: TaskJob | undefined): void {
     const held = this.of(job);
     if (held?.verdict !== undefined) {
-      this.announce(held, held.verdict);
+      this.announce(held.task, held.verdict);
     }
   }
 
@@ -109,36 +108,35 @@ export class HeldJobs {
     const held = this.of(job);
     if (held !== undefined) {
       const { id, name } = held.task;
-      this.host.logger.warn(
+      this.store.logger.warn(
         `Task ${name} (${id}) is another worker's by now: this process did not renew its ` +
           'lock in time, because its event loop, the process or the store stood still. The outcome in the ' +
           'store counts, not the one in this process. See lockDuration.',
       );
       this.letGo(held);
-      this.host.handles.lost(held.task);
+      this.handles.lost(held.task);
     }
   }
 
-  announce({ task }: Held, verdict: Verdict | Dropped): void {
-    const { worker } = this.host;
+  announce(task: Task, verdict: Verdict | Dropped): void {
     this.byId.delete(task.id);
     if (verdict.kind === 'retry') {
       task.status = 'retrying';
-      worker.announce(task, verdict);
-      worker.announce(task, LEFT);
+      this.worker.announce(task, verdict);
+      this.worker.announce(task, LEFT);
     } else {
       task.isOver = true;
-      worker.announce(task, verdict);
-      this.host.handles.settled(task);
+      this.worker.announce(task, verdict);
+      this.handles.settled(task);
     }
-    this.host.idleness.check();
+    this.idleness.check();
   }
 
   /** It goes back to the store as it came. */
   letGo({ task }: Held): void {
     this.byId.delete(task.id);
-    this.host.worker.announce(task, LEFT);
-    this.host.idleness.check();
+    this.worker.announce(task, LEFT);
+    this.idleness.check();
   }
 
   /** What this job is an attempt of: a task may be handed out again before BullMQ is done with the last. */

@@ -13,15 +13,11 @@ import {
 } from '../codec/stored-end.js';
 import { endOfJob, jobsBehind, linkTo, type JobLink, type TaskJob } from '../codec/stored-job.js';
 import type { JobStore } from '../store/job-store.js';
-import type { Persistence } from '../store/store-errors.js';
-import type { ConsumerHost, Held, HeldJobs } from './held-jobs.js';
+import type { Held, HeldJobs } from './held-jobs.js';
 
 /** What jobs' links say: whether the turn of one has come, and whose turn is next. */
 export class JobLine {
-  constructor(
-    private readonly store: JobStore,
-    private readonly persistence: Persistence,
-  ) {}
+  constructor(private readonly store: JobStore) {}
 
   /** Whether the tasks that this one depends on allow it to run. */
   async turnOf({ data }: TaskJob): Promise<Turn> {
@@ -36,7 +32,7 @@ export class JobLine {
 
   /** What it needs has not completed, and the store does not know, or may forget: whoever takes it drops it. */
   async breakOff(link: JobLink): Promise<void> {
-    await this.persistence.untilAnswered(async () => {
+    await this.store.untilAnswered(async () => {
       const job = await this.store.queue(link.queue).getJob(link.id);
       await job?.updateData({ ...job.data, isBroken: true });
     });
@@ -57,7 +53,7 @@ export class JobLine {
     const { delayMs = 0, isCancelled } = job?.data ?? {};
     // One that was cancelled meanwhile has nothing to wait for, and others wait for it.
     const isFree = delayMs === 0 || isCancelled;
-    await this.persistence
+    await this.store
       .untilAnswered(async () => (isFree ? job?.promote() : job?.changeDelay(delayMs)))
       .catch(() => undefined); // it was released before
   }
@@ -76,7 +72,7 @@ export class JobLine {
   }
 
   private jobAt({ queue, id }: JobLink): Promise<TaskJob | undefined> {
-    return this.persistence.untilAnswered(() => this.store.queue(queue).getJob(id));
+    return this.store.untilAnswered(() => this.store.queue(queue).getJob(id));
   }
 }
 
@@ -86,9 +82,10 @@ export class JobLine {
  */
 export class JobEnding {
   constructor(
-    private readonly host: ConsumerHost,
+    private readonly store: JobStore,
     private readonly held: HeldJobs,
     private readonly line: JobLine,
+    private readonly lockDurationMs: number,
   ) {}
 
   /** @throws TaskRetries, TaskFailed, PutBack */
@@ -99,13 +96,13 @@ export class JobEnding {
         if (verdict.waits !== undefined) {
           const data = { ...held.job.data, waits: verdict.waits };
           await this.keepLock(held);
-          await this.host.persistence.untilAnswered(() => held.job.updateData(data));
+          await this.store.untilAnswered(() => held.job.updateData(data));
         }
         throw signalOf(new TaskRetries(verdict.error, verdict.delayMs), held.job);
       case 'abandoned':
         // The next worker that has a slot goes on with it; the attempt does not count.
         return this.putBack(held.job).finally(() =>
-          this.held.announce(held, { kind: 'abandoned', isKept: true }),
+          this.held.announce(held.task, { kind: 'abandoned', isKept: true }),
         );
       default:
         return this.end(held, verdict);
@@ -114,7 +111,7 @@ export class JobEnding {
 
   /** @throws TaskFailed, PutBack */
   end(held: Held, verdict: End): Promise<StoredEnd> {
-    return this.finish(held, verdict, endOf(held.task, verdict, this.host.clock.now()));
+    return this.finish(held, verdict, endOf(held.task, verdict, this.store.clock.now()));
   }
 
   /** From where a worker that died has left it. @throws TaskFailed, PutBack */
@@ -125,7 +122,7 @@ export class JobEnding {
   /** Some worker takes it again at once. @throws PutBack */
   async putBack(job: TaskJob): Promise<never> {
     await this.leave(job, job.moveToWait(job.token));
-    await this.host.store.wake(job.queueName).catch(() => undefined);
+    await this.store.wake(job.queueName).catch(() => undefined);
     throw new PutBack('WaitingError');
   }
 
@@ -138,8 +135,8 @@ export class JobEnding {
   /** Where the store cannot be reached any more, the lock's end gives it back. */
   private async leave({ name, id }: TaskJob, moved: Promise<unknown>): Promise<void> {
     await moved.catch((error: unknown) => {
-      const { logger, store } = this.host;
-      logger.warn(`${store.label}: ${name} (${id}) waits until its lock ends: ${String(error)}`);
+      const { label, logger } = this.store;
+      logger.warn(`${label}: ${name} (${id}) waits until its lock ends: ${String(error)}`);
     });
   }
 
@@ -150,9 +147,8 @@ export class JobEnding {
    * @throws PutBack where another worker has the job
    */
   private async keepLock({ job }: Held): Promise<void> {
-    const { persistence, settings } = this.host;
-    const lockMs = settings.lockDurationMs;
-    if ((await persistence.untilAnswered(() => job.extendLock(job.token ?? '', lockMs))) !== 1) {
+    const extend = (): Promise<number> => job.extendLock(job.token ?? '', this.lockDurationMs);
+    if ((await this.store.untilAnswered(extend)) !== 1) {
       throw new PutBack('WaitingError');
     }
   }
@@ -164,11 +160,10 @@ export class JobEnding {
   private async finish(held: Held, verdict: End, end: StoredEnd): Promise<StoredEnd> {
     const { job } = held;
     const { data } = job;
-    const { persistence } = this.host;
     held.verdict = verdict;
     if (data.next !== undefined) {
       await this.keepLock(held);
-      await persistence.untilAnswered(() => job.updateData({ ...data, end }));
+      await this.store.untilAnswered(() => job.updateData({ ...data, end }));
       if (data.isInChain && breaksChain(outcomeOf(end))) {
         await this.line.breakChain(job);
       }

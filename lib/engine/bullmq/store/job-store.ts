@@ -1,22 +1,20 @@
 import type { LoggerService } from '@nestjs/common';
-import type { RedisOptions } from 'ioredis';
-import type { Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
+import type { QueueEvents, WorkerOptions } from 'bullmq';
+import type { Clock } from '../../../task/clock.js';
 import type { Position } from '../../../task/position.js';
 import type { TransactionClient } from '../../../task/transaction-client.js';
-import type { KeepLimits, ScheduleStore } from '../../engine.js';
+import type { KeepLimits } from '../../engine.js';
 import type { FailedQuery } from '../../kept-tasks.js';
+import { Patience } from '../../patience.js';
 import type { StoredEnd } from '../codec/stored-end.js';
-import type { JobData, NewJob, TaskJob } from '../codec/stored-job.js';
-import { ErrorLog } from './store-errors.js';
-
-/** Where the tasks are. */
-export type StoreAddress =
-  | { readonly kind: 'redis'; readonly options: RedisOptions; readonly url: string | undefined }
-  | { readonly kind: 'postgres'; readonly options: Readonly<Record<string, unknown>> };
+import type { JobQueue, JobWorker, NewJob, TaskJob } from '../codec/stored-job.js';
+import { ErrorLog, isAnswer } from './connections.js';
+import type { ScheduleRecords } from './schedules.js';
 
 export type BullMQ = typeof import('bullmq');
-export type JobQueue = Queue<JobData, StoredEnd>;
-export type JobWorker = Worker<JobData, StoredEnd>;
+
+/** How long to wait before a store is asked again, in milliseconds. */
+const AGAIN_MS = 1_000;
 
 /** What a worker is told of besides the connection. */
 export type WorkerLimits = Omit<WorkerOptions, 'connection' | 'prefix' | 'autorun'>;
@@ -43,31 +41,29 @@ export interface WorkerGate {
   over(job: TaskJob): void;
 }
 
-/** Keeps the records of schedules: see `ScheduleStore`. */
-export interface ScheduleRecords {
-  load: ScheduleStore['load'];
-  swap(
-    name: string,
-    before: string | undefined,
-    after: string | undefined,
-    job: NewJob | undefined,
-  ): ReturnType<ScheduleStore['swap']>;
-}
-
 /** The connections to one store, and BullMQ's classes on them: one of its queues for each of ours. */
 export abstract class JobStore {
   protected readonly made = new Map<string, JobQueue>();
   protected readonly errors: ErrorLog;
   protected bull: BullMQ | undefined;
   protected isClosed = false;
+  private readonly patience: Patience;
+  private isGivenUp = false;
 
-  /** @param kind `Redis`, for example  @param label for messages, with its address */
+  /**
+   * @param kind `Redis`, for example
+   * @param label for messages, with its address
+   * @param timeoutMs how long an answer is waited for
+   */
   constructor(
     readonly kind: string,
     readonly label: string,
-    logger: LoggerService,
+    protected readonly timeoutMs: number,
+    readonly clock: Clock,
+    readonly logger: LoggerService,
   ) {
     this.errors = new ErrorLog(label, logger);
+    this.patience = new Patience(clock, timeoutMs);
   }
 
   /** Loads the peers and begins to connect; does not wait for it. @throws MissingPeerError */
@@ -102,8 +98,7 @@ export abstract class JobStore {
    */
   abstract claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean>;
   /**
-   * Adds a job through a connection that is not the store's, in the transaction that is open there.
-   * There is none where the store knows no transactions.
+   * Adds a job in the transaction that is open on its caller's connection: where the store knows such.
    *
    * @returns the id of the job, or of the one that stands for its dedupe key
    * @throws TransactionError
@@ -131,6 +126,10 @@ export abstract class JobStore {
     return queue;
   }
 
+  queues(): JobQueue[] {
+    return [...this.made.values()];
+  }
+
   /** What happens from now on, also while the connection for it is being made. */
   events(name: string): QueueEvents {
     const events = this.eventsOf(name);
@@ -152,14 +151,42 @@ export abstract class JobStore {
     }
   }
 
-  queues(): Iterable<JobQueue> {
-    return this.made.values();
+  /** The answer, if it comes in time. What comes later is ignored. @throws Error where it does not */
+  inTime<T>(answer: Promise<T>): Promise<T> {
+    return this.patience.wait(answer);
+  }
+
+  /**
+   * Asks again until there is an answer, or the process closes.
+   *
+   * @throws what the store says against it, or why it was not reached at last
+   */
+  async untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (this.isGivenUp || isAnswer(error)) {
+          throw error;
+        }
+        await this.sleep(AGAIN_MS);
+      }
+    }
+  }
+
+  /** The process closes: what is not answered the first time is not asked again. */
+  giveUp(): void {
+    this.isGivenUp = true;
   }
 
   /** Rejects where the store does not take what is written, though it may answer: it only reads, or is full. */
   async ping(): Promise<void> {
     const [queue] = this.made.values();
     await queue?.backend.setQueueMeta({ ping: 1 });
+  }
+
+  protected sleep(delayMs: number): Promise<void> {
+    return new Promise((done) => void this.clock.after(delayMs, done));
   }
 
   protected get opened(): BullMQ {

@@ -1,27 +1,26 @@
 import type { LoggerService } from '@nestjs/common';
 import type { PostgresConnection, QueueEvents } from 'bullmq';
 import { TransactionError } from '../../../errors/storage.errors.js';
+import type { Clock } from '../../../task/clock.js';
 import type { Position } from '../../../task/position.js';
 import type { TransactionClient } from '../../../task/transaction-client.js';
 import type { FailedQuery } from '../../kept-tasks.js';
-import { entryOf, type NewJob } from '../codec/stored-job.js';
-import { missing } from './store-errors.js';
+import { entryOf, type JobQueue, type JobWorker, type NewJob } from '../codec/stored-job.js';
+import { forgiving, missing } from './connections.js';
 import {
   JobStore,
   type BullMQ,
-  type JobQueue,
-  type JobWorker,
   type Retention,
-  type ScheduleRecords,
-  type StoreAddress,
   type WorkerGate,
   type WorkerLimits,
 } from './job-store.js';
-import { connectionOf, forgiving, isInTransaction } from './postgres-connection.js';
-import { PostgresSchedules, schemaOfSchedules } from './postgres-schedules.js';
+import { PostgresSchedules, schemaOfSchedules } from './schedules.js';
 import { createTaskWorker } from './task-worker.js';
 
-type PostgresAddress = Extract<StoreAddress, { kind: 'postgres' }>;
+export interface PostgresAddress {
+  readonly kind: 'postgres';
+  readonly options: Readonly<Record<string, unknown>>;
+}
 
 const RECONNECT_MS = 500;
 /** How often settled jobs are counted, in milliseconds. */
@@ -58,16 +57,16 @@ const FAILED = { oldestFirst: failedIn('ASC', '>='), latestFirst: failedIn('DESC
 export class PostgresStore extends JobStore {
   private connection: PostgresConnection | undefined;
   private connected: Promise<void> = Promise.reject(new Error('The store is not open.'));
-  private timer: NodeJS.Timeout | undefined;
   private readonly sweeps: NodeJS.Timeout[] = [];
 
   constructor(
     private readonly address: PostgresAddress,
     private readonly schema: string,
-    private readonly commandTimeoutMs: number,
+    timeoutMs: number,
+    clock: Clock,
     logger: LoggerService,
   ) {
-    super('PostgreSQL', 'PostgreSQL', logger);
+    super('PostgreSQL', 'PostgreSQL', timeoutMs, clock, logger);
     this.connected.catch(() => undefined);
   }
 
@@ -124,7 +123,7 @@ export class PostgresStore extends JobStore {
     await this.query('SELECT pg_notify($1, $2)', [this.channel, id]);
   }
 
-  schedules(): ScheduleRecords {
+  schedules(): PostgresSchedules {
     return new PostgresSchedules(this.schema, this.reached.pool, (client, job) =>
       this.addWithin(client, job),
     );
@@ -164,9 +163,8 @@ export class PostgresStore extends JobStore {
 
   async close(): Promise<void> {
     this.isClosed = true;
-    clearTimeout(this.timer);
     this.sweeps.forEach((sweep) => clearInterval(sweep));
-    await Promise.allSettled([...this.made.values()].map((queue) => queue.close()));
+    await Promise.allSettled(this.queues().map((queue) => queue.close()));
     await this.connection?.close();
   }
 
@@ -195,24 +193,22 @@ export class PostgresStore extends JobStore {
 
   /** @throws Error where the store is closed first */
   private async untilDone(act: () => Promise<void>): Promise<void> {
-    for (;;) {
-      if (this.isClosed) {
-        throw new Error('The store is closed.');
-      }
+    while (!this.isClosed) {
       try {
         return await act();
       } catch (error) {
         this.errors.report(withRemedy(error));
       }
-      await new Promise<void>((done) => this.later(done));
+      await this.sleep(RECONNECT_MS);
     }
+    throw new Error('The store is closed.');
   }
 
   private async migrate(): Promise<void> {
     const connection = this.connect(
       this.config({
         connectionTimeoutMillis: 1_000,
-        query_timeout: this.commandTimeoutMs * MIGRATION_FACTOR,
+        query_timeout: this.timeoutMs * MIGRATION_FACTOR,
         max: 1,
         migrate: true,
       }),
@@ -260,19 +256,13 @@ export class PostgresStore extends JobStore {
   /** @param own what differs, unless the application has set it */
   private config(own: object = {}): Record<string, unknown> {
     return {
-      connectionTimeoutMillis: this.commandTimeoutMs,
-      query_timeout: this.commandTimeoutMs,
+      connectionTimeoutMillis: this.timeoutMs,
+      query_timeout: this.timeoutMs,
       max: POOL_SIZE,
       ...own,
       ...this.address.options,
       schema: this.schema,
     };
-  }
-
-  private later(callback: () => void): void {
-    if (!this.isClosed) {
-      this.timer = setTimeout(callback, RECONNECT_MS);
-    }
   }
 
   private get reached(): PostgresConnection {
@@ -297,4 +287,49 @@ function withRemedy(error: unknown): unknown {
   return /unsupported startup parameter/.test(text)
     ? `${text}. This is PgBouncer or the like, which cannot keep a session: connect to PostgreSQL itself.`
     : error;
+}
+
+/** What BullMQ's commands on PostgreSQL ask of a connection. */
+interface Connection {
+  readonly schema: string;
+  readonly isClosing: undefined;
+  waitUntilReady(): Promise<void>;
+  readonly pool: { query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> };
+}
+
+/**
+ * A connection that is somebody else's, and that BullMQ can neither wait for nor close. Names mean what its owner has
+ * set: the function that adds a job is called by its full name, and finds all others itself.
+ */
+function connectionOf(client: TransactionClient, schema: string): Connection {
+  const query = async (text: string, values?: unknown[]): Promise<{ rows: unknown[] }> => {
+    const named = text.replace('SELECT add_job(', `SELECT "${schema}".add_job(`);
+    return { rows: await rowsOf(client, named, values) };
+  };
+  return {
+    schema,
+    isClosing: undefined,
+    waitUntilReady: () => Promise.resolve(),
+    pool: { query },
+  };
+}
+
+/** Whether a transaction is open: outside of one, a setting that is local to it is lost at once. */
+async function isInTransaction(client: TransactionClient): Promise<boolean> {
+  await client.query("SELECT set_config('background_tasks.is_open', 'yes', true)");
+  const [row] = await rowsOf(
+    client,
+    "SELECT current_setting('background_tasks.is_open', true) AS is_open",
+  );
+  return (row as { is_open: string | null } | undefined)?.is_open === 'yes';
+}
+
+/** `pg` gives an object with the rows, TypeORM the rows. */
+async function rowsOf(
+  client: TransactionClient,
+  text: string,
+  values?: unknown[],
+): Promise<unknown[]> {
+  const result = await client.query(text, values);
+  return Array.isArray(result) ? result : ((result as { rows?: unknown[] }).rows ?? []);
 }

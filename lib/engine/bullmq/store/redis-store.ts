@@ -1,23 +1,20 @@
 import type { LoggerService } from '@nestjs/common';
 import type { QueueEvents } from 'bullmq';
 import type { Redis, RedisOptions } from 'ioredis';
+import type { Clock } from '../../../task/clock.js';
 import type { Position } from '../../../task/position.js';
 import type { FailedQuery } from '../../kept-tasks.js';
-import { missing } from './store-errors.js';
-import {
-  JobStore,
-  type JobWorker,
-  type Retention,
-  type ScheduleRecords,
-  type StoreAddress,
-  type WorkerGate,
-  type WorkerLimits,
-} from './job-store.js';
-import { batchWrites, keepAlive } from './redis-connection.js';
-import { RedisSchedules } from './redis-schedules.js';
+import type { JobWorker } from '../codec/stored-job.js';
+import { batchWrites, keepAlive, missing } from './connections.js';
+import { JobStore, type Retention, type WorkerGate, type WorkerLimits } from './job-store.js';
+import { RedisSchedules, type WatchingConnection } from './schedules.js';
 import { createTaskWorker } from './task-worker.js';
 
-type RedisAddress = Extract<StoreAddress, { kind: 'redis' }>;
+export interface RedisAddress {
+  readonly kind: 'redis';
+  readonly options: RedisOptions;
+  readonly url: string | undefined;
+}
 
 /** Waits between attempts to connect grow to no more than this. */
 const LONGEST_RECONNECT_MS = 1_000;
@@ -41,18 +38,18 @@ export class RedisStore extends JobStore {
   private redis: typeof Redis | undefined;
   private client: Redis | undefined;
   private readonly connections: Redis[] = [];
-  private readonly heartbeats: (() => void)[] = [];
   /** One for all who wait: through a long outage they may be many. */
   private connected: Promise<void> | undefined;
-  private scheduleRecords: RedisSchedules | undefined;
+  private records: RedisSchedules | undefined;
 
   constructor(
     private readonly address: RedisAddress,
     private readonly prefix: string,
-    private readonly commandTimeoutMs: number,
+    timeoutMs: number,
+    clock: Clock,
     logger: LoggerService,
   ) {
-    super('Redis', `Redis at ${placeOf(address)}`, logger);
+    super('Redis', `Redis at ${placeOf(address)}`, timeoutMs, clock, logger);
   }
 
   async open(queues: readonly string[]): Promise<void> {
@@ -62,7 +59,7 @@ export class RedisStore extends JobStore {
       // A request must not wait for a store that is down: its commands fail, and are not kept.
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,
-      commandTimeout: this.commandTimeoutMs,
+      commandTimeout: this.timeoutMs,
     });
     connection.on('ready', () => void this.warnOfCluster());
     this.client = connection;
@@ -78,7 +75,7 @@ export class RedisStore extends JobStore {
       await (this.connected ??= this.whenConnected());
     }
     if (!this.areQueuesReady) {
-      await Promise.all([...this.made.values()].map((queue) => queue.waitUntilReady()));
+      await Promise.all(this.queues().map((queue) => queue.waitUntilReady()));
       this.areQueuesReady = true;
     }
   }
@@ -131,22 +128,22 @@ export class RedisStore extends JobStore {
     await this.commands.publish(this.channel, id);
   }
 
-  schedules(): ScheduleRecords {
-    return (this.scheduleRecords ??= new RedisSchedules({
-      prefix: this.prefix,
-      client: this.commands,
-      queueOf: (name) => this.queue(name),
-      connectOnce: () => {
-        const connection = this.connect({
-          commandTimeout: this.commandTimeoutMs,
-          maxRetriesPerRequest: 0,
-          retryStrategy: () => null,
-        });
-        const scripts = new this.opened.Queue('schedules', { connection, skipMetasUpdate: true });
-        scripts.on('error', () => undefined); // whoever waits for the swap is told
-        return { connection, scripts };
-      },
-    }));
+  schedules(): RedisSchedules {
+    const queueOf = this.queue.bind(this);
+    return (this.records ??= new RedisSchedules(this.prefix, this.commands, queueOf, () =>
+      this.connectOnce(),
+    ));
+  }
+
+  private connectOnce(): WatchingConnection {
+    const connection = this.connect({
+      commandTimeout: this.timeoutMs,
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => null,
+    });
+    const scripts = new this.opened.Queue('schedules', { connection, skipMetasUpdate: true });
+    scripts.on('error', () => undefined); // whoever waits for the swap is told
+    return { connection, scripts };
   }
 
   async claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean> {
@@ -175,13 +172,12 @@ export class RedisStore extends JobStore {
   async close(): Promise<void> {
     // What is still waiting to be sent goes with the connections; a store that is down is not waited for.
     this.isClosed = true;
-    this.heartbeats.forEach((stop) => stop());
-    this.scheduleRecords?.close();
+    this.records?.close();
     // One that has ended already would only start ioredis's timer, which nothing calls off then.
     this.connections
       .filter(({ status }) => status !== 'end')
       .forEach((connection) => connection.disconnect());
-    await Promise.allSettled([...this.made.values()].map((queue) => queue.close()));
+    await Promise.allSettled(this.queues().map((queue) => queue.close()));
   }
 
   /** Its commands take keys of several queues, and none of a node's whose keys are spread over others. */
@@ -224,7 +220,7 @@ export class RedisStore extends JobStore {
     const { redis: Client } = this;
     const client = url === undefined ? new Client(all) : new Client(url, all);
     client.on('ready', this.errors.recovered);
-    this.heartbeats.push(keepAlive(client, this.errors));
+    keepAlive(client, this.errors);
     return this.own(client);
   }
 

@@ -2,9 +2,9 @@ import type { JobJson, WorkerOptions } from 'bullmq';
 import { systemClock } from '../../../task/clock.js';
 import { atMost } from '../../patience.js';
 import { PutBack, TaskFailed, type StoredEnd } from '../codec/stored-end.js';
-import type { JobData, TaskJob } from '../codec/stored-job.js';
-import type { BullMQ, JobWorker, WorkerGate } from './job-store.js';
-import { isAnswer } from './store-errors.js';
+import type { JobData, JobWorker, TaskJob } from '../codec/stored-job.js';
+import { isAnswer } from './connections.js';
+import type { BullMQ, WorkerGate } from './job-store.js';
 
 type WorkerClass = BullMQ['Worker'];
 

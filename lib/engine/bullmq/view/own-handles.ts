@@ -1,5 +1,4 @@
 import type { QueueEvents } from 'bullmq';
-import type { Clock } from '../../../task/clock.js';
 import { breaksChain, type Outcome } from '../../../task/outcome.js';
 import type { Task } from '../../../task/task.js';
 import { endIn, failedEnd, outcomeOf, type StoredEnd } from '../codec/stored-end.js';
@@ -34,7 +33,6 @@ export class OwnHandles {
   /** @param isHere whether a worker of this process has the task: it tells of the end itself */
   constructor(
     private readonly store: JobStore,
-    private readonly clock: Clock,
     private readonly isHere: (id: string) => boolean,
   ) {}
 
@@ -81,7 +79,7 @@ export class OwnHandles {
     } else {
       this.watched.set(task.id, task);
       this.listen(task.queue);
-      this.callOff ??= this.clock.after(ASK_MS, () => void this.askForAll());
+      this.callOff ??= this.store.clock.after(ASK_MS, () => void this.askForAll());
       void this.ask(task, undefined);
     }
   }
@@ -153,7 +151,7 @@ export class OwnHandles {
     }
     this.callOff =
       this.watched.size > 0 && !this.isClosed
-        ? this.clock.after(ASK_MS, () => void this.askForAll())
+        ? this.store.clock.after(ASK_MS, () => void this.askForAll())
         : undefined;
   }
 

@@ -1,13 +1,12 @@
 import type { JobType } from 'bullmq';
 import { StoreUnavailableError } from '../../../errors/storage.errors.js';
-import type { Clock } from '../../../task/clock.js';
 import type { Outcome, TaskStatus } from '../../../task/outcome.js';
 import { cursorOf, errorFits } from '../../../task/position.js';
 import { byTime } from '../../../task/log-lines.js';
 import { readArgs, type TaskStorage } from '../../../task/stored-call.js';
-import { NO_ARGS, type Task } from '../../../task/task.js';
+import { NO_ARGS } from '../../../task/task.js';
 import type { TaskInfo } from '../../../task/task-info.js';
-import type { QueueState, Restore } from '../../engine.js';
+import type { QueueState } from '../../engine.js';
 import {
   inOrder,
   isWithin,
@@ -15,20 +14,9 @@ import {
   type StoredCounts,
   type TaskQuery,
 } from '../../kept-tasks.js';
-import { Patience } from '../../patience.js';
-import type { JobQueue, JobStore } from '../store/job-store.js';
-import { isAnswer } from '../store/store-errors.js';
-import { errorIn, DUPLICATE, outcomeOf, type StoredEnd } from '../codec/stored-end.js';
-import {
-  callOf,
-  endOfJob,
-  jobsBehind,
-  linkTo,
-  priorityOf,
-  storedTaskOf,
-  type JobData,
-  type TaskJob,
-} from '../codec/stored-job.js';
+import type { JobStore } from '../store/job-store.js';
+import { errorIn, outcomeOf, type StoredEnd } from '../codec/stored-end.js';
+import { callOf, endOfJob, priorityOf, type JobQueue, type TaskJob } from '../codec/stored-job.js';
 
 /** In the order in which a job goes through them: one that moves on while they are read is not missed. */
 const TYPES: Record<TaskStatus, readonly JobType[]> = {
@@ -58,17 +46,12 @@ const FAILED_PAGE = 500;
 
 /** What the store knows of tasks, whoever added or ran them. */
 export class StoredTasks {
-  private readonly patience: Patience;
   private isClosed = false;
 
   constructor(
     private readonly store: JobStore,
-    clock: Clock,
-    private readonly settings: { readonly commitTimeoutMs: number; readonly storage: TaskStorage },
-    private readonly restore: Restore,
-  ) {
-    this.patience = new Patience(clock, settings.commitTimeoutMs);
-  }
+    private readonly storage: TaskStorage,
+  ) {}
 
   job(id: string): Promise<TaskJob | undefined> {
     return this.read(async () => {
@@ -163,21 +146,11 @@ export class StoredTasks {
     });
   }
 
-  /** Removes a task that has settled. @returns whether there was one */
-  async forget(id: string): Promise<boolean> {
-    const job = await this.job(id);
-    if (job === undefined || endOfJob(job) === undefined) {
-      return false;
-    }
-    await job.remove();
-    return true;
-  }
-
   /** For all processes, until it is taken back. */
   setPaused(isPaused: boolean, name: string | undefined): Promise<void> {
     return this.read(async () => {
       for (const queue of this.queuesOf(name)) {
-        await this.patience.wait(isPaused ? queue.pause() : queue.resume());
+        await this.store.inTime(isPaused ? queue.pause() : queue.resume());
         if (!isPaused) {
           await this.store.wake(queue.name);
         }
@@ -208,7 +181,7 @@ export class StoredTasks {
 
   /** @throws StoreUnavailableError within the commit timeout, also where the store takes no tasks */
   async ping(): Promise<void> {
-    await this.read(() => this.patience.wait(this.store.ping()));
+    await this.read(() => this.store.inTime(this.store.ping()));
   }
 
   /** Nothing is read any more. */
@@ -222,80 +195,11 @@ export class StoredTasks {
       if (this.isClosed) {
         throw new Error('closed');
       }
-      await this.patience.wait(this.store.ready());
+      await this.store.inTime(this.store.ready());
       return await act();
     } catch (cause) {
       const asked = this.isClosed ? 'closed' : 'read';
       throw new StoreUnavailableError(this.store.label, { cause }, asked);
-    }
-  }
-
-  /** Queues a failed task again, its attempts counted anew, and behind it the rest of its chain. */
-  async retry(id: string): Promise<Task | undefined> {
-    const job = await this.job(id);
-    if (job === undefined || endOfJob(job)?.status !== 'failed') {
-      return undefined;
-    }
-    const {
-      end: _end,
-      next: _next,
-      prior: _prior,
-      needs: _needs,
-      isLastAlone: _alone,
-      waits: _waits,
-      isDuplicate: _duplicate,
-      ...data
-    } = job.data;
-    const rest = await this.droppedBehind(job);
-    // Its line has gone on without it: what it runs with now is what was dropped for it.
-    const again: JobData = { ...data, ...followedBy(rest[0]), forgivenStarts: job.stalledCounter };
-    const { queueName, deduplicationId } = job;
-    // Its dedupe key went when it failed, and another task may have it by now.
-    const hasKey =
-      deduplicationId === undefined || (await this.store.claimKey(queueName, deduplicationId, id));
-    if (!(await job.isFailed())) {
-      return undefined; // what it is called with now is not to be overwritten
-    }
-    try {
-      await job.updateData(hasKey ? again : { ...again, end: DUPLICATE });
-      await job.retry('failed', ANEW);
-    } catch (error) {
-      if (isAnswer(error)) {
-        return undefined; // somebody else has run it again, or forgotten it, meanwhile
-      }
-      throw error;
-    }
-    await this.bringBack(job, rest);
-    job.attemptsMade = 0;
-    const [task] = this.restore([storedTaskOf(job)]);
-    if (task !== undefined) {
-      task.status = 'queued';
-    }
-    return task;
-  }
-
-  /** Those of its chain that were dropped because it had failed, as far as the store remembers them. */
-  private async droppedBehind(failed: TaskJob): Promise<TaskJob[]> {
-    const rest: TaskJob[] = [];
-    for await (const job of jobsBehind(failed, ({ queue, id }) =>
-      this.store.queue(queue).getJob(id),
-    )) {
-      const isOfChain = job.data.needs?.id === (rest.at(-1) ?? failed).id;
-      if (isOfChain && endOfJob(job)?.reason === 'predecessor-failed') {
-        rest.push(job);
-      }
-    }
-    return rest;
-  }
-
-  /** In order, and after the one before them: what is taken while that one has failed is dropped again. */
-  private async bringBack(first: TaskJob, rest: readonly TaskJob[]): Promise<void> {
-    let prior = linkTo(first);
-    for (const [index, job] of rest.entries()) {
-      const { end: _end, next: _next, isBroken: _broken, ...data } = job.data;
-      await job.updateData({ ...data, prior, needs: prior, ...followedBy(rest[index + 1]) });
-      await job.retry('completed', ANEW);
-      prior = linkTo(job);
     }
   }
 
@@ -307,13 +211,13 @@ export class StoredTasks {
   }
 
   private queuesOf(name?: string): JobQueue[] {
-    return [...this.store.queues()].filter((queue) => name === undefined || queue.name === name);
+    return this.store.queues().filter((queue) => name === undefined || queue.name === name);
   }
 
   /** Of a task that cannot be made again here, for example with another serializer, nothing can be shown. */
   private shownArgsOf(job: TaskJob): readonly unknown[] {
     try {
-      return readArgs(callOf(job).args, this.settings.storage);
+      return readArgs(callOf(job).args, this.storage);
     } catch {
       return NO_ARGS;
     }
@@ -352,8 +256,6 @@ export class StoredTasks {
   }
 }
 
-const ANEW = { resetAttemptsMade: true, resetAttemptsStarted: true };
-
 /** By BullMQ's own kinds: what each job of a kind stands for would take reading all of them. */
 async function countsOf(
   queue: JobQueue,
@@ -362,10 +264,6 @@ async function countsOf(
   const { active = 0, waiting = 0, prioritized = 0 } = counts;
   const { delayed = 0, completed = 0, failed = 0 } = counts;
   return { running: active, queued: waiting + prioritized, delayed, completed, failed };
-}
-
-function followedBy(job: TaskJob | undefined): Pick<JobData, 'next'> {
-  return job === undefined ? {} : { next: linkTo(job) };
 }
 
 function unsettledStatus(job: TaskJob, type: JobType | 'unknown'): TaskStatus {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { ErrorLog, isAnswer, isUnsent } from '../../../lib/engine/bullmq/store/store-errors.js';
+import { ErrorLog, isAnswer, isUnsent } from '../../../lib/engine/bullmq/store/connections.js';
 import { LogBook } from '../../support/log-book.js';
 
 describe('the trouble of a store', () => {

@@ -1,0 +1,172 @@
+import type { QueueLimits } from '../../engine.js';
+import { atMost } from '../../patience.js';
+import { TaskRetries } from '../codec/stored-end.js';
+import type { JobWorker } from '../codec/stored-job.js';
+import type { JobStore, Retention, WorkerGate, WorkerLimits } from '../store/job-store.js';
+import type { HeldJobs } from './held-jobs.js';
+
+/** How long BullMQ waits before it tries again to take or to record a job, in milliseconds. */
+const AGAIN_MS = 500;
+/** So long a worker takes nothing where others go first, at most so often: else it might never take any. */
+const SIT_OUT = { forMs: 100, everyMs: 1_000 };
+/** PostgreSQL counts in 32 bits. */
+const NO_LIMIT = 2 ** 31 - 1;
+const MOST_AT_ONCE = 100_000;
+
+/** Why a worker takes nothing. */
+type Reason = 'paused' | 'shutdown' | 'alone' | 'others first';
+
+/** BullMQ's workers of this process, one for each queue: each takes jobs unless there is a reason against it. */
+export class Workers {
+  /** Those that have started. */
+  private readonly started = new Map<string, JobWorker>();
+  private readonly reasons: ReadonlyMap<string, Set<Reason>>;
+  private readonly satOutAt = new Map<string, number>();
+  private lastAlone: Promise<unknown> = Promise.resolve();
+  private isClosed = false;
+
+  constructor(
+    private readonly queues: readonly QueueLimits[],
+    private readonly store: JobStore,
+    private readonly held: HeldJobs,
+    private readonly lockDurationMs: number,
+    private readonly retention: Retention,
+  ) {
+    this.reasons = new Map(queues.map(({ name }) => [name, new Set()]));
+  }
+
+  /** Once the store has been reached. */
+  start(process: WorkerGate['process']): void {
+    this.queues.forEach((limits) => this.startOne(limits, process));
+  }
+
+  private startOne(limits: QueueLimits, process: WorkerGate['process']): void {
+    const { name, concurrency, rateLimit } = limits;
+    const options: WorkerLimits = {
+      concurrency: Math.min(concurrency, MOST_AT_ONCE),
+      ...(rateLimit && { limiter: { max: rateLimit.max, duration: rateLimit.perMs } }),
+      lockDuration: this.lockDurationMs,
+      stalledInterval: this.lockDurationMs,
+      // How often is enough is decided here: a task that BullMQ fails by itself would strand its line.
+      maxStalledCount: NO_LIMIT,
+      runRetryDelay: AGAIN_MS,
+      settings: {
+        backoffStrategy: (_attempts, _type, error) =>
+          error instanceof TaskRetries ? Math.ceil(error.delayMs) : -1,
+      },
+    };
+    const worker = this.store.worker(name, options, this.retention, {
+      process,
+      isOpen: () => this.isOpen(name),
+      isClosed: () => this.isClosed,
+      declined: () => void this.wakeAnother(name),
+      over: (job) => {
+        if (!this.isClosed) {
+          this.held.over(job);
+        }
+      },
+    });
+    worker.on('completed', (job) => this.held.recorded(job));
+    worker.on('failed', (job) => this.held.recorded(job));
+    this.started.set(name, worker);
+    if (!this.isOpen(name)) {
+      worker.pause(true).catch(() => undefined);
+    }
+    // Rejects only where it could not begin at all; what goes wrong later is the error listener's.
+    worker.run().catch(() => undefined);
+    void this.limitAll(limits);
+  }
+
+  /** Whether the worker of a queue may take jobs. */
+  isOpen(queue: string): boolean {
+    return !this.isClosed && this.reasons.get(queue)?.size === 0;
+  }
+
+  /** Takes no more, of a queue or of all, until there is no reason left; what runs goes on. */
+  pause(reason: Reason, queue?: string): void {
+    for (const [name, reasons] of this.named(queue)) {
+      reasons.add(reason);
+      this.started
+        .get(name)
+        ?.pause(true)
+        .catch(() => undefined);
+    }
+  }
+
+  resume(reason: Reason, queue?: string): void {
+    for (const [name, reasons] of this.named(queue)) {
+      if (reasons.delete(reason) && this.isOpen(name)) {
+        this.started
+          .get(name)
+          ?.resume()
+          .catch(() => undefined);
+      }
+    }
+  }
+
+  /** Whether somebody has paused it here. */
+  isPaused(queue: string): boolean {
+    return this.reasons.get(queue)?.has('paused') === true;
+  }
+
+  /** Takes nothing of a queue for a moment, so that others can. @returns whether it does */
+  sitOut(queue: string): boolean {
+    const { clock } = this.store;
+    const now = clock.now();
+    if (now - (this.satOutAt.get(queue) ?? Number.NEGATIVE_INFINITY) < SIT_OUT.everyMs) {
+      return false;
+    }
+    this.satOutAt.set(queue, now);
+    this.pause('others first', queue);
+    clock.after(SIT_OUT.forMs, () => this.resume('others first', queue));
+    return true;
+  }
+
+  /**
+   * Runs nothing beside `act`: what runs ends first, if it does before a lock would, and nothing is
+   * taken meanwhile.
+   */
+  alone<T>(act: () => Promise<T>): Promise<T> {
+    const turn = this.lastAlone.then(async () => {
+      this.pause('alone');
+      try {
+        await atMost(this.store.clock, this.lockDurationMs, this.held.whenNoneIsAttempted());
+        return await act();
+      } finally {
+        this.resume('alone');
+      }
+    });
+    this.lastAlone = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Whatever is still under way is left to the store, which gives it to another worker. */
+  async close(): Promise<void> {
+    this.isClosed = true;
+    const closing = [...this.started].map(async ([name, worker]) => {
+      // Without force it would wait for ever where the store is down.
+      await worker.close(true);
+      await this.wakeAnother(name);
+    });
+    await Promise.allSettled(closing);
+  }
+
+  /** This one may have been woken for a job, in the place of another worker. */
+  private async wakeAnother(queue: string): Promise<void> {
+    await this.store.wake(queue).catch(() => undefined);
+  }
+
+  /** Kept with the queue, also for processes that know nothing of it: the latest to start decides. */
+  private async limitAll({ name, concurrencyOfAll }: QueueLimits): Promise<void> {
+    const queue = this.store.queue(name);
+    const limit = (): Promise<unknown> =>
+      concurrencyOfAll === undefined
+        ? queue.removeGlobalConcurrency()
+        : queue.setGlobalConcurrency(concurrencyOfAll);
+    await this.store.untilAnswered(limit).catch(() => undefined); // closed meanwhile
+  }
+
+  private named(queue: string | undefined): [string, Set<Reason>][] {
+    return [...this.reasons].filter(([name]) => queue === undefined || queue === name);
+  }
+}

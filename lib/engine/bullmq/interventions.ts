@@ -1,0 +1,166 @@
+import type { Task } from '../../task/task.js';
+import type { Restore } from '../engine.js';
+import { DUPLICATE } from './codec/stored-end.js';
+import {
+  endOfJob,
+  jobsBehind,
+  linkTo,
+  storedTaskOf,
+  type JobData,
+  type TaskJob,
+} from './codec/stored-job.js';
+import type { Producer } from './commit/producer.js';
+import type { HeldJobs } from './consumer/held-jobs.js';
+import { isAnswer } from './store/connections.js';
+import type { JobStore } from './store/job-store.js';
+import type { StoredTasks } from './view/stored-tasks.js';
+
+/** What somebody does to a stored task, by its id: cancels it, retries it, forgets it. */
+export class Interventions {
+  /** @param withdraw cancels a task that is collected here; `false` where it is not any more */
+  constructor(
+    private readonly store: JobStore,
+    private readonly stored: StoredTasks,
+    private readonly producer: Producer,
+    private readonly held: HeldJobs,
+    private readonly restore: Restore,
+    private readonly withdraw: (task: Task) => boolean,
+  ) {}
+
+  /**
+   * @param own this process's handle of it, where it is known
+   * @returns whether there was such a task, and anything left to cancel
+   */
+  async cancel(id: string, own?: Task): Promise<boolean> {
+    if (this.held.cancel(id)) {
+      return true;
+    }
+    const job = await this.stored.job(id);
+    const state = await job?.getState();
+    if (job === undefined || state === 'completed' || state === 'failed' || state === 'unknown') {
+      return false;
+    }
+    const { next, prior, isInChain } = job.data;
+    const isAlone = next === undefined && prior === undefined && isInChain === undefined;
+    if (isAlone && state !== 'active' && (await this.remove(job, own))) {
+      return true;
+    }
+    // Whoever has it or gets it next ends it; its line goes on from there.
+    await job.updateData({ ...job.data, isCancelled: true });
+    await this.store.tellCancel(id);
+    if (state === 'delayed') {
+      // Others wait for it, and it has nothing to wait for: where it has, who takes it puts it off.
+      this.producer.hasten(linkTo(job));
+    }
+    return true;
+  }
+
+  private async remove(job: TaskJob, own: Task | undefined): Promise<boolean> {
+    try {
+      await job.remove();
+    } catch {
+      return false; // a worker has taken it meanwhile
+    }
+    if (own === undefined || !this.withdraw(own)) {
+      const task = this.restored(job);
+      if (task !== undefined) {
+        this.held.announce(task, { kind: 'cancelled' });
+      }
+    }
+    return true;
+  }
+
+  /** @returns `undefined` where it cannot be made again here, which is no reason to keep it */
+  private restored(job: TaskJob): Task | undefined {
+    try {
+      return this.restore([storedTaskOf(job)], job.data.by === this.producer.id)[0];
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Removes a task that has settled. @returns whether there was one */
+  async forget(id: string): Promise<boolean> {
+    const job = await this.stored.job(id);
+    if (job === undefined || endOfJob(job) === undefined) {
+      return false;
+    }
+    await job.remove();
+    return true;
+  }
+
+  /** Queues a failed task again, its attempts counted anew, and behind it the rest of its chain. */
+  async retry(id: string): Promise<Task | undefined> {
+    const job = await this.stored.job(id);
+    if (job === undefined || endOfJob(job)?.status !== 'failed') {
+      return undefined;
+    }
+    const {
+      end: _end,
+      next: _next,
+      prior: _prior,
+      needs: _needs,
+      isLastAlone: _alone,
+      waits: _waits,
+      isDuplicate: _duplicate,
+      ...data
+    } = job.data;
+    const rest = await this.droppedBehind(job);
+    // Its line has gone on without it: what it runs with now is what was dropped for it.
+    const again: JobData = { ...data, ...followedBy(rest[0]), forgivenStarts: job.stalledCounter };
+    const { queueName, deduplicationId } = job;
+    // Its dedupe key went when it failed, and another task may have it by now.
+    const hasKey =
+      deduplicationId === undefined || (await this.store.claimKey(queueName, deduplicationId, id));
+    if (!(await job.isFailed())) {
+      return undefined; // what it is called with now is not to be overwritten
+    }
+    try {
+      await job.updateData(hasKey ? again : { ...again, end: DUPLICATE });
+      await job.retry('failed', ANEW);
+    } catch (error) {
+      if (isAnswer(error)) {
+        return undefined; // somebody else has run it again, or forgotten it, meanwhile
+      }
+      throw error;
+    }
+    await this.bringBack(job, rest);
+    job.attemptsMade = 0;
+    const [task] = this.restore([storedTaskOf(job)]);
+    if (task !== undefined) {
+      task.status = 'queued';
+    }
+    return task;
+  }
+
+  /** Those of its chain that were dropped because it had failed, as far as the store remembers them. */
+  private async droppedBehind(failed: TaskJob): Promise<TaskJob[]> {
+    const rest: TaskJob[] = [];
+    for await (const job of jobsBehind(failed, ({ queue, id }) =>
+      this.store.queue(queue).getJob(id),
+    )) {
+      const isOfChain = job.data.needs?.id === (rest.at(-1) ?? failed).id;
+      if (isOfChain && endOfJob(job)?.reason === 'predecessor-failed') {
+        rest.push(job);
+      }
+    }
+    return rest;
+  }
+
+  /** In order, and after the one before them: what is taken while that one has failed is dropped again. */
+  private async bringBack(first: TaskJob, rest: readonly TaskJob[]): Promise<void> {
+    let prior = linkTo(first);
+    for (const [index, job] of rest.entries()) {
+      const { end: _end, next: _next, isBroken: _broken, ...data } = job.data;
+      await job.updateData({ ...data, prior, needs: prior, ...followedBy(rest[index + 1]) });
+      await job.retry('completed', ANEW);
+      prior = linkTo(job);
+    }
+  }
+}
+
+const ANEW = { resetAttemptsMade: true, resetAttemptsStarted: true };
+
+function followedBy(job: TaskJob | undefined): Pick<JobData, 'next'> {
+  return job === undefined ? {} : { next: linkTo(job) };
+}
