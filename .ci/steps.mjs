@@ -1,19 +1,19 @@
-// Runs scripts of package.json, at most two at a time, and says how long each took. After the first failure no other begins.
+// Runs scripts of package.json, at most two at a time, and prints how long each took. After a failure no further script starts.
 //
 //   node .ci/steps.mjs build, typecheck lint
 //
-// A comma after a name: the rest needs what this step makes, and begins after it.
+// A comma after a name means that the steps behind it need its result, and start after it.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 
 const AT_ONCE = 2;
 
-// What is packed is what the step `build` made: npm would build it anew each time.
+// The step `build` has built what is packed; npm would build it again each time.
 const env = { ...process.env, npm_config_ignore_scripts: 'true' };
 let isFailed = false;
 
-/** Prints the output in one piece when the step is over: two at once would mix their lines. */
+/** Prints the output of a step in one piece at its end, because two steps run at once. */
 async function run(step) {
   const begun = performance.now();
   const child = spawn('sh', ['-c', `npm run --silent ${step} 2>&1`], {

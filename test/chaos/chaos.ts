@@ -5,7 +5,7 @@
 //   npm run chaos -- --engine postgres --kill store --rounds 10 the store, while the server lives
 //   npm run chaos -- --engine redis --kill store --how stop     the same, stopped as its operator would
 //
-// Fails where a task was lost. Duplicates are counted, since delivery is at least once, and the slowest answer is told:
+// Fails if a task was lost. Duplicates are counted, because delivery is at least once. The slowest answer is printed, too:
 // `commitTimeout` is 2 s.
 import { postgresServer, redisServer } from '../support/servers.js';
 import compile from '../support/compile.mjs';
@@ -24,10 +24,10 @@ await compile();
 const makeStore = { redis: redisServer, postgres: postgresServer }[engine];
 const store = await makeStore?.();
 const chaos = await Rounds.prepare(engine, store, {
-  // The default gives up a task that is found running by three kills in a row, taking it for their
-  // cause. Here they come from outside, within moments of a start.
+  // By default a task that was running at three kills in a row is given up as their cause. Here the
+  // kills come from outside, within moments of a start.
   maxStarts: 1_000_000,
-  // Long where the store is killed: what lands though its request gave up is taken back meanwhile.
+  // Long where the store is killed: tasks stored after their request gave up are removed meanwhile.
   holdMs: kill === 'store' ? 30_000 : 2_000,
 });
 

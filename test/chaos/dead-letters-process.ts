@@ -1,5 +1,5 @@
-// A process that is there to be killed: it lets tasks fail, lists them, or runs them again. What it is
-// told comes as JSON in its one argument: see ProcessSetting.
+// A process to be killed. It lets tasks fail, lists them, or runs them again. Its one argument is
+// JSON: see ProcessSetting.
 import { appendFileSync } from 'node:fs';
 import { Inject, Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -10,7 +10,7 @@ import type { ServerSetting } from './server-process.js';
 export interface ProcessSetting extends ServerSetting {
   readonly act: 'fail' | 'list' | 'retry';
   readonly count: number;
-  /** How many a second; as many as it can where there is none. */
+  /** How many per second; without it as many as possible. */
   readonly rate?: number;
 }
 

@@ -1,6 +1,6 @@
 // Lets many tasks fail, kills the process, lists them by cursor, and kills processes at random moments
-// while they run them again: is each run, and accepted once? A task whose end was not stored yet when its process died runs
-// again. One that runs again in the same process, or long after its end, was accepted twice.
+// while they run them again. Does each run, and is each accepted once? A task may run twice if its process died before its
+// end was stored. A task that runs again in the same process, or long after its end, was accepted twice.
 //
 //   npm run chaos:dead-letters -- --engine journal --count 100000 --rounds 50
 //   npm run chaos:dead-letters -- --engine redis --count 10000 --rate 2000 --rounds 0
@@ -70,7 +70,7 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** By task, in the order made. */
+/** By task, in the order of the runs. */
 async function runsOf(): Promise<Map<string, { pid: number; at: number }[]>> {
   const runs = new Map<string, { pid: number; at: number }[]>();
   for (const line of await linesOf(base.recordFile)) {
@@ -80,7 +80,7 @@ async function runsOf(): Promise<Map<string, { pid: number; at: number }[]>> {
   return runs;
 }
 
-/** @param killAt what it says when it is to be killed */
+/** @param killAt the output at which the process is killed */
 async function run(act: ProcessSetting['act'], killAt?: string): Promise<string> {
   const { child, ended } = start(act);
   let output = '';

@@ -5,7 +5,7 @@ import type { ServerSetting } from './server-process.js';
 
 type Engine = BackgroundTasksOptions['engine'];
 
-/** By the name that `--engine` takes. An engine without a service gets along with the folder. */
+/** By the value of `--engine`. An engine without a server needs the folder only. */
 const ENGINES: Record<string, (setting: ServerSetting) => Engine> = {
   memory: () => undefined,
   journal: ({ folder, maxStarts }) => journal({ path: `${folder}/journal`, maxStarts }),
@@ -13,7 +13,7 @@ const ENGINES: Record<string, (setting: ServerSetting) => Engine> = {
   postgres: shared,
 };
 
-/** What the dead have left is found sooner than by default: nobody waits for it that long. */
+/** Tasks of dead processes are found sooner than by default, to save time. */
 function shared({ url = '', role, maxStarts, holdMs }: ServerSetting): Engine {
   return bullmq({ connection: url, role, maxStarts, hold: holdMs, lockDuration: '3s' });
 }

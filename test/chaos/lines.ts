@@ -1,4 +1,4 @@
-// Processes run lines of 12 tasks each, of which some fail at first: does each task complete once, in the order of its line?
+// Processes run lines of 12 tasks, some of which fail at first. Does each task complete once, in the order of its line?
 //
 //   npm run chaos:lines -- --engine postgres --lines 120 --workers 2
 import { spawn } from 'node:child_process';

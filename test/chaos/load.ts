@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerProcess } from './server-process.js';
 
 const CONNECTIONS = 20;
-/** How long a client waits after it was refused, in milliseconds. */
+/** How long a client waits after a refusal, in milliseconds. */
 const REFUSED_MS = 20;
 
-/** Clients that add one task after the other, and remember which of them a server acknowledged. */
+/** Clients that add one task after the other, and remember which ones a server acknowledged. */
 export class Load {
   readonly acknowledged = new Set<string>();
   /** Answers other than 2xx, by status. */
@@ -49,14 +49,14 @@ export class Load {
   }
 }
 
-/** What became of acknowledged tasks. */
+/** The fate of the acknowledged tasks. */
 export interface Balance {
   readonly acknowledged: number;
   readonly recorded: number;
   readonly lost: readonly string[];
-  /** Runs beyond the first. */
+  /** Runs beyond the first one. */
   readonly duplicates: number;
-  /** Ran though their request was cut off: the client cannot know. */
+  /** Tasks that ran although their request was cut off: the client cannot know. */
   readonly unacknowledged: number;
 }
 

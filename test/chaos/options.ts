@@ -1,10 +1,11 @@
 import { parseArgs } from 'node:util';
 
 /**
- * What was said to a program here. Anything that it does not understand is an error, before it starts anything.
+ * Parses the command line of these programs. An unknown word is an error before anything starts.
  *
- * @param numbers each with its default: whole numbers from 0
- * @param choices each with what may be said, the default first; `true` alone is a flag
+ * @param numbers names with defaults: whole numbers from 0
+ * @param choices names with the possible values, the default first; a name with `true` alone is a
+ * flag
  */
 export function optionsOf<N extends string, C extends string>(
   numbers: Record<N, number>,

@@ -9,14 +9,14 @@ import { linesOf, ServerProcess, type ServerSetting } from './server-process.js'
 const SHORTEST_MS = 50;
 const LONGEST_MS = 1_000;
 
-/** Processes that end, by force or as they are told, while requests come in. */
+/** Starts processes and ends them, by force or in an orderly way, while requests come in. */
 export class Rounds {
   readonly load = new Load();
   private readonly running = new Set<ServerProcess>();
 
   private constructor(readonly setting: ServerSetting) {}
 
-  /** @param own what is not to be as in most of these programs */
+  /** @param own settings that differ from those of most of these programs */
   static async prepare(
     engine: string,
     store?: TestServer,
@@ -35,8 +35,8 @@ export class Rounds {
   }
 
   /**
-   * @param nodeOptions before the program
-   * @throws Error where it ends before it listens
+   * @param nodeOptions Node.js options
+   * @throws Error if the process ends before it listens
    */
   async start(
     role: ServerSetting['role'] = 'both',
@@ -48,7 +48,10 @@ export class Rounds {
     return server;
   }
 
-  /** One process that answers and runs tasks; where others may share them, one more that runs some. */
+  /**
+   * Starts one process that answers and runs tasks and, if the engine is shared, another that runs
+   * some.
+   */
   async killServers(rounds: number): Promise<void> {
     for (let round = 1; round <= rounds; round += 1) {
       const [server, worker] = await Promise.all([
@@ -61,14 +64,14 @@ export class Rounds {
     }
   }
 
-  /** @throws Error where the server did not live through it */
+  /** @throws Error if the server does not survive */
   async killStore(rounds: number, victim: TestServer, how: 'kill' | 'stop'): Promise<void> {
     const server = await this.start();
     const under = this.load.run(server);
     for (let round = 1; round <= rounds; round += 1) {
       await sleep(randomMs());
       await victim[how]();
-      // Longer, at times, than a request may wait.
+      // This may take longer than a request may wait.
       await sleep(3 * randomMs());
       await victim.start();
       await this.untilAcknowledged(this.load.acknowledged.size + 50, server);
@@ -82,7 +85,7 @@ export class Rounds {
     await server.ended;
   }
 
-  /** A signal when so many are acknowledged, while more come in unless they are to stop. */
+  /** Resolves when so many tasks are acknowledged. More come in, unless clients are to stop. */
   async terminateUnderLoad(count: number, isToStop = false): Promise<void> {
     const server = await this.start();
     const under = this.load.run(server);
@@ -95,12 +98,15 @@ export class Rounds {
     await under;
   }
 
-  /** What has become of the tasks so far. */
+  /** The fate of the tasks so far. */
   async balance(): Promise<Balance> {
     return balanceOf(this.load.acknowledged, await linesOf(this.setting.recordFile));
   }
 
-  /** What has become of all tasks, once one more process has run what is left, and which of them it gave up. */
+  /**
+   * The fate of all tasks, after another process has run the remaining ones, and the tasks it gave
+   * up.
+   */
   async settle(): Promise<Balance & { readonly given: readonly unknown[] }> {
     const last = await this.start();
     await last.send('GET', '/idle');
@@ -118,7 +124,7 @@ export class Rounds {
     await rm(this.setting.folder, { recursive: true, force: true });
   }
 
-  /** Load has no events of its own: it is looked at, every few milliseconds. */
+  /** Load has no events, so it is polled every few milliseconds. */
   private async untilAcknowledged(count: number, server: ServerProcess): Promise<void> {
     while (this.load.acknowledged.size < count && this.running.has(server)) {
       await sleep(5);

@@ -1,5 +1,5 @@
-// A process that has schedules and is there to be killed: it makes their ticks, and runs none of their
-// tasks. What it is told comes as JSON in its one argument: the setting of schedules.ts.
+// A process to be killed. It makes the ticks of schedules, but runs none of their tasks. Its one
+// argument is JSON: the setting of schedules.ts.
 import 'reflect-metadata';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';

@@ -1,10 +1,10 @@
-// Many processes have the same schedules, their clocks differ, and one after the other is killed: is each
+// Many processes with different clocks have the same schedules, and are killed one after the other. Is each
 // tick stored exactly once?
 //
 //   npm run chaos:schedules -- --engine redis --processes 8
 //   npm run chaos:schedules -- --engine postgres --processes 4 --ticks 1000
 //
-// Needs `faketime`. Fails where a tick was lost or doubled.
+// Needs `faketime`. Fails if a tick was lost or doubled.
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -32,12 +32,12 @@ const schedules = Array.from({ length: said.schedules }, (_, index) => ({
   queue: `queue-${index}`,
   options: { every: EVERY_MS, overlap: 'allow' as const },
 }));
-// Not the program itself: it would be killed in place of its child.
+// Not `faketime` itself: it would be killed in place of its child.
 const library = execFileSync('faketime', ['-f', '+0s', 'printenv', 'LD_PRELOAD'], {
   encoding: 'utf8',
 }).trim();
 const living: ChildProcess[] = [];
-/** Those that have come as far as to make ticks. */
+/** The processes that have begun to make ticks. */
 const ticking = new Set<ChildProcess>();
 const output: string[] = [];
 let kills = 0;
@@ -93,7 +93,7 @@ try {
 }
 process.exit();
 
-/** An application that has none of the schedules: it looks at what there is. */
+/** An application without schedules, to look at the store. */
 async function observe(url: string): Promise<{ records: ScheduleStore; runner: TaskRunner }> {
   @Module({
     imports: [
@@ -110,7 +110,7 @@ async function observe(url: string): Promise<{ records: ScheduleStore; runner: T
   return { records, runner: app.get(TaskRunner) };
 }
 
-/** How many ticks their records say that there were. */
+/** The number of ticks according to the records of the schedules. */
 async function ticksSince(records: ScheduleStore, from: number): Promise<Map<string, number>> {
   const made = [...(await records.load()).records].map(([name, text]) => {
     const last = decode(text)?.last ?? Number.NaN;

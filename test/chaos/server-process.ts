@@ -8,17 +8,17 @@ const PROGRAM = '.cache/compiled/test/chaos/server.js';
 
 export interface ServerSetting {
   readonly engine: string;
-  /** Where a service is that keeps the tasks. */
+  /** The address of the server that keeps the tasks. */
   readonly url?: string;
-  /** What the process does with what is there; everything by default. */
+  /** The role of the process; by default both. */
   readonly role?: 'producer' | 'worker' | 'both';
-  /** Where it is not to be the default. */
+  /** Overrides the default. */
   readonly holdMs?: number;
-  /** Where it is not to be the default. */
+  /** Overrides the default. */
   readonly maxStarts?: number;
-  /** Where an embedded store may write. */
+  /** The folder of an embedded store. */
   readonly folder: string;
-  /** Gets a line for each task that ran. */
+  /** The file that gets a line for each task that ran. */
   readonly recordFile: string;
   readonly longestTaskMs: number;
   readonly drainTimeoutMs: number;
@@ -32,7 +32,7 @@ export interface Reply {
 /** The server, in a process of its own. */
 export class ServerProcess {
   output = '';
-  /** Resolves to how it ended. */
+  /** Resolves to the exit of the process. */
   readonly ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   private readonly agent = new Agent({ keepAlive: true, maxSockets: 64 });
   private port = 0;
@@ -50,8 +50,8 @@ export class ServerProcess {
   }
 
   /**
-   * @param nodeOptions before the program
-   * @throws Error with its output where it ends before it listens
+   * @param nodeOptions Node.js options
+   * @throws Error with the output of the process if it ends before it listens
    */
   static async start(
     setting: ServerSetting,
@@ -77,7 +77,7 @@ export class ServerProcess {
     return server;
   }
 
-  /** @throws Error where the connection breaks before the answer is complete */
+  /** @throws Error if the connection breaks before the answer is complete */
   send(method: 'GET' | 'POST', path: string): Promise<Reply> {
     const { port, agent } = this;
     return new Promise((resolve, reject) => {

@@ -1,5 +1,5 @@
-// A server that is there to be killed: each request adds a task, and each task that ran is a line in
-// a file. What it is told comes as JSON in its one argument: see ServerSetting.
+// A server to be killed. Each request adds a task, and each task that ran is a line in a file. Its
+// one argument is JSON: see ServerSetting.
 import { appendFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,7 +19,7 @@ const setting = JSON.parse(process.argv[2] ?? '{}') as ServerSetting;
 
 @Injectable()
 class Jobs {
-  /** Takes a while, so that a kill finds some of them running. */
+  /** Takes a while, so that a kill finds some tasks running. */
   @Background()
   async record(id: string): Promise<void> {
     await sleep(Math.random() * setting.longestTaskMs);
@@ -68,7 +68,7 @@ class Api {
     return this.runner.pause();
   }
 
-  /** Answers when nothing is left to do. */
+  /** Answers when no task is left. */
   @Get('idle')
   async idle(): Promise<void> {
     await this.runner.whenIdle();

@@ -1,5 +1,5 @@
-// Before the tests: compiles what the processes that they start run. Each would compile all of it by itself, and that is
-// a third of all that it does.
+// Compiles, before the tests, the code of the processes that tests start. If each process compiled
+// it, that would be a third of its work.
 import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { transformFile } from '@swc/core';
@@ -30,7 +30,7 @@ export default async function compile() {
   );
 }
 
-/** The package by its own name is what is beside it. */
+/** The package's own name resolves to the compiled files beside it. */
 async function manifest() {
   const { name, type, exports } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
   const ours = Object.entries(exports).filter(([path]) => path !== './package.json');
@@ -43,7 +43,7 @@ async function write(path, text) {
   await writeFile(path, text);
 }
 
-/** When a file was written, in milliseconds since 1970; before all others where there is none. */
+/** When a file was written, in milliseconds since 1970; 0 if it does not exist. */
 async function changed(path) {
   const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: 0 }));
   return mtimeMs;

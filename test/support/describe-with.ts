@@ -3,8 +3,9 @@ import { findProgram, type Program } from './programs.mjs';
 import type { TestServer } from './servers.js';
 
 /**
- * `describe` for suites that need a program: skipped where it is missing, which the reporter tells when
- * a run begins, except in CI, where what is skipped would look like passed.
+ * `describe` for suites that need a program. Without the program they are skipped, which the
+ * reporter tells at the start of a run. Not in CI, where a skipped suite would look like a passed
+ * one.
  */
 export function describeWith(program: Program, title: string, suite: () => void): void {
   if (findProgram(program) !== undefined || process.env['CI'] !== undefined) {
@@ -14,7 +15,10 @@ export function describeWith(program: Program, title: string, suite: () => void)
   }
 }
 
-/** One server for the suites of a file: each starts it where it does not run, and none removes it. */
+/**
+ * One server for all suites of a file. Each suite starts it if it is down; only the file removes
+ * it.
+ */
 export function sharedServer(make: () => Promise<TestServer>): () => Promise<TestServer> {
   let made: Promise<TestServer> | undefined;
   let remove: (() => Promise<void>) | undefined;

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Resolves once `check` no longer throws; rejects with its error where it never stops, as a test limit would. */
+/** Resolves once `check` no longer throws, or rejects with its error after a minute. */
 export async function eventually(check: () => unknown): Promise<void> {
   const giveUpAt = Date.now() + 60_000;
   for (;;) {

@@ -4,9 +4,8 @@ import { postgresClient } from './postgres-client.js';
 export const freshPrefix = (): string => `t${randomUUID().slice(0, 8)}`;
 
 /**
- * Keys, or a schema, for one test after the other: with nothing in it.
- *
- * PostgreSQL takes a while to make a schema, and little to empty one.
+ * An empty set of keys, or an empty schema, for each test. PostgreSQL takes a while to make a
+ * schema, but empties one quickly.
  */
 export class FreshKeys {
   private schema: string | undefined;
@@ -20,7 +19,7 @@ export class FreshKeys {
     return url.startsWith('postgres') ? this.schema : freshPrefix();
   }
 
-  /** @returns whether it did: not where the server is away, or nobody has made a schema */
+  /** @returns false if the server is away, or the schema has not been made */
   private async empty(url: string): Promise<boolean> {
     if (!url.startsWith('postgres')) {
       return true;

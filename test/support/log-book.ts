@@ -5,7 +5,6 @@ export interface LogLine {
   readonly message: string;
 }
 
-/** A logger that keeps what it is told. */
 export class LogBook implements LoggerService {
   readonly lines: LogLine[] = [];
   readonly log = this.keeping('log');
@@ -15,17 +14,16 @@ export class LogBook implements LoggerService {
   readonly verbose = this.keeping('verbose');
   readonly fatal = this.keeping('fatal');
 
-  /** The messages of one level. */
   of(level: LogLine['level']): string[] {
     return this.lines.filter((line) => line.level === level).map(({ message }) => message);
   }
 
-  /** Those of this library. */
+  /** The messages of this library. */
   ofTasks(level: LogLine['level']): string[] {
     return this.of(level).filter((message) => /^(Task|A listener) /.test(message));
   }
 
-  /** All of it: a level and a message in each line. */
+  /** All lines, each with its level and message. */
   get text(): string {
     return this.lines.map(({ level, message }) => `${level} ${message}`).join('\n');
   }

@@ -1,4 +1,4 @@
-// Opens the journal in the folder that is its one argument, and says what came of it.
+// Opens the journal in the folder that is its argument, and prints the result.
 import { JournalStore } from '../../lib/engine/journal/journal-store.js';
 
 const store = new JournalStore(process.argv[2] ?? '');

@@ -1,10 +1,10 @@
-/** What tests need of a client of `pg`. */
+/** The part of a `pg` client that tests need. */
 export interface PostgresClient {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>;
   end(): Promise<void>;
 }
 
-/** Its types are a package of their own. */
+/** The types of `pg` are a package of their own. */
 export async function postgresClient(connectionString: string): Promise<PostgresClient> {
   const name: string = 'pg';
   const { default: pg } = (await import(name)) as {

@@ -5,13 +5,13 @@ import { join } from 'node:path';
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
-/** @returns where PostgreSQL's programs are, if anywhere; they are not on the path */
+/** @returns the folder of PostgreSQL's programs, if they are installed; they are not on the path */
 export function postgresFolder() {
   const debian = ['18', '17', '16', '15'].map((version) => `/usr/lib/postgresql/${version}/bin`);
   return debian.find((folder) => existsSync(join(folder, 'postgres')));
 }
 
-/** Name → the package that has it, and where it is, if anywhere. */
+/** By name: the Debian package of a program, and how to find the program. */
 const PROGRAMS = {
   'redis-server': { debian: 'redis-server', find: () => onPath('redis-server') },
   postgres: { debian: 'postgresql', find: postgresFolder },
@@ -22,12 +22,12 @@ function onPath(name) {
   return spawnSync(name, ['--version'], { stdio: 'ignore' }).error === undefined ? name : undefined;
 }
 
-/** @returns where it is, if anywhere */
+/** @returns the path of the program, if it is installed */
 export function findProgram(name) {
   return PROGRAMS[name].find();
 }
 
-/** @returns the names of those that are not here, and what to install */
+/** @returns the names of the missing programs, and the packages to install */
 export function missingPrograms() {
   const names = Object.keys(PROGRAMS).filter((name) => findProgram(name) === undefined);
   return { names, packages: names.map((name) => PROGRAMS[name].debian) };

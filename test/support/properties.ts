@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 
-// A run says of a change what it says again. `SEED=$RANDOM npm test -- properties` looks further.
+// A fixed seed makes runs comparable. `SEED=$RANDOM npm test -- properties` tries other values.
 fc.configureGlobal({ seed: Number(process.env['SEED'] ?? 1) });
 
 export { fc };

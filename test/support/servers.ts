@@ -9,21 +9,21 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { postgresFolder } from './programs.mjs';
 
-/** A store that a suite starts for itself, on a free port of the loopback address. */
+/** A server that a suite starts for itself, on a free port of the loopback address. */
 export interface TestServer {
   readonly url: string;
-  /** While it runs. */
+  /** Only while the server runs. */
   readonly pid: number | undefined;
-  /** Starts it, or starts it again with the data it had, unless it runs. */
+  /** Starts the server unless it runs, with the data that it had. */
   start(): Promise<void>;
-  /** Stops it as a crash would. */
+  /** Stops the server as a crash would. */
   kill(): Promise<void>;
-  /** Stops it as who runs it would: it writes what it has, and takes leave of its clients. */
+  /** Stops the server cleanly: it writes its data, and closes the connections of its clients. */
   stop(): Promise<void>;
-  /** Lets it neither answer nor close its connections. */
+  /** The server neither answers nor closes its connections. */
   freeze(): void;
   thaw(): void;
-  /** Stops it and removes its data. */
+  /** Stops the server and removes its data. */
   remove(): Promise<void>;
 }
 
@@ -32,7 +32,7 @@ export async function redisServer(...more: string[]): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'tasks-redis-'));
   const port = await freePort();
   const options = ['--bind', '127.0.0.1', '--port', `${port}`, '--dir', folder];
-  // What is written survives the end of the server. It need not survive that of the machine.
+  // Data survive the end of the server. They need not survive that of the machine.
   const safe = ['--appendonly', 'yes', '--appendfsync', 'no', '--save', ''];
   return new Server(`redis://127.0.0.1:${port}`, port, folder, () =>
     spawn('redis-server', [...options, ...safe, '--loglevel', 'warning', ...more], {
@@ -47,7 +47,7 @@ export async function postgresServer(...more: string[]): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'tasks-postgres-'));
   const port = await freePort();
   const data = join(folder, 'data');
-  // It refuses to run as root; `postgres` is the user that its packages make.
+  // PostgreSQL refuses to run as root; `postgres` is the user that its packages make.
   const isRoot = process.getuid?.() === 0;
   const as = isRoot ? ['setpriv', '--reuid=postgres', '--regid=postgres', '--clear-groups'] : [];
   const command = (program: string, ...args: string[]): [string, string[]] => {
@@ -60,7 +60,7 @@ export async function postgresServer(...more: string[]): Promise<TestServer> {
   run(...command('initdb', '-D', data, '-A', 'trust', '-U', 'postgres', '-N', '-E', 'UTF8'));
   return new Server(`postgres://postgres@127.0.0.1:${port}/postgres`, port, folder, () =>
     spawn(
-      // As above, nothing has to survive the end of the machine: no flush.
+      // As above, data need not survive the end of the machine: no flush.
       ...command(
         'postgres',
         '-D',
@@ -108,12 +108,13 @@ class Server implements TestServer {
   }
 
   kill(): Promise<void> {
-    // PostgreSQL's children outlive a SIGKILL of the first; SIGQUIT ends them without a clean stop.
+    // PostgreSQL's children outlive a SIGKILL of their parent; SIGQUIT ends them without a clean
+    // stop.
     return this.end(this.url.startsWith('postgres') ? 'SIGQUIT' : 'SIGKILL');
   }
 
   stop(): Promise<void> {
-    // At SIGTERM PostgreSQL waits until its clients have gone by themselves.
+    // At SIGTERM PostgreSQL waits until its clients have left.
     return this.end(this.url.startsWith('postgres') ? 'SIGINT' : 'SIGTERM');
   }
 
@@ -135,7 +136,7 @@ class Server implements TestServer {
     this.signal('SIGCONT');
   }
 
-  /** PostgreSQL answers from its children. */
+  /** PostgreSQL answers from child processes, so they get the signal, too. */
   private signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
     const { pid } = this.child ?? {};
     if (pid !== undefined) {
@@ -145,7 +146,7 @@ class Server implements TestServer {
         try {
           process.kill(each, signal);
         } catch {
-          // A short-lived child of PostgreSQL that has ended since.
+          // A short-lived child of PostgreSQL has ended meanwhile.
         }
       }
     }
@@ -157,7 +158,7 @@ class Server implements TestServer {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  /** Both take connections while they still read their data, and serve nobody. */
+  /** Both servers accept connections before they answer on them. */
   private answers(): Promise<boolean> {
     if (this.url.startsWith('postgres')) {
       const program = join(postgresFolder() ?? '', 'pg_isready');
@@ -177,8 +178,8 @@ class Server implements TestServer {
 }
 
 /**
- * Below those that the system gives to connections: it stays free while its server is down. So does the one that a node of a
- * Redis Cluster takes beside it, 10,000 above.
+ * A port below those that the system gives to connections, so that it stays free while its server
+ * is down. The same goes for the port 10,000 above, which a node of a Redis Cluster takes as well.
  */
 async function freePort(): Promise<number> {
   for (;;) {

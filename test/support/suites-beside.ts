@@ -2,7 +2,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-/** Loads the suites in the folder that has the name of the file at `url`: what they all load is loaded once. */
+/**
+ * Loads the suites in the folder named like the file at `url`, so that common modules are loaded
+ * once.
+ */
 export async function suitesBeside(url: string): Promise<void> {
   const folder = fileURLToPath(url).replace(/\.spec\.ts$/, '');
   const names = await readdir(folder, { recursive: true });

@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** A way to a server on the loopback address that can be cut, or led elsewhere, as networks do it. */
+/**
+ * A connection to a server on the loopback address that can be cut or redirected, as networks do
+ * it.
+ */
 export class TcpProxy {
   private readonly server = createServer((client) => this.accept(client));
   private readonly pairs = new Set<{ client: Socket; upstream: Socket }>();
@@ -16,12 +19,12 @@ export class TcpProxy {
     return (this.server.address() as AddressInfo).port;
   }
 
-  /** New connections go there; those that are open stay where they are. */
+  /** New connections go to `target`; open ones stay where they are. */
   lead(target: number): void {
     this.target = target;
   }
 
-  /** The open connections stay open, and nothing goes through them any more. */
+  /** The open connections stay open, but carry no more data. */
   silence(): void {
     for (const { client, upstream } of this.pairs) {
       client.unpipe(upstream);

@@ -4,14 +4,14 @@ import ts from 'typescript';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What was read for one program is there for the next. */
+/** A source file read for one program is used again for the next. */
 const sources = new Map<string, ts.SourceFile | undefined>();
 
 /**
- * What the compiler says about `roots`, by file. Of what they import only as much is looked at as it takes: the rest is for
- * `npm run typecheck`.
+ * The errors of the compiler in `roots`, by file. Imported files are not checked themselves: that
+ * is what `npm run typecheck` is for.
  *
- * @param texts those of files that exist in memory only, or are to be read differently
+ * @param texts of files that exist in memory only, or are to be read differently
  * @param own options, beside those of the repository
  */
 export function typeErrors(

@@ -1,4 +1,4 @@
-/** Those who wait until something is so; whoever changes it has them look again. */
+/** Waits for conditions. Code that changes something calls `lookAgain`. */
 export class Waiting {
   private waiting: { readonly isOver: () => boolean; readonly resolve: () => void }[] = [];
 
