@@ -1,12 +1,12 @@
-// What durable tasks cost: acknowledged requests and tasks a second, and no-op tasks processed, by our engines, by
-// BullMQ as it is, and by pg-boss and graphile-worker. Each measurement has a process of its own; the variants take
-// turns, so that a machine which is slow for a while is slow for all of them.
+// The cost of durable tasks: requests and tasks acknowledged per second, and no-op tasks processed per second, by our
+// engines, by plain BullMQ, and by pg-boss and graphile-worker. Each measurement has a process of its own. The variants
+// take turns, so that a slow moment of the machine hits all of them.
 //
 //   npm run bench:durable -- --rounds 5 --seconds 5 --tasks 20000 --only process
 //
-// BullMQ is measured where there is a redis-server or PostgreSQL, which are started for it: Redis durable as BullMQ
-// recommends it, with an append-only file that is flushed each second, and flushed before each answer, as the journal
-// and PostgreSQL are. The limits are the disk, appended to by groups with one fdatasync each, and LMDB by itself.
+// BullMQ is measured where redis-server or PostgreSQL is installed; the benchmark starts them. Redis is measured with an
+// append-only file that is flushed each second, as BullMQ recommends, and with one that is flushed before each answer, as
+// the journal and PostgreSQL are. The limits are the disk, with one fdatasync per group of appends, and LMDB itself.
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -48,7 +48,7 @@ const MEASUREMENTS = {
   },
 };
 
-/** Each with what it is measured by. */
+/** Each variant, with the way to measure it. */
 const GOALS = [
   ['tasks', JOURNAL, FLUSHED, 1.6],
   ['requests', JOURNAL, FLUSHED, 1.3],
@@ -60,7 +60,7 @@ const GOALS = [
   ['process', POSTGRES, RAW_POSTGRES, 0.9],
 ];
 
-/** Those that are measured from Node.js 22.18 on only. */
+/** Variants that need Node.js 22.18. */
 const NEED_NEWER_NODE = new Set([PG_BOSS, GRAPHILE]);
 const [major, minor] = process.versions.node.split('.').map(Number);
 const isNewNode = major > 22 || (major === 22 && minor >= 18);
@@ -76,7 +76,7 @@ const { rounds, seconds, tasks, write } = options;
 const run = promisify(execFile);
 const script = fileURLToPath(new URL('durable/measure.mjs', import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), 'bgt-bench-'));
-// Needs a loader of TypeScript, as `npm run bench:durable` has it; not in order to refuse wrong options.
+// Needs a TypeScript loader, as in `npm run bench:durable`; wrong options are refused without one.
 const { postgresServer, redisServer } = await import('../test/support/servers.ts');
 const servers = {
   ...(findProgram('redis-server') && {
@@ -135,7 +135,7 @@ function hasServer(variant) {
   return variant.includes('BullMQ') || variant.includes('PostgreSQL');
 }
 
-/** What a flush a task makes takes a fortieth of them. */
+/** Tasks on PostgreSQL are slower, so they are a tenth as many. */
 function countOf(kind, variant) {
   return kind !== 'requests' && variant.includes('PostgreSQL') ? Math.ceil(tasks / 10) : tasks;
 }
@@ -146,7 +146,7 @@ const ratiosTo = (what, variant, other) => ratios(ratesOf(what, variant), ratesO
 const ratiosToRaw = (what, variant) => ratiosTo(what, variant, RAW);
 const cpuOf = (name, field) =>
   fixed(median(of(name, field).filter((each) => each !== undefined)), 0, ' µs');
-/** Of this process and of the server, together. */
+/** The CPU time of this process and of the server together. */
 const cpuOfBoth = (variant) =>
   (results.get(`process: ${variant}`) ?? []).map(
     ({ cpuMicros, serverMicros }) => cpuMicros + serverMicros,

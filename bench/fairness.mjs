@@ -1,5 +1,5 @@
-// How long GET /ping takes while a server drains no-op tasks, over how long it takes while they wait. Ten clients ask again
-// as soon as they have their answer.
+// The time of GET /ping while a server drains no-op tasks, as a ratio to the time while they wait. Ten clients repeat the
+// request as soon as they have their answer.
 //
 //   npm run bench:fairness -- --rounds 5 --tasks 100000 --only fastify
 import { Agent, request } from 'node:http';
@@ -37,7 +37,7 @@ function send(port, method, path) {
   });
 }
 
-/** The p99 of pings until it is over. */
+/** The p99 of the pings until the drain is over. */
 async function pingUntil(port, isOver) {
   const latencies = [];
   const client = async () => {

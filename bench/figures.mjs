@@ -1,4 +1,4 @@
-// How figures are taken together, and printed.
+// Statistics of figures, and how to print them.
 import { availableParallelism, loadavg } from 'node:os';
 
 /** @returns `undefined` where there are no values */
@@ -15,14 +15,14 @@ export function median(values) {
   return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle)]) / 2;
 }
 
-/** Round by round: what made one of them slow made the other slow, too. */
+/** Compared round by round: a slow moment affects both sides of a round. */
 export function ratios(values, others) {
   return values.flatMap((each, round) =>
     others[round] === undefined ? [] : [each / others[round]],
   );
 }
 
-/** With so many digits after the point, and a dash in the place of what was not measured. */
+/** With this many digits after the point, and a dash for a missing value. */
 export function fixed(value, digits, unit = '') {
   if (value === undefined) return '–';
   const number = value.toLocaleString('en', {
@@ -37,7 +37,7 @@ export function quartiles(values, digits) {
   return [0.25, 0.75].map((share) => fixed(percentile(values, share), digits)).join('–');
 }
 
-/** In which the median lies in 95 of 100 cases, by the order of the values alone. */
+/** The interval that contains the median with 95 % confidence, from the order of the values alone. */
 export function interval(values, digits) {
   const half = (1.96 * Math.sqrt(values.length)) / 2;
   const sorted = values.toSorted((a, b) => a - b);
@@ -47,7 +47,7 @@ export function interval(values, digits) {
   return [at(from), at(to)].map((value) => fixed(value, digits)).join('–');
 }
 
-/** One line that is written anew, where there is a terminal. */
+/** A line that is rewritten in place, on a terminal only. */
 export function progress(text) {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
 }

@@ -1,5 +1,5 @@
-// 100 uploads, 10 at a time, of which each means two seconds of work: how long until all are accepted, and until all
-// work is done. The same load on the sample's two endpoints and on FastAPI's counterparts, where it is installed.
+// 100 uploads, 10 at a time, each with two seconds of work. How long does it take until all are accepted, and until all
+// work is done? The load is the same on the sample's two endpoints and, where FastAPI is installed, on its counterparts.
 //
 //   npm run bench:headline -- --rounds 3 --only background
 import { execFile } from 'node:child_process';

@@ -1,11 +1,11 @@
-// What can be said to a benchmark, the same way to all of them: `--rounds 3`, how much of what (`--requests 5000`),
-// `--only fastify`, more than once if need be, and `--write`. Anything else is an error, before anything is measured.
+// The options of all benchmarks: `--rounds 3`, sizes such as `--requests 5000`, `--only fastify` (repeatable) and
+// `--write`. Anything else is an error before the measurement.
 import { parseArgs } from 'node:util';
 
 /**
- * @param sizes the numbers that can be said, `rounds` among them, and what they are by default
- * @param variants the names of all that can be measured; `--only` takes those that contain its value
- * @returns the numbers; `chosen`: the names of the variants to measure; `write`: whether files are to be written
+ * @param sizes the numbers that can be given, `rounds` among them, with their defaults
+ * @param variants the names of all variants; `--only` selects those that contain its value
+ * @returns the numbers; `chosen`: the selected variants; `write`: whether to write files
  */
 export function benchmarkOptions(sizes, variants) {
   try {
@@ -16,7 +16,7 @@ export function benchmarkOptions(sizes, variants) {
   }
 }
 
-/** The same from given words. @throws Error that says what is wrong with them */
+/** The same for given words. @throws Error that says what is wrong with them */
 export function parse(args, sizes, variants) {
   const { values } = parseArgs({
     args,

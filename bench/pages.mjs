@@ -1,10 +1,11 @@
-// Figures in pages come from bench/results.json, and from nowhere else. A page marks each of them:
+// All figures in pages come from bench/results.json. A page marks each of them:
 //
 //   <!-- figure: durable.requests / ours, journal / a second -->19,560<!-- end -->
 //   <!-- table: durable.requests / a second / ratio to raw BullMQ --> … <!-- end -->
 //
-// The newest Node.js that was measured counts; `durable.requests@20` is a certain one. A table shows the named columns of all of
-// them side by side. `npm run figures` fills the pages, `npm run check:figures` fails where one says something else.
+// A mark takes the figure of the newest Node.js that was measured; `durable.requests@20` names a version. A table shows
+// the named columns of all versions side by side. `npm run figures` fills the pages, and `npm run check:figures` fails if a
+// page has another figure.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -14,13 +15,13 @@ import { readResults } from './results.mjs';
 import { ROOT } from './servers/server-process.mjs';
 
 const PAGES = ['README.md', 'docs/operating.md', 'docs/comparison.md', 'bench/RESULTS.md'];
-/** In these pages a figure of speed stands between marks or not at all. */
+/** In these pages every figure of speed must stand between marks. */
 const STRICT = new Set(PAGES.slice(0, 3));
 
 const MARK = /<!-- (figure|table): (.*?) -->(.*?)<!-- end -->/gs;
 const SPEED = /\d[\d.,]*(?: ?µs|\/s\b| (?:tasks|requests)(?:\/s| a second))/g;
 
-/** @returns `text` with what its marks ask for between them. @throws Error where that was not measured */
+/** @returns `text` with the figures that its marks ask for. @throws Error if one was not measured */
 export function filled(text, results) {
   return text.replaceAll(MARK, (_, kind, mark) => {
     const [source, ...names] = mark.split(' / ');
@@ -32,7 +33,7 @@ export function filled(text, results) {
   });
 }
 
-/** Figures of speed that no mark vouches for. */
+/** Figures of speed outside marks. */
 export function unmarked(text) {
   return text.replaceAll(MARK, '').match(SPEED) ?? [];
 }

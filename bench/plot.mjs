@@ -1,4 +1,4 @@
-// Figures as a picture: horizontal bars, as an SVG that is readable on a dark page, too.
+// A bar chart with horizontal bars, as an SVG that is readable on a dark page, too.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -8,7 +8,7 @@ const WIDTH = 860;
 const TOP = 48;
 const FONT = 'font-family="system-ui, sans-serif" font-size="13"';
 
-/** Writes one bar for each `{ name, value, isOurs }` into `file`. */
+/** Writes a bar for each `{ name, value, isOurs }` into `file`. */
 export async function barChart(file, { title, bars }) {
   const longest = Math.max(...bars.map(({ value }) => value));
   const rows = bars.map(({ name, value, isOurs }, index) => {

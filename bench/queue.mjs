@@ -1,5 +1,5 @@
-// A burst of no-op tasks through our queue and through its peers, each variant in processes of its
-// own, in turn, so that a machine which is slow for a while is slow for all of them.
+// A burst of no-op tasks through our queue and through its peers. The variants take turns, in processes
+// of their own, so that a slow moment of the machine hits all of them.
 //
 //   npm run bench:queue -- --rounds 5 --tasks 1000000 --only ours --only fastq
 import { execFileSync } from 'node:child_process';
@@ -8,7 +8,7 @@ import { fixed, median, progress, progressDone, quartiles, ratios } from './figu
 import { benchmarkOptions } from './options.mjs';
 import { report } from './report.mjs';
 
-/** As many tasks as in one burst, in bursts of so many: what a task costs where few are pending. */
+/** As many tasks as in one burst, but in small bursts: the cost of a task when few are pending. */
 const SMALL = 10_000;
 const IN_SMALL = ` × ${SMALL}`;
 const OURS = ['ours', 'ours, random priorities'];

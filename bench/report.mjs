@@ -1,4 +1,4 @@
-// The one way out for what a benchmark has found.
+// Prints and records the results of every benchmark.
 import { basename, join } from 'node:path';
 import { fixed, interval, machine, median, quartiles, table } from './figures.mjs';
 import { barChart } from './plot.mjs';
@@ -6,12 +6,13 @@ import { record } from './results.mjs';
 import { ROOT } from './servers/server-process.mjs';
 
 /**
- * Prints figures. Where `write` says so, it draws them and records them in bench/results.json, which pages are filled from.
+ * Prints figures. With `write` it also draws them, and records them in bench/results.json, from
+ * which pages are filled.
  *
- * @param heading what was measured, and how figures of several rounds were taken together
- * @param tables each of a `name`, a `head` and `rows`; those without rows are left out
- * @param plots each of a `name`, a `title` and `bars`; those without bars are left out
- * @param notes sentences about it
+ * @param heading what was measured, and how the figures of several rounds were combined
+ * @param tables each has a `name`, a `head` and `rows`; tables without rows are left out
+ * @param plots each has a `name`, a `title` and `bars`; plots without bars are left out
+ * @param notes sentences about the results
  */
 export async function report({ heading, tables, notes = [], plots = [], write }) {
   const found = tables.filter(({ rows }) => rows.length > 0);
@@ -32,7 +33,10 @@ export async function report({ heading, tables, notes = [], plots = [], write })
   console.log(parts.join('\n\n'));
 }
 
-/** @param goals each of `what` is compared, its `goal`, and the ratios `found`; those that were not measured are left out */
+/**
+ * @param goals each has the comparison (`what`), its `goal`, and the ratios `found`; goals that
+ * were not measured are left out
+ */
 export function goalTable(goals) {
   return {
     name: 'goals',

@@ -1,7 +1,7 @@
-// What one tiny task costs a request: POSTs by `ab` on kept-alive connections to a server in a process of its own, in
-// every way there is to send a mail afterwards. CPU is the server's own: on a machine that others use it is steadier than
-// requests per second. All servers are up at once and get short turns, forwards and backwards, so that a burst of
-// somebody else's work hits all of them alike. User CPU stands apart: the kernel's share grows where the client sleeps.
+// The cost of one tiny task for a request. `ab` sends POSTs on kept-alive connections to servers in processes of their own,
+// one for each way to send a mail afterwards. CPU is the server's own, which on a shared machine is steadier than requests
+// per second. All servers are up at once and take short turns, forwards and backwards, so that other work on the machine
+// hits all of them alike. User CPU is listed separately: the kernel's share grows while the client sleeps.
 //
 //   npm run bench:request -- --rounds 30 --requests 1500 --only fastify
 import { execFile, spawn } from 'node:child_process';
@@ -44,7 +44,7 @@ const NEST_VARIANTS = [
   'bullmq',
 ];
 
-/** Of each adapter's variants, what its goals compare them with. */
+/** The variants of each adapter that its goals compare with. */
 const GOALS = {
   fastify: [
     ['cpu', 'ours, no task', 'bare', 0.93],
@@ -104,7 +104,10 @@ async function startRedis() {
   return { port, child };
 }
 
-/** User and all CPU time of a server in µs: as it tells itself, or as the operating system does, which counts in ticks. */
+/**
+ * User and total CPU time of a server in µs: as the server itself tells, or as the operating system
+ * does, which counts in ticks.
+ */
 async function usageOf({ name, server, url }) {
   if (name !== 'FastAPI') {
     const { user, system } = await (await fetch(`${url}/usage`)).json();
@@ -146,7 +149,8 @@ async function startUp(workload, directory) {
 }
 
 async function turn(running, directory, count = requests) {
-  // V8 lets go of code and of memory while a server waits for its turn: what they cost to have back is not counted.
+  // While a server waits for its turn, V8 frees code and memory. The cost of restoring them is not
+  // counted.
   await ab(`${running.url}/mails/ada@example.com`, directory, requests);
   running.sent += requests;
   const before = await usageOf(running);
@@ -158,7 +162,7 @@ async function turn(running, directory, count = requests) {
   return { ...figures, cpu: each('cpu'), user: each('user') };
 }
 
-/** A queue of its own may lag behind the requests: its work is part of what they cost. */
+/** A queue may lag behind the requests. Its work is part of their cost. */
 async function untilDone({ name, url, sent }) {
   for (const deadline = Date.now() + 20_000; ; await new Promise((go) => setTimeout(go, 50))) {
     const { done } = await (await fetch(`${url}/done`)).json();
@@ -195,7 +199,7 @@ try {
 progressDone();
 
 const of = (name, field) => (results.get(name) ?? []).map((each) => each[field]);
-/** The peer's over ours, round by round: 1 is level, less is slower. */
+/** The peer's figure over ours, round by round: 1 is level, less is slower. */
 const ratiosOf = (field, name, peer) => ratios(of(peer, field), of(name, field));
 const FAST = 'fastify: ours, @Tasks()';
 const goals = [

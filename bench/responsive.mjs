@@ -1,5 +1,5 @@
-// How long GET /ping takes while tasks burn CPU: 50 ms each, 20 a second. Pings leave on time, one every 10 ms,
-// whether the one before is back or not, and count from when they were due: a server that stands still hides nothing.
+// The time of GET /ping while tasks burn CPU: 50 ms each, 20 per second. A ping is sent every 10 ms, even if the one before
+// has no answer yet, and its time counts from when it was due, so that a server cannot hide that it stands still.
 //
 //   npm run bench:responsive -- --rounds 3 --seconds 10 --only Nest
 import { Agent, request } from 'node:http';
@@ -53,7 +53,7 @@ function send(port, method, path) {
   });
 }
 
-/** Calls `send` at every `everyMs`, for `forMs`; resolves to how late each was answered. */
+/** Calls `send` every `everyMs`, for `forMs`; resolves to the delay of each answer. */
 async function atRate(everyMs, forMs, sendOne) {
   const startedAt = performance.now();
   const latencies = [];

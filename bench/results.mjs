@@ -1,4 +1,5 @@
-// What the benchmarks have found, in bench/results.json: by benchmark, by major version of Node.js, by table.
+// The results of the benchmarks, in bench/results.json: by benchmark, major version of Node.js, and
+// table.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './servers/server-process.mjs';
@@ -10,11 +11,12 @@ export function readResults() {
 }
 
 /**
- * Records a run. Its tables take the place of those with the same names, whole: rows of two runs are not to be compared.
+ * Records a run. Its tables replace whole tables of the same names, because rows of two runs must
+ * not be compared.
  *
  * @param benchmark such as `durable`
- * @param conditions under which it ran
- * @param tables each of a `name`, a `head` and `rows`
+ * @param conditions under which the benchmark ran
+ * @param tables each has a `name`, a `head` and `rows`
  */
 export function record(benchmark, conditions, tables) {
   const results = readResults();

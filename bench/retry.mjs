@@ -1,5 +1,5 @@
-// What a retry policy costs where nothing fails: a no-op a hundred thousand times, one after the other, by a bare loop, in
-// our queue with and without a policy, and in the policies of peers; each variant in a process of its own, in turn.
+// The cost of a retry policy when nothing fails: a hundred thousand no-ops, one after the other, in a bare loop, in our
+// queue with and without a policy, and in the policies of peers. The variants take turns, in processes of their own.
 //
 //   npm run bench:retry -- --rounds 5 --calls 100000 --only ours
 import { execFileSync } from 'node:child_process';

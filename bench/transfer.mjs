@@ -1,4 +1,4 @@
-// What it takes to give a large buffer to a thread: copied, and handed over with transfer().
+// The time to give a large buffer to a thread: copied, or handed over with transfer().
 //
 //   npm run bench:transfer -- --rounds 40 --megabytes 20
 import 'reflect-metadata';

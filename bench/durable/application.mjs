@@ -1,5 +1,5 @@
-// The application that is measured, in the variants that are compared. Decorators are applied by
-// hand: it runs as it is, on the built package.
+// The measured application, in each of its variants. Decorators are applied by hand: it runs as it
+// is, on the built package.
 import 'reflect-metadata';
 import { Controller, Inject, Injectable, Module, Post } from '@nestjs/common';
 import { Background, BackgroundTasksModule } from '../../dist/index.js';
@@ -9,10 +9,10 @@ import { journal } from '../../dist/engine/journal/index.js';
 export const CONCURRENCY = 50;
 export const QUEUE_NAME = 'bench';
 
-/** For tasks of ours: what the no-op has to do is to be counted. */
+/** For tasks of ours, whose no-op has to be counted. */
 export class Jobs {
   done = 0;
-  /** Called when so many are done. */
+  /** Called when this many tasks are done. */
   total = Infinity;
   onTotal = () => undefined;
 
@@ -30,7 +30,7 @@ Injectable()(Jobs);
 class AppModule {}
 Module({})(AppModule);
 
-/** What `ours, …` is configured with. */
+/** The engine of each variant `ours, …`. */
 const ENGINES = {
   'ours, memory': () => undefined,
   'ours, journal': ({ folder }) => journal({ path: `${folder}/journal` }),
@@ -39,7 +39,7 @@ const ENGINES = {
     bullmq({ connection: url, role, prefix, commitTimeout: '60s' }),
 };
 
-/** @returns what a variant's module imports */
+/** @returns the imports of a variant's module */
 function importsOf(variant, setting) {
   const engine = ENGINES[variant];
   return engine === undefined
@@ -52,7 +52,7 @@ function importsOf(variant, setting) {
       ];
 }
 
-/** @param add called for each request, may return a promise: the answer waits for it */
+/** @param add called for each request; if it returns a promise, the answer waits for it */
 export function moduleOf(variant, setting, add) {
   class Api {
     constructor(jobs) {

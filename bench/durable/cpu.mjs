@@ -16,12 +16,15 @@ export function cpuOfTree(pid) {
   return ticks * MICROS_PER_TICK;
 }
 
-/** What follows the name, which may hold anything: state, parent, …; times from the twelfth on. */
+/**
+ * The fields after the name, which may contain anything: state, parent, …; times from the twelfth
+ * on.
+ */
 function statOf(pid) {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return text.slice(text.lastIndexOf(')') + 2).split(' ');
   } catch {
-    return []; // it has ended
+    return []; // the process has ended
   }
 }

@@ -1,6 +1,6 @@
 // One measurement of one variant, in a process of its own:
 //   measure.mjs requests|tasks|process <variant of durable.mjs> <folder> <address> <pid> <seconds> <count> <in flight>
-// Prints how many a second, and the microseconds of CPU that each took in this process and in the server.
+// Prints how many per second, and the microseconds of CPU for each in this process and in the server.
 import { randomUUID } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -18,15 +18,15 @@ import { PEERS } from './peers.mjs';
 const [what, variant, folder, url, serverPid, seconds, count, inFlight] = process.argv.slice(2);
 const IN_FLIGHT = Number(inFlight);
 const isOnPostgres = variant.includes('PostgreSQL');
-/** As many as our engine keeps: by default BullMQ keeps all of them, for ever. */
+/** As many finished jobs as our engine keeps: BullMQ keeps all of them by default. */
 const KEEP = isOnPostgres
   ? {} // where BullMQ's own counting runs finished jobs again
   : { removeOnComplete: { count: 1_000 }, removeOnFail: { count: 10_000 } };
 const isRaw = variant.startsWith('raw');
-/** Of each run its own, in place of a store that is emptied. */
+/** A new name for each run, instead of emptying the store. */
 const prefix = `bench_${process.pid}`;
 const connection = isOnPostgres ? { connectionString: url, schema: prefix } : { url };
-/** Who only adds does not share its time with a worker, neither of ours nor of BullMQ's. */
+/** A process that only adds tasks runs no worker, neither ours nor BullMQ's. */
 const setting = { folder, url, prefix, role: what === 'process' ? 'both' : 'producer' };
 
 if (url !== '' && !isOnPostgres) {
@@ -46,7 +46,7 @@ const measurements = { requests, tasks, process: processing };
 const result = await measurements[what]();
 process.stdout.write(`${JSON.stringify(result)}\n`, () => process.exit());
 
-/** Requests that add one task each, answered when it is stored. */
+/** Requests that add one task each, and are answered when it is stored. */
 async function requests() {
   const add = variant === 'bare' ? () => undefined : await adder();
   const app = await NestFactory.create(moduleOf(variant, setting, add), new FastifyAdapter(), {
@@ -61,11 +61,11 @@ async function requests() {
   if (non2xx + errors > 0) {
     throw new Error(`${non2xx} answers were not 2xx, ${errors} failed.`);
   }
-  // The load generator is a thread of this process: its CPU cannot be told apart.
+  // The load generator is a thread of this process, whose CPU time cannot be told apart.
   return { perSecond: done.average };
 }
 
-/** The same without HTTP: 50 callers, each adds the next when its last is stored. */
+/** The same without HTTP: each of 50 callers adds a task when its last one is stored. */
 async function tasks() {
   const app = await NestFactory.createApplicationContext(
     moduleOf(variant, setting, () => undefined),
@@ -90,7 +90,7 @@ async function tasks() {
   return run(Number(count));
 }
 
-/** From a full queue to an empty one. */
+/** Drains a full queue. */
 async function processing() {
   if (peer !== undefined) {
     return processPeer();
@@ -219,12 +219,12 @@ async function rawAdder() {
   };
 }
 
-/** About as long as what the journal writes of a task. */
+/** About as long as the journal's record of a task. */
 function record(id) {
   return `[1,1,${Date.now()},0,0,0,0,"${id}","Jobs.noop","default","[\\"${randomUUID()}\\"]",0,0]\n`;
 }
 
-/** All that came during one flush go with the next. */
+/** Records that arrive during one flush share the next one. */
 async function appender() {
   const file = await open(join(folder, 'log'), 'a');
   let waiting = [];

@@ -1,14 +1,15 @@
-// Other queues on PostgreSQL, each in a schema of its own, with what their documentation advises where there are many short jobs.
+// Other queues on PostgreSQL, each in a schema of its own, set up as their documentation advises
+// for many short jobs.
 import { randomUUID } from 'node:crypto';
 import { CONCURRENCY, QUEUE_NAME } from './application.mjs';
 
-/** By variant. Both need Node.js 22.18. */
+/** By variant. Both packages need Node.js 22.18. */
 export const PEERS = {
   'pg-boss, PostgreSQL': pgBoss,
   'graphile-worker, PostgreSQL': graphileWorker,
 };
 
-/** Takes and completes so many at a time, and asks for more at once while it gets as many. */
+/** Takes and completes jobs in batches, and asks again at once after a full batch. */
 async function pgBoss(connectionString, schema) {
   const { PgBoss } = await import('pg-boss');
   const boss = new PgBoss({ connectionString, schema });
@@ -29,7 +30,7 @@ async function pgBoss(connectionString, schema) {
   };
 }
 
-/** Takes so many at a time, and completes together what ends in one turn of the event loop. */
+/** Takes jobs in batches, and completes those that end in one turn of the event loop together. */
 async function graphileWorker(connectionString, schema) {
   const { Logger, makeWorkerUtils, run } = await import('graphile-worker');
   const preset = {
@@ -39,7 +40,7 @@ async function graphileWorker(connectionString, schema) {
       concurrentJobs: CONCURRENCY,
       localQueue: { size: CONCURRENCY + 1 },
       completeJobBatchDelay: 0,
-      logger: new Logger(() => () => undefined), // it would print where the figures go
+      logger: new Logger(() => () => undefined), // its output would be mixed with the figures
     },
   };
   const utils = await makeWorkerUtils({ preset });

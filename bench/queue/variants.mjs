@@ -67,7 +67,7 @@ const variants = {
   },
 };
 
-/** fastq's callback workers may answer at once; a microtask is what an async no-op takes. */
+/** fastq's callback workers may call back at once; a microtask matches an async no-op. */
 function setImmediateOnce(callback) {
   queueMicrotask(() => callback(null));
 }
@@ -96,7 +96,7 @@ const tasks = Number(count);
 const burst = Number(size);
 const { add, drain, close } = await variants[variant]();
 
-// What is measured is the code at work, not its compilation: the same once before, in small.
+// A warm-up with fewer tasks, so that compilation is not measured.
 add(WARM_UP_TASKS);
 await drain();
 done = 0;

@@ -1,4 +1,4 @@
-// One variant in one process: `node measure.mjs <variant> <calls>` prints what a call takes, in microseconds.
+// One variant in one process: `node measure.mjs <variant> <calls>` prints the time of a call, in microseconds.
 import { VARIANTS } from './variants.mjs';
 
 const [, , variant, calls] = process.argv;

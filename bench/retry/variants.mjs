@@ -1,4 +1,4 @@
-// A call that does nothing, and what may stand around it.
+// A call that does nothing, wrapped in various retry policies.
 const RETRY = { attempts: 3, delay: '1s', factor: 2, maxDelay: '30s' };
 
 async function noop() {}
@@ -14,7 +14,7 @@ async function createRunner() {
   return app.get(TaskRunner);
 }
 
-/** Each gives a function that makes one call and resolves when it is over. */
+/** Each returns a function that makes one call and resolves when it is over. */
 export const VARIANTS = {
   'a bare loop': async () => noop,
   'ours, no policy': async () => {

@@ -1,4 +1,4 @@
-/** Keeps a core busy for so many milliseconds. */
+/** Keeps a core busy for this many milliseconds. */
 export function burn(ms) {
   const endsAt = performance.now() + ms;
   let rounds = 0;

@@ -1,4 +1,4 @@
-// A Nest application with the built package, whose tasks do nothing: it is filled with them, and drains when told.
+// A Nest application with the built package. It is filled with tasks that do nothing, and drains them when told.
 //
 //   node nest-draining.mjs <express | fastify> <port>
 import 'reflect-metadata';
@@ -25,7 +25,7 @@ class DrainController {
     return { filled: true };
   }
 
-  /** Answered when nothing is left. */
+  /** Answered when no task is left. */
   async drain() {
     await this.runner.resume();
     await this.runner.whenIdle();
@@ -33,7 +33,7 @@ class DrainController {
   }
 }
 
-// What a compiler would make of the decorators.
+// Decorators by hand, as a compiler would apply them.
 const method = (name) => Object.getOwnPropertyDescriptor(DrainController.prototype, name);
 Get('ping')(DrainController.prototype, 'ping', method('ping'));
 Post('fill/:tasks')(DrainController.prototype, 'fill', method('fill'));

@@ -14,7 +14,7 @@ async function sendMail(email) {
 
 const ANSWER = { message: 'Notification sent in the background' };
 
-/** What each variant puts into the module, and what its handler does. */
+/** The imports and the handler of each variant. */
 const VARIANTS = {
   bare: async () => ({ handle: () => ANSWER }),
 
@@ -59,7 +59,7 @@ const VARIANTS = {
         await sendMail(data.email);
       }
     }
-    const name = `mails-${process.pid}`; // another server on the same Redis has a queue of its own
+    const name = `mails-${process.pid}`; // servers on the same Redis need separate queues
     Processor(name, { concurrency: 10 })(MailProcessor);
     const connection = { host: '127.0.0.1', port: Number(process.env.REDIS_PORT) };
     return {
@@ -156,7 +156,7 @@ async function ours() {
   return [BackgroundTasksModule.forRoot()];
 }
 
-// What a compiler would make of the decorators.
+// Decorators by hand, as a compiler would apply them.
 function decorateMethod(type, name, decorator) {
   const descriptor = Object.getOwnPropertyDescriptor(type.prototype, name);
   const made = decorator(type.prototype, name, descriptor) ?? descriptor;
@@ -180,7 +180,7 @@ const MailsController =
           this.injected = injected;
         }
       };
-// The handlers themselves, and nothing around them.
+// Only the handlers, without anything around them.
 for (const [name, value] of Object.entries({
   send: handle,
   done: () => ({ done }),

@@ -32,7 +32,7 @@ class LoadController {
   }
 }
 
-// What a compiler would make of the decorators.
+// Decorators by hand, as a compiler would apply them.
 const method = (name) => Object.getOwnPropertyDescriptor(LoadController.prototype, name);
 Get('ping')(LoadController.prototype, 'ping', method('ping'));
 Post('burn')(LoadController.prototype, 'burn', method('burn'));

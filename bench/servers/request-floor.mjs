@@ -1,5 +1,6 @@
-// What a task of a request has to cost, to compare with: an async context for each request and each attempt, a collection, the wait for
-// `finish` and one turn of the loop, the run, a count. It leaves out options, queues, figures by name, shutdown and everything else.
+// The least that a task of a request can cost, for comparison: an async context per request and
+// attempt, a collection, the wait for `finish` and one turn of the loop, the run, a count. It
+// leaves out options, queues, figures by name, shutdown and everything else.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createParamDecorator } from '@nestjs/common';
 
@@ -56,7 +57,7 @@ function open(request, response, next) {
   ambient.run(collection, next);
 }
 
-/** Before app.listen(). */
+/** Call it before app.listen(). */
 export function install(app) {
   const server = app.getHttpAdapter().getInstance();
   if (server.addHook) server.addHook('onRequest', open);

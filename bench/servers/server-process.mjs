@@ -1,4 +1,5 @@
-// A server in a process of its own: started on a free local port, asked what it prints, ended by its id.
+// A server in a process of its own. It is started on a free local port, its output is read, and it
+// is ended by its id.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -36,7 +37,7 @@ export class ServerProcess {
     return this.#child.pid;
   }
 
-  /** Resolves when `pattern`, a global one, has been printed so often. */
+  /** Resolves when `pattern`, which is global, has been printed this often. */
   async untilPrinted(pattern, count = 1) {
     const deadline = AbortSignal.timeout(PRINT_MS);
     deadline.addEventListener('abort', () => this.#lookAgain());
@@ -87,7 +88,7 @@ export function hasUvicorn() {
   return spawnSync('uvicorn', ['--version']).status === 0;
 }
 
-/** What makes the requests of some benchmarks. */
+/** The load generator of some benchmarks. */
 export function requireAb() {
   if (spawnSync('ab', ['-V']).status === 0) return;
   console.error('ab is not installed: apt-get install apache2-utils');
@@ -107,7 +108,7 @@ export function startNode(args, options) {
   return new ServerProcess(process.execPath, args, options);
 }
 
-/** The sample as `npm start` starts it, in a directory of its own. */
+/** Runs the sample as `npm start` does, in a directory of its own. */
 export function startSample(port, adapter, cwd) {
   const register = pathToFileURL(join(ROOT, 'node_modules/@oxc-node/core/register.mjs')).href;
   return startNode(['--import', register, join(ROOT, 'sample/main.ts')], {

@@ -1,4 +1,4 @@
-/** How much has arrived. */
+/** The size of the buffer that has arrived. */
 export function sizeOf(buffer) {
   return buffer.byteLength;
 }
