@@ -18,23 +18,23 @@ import { SignupModule } from './signup/signup.module.js';
 import { UsersModule } from './users/users.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
 
-/** A test runner that compiles TypeScript for itself leaves its threads without a compiler. */
+/** Threads would lack the compiler of a test runner that compiles TypeScript itself. */
 function threadOptions(): BackgroundTasksThreadsOptions {
   const { THREAD_LOADER } = process.env;
   return { threads: THREADS, ...(THREAD_LOADER && { execArgv: ['--import', THREAD_LOADER] }) };
 }
 
-/** A module for each scenario; none knows of another. */
+/** One module per scenario; none depends on another. */
 @Module({
   imports: [
     BackgroundTasksModule.forRoot({
       queues: {
-        // As many as the database has connections.
+        // The number of connections of the database.
         database: { concurrency: 1 },
-        // As many as there are threads: a large image holds up images only.
+        // The number of threads: large images delay only other images.
         images: { concurrency: THREADS },
         mail: { concurrency: 1 },
-        // Waits for others, and does little itself.
+        // Mostly waits for other services.
         process: { concurrency: 100 },
         webhooks: { concurrency: 20 },
       },

@@ -1,8 +1,9 @@
 import type { Outcome } from 'nestjs-background-tasks';
 
 /**
- * What a client may read of a failure: the message of an `UnrecoverableError`, which was written here.
- * Any other may tell of paths and addresses of this machine; it is in the log.
+ * The reason of a failure that a client may read: the message of an `UnrecoverableError`, which
+ * this code wrote. Other messages may reveal paths and addresses of this machine; they are in the
+ * log.
  */
 export function reasonOf(outcome: Outcome | undefined): string | undefined {
   if (outcome?.status !== 'failed') {

@@ -1,7 +1,7 @@
 import type { TaskEvent } from 'nestjs-background-tasks';
 import type { Observable } from 'rxjs';
 
-/** After one of these there is no further event of the task. */
+/** The events that end a task. */
 const LAST = new Set<TaskEvent['type']>([
   'completed',
   'failed',
@@ -16,8 +16,8 @@ interface Story {
 }
 
 /**
- * Prints one line for each task, when it is over: what happened to it, and how many milliseconds
- * after it was added.
+ * Prints a line for each task when it is over: its events, and how many milliseconds after `added`
+ * they came.
  */
 export function printTimeline(events: Observable<TaskEvent>, print: (line: string) => void): void {
   const stories = new Map<string, Story>();
@@ -27,7 +27,7 @@ export function printTimeline(events: Observable<TaskEvent>, print: (line: strin
     if (LAST.has(event.type)) {
       stories.delete(event.id);
       const line = `${event.name} ${event.id.slice(0, 4)}: ${story.steps.join(', ')}`;
-      // What an error says may come from anywhere.
+      // The message of an error may contain anything.
       print(line.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, encodeURIComponent));
     } else {
       stories.set(event.id, story);

@@ -1,8 +1,8 @@
-// A process that runs tasks and answers no requests: start as many as there is work for.
+// A process that runs tasks and answers no requests. Start as many as the work needs.
 //
 //   STORE_URL=redis://127.0.0.1:6379 node --import @oxc-node/core/register sample/worker.ts
 //
-// Whoever serves the requests has the same module with `role: 'producer'`.
+// The processes that serve requests have the same module with `role: 'producer'`.
 import 'reflect-metadata';
 import { Injectable, Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -34,5 +34,5 @@ export class Mailer {
 export class WorkerModule {}
 
 const app = await NestFactory.createApplicationContext(WorkerModule);
-// On SIGTERM what runs may finish; the rest stays in the store for other workers.
+// On SIGTERM running tasks may finish; the others stay in the store for other workers.
 app.enableShutdownHooks();

@@ -2,6 +2,6 @@ import { Module } from '@nestjs/common';
 import { AnalyticsController } from './analytics.controller.js';
 import { EventLog } from './event-log.js';
 
-/** Single events in, one write for each batch of them. */
+/** Takes single events, and writes them in batches. */
 @Module({ controllers: [AnalyticsController], providers: [EventLog] })
 export class AnalyticsModule {}

@@ -5,7 +5,7 @@ import { Background } from 'nestjs-background-tasks';
 import { directory } from '../uploads/directory.js';
 import type { LogEvent } from './log-event.js';
 
-/** What is known about one path. */
+/** The figures of one path. */
 export interface PathFigures {
   readonly requests: number;
   readonly errors: number;
@@ -14,10 +14,10 @@ export interface PathFigures {
 
 @Injectable()
 export class EventLog {
-  /** How often the file was written to. */
+  /** How often the file was written. */
   writes = 0;
 
-  /** Called with one event each; runs with those of half a second, or with a hundred. */
+  /** Called with one event at a time. Runs with the events of half a second, or with a hundred. */
   @Background({ name: 'analytics.record', batch: { size: 100, wait: '500ms' } })
   async record(events: LogEvent[]): Promise<void> {
     const lines = events.map((event) => `${JSON.stringify(event)}\n`);

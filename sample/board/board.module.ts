@@ -3,7 +3,7 @@ import { BackgroundTasksBoardModule } from 'nestjs-background-tasks/board';
 import { boardPassword } from './board-password.js';
 import { PasswordGuard } from './password.guard.js';
 
-/** The dashboard at /tasks, for whoever knows the password. */
+/** The dashboard at /tasks, behind a password. */
 @Module({
   imports: [
     BackgroundTasksBoardModule.forRoot({

@@ -8,7 +8,10 @@ interface Response {
   header(name: string, value: string): unknown;
 }
 
-/** Asks as a browser understands it: a form for name and password, which it then sends by itself. */
+/**
+ * HTTP basic authentication: a browser shows a form for name and password, and then sends them
+ * itself.
+ */
 export class PasswordGuard implements CanActivate {
   private readonly expected: Buffer;
 
@@ -20,7 +23,7 @@ export class PasswordGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const http = context.switchToHttp();
     const { authorization = '' } = http.getRequest<Request>().headers;
-    // Digests are of one length, and comparing them takes one time, however much of it is right.
+    // Digests have one length, and comparing them takes the same time however much is right.
     if (!timingSafeEqual(digestOf(authorization), this.expected)) {
       http.getResponse<Response>().header('www-authenticate', 'Basic realm="tasks"');
       throw new UnauthorizedException();

@@ -9,7 +9,7 @@ export class HealthController {
     private readonly tasks: BackgroundTasksHealthIndicator,
   ) {}
 
-  /** 503 while a task has waited for a minute, or a tenth of the latest ones has failed. */
+  /** Answers 503 while a task has waited for a minute, or a tenth of the latest tasks has failed. */
   @Get()
   @HealthCheck()
   check(): Promise<HealthCheckResult> {

@@ -6,7 +6,7 @@ import { directory } from '../uploads/directory.js';
 import type { Picture } from './picture.js';
 import { sepiaInThread, thumbnailInThread } from './threads.js';
 
-/** What becomes of an image: the result of its task. */
+/** The result of the task of an image. */
 export interface Pictures {
   readonly thumbnail: Picture;
   readonly sepia: Picture;
@@ -43,12 +43,12 @@ export class ImageTasks {
   }
 }
 
-/** Where a finished picture is. */
+/** The path of a finished picture. */
 export async function pathOf(id: string, kind: PictureKind): Promise<string> {
   return join(await directory('var/images'), `${id}-${kind}.webp`);
 }
 
-/** What sharp says of a file that it cannot read; nothing of it would be better the next time. */
+/** sharp's errors for a file that it cannot read: a retry would not help. */
 function isOfImage(error: unknown): boolean {
   return error instanceof Error && /^(Input|Vips)/.test(error.message);
 }

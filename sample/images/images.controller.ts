@@ -29,7 +29,7 @@ export class ImagesController {
     private readonly runner: TaskRunner,
   ) {}
 
-  /** The task is not given the request, which is over when it runs, but the path of the file. */
+  /** The task gets the path of the file, not the request, which is over when the task runs. */
   @Post()
   @HttpCode(202)
   @UseInterceptors(UploadInterceptor)
@@ -44,7 +44,7 @@ export class ImagesController {
     const { status, outcome, progress, result } = await this.task(id);
     const { percent } = (progress ?? { percent: 0 }) as { percent: number };
     const { thumbnail, sepia } = (result ?? {}) as Partial<Pictures>;
-    // A URL, not the path: where files are on this machine is nobody's business outside.
+    // A URL, not the path: clients need not know where files are on this machine.
     const pictures = {
       thumbnail: thumbnail && { url: `/images/${id}/thumbnail`, ...thumbnail },
       sepia: sepia && { url: `/images/${id}/sepia`, ...sepia },
@@ -74,7 +74,7 @@ export class ImagesController {
     return task;
   }
 
-  /** By what is in it: a name can be anything. @throws UnsupportedMediaTypeException */
+  /** By the content of the file: its name can be anything. @throws UnsupportedMediaTypeException */
   private async requireImage(path: string): Promise<void> {
     const type = await fileTypeFromFile(path);
     if (type === undefined || !ACCEPTED.has(type.mime)) {

@@ -3,6 +3,6 @@ import { UploadsModule } from '../uploads/uploads.module.js';
 import { ImageTasks } from './image-tasks.js';
 import { ImagesController } from './images.controller.js';
 
-/** An upload, made into a thumbnail and a filtered picture by threads. */
+/** Turns an upload into a thumbnail and a filtered picture, in threads. */
 @Module({ imports: [UploadsModule], controllers: [ImagesController], providers: [ImageTasks] })
 export class ImagesModule {}

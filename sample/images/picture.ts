@@ -1,4 +1,4 @@
-// Runs in a thread: see `threads.ts`. What it needs is loaded there, and nowhere else.
+// Runs in a thread: see `threads.ts`. Its dependencies are loaded only there.
 import sharp, { type OutputInfo } from 'sharp';
 
 /** A picture on disk. */
@@ -11,7 +11,7 @@ export interface Picture {
 /** A small file can unfold into gigabytes. */
 const MAX_PIXELS = 24_000_000;
 
-// By itself it takes a thread of the whole process for each core, and file reads have to wait.
+// By default sharp takes a thread of the process for each core, and file reads have to wait.
 sharp.concurrency(1);
 
 /** @param width of the thumbnail, in pixels; the height follows */

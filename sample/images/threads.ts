@@ -2,7 +2,10 @@ import { availableParallelism } from 'node:os';
 import { threadFunction } from 'nestjs-background-tasks/threads';
 import type { sepia, thumbnail } from './picture.js';
 
-/** How many calculate at once: the queue of these tasks is as wide, so that none waits for a thread. */
+/**
+ * The number of threads. The queue of these tasks has the same concurrency, so that none waits for
+ * a thread.
+ */
 export const THREADS = Math.max(1, availableParallelism() - 1);
 
 const PICTURE = new URL('./picture.js', import.meta.url);

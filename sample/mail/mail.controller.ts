@@ -39,7 +39,7 @@ export class MailController {
     return { message: `${recipients} mails will be sent` };
   }
 
-  /** Says the same whether there is such a user or not. */
+  /** Gives the same answer whether the user exists or not. */
   @Post('password-reset')
   @HttpCode(202)
   async passwordReset(@Body(validation) { email }: PasswordReset) {
@@ -47,7 +47,7 @@ export class MailController {
     return { message: 'If there is an account, a mail is on its way' };
   }
 
-  /** `resetsAfter`: how many mails had been sent when each password reset was. */
+  /** `resetsAfter`: how many mails had been sent when each password reset was sent. */
   @Get()
   async state() {
     const mails = this.server.received;

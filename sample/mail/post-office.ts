@@ -3,7 +3,7 @@ import { Background, TaskRunner } from 'nestjs-background-tasks';
 import { createTransport, type Transporter } from 'nodemailer';
 import { Smarthost } from './smarthost.js';
 
-/** Sends mails one at a time, the urgent ones first, over one connection that is kept. */
+/** Sends mails one at a time, urgent ones first, over one open connection. */
 @Injectable()
 export class PostOffice implements OnApplicationShutdown {
   private transport: Transporter | undefined;
@@ -13,7 +13,10 @@ export class PostOffice implements OnApplicationShutdown {
     private readonly runner: TaskRunner,
   ) {}
 
-  /** Makes a task of each mail: inside a task they are queued at once, and do not wait for each other. */
+  /**
+   * Adds a task for each mail. Tasks added inside a task are queued at once, and do not wait for
+   * each other.
+   */
   @Background({ name: 'mail.newsletter' })
   async sendNewsletter(issue: string, recipients: number): Promise<void> {
     for (let number = 1; number <= recipients; number += 1) {

@@ -3,7 +3,7 @@ import { register } from 'prom-client';
 
 @Controller('metrics')
 export class MetricsController {
-  /** What Prometheus scrapes. */
+  /** Scraped by Prometheus. */
   @Get()
   @Header('content-type', register.contentType)
   scrape(): Promise<string> {

@@ -6,14 +6,14 @@ interface RequestWithQuery {
   readonly query: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** Adds to the same collection as the handler, and earlier: its line comes first. */
+/** Adds to the same collection before the handler does, so its line comes first. */
 @Injectable()
 export class FoundQueryGuard implements CanActivate {
   constructor(private readonly tasks: BackgroundTasks) {}
 
   canActivate(context: ExecutionContext): boolean {
     const { query } = context.switchToHttp().getRequest<RequestWithQuery>();
-    // Of a parameter given twice FastAPI takes the last.
+    // If a parameter is given twice, FastAPI takes the last value.
     const q = [query['q']].flat().at(-1);
     if (q) {
       this.tasks.addTask(writeLog, `found query: ${q}`);

@@ -1,9 +1,8 @@
 import { appendFile } from 'node:fs/promises';
 
-/** In the working directory. */
 const LOG_FILE = 'log.txt';
 
-/** One line, whatever is in it: what comes from a URL could else write lines of its own. */
+/** One line per message: text from a URL could otherwise add lines of its own. */
 export async function writeLog(line: string): Promise<void> {
   await appendFile(LOG_FILE, `${line.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, encodeURIComponent)}\n`);
 }

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { NotificationsController } from './notifications.controller.js';
 
-/** FastAPI's tutorial on background tasks, as Nest would have it. */
+/** FastAPI's tutorial on background tasks, in Nest. */
 @Module({ controllers: [NotificationsController] })
 export class NotificationsModule {}

@@ -5,10 +5,10 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { currentTask } from 'nestjs-background-tasks';
 
-/** What another service takes for its part, which here is waited for. */
+/** Stands for the time that another service takes. */
 const SERVICE_MS = 2_000;
 
-/** @returns the file's checksum; the file is gone afterwards */
+/** @returns the file's checksum; the file is deleted */
 export async function processUpload(path: string): Promise<string> {
   const { signal } = currentTask();
   try {

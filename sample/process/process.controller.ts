@@ -3,7 +3,7 @@ import { Tasks, type BackgroundTasks } from 'nestjs-background-tasks';
 import { UploadInterceptor, type Upload } from '../uploads/upload.interceptor.js';
 import { processUpload } from './process-upload.js';
 
-/** The same work while the client waits, and after it has its answer. */
+/** The same work, while the client waits and after its answer. */
 @Controller()
 export class ProcessController {
   @Post('process-sync')

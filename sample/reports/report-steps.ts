@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { UnrecoverableError } from 'nestjs-background-tasks';
 import { directory } from '../uploads/directory.js';
 
-/** The steps hand over files: what one has written the next one reads, by the report's id. */
+/** The steps pass files on: each reads what the one before has written, by the report's id. */
 async function fileOf(reportId: string, step: string): Promise<string> {
   return join(await directory('var/reports'), `${reportId}.${step}`);
 }
@@ -13,7 +13,7 @@ export async function extract(reportId: string, lines: readonly string[]): Promi
   await writeFile(await fileOf(reportId, 'csv'), lines.join('\n'));
 }
 
-/** @throws UnrecoverableError on a line that is not `day,product,amount`: it will not get better */
+/** @throws UnrecoverableError for a line that is not `day,product,amount`: a retry would not help */
 export async function transform(reportId: string): Promise<void> {
   const text = await readFile(await fileOf(reportId, 'csv'), 'utf8');
   const totals: Record<string, number> = {};
@@ -27,7 +27,7 @@ export async function transform(reportId: string): Promise<void> {
   await writeFile(await fileOf(reportId, 'totals'), JSON.stringify(totals));
 }
 
-/** The report is there when all of it is: a file gets its name last. */
+/** The file gets its name last, so that a report exists only when it is complete. */
 export async function load(reportId: string): Promise<void> {
   const totals = await readFile(await fileOf(reportId, 'totals'), 'utf8');
   const cents = Object.entries(JSON.parse(totals) as Record<string, number>);
@@ -37,7 +37,7 @@ export async function load(reportId: string): Promise<void> {
   await rename(`${target}.part`, target);
 }
 
-/** The finished report, if it is. */
+/** The finished report, if there is one. */
 export async function readReport(reportId: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(await fileOf(reportId, 'json'), 'utf8'));

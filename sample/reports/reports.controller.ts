@@ -16,7 +16,7 @@ import { reasonOf } from '../reason-of.js';
 import { extract, load, readReport, transform } from './report-steps.js';
 
 class Sales {
-  /** Each `day,product,amount`. */
+  /** Each line is `day,product,amount`. */
   @IsString({ each: true })
   @ArrayNotEmpty()
   @ArrayMaxSize(10_000)
@@ -30,7 +30,7 @@ const validation = new ValidationPipe({
 
 @Controller('reports')
 export class ReportsController {
-  /** By report, the ids of its tasks. */
+  /** The ids of the tasks, by report. */
   private readonly steps = new Map<string, readonly string[]>();
 
   constructor(private readonly runner: TaskRunner) {}

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common';
 import { ReportsController } from './reports.controller.js';
 
-/** A chain of three steps, of which the second one can fail. */
+/** A chain of three steps, the second of which may fail. */
 @Module({ controllers: [ReportsController] })
 export class ReportsModule {}

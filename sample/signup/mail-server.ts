@@ -5,17 +5,17 @@ import { callbackify } from 'node:util';
 import { Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
 
-/** A mail as the server got it. */
+/** A mail as the server received it. */
 export interface Mail {
   readonly from: string;
   readonly to: readonly string[];
-  /** Headers and text, the way they came over the wire. */
+  /** Headers and text, as they were sent. */
   readonly source: string;
 }
 
 /**
- * Where the sample's mails go: an SMTP server of its own on a free local port, so that they really
- * travel and nobody gets them. It can be told to refuse deliveries for a while.
+ * Receives the sample's mails: an SMTP server on a free local port, so that mails really travel but
+ * reach nobody. It can refuse deliveries for a while.
  */
 @Injectable()
 export class MailServer implements OnModuleInit, OnApplicationShutdown {
@@ -37,7 +37,7 @@ export class MailServer implements OnModuleInit, OnApplicationShutdown {
     return address.port;
   }
 
-  /** @param deliveries so many from now on get a temporary error, 451 */
+  /** @param deliveries how many of the next deliveries get a temporary error, 451 */
   refuseNext(deliveries: number): void {
     this.refusals = deliveries;
   }
@@ -57,7 +57,7 @@ export class MailServer implements OnModuleInit, OnApplicationShutdown {
     this.logger.log(`Mails go to smtp://${this.host}:${this.port}`);
   }
 
-  /** The last hook of all: by now the tasks that send mails are over. */
+  /** The last hook: the tasks that send mails are over by now. */
   async onApplicationShutdown(): Promise<void> {
     await new Promise<void>((resolve) => this.server?.close(resolve) ?? resolve());
     this.logger.log('The mail server has closed');

@@ -13,7 +13,7 @@ export class Mailer {
     private readonly server: MailServer,
   ) {}
 
-  /** Takes the id, not the user: a retry, minutes later, mails the address of then. */
+  /** Takes the id, not the user: a retry minutes later uses the address of that time. */
   @Background({ retry: { attempts: 5, delay: '200ms' } })
   async sendWelcome(userId: string): Promise<void> {
     const user = this.users.find(userId);

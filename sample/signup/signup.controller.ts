@@ -20,7 +20,7 @@ export class SignupController {
     private readonly mailServer: MailServer,
   ) {}
 
-  /** @param failures so many of the next deliveries are refused, to show the retries */
+  /** @param failures how many of the next deliveries are refused, to show the retries */
   @Post()
   @UsePipes(new ValidationPipe({ whitelist: true }))
   async signUp(

@@ -5,7 +5,7 @@ import { MailsController } from './mails.controller.js';
 import { SignupController } from './signup.controller.js';
 import { Users } from './users.js';
 
-/** A registration, and the welcome mail that its answer does not wait for. */
+/** A registration, and a welcome mail that its answer does not wait for. */
 @Module({
   controllers: [SignupController, MailsController],
   providers: [Users, Mailer, MailServer],

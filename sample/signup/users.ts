@@ -7,13 +7,13 @@ export interface User {
   readonly name: string;
 }
 
-/** Who has signed up. A database in an application that means it. */
+/** The users who have signed up. A real application has a database here. */
 @Injectable()
 export class Users {
   private readonly byId = new Map<string, User>();
   private readonly emails = new Set<string>();
 
-  /** @throws ConflictException where the address has signed up before */
+  /** @throws ConflictException if the address has already signed up */
   register(email: string, name: string): User {
     const address = email.toLowerCase();
     if (this.emails.has(address)) {

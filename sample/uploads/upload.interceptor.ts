@@ -10,7 +10,7 @@ import { FileInterceptor } from '@nestjs/platform-express';
 import type { Observable } from 'rxjs';
 import { directory } from './directory.js';
 
-/** What `@UploadedFile()` gives: the file is on disk, and no longer part of the request. */
+/** The value of `@UploadedFile()`: a file on disk, which is no longer part of the request. */
 export interface Upload {
   readonly path: string;
   readonly originalname: string;
@@ -26,8 +26,9 @@ interface UploadRequest {
 const MAX_MEGABYTES = 10;
 
 /**
- * Takes one file of 10 MB at most from the form field `file`, on Express and on Fastify, while it
- * arrives: a task gets its path. 415 for anything but a form, 400 without a file, 413 for too much.
+ * Takes one file of at most 10 MB from the form field `file`, on Express and on Fastify, and writes
+ * it to disk as it arrives: a task gets its path. Answers 415 to anything but a form, 400 without a
+ * file, and 413 if it is too large.
  */
 @Injectable()
 export class UploadInterceptor implements NestInterceptor {

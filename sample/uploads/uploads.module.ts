@@ -3,12 +3,12 @@ import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import { UploadInterceptor } from './upload.interceptor.js';
 
-/** For the scenarios that take a file. */
+/** For the scenarios with uploads. */
 @Module({ providers: [UploadInterceptor], exports: [UploadInterceptor] })
 export class UploadsModule implements OnModuleInit {
   constructor(private readonly host: HttpAdapterHost) {}
 
-  /** Fastify refuses what nobody parses; forms are read by the interceptor, from the stream. */
+  /** Fastify refuses bodies without a parser; the interceptor reads forms from the stream. */
   onModuleInit(): void {
     if (this.host.httpAdapter.getType() === 'fastify') {
       this.host.httpAdapter

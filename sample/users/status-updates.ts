@@ -8,8 +8,8 @@ export class StatusUpdates {
   constructor(private readonly database: DataSource) {}
 
   /**
-   * One transaction of its own, on a connection of its own: the request's would be closed by now. It is
-   * given the user's id, not the entity, whose state is that of an earlier moment.
+   * Uses its own transaction and connection: those of the request would be closed by now. It gets
+   * the user's id, because the entity would have the state of an earlier moment.
    */
   @Background({ name: 'users.setStatus', queue: 'database', timeout: '5s' })
   async set(userId: number, status: UserStatus): Promise<void> {
@@ -23,11 +23,11 @@ export class StatusUpdates {
         at: new Date().toISOString(),
       });
       if (user.status === 'closed') {
-        // Whatever was written so far, the line above, is rolled back.
+        // The changes so far are rolled back, the line above included.
         throw new UnrecoverableError(`User ${userId} is closed, and stays so.`);
       }
       await transaction.update(User, { id: userId }, { status });
-      // Too late: nobody would count this as done.
+      // An aborted task must not commit.
       signal.throwIfAborted();
     });
   }

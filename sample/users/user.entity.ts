@@ -16,7 +16,7 @@ export class User {
   status!: UserStatus;
 }
 
-/** One row for each change that has been made. */
+/** One row per change. */
 @Entity()
 export class StatusChange {
   @PrimaryGeneratedColumn()

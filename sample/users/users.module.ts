@@ -7,8 +7,8 @@ import { UsersController } from './users.controller.js';
 
 /**
  * Status updates in a database, each in a transaction. The database is SQLite in the process itself
- * (sql.js): it needs no service, no compiler and no file. It has a single connection, so that the
- * queue named `database` is a pool of one; with another database it is as wide as the pool.
+ * (sql.js), without a server, compiler or file. It has one connection, so the queue `database` runs
+ * one task at a time. With another database, its concurrency would be the size of the pool.
  */
 @Module({
   imports: [

@@ -10,7 +10,6 @@ import { sign } from './signature.js';
 import { Subscriptions } from './subscriptions.js';
 import { WebhookOptions } from './webhook-options.js';
 
-/** Something that has happened. */
 export interface WebhookEvent {
   readonly type: string;
   readonly data?: unknown;
@@ -24,8 +23,8 @@ export class Deliveries {
   ) {}
 
   /**
-   * Network errors and 5xx are tried again, later each time, and 429 and 503 when the receiver says so.
-   * Every other answer than 2xx is final.
+   * Network errors and 5xx are retried, with a longer wait each time; 429 and 503 when the receiver
+   * asks for it. Every other answer except 2xx is final.
    */
   @Background({
     name: 'webhooks.deliver',
@@ -41,7 +40,7 @@ export class Deliveries {
     }
     const url = new URL(subscription.url);
     await this.requireAllowed(url);
-    // The same id in every attempt: by it a receiver knows what it has had already.
+    // The same id in every attempt, so that a receiver can recognise duplicates.
     const body = JSON.stringify({ id, ...event });
     const timestamp = String(Math.floor(Date.now() / 1000));
     const response = await fetch(url, {
@@ -53,16 +52,16 @@ export class Deliveries {
       },
       body,
       signal,
-      // It could lead to an address that nobody has looked at.
+      // A redirect could lead to an address that was not checked.
       redirect: 'manual',
     });
-    // Unread, it would keep the connection.
+    // An unread body would keep the connection.
     await response.body?.cancel();
     progress({ attempt, answered: response.status });
     judge(response);
   }
 
-  /** @throws UnrecoverableError for a private address; what the lookup throws is tried again */
+  /** @throws UnrecoverableError for a private address; other errors of the lookup are retried */
   private async requireAllowed(url: URL): Promise<void> {
     if (this.options.allowPrivate) {
       return;

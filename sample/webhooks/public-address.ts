@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { BlockList, isIP } from 'node:net';
 
-/** Networks that nobody outside can reach, and that nobody outside may make this server reach. */
+/** Private networks, which a stranger must not make this server call. */
 const PRIVATE = new BlockList();
 for (const [network, prefix] of [
   ['0.0.0.0', 8],
@@ -28,7 +28,7 @@ for (const [network, prefix] of [
   PRIVATE.addSubnet(network, prefix, 'ipv6');
 }
 
-/** `url` leads to an address that is not for everybody; which one, not everybody needs to know. */
+/** `url` leads to a private address. The message does not tell which one. */
 export class PrivateAddressError extends Error {
   constructor(url: URL) {
     super(`${url.host} is not a public address.`);
@@ -36,8 +36,8 @@ export class PrivateAddressError extends Error {
 }
 
 /**
- * Looks the host up, and again with every delivery, because names change. Between this and the
- * connection a name can still change; what must be certain belongs into the firewall.
+ * Looks up the host, again for each delivery, because names change. A name can still change between
+ * this check and the connection; only a firewall is certain.
  *
  * @throws PrivateAddressError
  */
@@ -51,7 +51,7 @@ export async function requirePublicAddress(url: URL): Promise<void> {
   }
 }
 
-/** An IPv4 address in IPv6 clothes is what it is underneath: the list sees through it. */
+/** An IPv4 address mapped into IPv6 is checked as IPv4. */
 function isPrivate(address: string): boolean {
   return PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }

@@ -12,13 +12,13 @@ import {
 import { isSignedBy } from './signature.js';
 import { Subscriptions } from './subscriptions.js';
 
-/** What a delivery looks like from the other side. */
+/** A delivery, from the receiver's side. */
 interface Received {
   readonly body: unknown;
   readonly isSigned: boolean;
 }
 
-/** Somebody to deliver to, for those who try the sample: elsewhere in an application that means it. */
+/** A receiver to try the sample with. In a real application it is another service. */
 @Controller('webhook-receiver')
 export class ReceiverController {
   private readonly received: Received[] = [];
@@ -26,7 +26,7 @@ export class ReceiverController {
 
   constructor(private readonly subscriptions: Subscriptions) {}
 
-  /** @param failures so many attempts of each event get a 500 */
+  /** @param failures how many attempts of each event get a 500 */
   @Post()
   @HttpCode(204)
   receive(

@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** Over the time too, so that a delivery cannot be repeated by somebody else later. */
+/** Signs the time, too, so that nobody can repeat a delivery later. */
 export function sign(secret: string, timestamp: string, body: string): string {
   return `sha256=${createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')}`;
 }

@@ -1,15 +1,15 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 
-/** Somebody who wants to be told. */
+/** A receiver of events. */
 export interface Subscription {
   readonly id: string;
   readonly url: string;
-  /** What its deliveries are signed with. */
+  /** The secret that signs the deliveries. */
   readonly secret: string;
 }
 
-/** A database in an application that means it. */
+/** A real application has a database here. */
 @Injectable()
 export class Subscriptions {
   private readonly byId = new Map<string, Subscription>();

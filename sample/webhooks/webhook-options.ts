@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 
-/** From the environment; a test changes it. */
+/** Read from the environment; tests change it. */
 @Injectable()
 export class WebhookOptions {
-  /** Deliver to private and loopback addresses as well: to try the sample on one machine. */
+  /** Whether to deliver to private and loopback addresses as well, to try the sample on one machine. */
   allowPrivate = process.env['WEBHOOKS_ALLOW_PRIVATE'] === 'true';
 }

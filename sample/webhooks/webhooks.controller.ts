@@ -46,21 +46,21 @@ export class WebhooksController {
     private readonly options: WebhookOptions,
   ) {}
 
-  /** The secret is shown this once. */
+  /** The secret is shown only this once. */
   @Post()
   async register(@Body(validation) { url }: Registration): Promise<Subscription> {
     if (!this.options.allowPrivate) {
       try {
         await requirePublicAddress(new URL(url));
       } catch {
-        // What the name resolved to, or that it did not, is nobody's business outside.
+        // The address behind the name, or that there is none, is not for outsiders.
         throw new UnprocessableEntityException('The URL has to lead to a public address.');
       }
     }
     return this.subscriptions.add(url);
   }
 
-  /** One task for each who wants to know: one that does not answer holds up no other. */
+  /** One task per subscription: a receiver that does not answer delays no other. */
   @Post('events')
   @HttpCode(202)
   publish(@Body(validation) { type, data }: NewEvent, @Tasks() tasks: BackgroundTasks) {

@@ -5,7 +5,7 @@ import { Subscriptions } from './subscriptions.js';
 import { WebhookOptions } from './webhook-options.js';
 import { WebhooksController } from './webhooks.controller.js';
 
-/** Events for those who have registered, delivered until they have arrived. */
+/** Delivers events to the registered receivers until they arrive. */
 @Module({
   controllers: [WebhooksController, ReceiverController],
   providers: [Deliveries, Subscriptions, WebhookOptions],
