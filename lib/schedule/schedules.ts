@@ -141,8 +141,8 @@ export class Schedules {
 
   /** @returns whether there was such a schedule */
   async remove(name: string): Promise<boolean> {
-    this.declared.delete(name);
     const stored = await Promise.all([...this.stored.values()].map((each) => each.remove(name)));
+    this.declared.delete(name);
     return this.local.remove(name) || stored.includes(true);
   }
 

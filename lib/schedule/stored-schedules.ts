@@ -85,8 +85,10 @@ export class StoredSchedules {
   }
 
   async remove(name: string): Promise<boolean> {
-    this.own.delete(name);
-    return this.change(name, () => undefined);
+    return this.change(name, () => {
+      this.own.delete(name); // the store answers
+      return undefined;
+    });
   }
 
   all(): Promise<ReadonlyMap<string, ScheduleRecord>> {

@@ -188,6 +188,16 @@ describe('a schedule that processes share', () => {
     expect([...store.records.keys()]).toEqual(['a', 'b']);
   });
 
+  it('goes on where it could not be removed', async () => {
+    const schedules = processWith({ a: { every: '5s' } });
+    await pass(1_000);
+    store.isDown = true;
+    await expect(schedules.remove('a')).rejects.toThrow('down');
+    store.isDown = false;
+    await pass(12_000);
+    expect(store.tasks).toHaveLength(2);
+  });
+
   it('is changed once: an older process that starts again changes nothing', async () => {
     processWith({ a: { every: '20s' } });
     await pass(20_000);
