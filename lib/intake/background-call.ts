@@ -43,7 +43,7 @@ function tellOnce({ member }: BackgroundMethod): void {
     new Logger('BackgroundTasks').warn(
       `${member}() ran at once, in its caller: no application with BackgroundTasksModule is in this ` +
         'process. Is BackgroundTasksModule.forRoot() among the imports of the root module? ' +
-        '(Said once for each method, and never in tests.)',
+        '(Logged once per method, and never in tests.)',
     );
   }
 }

@@ -45,7 +45,7 @@ export function Background(
   if (property !== undefined) {
     throw new BackgroundMethodError(
       memberName(options as object, property),
-      'its parentheses are missing. Write @Background(), also where it has no options.',
+      'the parentheses are missing. Write @Background(), even without options.',
     );
   }
   return (target, key, descriptor: PropertyDescriptor | undefined) => {
@@ -56,7 +56,7 @@ export function Background(
     }
     if (descriptor === undefined || typeof method !== 'function') {
       const kind = descriptor === undefined || 'value' in descriptor ? 'a property' : 'an accessor';
-      throw new BackgroundMethodError(member, `it stands on ${kind}; only a method can be called.`);
+      throw new BackgroundMethodError(member, `it decorates ${kind}, and works only on methods.`);
     }
     refuseRoute(method, member);
     if (options !== undefined) {

@@ -108,10 +108,10 @@ export class BackgroundExplorer implements TaskFinder {
     if (isForRequests && (isStored ? !this.options.carriers.canMakeRequest : isScheduled)) {
       throw new BackgroundMethodError(
         member,
-        `its class is made for a request (REQUEST), and there is none when ${
-          isStored ? `a stored task of queue "${settings.queue}" runs` : 'it is due'
-        }. Pass what the method needs as arguments; for a store, \`carry: { request }\` can make ` +
-          'the request again from what was carried.',
+        `its class is request-scoped (REQUEST), and there is no request when ${
+          isStored ? `a stored task of queue "${settings.queue}" runs` : 'its schedule ticks'
+        }. Pass what the method needs as arguments. For stored tasks, \`carry: { request }\` ` +
+          'can restore the request.',
       );
     }
     this.registry.register({

@@ -120,9 +120,9 @@ function theOne(
     throw new BackgroundMethodError(
       member,
       `it was called outside of any request and task, on an object that no application has ` +
-        `injected, and ${candidates.length} applications of this process may be meant: ` +
+        `injected, and it could belong to ${candidates.length} applications of this process: ` +
         `${candidates.map(({ name }) => name).join(', ')}. Call it on an object that one of them ` +
-        'has made, or within a task of it.',
+        'has made, or inside one of its tasks.',
     );
   }
   return chosen;
@@ -152,8 +152,8 @@ export function otherCopyInUse(): string | undefined {
 /** The message for a process in which one copy of the package is used and another one runs the tasks. */
 export function twoCopies(used: string, module: string, what = 'decorator'): string {
   return (
-    `two copies of nestjs-background-tasks are in this process. The ${what} is that of ` +
-    `${used}, and BackgroundTasksModule that of ${module}. Install one version for all ` +
-    'packages: npm ls nestjs-background-tasks shows who brings which.'
+    `two copies of nestjs-background-tasks are in this process. The ${what} comes from ` +
+    `${used}, and BackgroundTasksModule from ${module}. Install one version for all ` +
+    'packages: npm ls nestjs-background-tasks shows which package brings which.'
   );
 }

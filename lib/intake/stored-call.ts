@@ -20,7 +20,7 @@ export function storeCall(
   const unfit = problemAt('options', options);
   const problem =
     // Only functions can get here: other invalid options were refused before.
-    (unfit && `${unfit}; what computes belongs on @Background()`) ??
+    (unfit && `${unfit}; functions belong on @Background()`) ??
     problemAt('carry.capture()', captured.carried) ??
     problemAt('carried', captured.alsoCarried) ??
     (serializer === undefined ? problemAt('args', given) : undefined);

@@ -146,7 +146,7 @@ export class TaskMaker {
     const problem =
       definition === undefined ? 'it is a plain function' : this.problemOf(definition, name);
     if (definition === undefined || problem !== undefined) {
-      const sentence = `${problem}, and no other process could find it again.`;
+      const sentence = `${problem}, so no other process could find it.`;
       throw new NotStorableError(name, settings.queue, sentence);
     }
     if (options !== undefined) {
@@ -258,7 +258,7 @@ function ofRequest(
   if (request === undefined) {
     throw new BackgroundMethodError(
       member,
-      'its class is made for a request (REQUEST), and no request is known here. Call the method on ' +
+      'its class is request-scoped (REQUEST), and no request is known here. Call the method on ' +
         'its object instead of passing it: await reports.build(…).',
     );
   }

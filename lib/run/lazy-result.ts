@@ -33,13 +33,13 @@ export function finishLazy(
       return Promise.all(value as unknown[]).then(() => undefined);
     case 'iterator':
       throw new UnrecoverableError(
-        'The body returned a generator or another iterator, and nothing of it has run: the steps ' +
-          'of an iterator run only while it is read. Make the body an async function that reads it: ' +
+        'The body returned a generator or another iterator, and none of it has run: an iterator ' +
+          'runs only while it is read. Make the body an async function that reads it: ' +
           'for await (const item of steps()) { … }.',
       );
     case 'function':
       throw new UnrecoverableError(
-        'The body returned an async function or a generator function, and nobody calls it: its work ' +
+        'The body returned an async function or a generator function, which nothing calls: its work ' +
           'was not done. Pass that function, addTask(fn, ...args), or call it in the body.',
       );
   }

@@ -181,7 +181,7 @@ export class Lifecycle
       this.parts?.log.warn(
         new LogLine(
           { event: 'no-shutdown-hooks' },
-          'Nobody listens to SIGTERM: it would end the process and lose the tasks that run. Call ' +
+          'Nothing listens for SIGTERM: it would end the process and lose the running tasks. Call ' +
             "app.enableShutdownHooks(['SIGTERM', 'SIGINT']) before app.listen(), or on the application context.",
         ),
       );
@@ -225,9 +225,9 @@ export class Lifecycle
           const tasks = Array.from(requests.collected(), ({ name, id }) => `${name} (${id})`);
           const theirs = tasks.length > 0 ? ` Their tasks wait with them: ${named(tasks)}.` : '';
           const sentence =
-            `The shutdown waits for ${count(open, 'open request')}, and Nest sets no limit: ` +
-            'NestFactory.create(AppModule, { forceCloseConnections: true }) ends their connections, ' +
-            `else they have to end by themselves before the process is killed.${theirs}`;
+            `The shutdown waits for ${count(open, 'open request')}, and Nest sets no limit. With ` +
+            'NestFactory.create(AppModule, { forceCloseConnections: true }) it ends their connections; ' +
+            `otherwise they have to end before the process is killed.${theirs}`;
           log.warn(new LogLine({ event: 'requests-open', count: open }, sentence));
         }
       });

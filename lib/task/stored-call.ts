@@ -68,7 +68,7 @@ export function readArgs(text: string, storage: TaskStorage | undefined): unknow
   const { serializer } = storage ?? {};
   const args: unknown = serializer === undefined ? JSON.parse(text) : serializer.deserialize(text);
   if (!Array.isArray(args)) {
-    throw new TypeError('its arguments are no array');
+    throw new TypeError('its arguments are not an array');
   }
   return args;
 }

@@ -166,7 +166,7 @@ export class TaskRegistry {
     if (known === undefined && member !== undefined) {
       throw new BackgroundMethodError(
         member,
-        'what was passed overrides it without the decorator, so it is no task, and would run without ' +
+        'the function passed overrides it without the decorator, so it is no task and would run without ' +
           'its object. Put @Background() on the override, too, or call it: addTask(() => mailer.send(…)).',
       );
     }

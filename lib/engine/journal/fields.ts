@@ -13,7 +13,7 @@ export function checked<T extends object>(
   fields: Readonly<Partial<Record<keyof T, (value: unknown) => boolean>>>,
 ): void {
   if (!Field.object(record)) {
-    throw new Error('it is no record');
+    throw new Error('it is not a record');
   }
   for (const [name, isFit] of Object.entries<((value: unknown) => boolean) | undefined>(fields)) {
     const value = (record as Record<string, unknown>)[name];

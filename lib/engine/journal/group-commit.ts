@@ -126,7 +126,7 @@ export class GroupCommit {
       group.settle();
       return true;
     } catch (cause) {
-      const error = new Error(`the disk did not take it: ${String(cause)}`, { cause });
+      const error = new Error(`the write failed: ${String(cause)}`, { cause });
       this.filling.inherit(group);
       if (!group.isAwaited) {
         this.sink.failed(error);

@@ -63,7 +63,7 @@ export class JournalLock {
       if (restMs <= 0) {
         throw new JournalError(
           this.file,
-          `is in use by another process or application${isWaiting ? `, after ${patienceMs} ms still` : ''}. ` +
+          `is in use by another process or application${isWaiting ? `, still after ${patienceMs} ms` : ''}. ` +
             'A journal belongs to one at a time: give each a path of its own.',
         );
       }

@@ -84,8 +84,8 @@ export class JournalStore {
       await this.lock.whenFree(patienceMs, onWait);
       if (await prepareFiles(path)) {
         log?.warn(
-          `The journal ${path} is empty, and its lock file says that it was in use. Tasks that it ` +
-            'held are lost: somebody has cut off or replaced the file.',
+          `The journal ${path} is empty, although its lock file shows that it was in use. Its ` +
+            'tasks are lost: the file was cut off or replaced.',
         );
       }
       // With event-turn batching, lmdb has internal promises: one that rejects, when the disk is
@@ -233,7 +233,7 @@ export class JournalStore {
     this.group.remove(record.order, done);
   }
 
-  /** Called when another record of the same order takes its place. */
+  /** Marks a record as gone, so that it is not written any more. */
   forget(record: JournalRecord): void {
     this.checkOpen();
     record.isGone = true;

@@ -48,8 +48,8 @@ export class Leftovers {
     }
     if (this.waiting > 0) {
       yield (
-        `The journal ${path} keeps ${this.waiting} tasks besides: each is the continuation of ` +
-        'a chain with one of those.'
+        `The journal ${path} also keeps ${this.waiting} tasks that follow one of those in ` +
+        'its chain.'
       );
     }
   }

@@ -100,7 +100,7 @@ export function decodeRecord(line: string, now: number): JournalRecord {
 
 function asFields(fields: Fields): Fields {
   if (!Array.isArray(fields)) {
-    throw new Error('it is no record');
+    throw new Error('it is not a record');
   }
   return fields;
 }

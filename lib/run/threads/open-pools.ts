@@ -50,7 +50,7 @@ export function poolHere(functionName: string): ThreadPool {
   if (others.length > 0) {
     throw new NoThreadPoolError(
       functionName,
-      'several applications are running. Call it in a task or a request, which tells whose threads ' +
+      'several applications are running. Call it in a task or a request of the one whose threads ' +
         'are meant.',
     );
   }

@@ -194,7 +194,7 @@ function hintFor(href: string, cause: unknown): string {
   const source = new URL(href.replace(/\.([cm]?)js$/, '.$1ts'));
   const isSource = /\.[cm]?ts$/.test(source.pathname) && existsSync(source);
   return isSource && NOT_LOADED.has((cause as { code?: unknown } | undefined)?.code)
-    ? `. There is ${basename(source.pathname)}, which nothing compiles for a thread: see docs/threads.md#testing.`
+    ? `. There is ${basename(source.pathname)}, but threads do not compile TypeScript: see docs/threads.md#testing.`
     : '';
 }
 
@@ -212,6 +212,6 @@ function explain(
   }
   const code = /^worker exited with code: (-?\d+)$/.exec(error.message)?.[1];
   return code === undefined
-    ? new ThreadExitedError(functionName, `nobody caught ${String(error)}`, { cause: error })
+    ? new ThreadExitedError(functionName, `uncaught ${String(error)}`, { cause: error })
     : new ThreadExitedError(functionName, `something called process.exit(${code}).`);
 }

@@ -30,7 +30,7 @@ export class ThreadQueueFullError extends TemporaryError {
     readonly maxQueue: number,
   ) {
     super(
-      `${functionName}() cannot wait for a thread: ${maxQueue} calls do already. Give its queue less ` +
+      `${functionName}() cannot wait for a thread: ${maxQueue} calls wait already. Give its queue less ` +
         'concurrency, or raise maxQueue in BackgroundTasksThreadsModule.forRoot().',
     );
   }
@@ -63,7 +63,7 @@ export class ThreadArgumentError extends BackgroundTasksError {
     super(
       `${which} of ${functionName}() cannot be sent to a thread: ${options.cause.message} Pass plain ` +
         'data (strings, numbers, arrays, maps, buffers, …), no functions and no open resources. A ' +
-        'buffer passed with transfer() is gone with the first attempt.',
+        'buffer passed with transfer() is empty after the first attempt.',
       options,
     );
   }
@@ -79,7 +79,7 @@ export class ThreadResultError extends BackgroundTasksError {
     problem: string,
   ) {
     super(
-      `What ${functionName}() returned cannot be sent back from its thread: ${problem} Return plain ` +
+      `The result of ${functionName}() cannot be sent back from its thread: ${problem} Return plain ` +
         'data (strings, numbers, arrays, maps, buffers, …) or nothing.',
     );
   }

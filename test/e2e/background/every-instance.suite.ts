@@ -296,7 +296,7 @@ describe('request scoped', () => {
       const app = await startApp(platform, SINGLETON);
       expect((await app.request('/runner', acme)).status).toBe(500);
       expect(() => app.runner.addTask(Reports.prototype.build, 'never')).toThrow(
-        /@Background\(\) on Reports\.build: its class is made for a request \(REQUEST\).*Call the method on its object/,
+        /@Background\(\) on Reports\.build: its class is request-scoped \(REQUEST\).*Call the method on its object/,
       );
     });
 
@@ -334,7 +334,7 @@ describe('request scoped', () => {
       const path = await freshFolder();
       const engine = journal({ path });
       await expect(startApp(platform, { ...INJECTING, options: { engine } })).rejects.toThrow(
-        /@Background\(\) on Reports\.build: its class is made for a request.*`carry: \{ request \}`/,
+        /@Background\(\) on Reports\.build: its class is request-scoped.*`carry: \{ request \}`/,
       );
       const app = await startApp(platform, {
         ...INJECTING,

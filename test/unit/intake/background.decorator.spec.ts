@@ -47,12 +47,12 @@ describe('@Background() where it cannot work', () => {
     [
       'a getter',
       standOn(prototype, 'subject', Loose()),
-      'Members.subject: it stands on an accessor; only a method can be called.',
+      'Members.subject: it decorates an accessor, and works only on methods.',
     ],
     [
       'a property',
       standOn(prototype, 'nowhere', Loose()),
-      'Members.nowhere: it stands on a property; only a method can be called.',
+      'Members.nowhere: it decorates a property, and works only on methods.',
     ],
     [
       'a static method',
@@ -62,7 +62,7 @@ describe('@Background() where it cannot work', () => {
     [
       'a method, without its parentheses',
       standOn(prototype, 'send', Bare),
-      'Members.send: its parentheses are missing. Write @Background(), also where it has no options.',
+      'Members.send: the parentheses are missing. Write @Background(), even without options.',
     ],
     ['a route, above it', standOn(prototype, 'signUp', Loose()), `Members.signUp: ${HANDLER}`],
     [

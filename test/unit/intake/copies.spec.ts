@@ -140,7 +140,7 @@ describe('R7: a method that is passed without its object', () => {
     const events = record();
     const { send } = LoudMailer.prototype;
     expect(() => runner.addTask(send, 'Ann')).toThrow(
-      '@Background() on Mailer.send: what was passed overrides it without the decorator',
+      '@Background() on Mailer.send: the function passed overrides it without the decorator',
     );
     const loud = new LoudMailer();
     runner.addTask(() => loud.send('Bob'));

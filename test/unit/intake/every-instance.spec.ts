@@ -112,7 +112,7 @@ describe('P21: which application a call belongs to', () => {
     await start();
     expect(callByHand).toThrow(expect.objectContaining({ code: 'BGT_BACKGROUND_METHOD' }));
     expect(callByHand).toThrow(
-      /2 applications of this process may be meant: RootTestModule, RootTest/,
+      /it could belong to 2 applications of this process: RootTestModule, RootTest/,
     );
     expect(ran).toEqual([]);
   });

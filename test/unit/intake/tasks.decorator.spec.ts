@@ -76,7 +76,7 @@ describe('BackgroundTasksInterceptor in an application without the module', () =
     await app.close();
     expect(logger.of('warn')).toEqual([
       expect.stringMatching(
-        /^BackgroundTasksInterceptor does nothing: two copies .* The interceptor is that of .*lib.*\/app\/other/,
+        /^BackgroundTasksInterceptor does nothing: two copies .* The interceptor comes from .*lib.*\/app\/other/,
       ),
     ]);
   });

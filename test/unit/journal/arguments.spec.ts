@@ -98,7 +98,7 @@ describe('P18: what cannot be stored', () => {
     ['options.concurrencyKey', { concurrencyKey: () => 'key' }],
   ])('is refused: a function as %s of the call', (path, options) => {
     expect(messageOf(() => app.runner.addTask(options, sink.take))).toContain(
-      `${path} is a function; what computes belongs on @Background().`,
+      `${path} is a function; functions belong on @Background().`,
     );
   });
 

@@ -162,7 +162,7 @@ describe('D5: a file of 0 bytes beside its lock', () => {
     const app = await start(path);
     expect(app.log.of('warn')).toEqual([
       expect.stringMatching(
-        /The journal .*tasks\.mdb is empty, and its lock file says that it was in use/,
+        /The journal .*tasks\.mdb is empty, although its lock file shows that it was in use/,
       ),
     ]);
   });

@@ -80,7 +80,7 @@ const forged = (index: number, value: unknown): string => JSON.stringify(GOOD.wi
 describe('O21: a record that cannot be read', () => {
   it.each<[string, string, string]>([
     ['that is no JSON', '[1,7,', 'JSON'],
-    ['that is no list', '{"length":50000000}', 'it is no record'],
+    ['that is no list', '{"length":50000000}', 'it is not a record'],
     ['with an id that is null', forged(7, null), 'its id is null'],
     ['with a queue that is missing', JSON.stringify(GOOD.slice(0, 9)), 'its queue is undefined'],
     ['with a time that is none', forged(2, 'soon'), 'its addedAt is soon'],

@@ -96,7 +96,7 @@ describe('the life of the tasks of an application', () => {
     expect(count).toHaveBeenCalledWith('SIGTERM');
     expect(logger.of('warn')).toHaveLength(warnings);
     expect(logger.of('warn').join()).toMatch(
-      warnings === 0 ? /^$/ : /Nobody listens to SIGTERM.* Call app\.enableShutdownHooks\(\[/,
+      warnings === 0 ? /^$/ : /Nothing listens for SIGTERM.* Call app\.enableShutdownHooks\(\[/,
     );
   });
 

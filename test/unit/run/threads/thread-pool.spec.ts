@@ -87,7 +87,7 @@ describe('ThreadPool', () => {
       });
       await expect(crashed).rejects.toMatchObject({
         code: 'BGT_THREAD_EXITED',
-        message: expect.stringContaining('nobody caught Error: nobody is there to catch it'),
+        message: expect.stringContaining('uncaught Error: nobody is there to catch it'),
         cause: { message: 'nobody is there to catch it' },
       });
       expect(await sum).toBe(2);
@@ -128,7 +128,7 @@ describe('ThreadPool', () => {
         const { pool } = poolOf();
         const { href } = pathToFileURL(join(folder, name));
         await expect(pool.run('run', { href, exportName: 'run', args: [] })).rejects.toThrow(
-          'There is unbuilt.ts, which nothing compiles for a thread: see docs/threads.md#testing.',
+          'There is unbuilt.ts, but threads do not compile TypeScript: see docs/threads.md#testing.',
         );
         rmSync(folder, { recursive: true });
       },
