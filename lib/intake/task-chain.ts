@@ -1,3 +1,4 @@
+import { heldBy } from '../task/held.js';
 import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, ResultOf, TaskOptions } from '../task/task-options.js';
 import type { Chain } from '../task/task.js';
@@ -50,6 +51,7 @@ export class TaskChain {
     ...args: NoInfer<Args>
   ): TaskHandle<ResultOf<Returned>>;
   addTask(...call: unknown[]): TaskHandle {
-    return this[ADD](call);
+    const add = heldBy(this, ADD) as TaskChain[typeof ADD];
+    return add(call);
   }
 }

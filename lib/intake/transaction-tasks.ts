@@ -1,5 +1,6 @@
 import type { Engine } from '../engine/engine.js';
 import { TransactionError } from '../errors/storage.errors.js';
+import { heldBy } from '../task/held.js';
 import type { NotAFunction, TaskOptions } from '../task/task-options.js';
 import type { TransactionClient } from '../task/transaction-client.js';
 import type { TaskIntake } from './task-intake.js';
@@ -54,7 +55,7 @@ export class TransactionTasks {
     ...args: NoInfer<Args>
   ): Promise<string>;
   async addTask(...call: unknown[]): Promise<string> {
-    const { intake, engine, client } = this[PARTS];
+    const { intake, engine, client } = heldBy(this, PARTS) as Parts;
     const task = intake.maker.ofCall(call);
     let id: string | undefined;
     try {

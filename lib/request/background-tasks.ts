@@ -3,6 +3,7 @@ import type { TaskHandle } from '../task/task-handle.js';
 import type { NotAFunction, ResultOf, TaskOptions } from '../task/task-options.js';
 import { TaskChain } from '../intake/task-chain.js';
 import type { TaskIntake } from '../intake/task-intake.js';
+import { DETACHED } from '../task/held.js';
 import { isObject } from '../task/is-object.js';
 import type { Chain } from '../task/task.js';
 import { lifeHere, lifeOf } from './life-of-request.js';
@@ -87,6 +88,10 @@ export class BackgroundTasks {
   }
 
   static #behind(given: BackgroundTasks): BackgroundTasks {
+    // Not that of the request around the caller: which one was meant, nobody can tell.
+    if (!isObject(given)) {
+      throw new TypeError(DETACHED);
+    }
     return #life in given
       ? given
       : ((given as { readonly [SELF]?: BackgroundTasks })[SELF] ?? new BackgroundTasks());

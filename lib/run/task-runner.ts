@@ -18,6 +18,7 @@ import type { Schedules } from '../schedule/schedules.js';
 import type { ScheduleInfo, ScheduleOptions } from '../task/schedule-options.js';
 import type { MethodIntake } from '../task/ambient.js';
 import type { Clock } from '../task/clock.js';
+import { heldBy } from '../task/held.js';
 import type { TaskStatus } from '../task/outcome.js';
 import { isId } from '../task/position.js';
 import type { Task } from '../task/task.js';
@@ -80,12 +81,12 @@ export class TaskRunner {
 
   /** @internal Identifies the application to code inside its tasks and requests. */
   get home(): MethodIntake {
-    return this[PARTS].intake;
+    return partsOf(this).intake;
   }
 
   /** @internal Calls `act` at the end of the application's start, which fails if it throws. */
   atStart(act: () => void): void {
-    this[PARTS].onStart.push(act);
+    partsOf(this).onStart.push(act);
   }
 
   /**
@@ -93,7 +94,7 @@ export class TaskRunner {
    * nothing else. Completes when the application has shut down.
    */
   get events(): Observable<TaskEvent> {
-    return this[PARTS].events;
+    return partsOf(this).events;
   }
 
   /**
@@ -126,14 +127,14 @@ export class TaskRunner {
     ...args: NoInfer<Args>
   ): TaskHandle<ResultOf<Returned>>;
   addTask(...call: unknown[]): TaskHandle {
-    return this[PARTS].intake.add(call, undefined);
+    return partsOf(this).intake.add(call, undefined);
   }
 
   /**
    * Begins a chain. Each task starts when the one before it has completed; otherwise it is dropped.
    */
   chain(): TaskChain {
-    const { intake } = this[PARTS];
+    const { intake } = partsOf(this);
     return new TaskChain((call, chain) => intake.add(call, undefined, chain));
   }
 
@@ -145,7 +146,7 @@ export class TaskRunner {
    * @returns an object that adds tasks as long as the transaction is open
    */
   using(client: TransactionClient): TransactionTasks {
-    const { intake, engine } = this[PARTS];
+    const { intake, engine } = partsOf(this);
     return new TransactionTasks({ intake, engine, client });
   }
 
@@ -165,17 +166,15 @@ export class TaskRunner {
     fn: (...args: Args) => unknown,
     ...args: NoInfer<Args>
   ): Promise<void> {
+    const { schedules } = partsOf(this);
     checkScheduleOptions(options, 'schedule');
     const { name, cron, timeZone, every, missed, overlap, ...task } = options;
-    await this[PARTS].schedules.add(name, { cron, timeZone, every, missed, overlap }, task, [
-      fn,
-      ...args,
-    ]);
+    await schedules.add(name, { cron, timeZone, every, missed, overlap }, task, [fn, ...args]);
   }
 
   /** The schedules of this application, and those in the stores of its engines. */
   listSchedules(): Promise<ScheduleInfo[]> {
-    return this[PARTS].schedules.list();
+    return partsOf(this).schedules.list();
   }
 
   /**
@@ -186,7 +185,7 @@ export class TaskRunner {
    * @returns whether there was one
    */
   removeSchedule(name: string): Promise<boolean> {
-    return this[PARTS].schedules.remove(name);
+    return partsOf(this).schedules.remove(name);
   }
 
   /**
@@ -195,9 +194,11 @@ export class TaskRunner {
    * @param id as `TaskHandle.id`
    */
   async get(id: string): Promise<TaskInfo | undefined> {
-    const task = this[PARTS].records.get(id);
+    const task = partsOf(this).records.get(id);
     const isHere = task !== undefined && !task.isOver;
-    const stored = isHere ? undefined : await this.storeFor(id, task)?.find(id, task?.queue);
+    const stored = isHere
+      ? undefined
+      : await storeFor(partsOf(this), id, task)?.find(id, task?.queue);
     return stored ?? (task && describeTask(task));
   }
 
@@ -210,7 +211,7 @@ export class TaskRunner {
    * @throws InvalidOptionError, UnknownQueueError
    */
   async list(filter: TaskFilter = {}): Promise<TaskInfo[]> {
-    return listTasks(filter, this[PARTS], this[PARTS].options);
+    return listTasks(filter, partsOf(this), partsOf(this).options);
   }
 
   /**
@@ -222,8 +223,8 @@ export class TaskRunner {
    * @throws UnknownQueueError
    */
   async counts(queue?: string): Promise<Record<TaskStatus, number>> {
-    this[PARTS].options.requireQueue(queue);
-    return countTasks(queue, this[PARTS]);
+    partsOf(this).options.requireQueue(queue);
+    return countTasks(queue, partsOf(this));
   }
 
   /**
@@ -233,9 +234,9 @@ export class TaskRunner {
    * @returns whether there was one with this id
    */
   async forget(id: string): Promise<boolean> {
-    const task = this[PARTS].records.get(id);
-    const isForgotten = task?.outcome !== undefined && this[PARTS].records.remove(task);
-    return (await this.storeFor(id)?.forget(id)) || isForgotten;
+    const task = partsOf(this).records.get(id);
+    const isForgotten = task?.outcome !== undefined && partsOf(this).records.remove(task);
+    return (await storeFor(partsOf(this), id)?.forget(id)) || isForgotten;
   }
 
   /**
@@ -245,11 +246,11 @@ export class TaskRunner {
    * @returns whether there was such a task, with anything left to cancel
    */
   async cancel(id: string): Promise<boolean> {
-    const task = this[PARTS].records.get(id);
+    const task = partsOf(this).records.get(id);
     const isHere = task !== undefined && !task.isOver;
     return isHere
-      ? this[PARTS].engine.cancel(task)
-      : ((await this.storeFor(id)?.cancel?.(id)) ?? false);
+      ? partsOf(this).engine.cancel(task)
+      : ((await storeFor(partsOf(this), id)?.cancel?.(id)) ?? false);
   }
 
   /**
@@ -259,16 +260,16 @@ export class TaskRunner {
    * @returns `undefined` if no failed task with this id is remembered
    */
   async retry(id: string): Promise<TaskHandle | undefined> {
-    const known = this[PARTS].records.get(id);
-    const kept = this.storeFor(id, known);
+    const known = partsOf(this).records.get(id);
+    const kept = storeFor(partsOf(this), id, known);
     const stored = await kept?.retry(id, known?.queue);
     if (stored !== undefined) {
       return new TaskHandle(stored);
     }
     // The store may have the task in another state: another process may have retried it.
     const isStored = known?.isFromStore && (await kept?.find(id, known.queue)) !== undefined;
-    const task = isStored ? undefined : this[PARTS].records.get(id);
-    return task?.status === 'failed' ? this[PARTS].intake.again(task) : undefined;
+    const task = isStored ? undefined : partsOf(this).records.get(id);
+    return task?.status === 'failed' ? partsOf(this).intake.again(task) : undefined;
   }
 
   /**
@@ -282,8 +283,10 @@ export class TaskRunner {
    * AggregateError at the end if some could not be queued again
    */
   async retryAll(filter: FailedFilter = {}, options: { rate?: number } = {}): Promise<number> {
+    const parts = partsOf(this);
     checkShape<{ rate?: number }>(options, 'options', { rate: checkFiniteCount });
-    return this.inBulk(
+    return inBulk(
+      parts,
       filter,
       async (task) => (await this.retry(task.id)) !== undefined,
       options.rate,
@@ -298,7 +301,7 @@ export class TaskRunner {
    * @throws InvalidOptionError, UnknownQueueError, StoreUnavailableError
    */
   async forgetAll(filter: FailedFilter = {}): Promise<number> {
-    return this.inBulk(filter, (task) => this.forget(task.id));
+    return inBulk(partsOf(this), filter, (task) => this.forget(task.id));
   }
 
   /**
@@ -310,8 +313,8 @@ export class TaskRunner {
    * @throws UnknownQueueError, StoreUnavailableError
    */
   async pause(queue?: string, scope: { readonly everywhere?: boolean } = {}): Promise<void> {
-    this[PARTS].options.requireQueue(queue);
-    await this[PARTS].engine.setPaused(true, queue, scope.everywhere);
+    partsOf(this).options.requireQueue(queue);
+    await partsOf(this).engine.setPaused(true, queue, scope.everywhere);
   }
 
   /**
@@ -322,8 +325,8 @@ export class TaskRunner {
    * @throws UnknownQueueError, StoreUnavailableError
    */
   async resume(queue?: string, scope: { readonly everywhere?: boolean } = {}): Promise<void> {
-    this[PARTS].options.requireQueue(queue);
-    await this[PARTS].engine.setPaused(false, queue, scope.everywhere);
+    partsOf(this).options.requireQueue(queue);
+    await partsOf(this).engine.setPaused(false, queue, scope.everywhere);
   }
 
   /**
@@ -334,7 +337,7 @@ export class TaskRunner {
    * @returns a function that removes the hook
    */
   around(hook: AroundAttempt): () => void {
-    return this[PARTS].hooks.add(hook);
+    return partsOf(this).hooks.add(hook);
   }
 
   /**
@@ -346,41 +349,46 @@ export class TaskRunner {
    * @returns a function that removes the carrier
    */
   carry(name: string, carrier: CarryOptions): () => void {
-    return this[PARTS].options.carriers.add(name, carrier);
+    return partsOf(this).options.carriers.add(name, carrier);
   }
 
   /** Rejects with the reason if an engine cannot reach its store. */
   async ping(): Promise<void> {
-    await this[PARTS].engine.ping();
+    await partsOf(this).engine.ping();
   }
 
   /** Resolves when every task has settled, including those of open requests. */
   whenIdle(): Promise<void> {
-    this[PARTS].intake.askedForAll();
-    return this[PARTS].engine.whenIdle();
+    partsOf(this).intake.askedForAll();
+    return partsOf(this).engine.whenIdle();
   }
 
   /** The figures of this process since the application started, per queue and per task name. */
   async stats(): Promise<TaskStatistics> {
-    const { taskStats, engine, clock } = this[PARTS];
+    const { taskStats, engine, clock } = partsOf(this);
     const states = engine.states();
     // Without a store to ask, the figures are a snapshot of this moment.
     return statisticsOf(taskStats, states instanceof Promise ? await states : states, clock.now());
   }
+}
 
-  /** The store that may know more about a task. A task that settled outside of any store has none. */
-  private storeFor(id: string, task?: Task): KeptTasks | undefined {
-    const isStored = task?.outcome === undefined || task.isFromStore;
-    return isStored && isId(id) ? this[PARTS].engine.kept : undefined;
-  }
+function partsOf(runner: TaskRunner): TaskRunnerParts {
+  return heldBy(runner, PARTS) as TaskRunnerParts;
+}
 
-  private inBulk(
-    filter: FailedFilter,
-    act: (task: TaskInfo) => Promise<boolean>,
-    rate?: number,
-  ): Promise<number> {
-    checkFailedFilter(filter, this[PARTS].options);
-    const list = (query: FailedTasksQuery): Promise<TaskInfo[]> => listFailed(query, this[PARTS]);
-    return new BulkOfFailed(list, act, this[PARTS].clock, rate).run(filter);
-  }
+/** The store that may know more about a task. A task that settled outside of any store has none. */
+function storeFor(parts: TaskRunnerParts, id: string, task?: Task): KeptTasks | undefined {
+  const isStored = task?.outcome === undefined || task.isFromStore;
+  return isStored && isId(id) ? parts.engine.kept : undefined;
+}
+
+function inBulk(
+  parts: TaskRunnerParts,
+  filter: FailedFilter,
+  act: (task: TaskInfo) => Promise<boolean>,
+  rate?: number,
+): Promise<number> {
+  checkFailedFilter(filter, parts.options);
+  const list = (query: FailedTasksQuery): Promise<TaskInfo[]> => listFailed(query, parts);
+  return new BulkOfFailed(list, act, parts.clock, rate).run(filter);
 }

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { heldBy } from './held.js';
 import type { Outcome, TaskStatus } from './outcome.js';
 import type { Task } from './task.js';
 
@@ -52,7 +53,8 @@ export class TaskHandle<Result = unknown> {
    * @returns whether there was anything left to cancel
    */
   cancel(): Promise<boolean> {
-    return Promise.resolve(this[TASK].home.cancel(this[TASK]));
+    const task = heldBy(this, TASK) as Task;
+    return Promise.resolve(task.home.cancel(task));
   }
 
   /**
@@ -60,8 +62,9 @@ export class TaskHandle<Result = unknown> {
    * a failed task resolves to `{ status: 'failed', error, … }`.
    */
   whenSettled(): Promise<Outcome<Result>> {
-    this[TASK].home.asked(this[TASK]);
-    return this[TASK].whenSettled() as Promise<Outcome<Result>>;
+    const task = heldBy(this, TASK) as Task;
+    task.home.asked(task);
+    return task.whenSettled() as Promise<Outcome<Result>>;
   }
 
   /** @internal What a JSON response or log shows, without the objects that the task holds. */

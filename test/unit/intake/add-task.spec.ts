@@ -1,7 +1,7 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { BackgroundTasks, type TaskHandle } from '../../../lib/index.js';
 import { CaptureWatch } from '../../../lib/intake/captured-request.js';
 import { createApp } from '../support/app.js';
@@ -39,6 +39,37 @@ describe('addTask() with something that is no function', () => {
     });
     await clock.settle();
     expect(events).toEqual([]);
+  });
+});
+
+describe('a method without its object', () => {
+  const NOT_CALLED = new Set(['constructor', 'toJSON']);
+  const { runner, handle } = createKit();
+  const methods = (of: object): [string, Add][] =>
+    Object.entries(Object.getOwnPropertyDescriptors(Object.getPrototypeOf(of) as object))
+      .filter(([name, { value }]) => typeof value === 'function' && !NOT_CALLED.has(name))
+      .map(([name, { value }]) => [`${of.constructor.name}.${name}`, value as Add]);
+  let tasks = {};
+  beforeAll(() => handle((given) => void (tasks = given)));
+
+  it('says that, and how to call it', async () => {
+    const task = runner.addTask(() => undefined);
+    const chain = runner.chain();
+    const within = runner.using({ query: () => Promise.resolve() });
+    const all = [tasks, runner, task, chain, within].flatMap(methods);
+    const ends = all.map(async ([name, method]) => {
+      try {
+        await (method() as unknown);
+        return `${name} was accepted`;
+      } catch (error) {
+        return `${name}: ${String(error)}`;
+      }
+    });
+    expect(all.map(([name]) => name)).toContain('TaskChain.addTask');
+    const others = (await Promise.all(ends)).filter(
+      (end) => !/TypeError: A method of .* was called without its object/.test(end),
+    );
+    expect(others).toEqual([]);
   });
 });
 
