@@ -4,6 +4,7 @@ import {
   constants,
   mkdir,
   open,
+  readlink,
   realpath,
   rm,
   stat,
@@ -58,10 +59,7 @@ async function makeFolder(path: string): Promise<void> {
       await mkdir(each, { mode: FOLDER_MODE });
       await chmod(each, FOLDER_MODE); // the umask may have removed more
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-        throw error;
-      }
-      // Another process has created it meanwhile.
+      await expectMade(each, error); // another process has created it meanwhile
     }
   }
 }
@@ -154,10 +152,22 @@ async function made(path: string, bytes: number): Promise<string> {
     }
     return path;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') {
-      return path; // another process has created it meanwhile
-    }
-    throw unusable(path, cause);
+    await expectMade(path, cause).catch((error: unknown) => {
+      throw unusable(path, error);
+    });
+    return path; // another process has created it meanwhile
+  }
+}
+
+/** @throws Error where nobody else has made what could not be made here: a link stands in its place */
+async function expectMade(path: string, error: unknown): Promise<void> {
+  if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
+    throw error;
+  }
+  if ((await statOf(path)) === undefined) {
+    throw new Error(
+      `${path} is a link to ${await readlink(path)}, which is not there. Make that, or remove the link`,
+    );
   }
 }
 

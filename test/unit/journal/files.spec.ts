@@ -81,6 +81,22 @@ describe('D4: what LMDB would end the process for is a JournalError that names t
     },
   );
 
+  it.each(['link', 'link/journal', 'link/tasks.mdb'])(
+    'a link that leads nowhere, on the way to %s',
+    async (way) => {
+      const path = await temporaryFolder();
+      const isFile = way.endsWith('.mdb');
+      const place = join(path, isFile ? 'tasks.mdb' : 'link');
+      await symlink('/nowhere/at/all', place);
+      expect(await refusal(isFile ? path : join(path, way))).toMatchObject({
+        code: 'BGT_JOURNAL',
+        message: expect.stringContaining(
+          `cannot be opened: ${place} is a link to /nowhere/at/all, which is not there.`,
+        ),
+      });
+    },
+  );
+
   it.each(FILES)('%s that may not be written', async (name) => {
     const path = await temporaryFolder();
     await chmod(path, 0o777);
