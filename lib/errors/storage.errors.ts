@@ -24,7 +24,7 @@ export class NotStorableError extends BackgroundTasksError {
 const UNAVAILABLE = {
   store: 'did not store the tasks. They will not run; the request can be repeated.',
   read: 'could not be read in time. Ask again when it can be reached.',
-  closed: 'could not be read: its connections have ended, because the application has shut down.',
+  closed: 'cannot be used any more: the application has shut down.',
 };
 
 /** The store of a durable engine did not answer in time. Nest answers the request with 503. */

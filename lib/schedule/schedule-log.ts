@@ -1,4 +1,5 @@
 import type { LoggerService } from '@nestjs/common';
+import { StoreUnavailableError } from '../errors/storage.errors.js';
 
 /** The log lines about schedules. */
 export class ScheduleLog {
@@ -19,7 +20,7 @@ export class ScheduleLog {
     if (!this.isFailing) {
       this.isFailing = true;
       this.logger.warn(
-        `Schedules wait, because their store does not answer: ${messageOf(error)}. ` +
+        `Schedules wait, because their store does not answer: ${messageOf(causeOf(error))}. ` +
           'Ticks that fall due meanwhile are made when it answers again.',
       );
     }
@@ -46,4 +47,9 @@ export class ScheduleLog {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** That a store did not answer is in the sentence already. */
+function causeOf(error: unknown): unknown {
+  return error instanceof StoreUnavailableError ? error.cause : error;
 }

@@ -984,7 +984,29 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         const adding = runner.addSchedule({ name: 'often', ...EVERY }, jobs.note, 'tick');
         await expect(adding).rejects.toEqual(refusal);
         expect(() => runner.addTask(jobs.note, 'late')).toThrow(refusal);
+        await runner.whenIdle();
         app = await Application.start({ engine: under.engine });
+      });
+
+      it('P13: cannot be asked for in a store that has closed', async () => {
+        const { runner, jobs } = app;
+        await runner.addSchedule({ name: 'rare', every: '1h' }, jobs.note, 'tick');
+        await app.close();
+        const asking = [
+          () => runner.removeSchedule('rare'),
+          () => runner.listSchedules(),
+          () => runner.ping(),
+        ];
+        const told: unknown[] = [];
+        for (const ask of asking) {
+          told.push(await ask().catch((error: { code?: string }) => error.code));
+        }
+        const closed = 'BGT_STORE_UNAVAILABLE';
+        expect(told).toEqual(
+          differs('schedule') ? [true, [], undefined] : [closed, closed, closed],
+        );
+        app = await Application.start({ engine: under.engine });
+        await app.runner.removeSchedule('rare');
       });
 
       it('are there after a restart', async () => {

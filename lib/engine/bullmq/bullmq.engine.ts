@@ -234,7 +234,7 @@ export class BullMQEngine implements Engine {
   }
 
   async whenIdle(): Promise<void> {
-    for (;;) {
+    while (!this.isClosed) {
       await this.idleness.when(() => this.held.isEmpty && this.collected.isEmpty);
       const states = await this.stored.states(() => false).catch(() => undefined);
       if (states === undefined && this.settings.hasFallback && this.handles.isEmpty) {

@@ -14,8 +14,9 @@ export class JournalSchedules implements ScheduleStore {
     private readonly add: (task: Task | undefined) => Promise<'done' | 'duplicate'>,
   ) {}
 
-  load(): Promise<{ now: number; records: ReadonlyMap<string, string> }> {
-    return Promise.resolve({ now: this.clock.wall(), records: new Map(this.known) });
+  async load(): Promise<{ now: number; records: ReadonlyMap<string, string> }> {
+    this.store.checkOpen();
+    return { now: this.clock.wall(), records: new Map(this.known) };
   }
 
   async swap(

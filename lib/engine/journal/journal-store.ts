@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { LoggerService } from '@nestjs/common';
 import type { Database, RootDatabase } from 'lmdb';
 import { MissingPeerError } from '../../errors/missing-peer.error.js';
-import { JournalError } from '../../errors/storage.errors.js';
+import { JournalError, StoreUnavailableError } from '../../errors/storage.errors.js';
 import type { KeepLimits } from '../engine.js';
 import type { FailedQuery } from '../kept-tasks.js';
 import { unreadableLetter, type DeadLetter } from './dead-letter.js';
@@ -318,7 +318,8 @@ export class JournalStore {
     await lock?.close();
   }
 
-  private checkOpen(): void {
+  /** @throws StoreUnavailableError where it has closed */
+  checkOpen(): void {
     void this.opened;
   }
 
@@ -327,10 +328,12 @@ export class JournalStore {
   }
 
   private get opened(): Database<string, number> {
-    if (this.records === undefined) {
-      throw new JournalError(this.folder, 'is not open.');
+    if (this.records !== undefined) {
+      return this.records;
     }
-    return this.records;
+    throw this.realPath === ''
+      ? new JournalError(this.folder, 'is not open.')
+      : new StoreUnavailableError(`The journal ${this.folder}`, undefined, 'closed');
   }
 
   private checkFormat(format: number | string | undefined): void {

@@ -121,6 +121,8 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
     await setWritable(store.server, false);
     await eventually(() => expect(work.note('refused')).rejects.toThrow(/did not store/));
     await eventually(() => expect(tasks.ping()).rejects.toThrow(/could not be read/));
+    const adding = tasks.addSchedule({ name: 'rare', every: '1h' }, work.note, 'tick');
+    await expect(adding).rejects.toMatchObject({ code: 'BGT_STORE_UNAVAILABLE' });
     await setWritable(store.server, true);
     await eventually(() => tasks.ping());
     await eventually(() => work.note('after'));
@@ -130,8 +132,9 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
     const { tasks, work, close } = await start();
     await tasks.addTask(work.note, 'one').whenSettled();
     await close();
-    for (const read of [tasks.stats(), tasks.list(), tasks.get('no such id')]) {
-      await expect(read).rejects.toThrow(/could not be read/);
+    const reads = [tasks.stats(), tasks.list(), tasks.get('no such id'), tasks.listSchedules()];
+    for (const read of reads) {
+      await expect(read).rejects.toThrow(/cannot be used any more/);
     }
   });
 

@@ -288,8 +288,13 @@ export class Producer {
     this.worker.announce(task, { kind: 'dropped', reason });
   }
 
-  private inSchedules<T>(act: (records: ScheduleRecords) => Promise<T>): Promise<T> {
+  /** @throws StoreUnavailableError */
+  private async inSchedules<T>(act: (records: ScheduleRecords) => Promise<T>): Promise<T> {
     const { store } = this;
-    return store.inTime(store.ready().then(() => act(store.schedules())));
+    try {
+      return await store.inTime(store.ready().then(() => act(store.schedules())));
+    } catch (cause) {
+      throw new StoreUnavailableError(store.label, { cause }, store.isClosed ? 'closed' : 'read');
+    }
   }
 }

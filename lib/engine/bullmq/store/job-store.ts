@@ -46,7 +46,8 @@ export abstract class JobStore {
   protected readonly made = new Map<string, JobQueue>();
   protected readonly errors: ErrorLog;
   protected bull: BullMQ | undefined;
-  protected isClosed = false;
+  /** Nothing can be asked any more. */
+  isClosed = false;
   private readonly patience: Patience;
   private isGivenUp = false;
 
