@@ -36,7 +36,7 @@ import { TaskRegistry } from './task/task-registry.js';
 @Module({
   imports: [DiscoveryModule, LifecycleModule],
   providers,
-  // Nest makes the interceptor in the module of the controller that it is on, and needs Requests
+  // Nest makes the interceptor in the module of each controller that uses it: it needs Requests
   // there.
   exports: [BackgroundTasks, BackgroundTasksInterceptor, Requests, TaskRunner],
 })
@@ -86,7 +86,7 @@ export class BackgroundTasksModule
     return announced(super.forRootAsync(options));
   }
 
-  /** Called by Nest before it registers routes. A test module has an adapter only from now on. */
+  /** Called by Nest before it registers routes. In a test module there was no adapter before. */
   configure(): void {
     const { httpAdapter } = this.adapterHost;
     this.hook.install(httpAdapter);

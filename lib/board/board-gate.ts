@@ -79,7 +79,7 @@ function refusal(status: number, message: string): Refusal {
 function forbidFrames(response: RawResponse): void {
   const policy = response.getHeader('content-security-policy');
   response.header('x-frame-options', 'DENY');
-  // Policies add up, so that of the application still holds.
+  // Policies add up: the application's own still holds.
   response.header(
     'content-security-policy',
     typeof policy === 'string' ? `${policy}, ${NO_FRAMES}` : NO_FRAMES,

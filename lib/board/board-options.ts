@@ -55,8 +55,8 @@ export interface BoardOptions {
    */
   args?: 'show' | 'hide' | ((args: readonly unknown[], task: TaskInfo) => unknown) | undefined;
   /**
-   * Whether the board refuses every change: retry, cancel, pause, clean and add. It holds for
-   * `adapters`, too.
+   * Whether the board refuses every change: retry, cancel, pause, clean and add. The option holds
+   * for `adapters`, too.
    * @default false
    */
   readOnly?: boolean | undefined;

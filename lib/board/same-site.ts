@@ -21,8 +21,8 @@ export function isReading({ method = 'GET' }: RawRequest): boolean {
 export function requireSameSite(request: RawRequest): void {
   const { 'sec-fetch-site': site, 'sec-fetch-mode': mode, origin } = request.headers ?? {};
   if (site === undefined) {
-    // Browsers omit it over plain HTTP. A request without an Origin, too, does not come from a
-    // page.
+    // Browsers omit sec-fetch-site over plain HTTP. A request that lacks an Origin, too, is not
+    // from a page.
     if (origin !== undefined && !isOf(hostIn(request), String(origin))) {
       throw new ForbiddenException(
         `The board at ${hostIn(request)} refuses requests from pages of ${String(origin)}.`,

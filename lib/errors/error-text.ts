@@ -104,7 +104,7 @@ function framesOf(stack: string, message: unknown): readonly string[] {
     ? stack.slice(start, start + MAX_FRAMES_LENGTH)
     : stack.slice(-MAX_FRAMES_LENGTH);
   const lines = text.split('\n', MAX_FRAMES_LENGTH).map((line) => line.trim());
-  // The message has changed since the stack was made: the last line that is no frame belongs to it.
+  // The message was changed after the stack was made. The last line that is no frame belongs to it.
   const first = isKnown ? 0 : lines.findLastIndex((line) => line !== '' && !isFrame(line)) + 1;
   return lines
     .slice(first)
@@ -128,7 +128,7 @@ function endOfMessage(stack: string, message: string): number {
   return at >= 0 && (stack.length === end || stack.charAt(end) === '\n') ? end : -1;
 }
 
-/** An `instanceof` that does not throw: it would for a revoked Proxy. */
+/** `instanceof` throws for a revoked Proxy; this does not. */
 export function isA<T>(type: new (...args: never[]) => T, thrown: unknown): thrown is T {
   try {
     return thrown instanceof type;

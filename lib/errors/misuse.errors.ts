@@ -55,7 +55,7 @@ export class UnknownQueueError extends BackgroundTasksError {
     /** The unknown name. */
     readonly queue: string,
     known: readonly string[],
-    /** The name of the queue nearest to it, if any is near. */
+    /** The nearest name of a queue, if any is near. */
     readonly suggestion?: string,
     /** The place that names it, such as `@Background() on Mailer.send`; `undefined` for a call. */
     readonly place?: string,
@@ -98,7 +98,7 @@ export class DuplicateTaskNameError extends BackgroundTasksError {
   readonly code = 'BGT_DUPLICATE_TASK_NAME';
 
   constructor(
-    /** The name that both have. */
+    /** The name of both tasks. */
     readonly taskName: string,
     first: string,
     second: string,
@@ -194,10 +194,7 @@ export class ChainError extends BackgroundTasksError {
     readonly taskName: string,
     /** The queue of the task. */
     readonly queue: string,
-    /**
-     * The queue of the task before it, if that has another engine; `undefined` if the chain is
-     * stored.
-     */
+    /** The queue of the task before, if it has another engine; `undefined` if the chain is stored. */
     readonly previousQueue: string | undefined,
     problem?: string,
   ) {

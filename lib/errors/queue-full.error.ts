@@ -7,7 +7,7 @@ export class QueueFullError extends TemporaryError {
   constructor(
     /** The queue that is full. */
     readonly queue: string,
-    /** How many tasks may be pending in it. */
+    /** How many tasks may be pending in the queue. */
     readonly maxPending: number,
     /** Whether the queue could have `overflow: 'drop-oldest'`, but does not. */
     couldDropOldest = false,

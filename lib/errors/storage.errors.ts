@@ -8,7 +8,7 @@ export class NotStorableError extends BackgroundTasksError {
   constructor(
     /** The name of the task. */
     readonly taskName: string,
-    /** The queue it was addressed to. */
+    /** The queue of the task. */
     readonly queue: string,
     problem: string,
   ) {
@@ -32,7 +32,7 @@ export class StoreUnavailableError extends TemporaryError {
   readonly code = 'BGT_STORE_UNAVAILABLE';
 
   constructor(
-    /** What and where the store is. */
+    /** The kind and address of the store. */
     readonly store: string,
     options?: ErrorOptions,
     asked: 'store' | 'read' | 'closed' = 'store',

@@ -10,7 +10,7 @@ export class FailureWindow {
 
   /** @param at milliseconds since the epoch */
   look(sample: Sample, windowMs: number): { readonly runs: number; readonly failureRate: number } {
-    // The window begins at the latest sample before it.
+    // Counts from the latest sample that is older than the window.
     const begin = this.samples.findLastIndex(({ at }) => at <= sample.at - windowMs);
     this.samples = [...this.samples.slice(Math.max(0, begin)), sample];
     const from = begin < 0 ? NOTHING : this.samples[0];

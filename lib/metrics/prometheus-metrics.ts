@@ -168,7 +168,7 @@ export class PrometheusMetrics {
     this.own(gauge);
   }
 
-  /** One reading serves all gauges of a scrape. Without an answer of the store the gauges are empty. */
+  /** One reading serves all gauges of a scrape. If the store does not answer, the gauges are empty. */
   private figures(): Promise<Figures> {
     const now = performance.now();
     if (this.read === undefined || now - this.read.at > 100) {

@@ -31,7 +31,7 @@ export function bytesOf(value: unknown): number {
   return bytes;
 }
 
-/** Reads no getter: it is the user's code, and may do anything. */
+/** Reads no getter, whose code is the user's and may do anything. */
 function entriesOf(value: object, limit: number): unknown[] {
   try {
     if (Array.isArray(value)) {

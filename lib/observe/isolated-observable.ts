@@ -3,9 +3,9 @@ import { Observable, type Observer, type Operator, type Subscription } from 'rxj
 type Listener<T> = Partial<Observer<T>> | ((value: T) => void) | null | undefined;
 
 /**
- * An observable that isolates its listeners from each other. When a listener throws, rxjs rethrows
- * the error from a timer, which ends the process. Here it goes to `onListenerError`, and the
- * listener stays subscribed. The same holds for observables derived by `pipe()`.
+ * An observable whose listeners may throw. rxjs would rethrow the error from a timer, which ends
+ * the process. Here it goes to `onListenerError`, and the listener stays subscribed. The same holds
+ * for observables derived by `pipe()`.
  */
 export class IsolatedObservable<T> extends Observable<T> {
   constructor(

@@ -6,11 +6,11 @@ import type { TaskLog } from './task-log.js';
 import type { TaskRecords } from './task-records.js';
 import type { TaskStats } from './task-stats.js';
 
-/** Gets all that happens to tasks, and has it counted, remembered, logged and announced. */
+/** Counts, remembers, logs and announces what happens to tasks. */
 export class Observer {
   /**
-   * When each task was released or due. Kept apart from the task: without a listener nobody asks
-   * for it.
+   * When each task was released or due. Not a field of the task: it is needed only if there is a
+   * listener.
    */
   private readonly dueAt = new WeakMap<Task, number>();
 
@@ -113,7 +113,7 @@ export class Observer {
     const { attempts } = task;
     const usage = this.usageOf(task);
     this.stats.settled(task, 'failed', durationMs);
-    // Before the task settles: then it lets go of the context that this line is logged in.
+    // Before the task settles, and lets go of the context that this line is logged in.
     this.log.failed(task, error, durationMs);
     task.settle(withError({ status: 'failed' as const, attempts, durationMs, error }));
     this.records.remember(task);

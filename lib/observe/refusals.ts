@@ -28,7 +28,7 @@ export class Refusals {
     }
   }
 
-  /** Tells the refusals that have only been counted so far. */
+  /** Tells the refusals that were only counted so far. */
   end(): void {
     for (const { tell, more, callOff } of this.quiet.values()) {
       callOff();

@@ -7,9 +7,9 @@ interface OfTask {
   readonly id: string;
   /** The name of the task. */
   readonly name: string;
-  /** The queue that it is in. */
+  /** The queue of the task. */
   readonly queue: string;
-  /** When it happened: milliseconds since the epoch, with fractions. */
+  /** When the event happened: milliseconds since the epoch, with fractions. */
   readonly at: number;
 }
 

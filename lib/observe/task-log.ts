@@ -162,7 +162,7 @@ export class TaskLog {
   /**
    * A request is answered 503, or was handled without a task that was refused.
    *
-   * @param error passes by again where it is rethrown, and is told once
+   * @param error may come again when it is rethrown, and is told once
    */
   refused(error: Error): void {
     if (!this.toldOf.has(error)) {

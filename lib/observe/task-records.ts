@@ -5,7 +5,7 @@ import { Task } from '../task/task.js';
 import { FailedTasks, type FailedLimits } from './failed-tasks.js';
 import { Ring } from './ring.js';
 
-/** The largest progress that is remembered of a settled task: there are thousands of them. */
+/** The largest progress that is remembered of each of the thousands of settled tasks. */
 const MAX_PROGRESS_BYTES = 65_536;
 
 /** The remembered tasks of one status. */

@@ -1,7 +1,6 @@
 /**
- * A constructor that returns its argument, so that a subclass puts private fields on an object
- * which somebody else has made. Object walkers skip them, and they cost less than non-enumerable
- * properties.
+ * A constructor that returns its argument: subclasses put private fields on objects that others
+ * have made. Object walkers skip private fields, and they cost less than non-enumerable properties.
  */
 export const Found = function (found: object) {
   return found;

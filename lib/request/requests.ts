@@ -106,10 +106,10 @@ export class Requests {
   }
 
   /**
-   * Commits the tasks that run. A task that cannot be stored is dropped.
+   * Commits the tasks that run. If storing fails, they are dropped.
    *
    * @param tasks all of the request, in the order added
-   * @returns a promise where the engine stores tasks, which settles when it has
+   * @returns a promise if the engine stores tasks, which resolves when they are stored
    */
   commit(tasks: readonly Task[], run: readonly Task[], isHeld: boolean): Promise<void> | void {
     if (run.length > 0) {

@@ -8,7 +8,7 @@ export class LocalSchedules {
   private readonly schedules = new Map<string, Schedule>();
   private readonly timers = new Map<string, () => void>();
   private isStarted = false;
-  /** Without it a schedule that a request adds would keep that request's context alive. */
+  /** Otherwise a schedule that a request adds would keep that request's context alive. */
   private readonly outside = new AsyncResource('Schedules', { requireManualDestroy: true });
 
   constructor(

@@ -118,7 +118,7 @@ export class Schedules {
       await stored.put(name, { options, queue, call: { name: called, stored: written } });
       this.local.remove(name);
     }
-    // It may have been in a queue of another engine.
+    // An earlier schedule of this name may be in the store of another engine.
     const others = [...this.stored.values()].filter((each) => each !== stored);
     await Promise.all(others.map((each) => each.remove(name)));
   }

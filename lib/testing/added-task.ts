@@ -6,7 +6,7 @@ import type { Task } from '../task/task.js';
 export class AddedTask {
   /** The name of the task. */
   readonly name: string;
-  /** The queue it was added to. */
+  /** The queue of the task. */
   readonly queue: string;
   /** The arguments of the call; those of a durable queue after their round trip through JSON. */
   readonly args: readonly unknown[];

@@ -9,7 +9,7 @@ export interface AttemptRecord {
   readonly id: string;
   /** The name of the task. */
   readonly name: string;
-  /** The queue it came from. */
+  /** The queue of the task. */
   readonly queue: string;
   /** The arguments that the task was called with. */
   readonly args: readonly unknown[];

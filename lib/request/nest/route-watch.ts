@@ -14,10 +14,10 @@ const VERBS = Object.values(RequestMethod)
 const LAST = ['setErrorHandler', 'setNotFoundHandler'];
 
 /**
- * Tells each request while Nest works on its answer. Nest's callback for a route returns a promise
- * that settles after the exception filters. Functions of ours stand in front of the adapter's while
- * Nest registers its routes, and wrap that callback. The wrapper also enters the async context of
- * the request, which a body parser loses.
+ * Tells each request that Nest is at work on its answer. Nest's callback for a route returns a
+ * promise that settles after the exception filters. While Nest registers its routes, functions of
+ * ours stand in front of the adapter's and wrap that callback. The wrapper also enters the async
+ * context of the request, which a body parser loses.
  */
 export class RouteWatch {
   private restore: (() => void)[] = [];
