@@ -29,13 +29,12 @@ import { keysOf } from './task-keys.js';
 
 type Method = (...args: never[]) => unknown;
 
-/** What a task is made of. */
 interface Call {
   /** The `@Background()` method that is called, if any. */
   readonly definition: TaskDefinition | undefined;
   /** The function to call; a mock may replace the method. */
   readonly fn: Method;
-  /** `this` of the call; `undefined` where `definition` resolves it. */
+  /** `this` of the call; `undefined` if `definition` resolves it. */
   readonly target: object | undefined;
   readonly args: readonly unknown[];
   /** The options passed to `addTask()`, or those of a schedule. */

@@ -15,7 +15,7 @@ import { decide } from './retry-policy.js';
 /** What all attempts of an application share. */
 export interface AttemptSetting {
   readonly clock: Clock;
-  /** From 0 up to 1. */
+  /** Returns a number from 0 up to 1. */
   readonly random: () => number;
   readonly hooks: AttemptHooks;
   readonly profiler: Profiler;

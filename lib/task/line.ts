@@ -25,7 +25,7 @@ export interface Link {
 export interface Following<L> {
   /** The tasks that will not run because one of their chain did not complete, in order. */
   readonly dropped: readonly L[];
-  /** The task whose turn it is now; `undefined` where none is left. */
+  /** The task whose turn it is now; `undefined` if none is left. */
   readonly next: L | undefined;
 }
 

@@ -54,7 +54,7 @@ export type Outcome<Result = unknown> =
   | {
       /** The task never ran, and never will. */
       readonly status: 'dropped';
-      /** Why. */
+      /** Why the task was dropped. */
       readonly reason: DropReason;
     }
   | {

@@ -31,10 +31,7 @@ export interface RetryOptions {
   delay?: Duration | undefined;
   /** The factor by which an exponential wait grows with each attempt. 1 or more. @default 2 */
   factor?: number | undefined;
-  /**
-   * The longest wait. A longer `delay` is refused.
-   * @default '30s', or `delay` where that is longer
-   */
+  /** The longest wait. A longer `delay` is refused. @default '30s', or `delay` if that is longer */
   maxDelay?: Duration | undefined;
   /**
    * `'full'` waits a random time between 0 and the computed wait, so tasks that failed together do

@@ -10,7 +10,6 @@ import type { BackgroundOptions, TaskSettings } from './task-options.js';
 /** The `@Background()` method of one class that a task's name refers to. */
 export interface TaskDefinition {
   readonly name: string;
-  /** The class. */
   readonly type: object;
   /** `Class.method`, for messages. */
   readonly member: string;

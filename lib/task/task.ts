@@ -26,7 +26,7 @@ export interface TaskHome extends MethodIntake {
   asked(task: Task): void;
 }
 
-/** An engine that other processes ask about the task: it is told what happens to the task here. */
+/** An engine whose tasks other processes look at: it is told what happens to a task here. */
 export interface TaskListener {
   /** A caller waits for the task to settle. The task may run in another process. */
   awaited(task: Task): void;
@@ -107,7 +107,7 @@ export class Task implements Linked<Task> {
     readonly name: string,
     readonly settings: TaskSettings,
     private fn: (...args: never[]) => unknown,
-    /** `this` of the call; `undefined` where `definition` resolves it. */
+    /** `this` of the call; `undefined` if `definition` resolves it. */
     private target: object | undefined,
     public args: readonly unknown[],
     /** The `@Background()` method that is called, if any. */
