@@ -118,9 +118,10 @@ export class Schedules {
       await stored.put(name, { options, queue, call: { name: called, stored: written } });
       this.local.remove(name);
     }
-    // An earlier schedule of this name may be in the store of another engine.
+    // An earlier schedule of this name may be in the store of another engine. If that is away, this one need not wait.
     const others = [...this.stored.values()].filter((each) => each !== stored);
-    await Promise.all(others.map((each) => each.remove(name)));
+    const removed = others.map((each) => each.remove(name));
+    await Promise.all(removed).catch((error: unknown) => this.log.storeFailed(error));
   }
 
   async list(): Promise<ScheduleInfo[]> {
