@@ -78,9 +78,11 @@ export const checkCount: Check = (value, path) => {
 };
 
 export const checkFiniteCount: Check = (value, path) => {
-  checkCount(value, path);
   if (value === Number.POSITIVE_INFINITY) {
     throw new InvalidOptionError(path, 'Infinity is no limit: leave the option out.');
+  }
+  if (!Number.isInteger(value) || (value as number) < 1) {
+    throw new InvalidOptionError(path, `expected a whole number from 1, got ${describe(value)}.`);
   }
 };
 

@@ -84,13 +84,15 @@ describe('a value that an option cannot have', () => {
     });
   });
 
-  it.each<[unknown, string]>([
-    [0, 'expected a whole number from 1 or Infinity, got 0.'],
-    [1.5, 'expected a whole number from 1 or Infinity, got 1.5.'],
-  ])('queues.mails.concurrency: %p', (concurrency, problem) => {
+  it.each<[string, unknown, string]>([
+    ['', 0, 'expected a whole number from 1 or Infinity, got 0.'],
+    ['', 1.5, 'expected a whole number from 1 or Infinity, got 1.5.'],
+    ['.all', { all: 0 }, 'expected a whole number from 1, got 0.'],
+    ['.all', { all: Infinity }, 'Infinity is no limit: leave the option out.'],
+  ])('queues.mails.concurrency%s: %p', (key, concurrency, problem) => {
     expect(refusalOf({ queues: { mails: { concurrency } } })).toMatchObject({
       code: 'BGT_INVALID_OPTION',
-      message: `Option "queues.mails.concurrency": ${problem}`,
+      message: `Option "queues.mails.concurrency${key}": ${problem}`,
     });
   });
 
