@@ -4,6 +4,7 @@ import { printable } from '../errors/printable.js';
 import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
 import { insteadOf } from './habits.js';
 import { isPlainObject } from '../task/json-value.js';
+import type { Serializer } from '../task/stored-call.js';
 
 /** Throws if `value`, found at `path`, is invalid. Never called with `undefined`. */
 export type Check = (value: unknown, path: string) => void;
@@ -132,6 +133,16 @@ export function requireKeys(value: object, path: string, ...keys: readonly strin
     }
   }
 }
+
+const SERIALIZER_SHAPE: Shape<Serializer> = {
+  serialize: checkFunction,
+  deserialize: checkFunction,
+};
+
+export const checkSerializer: Check = (value, path) => {
+  checkShape<Serializer>(value, path, SERIALIZER_SHAPE);
+  requireKeys(value as object, path, 'serialize', 'deserialize');
+};
 
 export function describe(value: unknown): string {
   if (typeof value === 'string') {

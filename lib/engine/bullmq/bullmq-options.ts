@@ -2,9 +2,9 @@ import type { RedisOptions } from 'ioredis';
 import { InvalidOptionError } from '../../errors/misuse.errors.js';
 import {
   checkCount,
-  checkFunction,
   checkOneOf,
   checkPositiveDuration,
+  checkSerializer,
   checkShape,
   checkString,
   describe,
@@ -91,10 +91,6 @@ const DEFAULTS = {
   maxArgsBytes: 1_048_576,
 } as const;
 
-const SERIALIZER_SHAPE: Shape<Serializer> = {
-  serialize: checkFunction,
-  deserialize: checkFunction,
-};
 const BULLMQ_SHAPE: Shape<BullMQOptions> = {
   connection: checkConnection,
   role: checkOneOf('producer', 'worker', 'both'),
@@ -105,10 +101,7 @@ const BULLMQ_SHAPE: Shape<BullMQOptions> = {
   maxStarts: checkCount,
   fallback: checkOneOf('memory'),
   maxArgsBytes: checkCount,
-  serializer: (value, path) => {
-    checkShape<Serializer>(value, path, SERIALIZER_SHAPE);
-    requireKeys(value as object, path, 'serialize', 'deserialize');
-  },
+  serializer: checkSerializer,
 };
 
 /** {@link BullMQOptions}, filled in. */

@@ -64,26 +64,22 @@ export class BullMQEngine implements Engine {
     private readonly store: JobStore,
   ) {
     const { queues, clock, worker, keep = KEEP, remember = REMEMBER } = setting;
-    const { restore, idleness, withdraw } = this;
-    const stored = new StoredTasks(store, settings.storage);
-    const collected = new CollectedTasks(queues, clock, (queue) => stored.pendingOf(queue));
-    const producer = new Producer(store, collected, worker, settings.holdMs);
-    const handles = new OwnHandles(store, (id) => this.held.has(id));
-    const held = new HeldJobs(store, worker, handles, idleness);
-    const retention = { keep, remember };
-    const workers = new Workers(queues, store, held, settings.lockDurationMs, retention);
-    const reports = new Reports(store);
-    this.stored = stored;
-    this.collected = collected;
-    this.producer = producer;
+    this.stored = new StoredTasks(store, settings.storage);
+    this.collected = new CollectedTasks(queues, clock, (queue) => this.stored.pendingOf(queue));
+    this.producer = new Producer(store, this.collected, worker, settings.holdMs);
     this.line = new JobLine(store);
-    this.handles = handles;
-    this.held = held;
-    this.workers = workers;
+    this.handles = new OwnHandles(store, (id) => this.held.has(id));
+    this.held = new HeldJobs(store, worker, this.handles, this.idleness);
+    this.workers = new Workers(queues, store, this.held, settings.lockDurationMs, {
+      keep,
+      remember,
+    });
+    const { stored, producer, held, workers, restore } = this;
     this.consumer = new Consumer(store, held, workers, restore, producer.id, settings);
-    this.interventions = new Interventions(store, stored, producer, held, restore, withdraw);
+    this.interventions = new Interventions(store, stored, producer, held, restore, this.withdraw);
+    const reports = new Reports(store);
     this.listener = {
-      awaited: (task) => handles.watch(task),
+      awaited: (task) => this.handles.watch(task),
       progressed: (task) => reports.progressed(task),
       logged: (task, text) => reports.logged(task, text),
     };
@@ -275,10 +271,9 @@ export class BullMQEngine implements Engine {
     }
     this.isClosed = true;
     this.collected.close();
-    this.store.giveUp();
-    this.stored.close();
+    this.store.isGivenUp = true;
     const { clock } = this.setting;
-    const closing = [this.producer.close(), this.workers.close(), this.handles.close()];
+    const closing = [this.producer.held.close(), this.workers.close(), this.handles.close()];
     await atMost(clock, RECORD_MS, Promise.allSettled(closing));
     await atMost(clock, RECORD_MS, this.store.close());
     this.handles.abandonAll();

@@ -50,7 +50,7 @@ export class Interventions {
     await this.store.tellCancel(id);
     if (state === 'delayed') {
       // Others wait for it, and it has nothing to wait for: where it has, who takes it puts it off.
-      this.producer.hasten(linkTo(job));
+      this.producer.held.hasten(linkTo(job));
     }
     return true;
   }

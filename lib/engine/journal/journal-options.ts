@@ -1,31 +1,24 @@
 import {
   checkCount,
-  checkFunction,
   checkPositiveDuration,
+  checkSerializer,
   checkShape,
   checkString,
   requireKeys,
   type Shape,
 } from '../../options/checks.js';
 import { milliseconds } from '../../task/duration.js';
-import type { Serializer, TaskStorage } from '../../task/stored-call.js';
+import type { TaskStorage } from '../../task/stored-call.js';
 import type { JournalOptions } from './journal.js';
 
 const DEFAULTS = { maxStarts: 3, commitTimeout: '2s', maxArgsBytes: 1_048_576 } as const;
 
-const SERIALIZER_SHAPE: Shape<Serializer> = {
-  serialize: checkFunction,
-  deserialize: checkFunction,
-};
 const JOURNAL_SHAPE: Shape<JournalOptions> = {
   path: checkString,
   maxStarts: checkCount,
   commitTimeout: checkPositiveDuration,
   maxArgsBytes: checkCount,
-  serializer: (value, path) => {
-    checkShape<Serializer>(value, path, SERIALIZER_SHAPE);
-    requireKeys(value as object, path, 'serialize', 'deserialize');
-  },
+  serializer: checkSerializer,
 };
 
 /** {@link JournalOptions} with defaults. */

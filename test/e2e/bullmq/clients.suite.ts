@@ -104,7 +104,7 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
       const taken: { connection: { stream: Socket } }[] = [];
       store['reached'].pool.on('acquire' as 'connect', (client) => taken.push(client as never));
       try {
-        await other.query(`BEGIN; LOCK TABLE "${store['schema']}".background_task_schedules`);
+        await other.query(`BEGIN; LOCK TABLE "${store['prefix']}".background_task_schedules`);
         const swapped = schedules.swap('nightly', undefined, 'at 3', undefined);
         swapped.catch(() => undefined); // looked at below
         await eventually(() => expect(taken).toHaveLength(1));

@@ -153,7 +153,7 @@ describe('P17: a task of a request that was told it failed', () => {
     await Promise.all([added, takenBack]);
     await clock.advance(1_000);
     expect(asked).toEqual(['a never']);
-    await producer.close();
+    await producer.held.close();
   });
 
   it('is not told of as a duplicate, too', async () => {
@@ -207,7 +207,7 @@ describe('P17: a task of a request that was told it failed', () => {
     await producer.takeBack(taskOf('a'));
     await clock.advance(400_000);
     expect(logger.of('warn')).toEqual(['The store: task a may run although its request failed']);
-    await producer.close();
+    await producer.held.close();
   });
 });
 

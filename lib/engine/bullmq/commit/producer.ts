@@ -6,14 +6,7 @@ import type { Task } from '../../../task/task.js';
 import type { TransactionClient } from '../../../task/transaction-client.js';
 import { LEFT } from '../../../task/verdict.js';
 import type { ScheduleStore, Worker } from '../../engine.js';
-import {
-  dedupeIdOf,
-  entryOf,
-  jobsOf,
-  linkOf,
-  type JobLink,
-  type NewJob,
-} from '../codec/stored-job.js';
+import { dedupeIdOf, entryOf, jobsOf, linkOf, type NewJob } from '../codec/stored-job.js';
 import { isUnsent } from '../store/connections.js';
 import type { JobStore } from '../store/job-store.js';
 import type { ScheduleRecords } from '../store/schedules.js';
@@ -24,7 +17,7 @@ import { HeldTasks } from './held-tasks.js';
 export class Producer {
   /** The process, as its jobs name it. */
   readonly id = randomBytes(9).toString('base64url');
-  private readonly held: HeldTasks;
+  readonly held: HeldTasks;
   /** Of each task that was stored behind another of its line, that one: its job has a link to this one. */
   private readonly before = new WeakMap<Task, Task>();
   /** Stored without their dedupe keys. */
@@ -117,19 +110,9 @@ export class Producer {
     }
   }
 
-  /** What waits for its time is to wait for nothing but its response any more. */
-  hasten(link: JobLink): void {
-    this.held.hasten(link);
-  }
-
   /** Whether the job of the task before it is linked to its own: whoever ends that one starts it. */
   isLinked(task: Task): boolean {
     return this.before.has(task);
-  }
-
-  /** Resolves when what is not to run is gone, or the store does not answer. */
-  close(): Promise<void> {
-    return this.held.close();
   }
 
   private async put(lines: readonly (readonly Task[])[], isHeld: boolean): Promise<void> {

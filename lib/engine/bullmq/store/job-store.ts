@@ -1,5 +1,5 @@
 import type { LoggerService } from '@nestjs/common';
-import type { QueueEvents, WorkerOptions } from 'bullmq';
+import type { Queue, QueueEvents, WorkerOptions } from 'bullmq';
 import type { Clock } from '../../../task/clock.js';
 import type { Position } from '../../../task/position.js';
 import type { TransactionClient } from '../../../task/transaction-client.js';
@@ -8,7 +8,7 @@ import type { FailedQuery } from '../../kept-tasks.js';
 import { Patience } from '../../patience.js';
 import type { StoredEnd } from '../codec/stored-end.js';
 import type { JobQueue, JobWorker, NewJob, TaskJob } from '../codec/stored-job.js';
-import { ErrorLog, isAnswer } from './connections.js';
+import { ErrorLog, isAnswer, missing } from './connections.js';
 import type { ScheduleRecords } from './schedules.js';
 
 export type BullMQ = typeof import('bullmq');
@@ -43,32 +43,44 @@ export interface WorkerGate {
 
 /** The connections to one store, and BullMQ's classes on them: one of its queues for each of ours. */
 export abstract class JobStore {
-  protected readonly made = new Map<string, JobQueue>();
+  private readonly made = new Map<string, JobQueue>();
   protected readonly errors: ErrorLog;
-  protected bull: BullMQ | undefined;
+  /** On which the store's own words go from process to process. */
+  protected readonly channel: string;
+  /** The process closes: what is not answered the first time is not asked again. */
+  isGivenUp = false;
   /** Nothing can be asked any more. */
   isClosed = false;
+  private bull: BullMQ | undefined;
   private readonly patience: Patience;
-  private isGivenUp = false;
 
   /**
    * @param kind `Redis`, for example
    * @param label for messages, with its address
+   * @param prefix of its keys, or the name of its schema
    * @param timeoutMs how long an answer is waited for
    */
   constructor(
     readonly kind: string,
     readonly label: string,
+    protected readonly prefix: string,
     protected readonly timeoutMs: number,
     readonly clock: Clock,
     readonly logger: LoggerService,
   ) {
+    this.channel = `${prefix}:cancel`;
     this.errors = new ErrorLog(label, logger);
     this.patience = new Patience(clock, timeoutMs);
   }
 
   /** Loads the peers and begins to connect; does not wait for it. @throws MissingPeerError */
-  abstract open(queues: readonly string[]): Promise<void>;
+  async open(queues: readonly string[]): Promise<void> {
+    this.bull = await import('bullmq').catch(missing('bullmq'));
+    await this.connectTo(queues);
+  }
+
+  /** @throws MissingPeerError */
+  protected abstract connectTo(queues: readonly string[]): Promise<void>;
   /** Resolves when commands can be sent. */
   abstract ready(): Promise<void>;
   /** Not running yet. Its commands wait for the store to come back. */
@@ -117,6 +129,11 @@ export abstract class JobStore {
     limit: number,
   ): Promise<Position[]>;
   abstract close(): Promise<void>;
+
+  protected add(queue: Queue): void {
+    queue.on('error', this.errors.report);
+    this.made.set(queue.name, queue as unknown as JobQueue);
+  }
 
   /** For short commands: they fail where the store does not answer. */
   queue(name: string): JobQueue {
@@ -173,11 +190,6 @@ export abstract class JobStore {
         await this.sleep(AGAIN_MS);
       }
     }
-  }
-
-  /** The process closes: what is not answered the first time is not asked again. */
-  giveUp(): void {
-    this.isGivenUp = true;
   }
 
   /** Rejects where the store does not take what is written, though it may answer: it only reads, or is full. */

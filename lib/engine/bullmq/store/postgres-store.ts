@@ -5,7 +5,7 @@ import type { Clock } from '../../../task/clock.js';
 import type { Position } from '../../../task/position.js';
 import type { TransactionClient } from '../../../task/transaction-client.js';
 import type { FailedQuery } from '../../kept-tasks.js';
-import { entryOf, type JobQueue, type JobWorker, type NewJob } from '../codec/stored-job.js';
+import { entryOf, type JobWorker, type NewJob } from '../codec/stored-job.js';
 import { forgiving, missing } from './connections.js';
 import {
   JobStore,
@@ -56,22 +56,20 @@ const FAILED = { oldestFirst: failedIn('ASC', '>='), latestFirst: failedIn('DESC
 /** BullMQ on PostgreSQL. Its schema is made, or brought up to date, when the store is first reached. */
 export class PostgresStore extends JobStore {
   private connection: PostgresConnection | undefined;
-  private connected: Promise<void> = Promise.reject(new Error('The store is not open.'));
+  private connected: Promise<void> | undefined;
   private readonly sweeps: NodeJS.Timeout[] = [];
 
   constructor(
     private readonly address: PostgresAddress,
-    private readonly schema: string,
+    schema: string,
     timeoutMs: number,
     clock: Clock,
     logger: LoggerService,
   ) {
-    super('PostgreSQL', 'PostgreSQL', timeoutMs, clock, logger);
-    this.connected.catch(() => undefined);
+    super('PostgreSQL', 'PostgreSQL', schema, timeoutMs, clock, logger);
   }
 
-  async open(queues: readonly string[]): Promise<void> {
-    this.bull = await import('bullmq').catch(missing('bullmq'));
+  protected async connectTo(queues: readonly string[]): Promise<void> {
     // Its types are a package of their own, which is not to be one more peer.
     const name: string = 'pg';
     await import(name).catch(missing('pg'));
@@ -80,7 +78,7 @@ export class PostgresStore extends JobStore {
   }
 
   ready(): Promise<void> {
-    return this.connected;
+    return this.connected ?? Promise.reject(new Error('The store is not open.'));
   }
 
   worker(name: string, limits: WorkerLimits, retention: Retention, gate: WorkerGate): JobWorker {
@@ -124,7 +122,7 @@ export class PostgresStore extends JobStore {
   }
 
   schedules(): PostgresSchedules {
-    return new PostgresSchedules(this.schema, this.reached.pool, (client, job) =>
+    return new PostgresSchedules(this.prefix, this.reached.pool, (client, job) =>
       this.addWithin(client, job),
     );
   }
@@ -139,12 +137,8 @@ export class PostgresStore extends JobStore {
       throw new TransactionError(name, queue, 'none is open on this connection. BEGIN one first.');
     }
     const { PostgresQueueBackend: Backend } = this.opened;
-    const backend = new Backend(
-      connectionOf(client, this.schema) as never,
-      queue,
-      {} as never,
-      false,
-    );
+    const connection = connectionOf(client, this.prefix) as never;
+    const backend = new Backend(connection, queue, {} as never, false);
     const { jobData, jobId, parentKeyOpts } = entryOf(this.queue(queue), job);
     return backend.addJob(jobData, jobId, parentKeyOpts);
   }
@@ -183,10 +177,7 @@ export class PostgresStore extends JobStore {
     const factory = (name: string, options: object): InstanceType<typeof PostgresQueueBackend> =>
       new PostgresQueueBackend(connection, name, options as never, false);
     for (const name of queues) {
-      const options = { connection: this.config() };
-      const queue = new Queue(name, options, factory as never) as unknown as JobQueue;
-      queue.on('error', this.errors.report);
-      this.made.set(name, queue);
+      this.add(new Queue(name, { connection: this.config() }, factory as never));
     }
     this.errors.recovered();
   }
@@ -215,7 +206,7 @@ export class PostgresStore extends JobStore {
     );
     try {
       await connection.waitUntilReady();
-      await connection.pool.query(schemaOfSchedules(this.schema));
+      await connection.pool.query(schemaOfSchedules(this.prefix));
     } finally {
       // Not waited for: one that never was connected may not end.
       connection.close().catch(() => undefined);
@@ -261,7 +252,7 @@ export class PostgresStore extends JobStore {
       max: POOL_SIZE,
       ...own,
       ...this.address.options,
-      schema: this.schema,
+      schema: this.prefix,
     };
   }
 
@@ -275,10 +266,6 @@ export class PostgresStore extends JobStore {
   private async query(text: string, values?: unknown[]): Promise<unknown[]> {
     return (await this.reached.pool.query(text, values)).rows;
   }
-
-  private get channel(): string {
-    return `${this.schema}:cancel`;
-  }
 }
 
 /** PgBouncer knows neither the schema that a connection asks for, nor LISTEN. */
@@ -289,29 +276,16 @@ function withRemedy(error: unknown): unknown {
     : error;
 }
 
-/** What BullMQ's commands on PostgreSQL ask of a connection. */
-interface Connection {
-  readonly schema: string;
-  readonly isClosing: undefined;
-  waitUntilReady(): Promise<void>;
-  readonly pool: { query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }> };
-}
-
 /**
- * A connection that is somebody else's, and that BullMQ can neither wait for nor close. Names mean what its owner has
- * set: the function that adds a job is called by its full name, and finds all others itself.
+ * What BullMQ's commands ask of a connection, on one that is somebody else's: BullMQ can neither wait for it nor close it.
+ * Names mean what its owner has set: the function that adds a job is called by its full name, and finds all others itself.
  */
-function connectionOf(client: TransactionClient, schema: string): Connection {
+function connectionOf(client: TransactionClient, schema: string): object {
   const query = async (text: string, values?: unknown[]): Promise<{ rows: unknown[] }> => {
     const named = text.replace('SELECT add_job(', `SELECT "${schema}".add_job(`);
     return { rows: await rowsOf(client, named, values) };
   };
-  return {
-    schema,
-    isClosing: undefined,
-    waitUntilReady: () => Promise.resolve(),
-    pool: { query },
-  };
+  return { schema, pool: { query }, waitUntilReady: () => Promise.resolve() };
 }
 
 /** Whether a transaction is open: outside of one, a setting that is local to it is lost at once. */

@@ -44,16 +44,16 @@ export class RedisStore extends JobStore {
 
   constructor(
     private readonly address: RedisAddress,
-    private readonly prefix: string,
+    prefix: string,
     timeoutMs: number,
     clock: Clock,
     logger: LoggerService,
   ) {
-    super('Redis', `Redis at ${placeOf(address)}`, timeoutMs, clock, logger);
+    super('Redis', `Redis at ${placeOf(address)}`, prefix, timeoutMs, clock, logger);
   }
 
-  async open(queues: readonly string[]): Promise<void> {
-    this.bull = await import('bullmq').catch(missing('bullmq'));
+  protected async connectTo(queues: readonly string[]): Promise<void> {
+    const { Queue } = this.opened;
     this.redis = (await import('ioredis').catch(missing('ioredis'))).Redis;
     const connection = this.connect({
       // A request must not wait for a store that is down: its commands fail, and are not kept.
@@ -64,9 +64,7 @@ export class RedisStore extends JobStore {
     connection.on('ready', () => void this.warnOfCluster());
     this.client = connection;
     for (const name of queues) {
-      const queue = new this.bull.Queue(name, { connection, prefix: this.prefix });
-      queue.on('error', this.errors.report);
-      this.made.set(name, queue);
+      this.add(new Queue(name, { connection, prefix: this.prefix }));
     }
   }
 
@@ -244,10 +242,6 @@ export class RedisStore extends JobStore {
       throw new Error('The store is not open.');
     }
     return this.client;
-  }
-
-  private get channel(): string {
-    return `${this.prefix}:cancel`;
   }
 }
 

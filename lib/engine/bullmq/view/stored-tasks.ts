@@ -1,7 +1,7 @@
 import type { JobType } from 'bullmq';
 import { StoreUnavailableError } from '../../../errors/storage.errors.js';
 import type { Outcome, TaskStatus } from '../../../task/outcome.js';
-import { cursorOf, errorFits } from '../../../task/position.js';
+import { cursorOf, errorFits, type Position } from '../../../task/position.js';
 import { byTime } from '../../../task/log-lines.js';
 import { readArgs, type TaskStorage } from '../../../task/stored-call.js';
 import { NO_ARGS } from '../../../task/task.js';
@@ -19,26 +19,20 @@ import { errorIn, outcomeOf, type StoredEnd } from '../codec/stored-end.js';
 import { callOf, endOfJob, priorityOf, type JobQueue, type TaskJob } from '../codec/stored-job.js';
 
 /** In the order in which a job goes through them: one that moves on while they are read is not missed. */
+const WAITING = ['delayed', 'waiting', 'prioritized'] as const;
+const ALL = [...WAITING, 'active', 'failed', 'completed'] as const;
 const TYPES: Record<TaskStatus, readonly JobType[]> = {
   collected: [],
-  queued: ['delayed', 'waiting', 'prioritized'],
+  queued: WAITING,
   delayed: ['delayed'],
   running: ['active'],
-  retrying: ['delayed', 'waiting', 'prioritized'],
+  retrying: WAITING,
   completed: ['completed'],
   failed: ['failed'],
   cancelled: ['completed'],
   dropped: ['completed'],
   abandoned: [],
 };
-const ALL: readonly JobType[] = [
-  'delayed',
-  'waiting',
-  'prioritized',
-  'active',
-  'failed',
-  'completed',
-];
 
 /** So many jobs are read at once. */
 const PAGE = 100;
@@ -46,8 +40,6 @@ const FAILED_PAGE = 500;
 
 /** What the store knows of tasks, whoever added or ran them. */
 export class StoredTasks {
-  private isClosed = false;
-
   constructor(
     private readonly store: JobStore,
     private readonly storage: TaskStorage,
@@ -91,19 +83,13 @@ export class StoredTasks {
     const found = new Map<string, TaskInfo>();
     for (const queue of queues) {
       for (const type of status === undefined ? ALL : TYPES[status]) {
-        for (let start = 0; found.size < limit; start += PAGE) {
-          const jobs = await queue.getJobs([type], start, start + PAGE - 1);
-          for (const job of jobs) {
-            const view = this.viewOf(job, type, []);
-            const fits =
-              (status ?? view.status) === view.status && (name ?? view.name) === view.name;
-            // The same one again is one that has moved on.
-            if (fits && (found.size < limit || found.has(view.id))) {
-              found.set(view.id, view);
-            }
+        for await (const job of jobsIn(queue, type)) {
+          const view = this.viewOf(job, type, []);
+          if ((status ?? view.status) === view.status && (name ?? view.name) === view.name) {
+            found.set(view.id, view); // the same one again is one that has moved on
           }
-          if (jobs.length === 0) {
-            break;
+          if (found.size === limit) {
+            return [...found.values()];
           }
         }
       }
@@ -117,23 +103,21 @@ export class StoredTasks {
     failed: FailedQuery,
   ): Promise<TaskInfo[]> {
     const found: TaskInfo[] = [];
-    for (let skip = 0; found.length < limit;) {
-      const page = await this.store.failed(queue.name, failed, skip, FAILED_PAGE);
+    let page: Position[] = [];
+    let skip = 0;
+    do {
+      page = await this.store.failed(queue.name, failed, skip, FAILED_PAGE);
       skip += page.length;
       const asked = page.filter((position) => isWithin(position, failed));
-      const jobs = await Promise.all(asked.map(({ id }) => queue.getJob(id)));
-      for (const job of jobs) {
+      for (const job of await Promise.all(asked.map(({ id }) => queue.getJob(id)))) {
         const view = job && this.viewOf(job, 'failed', []);
         // Another process may have run it again meanwhile.
         const fits = view?.status === 'failed' && (name ?? view.name) === view.name;
-        if (fits && found.length < limit && errorFits(view, failed.error)) {
+        if (fits && errorFits(view, failed.error)) {
           found.push(view);
         }
       }
-      if (page.length < FAILED_PAGE) {
-        break;
-      }
-    }
+    } while (page.length === FAILED_PAGE && found.length < limit);
     return found;
   }
 
@@ -184,30 +168,23 @@ export class StoredTasks {
     await this.read(() => this.store.inTime(this.store.ping()));
   }
 
-  /** Nothing is read any more. */
-  close(): void {
-    this.isClosed = true;
-  }
-
   /** @throws StoreUnavailableError where the store cannot be reached within the commit timeout */
   private async read<T>(act: () => Promise<T>): Promise<T> {
     try {
-      if (this.isClosed) {
+      if (this.store.isGivenUp) {
         throw new Error('closed');
       }
       await this.store.inTime(this.store.ready());
       return await act();
     } catch (cause) {
-      const asked = this.isClosed ? 'closed' : 'read';
+      const asked = this.store.isGivenUp ? 'closed' : 'read';
       throw new StoreUnavailableError(this.store.label, { cause }, asked);
     }
   }
 
   /** How many wait for a slot, a time, their line or their response. */
   pendingOf(queue: string): Promise<number> {
-    return this.read(() =>
-      this.store.queue(queue).getJobCountByTypes('waiting', 'prioritized', 'delayed'),
-    );
+    return this.read(() => this.store.queue(queue).getJobCountByTypes(...WAITING));
   }
 
   private queuesOf(name?: string): JobQueue[] {
@@ -253,6 +230,16 @@ export class StoredTasks {
       logs,
       outcome,
     });
+  }
+}
+
+async function* jobsIn(queue: JobQueue, type: JobType): AsyncGenerator<TaskJob> {
+  for (let start = 0; ; start += PAGE) {
+    const jobs = await queue.getJobs([type], start, start + PAGE - 1);
+    if (jobs.length === 0) {
+      return;
+    }
+    yield* jobs;
   }
 }
 
