@@ -85,16 +85,11 @@ export function shownOutcome(outcome: Outcome): Outcome {
  * Whether the tasks behind this one in its chain are dropped. A duplicate does not break the chain:
  * another task does its work.
  */
-export function breaksChain(outcome: Outcome): boolean {
-  switch (outcome.status) {
-    case 'completed':
-      return false;
-    case 'dropped':
-      return outcome.reason !== 'duplicate';
-    default:
-      return true;
-  }
+export function breaksChain({ status, reason }: EndedSo): boolean {
+  return status !== 'completed' && reason !== 'duplicate';
 }
+
+type EndedSo = Pick<Outcome, 'status'> & { readonly reason?: DropReason };
 
 /**
  * The state of a task.

@@ -20,13 +20,12 @@ import { linkOf } from './codec/stored-job.js';
 import { CollectedTasks } from './commit/collected-tasks.js';
 import { Producer } from './commit/producer.js';
 import { Consumer } from './consumer/consumer.js';
-import { HeldJobs } from './consumer/held-jobs.js';
+import { HeldJobs, Reports } from './consumer/held-jobs.js';
 import { JobLine } from './consumer/job-line.js';
 import { Workers } from './consumer/workers.js';
 import { Interventions } from './interventions.js';
 import type { JobStore } from './store/job-store.js';
 import { OwnHandles } from './view/own-handles.js';
-import { Reports } from './view/reports.js';
 import { StoredTasks } from './view/stored-tasks.js';
 
 /** How often a store that is waited for is asked whether there is anything left, in milliseconds. */
@@ -56,7 +55,6 @@ export class BullMQEngine implements Engine {
   private readonly idleness = new Idleness();
   private makeAgain: Restore | undefined;
   private stopped: Promise<void> | undefined;
-  private isClosed = false;
 
   constructor(
     private readonly setting: EngineSetting,
@@ -223,14 +221,14 @@ export class BullMQEngine implements Engine {
     if (this.settings.isConsumer) {
       // BullMQ's workers on PostgreSQL stay dead if the store is not there when they are made.
       this.store.ready().then(
-        () => this.isClosed || this.consumer.start(),
+        () => this.store.isClosing || this.consumer.start(),
         () => undefined, // closed before it could be reached
       );
     }
   }
 
   async whenIdle(): Promise<void> {
-    while (!this.isClosed) {
+    while (!this.store.isClosing) {
       await this.idleness.when(() => this.held.isEmpty && this.collected.isEmpty);
       const states = await this.stored.states(() => false).catch(() => undefined);
       if (states === undefined && this.settings.hasFallback && this.handles.isEmpty) {
@@ -266,12 +264,11 @@ export class BullMQEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    if (this.isClosed) {
+    if (this.store.isClosing) {
       return;
     }
-    this.isClosed = true;
+    this.store.isClosing = true;
     this.collected.close();
-    this.store.isGivenUp = true;
     const { clock } = this.setting;
     const closing = [this.producer.held.close(), this.workers.close(), this.handles.close()];
     await atMost(clock, RECORD_MS, Promise.allSettled(closing));
@@ -306,7 +303,7 @@ export class BullMQEngine implements Engine {
   }
 
   private refuseClosed({ name }: Task): void {
-    if (this.isClosed) {
+    if (this.store.isClosing) {
       throw new ShutDownError(name);
     }
   }

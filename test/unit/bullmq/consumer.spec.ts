@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import type { TaskJob } from '../../../lib/engine/bullmq/codec/stored-job.js';
+import { Reports } from '../../../lib/engine/bullmq/consumer/held-jobs.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
 import { OwnHandles } from '../../../lib/engine/bullmq/view/own-handles.js';
-import { Reports } from '../../../lib/engine/bullmq/view/reports.js';
 import { MAX_LINES } from '../../../lib/task/log-lines.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';

@@ -34,7 +34,6 @@ export class HeldTasks {
   private callOffProlong: (() => void) | undefined;
   private readonly unwanted = new Map<string, Unwanted>();
   private callOffLook: (() => void) | undefined;
-  private isClosed = false;
 
   constructor(private readonly store: JobStore) {}
 
@@ -100,7 +99,6 @@ export class HeldTasks {
 
   /** Resolves when what is not to run is gone, or the store does not answer. */
   async close(): Promise<void> {
-    this.isClosed = true;
     this.callOffProlong?.();
     this.callOffLook?.();
     await this.look();
@@ -121,7 +119,7 @@ export class HeldTasks {
         void this.start(held.link, holdMs + held.delayMs, isHeld);
       }
     }
-    if (this.held.size > 0 && !this.isClosed) {
+    if (this.held.size > 0 && !this.store.isClosing) {
       this.callOffProlong = clock.after(holdMs / 4, () => this.prolong(holdMs));
     }
   }
@@ -129,7 +127,7 @@ export class HeldTasks {
   private async look(): Promise<void> {
     await Promise.all([...this.unwanted.values()].map((unwanted) => this.remove(unwanted)));
     this.callOffLook =
-      this.unwanted.size > 0 && !this.isClosed
+      this.unwanted.size > 0 && !this.store.isClosing
         ? this.store.clock.after(LOOK_MS, () => void this.look())
         : undefined;
   }

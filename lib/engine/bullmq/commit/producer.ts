@@ -277,7 +277,7 @@ export class Producer {
     try {
       return await store.inTime(store.ready().then(() => act(store.schedules())));
     } catch (cause) {
-      throw new StoreUnavailableError(store.label, { cause }, store.isClosed ? 'closed' : 'read');
+      throw new StoreUnavailableError(store.label, { cause }, store.isClosing ? 'closed' : 'read');
     }
   }
 }

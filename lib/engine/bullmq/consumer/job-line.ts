@@ -6,7 +6,6 @@ import {
   TaskFailed,
   TaskRetries,
   endOf,
-  outcomeOf,
   verdictOf,
   type End,
   type StoredEnd,
@@ -68,7 +67,7 @@ export class JobLine {
     if (end === undefined) {
       return 'open';
     }
-    return breaksChain(outcomeOf(end)) ? 'failed' : 'completed';
+    return breaksChain(end) ? 'failed' : 'completed';
   }
 
   private jobAt({ queue, id }: JobLink): Promise<TaskJob | undefined> {
@@ -164,7 +163,7 @@ export class JobEnding {
     if (data.next !== undefined) {
       await this.keepLock(held);
       await this.store.untilAnswered(() => job.updateData({ ...data, end }));
-      if (data.isInChain && breaksChain(outcomeOf(end))) {
+      if (data.isInChain && breaksChain(end)) {
         await this.line.breakChain(job);
       }
       await this.line.passOn(data.next);

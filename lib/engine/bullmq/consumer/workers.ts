@@ -23,7 +23,6 @@ export class Workers {
   private readonly reasons: ReadonlyMap<string, Set<Reason>>;
   private readonly satOutAt = new Map<string, number>();
   private lastAlone: Promise<unknown> = Promise.resolve();
-  private isClosed = false;
 
   constructor(
     private readonly queues: readonly QueueLimits[],
@@ -58,10 +57,10 @@ export class Workers {
     const worker = this.store.worker(name, options, this.retention, {
       process,
       isOpen: () => this.isOpen(name),
-      isClosed: () => this.isClosed,
+      isClosed: () => this.store.isClosing,
       declined: () => void this.wakeAnother(name),
       over: (job) => {
-        if (!this.isClosed) {
+        if (!this.store.isClosing) {
           this.held.over(job);
         }
       },
@@ -79,7 +78,7 @@ export class Workers {
 
   /** Whether the worker of a queue may take jobs. */
   isOpen(queue: string): boolean {
-    return !this.isClosed && this.reasons.get(queue)?.size === 0;
+    return !this.store.isClosing && this.reasons.get(queue)?.size === 0;
   }
 
   /** Takes no more, of a queue or of all, until there is no reason left; what runs goes on. */
@@ -142,7 +141,6 @@ export class Workers {
 
   /** Whatever is still under way is left to the store, which gives it to another worker. */
   async close(): Promise<void> {
-    this.isClosed = true;
     const closing = [...this.started].map(async ([name, worker]) => {
       // Without force it would wait for ever where the store is down.
       await worker.close(true);

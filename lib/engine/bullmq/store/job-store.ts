@@ -47,10 +47,9 @@ export abstract class JobStore {
   protected readonly errors: ErrorLog;
   /** On which the store's own words go from process to process. */
   protected readonly channel: string;
-  /** The process closes: what is not answered the first time is not asked again. */
-  isGivenUp = false;
-  /** Nothing can be asked any more. */
-  isClosed = false;
+  /** Set as the engine closes: nothing new begins, and what is not answered at once is not asked again. */
+  isClosing = false;
+  protected isClosed = false;
   private bull: BullMQ | undefined;
   private readonly patience: Patience;
 
@@ -184,7 +183,7 @@ export abstract class JobStore {
       try {
         return await ask();
       } catch (error) {
-        if (this.isGivenUp || isAnswer(error)) {
+        if (this.isClosing || isAnswer(error)) {
           throw error;
         }
         await this.sleep(AGAIN_MS);

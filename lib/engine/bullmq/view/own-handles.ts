@@ -28,7 +28,6 @@ export class OwnHandles {
   private readonly missing = new WeakSet<Task>();
   private readonly events = new Map<string, QueueEvents>();
   private callOff: (() => void) | undefined;
-  private isClosed = false;
 
   /** @param isHere whether a worker of this process has the task: it tells of the end itself */
   constructor(
@@ -73,7 +72,7 @@ export class OwnHandles {
     }
     if (task.knownId === undefined || !task.isCommitted) {
       this.asked.add(task);
-    } else if (this.isClosed) {
+    } else if (this.store.isClosing) {
       // Not before whoever asks has begun to wait.
       void Promise.resolve().then(() => this.abandon(task));
     } else {
@@ -94,7 +93,6 @@ export class OwnHandles {
 
   /** Asks for nothing any more. */
   async close(): Promise<void> {
-    this.isClosed = true;
     this.callOff?.();
     await Promise.allSettled([...this.events.values()].map((events) => events.close()));
   }
@@ -150,7 +148,7 @@ export class OwnHandles {
       }
     }
     this.callOff =
-      this.watched.size > 0 && !this.isClosed
+      this.watched.size > 0 && !this.store.isClosing
         ? this.store.clock.after(ASK_MS, () => void this.askForAll())
         : undefined;
   }

@@ -171,13 +171,13 @@ export class StoredTasks {
   /** @throws StoreUnavailableError where the store cannot be reached within the commit timeout */
   private async read<T>(act: () => Promise<T>): Promise<T> {
     try {
-      if (this.store.isGivenUp) {
+      if (this.store.isClosing) {
         throw new Error('closed');
       }
       await this.store.inTime(this.store.ready());
       return await act();
     } catch (cause) {
-      const asked = this.store.isGivenUp ? 'closed' : 'read';
+      const asked = this.store.isClosing ? 'closed' : 'read';
       throw new StoreUnavailableError(this.store.label, { cause }, asked);
     }
   }
