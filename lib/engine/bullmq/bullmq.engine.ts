@@ -61,9 +61,9 @@ export class BullMQEngine implements Engine {
     private readonly settings: BullMQSettings,
     private readonly store: JobStore,
   ) {
-    const { queues, clock, worker, keep = KEEP, remember = REMEMBER } = setting;
+    const { queues, worker, keep = KEEP, remember = REMEMBER } = setting;
     this.stored = new StoredTasks(store, settings.storage);
-    this.collected = new CollectedTasks(queues, clock, (queue) => this.stored.pendingOf(queue));
+    this.collected = new CollectedTasks(queues, store);
     this.producer = new Producer(store, this.collected, worker, settings.holdMs);
     this.line = new JobLine(store);
     this.handles = new OwnHandles(store, (id) => this.held.has(id));

@@ -1,6 +1,7 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { CollectedTasks } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
+import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
 import type { QueueLimits } from '../../../lib/engine/engine.js';
 import { KeyLimit } from '../../../lib/engine/memory/key-limit.js';
 import { RateLimit } from '../../../lib/engine/memory/rate-limit.js';
@@ -133,10 +134,11 @@ describe('maxPending of a queue that processes share', () => {
     asked = 0;
     store = () => Promise.resolve(stored);
     admitted = [];
-    limits = new CollectedTasks([LIMITS], clock, () => {
+    const pendingOf = (): Promise<number> => {
       asked += 1;
       return store();
-    });
+    };
+    limits = new CollectedTasks([LIMITS], { clock, pendingOf } as unknown as JobStore);
   });
 
   /** @returns how many of so many were admitted */

@@ -1,7 +1,7 @@
 import { QueueFullError } from '../../../errors/queue-full.error.js';
-import type { Clock } from '../../../task/clock.js';
 import type { Place, Task } from '../../../task/task.js';
 import type { QueueLimits } from '../../engine.js';
+import type { JobStore } from '../store/job-store.js';
 
 /** How long a count is relied on, in milliseconds. */
 const FRESH_MS = 1_000;
@@ -56,13 +56,10 @@ class Count {
  */
 export class CollectedTasks {
   private readonly counts: ReadonlyMap<string, Count>;
-  private isClosed = false;
 
-  /** @param ask how many tasks of the queue are in the store and not running */
   constructor(
     queues: readonly QueueLimits[],
-    private readonly clock: Clock,
-    private readonly ask: (queue: string) => Promise<number>,
+    private readonly store: JobStore,
   ) {
     const counts = queues.map(({ name, maxPending }) => new Count(name, maxPending));
     this.counts = new Map(counts.map((count) => [count.queue, count]));
@@ -71,7 +68,7 @@ export class CollectedTasks {
   /** @throws QueueFullError */
   admit(task: Task): void {
     const count = this.of(task);
-    const isOld = this.clock.now() - count.askedAt >= FRESH_MS;
+    const isOld = this.store.clock.now() - count.askedAt >= FRESH_MS;
     if (isOld || count.ours >= (count.maxPending - count.known) / 2) {
       void this.recount(count);
     }
@@ -113,7 +110,6 @@ export class CollectedTasks {
 
   /** Nothing is added any more. */
   close(): void {
-    this.isClosed = true;
     this.counts.forEach(({ callOff }) => callOff?.());
   }
 
@@ -125,17 +121,17 @@ export class CollectedTasks {
     count.callOff?.();
     const { since } = count;
     try {
-      count.known = await this.ask(count.queue);
+      count.known = await this.store.pendingOf(count.queue);
       // Those are counted by now; what was stored while it was asked may not be.
       count.since -= since;
-      count.askedAt = this.clock.now();
+      count.askedAt = this.store.clock.now();
     } catch {
       // A store that is down takes nothing anyway.
     } finally {
       count.isAsking = false;
       // A full queue is looked at again, whether anybody adds to it or not.
-      if (count.isFull && !this.isClosed) {
-        count.callOff = this.clock.after(FRESH_MS, () => void this.recount(count));
+      if (count.isFull && !this.store.isClosing) {
+        count.callOff = this.store.clock.after(FRESH_MS, () => void this.recount(count));
       }
     }
   }

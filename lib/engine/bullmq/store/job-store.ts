@@ -131,7 +131,7 @@ export abstract class JobStore {
 
   protected add(queue: Queue): void {
     queue.on('error', this.errors.report);
-    this.made.set(queue.name, queue as unknown as JobQueue);
+    this.made.set(queue.name, queue);
   }
 
   /** For short commands: they fail where the store does not answer. */
@@ -145,6 +145,12 @@ export abstract class JobStore {
 
   queues(): JobQueue[] {
     return [...this.made.values()];
+  }
+
+  /** How many tasks wait for a slot, a time, their line or their response. */
+  async pendingOf(name: string): Promise<number> {
+    await this.inTime(this.ready());
+    return this.queue(name).getJobCountByTypes('waiting', 'prioritized', 'delayed');
   }
 
   /** What happens from now on, also while the connection for it is being made. */

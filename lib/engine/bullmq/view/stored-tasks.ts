@@ -182,11 +182,6 @@ export class StoredTasks {
     }
   }
 
-  /** How many wait for a slot, a time, their line or their response. */
-  pendingOf(queue: string): Promise<number> {
-    return this.read(() => this.store.queue(queue).getJobCountByTypes(...WAITING));
-  }
-
   private queuesOf(name?: string): JobQueue[] {
     return this.store.queues().filter((queue) => name === undefined || queue.name === name);
   }
