@@ -95,20 +95,20 @@ export class Interventions {
     if (job === undefined || endOfJob(job)?.status !== 'failed') {
       return undefined;
     }
-    const {
-      end: _end,
-      next: _next,
-      prior: _prior,
-      needs: _needs,
-      isLastAlone: _alone,
-      waits: _waits,
-      isDuplicate: _duplicate,
-      ...data
-    } = job.data;
     const rest = await this.droppedBehind(job);
+    const { data, queueName, deduplicationId } = job;
     // Its line has gone on without it: what it runs with now is what was dropped for it.
-    const again: JobData = { ...data, ...followedBy(rest[0]), forgivenStarts: job.stalledCounter };
-    const { queueName, deduplicationId } = job;
+    const again: JobData = {
+      ...data,
+      end: undefined,
+      next: rest[0] && linkTo(rest[0]),
+      prior: undefined,
+      needs: undefined,
+      isLastAlone: undefined,
+      waits: undefined,
+      isDuplicate: undefined,
+      forgivenStarts: job.stalledCounter,
+    };
     // Its dedupe key went when it failed, and another task may have it by now.
     const hasKey =
       deduplicationId === undefined || (await this.store.claimKey(queueName, deduplicationId, id));
@@ -151,8 +151,9 @@ export class Interventions {
   private async bringBack(first: TaskJob, rest: readonly TaskJob[]): Promise<void> {
     let prior = linkTo(first);
     for (const [index, job] of rest.entries()) {
-      const { end: _end, next: _next, isBroken: _broken, ...data } = job.data;
-      await job.updateData({ ...data, prior, needs: prior, ...followedBy(rest[index + 1]) });
+      const next = rest[index + 1];
+      const links = { prior, needs: prior, next: next && linkTo(next) };
+      await job.updateData({ ...job.data, ...links, end: undefined, isBroken: undefined });
       await job.retry('completed', ANEW);
       prior = linkTo(job);
     }
@@ -160,7 +161,3 @@ export class Interventions {
 }
 
 const ANEW = { resetAttemptsMade: true, resetAttemptsStarted: true };
-
-function followedBy(job: TaskJob | undefined): Pick<JobData, 'next'> {
-  return job === undefined ? {} : { next: linkTo(job) };
-}
