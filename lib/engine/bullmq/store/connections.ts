@@ -75,8 +75,10 @@ const SILENT_MS = 4_000;
  * A connection may be dead and open: a firewall or a failover has forgotten it. Whoever waits on it would
  * wait until the system gives it up, which takes minutes. Not for connections on which BullMQ blocks: it
  * has a watchdog of its own, and what is asked behind a blocking command is not answered.
+ *
+ * @returns to be called when the connection is no longer needed
  */
-export function keepAlive(client: Redis, errors: ErrorLog): void {
+export function keepAlive(client: Redis, errors: ErrorLog): () => void {
   let isSilent = false;
   const answered = (): void => {
     isSilent = false;
@@ -109,7 +111,9 @@ export function keepAlive(client: Redis, errors: ErrorLog): void {
   timer.unref();
   client.on('close', answered);
   client.on('ready', answered);
-  client.on('end', () => clearInterval(timer));
+  const stop = (): void => clearInterval(timer);
+  client.on('end', stop);
+  return stop; // one that is given up while it waits to connect again does not end
 }
 
 /**

@@ -38,6 +38,7 @@ export class RedisStore extends JobStore {
   private redis: typeof Redis | undefined;
   private client: Redis | undefined;
   private readonly connections: Redis[] = [];
+  private readonly heartbeats: (() => void)[] = [];
   /** One for all who wait: through a long outage they may be many. */
   private connected: Promise<void> | undefined;
   private records: RedisSchedules | undefined;
@@ -170,6 +171,7 @@ export class RedisStore extends JobStore {
   async close(): Promise<void> {
     // What is still waiting to be sent goes with the connections; a store that is down is not waited for.
     this.isClosed = true;
+    this.heartbeats.forEach((stop) => stop());
     this.records?.close();
     // One that has ended already would only start ioredis's timer, which nothing calls off then.
     this.connections
@@ -218,7 +220,7 @@ export class RedisStore extends JobStore {
     const { redis: Client } = this;
     const client = url === undefined ? new Client(all) : new Client(url, all);
     client.on('ready', this.errors.recovered);
-    keepAlive(client, this.errors);
+    this.heartbeats.push(keepAlive(client, this.errors));
     return this.own(client);
   }
 
