@@ -17,6 +17,7 @@ const LEAVE_MS = { first: 100, longest: 30_000 };
 export class Consumer {
   private readonly line: JobLine;
   private readonly ending: JobEnding;
+  /** Of each queue those that were told of. */
   private readonly unknownNames = new Set<string>();
 
   /** @param processId this process, as the jobs that it adds name it */
@@ -95,8 +96,8 @@ export class Consumer {
         `${label} has a task "${name}" (${id}) in queue "${queueName}" that cannot be made again here: ` +
           `${error}. It is kept, and tried again, ${kept}`,
       );
-    } else if (!this.unknownNames.has(name)) {
-      this.unknownNames.add(name);
+    } else if (!this.unknownNames.has(`${queueName} ${name}`)) {
+      this.unknownNames.add(`${queueName} ${name}`);
       logger.error(
         `${label} has tasks named "${name}" in queue "${queueName}" that cannot be run here: no ` +
           '@Background() method has that name, or a newer version has stored them. They are kept, and ' +
