@@ -159,6 +159,11 @@ export class TaskLog {
     this.log.error(new LogLine({ event: 'rule-failed' }, sentence, { error, hasStack: true }));
   }
 
+  unsent(request: string, error: unknown): void {
+    const sentence = `${printable(request, 200)} could not be answered as intended`;
+    this.log.error(new LogLine({ event: 'answer-failed' }, sentence, { error, hasStack: true }));
+  }
+
   /**
    * A request is answered 503, or was handled without a task that was refused.
    *

@@ -31,19 +31,21 @@ export function planOf(
   for (const task of tasks) {
     const { chain } = task;
     let isGap = task.isOver && (task.outcome === undefined || breaksChain(task.outcome));
-    if (!task.isCommitted && !task.isOver) {
+    if (!task.isOver) {
       const isBehindGap =
-        broken.length > 0 && ((chain && broken.includes(chain)) || broken.includes(stopOf?.(task)));
+        !task.isCommitted &&
+        broken.length > 0 &&
+        ((chain && broken.includes(chain)) || broken.includes(stopOf?.(task)));
       const reason = isBehindGap
         ? 'predecessor-failed'
         : decided?.has(task)
           ? undefined
           : reasonToDrop(task, hasSucceeded);
-      if (reason === undefined) {
-        run.push(task);
-      } else {
+      if (reason !== undefined) {
         drops.push({ task, reason });
         isGap = true;
+      } else if (!task.isCommitted) {
+        run.push(task);
       }
     }
     if (chain !== undefined && isGap) {

@@ -202,7 +202,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
       this.isHeldBack = true;
       holdBack(response, {
         answering: (sent) => this.answering(sent),
-        refused: (error) => this.unstored(error),
+        refused: (error) => this.unsent(error),
       });
     }
   }
@@ -216,44 +216,44 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     this.decide(status); // the client has left
   }
 
-  /** Stores the tasks that run and are not stored yet. The others are dropped once that is done. */
+  /**
+   * Stores the tasks that run and are not stored yet. The others are dropped at the end, because
+   * another answer may have to be sent.
+   */
   private storeNow(): Promise<void> | void {
-    const { run, drops } = this.requests.plan(
-      this.collected,
-      this.hasSucceeded ?? false,
-      this.decided,
-    );
-    const stored = this.requests.commit(this.collected, run, true);
-    if (stored === undefined) {
-      return undefined;
+    const { collected, decided, hasSucceeded = false } = this;
+    const { run, drops } = this.requests.plan(collected, hasSucceeded, decided);
+    this.requests.takeBack(drops.filter(({ task }) => task.isCommitted));
+    const storing = this.requests.commit(collected, run, true);
+    if (storing !== undefined) {
+      const settled = (): void => void this.storing?.delete(storing);
+      (this.storing ??= new Set()).add(storing);
+      storing.then(settled, settled);
     }
-    const storing = stored.then(
-      () => {
-        this.storing?.delete(storing);
-        return this.requests.drop(drops);
-      },
-      (error: unknown) => {
-        this.storing?.delete(storing);
-        throw error;
-      },
-    );
-    (this.storing ??= new Set()).add(storing);
     return storing;
   }
 
-  /**
-   * The answer was refused, because its tasks could not be stored. The answer sent in its place
-   * decides.
-   */
-  private unstored(error: unknown): void {
-    if (this.phase !== 'answered') {
+  /** The answer cannot be sent, or its tasks could not be stored. The answer sent in its place decides. */
+  private unsent(error: unknown): void {
+    const { response } = this;
+    if (this.phase !== 'answered' || response === undefined) {
       return; // the client has left meanwhile
     }
-    this.phase = 'opened';
-    this.hasSucceeded = undefined;
+    if (sentStatusOf(response) === undefined) {
+      this.phase = 'opened';
+      this.hasSucceeded = undefined;
+      this.requests.reopen(this.collected);
+    }
     this.refused(error);
-    if (this.response !== undefined) {
-      answerWith(error, this.response, this.answerer);
+    const { log } = this.requests.observer;
+    if (!(error instanceof TemporaryError)) {
+      log.unsent(this.title, error);
+    }
+    try {
+      answerWith(error, response, this.answerer);
+    } catch (again) {
+      log.unsent(this.title, again);
+      (response as ServerResponse).destroy();
     }
   }
 

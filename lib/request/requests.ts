@@ -4,7 +4,7 @@ import type { TaskIntake } from '../intake/task-intake.js';
 import type { Observer } from '../observe/observer.js';
 import type { RequestSettings } from '../options/module-options.js';
 import type { Clock } from '../task/clock.js';
-import { linesOf, type LineRules } from '../task/line.js';
+import { linesOf, unlink, type LineRules } from '../task/line.js';
 import { LinkedList } from '../task/linked-list.js';
 import type { Task } from '../task/task.js';
 import { attach, attachedLife } from './life-of-request.js';
@@ -150,6 +150,22 @@ export class Requests {
 
   drop(drops: readonly Drop[]): void {
     drops.forEach(({ task, reason }) => this.delivery.drop(task, reason));
+  }
+
+  /** An answer was not sent, so it is decided anew which tasks run. Those already dropped hold up no others. */
+  reopen(tasks: readonly Task[]): void {
+    unlink(tasks);
+    for (const task of tasks) {
+      task.isCommitted &&= task.outcome?.status !== 'dropped';
+    }
+  }
+
+  /** Drops tasks that were stored for an answer that was not sent. */
+  takeBack(drops: readonly Drop[]): void {
+    this.drop(drops);
+    for (const { task } of drops) {
+      task.isCommitted = false;
+    }
   }
 
   /** The tasks of open requests. */

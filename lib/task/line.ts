@@ -188,6 +188,19 @@ export function linesOf(tasks: readonly Task[], rules: LineRules): readonly Task
   return heads;
 }
 
+/** Undoes {@link linesOf}: others of the request run than those that were linked. */
+export function unlink(tasks: readonly Task[]): void {
+  const own = new Set<Task | undefined>(tasks);
+  for (const task of tasks) {
+    task.successor = own.has(task.successor) ? undefined : task.successor;
+    task.prior = own.has(task.prior) ? undefined : task.prior;
+    if (task.chain?.isWholeRequest) {
+      task.chain = undefined;
+      task.needs = undefined;
+    }
+  }
+}
+
 /** Restores a line after a restart. @returns its head */
 export function lineUp(tasks: readonly Task[]): Task | undefined {
   tasks.forEach((task, index) => {

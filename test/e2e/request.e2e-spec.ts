@@ -8,3 +8,4 @@ import './request/other-interceptors.suite.js';
 import './request/refused.suite.js';
 import './request/stored-first.suite.js';
 import './request/the-same-without.suite.js';
+import './request/unsendable.suite.js';

@@ -1,6 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
-import { Found } from '../found.js';
+import { getDefaultHighWaterMark, type Readable } from 'node:stream';
 
 export interface ResponseKeeper {
   /**
@@ -9,7 +8,10 @@ export interface ResponseKeeper {
    * @returns a promise if the head has to wait
    */
   answering(status: number): Promise<void> | void;
-  /** That promise has rejected. What was to be sent is thrown away, and another answer is due. */
+  /**
+   * That promise has rejected, or Node.js has thrown an error for what was to be sent. It is thrown
+   * away. Unless the head is out, another answer is due.
+   */
   refused(error: unknown): void;
 }
 
@@ -24,6 +26,14 @@ interface Call {
   readonly args: unknown[];
 }
 
+/** At this size of the kept body, `write()` returns false. */
+const FULL_BYTES = getDefaultHighWaterMark(false);
+
+/** The latest hold on a response. A Proxy around the response finds it too, and so does an object that inherits from it. */
+const HOLD = Symbol('nestjs-background-tasks:hold');
+
+type Held = ServerResponse & { [HOLD]?: Hold };
+
 /**
  * Keeps a response from sending its first byte until its keeper is ready. It changes the response
  * itself, and no prototype. Code that sends meanwhile finds the response sent.
@@ -31,19 +41,25 @@ interface Call {
  * @param response Node's own, before its head is sent
  */
 export function holdBack(response: object, keeper: ResponseKeeper): void {
-  const held = response as ServerResponse;
-  const hold = new Hold(held, keeper, Held.by(held));
-  Held.leave(held, hold);
+  const held = response as Held;
+  const other = held[HOLD];
+  const hold = new Hold(held, keeper, other);
+  Object.defineProperty(held, HOLD, { value: hold, configurable: true });
   for (const name of SENDING) {
     held[name] = hold.instead(name, Reflect.get(held, name) as Send) as never;
   }
-  held.on('pipe', piped);
-  held.on('unpipe', unpiped);
+  if (other === undefined) {
+    held.on('pipe', piped);
+    held.on('unpipe', unpiped);
+  }
 }
 
 class Hold {
   private state: 'waiting' | 'holding' | 'passing' = 'waiting';
   private calls: Call[] = [];
+  private bytes = 0;
+  /** Why the answer was thrown away. Another answer is sent in its place. */
+  private refusal: unknown = undefined;
   /** The streams that are piped into the response. */
   readonly sources: Readable[];
   private readonly own = {} as Record<Sending, Send>;
@@ -57,12 +73,26 @@ class Hold {
     this.sources = other?.sources ?? [];
   }
 
-  get isHolding(): boolean {
+  get headersSent(): boolean {
+    return this.isHolding || this.inherited('headersSent');
+  }
+
+  get writableEnded(): boolean {
+    return this.hasEnd || this.inherited('writableEnded');
+  }
+
+  private get isHolding(): boolean {
     return this.state === 'holding' || this.other?.isHolding === true;
   }
 
-  get hasEnd(): boolean {
+  private get hasEnd(): boolean {
     return this.calls.some(({ name }) => name === 'end') || this.other?.hasEnd === true;
+  }
+
+  /** The value that the property has in Node.js. */
+  private inherited(name: 'headersSent' | 'writableEnded'): boolean {
+    const prototype = Object.getPrototypeOf(this.response) as object;
+    return Reflect.get(prototype, name, this.response) as boolean;
   }
 
   /** The function that takes the place of `send`. */
@@ -82,6 +112,10 @@ class Hold {
         this.hold(ready, status);
       }
     }
+    if (this.refusal !== undefined && this.inherited('writableEnded')) {
+      tell(args, this.refusal); // Node.js would emit an error that has no listener
+      return name === 'write' ? false : response;
+    }
     if (this.state === 'passing') {
       return Reflect.apply(this.own[name], response, args);
     }
@@ -89,7 +123,11 @@ class Hold {
     if (name !== 'writeHead' || !this.calls.some((call) => call.name === 'writeHead')) {
       this.calls.push({ name, args });
     }
-    return name === 'write' ? false : response;
+    if (name !== 'write') {
+      return name === 'flushHeaders' ? undefined : response;
+    }
+    this.bytes += (args[0] as { readonly length?: number } | null)?.length ?? 0;
+    return this.bytes < FULL_BYTES;
   }
 
   private hold(ready: Promise<void>, status: number): void {
@@ -97,33 +135,34 @@ class Hold {
     // Never removed: an object with a deleted property is slow for good.
     Object.defineProperty(this.response, 'headersSent', HEADERS_SENT);
     Object.defineProperty(this.response, 'writableEnded', WRITABLE_ENDED);
-    ready.then(
-      () => this.pass(status),
-      (error: unknown) => this.refuse(error),
-    );
+    ready.then(() => this.pass(status)).catch((error: unknown) => this.refuse(error));
   }
 
+  /** @throws the error of Node.js for an invalid header or piece, which was kept without a check */
   private pass(status: number): void {
     const { response, calls } = this;
     this.state = 'passing';
-    this.calls = [];
     if (response.destroyed) {
-      return;
+      return this.giveUp(response.errored ?? new Error('The response was destroyed'));
     }
     // A status that was assigned meanwhile is too late, as it is after a head that was sent.
     response.statusCode = status;
-    for (const { name, args } of calls) {
-      Reflect.apply(this.own[name], response, args);
+    const wasFull = this.bytes >= FULL_BYTES;
+    let goesOn = true;
+    for (let call = calls.shift(); call !== undefined; call = calls.shift()) {
+      const given = Reflect.apply(this.own[call.name], response, call.args);
+      goesOn = call.name === 'write' ? given !== false : goesOn;
     }
-    const wasFull = calls.some(({ name }) => name === 'write');
-    if (wasFull && !response.writableEnded && !response.writableNeedDrain) {
+    // Otherwise the writer emits it. Middleware that compresses has moved the listeners to its own stream.
+    if (wasFull && goesOn && !response.writableEnded) {
       response.emit('drain');
     }
   }
 
   private refuse(error: unknown): void {
-    this.calls = [];
-    this.state = 'waiting';
+    this.state = this.inherited('headersSent') ? 'passing' : 'waiting';
+    this.refusal = error;
+    this.giveUp(error);
     this.sources.splice(0).forEach((source) => {
       source.unpipe(this.response);
       // Not now: a framework takes the end of the source for that of the response.
@@ -131,48 +170,41 @@ class Hold {
     });
     this.keeper.refused(error);
   }
+
+  private giveUp(error: unknown): void {
+    this.bytes = 0;
+    this.calls.splice(0).forEach(({ args }) => tell(args, error));
+  }
 }
 
-/** The latest hold on a response. */
-class Held extends Found {
-  #hold: Hold | undefined = undefined;
-
-  static leave(response: object, hold: Hold): void {
-    const held = #hold in response ? response : new Held(response);
-    held.#hold = hold;
-  }
-
-  static by(response: object): Hold | undefined {
-    return #hold in response ? response.#hold : undefined;
-  }
+/** Calls the callback of a call that is not made. */
+function tell(args: readonly unknown[], error: unknown): void {
+  const callback = args.at(-1);
+  if (typeof callback === 'function') process.nextTick(callback, error);
 }
 
 // One getter for all responses: with one for each, no two responses would have the same shape.
 
-const HEADERS_SENT: PropertyDescriptor & ThisType<object> = {
+const HEADERS_SENT: PropertyDescriptor & ThisType<Held> = {
   configurable: true,
   get() {
-    return Held.by(this)?.isHolding === true || inherited(this, 'headersSent');
+    return this[HOLD]?.headersSent;
   },
 };
 
-const WRITABLE_ENDED: PropertyDescriptor & ThisType<object> = {
+const WRITABLE_ENDED: PropertyDescriptor & ThisType<Held> = {
   configurable: true,
   get() {
-    return Held.by(this)?.hasEnd === true || inherited(this, 'writableEnded');
+    return this[HOLD]?.writableEnded;
   },
 };
 
-function inherited(response: object, name: string): unknown {
-  return Reflect.get(Object.getPrototypeOf(response) as object, name, response);
+function piped(this: Held, source: Readable): void {
+  this[HOLD]?.sources.push(source);
 }
 
-function piped(this: ServerResponse, source: Readable): void {
-  Held.by(this)?.sources.push(source);
-}
-
-function unpiped(this: ServerResponse, source: Readable): void {
-  const { sources = [] } = Held.by(this) ?? {};
+function unpiped(this: Held, source: Readable): void {
+  const { sources = [] } = this[HOLD] ?? {};
   const index = sources.indexOf(source);
   if (index >= 0) sources.splice(index, 1);
 }

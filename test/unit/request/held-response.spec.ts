@@ -1,0 +1,175 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable, Transform } from 'node:stream';
+import { createGzip } from 'node:zlib';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { holdBack } from '../../../lib/request/nest/held-response.js';
+import { Deferred } from '../../support/deferred.js';
+
+const servers: Server[] = [];
+
+/** @returns the answer; `undefined` where there is none */
+async function serve(handle: RequestListener): Promise<Response | undefined> {
+  const server = createServer(handle).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return fetch(`http://127.0.0.1:${port}/`).catch(() => undefined);
+}
+
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+/** Resolves to what the callback of a write or an end is told. */
+function told(send: (callback: (error?: unknown) => void) => void): Promise<unknown> {
+  return new Promise((resolve) => {
+    send(resolve);
+  });
+}
+
+/** Holds each response until the tasks are stored; one that cannot be sent is answered with 500. */
+function hold(response: ServerResponse, stored: Promise<void>, seen: unknown[] = []): void {
+  let isAnswered = false;
+  holdBack(response, {
+    answering: () => (isAnswered ? undefined : stored),
+    refused: (error) => {
+      isAnswered = true;
+      seen.push(error);
+      if (response.headersSent) {
+        response.destroy();
+      } else {
+        response.writeHead(500).end('refused');
+      }
+    },
+  });
+}
+
+/** Does with a response what middleware that compresses does, listeners included. */
+function compress(response: ServerResponse): void {
+  const { write, end, on } = response;
+  const gzip: Transform = createGzip();
+  response.setHeader('Content-Encoding', 'gzip');
+  response.write = ((chunk: string) => gzip.write(chunk)) as never;
+  response.end = (() => gzip.end()) as never;
+  response.on = ((event: string, listener: () => void) =>
+    event === 'drain' ? gzip.on(event, listener) : on.call(response, event, listener)) as typeof on;
+  gzip.on('data', (chunk) => write.call(response, chunk, 'utf8', () => undefined));
+  gzip.on('end', () => Reflect.apply(end, response, []));
+}
+
+describe('P17: what cannot be sent once the tasks are stored', () => {
+  it.each<[string, (response: ServerResponse) => void]>([
+    ['a header', (response) => response.writeHead(200, { 'X-File': 'täglich 中' }).end()],
+    ['a status', (response) => response.writeHead(99).end()],
+    ['a first piece', (response) => void response.write(42)],
+    ['a last piece', (response) => void response.end(42)],
+  ])('%s: another answer is due', async (_what, send) => {
+    const seen: unknown[] = [];
+    const answer = await serve((_request, response) => {
+      hold(response, Promise.resolve(), seen);
+      send(response);
+    });
+    expect(await answer?.text()).toBe('refused');
+    expect(seen).toEqual([expect.objectContaining({ code: expect.stringMatching(/^ERR_/) })]);
+  });
+
+  it('a later piece: the keeper is told, and the head is out', async () => {
+    const failed = new Deferred<boolean>();
+    const answer = await serve((_request, response) => {
+      holdBack(response, {
+        answering: () => Promise.resolve(),
+        refused: () => {
+          failed.resolve(response.headersSent);
+          response.destroy();
+        },
+      });
+      response.write('first');
+      response.write(42);
+    });
+    expect(answer).toBeUndefined();
+    expect(await failed.promise).toBe(true);
+  });
+});
+
+describe('P17: whoever waits until a piece is sent', () => {
+  it('is told that the store has taken nothing', async () => {
+    const down = new Error('down');
+    const callbacks = new Deferred<unknown>();
+    const answer = await serve((_request, response) => {
+      hold(response, Promise.reject(down));
+      const both = [
+        told((callback) => response.write('piece', callback)),
+        told((callback) => response.end(callback)),
+      ];
+      callbacks.resolve(Promise.all(both));
+    });
+    expect(answer?.status).toBe(500);
+    expect(await callbacks.promise).toEqual([down, down]);
+  });
+
+  it('is told that the response was destroyed', async () => {
+    const stored = new Deferred();
+    const gone = new Error('gone');
+    const callback = new Deferred<unknown>();
+    const answer = await serve((_request, response) => {
+      hold(response, stored.promise);
+      callback.resolve(told((call) => response.write('piece', call)));
+      response.destroy(gone);
+      stored.resolve();
+    });
+    expect(answer).toBeUndefined();
+    expect(await callback.promise).toBe(gone);
+  });
+
+  it('may go on writing where another answer is out', async () => {
+    const callback = new Deferred<unknown>();
+    const answer = await serve(async (_request, response) => {
+      hold(response, Promise.reject(new Error('down')));
+      response.write('first');
+      while (!response.writableEnded) await Promise.resolve();
+      callback.resolve(told((call) => response.write('next', call)));
+    });
+    expect(await answer?.text()).toBe('refused');
+    expect(await callback.promise).toEqual(new Error('down'));
+  });
+
+  it.each([3, 300])('gets "drain" from middleware that compresses: %i pieces', async (count) => {
+    const answer = await serve((_request, response) => {
+      compress(response);
+      hold(response, new Promise(setImmediate));
+      Readable.from(Array.from({ length: count }, () => 'x'.repeat(1_000))).pipe(response);
+    });
+    expect(await answer?.text()).toHaveLength(count * 1_000);
+  });
+});
+
+describe('P20: a held response', () => {
+  it.each<[string, (response: ServerResponse) => ServerResponse]>([
+    ['a Proxy', (response) => new Proxy(response, {})],
+    ['an object that inherits from it', (response) => Object.create(response) as ServerResponse],
+  ])('is sent and ended for %s as well, held or not', async (_what, around) => {
+    const stored = new Deferred();
+    const seen: boolean[] = [];
+    const answer = await serve((_request, response) => {
+      hold(response, stored.promise);
+      const look = (): void => {
+        const { headersSent, writableEnded } = around(response);
+        seen.push(headersSent, writableEnded);
+      };
+      look();
+      response.write('a');
+      look();
+      response.end('b');
+      look();
+      stored.resolve();
+      response.once('finish', look);
+    });
+    expect(await answer?.text()).toBe('ab');
+    expect(seen).toEqual([false, false, true, false, true, true, true, true]);
+  });
+});
