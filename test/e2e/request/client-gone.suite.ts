@@ -194,7 +194,7 @@ onEachPlatform((platform) => {
       expect(app.names('completed')).toHaveLength(101);
       // Nest prints no stack for each, and one line of ours tells of them.
       const said = app.log.lines.filter(({ level }) => level === 'error' || level === 'warn');
-      expect(said.filter(({ message }) => !message.startsWith('Nobody listens'))).toMatchObject([
+      expect(said.filter(({ message }) => !message.startsWith('Nothing listens'))).toMatchObject([
         {
           level: 'warn',
           message: expect.stringMatching(/^Refused a request: UnreadAnswersError: /),
