@@ -84,11 +84,8 @@ export class StoredSchedules {
     this.wake();
   }
 
-  async remove(name: string): Promise<boolean> {
-    return this.change(name, () => {
-      this.own.delete(name); // the store answers
-      return undefined;
-    });
+  remove(name: string): Promise<boolean> {
+    return this.change(name, () => undefined);
   }
 
   all(): Promise<ReadonlyMap<string, ScheduleRecord>> {
@@ -312,6 +309,7 @@ export class StoredSchedules {
         const known = this.records.get(name)?.record;
         const after = next(known);
         if (after === known || (await this.swap(name, after))) {
+          if (after === undefined) this.own.delete(name); // not sooner: the store may refuse
           return known !== undefined;
         }
       }

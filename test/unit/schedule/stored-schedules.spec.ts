@@ -13,6 +13,7 @@ class SharedRecords implements ScheduleStore {
   readonly records = new Map<string, string>();
   readonly tasks: string[] = [];
   isDown = false;
+  isFull = false;
 
   constructor(readonly clock: FakeClock) {}
 
@@ -23,6 +24,9 @@ class SharedRecords implements ScheduleStore {
 
   async swap(name: string, before: string | undefined, after: string | undefined, task?: Task) {
     await this.answer();
+    if (this.isFull) {
+      throw new Error('The store is full.');
+    }
     if (this.records.get(name) !== before) {
       return 'stale' as const;
     }
@@ -188,15 +192,18 @@ describe('a schedule that processes share', () => {
     expect([...store.records.keys()]).toEqual(['a', 'b']);
   });
 
-  it('goes on where it could not be removed', async () => {
-    const schedules = processWith({ a: { every: '5s' } });
-    await pass(1_000);
-    store.isDown = true;
-    await expect(schedules.remove('a')).rejects.toThrow('down');
-    store.isDown = false;
-    await pass(12_000);
-    expect(store.tasks).toHaveLength(2);
-  });
+  it.each(['isDown', 'isFull'] as const)(
+    'goes on where it could not be removed: %s',
+    async (fault) => {
+      const schedules = processWith({ a: { every: '5s' } });
+      await pass(1_000);
+      store[fault] = true;
+      await expect(schedules.remove('a')).rejects.toThrow('The store is');
+      store[fault] = false;
+      await pass(12_000);
+      expect(store.tasks).toHaveLength(2);
+    },
+  );
 
   it('is changed once: an older process that starts again changes nothing', async () => {
     processWith({ a: { every: '20s' } });
