@@ -45,7 +45,7 @@ export const MATRIX = {
     cells: bullmq({ differs: 'they are dropped when their turn comes' }),
   },
   chainGrows: {
-    feature: '`chain()` that grows',
+    feature: 'adding to a chain later',
     means:
       'refused with `BGT_CHAIN` once the chain is stored: when the request is answered; outside a request at ' +
       'the next `await`',
@@ -168,9 +168,9 @@ Retries, timeouts, priorities, delays, cancellation, order, chains and limits me
 tests (\`test/conformance\`) runs against every engine. This page lists every difference; \`npm run docs:engines\` makes it from that
 suite. An option that an engine cannot honour is never ignored: it is refused when the application starts or the task is added.
 
-The journal does what the second column says.
+The column _the journal_ also explains what each feature means. _Same_ means: the same as the journal.
 
-| | what it means | memory | BullMQ |
+| | the journal | memory | BullMQ |
 | --- | --- | --- | --- |
 ${rows.join('\n')}
 `;
