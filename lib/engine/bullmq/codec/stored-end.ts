@@ -3,21 +3,21 @@ import type { Task } from '../../../task/task.js';
 import type { Dropped, Verdict } from '../../../task/verdict.js';
 import { errorText, type ErrorText } from '../../../errors/error-text.js';
 
-/** How a task settles here. */
+/** A verdict that settles a task: a retry or an abandoned attempt leaves it in the store. */
 export type End = Exclude<Verdict, { kind: 'retry' | 'abandoned' }> | Dropped;
 
-/** A task's last verdict, written down before anything follows from it. */
+/** A task's final verdict as the store keeps it: in the job's data, or as its return value. */
 export interface StoredEnd {
   readonly status: Exclude<Outcome['status'], 'abandoned'>;
   readonly attempts: number;
   readonly durationMs: number;
   readonly error?: string;
-  /** As text: PostgreSQL's JSON refuses some characters that it may hold. */
+  /** JSON as text: PostgreSQL's JSON type refuses some characters that a result may hold. */
   readonly result?: string;
   readonly reason?: DropReason;
 }
 
-/** Whoever takes a job with this ends it. */
+/** The worker that takes a job with this end settles it without an attempt. */
 export const DUPLICATE: StoredEnd = {
   status: 'dropped',
   attempts: 0,
@@ -25,7 +25,7 @@ export const DUPLICATE: StoredEnd = {
   reason: 'duplicate',
 };
 
-/** @param written a {@link StoredEnd}, as BullMQ gives it back: as text, in an event */
+/** @param written a {@link StoredEnd}, as BullMQ returns it: a value in a job, text in an event */
 export function endIn(written: unknown): StoredEnd | undefined {
   const end: unknown =
     typeof written === 'string' && written !== '' ? JSON.parse(written) : written;
@@ -35,7 +35,7 @@ export function endIn(written: unknown): StoredEnd | undefined {
 }
 
 export function endOf({ attempts, startedAt, result }: Task, verdict: End, now: number): StoredEnd {
-  // To the microsecond: more digits only make it longer.
+  // Rounded to microseconds: more digits only lengthen the record.
   const durationMs = startedAt === undefined ? 0 : Math.round((now - startedAt) * 1_000) / 1_000;
   const end = { status: verdict.kind, attempts, durationMs };
   switch (verdict.kind) {
@@ -85,8 +85,8 @@ export function outcomeOf(end: StoredEnd): Outcome {
 }
 
 /**
- * What a processor throws at BullMQ. Never the user's own error: BullMQ reads meaning from names and
- * messages, and a task may throw anything.
+ * What a processor throws when its task failed. BullMQ never gets the user's own error: it reads meaning
+ * from names and messages, and a task may throw anything.
  */
 export class TaskFailed extends Error {
   constructor(error: unknown) {
@@ -96,7 +96,7 @@ export class TaskFailed extends Error {
   }
 }
 
-/** What {@link TaskFailed} has left with a job: BullMQ keeps the message, and the stack of each attempt. */
+/** Reads a {@link TaskFailed} back: BullMQ keeps its message, and the stack of each attempt. */
 export function errorIn(message: string, stacks: readonly string[] | null | undefined): ErrorText {
   const written = stacks?.at(-1) ?? '';
   const end = written.lastIndexOf('\n');
@@ -104,7 +104,7 @@ export function errorIn(message: string, stacks: readonly string[] | null | unde
     const rest = JSON.parse(written.slice(end + 1)) as Omit<ErrorText, 'message' | 'stack'>;
     return { ...rest, message: errorText({ message }).message, stack: written.slice(0, end) };
   } catch {
-    return errorText(new Error(message)); // BullMQ's own, of a job that stalled for example
+    return errorText(new Error(message)); // an error of BullMQ itself, for a job that stalled for example
   }
 }
 
@@ -118,14 +118,14 @@ export class TaskRetries extends TaskFailed {
   }
 }
 
-/** The job has been moved back already: BullMQ is to leave it alone. It knows them by name. */
+/** The job was moved back already, so BullMQ must leave it alone. BullMQ knows this error by its name. */
 export class PutBack extends Error {
   constructor(override readonly name: 'WaitingError' | 'DelayedError') {
     super('The task was put back.');
   }
 }
 
-/** Looking at an error may throw. */
+/** Reading the message of an error may throw. */
 function textOf(error: unknown): string {
   try {
     const text = error instanceof Error ? error.message || error.name : String(error);
@@ -135,7 +135,7 @@ function textOf(error: unknown): string {
   }
 }
 
-/** PostgreSQL takes no NUL in a text, nor half a surrogate pair. */
+/** PostgreSQL refuses NUL and half a surrogate pair in text. */
 const UNSTORABLE = /\p{Surrogate}|\0/u;
 
 export function isStorable(text: string): boolean {

@@ -13,45 +13,45 @@ export interface JobLink {
 }
 
 /**
- * What a job holds. A change of its meaning needs a new {@link FORMAT}.
+ * The data of a job. A change of its meaning needs a new {@link FORMAT}.
  *
- * The tasks of a line are linked, each to the ones after it: whoever ends one releases the next. They
- * are no flow of BullMQ's, because a flow cannot be joined later, loses a parent whose child turns
- * out to be a duplicate, and knows failed children but no dropped ones.
+ * The jobs of a line link to their neighbours, and whoever ends one releases the next. BullMQ's flows do
+ * not fit: a flow cannot be joined later, loses a parent whose child is a duplicate, and knows failed
+ * children but no dropped ones.
  */
 export interface JobData {
   readonly v: number;
-  /** The arguments of a call of which there is no more to say, serialised. */
+  /** The serialised arguments, if the call holds nothing else. */
   readonly args?: string;
-  /** A {@link StoredCall} as text, where there is: PostgreSQL's JSON refuses some characters that it may hold. */
+  /** Any other {@link StoredCall}, as text: PostgreSQL's JSON type refuses some characters that it may hold. */
   readonly call?: string;
-  /** The process that added it. */
+  /** The process that added the task. */
   readonly by: string;
   readonly addedAt: number;
   readonly delayMs?: number;
-  /** As the policy had it when the task was added, for those who only look. */
+  /** The retry policy's limit when the task was added, for display only. */
   readonly maxAttempts?: number;
-  /** The one after it in its line: released when it ends. */
+  /** The next task in the line, released when this one ends. */
   readonly next?: JobLink;
-  /** The one before it in its line: it does not start unless that one has settled. */
+  /** The task before it in the line. This one does not start unless that one has settled. */
   readonly prior?: JobLink;
-  /** The one before it in its chain: it does not run unless that one has completed. */
+  /** The task before it in the chain. This one does not run unless that one has completed. */
   readonly needs?: JobLink;
-  /** What it is needed for may be added later: it is not removed without a word. */
+  /** A task that needs this one may be added later, so a cancelled job is marked and not removed. */
   readonly isInChain?: boolean;
-  /** Claimed when it may run: a task that is only held takes no other task's key. */
+  /** A key claimed once the task may run: a task that is only held blocks no other task's key. */
   readonly dedupe?: string;
-  /** Another task had its key when it was released: it ends when its turn comes. */
+  /** Another task had the key at the release. This one is dropped when its turn comes. */
   readonly isDuplicate?: boolean;
   readonly isCancelled?: boolean;
-  /** How many of its attempts asked to wait, if any did. */
+  /** The attempts that asked for a later one, if any did. */
   readonly waits?: Waits;
-  /** What it needs is not in the store, and has not completed: it does not run. */
+  /** The task that this one needs did not complete, and may be gone from the store: this one does not run. */
   readonly isBroken?: boolean;
   readonly end?: StoredEnd;
-  /** Its last start, once its process had died, was made with nothing beside it. */
+  /** Its last start, after crashes of its process, was made with nothing beside it. */
   readonly isLastAlone?: boolean;
-  /** How often it had been found running by a dead worker when somebody retried it by hand. */
+  /** How many starts had ended with a crash of the worker when somebody retried the task by hand. */
   readonly forgivenStarts?: number;
 }
 
@@ -59,7 +59,7 @@ export type TaskJob = Job<JobData, StoredEnd>;
 export type JobQueue = Queue<JobData, StoredEnd>;
 export type JobWorker = Worker<JobData, StoredEnd>;
 
-/** What this version of the library reads and writes. */
+/** The version of {@link JobData} that this library reads and writes. */
 export const FORMAT = 1;
 
 /** BullMQ serves 0 before all others, then 1, 2, … */
@@ -78,22 +78,22 @@ export function linkTo({ queueName, id = '' }: TaskJob): JobLink {
   return { queue: queueName, id };
 }
 
-/** How a stored job is to be added. */
+/** A job to add. */
 export interface NewJob {
   readonly task: Task;
   readonly data: JobData;
   readonly options: JobsOptions;
 }
 
-/** How long a task in a line waits to be told before it looks for itself, in milliseconds. */
+/** How long a task in a line waits for its release before a worker checks its turn, in milliseconds. */
 const LINE_HOLD_MS = 3_600_000;
-/** What follows a task that was stored before it looks for it this often, should nobody tell. */
+/** The same for the head of a line that follows a task stored earlier. */
 const FOLLOW_HOLD_MS = 5_000;
 
 /**
- * @param lines for each line its tasks, in order
- * @param by the process, as its jobs name it
- * @param heldMs how long the heads wait for their release; `undefined` where they are free at once
+ * @param lines the tasks of each line, in order
+ * @param by the id of this process
+ * @param heldMs how long the heads wait for their release; `undefined` if they may start at once
  */
 export function jobsOf(
   lines: readonly (readonly Task[])[],
@@ -121,10 +121,10 @@ export function jobsOf(
 function dataOf(task: Task, by: string, prior: Task | undefined, next: Task | undefined): JobData {
   const { stored, settings, addedAt, needs } = task;
   if (stored === undefined) {
-    throw new Error(`Task "${task.name}" was not written down when it was added.`);
+    throw new Error(`Task "${task.name}" was not serialised when it was added.`);
   }
   const { delayMs, retry } = settings;
-  // Made of what there is: a literal that is spread together costs as much as the rest of the commit.
+  // Assigned one by one: an object literal with spreads costs as much as the rest of the commit.
   const data: Written<JobData> = { v: FORMAT, by, addedAt: wholeMs(addedAt) };
   if (isPlain(stored)) data.args = stored.args;
   else data.call = JSON.stringify(stored);
@@ -140,19 +140,19 @@ function dataOf(task: Task, by: string, prior: Task | undefined, next: Task | un
 function optionsOf({ settings }: Task, waitMs: number): JobsOptions {
   const priority = PRIORITIES[settings.priority];
   const options: JobsOptions = {};
-  if (waitMs > 0) options.delay = Math.ceil(waitMs); // PostgreSQL has no fractions of a millisecond here
+  if (waitMs > 0) options.delay = Math.ceil(waitMs); // PostgreSQL takes whole milliseconds only
   if (priority > 0) options.priority = priority;
   return options;
 }
 
 type Written<T> = { -readonly [K in keyof T]: T[K] };
 
-/** A user's key may be of any length, and hold any character. */
+/** Hashed, because a user's key may have any length and hold any character. */
 export function dedupeIdOf(key: string): string {
   return createHash('sha256').update(key).digest('base64url');
 }
 
-/** A job as BullMQ's own class would hand it to its backend, without what has nothing to say yet. */
+/** A job in the form in which BullMQ's `Job` hands it to its backend, without the fields that are still empty. */
 export function entryOf(
   queue: Pick<Queue, 'name' | 'opts'>,
   { task, data, options }: NewJob,
@@ -175,7 +175,7 @@ export function entryOf(
   };
 }
 
-/** Most calls are nothing but arguments, which are text already. */
+/** Most calls are only arguments, which are text already. */
 function isPlain({ args, options, carried, alsoCarried }: StoredCall): boolean {
   const isBare = options === undefined && carried === undefined && alsoCarried === undefined;
   return isBare && isStorable(args);
@@ -187,7 +187,7 @@ export function callOf({ data: { args, call } }: TaskJob): StoredCall {
     : { args, options: undefined, carried: undefined };
 }
 
-/** The jobs behind one in its line: each once, whatever their links say. */
+/** The later jobs of a line, each once even if their links form a circle. */
 export async function* jobsBehind(
   { data }: TaskJob,
   read: (link: JobLink) => Promise<TaskJob | undefined>,
@@ -217,7 +217,7 @@ export function storedTaskOf(job: TaskJob): StoredTask {
   };
 }
 
-/** What became of a job, once BullMQ is done with it. */
+/** The end of a job that BullMQ has finished. */
 export function endOfJob(job: TaskJob): StoredEnd | undefined {
   const { finishedOn, failedReason, returnvalue, data, attemptsMade } = job;
   if (finishedOn === undefined || finishedOn === null) {

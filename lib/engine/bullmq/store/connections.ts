@@ -3,33 +3,33 @@ import type { PostgresConnection } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { MissingPeerError } from '../../../errors/missing-peer.error.js';
 
-/** For the `catch` of an import of an optional peer. */
+/** For the `catch` of the import of an optional peer. */
 export function missing(peer: string): (error: unknown) => never {
   return (error) => {
     throw new MissingPeerError('nestjs-background-tasks/bullmq', [peer], { cause: error });
   };
 }
 
-/** Whether it was the store that refused, by a code of BullMQ's: not the way to it. */
+/** Whether the store itself refused, which a code of BullMQ shows, rather than the connection to it. */
 export function isAnswer(error: unknown): boolean {
   return typeof (error as { code?: unknown } | null)?.code === 'number';
 }
 
-/** PostgreSQL's answer to who connects while it starts or stops: `cannot_connect_now`. */
+/** PostgreSQL's `cannot_connect_now`: the server is starting or stopping. */
 const CANNOT_CONNECT_NOW = '57P03';
 
-/** Whether a command cannot have arrived, because there was nobody to connect to. */
+/** Whether a command cannot have arrived, because no connection could be made. */
 export function isUnsent(error: unknown): boolean {
   const { syscall, code } = (error ?? {}) as { syscall?: unknown; code?: unknown };
   return syscall === 'connect' || code === CANNOT_CONNECT_NOW;
 }
 
-/** How long the same trouble of a store is not mentioned again, in milliseconds. */
+/** How long a repeated error of a store is not logged again, in milliseconds. */
 const QUIET_MS = 10_000;
 
 /**
- * What a store's connections complain about. Every one of them does while the store is down, several
- * times a second: it is said once, and again when it goes on.
+ * Logs the errors of a store's connections. While the store is down each connection reports several a
+ * second, so an error that repeats is logged every {@link QUIET_MS} only.
  */
 export class ErrorLog {
   private readonly saidAt = new Map<string, number>();
@@ -60,7 +60,7 @@ export class ErrorLog {
   };
 }
 
-/** The message of an error with several causes (one for each address of a host) is empty. */
+/** An error with several causes (one for each address of a host) has an empty message. */
 function describeError(error: unknown): string {
   if (error instanceof AggregateError && error.message === '') {
     return error.errors.map(describeError).join('; ');
@@ -68,15 +68,15 @@ function describeError(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** How long a connection may be silent before it is asked, and how long before it has answered. */
+/** How often a connection is pinged, and how long it may take to answer, in milliseconds. */
 const SILENT_MS = 4_000;
 
 /**
- * A connection may be dead and open: a firewall or a failover has forgotten it. Whoever waits on it would
- * wait until the system gives it up, which takes minutes. Not for connections on which BullMQ blocks: it
- * has a watchdog of its own, and what is asked behind a blocking command is not answered.
+ * Replaces a connection that is open but dead, because a firewall or a failover forgot it. Its commands
+ * would wait for minutes until the system gives it up. Not for connections on which BullMQ blocks: BullMQ
+ * has a watchdog of its own, and a ping behind a blocking command is not answered.
  *
- * @returns to be called when the connection is no longer needed
+ * @returns ends the check when the connection is no longer needed
  */
 export function keepAlive(client: Redis, errors: ErrorLog): () => void {
   let isSilent = false;
@@ -86,14 +86,14 @@ export function keepAlive(client: Redis, errors: ErrorLog): () => void {
   const giveUp = (): void => {
     if (isSilent) {
       isSilent = false;
-      errors.report(`a connection has not answered for ${SILENT_MS / 1_000} s, and is made anew`);
+      errors.report(`a connection has not answered for ${SILENT_MS / 1_000} s and is replaced`);
       client.disconnect(true);
     }
   };
   const ask = (): void => {
     const { status } = client;
     if (isSilent) {
-      // Where this process itself stood still, the answer is there and has not been read.
+      // If this process itself stood still, the answer has arrived but was not read yet.
       setImmediate(giveUp);
     } else if (status === 'ready') {
       isSilent = true;
@@ -103,7 +103,7 @@ export function keepAlive(client: Redis, errors: ErrorLog): () => void {
         }
       });
     } else {
-      // It is connected, and what it asks the server first is not answered.
+      // At `connect` the socket is open, but the server has not answered the first commands.
       isSilent = status === 'connect';
     }
   };
@@ -113,21 +113,21 @@ export function keepAlive(client: Redis, errors: ErrorLog): () => void {
   client.on('ready', answered);
   const stop = (): void => clearInterval(timer);
   client.on('end', stop);
-  return stop; // one that is given up while it waits to connect again does not end
+  return stop; // a client given up while it waits to reconnect emits no `end`
 }
 
 /**
- * So many commands go out at once. All of a turn's would keep the server waiting while this process
- * works, and then this process while the server does.
+ * How many commands share a write. If all commands of a turn went out together, the server would wait while
+ * this process works, and then this process while the server does.
  */
 const AT_ONCE = 8;
 
 /**
- * Sends what a connection is given in one turn of the event loop in few writes. Each command would
- * else be a write of its own, which costs this process and the server more than most commands do.
+ * Sends the commands of one turn of the event loop in few writes. A write for each command would cost this
+ * process and the server more than most commands do.
  */
 export function batchWrites(client: Redis): void {
-  // Every time it is connected it has another stream.
+  // Every connect brings a new stream.
   client.on('connect', () => {
     const { stream } = client;
     const write = stream.write.bind(stream) as (...args: unknown[]) => boolean;
@@ -145,7 +145,7 @@ export function batchWrites(client: Redis): void {
       }
       if (!isDue) {
         isDue = true;
-        // After all that this turn's input leads to, and before the next is waited for.
+        // Runs after everything that this turn's input leads to, and before the loop waits for more.
         setImmediate(() => {
           isDue = false;
           send();
@@ -161,15 +161,15 @@ export function batchWrites(client: Redis): void {
   });
 }
 
-/** What BullMQ remembers of it, which is not meant to be seen from outside. */
+/** A private field of BullMQ's `PostgresConnection`. */
 interface Remembered {
   readyPromise: Promise<void> | undefined;
 }
 
 /**
- * Mends two faults of BullMQ 6.7. It remembers a connection that could not be made for ever; here the next
- * caller tries again. It does not listen to the errors of a client that is checked out of the pool; such an
- * error would end the process, although the command fails with it as well.
+ * Mends two faults of BullMQ 6.7. BullMQ remembers a failed connect for ever; here the next caller tries
+ * again. BullMQ does not listen to the errors of a client checked out of the pool; such an error would end
+ * the process, although the command fails with it as well.
  */
 export function forgiving(connection: PostgresConnection): PostgresConnection {
   connection.pool.on('connect', (client) => client.on('error', ignore));

@@ -16,38 +16,38 @@ export type BullMQ = typeof import('bullmq');
 /** How long to wait before a store is asked again, in milliseconds. */
 const AGAIN_MS = 1_000;
 
-/** What a worker is told of besides the connection. */
+/** The options of a worker, except for its connection. */
 export type WorkerLimits = Omit<WorkerOptions, 'connection' | 'prefix' | 'autorun'>;
 
-/** What a store keeps of the settled tasks of a queue. */
+/** How many settled tasks of a queue a store keeps. */
 export interface Retention {
-  /** How many completed ones. */
+  /** The number of completed jobs. */
   readonly remember: number;
-  /** How many that have failed, and for how long. */
+  /** The number and the age of failed jobs. */
   readonly keep: Pick<KeepLimits, 'count' | 'ageMs'>;
 }
 
-/** What a worker asks, and tells, its consumer. */
+/** What a worker asks and tells its consumer. */
 export interface WorkerGate {
-  /** Runs one job; what it throws decides between a retry, a failure and going back to wait. */
+  /** Runs one job. Its error decides between a retry, a failure and a return to the queue. */
   process(job: TaskJob): Promise<StoredEnd>;
   /** Whether jobs may be taken. */
   isOpen(): boolean;
-  /** Whether nothing is recorded any more. */
+  /** Whether the engine is closing: a record that fails is not tried again. */
   isClosed(): boolean;
-  /** A worker did not take, or put back, what another could take: that one has to hear of it. */
+  /** The worker declined or put back a job that another worker could take: that one must be woken. */
   declined(): void;
-  /** BullMQ is done with a job whose end it may not have recorded. */
+  /** BullMQ is done with a job, but may not have recorded its end. */
   over(job: TaskJob): void;
 }
 
-/** The connections to one store, and BullMQ's classes on them: one of its queues for each of ours. */
+/** The connections to one store, and BullMQ's objects on them: one BullMQ queue for each of ours. */
 export abstract class JobStore {
   private readonly made = new Map<string, JobQueue>();
   protected readonly errors: ErrorLog;
-  /** On which the store's own words go from process to process. */
+  /** The channel that tells all processes of cancellations. */
   protected readonly channel: string;
-  /** Set as the engine closes: nothing new begins, and what is not answered at once is not asked again. */
+  /** Set when the engine closes: nothing new begins, and a request that fails is not repeated. */
   isClosing = false;
   protected isClosed = false;
   private bull: BullMQ | undefined;
@@ -55,9 +55,9 @@ export abstract class JobStore {
 
   /**
    * @param kind `Redis`, for example
-   * @param label for messages, with its address
-   * @param prefix of its keys, or the name of its schema
-   * @param timeoutMs how long an answer is waited for
+   * @param label the store's name in messages
+   * @param prefix of the keys, or the name of the schema
+   * @param timeoutMs how long {@link inTime} waits for an answer
    */
   constructor(
     readonly kind: string,
@@ -72,7 +72,7 @@ export abstract class JobStore {
     this.patience = new Patience(clock, timeoutMs);
   }
 
-  /** Loads the peers and begins to connect; does not wait for it. @throws MissingPeerError */
+  /** Loads the peers and begins to connect, without waiting for the connection. @throws MissingPeerError */
   async open(queues: readonly string[]): Promise<void> {
     this.bull = await import('bullmq').catch(missing('bullmq'));
     await this.connectTo(queues);
@@ -82,44 +82,45 @@ export abstract class JobStore {
   protected abstract connectTo(queues: readonly string[]): Promise<void>;
   /** Resolves when commands can be sent. */
   abstract ready(): Promise<void>;
-  /** Not running yet. Its commands wait for the store to come back. */
+  /** Makes a worker that does not run yet. Its commands wait while the store is down. */
   abstract worker(
     name: string,
     limits: WorkerLimits,
     retention: Retention,
     gate: WorkerGate,
   ): JobWorker;
-  /** Of a queue, not running yet. */
+  /** Makes the reader of a queue's events, which does not run yet. */
   protected abstract eventsOf(name: string): QueueEvents;
-  /** The id of the latest event of a queue, as BullMQ reads the ones after it. */
+  /** The id of a queue's latest event: BullMQ reads the events after it. */
   protected abstract lastEventId(name: string): Promise<string>;
-  /** Wakes another worker of a queue: not every store does when a job is put back. */
+  /** Wakes another worker of a queue. Not every store does so when a job is put back. */
   abstract wake(name: string): Promise<void>;
   /**
-   * @param onCancel is told the id of each task that any process cancels while it runs
-   * @param onGap is called when that begins, and whenever some may have been missed
+   * @param onCancel receives the id of each stored task that any process marks as cancelled
+   * @param onGap is called when listening begins, and whenever cancellations may have been missed
    */
   abstract listen(onCancel: (id: string) => void, onGap: () => void): void;
   abstract tellCancel(id: string): Promise<void>;
-  /** Once the store is ready. */
+  /** Call it only once the store is ready. */
   abstract schedules(): ScheduleRecords;
   /**
-   * From here on the job stands for the key until it has ended, unless another does.
+   * Claims a dedupe key for a job until the job has ended, unless another job holds it.
    *
-   * @returns whether it does
+   * @returns whether no other job holds the key
    */
   abstract claimKey(queue: string, dedupeId: string, jobId: string): Promise<boolean>;
   /**
-   * Adds a job in the transaction that is open on its caller's connection: where the store knows such.
+   * Adds a job in the open transaction of the caller's connection, if the store has transactions.
    *
-   * @returns the id of the job, or of the one that stands for its dedupe key
+   * @returns the id of the job, or of the one that holds its dedupe key
    * @throws TransactionError
    */
   addWithin?(client: TransactionClient, job: NewJob): Promise<string>;
   /**
-   * Failed jobs of a queue, so many at most, from where a page of them begins: some may stand before it.
+   * At most `limit` failed jobs of a queue, from the time of the page's cursor on. Jobs that failed at that
+   * very time may stand before the cursor.
    *
-   * @param skip how many of them were seen already
+   * @param skip how many of these jobs the caller has seen already
    */
   abstract failed(
     queue: string,
@@ -134,7 +135,7 @@ export abstract class JobStore {
     this.made.set(queue.name, queue);
   }
 
-  /** For short commands: they fail where the store does not answer. */
+  /** For short commands, which fail if the store does not answer. */
   queue(name: string): JobQueue {
     const queue = this.made.get(name);
     if (queue === undefined) {
@@ -147,13 +148,13 @@ export abstract class JobStore {
     return [...this.made.values()];
   }
 
-  /** How many tasks wait for a slot, a time, their line or their response. */
+  /** How many tasks wait for a slot, their delay, their line or their response. */
   async pendingOf(name: string): Promise<number> {
     await this.inTime(this.ready());
     return this.queue(name).getJobCountByTypes('waiting', 'prioritized', 'delayed');
   }
 
-  /** What happens from now on, also while the connection for it is being made. */
+  /** Reads the events of a queue from now on, including those that happen while it connects. */
   events(name: string): QueueEvents {
     const events = this.eventsOf(name);
     events.on('error', this.errors.report);
@@ -161,7 +162,7 @@ export abstract class JobStore {
     return events;
   }
 
-  /** @param lastId where it is not to be known, events begin when the connection is there */
+  /** @param lastId if it rejects, the events begin once the connection is made */
   private async run(events: QueueEvents, lastId: Promise<string>): Promise<void> {
     try {
       const lastEventId = await lastId.catch(() => undefined);
@@ -174,15 +175,15 @@ export abstract class JobStore {
     }
   }
 
-  /** The answer, if it comes in time. What comes later is ignored. @throws Error where it does not */
+  /** Waits for an answer until the timeout, and ignores a later one. @throws Error if none came in time */
   inTime<T>(answer: Promise<T>): Promise<T> {
     return this.patience.wait(answer);
   }
 
   /**
-   * Asks again until there is an answer, or the process closes.
+   * Repeats a request until the store answers or the engine closes.
    *
-   * @throws what the store says against it, or why it was not reached at last
+   * @throws the store's refusal, or the last error of the connection
    */
   async untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
     for (;;) {
@@ -197,7 +198,7 @@ export abstract class JobStore {
     }
   }
 
-  /** Rejects where the store does not take what is written, though it may answer: it only reads, or is full. */
+  /** Writes to the store: one that is read-only or full still answers reads, but takes no tasks. */
   async ping(): Promise<void> {
     const [queue] = this.made.values();
     await queue?.backend.setQueueMeta({ ping: 1 });

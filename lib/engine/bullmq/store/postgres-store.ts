@@ -23,17 +23,17 @@ export interface PostgresAddress {
 }
 
 const RECONNECT_MS = 500;
-/** How often settled jobs are counted, in milliseconds. */
+/** How often surplus settled jobs are removed, in milliseconds. */
 const SWEEP_MS = 30_000;
-/** As BullMQ has it. */
+/** BullMQ's `clean()` takes 0 as no limit. */
 const NO_LIMIT = 0;
-/** Connections for short commands, shared by all queues; each worker has as many of its own. */
+/** Connections for short commands, shared by all queues. Each worker has a pool of the same size. */
 const POOL_SIZE = 4;
 
-/** A migration may take that much longer than a command: it may make an index of a large table. */
+/** How much longer than a command a migration may take: it may build an index on a large table. */
 const MIGRATION_FACTOR = 30;
 
-/** Gives a row where the job has the key now. BullMQ takes the key away with the job that names it. */
+/** Returns a row if the job has the key now. BullMQ removes the key with the job that names it. */
 const CLAIM_KEY = `
 WITH claimed AS (
   INSERT INTO dedup (queue, dedup_id, job_id) VALUES ($1, $2, $3)
@@ -53,7 +53,7 @@ WHERE queue = $1 AND state = 'failed' AND ($2::bigint IS NULL OR finished_at_ms 
 ORDER BY finished_at_ms ${order}, id COLLATE "C" ${order} OFFSET $4 LIMIT $5`;
 const FAILED = { oldestFirst: failedIn('ASC', '>='), latestFirst: failedIn('DESC', '<=') };
 
-/** BullMQ on PostgreSQL. Its schema is made, or brought up to date, when the store is first reached. */
+/** BullMQ on PostgreSQL. The schema is created or migrated when the store is first reached. */
 export class PostgresStore extends JobStore {
   private connection: PostgresConnection | undefined;
   private connected: Promise<void> | undefined;
@@ -70,7 +70,7 @@ export class PostgresStore extends JobStore {
   }
 
   protected async connectTo(queues: readonly string[]): Promise<void> {
-    // Its types are a package of their own, which is not to be one more peer.
+    // Imported by a variable, which TypeScript does not resolve: the types of `pg` would be one more peer.
     const name: string = 'pg';
     await import(name).catch(missing('pg'));
     this.connected = this.prepare(queues);
@@ -100,7 +100,7 @@ export class PostgresStore extends JobStore {
     return (last as { id: string }).id;
   }
 
-  /** As of BullMQ 6.7 a job that goes back to wait is not announced here. */
+  /** As of BullMQ 6.7, workers on PostgreSQL are not told of a job that goes back to the queue. */
   async wake(name: string): Promise<void> {
     await this.query("SELECT pg_notify('bullmq_jobs', $1)", [name]);
   }
@@ -162,7 +162,7 @@ export class PostgresStore extends JobStore {
     await this.connection?.close();
   }
 
-  /** BullMQ's classes stay dead where the server is not there when they are made: it is waited for. */
+  /** Waits for the server first: BullMQ's objects stay dead if it is down when they are made. */
   private async prepare(queues: readonly string[]): Promise<void> {
     const { Queue, PostgresQueueBackend } = this.opened;
     await this.untilDone(() => this.migrate());
@@ -182,7 +182,7 @@ export class PostgresStore extends JobStore {
     this.errors.recovered();
   }
 
-  /** @throws Error where the store is closed first */
+  /** @throws Error if the store closes first */
   private async untilDone(act: () => Promise<void>): Promise<void> {
     while (!this.isClosed) {
       try {
@@ -208,14 +208,14 @@ export class PostgresStore extends JobStore {
       await connection.waitUntilReady();
       await connection.pool.query(schemaOfSchedules(this.prefix));
     } finally {
-      // Not waited for: one that never was connected may not end.
+      // Not awaited: a connection that was never made may not close.
       connection.close().catch(() => undefined);
     }
   }
 
   /**
-   * Bounds what is kept of settled jobs: BullMQ's own counting deadlocks here, and runs finished jobs again.
-   * Several workers may sweep at once: what one counts the other may have removed already.
+   * Bounds the settled jobs. BullMQ's own removal by count deadlocks on PostgreSQL and runs finished jobs
+   * again. Several workers may sweep at once: one may count jobs that another is removing.
    */
   private sweep(name: string, { remember, keep }: Retention): void {
     const queue = this.queue(name);
@@ -231,7 +231,7 @@ export class PostgresStore extends JobStore {
     }
   }
 
-  /** What a worker, or a reader of events, has for itself. */
+  /** Makes the backend, with a connection of its own, of a worker or of a reader of events. */
   private readonly backend: BullMQ['createPostgresBackend'] = (...setting) => {
     const backend = this.opened.createPostgresBackend(...setting);
     forgiving((backend as unknown as { connection: PostgresConnection }).connection);
@@ -244,7 +244,7 @@ export class PostgresStore extends JobStore {
     return connection;
   }
 
-  /** @param own what differs, unless the application has set it */
+  /** @param own defaults of this connection, which the application's options override */
   private config(own: object = {}): Record<string, unknown> {
     return {
       connectionTimeoutMillis: this.timeoutMs,
@@ -258,7 +258,7 @@ export class PostgresStore extends JobStore {
 
   private get reached(): PostgresConnection {
     if (this.connection === undefined) {
-      throw new Error('The store could not be reached yet.');
+      throw new Error('The store has not been reached yet.');
     }
     return this.connection;
   }
@@ -268,7 +268,7 @@ export class PostgresStore extends JobStore {
   }
 }
 
-/** PgBouncer knows neither the schema that a connection asks for, nor LISTEN. */
+/** PgBouncer supports neither the schema as a startup parameter nor LISTEN. */
 function withRemedy(error: unknown): unknown {
   const text = String((error as { message?: unknown } | null)?.message);
   return /unsupported startup parameter/.test(text)
@@ -277,8 +277,9 @@ function withRemedy(error: unknown): unknown {
 }
 
 /**
- * What BullMQ's commands ask of a connection, on one that is somebody else's: BullMQ can neither wait for it nor close it.
- * Names mean what its owner has set: the function that adds a job is called by its full name, and finds all others itself.
+ * The caller's connection as BullMQ's commands use one: BullMQ can neither wait for it nor close it. Its
+ * `search_path` is the caller's, so the function that adds a job is called by its full name. That function
+ * resolves all other names itself.
  */
 function connectionOf(client: TransactionClient, schema: string): object {
   const query = async (text: string, values?: unknown[]): Promise<{ rows: unknown[] }> => {
@@ -288,7 +289,7 @@ function connectionOf(client: TransactionClient, schema: string): object {
   return { schema, pool: { query }, waitUntilReady: () => Promise.resolve() };
 }
 
-/** Whether a transaction is open: outside of one, a setting that is local to it is lost at once. */
+/** Whether a transaction is open: outside one, a transaction-local setting is lost at once. */
 async function isInTransaction(client: TransactionClient): Promise<boolean> {
   await client.query("SELECT set_config('background_tasks.is_open', 'yes', true)");
   const [row] = await rowsOf(
@@ -298,7 +299,7 @@ async function isInTransaction(client: TransactionClient): Promise<boolean> {
   return (row as { is_open: string | null } | undefined)?.is_open === 'yes';
 }
 
-/** `pg` gives an object with the rows, TypeORM the rows. */
+/** `pg` returns an object with the rows, TypeORM the rows themselves. */
 async function rowsOf(
   client: TransactionClient,
   text: string,

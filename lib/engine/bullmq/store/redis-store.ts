@@ -16,10 +16,10 @@ export interface RedisAddress {
   readonly url: string | undefined;
 }
 
-/** Waits between attempts to connect grow to no more than this. */
+/** The longest wait between two attempts to connect, in milliseconds. */
 const LONGEST_RECONNECT_MS = 1_000;
 
-/** In one step. BullMQ takes the key away with the job whose field names it. */
+/** One atomic step. BullMQ removes the key with the job whose field names it. */
 const CLAIM_KEY = `
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then
@@ -33,13 +33,13 @@ return 1`;
 
 /** BullMQ on Redis or Valkey. */
 export class RedisStore extends JobStore {
-  /** Once is enough: afterwards only the connection comes and goes. */
+  /** Queues get ready once: afterwards only the connection comes and goes. */
   private areQueuesReady = false;
   private redis: typeof Redis | undefined;
   private client: Redis | undefined;
   private readonly connections: Redis[] = [];
   private readonly heartbeats: (() => void)[] = [];
-  /** One for all who wait: through a long outage they may be many. */
+  /** One promise for all callers: through a long outage they may be many. */
   private connected: Promise<void> | undefined;
   private records: RedisSchedules | undefined;
 
@@ -57,7 +57,7 @@ export class RedisStore extends JobStore {
     const { Queue } = this.opened;
     this.redis = (await import('ioredis').catch(missing('ioredis'))).Redis;
     const connection = this.connect({
-      // A request must not wait for a store that is down: its commands fail, and are not kept.
+      // A request must not wait for a store that is down: its commands fail instead of queueing up.
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,
       commandTimeout: this.timeoutMs,
@@ -110,7 +110,7 @@ export class RedisStore extends JobStore {
     return last?.[0] ?? '0';
   }
 
-  /** BullMQ's marker, which a worker that waits has taken out as it was woken. */
+  /** Restores BullMQ's marker, which the woken worker has removed. */
   async wake(name: string): Promise<void> {
     await this.commands.zadd(this.queue(name).toKey('marker'), 0, '0');
   }
@@ -141,7 +141,7 @@ export class RedisStore extends JobStore {
       retryStrategy: () => null,
     });
     const scripts = new this.opened.Queue('schedules', { connection, skipMetasUpdate: true });
-    scripts.on('error', () => undefined); // whoever waits for the swap is told
+    scripts.on('error', () => undefined); // the caller of the swap gets the error
     return { connection, scripts };
   }
 
@@ -169,18 +169,18 @@ export class RedisStore extends JobStore {
   }
 
   async close(): Promise<void> {
-    // What is still waiting to be sent goes with the connections; a store that is down is not waited for.
+    // Commands not sent yet are lost with the connections: a store that is down is not waited for.
     this.isClosed = true;
     this.heartbeats.forEach((stop) => stop());
     this.records?.close();
-    // One that has ended already would only start ioredis's timer, which nothing calls off then.
+    // Disconnecting an ended connection would start a timer of ioredis that nothing stops.
     this.connections
       .filter(({ status }) => status !== 'end')
       .forEach((connection) => connection.disconnect());
     await Promise.allSettled(this.queues().map((queue) => queue.close()));
   }
 
-  /** Its commands take keys of several queues, and none of a node's whose keys are spread over others. */
+  /** A command takes keys of several queues, which a cluster refuses unless they are on one node. */
   private async warnOfCluster(): Promise<void> {
     const info = await this.commands.info('cluster').catch(() => '');
     if (info.includes('cluster_enabled:1') && !/\{.+\}/.test(this.prefix)) {
@@ -207,10 +207,10 @@ export class RedisStore extends JobStore {
     }
     const all: RedisOptions = {
       connectTimeout: 1_000,
-      // A server that is there closes at once; the process does not wait for another.
+      // A live server closes at once; the process does not wait for a dead one.
       disconnectTimeout: 500,
       retryStrategy: (times) => Math.min(times * 100, LONGEST_RECONNECT_MS),
-      // After a failover the old master says so on the connections that it keeps. What it refused is not
+      // After a failover the old master refuses commands on open connections. A refused command is not
       // sent again: a transaction may have been refused in part.
       reconnectOnError: ({ message }) => /\b(READONLY|UNBLOCKED)\b/.test(message),
       ...this.address.options,
@@ -231,8 +231,8 @@ export class RedisStore extends JobStore {
     if (this.isClosed) {
       client.disconnect();
     }
-    // BullMQ blocks on copies, and does not end them where the store is down: they would go on
-    // looking for it, and keep the process.
+    // BullMQ blocks on duplicates and does not end them while the store is down. They would reconnect
+    // for ever and keep the process alive.
     const duplicate = client.duplicate.bind(client);
     client.duplicate = (options) => this.own(duplicate(options));
     return client;
@@ -247,7 +247,7 @@ export class RedisStore extends JobStore {
   }
 }
 
-/** Never the password. */
+/** The address without its password. */
 function placeOf({ url, options }: RedisAddress): string {
   if (url === undefined) {
     return `${options.host ?? '127.0.0.1'}:${options.port ?? 6379}`;
@@ -255,7 +255,7 @@ function placeOf({ url, options }: RedisAddress): string {
   return URL.canParse(url) ? new URL(url).host : 'the given address';
 }
 
-/** As BullMQ has it: -1 for all. */
+/** BullMQ takes -1 as all. */
 function countOf(most: number): number {
   return Number.isFinite(most) ? most : -1;
 }

@@ -7,7 +7,7 @@ import { entryOf, type JobQueue, type NewJob } from '../codec/stored-job.js';
 type Loaded = ReturnType<ScheduleStore['load']>;
 type Swapped = ReturnType<ScheduleStore['swap']>;
 
-/** The records of schedules: as `ScheduleStore` has it, with the job in place of the task. */
+/** `ScheduleStore` with a job in place of the task. */
 export interface ScheduleRecords {
   load(): Loaded;
   swap(
@@ -24,15 +24,15 @@ interface Pool {
   connect(): Promise<TransactionClient & { release(error?: unknown): void }>;
 }
 
-/** A table of ours beside BullMQ's, in the same schema. */
+/** Our own table, in BullMQ's schema. */
 const tableIn = (schema: string): string => `"${schema}".background_task_schedules`;
 
-/** What the schema needs for schedules. Several processes may make it at once. */
+/** Several processes may create the table at once. */
 export function schemaOfSchedules(schema: string): string {
   return `CREATE TABLE IF NOT EXISTS ${tableIn(schema)} (name text PRIMARY KEY, record text NOT NULL)`;
 }
 
-/** On PostgreSQL a swap and the job are one transaction. */
+/** On PostgreSQL one transaction swaps the record and adds the job. */
 export class PostgresSchedules implements ScheduleRecords {
   private readonly table: string;
 
@@ -68,7 +68,7 @@ export class PostgresSchedules implements ScheduleRecords {
       return result.rows.length === 1;
     };
     const { table } = this;
-    // Whoever comes second waits here for the first, and finds another record.
+    // A second process waits here for the first, and then finds another record.
     const remove = `DELETE FROM ${table} WHERE name = $1 AND record = $2 RETURNING 1`;
     const insert = `INSERT INTO ${table} (name, record) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING 1`;
     try {
@@ -84,15 +84,15 @@ export class PostgresSchedules implements ScheduleRecords {
       }
       return job === undefined || id === job.task.id ? 'done' : 'duplicate';
     } catch (error) {
-      client.release(error); // closed: the transaction ends with it
+      client.release(error); // closes the connection, which ends the transaction
       throw error;
     }
   }
 }
 
 /**
- * A connection that ends when it is lost: one that came back would have forgotten what it watches. BullMQ's
- * scripts are its commands once what comes with it is ready.
+ * A connection that does not reconnect, because a new one would have forgotten the watched key. It has
+ * BullMQ's scripts as commands once `scripts` is ready.
  */
 export interface WatchingConnection {
   readonly connection: Redis;
@@ -100,13 +100,13 @@ export interface WatchingConnection {
 }
 
 /**
- * On Redis a swap watches the record, and adds the job in the transaction that replaces it: Redis does
- * neither where the record has changed meanwhile.
+ * On Redis a swap watches the record, and adds the job in the transaction that replaces it. Redis does
+ * neither if the record has changed meanwhile.
  */
 export class RedisSchedules implements ScheduleRecords {
   private readonly namesKey: string;
   private watching: WatchingConnection | undefined;
-  /** One at a time: what is watched belongs to the connection. */
+  /** Swaps run one at a time, because a watch belongs to the connection. */
   private latest: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -134,7 +134,7 @@ export class RedisSchedules implements ScheduleRecords {
 
   swap(...change: Parameters<ScheduleRecords['swap']>): Swapped {
     const swapped = this.latest.then(() => this.exchange(...change));
-    this.latest = swapped.catch(() => this.close()); // it may be in the middle of a transaction
+    this.latest = swapped.catch(() => this.close()); // the connection may be in the middle of a transaction
     return swapped;
   }
 
@@ -151,7 +151,7 @@ export class RedisSchedules implements ScheduleRecords {
   ): Swapped {
     const { connection, scripts } = (this.watching ??= this.connect());
     const key = this.key(name);
-    await scripts.waitUntilReady(); // before the record is watched: it asks for the server's version
+    await scripts.waitUntilReady(); // before the watch, because it asks for the server's version
     await connection.watch(key);
     if (((await connection.get(key)) ?? undefined) !== before) {
       await connection.unwatch();
@@ -182,7 +182,7 @@ export class RedisSchedules implements ScheduleRecords {
     return job === undefined || String(results.at(-1)?.[1]) === job.task.id ? 'done' : 'duplicate';
   }
 
-  /** No queue has an empty name: these are nobody else's. */
+  /** No queue has an empty name, so these keys are nobody else's. */
   private key(name: string): string {
     return `${this.prefix}::schedule:${name}`;
   }

@@ -11,13 +11,13 @@ type WorkerClass = BullMQ['Worker'];
 /** How long to wait before recording is tried again, in milliseconds. */
 const AGAIN_MS = 500;
 
-/** How long what was fetched as its worker closed may take to be put back, in milliseconds. */
+/** How long a closing worker may take to put back the jobs that it has fetched, in milliseconds. */
 const PUT_BACK_MS = 800;
 
-/** What is overridden and called below, all of it `protected` in BullMQ 6.7. */
+/** The methods that are overridden or called below, all `protected` in BullMQ 6.7. */
 const PROTECTED = ['moveToActive', 'nextJobFromJobData', 'handleCompleted', 'handleFailed'];
 
-/** Which of the methods that are needed here BullMQ does not have any more: its own worker serves then. */
+/** The needed methods that this BullMQ lacks. If there are any, its own worker serves. */
 export function missingFrom({ prototype }: WorkerClass): string[] {
   return PROTECTED.filter((name) => typeof Reflect.get(prototype, name) !== 'function');
 }
@@ -25,16 +25,16 @@ export function missingFrom({ prototype }: WorkerClass): string[] {
 /**
  * BullMQ's worker with four repairs, each needed as of BullMQ 6.7.
  *
- * - It fetches as many jobs as it may run, one after the other, before it runs the first, and renews the
- *   locks only of those that run. Where the store answers slowly, the first locks end meanwhile and the
- *   jobs run twice. Here a lock is renewed from the fetch on.
- * - Its pause and close leave a worker that waits for a job waiting: it takes the next one that comes,
- *   on PostgreSQL also as it is told to close, when it can no longer run it. Here it asks for none while
- *   the gate is shut, puts back the one that it got as the gate was shut, and lets the others know of the
- *   one that it was woken for.
- * - Its close, forced, leaves what it has just fetched active, locked by nobody. Here that is put back.
- * - An error of a store that is about to stop, met while BullMQ records that a job has completed, would
- *   be what the job failed of. Here a job fails by what its task throws, and by nothing else.
+ * - BullMQ fetches as many jobs as it may run, one after the other, before it runs the first, and renews
+ *   only the locks of running jobs. If the store is slow, the first locks expire meanwhile and their jobs
+ *   run twice. Here a lock is renewed from the fetch on.
+ * - BullMQ's pause and close do not stop a worker's wait for a job: it takes the next job, on PostgreSQL
+ *   even during the close, when it can no longer run it. Here a worker asks for no job while the gate is
+ *   shut, puts back a job that it got as the gate shut, and wakes another worker for the job that it was
+ *   woken for.
+ * - A forced close leaves a job that was just fetched active and unlocked. Here that job is put back.
+ * - If a store that is about to stop returns an error while BullMQ records a completed job, BullMQ fails
+ *   the job with that error. Here a job fails only by what its task throws.
  */
 export function createTaskWorker(
   Worker: WorkerClass,
@@ -53,7 +53,7 @@ export function createTaskWorker(
       if (job === undefined || gate.isOpen()) {
         return job;
       }
-      // Where the store cannot be reached any more, the lock's end gives it back.
+      // If the store cannot be reached, the job comes back when its lock expires.
       this.lockManager.untrackJob(job.id ?? '');
       await job.moveToWait(token).catch(() => undefined);
       gate.declined();
@@ -68,7 +68,7 @@ export function createTaskWorker(
       return job;
     }
 
-    /** What was fetched is back in its queue before the connections end, if the store can be reached. */
+    /** Fetched jobs are back in their queue before the connections end, if the store can be reached. */
     override async close(isForced?: boolean): Promise<void> {
       await this.pause(true);
       const handled = this.backend.disconnectBlocking(false).then(() => this.mainLoopRunning);
@@ -92,7 +92,7 @@ export function createTaskWorker(
       const isVerdict = error instanceof TaskFailed || error instanceof PutBack;
       const hasCompleted = !isVerdict && (job.returnvalue as StoredEnd | null) !== null;
       if (hasCompleted && isAnswer(error)) {
-        throw error; // it was recorded, or is another worker's by now
+        throw error; // the job was recorded, or another worker has it by now
       }
       for (;;) {
         try {
