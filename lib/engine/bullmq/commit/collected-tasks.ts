@@ -3,10 +3,10 @@ import type { Place, Task } from '../../../task/task.js';
 import type { QueueLimits } from '../../engine.js';
 import type { JobStore } from '../store/job-store.js';
 
-/** How long a count is relied on, in milliseconds. */
+/** How long a count is trusted, in milliseconds. */
 const FRESH_MS = 1_000;
 
-/** How far tasks have come that are not released yet. A task is in one place only, and knows it. */
+/** A stage of tasks that are not released yet. A task is in one stage at most, and refers to it. */
 class Stage implements Place {
   size = 0;
 
@@ -21,15 +21,15 @@ class Stage implements Place {
   }
 }
 
-/** What is known of one queue, which other processes fill and empty, too. */
+/** The estimated size of one queue, which other processes fill and empty, too. */
 class Count {
-  /** Admitted here, and not in the store yet. */
+  /** Tasks admitted here that are not in the store yet. */
   readonly collected = new Stage();
-  /** Stored from here, and not released yet. */
+  /** Tasks stored from here that are not released yet. */
   readonly held = new Stage();
-  /** How many the store had when it was last asked. */
+  /** How many tasks the store had when it was last asked. */
   known = 0;
-  /** How many were stored from here since. */
+  /** How many tasks this process has stored since. */
   since = 0;
   askedAt = 0;
   isAsking = false;
@@ -50,9 +50,9 @@ class Count {
 }
 
 /**
- * The tasks that were admitted, and neither released nor given back, within `maxPending`. The store is
- * asked while tasks are added, once a second and whenever half of the room that was left is used up, and
- * once a second while a queue is full: what other processes add in between is not known.
+ * The tasks that were admitted, and neither released nor withdrawn, within `maxPending`. The store is asked
+ * once a second while tasks are added or the queue is full, and whenever half of the remaining room is used
+ * up. Tasks that other processes add in between are not counted.
  */
 export class CollectedTasks {
   private readonly counts: ReadonlyMap<string, Count>;
@@ -78,7 +78,7 @@ export class CollectedTasks {
     count.collected.add(task);
   }
 
-  /** The store has it, or will have to forget it. */
+  /** The store has the task, or its job will be retracted. */
   stored(task: Task): void {
     const count = this.of(task);
     if (task.place === count.collected) {
@@ -88,7 +88,7 @@ export class CollectedTasks {
     }
   }
 
-  /** It is released, or will never be. @returns whether it was among them */
+  /** The task is released, or never will be. @returns whether it was collected or held here */
   takeOut(task: Task): boolean {
     const isHere = this.has(task);
     if (isHere) {
@@ -108,7 +108,7 @@ export class CollectedTasks {
     );
   }
 
-  /** Nothing is added any more. */
+  /** Nothing is added from now on. */
   close(): void {
     this.counts.forEach(({ callOff }) => callOff?.());
   }
@@ -122,14 +122,14 @@ export class CollectedTasks {
     const { since } = count;
     try {
       count.known = await this.store.pendingOf(count.queue);
-      // Those are counted by now; what was stored while it was asked may not be.
+      // `known` has the tasks stored before the request; tasks stored during it may be missing.
       count.since -= since;
       count.askedAt = this.store.clock.now();
     } catch {
-      // A store that is down takes nothing anyway.
+      // A store that is down takes no tasks anyway.
     } finally {
       count.isAsking = false;
-      // A full queue is looked at again, whether anybody adds to it or not.
+      // A full queue is counted again, whether anybody adds to it or not.
       if (count.isFull && !this.store.isClosing) {
         count.callOff = this.store.clock.after(FRESH_MS, () => void this.recount(count));
       }

@@ -2,32 +2,32 @@ import type { Task } from '../../../task/task.js';
 import { linkOf, type JobLink } from '../codec/stored-job.js';
 import type { JobStore } from '../store/job-store.js';
 
-/** How often a job that is not to run is looked for, and how long where the store does not answer. */
+/** How often a retracted job is looked for, and how long if the store does not answer, in milliseconds. */
 const LOOK_MS = 1_000;
 const GIVE_UP_MS = 300_000;
 
-/** How long after its connection broke a command may still be carried out, in milliseconds. */
+/** How long a command may still take effect after its connection broke, in milliseconds. */
 const LANDING_MS = 5_000;
 
 /** A stored task whose response has not closed yet. */
 interface Held {
   readonly link: JobLink;
-  /** How long it waits once it is released, in milliseconds. */
+  /** The delay that begins with the release, in milliseconds. */
   delayMs: number;
   prolongAt: number;
 }
 
-/** A job that may be in the store, and is not to run. */
+/** A job that may be in the store, and must not run. */
 interface Unwanted {
   readonly link: JobLink;
   readonly until: number;
-  /** Set by the first answer: what has not landed by then never will. */
+  /** Set by the store's first answer: a job that has not landed by then never will. */
   goneBy: number | undefined;
 }
 
 /**
- * Stored tasks that wait for a word from this process: held while their responses are open, then
- * released, or taken back, as soon as the store can be reached.
+ * Stored tasks that depend on this process: held while their responses are open, then released or
+ * retracted as soon as the store can be reached.
  */
 export class HeldTasks {
   private readonly held = new Map<string, Held>();
@@ -37,7 +37,7 @@ export class HeldTasks {
 
   constructor(private readonly store: JobStore) {}
 
-  /** @param holdMs how long the store holds it, should nothing be heard of this process */
+  /** @param holdMs how long the store holds the task if this process goes silent */
   hold(task: Task, holdMs: number): void {
     const link = linkOf(task);
     const { clock } = this.store;
@@ -55,7 +55,7 @@ export class HeldTasks {
     }
   }
 
-  /** What waits for its time is to wait for nothing but its response any more. */
+  /** Drops the delay of a task: from now on it waits only for its response. */
   hasten(link: JobLink): void {
     const held = this.held.get(link.id);
     if (held === undefined) {
@@ -65,7 +65,7 @@ export class HeldTasks {
     }
   }
 
-  /** A stored task that waits for its release may start, `delayMs` from now. */
+  /** Lets a stored task that waits for its release start `delayMs` from now. */
   async start(link: JobLink, delayMs: number, isWanted = always): Promise<void> {
     const { backend } = this.store.queue(link.queue);
     const tell = async (): Promise<void> => {
@@ -75,11 +75,11 @@ export class HeldTasks {
           : backend.promote(link.id));
       }
     };
-    // Else it has started already, or was cancelled, or starts at the end of its hold.
+    // If this fails, the task has started already, was cancelled, or starts at the end of its hold.
     await this.store.untilAnswered(tell).catch(() => undefined);
   }
 
-  /** Removes a job, now or as soon as the store can be reached again. */
+  /** Removes a job as soon as the store can be reached. */
   retract(link: JobLink): void {
     const { clock } = this.store;
     this.held.delete(link.id);
@@ -87,24 +87,24 @@ export class HeldTasks {
     this.callOffLook ??= clock.after(LOOK_MS, () => void this.look());
   }
 
-  /** Somebody else sees to it that it starts. */
+  /** Ends the hold of a task that somebody else starts. */
   forget(id: string): void {
     this.held.delete(id);
   }
 
-  /** It is to run after all: a task that ran in memory instead, and is retried, has the same id. */
+  /** The job must not be removed: a task that ran in memory instead, and is retried, has the same id. */
   keep(id: string): void {
     this.unwanted.delete(id);
   }
 
-  /** Resolves when what is not to run is gone, or the store does not answer. */
+  /** Resolves when the retracted jobs are gone, or the store does not answer. */
   async close(): Promise<void> {
     this.callOffProlong?.();
     this.callOffLook?.();
     await this.look();
   }
 
-  /** Responses may take longer than the hold: a stream, a slow client. */
+  /** Responses may outlast the hold: a stream, a slow client. */
   private prolong(holdMs: number): void {
     this.callOffProlong = undefined;
     const { clock } = this.store;
@@ -113,7 +113,7 @@ export class HeldTasks {
       if (held.prolongAt <= now) {
         const next = now + holdMs / 2;
         held.prolongAt = next;
-        // Once it is released, its delay is what counts.
+        // Once the task is released, only its own delay counts.
         const isHeld = (): boolean =>
           this.held.get(held.link.id) === held && held.prolongAt === next;
         void this.start(held.link, holdMs + held.delayMs, isHeld);
@@ -138,7 +138,7 @@ export class HeldTasks {
     try {
       await store.inTime(store.ready());
       if (this.unwanted.get(id) === unwanted) {
-        // Whether there was one it does not say on Redis: its 1 means that nobody runs it.
+        // On Redis the answer does not tell whether the job existed: 1 means that nobody runs it.
         await store.inTime(store.queue(queue).remove(id));
         unwanted.goneBy ??= store.clock.now() + LANDING_MS;
         if (store.clock.now() >= unwanted.goneBy) {

@@ -13,16 +13,16 @@ import type { ScheduleRecords } from '../store/schedules.js';
 import type { CollectedTasks } from './collected-tasks.js';
 import { HeldTasks } from './held-tasks.js';
 
-/** Puts tasks into the store, holds them until they are released, and takes back what is not to run. */
+/** Stores tasks, holds them until they are released, and retracts those that must not run. */
 export class Producer {
-  /** The process, as its jobs name it. */
+  /** The id of this process in its jobs. */
   readonly id = randomBytes(9).toString('base64url');
   readonly held: HeldTasks;
-  /** Of each task that was stored behind another of its line, that one: its job has a link to this one. */
+  /** Maps a task to the one before it in its stored line, whose job links to it. */
   private readonly before = new WeakMap<Task, Task>();
-  /** Stored without their dedupe keys. */
+  /** Tasks stored without a claim to their dedupe keys. */
   private readonly unclaimed = new WeakSet<Task>();
-  /** What the store has of those is taken back already. */
+  /** Tasks of failed commits: jobs that landed all the same are retracted already. */
   private readonly refused = new WeakSet<Task>();
 
   constructor(
@@ -35,7 +35,7 @@ export class Producer {
   }
 
   /**
-   * Stores lines in one transaction, whatever queues they are for.
+   * Stores lines in one transaction over all queues.
    *
    * @throws StoreUnavailableError within the commit timeout
    */
@@ -53,7 +53,7 @@ export class Producer {
     await task.storing?.catch(() => undefined);
   }
 
-  /** The store is not to run it after all, whether it has it by now or will. */
+  /** Retracts a committed task, even if it is still on its way to the store. */
   async takeBack(task: Task): Promise<void> {
     await this.whenStored(task);
     if (!this.refused.has(task)) {
@@ -62,9 +62,9 @@ export class Producer {
   }
 
   /**
-   * In a transaction of somebody else's, whose commit releases it: where the store has a part in such.
+   * Adds a task in the caller's transaction, whose commit releases it, if the store has transactions.
    *
-   * @returns its id, or that of the task that stands for its dedupe key
+   * @returns the id of the task, or of the one that holds its dedupe key
    * @throws StoreUnavailableError, TransactionError
    */
   async addWithin(client: TransactionClient, task: Task): Promise<string> {
@@ -80,7 +80,7 @@ export class Producer {
     return id ?? task.id;
   }
 
-  /** Their records lie beside the jobs that they add. */
+  /** The records of schedules, stored beside the jobs that they add. */
   readonly schedules: ScheduleStore = {
     load: () => this.inSchedules((records) => records.load()),
     swap: async (name, before, after, task) => {
@@ -94,9 +94,9 @@ export class Producer {
   };
 
   /**
-   * A stored line may start.
+   * Lets a stored line start.
    *
-   * @param line those of it that are to run: others may have been taken back since
+   * @param line its tasks that still run: others may have been taken back since
    */
   release(line: readonly Task[]): void {
     const [head, ...rest] = line;
@@ -105,12 +105,12 @@ export class Producer {
     if (head !== undefined && steps.length === 0) {
       this.begin(head);
     } else if (head !== undefined) {
-      // Where the store is away, who takes it sees to its key, and looks whether its turn has come.
+      // If a step fails, the worker that takes the task claims its key and checks its turn.
       void Promise.allSettled(steps).then(() => this.begin(head));
     }
   }
 
-  /** Whether the job of the task before it is linked to its own: whoever ends that one starts it. */
+  /** Whether the job of the task before it links to its own: whoever ends that job starts this task. */
   isLinked(task: Task): boolean {
     return this.before.has(task);
   }
@@ -135,7 +135,7 @@ export class Producer {
     }
   }
 
-  /** What of a line is for the store, given what became of the task that it stands behind. */
+  /** The tasks of a line that must be stored, given the outcome of the task before the line. */
   private async restOf(line: readonly Task[]): Promise<readonly Task[]> {
     const [head] = line;
     const prior = head?.prior;
@@ -165,7 +165,7 @@ export class Producer {
     const insert = async (): Promise<readonly string[]> => {
       await store.ready();
       if (isGivenUp) {
-        throw new Error('Nobody waits for it any longer.');
+        throw new Error('The commit has timed out.');
       }
       isSent = true;
       return this.insert(jobs);
@@ -173,13 +173,13 @@ export class Producer {
     try {
       const ids = await store.inTime(insert());
       this.stored(lines, jobs, heldMs);
-      // The store knew those already, by their dedupe keys.
+      // The store already has tasks with the dedupe keys of these.
       const duplicates = jobs.filter(({ task }, index) => ids[index] !== task.id);
       duplicates.forEach(({ task }) => this.drop(task, 'duplicate'));
     } catch (cause) {
       isGivenUp = true;
       if (isSent && !isUnsent(cause)) {
-        // It may have landed all the same, and must not run: the client is told that it failed.
+        // The jobs may have landed all the same, and must not run: the client is told that they failed.
         jobs.forEach(({ task }) => this.held.retract(linkOf(task)));
       }
       throw new StoreUnavailableError(store.label, { cause });
@@ -195,7 +195,7 @@ export class Producer {
     }
     const { backend } = store.queue(first.queueName);
     if (others.length === 0) {
-      // One command is a transaction of its own, and costs less than to open one.
+      // A single command is a transaction of its own, and costs less than opening one.
       return [await backend.addJob(first.jobData, first.jobId, first.parentKeyOpts)];
     }
     const results = await backend.addFlow(entries);
@@ -231,7 +231,7 @@ export class Producer {
 
   private begin(head: Task): void {
     if (this.before.has(head)) {
-      // Those before it were taken back: nobody else is to start it.
+      // The tasks before it were taken back, so nobody else starts it.
       void this.held.start(linkOf(head), head.settings.delayMs);
     } else {
       this.held.release(head);
@@ -247,11 +247,11 @@ export class Producer {
       : undefined;
   }
 
-  /** @param next the one behind it, where those between them were taken back */
+  /** @param next the task behind it, if the tasks between them were taken back */
   private async prepare(task: Task, isUnclaimed: boolean, next: Task | undefined): Promise<void> {
     const { store } = this;
     const { queue, id, keys } = task;
-    // Whose key another task has by now is a duplicate.
+    // A task whose key another one has by now is a duplicate.
     const isDuplicate =
       isUnclaimed && !(await store.claimKey(queue, dedupeIdOf(keys?.dedupe ?? ''), id));
     if (isDuplicate || next !== undefined) {
@@ -263,7 +263,7 @@ export class Producer {
 
   private drop(task: Task, reason: DropReason): void {
     if (task.isOver) {
-      return; // its request has failed meanwhile, by another engine
+      return; // its request has failed meanwhile, on another engine
     }
     this.collected.takeOut(task);
     task.isOver = true;
