@@ -8,19 +8,19 @@ import type { Held, HeldJobs } from './held-jobs.js';
 import { JobEnding, JobLine } from './job-line.js';
 import type { Workers } from './workers.js';
 
-/** How long a task whose predecessor is not over waits before it looks again. */
+/** How long until a task with an open predecessor has its turn checked again, in milliseconds. */
 const LOOK_AGAIN_MS = 5_000;
-/** How long a task that cannot be made here is left to other processes: at first, and at the longest. */
+/** How long a task that cannot run here is left to other processes, in milliseconds. */
 const LEAVE_MS = { first: 100, longest: 30_000 };
 
-/** Has the tasks attempted that the workers take from the store. */
+/** Attempts the tasks that the workers take from the store. */
 export class Consumer {
   private readonly line: JobLine;
   private readonly ending: JobEnding;
-  /** Of each queue those that were told of. */
+  /** The queues and names that were logged already. */
   private readonly unknownNames = new Set<string>();
 
-  /** @param processId this process, as the jobs that it adds name it */
+  /** @param processId the id of this process in the jobs that it adds */
   constructor(
     private readonly store: JobStore,
     private readonly held: HeldJobs,
@@ -33,7 +33,7 @@ export class Consumer {
     this.ending = new JobEnding(store, held, this.line, settings.lockDurationMs);
   }
 
-  /** Once the store has been reached. */
+  /** Call it once the store has been reached. */
   start(): void {
     this.workers.start((job) => this.process(job));
     this.store.listen(
@@ -42,7 +42,7 @@ export class Consumer {
     );
   }
 
-  /** Cancels what was marked while nobody here could hear of it. */
+  /** Cancels the tasks that were marked while this process could not hear of it. */
   private async cancelMarked(): Promise<void> {
     for (const { queue, id } of this.held.tasks) {
       const reading = this.store.queue(queue).getJob(id);
@@ -55,7 +55,7 @@ export class Consumer {
 
   private process(job: TaskJob): Promise<StoredEnd> {
     if (!this.workers.isOpen(job.queueName)) {
-      // It was asked for, together with the end of the one before it, when the worker was not paused.
+      // BullMQ fetched the job as it finished the one before it, when the worker was not paused.
       return this.ending.putBack(job);
     }
     let task: Task | undefined;
@@ -67,7 +67,7 @@ export class Consumer {
     return task === undefined ? this.leaveToOthers(job) : this.run(this.held.hold(task, job));
   }
 
-  /** @throws where it cannot be made again here, or those that it is linked to are not to be found */
+  /** @throws Error if the task cannot be restored here, or a linked task is in a queue unknown here */
   private restore(job: TaskJob): Task | undefined {
     const { v, by, prior, needs, next } = job.data;
     if (v !== FORMAT) {
@@ -81,11 +81,11 @@ export class Consumer {
   }
 
   /**
-   * Another process may know it, or be able to make it: a newer version, one with another serializer or
-   * with more queues. It goes back at once, and this worker takes nothing for a moment: so it reaches each
-   * other worker that is idle. Where it comes back it waits, which is not long at first.
+   * Another process may be able to run the task: a newer version, or one with another serializer or more
+   * queues. The task goes back at once, and this worker takes nothing for a moment, so that an idle worker
+   * elsewhere gets the task. If the task comes back here soon, it is delayed, not long at first.
    *
-   * @param error why it cannot be made here; without one it is of a name that nobody here has
+   * @param error why the task cannot be restored here; `undefined` if its name or format is unknown here
    */
   private leaveToOthers(job: TaskJob, error?: string): Promise<never> {
     const { name, id = '', queueName } = job;
@@ -147,13 +147,13 @@ export class Consumer {
       : this.attempt(held);
   }
 
-  /** The process that stored it may have died before it could claim it. */
+  /** Claims the key as well: the process that stored the task may have died before it could. */
   private async hasKey({ queueName, id = '', data: { dedupe } }: TaskJob): Promise<boolean> {
     const { store } = this;
     return dedupe === undefined || store.untilAnswered(() => store.claimKey(queueName, dedupe, id));
   }
 
-  /** Which of those that ran when their process died has killed it, only this tells. */
+  /** Of several tasks that ran when their process died, only a start alone shows which one killed it. */
   private async attemptAlone(held: Held, starts: number): Promise<StoredEnd> {
     const { task, job } = held;
     if (this.held.isStopping) {

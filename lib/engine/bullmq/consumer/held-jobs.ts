@@ -9,21 +9,21 @@ import type { TaskJob } from '../codec/stored-job.js';
 import type { JobStore } from '../store/job-store.js';
 import type { OwnHandles } from '../view/own-handles.js';
 
-/** A job that this process has, and what is to be told once it is recorded. */
+/** A job that this process has, and the verdict to announce once it is recorded. */
 export interface Held {
   readonly task: Task;
   readonly job: TaskJob;
-  /** How many attempts had been recorded when it was taken. */
+  /** How many attempts had been recorded when the job was taken. */
   readonly attemptsBefore: number;
   verdict: Verdict | Dropped | undefined;
-  /** Before its attempt began. */
+  /** Set by a cancellation, which may come before the attempt begins. */
   isCancelled: boolean;
 }
 
-/** The jobs that this process has: what became of them is announced when BullMQ has recorded it. */
+/** The jobs that this process has. A verdict is announced once BullMQ has recorded it. */
 export class HeldJobs {
   private readonly byId = new IdMap<Held>();
-  /** What begins from now on is to end at once. */
+  /** An attempt that begins after this is set is interrupted at once. */
   isStopping = false;
 
   constructor(
@@ -49,7 +49,6 @@ export class HeldJobs {
     return this.idleness.when(() => this.isEmpty);
   }
 
-  /** Resolves when no body runs. */
   whenNoneIsAttempted(): Promise<void> {
     return this.idleness.when(() => this.tasks.every(({ attempt }) => attempt === undefined));
   }
@@ -58,7 +57,7 @@ export class HeldJobs {
     const former = this.byId.get(task.id);
     const attemptsBefore = job.attemptsMade;
     if (former !== undefined && attemptsBefore > former.attemptsBefore) {
-      this.recorded(former.job); // though BullMQ has yet to say so
+      this.recorded(former.job); // BullMQ's event has yet to come
     } else if (former !== undefined) {
       this.over(former.job);
     }
@@ -67,7 +66,7 @@ export class HeldJobs {
     return held;
   }
 
-  /** @param conclude what the attempt came to: what BullMQ is told of it */
+  /** @param conclude turns the verdict into the answer to BullMQ */
   attempt<T>({ task }: Held, conclude: (verdict: Verdict) => Promise<T>): Promise<T> {
     return new Promise((resolve) => {
       task.status = 'running';
@@ -79,7 +78,7 @@ export class HeldJobs {
     });
   }
 
-  /** @returns whether there is such a task */
+  /** @returns whether this process has the task */
   cancel(id: string): boolean {
     const held = this.byId.get(id);
     if (held !== undefined) {
@@ -103,8 +102,8 @@ export class HeldJobs {
   }
 
   /**
-   * BullMQ is done with the job. What was recorded has been announced by now; what was not has lost
-   * its lock, and another worker has it and goes on with it.
+   * BullMQ is done with the job. A recorded verdict has been announced by now. A job without one has lost
+   * its lock, and another worker goes on with it.
    */
   over(job: TaskJob): void {
     const held = this.of(job);
@@ -134,30 +133,30 @@ export class HeldJobs {
     this.idleness.check();
   }
 
-  /** It goes back to the store as it came. */
+  /** The job goes back to the store as it came. */
   letGo({ task }: Held): void {
     this.byId.delete(task.id);
     this.worker.announce(task, LEFT);
     this.idleness.check();
   }
 
-  /** What this job is an attempt of: a task may be handed out again before BullMQ is done with the last. */
+  /** Compares job objects: a task may be handed out again before BullMQ is done with its last job object. */
   private of(job: TaskJob | undefined): Held | undefined {
     const held = job?.id === undefined ? undefined : this.byId.get(job.id);
     return held?.job === job ? held : undefined;
   }
 }
 
-/** What a body has said since the store was last told. */
+/** Progress and log lines that are not in the store yet. */
 interface Unsaid {
   progress: string | undefined;
   lines: string[];
 }
 
 /**
- * What running tasks say of themselves, for those who look from another process; lost where the store
- * does not take it at once. A body may say more than the store can take: one write of a task is under
- * way at a time, then the latest progress and the latest lines follow.
+ * Writes the progress and log lines of running tasks, for readers in other processes. Reports that the store
+ * does not take at once are lost. A task may report faster than the store writes: one write of a task is
+ * under way at a time, then the latest progress and the latest lines follow.
  */
 export class Reports {
   private readonly unsaid = new Map<string, Unsaid>();
@@ -168,7 +167,7 @@ export class Reports {
     try {
       this.say(task).progress = JSON.stringify(task.progress);
     } catch {
-      // No JSON holds it: it is seen in this process.
+      // JSON cannot hold this progress: only this process sees it.
     }
   }
 
@@ -191,7 +190,7 @@ export class Reports {
   }
 
   private async write(id: string, queue: string, unsaid: Unsaid): Promise<void> {
-    // What is said in one go is written in one go.
+    // Reports made in one go are written in one go.
     await Promise.resolve();
     try {
       const { backend } = this.store.queue(queue);
@@ -207,7 +206,7 @@ export class Reports {
         }
       }
     } catch {
-      // As said above.
+      // Reports may be lost, see above.
     } finally {
       this.unsaid.delete(id);
     }

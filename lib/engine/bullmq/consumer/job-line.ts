@@ -14,7 +14,7 @@ import { endOfJob, jobsBehind, linkTo, type JobLink, type TaskJob } from '../cod
 import type { JobStore } from '../store/job-store.js';
 import type { Held, HeldJobs } from './held-jobs.js';
 
-/** What jobs' links say: whether the turn of one has come, and whose turn is next. */
+/** Follows the links between jobs: whether a job's turn has come, and whose turn is next. */
 export class JobLine {
   constructor(private readonly store: JobStore) {}
 
@@ -29,7 +29,10 @@ export class JobLine {
     return turnOf(before, isSame ? before : needs && (await this.standingOf(needs)));
   }
 
-  /** What it needs has not completed, and the store does not know, or may forget: whoever takes it drops it. */
+  /**
+   * Marks a job whose needed task did not complete, because the store does not know that or may forget it.
+   * The worker that takes the job drops it.
+   */
   async breakOff(link: JobLink): Promise<void> {
     await this.store.untilAnswered(async () => {
       const job = await this.store.queue(link.queue).getJob(link.id);
@@ -37,7 +40,7 @@ export class JobLine {
     });
   }
 
-  /** Finds the one further down the line that needs this one, and {@link breakOff breaks} it off. */
+  /** Finds the job further down the line that needs this one, and {@link breakOff breaks} it off. */
   async breakChain(job: TaskJob): Promise<void> {
     for await (const next of jobsBehind(job, (link) => this.jobAt(link))) {
       if (next.data.needs?.id === job.id) {
@@ -46,18 +49,18 @@ export class JobLine {
     }
   }
 
-  /** It may start: the one before it has ended. */
+  /** Lets a job start, because the one before it has ended. */
   async passOn(next: JobLink): Promise<void> {
     const job = await this.jobAt(next);
     const { delayMs = 0, isCancelled } = job?.data ?? {};
-    // One that was cancelled meanwhile has nothing to wait for, and others wait for it.
+    // A job cancelled meanwhile skips its delay, because others wait for it.
     const isFree = delayMs === 0 || isCancelled;
     await this.store
       .untilAnswered(async () => (isFree ? job?.promote() : job?.changeDelay(delayMs)))
-      .catch(() => undefined); // it was released before
+      .catch(() => undefined); // the job was released before
   }
 
-  /** What is not in the store any more has settled long ago, or was taken back. */
+  /** A job that is no longer in the store has settled long ago, or was taken back. */
   private async standingOf(link: JobLink): Promise<Standing> {
     const job = await this.jobAt(link);
     if (job === undefined) {
@@ -76,8 +79,8 @@ export class JobLine {
 }
 
 /**
- * What BullMQ is to do with a job whose attempt is over, or that is not attempted: what a promise of
- * these resolves to is kept as the end of a completed job, and what it rejects with tells the rest.
+ * Tells BullMQ what to do with a job after its attempt, or without one. If the promise resolves, BullMQ keeps
+ * its value as the end of a completed job. Every other answer is a rejection.
  */
 export class JobEnding {
   constructor(
@@ -99,7 +102,7 @@ export class JobEnding {
         }
         throw signalOf(new TaskRetries(verdict.error, verdict.delayMs), held.job);
       case 'abandoned':
-        // The next worker that has a slot goes on with it; the attempt does not count.
+        // The next worker with a free slot goes on with the task; the attempt does not count.
         return this.putBack(held.job).finally(() =>
           this.held.announce(held.task, { kind: 'abandoned', isKept: true }),
         );
@@ -113,37 +116,37 @@ export class JobEnding {
     return this.finish(held, verdict, endOf(held.task, verdict, this.store.clock.now()));
   }
 
-  /** From where a worker that died has left it. @throws TaskFailed, PutBack */
+  /** Finishes a job whose worker died after it wrote the end. @throws TaskFailed, PutBack */
   goOn(held: Held, end: StoredEnd): Promise<StoredEnd> {
     return this.finish(held, verdictOf(end), end);
   }
 
-  /** Some worker takes it again at once. @throws PutBack */
+  /** Some worker takes the job again at once. @throws PutBack */
   async putBack(job: TaskJob): Promise<never> {
     await this.leave(job, job.moveToWait(job.token));
     await this.store.wake(job.queueName).catch(() => undefined);
     throw new PutBack('WaitingError');
   }
 
-  /** Some worker takes it again after a while. @throws PutBack */
+  /** Some worker takes the job again after the delay. @throws PutBack */
   async putOff(job: TaskJob, delayMs: number): Promise<never> {
     await this.leave(job, job.moveToDelayed(Date.now() + delayMs, job.token));
     throw new PutBack('DelayedError');
   }
 
-  /** Where the store cannot be reached any more, the lock's end gives it back. */
+  /** If the store cannot be reached, the job comes back when its lock expires. */
   private async leave({ name, id }: TaskJob, moved: Promise<unknown>): Promise<void> {
     await moved.catch((error: unknown) => {
       const { label, logger } = this.store;
-      logger.warn(`${label}: ${name} (${id}) waits until its lock ends: ${String(error)}`);
+      logger.warn(`${label}: ${name} (${id}) waits until its lock expires: ${String(error)}`);
     });
   }
 
   /**
-   * Before anything is written that BullMQ does not check the lock for: a worker that has lost it writes
-   * nothing down, and releases nobody, while another runs the task.
+   * Renews the lock before a write for which BullMQ does not check it: a worker that has lost the lock must
+   * write nothing and release nobody while another one runs the task.
    *
-   * @throws PutBack where another worker has the job
+   * @throws PutBack if another worker has the job
    */
   private async keepLock({ job }: Held): Promise<void> {
     const extend = (): Promise<number> => job.extendLock(job.token ?? '', this.lockDurationMs);
@@ -153,8 +156,8 @@ export class JobEnding {
   }
 
   /**
-   * Written down first, then the next of the line is released, then the job is finished: a worker
-   * that dies in between leaves a job which is not run again, but finished from here by another.
+   * Writes the end first, then releases the next task of the line, then finishes the job. If the worker dies
+   * in between, another worker finishes the job from its written end, without a second run.
    */
   private async finish(held: Held, verdict: End, end: StoredEnd): Promise<StoredEnd> {
     const { job } = held;
@@ -175,7 +178,7 @@ export class JobEnding {
   }
 }
 
-/** BullMQ asks the job whether it may be retried: the answer was given by the task's policy. */
+/** BullMQ reads from the job's options whether it may retry. The task's policy has given that answer. */
 function signalOf<Signal extends TaskRetries | TaskFailed>(signal: Signal, job: TaskJob): Signal {
   const mayRetry = signal instanceof TaskRetries;
   job.opts.attempts = mayRetry ? job.attemptsMade + 2 : 0;

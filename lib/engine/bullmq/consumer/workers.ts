@@ -5,20 +5,19 @@ import type { JobWorker } from '../codec/stored-job.js';
 import type { JobStore, Retention, WorkerGate, WorkerLimits } from '../store/job-store.js';
 import type { HeldJobs } from './held-jobs.js';
 
-/** How long BullMQ waits before it tries again to take or to record a job, in milliseconds. */
+/** How long BullMQ waits before it tries again to take or record a job, in milliseconds. */
 const AGAIN_MS = 500;
-/** So long a worker takes nothing where others go first, at most so often: else it might never take any. */
+/** How long a worker lets others go first, and how often at most: else it might never take a job. */
 const SIT_OUT = { forMs: 100, everyMs: 1_000 };
 /** PostgreSQL counts in 32 bits. */
 const NO_LIMIT = 2 ** 31 - 1;
 const MOST_AT_ONCE = 100_000;
 
-/** Why a worker takes nothing. */
+/** Why a worker takes no jobs. */
 type Reason = 'paused' | 'shutdown' | 'alone' | 'others first';
 
-/** BullMQ's workers of this process, one for each queue: each takes jobs unless there is a reason against it. */
+/** This process's BullMQ workers, one for each queue. Each takes jobs unless there is a reason against it. */
 export class Workers {
-  /** Those that have started. */
   private readonly started = new Map<string, JobWorker>();
   private readonly reasons: ReadonlyMap<string, Set<Reason>>;
   private readonly satOutAt = new Map<string, number>();
@@ -34,7 +33,7 @@ export class Workers {
     this.reasons = new Map(queues.map(({ name }) => [name, new Set()]));
   }
 
-  /** Once the store has been reached. */
+  /** Call it once the store has been reached. */
   start(process: WorkerGate['process']): void {
     this.queues.forEach((limits) => this.startOne(limits, process));
   }
@@ -46,7 +45,7 @@ export class Workers {
       ...(rateLimit && { limiter: { max: rateLimit.max, duration: rateLimit.perMs } }),
       lockDuration: this.lockDurationMs,
       stalledInterval: this.lockDurationMs,
-      // How often is enough is decided here: a task that BullMQ fails by itself would strand its line.
+      // `maxStarts` limits the starts instead: a job that BullMQ fails by itself would strand its line.
       maxStalledCount: NO_LIMIT,
       runRetryDelay: AGAIN_MS,
       settings: {
@@ -71,7 +70,7 @@ export class Workers {
     if (!this.isOpen(name)) {
       worker.pause(true).catch(() => undefined);
     }
-    // Rejects only where it could not begin at all; what goes wrong later is the error listener's.
+    // Rejects only if it could not begin at all; later errors go to the error listener.
     worker.run().catch(() => undefined);
     void this.limitAll(limits);
   }
@@ -81,7 +80,7 @@ export class Workers {
     return !this.store.isClosing && this.reasons.get(queue)?.size === 0;
   }
 
-  /** Takes no more, of a queue or of all, until there is no reason left; what runs goes on. */
+  /** Takes no more jobs of a queue, or of all, until no reason is left. Running attempts go on. */
   pause(reason: Reason, queue?: string): void {
     for (const [name, reasons] of this.named(queue)) {
       reasons.add(reason);
@@ -103,12 +102,12 @@ export class Workers {
     }
   }
 
-  /** Whether somebody has paused it here. */
+  /** Whether the application has paused the queue in this process. */
   isPaused(queue: string): boolean {
     return this.reasons.get(queue)?.has('paused') === true;
   }
 
-  /** Takes nothing of a queue for a moment, so that others can. @returns whether it does */
+  /** Takes no jobs of a queue for a moment, so that others can. @returns `false` if it did so just before */
   sitOut(queue: string): boolean {
     const { clock } = this.store;
     const now = clock.now();
@@ -122,8 +121,8 @@ export class Workers {
   }
 
   /**
-   * Runs nothing beside `act`: what runs ends first, if it does before a lock would, and nothing is
-   * taken meanwhile.
+   * Runs `act` with nothing beside it. No jobs are taken meanwhile, and running attempts end first. They are
+   * waited for no longer than a lock lasts.
    */
   alone<T>(act: () => Promise<T>): Promise<T> {
     const turn = this.lastAlone.then(async () => {
@@ -139,22 +138,22 @@ export class Workers {
     return turn;
   }
 
-  /** Whatever is still under way is left to the store, which gives it to another worker. */
+  /** Jobs still under way are left to the store, which gives them to other workers. */
   async close(): Promise<void> {
     const closing = [...this.started].map(async ([name, worker]) => {
-      // Without force it would wait for ever where the store is down.
+      // Without force the close would wait for ever while the store is down.
       await worker.close(true);
       await this.wakeAnother(name);
     });
     await Promise.allSettled(closing);
   }
 
-  /** This one may have been woken for a job, in the place of another worker. */
+  /** This worker may have been woken for a job in the place of another worker. */
   private async wakeAnother(queue: string): Promise<void> {
     await this.store.wake(queue).catch(() => undefined);
   }
 
-  /** Kept with the queue, also for processes that know nothing of it: the latest to start decides. */
+  /** The limit is kept with the queue and binds all processes: the latest one to start decides. */
   private async limitAll({ name, concurrencyOfAll }: QueueLimits): Promise<void> {
     const queue = this.store.queue(name);
     const limit = (): Promise<unknown> =>
