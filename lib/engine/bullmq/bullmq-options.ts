@@ -18,18 +18,18 @@ import type { PostgresAddress } from './store/postgres-store.js';
 import type { RedisAddress } from './store/redis-store.js';
 
 /**
- * Where the tasks are: a `redis://…`, `rediss://…` or `postgres://…` address, the options of
- * ioredis, or those of a pool of `pg`.
+ * Where the tasks are stored: a `redis://…`, `rediss://…` or `postgres://…` address, the options of
+ * ioredis, or those of a `pg` pool.
  */
 export type BullMQConnection =
   | string
   | RedisOptions
   | {
-      /** The address of PostgreSQL, or the options of a pool of `pg`. */
+      /** The address of PostgreSQL, or the options of a `pg` pool. */
       postgres: string | PostgresOptions;
     };
 
-/** What a pool of `pg` takes: `connectionString`, or `host`, `port`, `user`, `password`, `database`, … */
+/** The options of a `pg` pool: `connectionString`, or `host`, `port`, `user`, `password`, `database`, … */
 export type PostgresOptions = Record<string, unknown>;
 
 /** The options of {@link bullmq}. */
@@ -37,46 +37,46 @@ export interface BullMQOptions {
   /** Where the store is. */
   connection: BullMQConnection;
   /**
-   * `'producer'` adds tasks and runs none; `'worker'` and `'both'` run them, and may add some.
+   * `'producer'` adds tasks but runs none. `'worker'` and `'both'` run tasks and may add them.
    * @default 'both'
    */
   role?: 'producer' | 'worker' | 'both' | undefined;
   /**
-   * Starts every key on Redis. On PostgreSQL it is the name of the schema: letters, digits and `_`,
-   * at most 56. Each application that uses the store needs its own.
+   * The start of every key on Redis. On PostgreSQL it is the name of the schema: letters, digits and
+   * `_`, at most 56 characters. Each application that uses the store needs its own.
    * @default 'bgt' on Redis, 'bullmq' on PostgreSQL
    */
   prefix?: string | undefined;
   /** How long a request waits for its tasks to be stored before it fails with 503. @default '2s' */
   commitTimeout?: Duration | undefined;
   /**
-   * How long stored tasks wait for their response to close if their process has died. While the
-   * process lives, it prolongs that time.
+   * How long stored tasks are held for a response that has not closed if their process dies. A living
+   * process extends the hold until the response closes.
    * @default '30s'
    */
   hold?: Duration | undefined;
   /**
-   * How long a worker may be silent before its tasks are taken over. That takes between one and two
-   * of this time.
+   * How long a worker may be silent before its tasks are taken over. The takeover comes after one to
+   * two of these durations.
    * @default '30s'
    */
   lockDuration?: Duration | undefined;
   /**
-   * After this many crashes of its worker during an attempt a task has failed for good.
+   * A task fails for good after its worker has crashed this many times during an attempt.
    * @default 3
    */
   maxStarts?: number | undefined;
   /**
    * What happens to tasks that the store does not take. Without this option the request fails with
-   * 503. `'memory'` runs them in this process, with a warning and an event; they do not survive the
-   * process.
+   * 503. `'memory'` runs the tasks in this process, with a warning and an event. They are lost if the
+   * process dies.
    * @default none
    */
   fallback?: 'memory' | undefined;
-  /** The longest that the serialised arguments of a call may be, in bytes. @default 1_048_576 */
+  /** The largest size of a call's serialised arguments, in bytes. @default 1_048_576 */
   maxArgsBytes?: number | undefined;
   /**
-   * How arguments become text, and text arguments again.
+   * Turns arguments into text, and text back into arguments.
    * @default JSON; values that it cannot hold are refused
    */
   serializer?: Serializer | undefined;
@@ -104,7 +104,7 @@ const BULLMQ_SHAPE: Shape<BullMQOptions> = {
   serializer: checkSerializer,
 };
 
-/** {@link BullMQOptions}, filled in. */
+/** {@link BullMQOptions} with their defaults filled in. */
 export interface BullMQSettings {
   readonly address: RedisAddress | PostgresAddress;
   readonly isConsumer: boolean;
@@ -173,7 +173,7 @@ function checkConnection(value: unknown, path: string): void {
 }
 
 function checkAddress(value: unknown, path: string, scheme: RegExp, example: string): void {
-  // `pg` takes one without a host: that of a socket stands in its query.
+  // `pg` takes an address without a host, whose query names a socket.
   const isAddress =
     typeof value === 'string' &&
     scheme.test(value) &&
@@ -181,8 +181,8 @@ function checkAddress(value: unknown, path: string, scheme: RegExp, example: str
   if (!isAddress) {
     throw new InvalidOptionError(
       path,
-      `expected an address such as '${example}', or options, got ${describe(value)}. In a user or a ` +
-        'password "#", "/", "?" and "%" have to be escaped: encodeURIComponent() does that.',
+      `expected an address such as '${example}', or options, got ${describe(value)}. In a user ` +
+        'name or password, escape "#", "/", "?" and "%" with encodeURIComponent().',
     );
   }
 }
@@ -190,11 +190,14 @@ function checkAddress(value: unknown, path: string, scheme: RegExp, example: str
 function checkPrefix(value: unknown, path: string): void {
   checkString(value, path);
   if (!/^[\w.{}-]+$/.test(value as string)) {
-    throw new InvalidOptionError(path, 'has letters, digits, ".", "_", "-" and braces only.');
+    throw new InvalidOptionError(
+      path,
+      'a prefix has letters, digits, ".", "_", "-" and braces only.',
+    );
   }
 }
 
-/** PostgreSQL cuts names at 63 bytes, and that of a channel is the schema's and a little more. */
+/** PostgreSQL cuts names at 63 bytes, and the channel's name is the schema's with a suffix. */
 const LONGEST_SCHEMA = 56;
 
 function checkSchema(prefix: string): void {

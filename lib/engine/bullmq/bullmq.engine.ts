@@ -28,17 +28,17 @@ import type { JobStore } from './store/job-store.js';
 import { OwnHandles } from './view/own-handles.js';
 import { StoredTasks } from './view/stored-tasks.js';
 
-/** How often a store that is waited for is asked whether there is anything left, in milliseconds. */
+/** How often `whenIdle()` asks the store whether any tasks are left, in milliseconds. */
 const ASK_IDLE_MS = 200;
 
-/** How long what ended in the last moment may take to be recorded, in milliseconds. */
+/** How long the outcomes of the last moment may take to be recorded, in milliseconds. */
 const RECORD_MS = 1_000;
 
-/** What is kept of a queue's settled tasks where nobody says how much. */
+/** How many settled tasks of a queue are kept by default. */
 const KEEP = { ...DEFAULT_KEEP, ageMs: Infinity };
 const REMEMBER = 1_000;
 
-/** Keeps tasks in BullMQ, where other processes add and run them, too. */
+/** Keeps tasks in BullMQ, where other processes add and run tasks, too. */
 export class BullMQEngine implements Engine {
   readonly kept: KeptTasks;
   private readonly support: EngineSupport;
@@ -108,7 +108,7 @@ export class BullMQEngine implements Engine {
     return this.support;
   }
 
-  /** Only the store knows, and it says so at commit. */
+  /** Only the store knows duplicates, and reports them at the commit. */
   duplicateOf(): undefined {
     return undefined;
   }
@@ -140,27 +140,27 @@ export class BullMQEngine implements Engine {
     this.idleness.check();
   }
 
-  /** A hint only: its job knows whom it follows, and looks for itself should this process die. */
+  /** A hint only: the job links to its predecessor, which a worker checks if this process dies. */
   private async startAfter(prior: Task, task: Task): Promise<void> {
     const { chain } = task;
     const link = linkOf(task);
     const outcome = await prior.whenSettled();
     try {
-      // One that this process has lost sight of may have completed.
+      // A predecessor that this process has lost sight of may have completed.
       const hasFailed = outcome.status !== 'abandoned' && breaksChain(outcome);
       if (hasFailed && chain !== undefined && prior.chain === chain) {
         await this.line.breakOff(link);
       }
       await this.line.passOn(link);
     } catch {
-      // It has settled, or the engine closed meanwhile.
+      // The task has settled, or the engine has closed meanwhile.
     }
   }
 
   discard(task: Task): void {
     task.isOver = true;
     if (task.isCommitted) {
-      // Another engine's share of the request could not be stored, and this one's was, or will be.
+      // Another engine could not store its share of the request; this engine's share was or will be stored.
       void this.producer.takeBack(task);
     }
     this.collected.takeOut(task);
@@ -174,13 +174,13 @@ export class BullMQEngine implements Engine {
     return (!task.isCommitted && this.withdraw(task)) || this.cancelCommitted(task);
   }
 
-  /** It may be on its way to the store: looked for too early it would not be found, and land later. */
+  /** The task may be on its way to the store: a search too early would miss it, and it would land later. */
   private async cancelCommitted(task: Task): Promise<boolean> {
     await this.producer.whenStored(task);
     return !task.isOver && this.interventions.cancel(task.id, task);
   }
 
-  /** Cancels a task that this process has not released yet. @returns whether it was such a one */
+  /** Cancels a task that this process has not released yet. @returns `false` if it has */
   private readonly withdraw = (task: Task): boolean => {
     const isCollected = this.collected.has(task);
     if (isCollected) {
@@ -199,7 +199,7 @@ export class BullMQEngine implements Engine {
     return isEverywhere ? this.stored.setPaused(isPaused, queue) : undefined;
   }
 
-  /** They are the store's to list. */
+  /** None: stored tasks are listed by {@link kept}. */
   tasks(): Iterable<Task> {
     return [];
   }
@@ -219,10 +219,10 @@ export class BullMQEngine implements Engine {
 
   start(): void {
     if (this.settings.isConsumer) {
-      // BullMQ's workers on PostgreSQL stay dead if the store is not there when they are made.
+      // BullMQ's workers on PostgreSQL stay dead if the store is down when they are made.
       this.store.ready().then(
         () => this.store.isClosing || this.consumer.start(),
-        () => undefined, // closed before it could be reached
+        () => undefined, // closed before the store could be reached
       );
     }
   }
@@ -232,7 +232,7 @@ export class BullMQEngine implements Engine {
       await this.idleness.when(() => this.held.isEmpty && this.collected.isEmpty);
       const states = await this.stored.states(() => false).catch(() => undefined);
       if (states === undefined && this.settings.hasFallback && this.handles.isEmpty) {
-        return; // the store is down, and has nothing of this process that is not over
+        return; // the store is down, and has no unsettled task of this process
       }
       if (states?.every(({ running, pending }) => running + pending === 0)) {
         return;
@@ -241,7 +241,7 @@ export class BullMQEngine implements Engine {
     }
   }
 
-  /** What has not been started stays in the store, for other processes or the next start. */
+  /** Tasks that have not started stay in the store, for other processes or the next start. */
   async drain(_deadline: number, awaited: DrainScope): Promise<void> {
     const { held, collected } = this;
     this.workers.pause('shutdown');
@@ -249,7 +249,7 @@ export class BullMQEngine implements Engine {
     await this.idleness.when(() => held.isEmpty && isDone());
   }
 
-  /** Once: a shutdown asks several times, and what did not end the first time will not the next. */
+  /** Runs once: a shutdown calls it several times, and attempts that outlast one grace outlast the next. */
   stop(graceMs: number): Promise<void> {
     return (this.stopped ??= this.giveUp(graceMs));
   }
@@ -258,7 +258,7 @@ export class BullMQEngine implements Engine {
     const { clock } = this.setting;
     this.held.interrupt();
     const callOff = clock.after(graceMs, () => this.held.interrupt());
-    // A store that is down would be waited for: it finds out by itself that nobody runs them here.
+    // The wait is bounded for a store that is down: it finds the expired locks by itself.
     await atMost(clock, graceMs + RECORD_MS, this.held.whenEmpty());
     callOff();
   }
@@ -281,7 +281,7 @@ export class BullMQEngine implements Engine {
       return false;
     }
     if (!task.isCommitted) {
-      // The application closes, and nobody has stored it.
+      // The application closes, and the task was never stored.
       task.isOver = true;
       this.setting.worker.announce(task, { kind: 'abandoned' });
     }
@@ -296,7 +296,7 @@ export class BullMQEngine implements Engine {
     return task;
   }
 
-  /** The store has it: whatever becomes of it, any process may tell. */
+  /** The store has the task, and any process may settle it. */
   private handOver(task: Task): void {
     this.setting.worker.announce(task, LEFT);
     this.handles.add(task);

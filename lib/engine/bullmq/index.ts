@@ -22,7 +22,7 @@ export type { BullMQConnection, BullMQOptions, PostgresOptions } from './bullmq-
  * An engine that shares its tasks with other processes, through BullMQ on Redis, Valkey or
  * PostgreSQL. Delivery is at least once. Needs the packages `bullmq`, and `ioredis` or `pg`.
  *
- * @param options where the store is, and what this process does with it
+ * @param options where the store is, and how this process uses it
  * @throws UnknownOptionError, InvalidOptionError
  */
 export function bullmq(options: BullMQOptions): EngineFactory {
@@ -46,7 +46,7 @@ export function bullmq(options: BullMQOptions): EngineFactory {
   };
 }
 
-/** The store that the options name; nothing is connected yet. */
+/** The store that the options name, not connected yet. */
 function storeOf(settings: BullMQSettings, { clock, logger }: EngineSetting): JobStore {
   const { address, prefix, commitTimeoutMs } = settings;
   switch (address.kind) {

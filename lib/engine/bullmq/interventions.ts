@@ -15,9 +15,9 @@ import { isAnswer } from './store/connections.js';
 import type { JobStore } from './store/job-store.js';
 import type { StoredTasks } from './view/stored-tasks.js';
 
-/** What somebody does to a stored task, by its id: cancels it, retries it, forgets it. */
+/** Cancels, retries or forgets a stored task by its id. */
 export class Interventions {
-  /** @param withdraw cancels a task that is collected here; `false` where it is not any more */
+  /** @param withdraw cancels a task that is collected here; `false` if it no longer is */
   constructor(
     private readonly store: JobStore,
     private readonly stored: StoredTasks,
@@ -28,8 +28,8 @@ export class Interventions {
   ) {}
 
   /**
-   * @param own this process's handle of it, where it is known
-   * @returns whether there was such a task, and anything left to cancel
+   * @param own this process's handle of the task, if it has one
+   * @returns whether there was such a task that had not settled
    */
   async cancel(id: string, own?: Task): Promise<boolean> {
     if (this.held.cancel(id)) {
@@ -45,11 +45,11 @@ export class Interventions {
     if (isAlone && state !== 'active' && (await this.remove(job, own))) {
       return true;
     }
-    // Whoever has it or gets it next ends it; its line goes on from there.
+    // The worker that has the job or takes it next ends it, and its line goes on.
     await job.updateData({ ...job.data, isCancelled: true });
     await this.store.tellCancel(id);
     if (state === 'delayed') {
-      // Others wait for it, and it has nothing to wait for: where it has, who takes it puts it off.
+      // Others wait for the job, so it skips its delay. If its turn has not come, its worker puts it off.
       this.producer.held.hasten(linkTo(job));
     }
     return true;
@@ -70,7 +70,7 @@ export class Interventions {
     return true;
   }
 
-  /** @returns `undefined` where it cannot be made again here, which is no reason to keep it */
+  /** @returns `undefined` if the task cannot be restored here, which is no reason to keep it */
   private restored(job: TaskJob): Task | undefined {
     try {
       return this.restore([storedTaskOf(job)], job.data.by === this.producer.id)[0];
@@ -89,7 +89,7 @@ export class Interventions {
     return true;
   }
 
-  /** Queues a failed task again, its attempts counted anew, and behind it the rest of its chain. */
+  /** Queues a failed task again with its attempts reset, and the rest of its chain behind it. */
   async retry(id: string): Promise<Task | undefined> {
     const job = await this.stored.job(id);
     if (job === undefined || endOfJob(job)?.status !== 'failed') {
@@ -97,7 +97,7 @@ export class Interventions {
     }
     const rest = await this.droppedBehind(job);
     const { data, queueName, deduplicationId } = job;
-    // Its line has gone on without it: what it runs with now is what was dropped for it.
+    // Its line has gone on without it: only the tasks dropped because of it follow it now.
     const again: JobData = {
       ...data,
       end: undefined,
@@ -109,18 +109,18 @@ export class Interventions {
       isDuplicate: undefined,
       forgivenStarts: job.stalledCounter,
     };
-    // Its dedupe key went when it failed, and another task may have it by now.
+    // The task lost its dedupe key when it failed, and another task may have the key by now.
     const hasKey =
       deduplicationId === undefined || (await this.store.claimKey(queueName, deduplicationId, id));
     if (!(await job.isFailed())) {
-      return undefined; // what it is called with now is not to be overwritten
+      return undefined; // somebody else has retried it: its new data must not be overwritten
     }
     try {
       await job.updateData(hasKey ? again : { ...again, end: DUPLICATE });
       await job.retry('failed', ANEW);
     } catch (error) {
       if (isAnswer(error)) {
-        return undefined; // somebody else has run it again, or forgotten it, meanwhile
+        return undefined; // somebody else has retried or forgotten it meanwhile
       }
       throw error;
     }
@@ -133,7 +133,7 @@ export class Interventions {
     return task;
   }
 
-  /** Those of its chain that were dropped because it had failed, as far as the store remembers them. */
+  /** The tasks of its chain that were dropped because it failed, as far as the store remembers them. */
   private async droppedBehind(failed: TaskJob): Promise<TaskJob[]> {
     const rest: TaskJob[] = [];
     for await (const job of jobsBehind(failed, ({ queue, id }) =>
@@ -147,7 +147,7 @@ export class Interventions {
     return rest;
   }
 
-  /** In order, and after the one before them: what is taken while that one has failed is dropped again. */
+  /** Goes in order, each job after its predecessor: a job taken while that one is failed is dropped again. */
   private async bringBack(first: TaskJob, rest: readonly TaskJob[]): Promise<void> {
     let prior = linkTo(first);
     for (const [index, job] of rest.entries()) {

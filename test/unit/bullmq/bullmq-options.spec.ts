@@ -29,8 +29,8 @@ describe('the options of BullMQ', () => {
   it.each([
     ['valkey://user:pw@host', "got 'valkey://***@host'."],
     ['user:p#w@host:6379', "got '***@host:6379'."],
-    ['redis://user:p#w@host', "got 'redis://***@host'. In a user or a password"],
-    ['postgres://user:p#w@host/db', "got 'postgres://***@host/db'. In a user or a password"],
+    ['redis://user:p#w@host', "got 'redis://***@host'. In a user name or password"],
+    ['postgres://user:p#w@host/db', "got 'postgres://***@host/db'. In a user name or password"],
   ])('O9: do not show the password where %s is refused', (connection, shown) => {
     expect(() => bullmq({ connection })).toThrow(shown);
   });

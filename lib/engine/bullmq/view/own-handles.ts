@@ -7,35 +7,34 @@ import type { JobStore } from '../store/job-store.js';
 
 /** How often the store is asked about tasks whose events may have been missed, in milliseconds. */
 const ASK_MS = 1_000;
-/** About so many at a time, in turn. */
+/** How many tasks the store is asked about at a time, in turn. */
 const MOST_A_TIME = 100;
-/** A handle whose task is older may not learn by itself how it ended: `TaskRunner.get()` does. */
+/** A handle of an older task may not learn by itself how the task ended: `TaskRunner.get()` tells. */
 const MOST = 10_000;
 
 /**
- * The handles that this process has given of stored tasks: what becomes of those shows on them. What
- * happens elsewhere is known only of those that somebody waits for: BullMQ's events tell when to look, and
- * are read only then, because every process would read those of all tasks. They can be missed, so the store
- * is asked from time to time besides.
+ * Keeps the handles that this process has given out for stored tasks up to date. Outcomes in other processes
+ * are followed only for tasks that somebody awaits: otherwise every process would read the events of all
+ * tasks. BullMQ's events tell when to look. They can be missed, so the store is asked from time to time too.
  */
 export class OwnHandles {
   private readonly recent = new RecentTasks();
-  /** Somebody waits for those already, and the store does not have them yet. */
+  /** Awaited tasks that the store does not have yet. */
   private readonly asked = new WeakSet<Task>();
-  /** Somebody waits for those, and the store may tell. */
+  /** Awaited tasks whose outcome the store may tell. */
   private readonly watched = new Map<string, Task>();
-  /** The store did not have them when it was last asked. */
+  /** Tasks that the store did not have when it was last asked. */
   private readonly missing = new WeakSet<Task>();
   private readonly events = new Map<string, QueueEvents>();
   private callOff: (() => void) | undefined;
 
-  /** @param isHere whether a worker of this process has the task: it tells of the end itself */
+  /** @param isHere whether a worker of this process has the task, and so reports its end itself */
   constructor(
     private readonly store: JobStore,
     private readonly isHere: (id: string) => boolean,
   ) {}
 
-  /** The store has it: whatever becomes of it, any process may tell. */
+  /** The store has the task, and any process may settle it. */
   add(task: Task): void {
     this.recent.add(task);
     if (this.asked.delete(task)) {
@@ -43,7 +42,7 @@ export class OwnHandles {
     }
   }
 
-  /** Whether all that was handed over is known to have settled. */
+  /** Whether all tasks that were handed over are known to have settled. */
   get isEmpty(): boolean {
     return this.recent.isEmpty;
   }
@@ -65,7 +64,7 @@ export class OwnHandles {
     }
   }
 
-  /** Somebody waits for it to settle, wherever that happens. */
+  /** Somebody waits for the task to settle, in whatever process. */
   watch(task: Task): void {
     if (task.isOver) {
       return;
@@ -73,7 +72,7 @@ export class OwnHandles {
     if (task.knownId === undefined || !task.isCommitted) {
       this.asked.add(task);
     } else if (this.store.isClosing) {
-      // Not before whoever asks has begun to wait.
+      // Deferred until the caller has begun to wait.
       void Promise.resolve().then(() => this.abandon(task));
     } else {
       this.watched.set(task.id, task);
@@ -83,7 +82,7 @@ export class OwnHandles {
     }
   }
 
-  /** This process had the task and lost it: the store says what becomes of it. */
+  /** This process had the task and lost it: the store tells how it ends. */
   lost({ id }: Task): void {
     const task = this.recent.get(id);
     if (task !== undefined) {
@@ -91,13 +90,12 @@ export class OwnHandles {
     }
   }
 
-  /** Asks for nothing any more. */
   async close(): Promise<void> {
     this.callOff?.();
     await Promise.allSettled([...this.events.values()].map((events) => events.close()));
   }
 
-  /** Others go on with them, and this process will not know. */
+  /** Other processes go on with the tasks, and this one will not know. */
   abandonAll(): void {
     [...this.recent.all, ...this.watched.values()].forEach((task) => this.abandon(task));
   }
@@ -142,7 +140,7 @@ export class OwnHandles {
       if (await this.ask(task, undefined)) {
         this.missing.delete(task);
       } else if (!this.missing.has(task)) {
-        this.missing.add(task); // an event that tells more may be on its way
+        this.missing.add(task); // an event with its end may be on its way
       } else if (this.watched.has(task.id)) {
         this.abandon(task);
       }
@@ -154,13 +152,13 @@ export class OwnHandles {
   }
 
   /**
-   * @param hint what an event said, for a job that the store has let go of already
-   * @returns whether there is anything to wait for, as far as is known
+   * @param hint the end that an event reported, for a job that the store no longer has
+   * @returns `false` if nothing is left to wait for, as far as this process knows
    */
   private async ask(task: Task, hint: StoredEnd | undefined): Promise<boolean> {
     const { id, queue } = task;
     if (task.outcome !== undefined) {
-      this.watched.delete(id); // not by way of the store, which may never have had it
+      this.watched.delete(id); // settled without the store, which may never have had it
       return true;
     }
     try {
@@ -178,9 +176,9 @@ export class OwnHandles {
 }
 
 /**
- * The tasks that this process has added and handed over, the latest ones: bounded, because what happens
- * elsewhere is not told unless asked for. Two generations, of which the older is dropped as a whole: to look
- * for the oldest of a map whose first entries were deleted takes longer with each of them.
+ * The latest tasks that this process has handed over. Their number is bounded, because outcomes elsewhere
+ * arrive only for awaited tasks. There are two generations, and the older is dropped as a whole: finding the
+ * oldest entry of a map gets slower with each of its first entries that was deleted.
  */
 export class RecentTasks {
   private young = new Map<string, Task>();

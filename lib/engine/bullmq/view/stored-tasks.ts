@@ -18,7 +18,7 @@ import type { JobStore } from '../store/job-store.js';
 import { errorIn, outcomeOf, type StoredEnd } from '../codec/stored-end.js';
 import { callOf, endOfJob, priorityOf, type JobQueue, type TaskJob } from '../codec/stored-job.js';
 
-/** In the order in which a job goes through them: one that moves on while they are read is not missed. */
+/** In the order in which a job goes through them, so that a job that moves on during the reads is not missed. */
 const WAITING = ['delayed', 'waiting', 'prioritized'] as const;
 const ALL = [...WAITING, 'active', 'failed', 'completed'] as const;
 const TYPES: Record<TaskStatus, readonly JobType[]> = {
@@ -34,11 +34,11 @@ const TYPES: Record<TaskStatus, readonly JobType[]> = {
   abandoned: [],
 };
 
-/** So many jobs are read at once. */
+/** How many jobs are read at once. */
 const PAGE = 100;
 const FAILED_PAGE = 500;
 
-/** What the store knows of tasks, whoever added or ran them. */
+/** Reads tasks from the store, whichever process added or ran them. */
 export class StoredTasks {
   constructor(
     private readonly store: JobStore,
@@ -58,7 +58,7 @@ export class StoredTasks {
       job &&
       this.read(async () => {
         const { logs } = await this.store.queue(job.queueName).getJobLogs(id);
-        // Those of two attempts may have arrived in another order.
+        // The lines of two attempts may have arrived in another order.
         return this.viewOf(job, await job.getState(), logs.toSorted(byTime));
       })
     );
@@ -86,7 +86,7 @@ export class StoredTasks {
         for await (const job of jobsIn(queue, type)) {
           const view = this.viewOf(job, type, []);
           if ((status ?? view.status) === view.status && (name ?? view.name) === view.name) {
-            found.set(view.id, view); // the same one again is one that has moved on
+            found.set(view.id, view); // a job that is read twice has moved on: the later view counts
           }
           if (found.size === limit) {
             return [...found.values()];
@@ -111,7 +111,7 @@ export class StoredTasks {
       const asked = page.filter((position) => isWithin(position, failed));
       for (const job of await Promise.all(asked.map(({ id }) => queue.getJob(id)))) {
         const view = job && this.viewOf(job, 'failed', []);
-        // Another process may have run it again meanwhile.
+        // Another process may have retried the job meanwhile.
         const fits = view?.status === 'failed' && (name ?? view.name) === view.name;
         if (fits && errorFits(view, failed.error)) {
           found.push(view);
@@ -130,7 +130,7 @@ export class StoredTasks {
     });
   }
 
-  /** For all processes, until it is taken back. */
+  /** Holds for all processes until it is revoked. */
   setPaused(isPaused: boolean, name: string | undefined): Promise<void> {
     return this.read(async () => {
       for (const queue of this.queuesOf(name)) {
@@ -147,7 +147,7 @@ export class StoredTasks {
       Promise.all(
         this.queuesOf().map(async (queue) => {
           const { running, queued, delayed } = await countsOf(queue);
-          // The first of each kind; which of the prioritized ones is the oldest would take all of them.
+          // The first job of each kind: finding the oldest prioritized one would take reading all of them.
           const oldest = await queue.getJobs(['waiting', 'prioritized'], 0, 0, true);
           const times = oldest.flatMap((job) => job?.data.addedAt ?? []);
           return {
@@ -163,12 +163,12 @@ export class StoredTasks {
     );
   }
 
-  /** @throws StoreUnavailableError within the commit timeout, also where the store takes no tasks */
+  /** @throws StoreUnavailableError within the commit timeout, also if the store answers but takes no tasks */
   async ping(): Promise<void> {
     await this.read(() => this.store.inTime(this.store.ping()));
   }
 
-  /** @throws StoreUnavailableError where the store cannot be reached within the commit timeout */
+  /** @throws StoreUnavailableError if the store cannot be reached within the commit timeout */
   private async read<T>(act: () => Promise<T>): Promise<T> {
     try {
       if (this.store.isClosing) {
@@ -186,7 +186,7 @@ export class StoredTasks {
     return this.store.queues().filter((queue) => name === undefined || queue.name === name);
   }
 
-  /** Of a task that cannot be made again here, for example with another serializer, nothing can be shown. */
+  /** No arguments are shown if they cannot be read here, for example with another serializer. */
   private shownArgsOf(job: TaskJob): readonly unknown[] {
     try {
       return readArgs(callOf(job).args, this.storage);
@@ -238,7 +238,7 @@ async function* jobsIn(queue: JobQueue, type: JobType): AsyncGenerator<TaskJob> 
   }
 }
 
-/** By BullMQ's own kinds: what each job of a kind stands for would take reading all of them. */
+/** Counts by BullMQ's own states: our status of each job would take reading all of them. */
 async function countsOf(
   queue: JobQueue,
 ): Promise<Record<'running' | 'queued' | 'delayed' | 'completed' | 'failed', number>> {
@@ -253,7 +253,7 @@ function unsettledStatus(job: TaskJob, type: JobType | 'unknown'): TaskStatus {
     case 'active':
       return 'running';
     case 'delayed':
-      // One that waits for its line, or for its response to close, waits for no time of its own.
+      // A job that waits for its line or its response has no delay of its own.
       return job.attemptsMade > 0
         ? 'retrying'
         : job.data.delayMs !== undefined && job.data.prior === undefined
@@ -264,7 +264,7 @@ function unsettledStatus(job: TaskJob, type: JobType | 'unknown'): TaskStatus {
   }
 }
 
-/** Wrapped as text, so that any value can be told from BullMQ's own 0 and no store has to like it. */
+/** Unwraps the text around a value, which differs from BullMQ's initial 0 and fits every store. */
 function progressIn(progress: unknown): unknown {
   const { json } = (progress ?? {}) as { json?: string };
   return json === undefined ? undefined : JSON.parse(json);
