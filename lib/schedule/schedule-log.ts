@@ -3,7 +3,7 @@ import { StoreUnavailableError } from '../errors/storage.errors.js';
 
 /** The log lines about schedules. */
 export class ScheduleLog {
-  private isFailing = false;
+  private readonly failing = new Set<object>();
 
   constructor(private readonly logger: LoggerService) {}
 
@@ -15,10 +15,10 @@ export class ScheduleLog {
     this.logger.warn(`Schedule "${name}" has no tick to come: '${cron}' lies in the past.`);
   }
 
-  /** Logged once, until the store answers again. */
-  storeFailed(error: unknown): void {
-    if (!this.isFailing) {
-      this.isFailing = true;
+  /** Logged once for each store, until it answers again. */
+  storeFailed(store: object, error: unknown): void {
+    if (!this.failing.has(store)) {
+      this.failing.add(store);
       this.logger.warn(
         `Schedules wait, because their store does not answer: ${messageOf(causeOf(error))}. ` +
           'Ticks that fall due meanwhile are made when it answers again.',
@@ -26,9 +26,8 @@ export class ScheduleLog {
     }
   }
 
-  storeRecovered(): void {
-    if (this.isFailing) {
-      this.isFailing = false;
+  storeRecovered(store: object): void {
+    if (this.failing.delete(store)) {
       this.logger.log('Schedules go on: their store answers again.');
     }
   }

@@ -119,9 +119,11 @@ export class Schedules {
       this.local.remove(name);
     }
     // An earlier schedule of this name may be in the store of another engine. If that is away, this one need not wait.
-    const others = [...this.stored.values()].filter((each) => each !== stored);
-    const removed = others.map((each) => each.remove(name));
-    await Promise.all(removed).catch((error: unknown) => this.log.storeFailed(error));
+    const others = [...this.stored].filter(([, each]) => each !== stored);
+    const removed = others.map(([store, each]) =>
+      each.remove(name).catch((error: unknown) => this.log.storeFailed(store, error)),
+    );
+    await Promise.all(removed);
   }
 
   async list(): Promise<ScheduleInfo[]> {
@@ -177,8 +179,8 @@ export class Schedules {
         stored: (task) => intake.stored(task),
         notStored: (task) => intake.forget(task),
         tickFailed: (name, error) => log.tickFailed(name, error),
-        failed: (error) => log.storeFailed(error),
-        recovered: () => log.storeRecovered(),
+        failed: (error) => log.storeFailed(store, error),
+        recovered: () => log.storeRecovered(store),
         missed: (name, count, policy) => log.ticksMissed(name, count, policy),
       });
       this.stored.set(store, stored);

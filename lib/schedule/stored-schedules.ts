@@ -123,15 +123,14 @@ export class StoredSchedules {
 
   private async work(): Promise<void> {
     try {
-      if (this.host.clock.now() >= this.nextPollAt) {
-        await this.refresh();
-      }
+      const isAsked = this.host.clock.now() >= this.nextPollAt; // a timer may be early
+      if (isAsked) await this.refresh();
       for (const name of this.records.keys()) {
         await this.passOver(name);
         await this.look(name);
         await this.tickAll(name);
       }
-      this.host.recovered();
+      if (isAsked) this.host.recovered();
     } catch (error) {
       this.nextPollAt = this.host.clock.now() + AGAIN_MS;
       this.records.clear();

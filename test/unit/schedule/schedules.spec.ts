@@ -24,3 +24,31 @@ it('a schedule in memory is added while the store of another queue is away, whic
   expect(book.lines).toMatchObject([{ message: expect.stringContaining('away') }]);
   await schedules.stop();
 });
+
+/** Its timers are a little early, as those of Node.js may be. */
+class EarlyClock extends FakeClock {
+  override after(delayMs: number, callback: () => void): () => void {
+    return super.after(Math.max(0, delayMs - 0.5), callback);
+  }
+}
+
+it.each([
+  ['a timer that is early', ['away'], EarlyClock],
+  ['the store of another queue', ['away', 'here'], FakeClock],
+])('schedules whose store is away do not go on because of %s', async (_what, queues, AnyClock) => {
+  const clock = new AnyClock();
+  const here: ScheduleStore = {
+    load: async () => ({ now: clock.now(), records: new Map() }),
+    swap: async () => 'done',
+  };
+  const gone: ScheduleStore = { load: away, swap: away };
+  const engine = {
+    supportOf: (queue: string) => ({ schedules: queue === 'here' ? here : gone }),
+  } as unknown as Engine;
+  const book = new LogBook();
+  const schedules = new Schedules({} as TaskIntake, engine, queues, clock, new ScheduleLog(book));
+  schedules.start();
+  await clock.advance(60_000);
+  expect(book.lines).toHaveLength(1);
+  await schedules.stop();
+});
