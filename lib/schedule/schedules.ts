@@ -1,6 +1,7 @@
 import type { Engine, ScheduleStore } from '../engine/engine.js';
 import {
   BackgroundMethodError,
+  DuplicateTaskNameError,
   InvalidOptionError,
   ShutDownError,
 } from '../errors/misuse.errors.js';
@@ -21,8 +22,8 @@ import { timingOf } from './timing.js';
 export class Schedules {
   private readonly local: LocalSchedules;
   private readonly stored = new Map<ScheduleStore, StoredSchedules>();
-  /** The names of schedules of methods. */
-  private readonly declared = new Set<string>();
+  /** The methods that have a schedule, by its name. */
+  private readonly declared = new Map<string, string>();
   private hasStopped = false;
 
   constructor(
@@ -72,7 +73,11 @@ export class Schedules {
       timing,
       makeTask: () => this.intake.maker.ofDefinition(definition, call),
     };
-    this.declared.add(name);
+    const other = this.declared.get(name);
+    if (other !== undefined) {
+      throw new DuplicateTaskNameError(name, other, member); // of two in memory, one would not tick
+    }
+    this.declared.set(name, member);
     const stored = this.storedFor(settings.queue);
     if (stored === undefined) {
       this.local.put(schedule);

@@ -182,9 +182,7 @@ export class TaskRegistry {
   }
 }
 
-/** The name was chosen by the user, or a store or a schedule relies on it. */
+/** The name was chosen by the user, or a store relies on it. */
 function isFoundByName({ isStored, declared }: TaskDefinition): boolean {
-  return (
-    isStored || [declared?.name, declared?.cron, declared?.every].some((it) => it !== undefined)
-  );
+  return isStored || declared?.name !== undefined;
 }

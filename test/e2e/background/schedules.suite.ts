@@ -37,6 +37,18 @@ function workWith(options: BackgroundOptions) {
   return Work;
 }
 
+/** Classes that a bundler has given one name. */
+function namesakes(...schedules: BackgroundOptions[]) {
+  return schedules.map((schedule) => {
+    @Injectable()
+    class Jobs {
+      @Background(schedule)
+      run(): void {}
+    }
+    return Jobs;
+  });
+}
+
 type Work = InstanceType<ReturnType<typeof workWith>>;
 
 describe('a schedule in a test', () => {
@@ -184,20 +196,28 @@ describe('a schedule in a test', () => {
     ).rejects.toThrow(/Wrong\.run.*without arguments/);
   });
 
-  it('of two classes that a bundler has given one name are refused at start-up', async () => {
-    const jobs = (['1h', '2h'] as const).map((every) => {
-      @Injectable()
-      class Jobs {
-        @Background({ every })
-        run(): void {}
-      }
-      return Jobs;
-    });
-    module = await Test.createTestingModule({
-      imports: [BackgroundTasksModule.forRoot()],
-      providers: jobs,
-    }).compile();
-    await expect(module.init()).rejects.toThrow(/Two @Background\(\) methods are named "Jobs.run"/);
+  it.each([
+    ['two classes', namesakes({ every: '1h' }, { every: '2h' })],
+    ['the last of three classes', namesakes({}, { every: '1h' }, { every: '2h' })],
+  ])(
+    'of %s that a bundler has given one name are refused at start-up',
+    async (_what, providers) => {
+      const imports = [BackgroundTasksModule.forRoot()];
+      module = await Test.createTestingModule({ imports, providers }).compile();
+      await expect(module.init()).rejects.toThrow(
+        /Two @Background\(\) methods are named "Jobs.run"/,
+      );
+    },
+  );
+
+  it.each([
+    ['before', namesakes({}, { every: '1h' })],
+    ['after', namesakes({ every: '1h' }, {})],
+  ])('share a name with a task that has no schedule, and stands %s', async (_place, providers) => {
+    const imports = [BackgroundTasksModule.forRoot()];
+    module = await Test.createTestingModule({ imports, providers }).compile();
+    await module.init();
+    expect(await module.get(TaskRunner).listSchedules()).toMatchObject([{ name: 'Jobs.run' }]);
   });
 
   it('of a method is changed in the code only', async () => {
