@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
 import { ENGINE } from '../../../lib/engine/engine.js';
 import type { JobQueue } from '../../../lib/engine/bullmq/codec/stored-job.js';
@@ -18,8 +18,13 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
     it('hears what happens in the store while it connects to hear it', async () => {
       const jobStore = jobStoreOf(await start({ role: 'producer' }));
       await jobStore.ready();
+      const lastEventId = jest.spyOn(
+        jobStore as unknown as { lastEventId(queue: string): Promise<string> },
+        'lastEventId',
+      );
       const events = jobStore.events('default');
       const heard = once(events, 'completed');
+      await lastEventId.mock.results[0]?.value; // events are read from here on
       await jobStore
         .queue('default')
         .backend.publishEvent({ event: 'completed', jobId: 'one', returnvalue: '{}' }, 1_000);
