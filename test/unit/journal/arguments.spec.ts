@@ -30,7 +30,7 @@ class Sink {
   }
 }
 
-describe('P18: what cannot be stored', () => {
+describe('P18: arguments that cannot be stored', () => {
   let app: Application;
   let sink: Sink;
 
@@ -61,11 +61,11 @@ describe('P18: what cannot be stored', () => {
       [Object.assign([1], { toJSON: () => 'x' })],
       'args[0] has a toJSON() of its own',
     ],
-  ])('is refused when it is added: %s', (_what, args, problem) => {
+  ])('are refused when the task is added: %s', (_what, args, problem) => {
     expect(problemOf(...args)).toContain(`Task "Sink.take" cannot be stored: ${problem}.`);
   });
 
-  it('O1: is what is nested too deeply, however deep that is', () => {
+  it('O1: are refused where they are nested too deeply, at any depth', () => {
     for (const levels of [600, 50_000]) {
       const deep = JSON.parse('['.repeat(levels) + ']'.repeat(levels)) as unknown;
       expect(problemOf(deep)).toMatch(
@@ -74,7 +74,7 @@ describe('P18: what cannot be stored', () => {
     }
   });
 
-  it('is refused with a code and the queue', () => {
+  it('are refused with a code and the queue', () => {
     expect(() => app.runner.addTask(sink.take, new Date())).toThrow(
       expect.objectContaining({
         code: 'BGT_NOT_STORABLE',
@@ -84,31 +84,25 @@ describe('P18: what cannot be stored', () => {
     );
   });
 
-  it.each<[string, () => unknown]>([
-    ['a closure', () => app.runner.addTask(() => undefined)],
-    ['a function with a name', () => app.runner.addTask(function named() {})],
-  ])('is refused: %s', (_what, add) => {
-    expect(messageOf(add)).toContain('it is a plain function');
+  it.each<[string, TaskOptions, string]>([
+    ['a plain function', {}, 'it is a plain function'],
+    ['a name of its own for one call', { name: 'other' }, 'its name was changed for this call'],
+    ...[
+      ['retry.retryIf', { retry: { attempts: 2, retryIf: () => true } }] as const,
+      ['retry.backoff', { retry: { attempts: 2, backoff: () => 1 } }] as const,
+      ['dedupe.key', { dedupe: { key: () => 'key' } }] as const,
+      ['concurrencyKey', { concurrencyKey: () => 'key' }] as const,
+    ].map(([name, options]): [string, TaskOptions, string] => [
+      `a function as ${name} of the call`,
+      options,
+      `options.${name} is a function; functions belong on @Background().`,
+    ]),
+  ])('are refused: %s', (what, options, problem) => {
+    const task = what === 'a plain function' ? () => undefined : sink.take;
+    expect(messageOf(() => app.runner.addTask(options, task))).toContain(problem);
   });
 
-  it.each<[string, TaskOptions]>([
-    ['options.retry.retryIf', { retry: { attempts: 2, retryIf: () => true } }],
-    ['options.retry.backoff', { retry: { attempts: 2, backoff: () => 1 } }],
-    ['options.dedupe.key', { dedupe: { key: () => 'key' } }],
-    ['options.concurrencyKey', { concurrencyKey: () => 'key' }],
-  ])('is refused: a function as %s of the call', (path, options) => {
-    expect(messageOf(() => app.runner.addTask(options, sink.take))).toContain(
-      `${path} is a function; functions belong on @Background().`,
-    );
-  });
-
-  it('is refused: a name of its own for one call', () => {
-    expect(messageOf(() => app.runner.addTask({ name: 'other' }, sink.take))).toContain(
-      'its name was changed for this call',
-    );
-  });
-
-  it('is refused: more bytes than maxArgsBytes', () => {
+  it('are refused: more bytes than maxArgsBytes', () => {
     // Two bytes each, and the quotes and brackets.
     expect(problemOf('ä'.repeat(48))).toBe('');
     expect(problemOf('ä'.repeat(49))).toContain(
@@ -116,7 +110,7 @@ describe('P18: what cannot be stored', () => {
     );
   });
 
-  it('is not what JSON can hold', async () => {
+  it('do not include what JSON can hold', async () => {
     const shared = { a: 1 };
     const args = [null, 'ä\u2028\u0000', -1.5, true, [shared, shared], { b: undefined }, undefined];
     await app.runner.addTask(sink.take, ...args).whenSettled();
@@ -135,14 +129,14 @@ describe('with a serializer', () => {
 
   const setup = { providers: [Sink], serializer };
 
-  it('passes on what JSON cannot hold, after a crash too', async () => {
+  it('a task gets arguments that JSON cannot hold, also after a crash', async () => {
     const image = await crashedWaiting((app) => app.get(Sink).take(...args), setup);
     const after = await runThrough(image, setup);
     await after.runner.addTask(after.get(Sink).take, ...args).whenSettled();
     expect(after.get(Sink).received).toEqual([args, args]);
   });
 
-  it('keeps what it cannot read, and says so', async () => {
+  it('a task whose arguments cannot be read is kept, and the log says so', async () => {
     const image = await crashedWaiting((app) => app.get(Sink).take('one'), setup);
     const after = await runThrough(image, {
       ...setup,
@@ -172,7 +166,7 @@ describe('carry', () => {
     },
   };
 
-  it('brings the context of the place where a task was added into the next process', async () => {
+  it('brings the context of a task into the next process', async () => {
     const setup = { providers: [Sink], options: { carry, drainTimeout: 50 } };
     const image = await crashedWaiting(async (app) => {
       tenant = 'acme';
@@ -186,7 +180,7 @@ describe('carry', () => {
     expect(seen).toEqual(['acme']);
   });
 
-  it('R13, P7: restores it in the process that added the task, too, and nothing else of the place', async () => {
+  it('R13, P7: restores the context in the process that added the task, and no other context', async () => {
     const store = new AsyncLocalStorage<string>();
     const app = await start(await temporaryFolder(), { providers: [Sink], options: { carry } });
     const seen: unknown[] = [];
@@ -210,7 +204,7 @@ describe('carry', () => {
     ]);
   });
 
-  it('takes the context as it was when the task was added, whatever becomes of it', async () => {
+  it('takes the context as it was when the task was added', async () => {
     const path = await temporaryFolder();
     const context: Record<string, unknown> = { tenant: 'acme' };
     const options = { carry: { ...carry, capture: () => context }, drainTimeout: 50 };

@@ -60,7 +60,7 @@ async function openElsewhere(path: string): Promise<{ code: unknown; output: str
   return { code: code ?? signal, output };
 }
 
-describe('D4: what LMDB would end the process for is a JournalError that names the file', () => {
+describe('D4: a JournalError names the file that LMDB would end the process for', () => {
   const FILES = ['tasks.mdb', 'tasks.mdb-lock'];
   const IN_PLACE: Record<string, (file: string) => unknown> = {
     'a folder': (file) => mkdir(file),
@@ -159,7 +159,7 @@ describe('O8: the journal', () => {
     await close(app);
   });
 
-  it('is so after the next start where it was readable by all', async () => {
+  it('is for its owner only after the next start, if it was readable by all', async () => {
     const path = await temporaryFolder();
     await close(await start(path));
     await chmod(join(path, 'tasks.mdb'), 0o644);
@@ -171,7 +171,7 @@ describe('O8: the journal', () => {
 });
 
 describe('D5: a file of 0 bytes beside its lock', () => {
-  it('is warned of at the start', async () => {
+  it('causes a warning at the start', async () => {
     const path = await temporaryFolder();
     await close(await start(path));
     await writeFile(join(path, 'tasks.mdb'), '');
@@ -197,20 +197,7 @@ function refusalOfOpening(path: string): Promise<unknown> {
 }
 
 describe('a journal that cannot be used', () => {
-  it('is one that another application has', async () => {
-    const path = await temporaryFolder();
-    const first = await start(path);
-    expect(await refusalOfOpening(path)).toMatchObject({
-      code: 'BGT_JOURNAL',
-      message: expect.stringMatching(/^The journal .* is in use by another process/),
-    });
-    await first.jobs.note('the first goes on');
-    await first.runner.whenIdle();
-    await close(first);
-    await close(await start(path));
-  });
-
-  it('is had by one of two that ask at the same moment, after a crash', async () => {
+  it('goes to one of three applications that start at the same moment after a crash', async () => {
     const path = await withTasks(1);
     const results = await Promise.allSettled([start(path), start(path), start(path)]);
     expect(results.map(({ status }) => status).toSorted()).toEqual([
@@ -225,7 +212,7 @@ describe('a journal that cannot be used', () => {
     ['holds zeros', (file) => writeFile(file, Buffer.alloc(100_000))],
     ['was cut off early', (file) => truncate(file, 8_192)],
     ['was cut off late', (file) => truncate(file, 65_536)],
-  ])('is one whose file %s, and what it holds is left alone', async (_what, damage) => {
+  ])('is refused and left alone if its file %s', async (_what, damage) => {
     const path = await withTasks(500);
     const file = join(path, 'tasks.mdb');
     await damage(file);
@@ -238,7 +225,7 @@ describe('a journal that cannot be used', () => {
     expect(left.equals(damaged)).toBe(true);
   });
 
-  it('is one of a newer format, and is left as it is', async () => {
+  it('is refused and left alone if it has a newer format', async () => {
     const path = await withTasks(3);
     const file = join(path, 'tasks.mdb');
     const root = open({ path: file, noSubdir: true });
@@ -298,7 +285,7 @@ describe('lock', () => {
   });
 
   describe('D13: a second owner is refused, however the path is spelt', () => {
-    it('with a path that is longer than that of a socket may be, and another TMPDIR', async () => {
+    it('with a path that is too long for a socket, and another TMPDIR', async () => {
       const { path } = await taken(LONG);
       process.env['TMPDIR'] = await mkdtemp(join(tmpdir(), 'other-'));
       expect(await refusal(path)).toMatchObject(IN_USE);
@@ -337,21 +324,21 @@ describe('lock', () => {
       }
     });
 
-    it('beside a file that is another one by now', async () => {
+    it('with a path whose file was removed', async () => {
       const { path, owner } = await taken('journal');
       await rm(join(path, 'tasks.mdb'));
       expect(await refusal(path)).toMatchObject(IN_USE);
       await expect(owner.jobs.note('one')).rejects.toMatchObject({ code: 'BGT_STORE_UNAVAILABLE' });
     });
 
-    it('and not where it is a copy of the file', async () => {
+    it('but not with a copy of the file', async () => {
       const { path } = await taken('journal');
       expect(await refusal(await crashImage(path))).toBeUndefined();
     });
   });
 
   describe('O14: a journal of an application that has not finished its start', () => {
-    it('goes to the next one where a hook of another module has failed', async () => {
+    it('goes to the next application if a hook of another module failed', async () => {
       const path = join(await temporaryFolder(), 'journal');
       class Broken {
         onApplicationBootstrap(): never {
@@ -366,7 +353,7 @@ describe('lock', () => {
       await close(second);
     });
 
-    it('goes to the next one, and where that start goes on it fails', async () => {
+    it('goes to the next application, and the first start fails if it goes on', async () => {
       const path = await temporaryFolder();
       const [first, second] = [new JournalStore(path), new JournalStore(path)];
       await first.open();
@@ -384,14 +371,14 @@ describe('lock', () => {
     });
   });
 
-  it('O14: is made once where two first starts make it at the same moment', async () => {
+  it('O14: the folder is made once if two first starts make it at the same moment', async () => {
     const path = join(await temporaryFolder(), 'journal');
     const made = await Promise.all([prepareFolder(path), prepareFolder(path)]);
     expect(made).toEqual([join(path, 'tasks.mdb'), join(path, 'tasks.mdb')]);
   });
 
   describe('D13, O24: a journal that is in use', () => {
-    it('is waited for, and says so; its owner lets go of it at the end of its shutdown', async () => {
+    it('is waited for, with a warning, until its owner has shut down', async () => {
       const { path, owner } = await taken('journal');
       await owner.runner.pause();
       await owner.jobs.note('left');

@@ -68,7 +68,7 @@ describe('D6: a record that is read while the clock is an hour back', () => {
     expect(read.addedAt).toBe(NOW - HOUR);
   });
 
-  it('is due when it was where the clock is right', () => {
+  it('is due at its old time if the clock is right', () => {
     const line = encodeRecord(record({ waitMs: HOUR, dueAt: NOW + HOUR }));
     expect(decodeRecord(line, NOW + 1_000)).toMatchObject({ dueAt: NOW + HOUR, addedAt: NOW });
   });
@@ -142,7 +142,7 @@ describe('D25: a journal of another version', () => {
     await root.close();
   });
 
-  it('is read: what this version has written, and later ones must read', async () => {
+  it('is read: a fixture of this version, which later versions must read, too', async () => {
     const path = await temporaryFolder();
     const fixture = fileURLToPath(new URL('fixtures/format-3/tasks.mdb', import.meta.url));
     await mkdir(path, { recursive: true });
@@ -195,20 +195,8 @@ function failedAt(path: string) {
   return { root, letters };
 }
 
-describe('D23: what has failed in a journal', () => {
-  it('is there after a crash, as it was', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    await haveFailed(before, 'a', 'b');
-    const [kept] = await before.runner.list({ status: 'failed' });
-    const after = await runThrough(await crashImage(path));
-    expect(await after.runner.list({ status: 'failed', limit: 1 })).toEqual([kept]);
-    expect(await after.runner.get(kept?.id ?? '')).toEqual(kept);
-    expect(await after.runner.counts()).toMatchObject({ failed: 2 });
-    expect(after.book.started).toEqual([]);
-  });
-
-  it('stays in a queue that is named like a member of every object', async () => {
+describe('D23: failed tasks in a journal', () => {
+  it('are kept in a queue that is named like a member of every object', async () => {
     const queue = 'constructor';
     const path = await temporaryFolder();
     const queues = Object.fromEntries([[queue, {}]]);
@@ -223,7 +211,7 @@ describe('D23: what has failed in a journal', () => {
     expect(await after.runner.counts()).toMatchObject({ failed: 3 });
   });
 
-  it('is either kept or stored to run again, whenever the process dies', async () => {
+  it('are either kept or stored to run again, whenever the process dies', async () => {
     const path = await temporaryFolder();
     const before = await start(path);
     await haveFailed(before, 'a', 'b', 'c');
@@ -246,7 +234,7 @@ describe('D23: what has failed in a journal', () => {
   it.each<[string, BackgroundTasksOptions['keep'], string[]]>([
     ['count', { count: 2 }, ['d', 'c']],
     ['bytes', { bytes: 2.5 * LENGTH }, ['d', 'c']],
-  ])('is bounded by %s, also over restarts', async (_what, keep, left) => {
+  ])('are bounded by %s, also over restarts', async (_what, keep, left) => {
     const path = await temporaryFolder();
     const before = await start(path, { options: { drainTimeout: 50, keep } });
     await haveFailed(before, 'a', 'b', 'c');
@@ -259,7 +247,7 @@ describe('D23: what has failed in a journal', () => {
     expect(await last.runner.counts()).toMatchObject({ failed: left.length });
   });
 
-  it('does not keep others from running again where it cannot be made again itself', async () => {
+  it('run again although one among them cannot be made again', async () => {
     const path = await temporaryFolder();
     const before = await start(path, { providers: [Keyed] });
     for (const tag of ['a', 'bad', 'b']) {
@@ -275,7 +263,7 @@ describe('D23: what has failed in a journal', () => {
     expect(await failedIn(after)).toEqual(['bad']);
   });
 
-  it('is bounded by age', async () => {
+  it('are bounded by age', async () => {
     const path = await temporaryFolder();
     const options = { drainTimeout: 50, keep: { age: 100 } };
     const app = await start(path, { options });
@@ -288,7 +276,7 @@ describe('D23: what has failed in a journal', () => {
     expect(await failedIn(last)).toEqual([]);
   });
 
-  it('D6: is retried where the clock has been set back since it failed', async () => {
+  it('D6: are retried although the clock has been set back since', async () => {
     const path = await withFailed('a');
     const { root, letters } = failedAt(path);
     const [[at, id], text] = [...letters.getRange()].map(
@@ -304,7 +292,7 @@ describe('D23: what has failed in a journal', () => {
     expect(await after.runner.retryAll()).toBe(1);
   });
 
-  it('keeps a name that nobody knows any more, and is not run again', async () => {
+  it('are kept and not retried if nobody knows their name any more', async () => {
     const path = await withFailed('a');
     const { root, letters } = failedAt(path);
     for (const { key, value } of letters.getRange()) {
@@ -320,46 +308,26 @@ describe('D23: what has failed in a journal', () => {
   });
 });
 
-/** Of several queues one is in the journal; the others are in memory. */
-const optionsWith = (path: string, queue: string): BackgroundTasksOptions => ({
+/** The queue `audit` is in the journal; the others are in memory. */
+const withAuditIn = (path: string): BackgroundTasksOptions => ({
   engine: undefined,
-  queues: { [queue]: { engine: journal({ path }) } },
+  queues: { audit: { engine: journal({ path }) } },
 });
-
-/** A journal with a task of `InAudit`, which was added to the queue `audit`. */
-async function imageWithTask(): Promise<string> {
-  const path = await temporaryFolder();
-  const options = optionsWith(path, 'audit');
-  const before = await start(path, { options, providers: [InAudit] });
-  await before.runner.pause();
-  await before.get(InAudit).work('left');
-  return crashImage(path);
-}
 
 describe('a stored task whose method has moved to a queue in memory', () => {
   it('runs in the queue that it was added to, which the journal still keeps', async () => {
-    const image = await imageWithTask();
-    const options = optionsWith(image, 'audit');
-    const after = await start(image, { options, providers: [InMemory] });
+    const path = await temporaryFolder();
+    const before = await start(path, { options: withAuditIn(path), providers: [InAudit] });
+    await before.runner.pause();
+    await before.get(InAudit).work('left');
+    const image = await crashImage(path);
+    const after = await start(image, { options: withAuditIn(image), providers: [InMemory] });
     await after.runner.pause('default');
     await after.runner.whenIdle();
     expect(after.get(InMemory).done).toEqual(['left']);
     expect((await after.runner.stats()).queues['audit']).toMatchObject({ completed: 1 });
     await close(after);
     expect(await recordsIn(image)).toEqual([]);
-  });
-
-  it('is kept, and told of, where the journal keeps neither queue', async () => {
-    const image = await imageWithTask();
-    const options = optionsWith(image, 'other');
-    const after = await runThrough(image, { options, providers: [InMemory] });
-    expect(after.get(InMemory).done).toEqual([]);
-    expect(after.log.of('error')).toEqual([
-      expect.stringMatching(/cannot be made again here: .*"default" is not kept in this journal/),
-    ]);
-    expect((await after.runner.stats()).queues['default']).toMatchObject({ pending: 0 });
-    await close(after);
-    expect(await recordsIn(image)).toHaveLength(1);
   });
 });
 

@@ -2,8 +2,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common';
 import { Background } from 'nestjs-background-tasks';
-import type { Group } from '../../../lib/engine/journal/group.js';
-import { JournalStore } from '../../../lib/engine/journal/journal-store.js';
 import { Api } from '../../conformance/support/api.js';
 import { Application } from '../../conformance/support/application.js';
 import { Deferred } from '../../support/deferred.js';
@@ -17,10 +15,9 @@ import {
   start,
   temporaryFolder,
 } from './support/machine.js';
-import { engineOn } from './support/stores.js';
 
 describe('after a crash', () => {
-  it('runs again what was running, as the same attempt and with the same id', async () => {
+  it('a running task runs again, as the same attempt and with the same id', async () => {
     let id = '';
     const image = await crashed(({ runner, jobs, book }) => {
       ({ id } = runner.addTask(jobs.hold, 'running'));
@@ -32,7 +29,7 @@ describe('after a crash', () => {
     expect(await after.runner.get(id)).toMatchObject({ id, status: 'running' });
   });
 
-  it('does not run what had settled', async () => {
+  it('settled tasks do not run again', async () => {
     const image = await crashed(async ({ runner, jobs }) => {
       const done = runner.addTask(jobs.note, 'done');
       const failed = runner.addTask(jobs.hopeless, 'failed');
@@ -46,7 +43,7 @@ describe('after a crash', () => {
     expect(await recordsIn(image)).toMatchObject([{ args: '["next"]' }]);
   });
 
-  it('keeps the time at which a delayed task is due', async () => {
+  it('a delayed task keeps the time at which it is due', async () => {
     const addedAt = Date.now();
     let later = '';
     const image = await crashed(({ runner, jobs }) => {
@@ -61,7 +58,7 @@ describe('after a crash', () => {
     expect(startedAt - addedAt).toBeGreaterThanOrEqual(598);
   });
 
-  it('goes on counting attempts', async () => {
+  it('a retried task goes on counting its attempts', async () => {
     let id = '';
     const image = await crashed(async ({ runner, jobs, book }) => {
       const retry = { attempts: 3, delay: 500 };
@@ -77,7 +74,7 @@ describe('after a crash', () => {
     expect(await after.runner.get(id)).toMatchObject({ status: 'failed', attempts: 3 });
   });
 
-  it('runs what was waiting, with the options of the call', async () => {
+  it('waiting tasks run, with the options of their calls', async () => {
     const image = await crashedWaiting(({ runner, jobs }) => {
       runner.addTask({ priority: 'low', queue: 'single' }, jobs.note, 'low');
       runner.addTask({ priority: 'high', queue: 'single' }, jobs.note, 'high');
@@ -87,7 +84,7 @@ describe('after a crash', () => {
     expect(after.book.started.filter((tag) => tag !== 'last')).toEqual(['high', 'low']);
   });
 
-  it('goes on with a chain where it was, and breaks it where it would have broken', async () => {
+  it('chains go on where they were, and break where they would have broken', async () => {
     let never = '';
     const image = await crashed(async ({ runner, jobs, book }) => {
       const good = runner.chain();
@@ -113,7 +110,7 @@ describe('after a crash', () => {
     });
   });
 
-  it('goes on with a chain of a request and what was added while the answer left, in order', async () => {
+  it('a chain of a request and a task added while the answer left run in order', async () => {
     const image = await crashedWaiting(async (before) => {
       const response = await before.open('/stream/chain');
       before.get(Api).tasks?.addTask(before.jobs.note, 'late');
@@ -126,7 +123,7 @@ describe('after a crash', () => {
     );
   });
 
-  it('drops what comes after a task of its chain that was cancelled in line, over two crashes', async () => {
+  it('the rest of a chain behind a cancelled task is dropped, over two crashes', async () => {
     const between = await crashed(async ({ runner, jobs, book }) => {
       const chain = runner.chain();
       chain.addTask(jobs.hold, 'held');
@@ -148,21 +145,7 @@ describe('after a crash', () => {
     await close(after);
   });
 
-  it('stores nothing of a chain after a task of it that was cancelled', async () => {
-    const path = await temporaryFolder();
-    const store = new PhotographedStore(path);
-    const before = await Application.start({ engine: engineOn(store, { path }) });
-    const chain = before.runner.chain();
-    const cancelled = chain.addTask({ delay: '1h' }, before.jobs.note, 'first').cancel();
-    const second = chain.addTask(before.jobs.note, 'second');
-    expect(await cancelled).toBe(true);
-    expect(await second.whenSettled()).toMatchObject({ status: 'dropped' });
-    await before.close();
-    const written = await Promise.all(store.images.map((image) => recordsIn(image)));
-    expect(written.flat().filter(({ args }) => args === '["second"]')).toEqual([]);
-  });
-
-  it('still is one run for calls with one dedupe key', async () => {
+  it('calls with one dedupe key are still one run', async () => {
     let id = '';
     const image = await crashed(({ runner, jobs, book }) => {
       ({ id } = runner.addTask(jobs.once, 'key'));
@@ -172,7 +155,7 @@ describe('after a crash', () => {
     expect(after.runner.addTask(after.jobs.once, 'key').id).toBe(id);
   });
 
-  it('gathers batches anew', async () => {
+  it('batches are gathered anew', async () => {
     const setup = { providers: [Batched] };
     const image = await crashedWaiting(async (before) => {
       await before.get(Batched).all([1]);
@@ -241,7 +224,7 @@ describe('a task that takes its process down', () => {
     expect(await third.runner.list({ status: 'dropped' })).toHaveLength(1);
   });
 
-  it('is told from one that was waiting, with maxStarts: 1', async () => {
+  it('is told from a task that was waiting, with maxStarts: 1', async () => {
     const setup = { maxStarts: 1 };
     const image = await crashed(({ runner, jobs, book }) => {
       runner.addTask({ queue: 'single' }, jobs.hold, 'deadly');
@@ -253,7 +236,7 @@ describe('a task that takes its process down', () => {
     expect(await after.runner.list({ status: 'failed' })).toHaveLength(1);
   });
 
-  it('is not counted by a shutdown, nor by an attempt that ended', async () => {
+  it('does not count a start that a shutdown ended', async () => {
     const path = await temporaryFolder();
     for (let round = 1; round <= 4; round += 1) {
       const app = await start(path, TWICE);
@@ -268,7 +251,7 @@ describe('a task that takes its process down', () => {
 });
 
 describe('after a shutdown that could not wait', () => {
-  it('P13: keeps what is left, says so, and runs it after the next start', async () => {
+  it('P13: the tasks that are left are kept, logged, and run after the next start', async () => {
     const path = await temporaryFolder();
     const before = await start(path);
     before.runner.addTask({ queue: 'single' }, before.jobs.hold, 'running');
@@ -286,7 +269,7 @@ describe('after a shutdown that could not wait', () => {
     expect(await after.runner.list({ status: 'delayed' })).toHaveLength(1);
   });
 
-  it('counts an attempt that timed out while it shut down', async () => {
+  it('an attempt that timed out during the shutdown counts', async () => {
     const path = await temporaryFolder();
     const before = await start(path, { options: { drainTimeout: 0 }, providers: [Slow] });
     before.runner.addTask(before.get(Slow).neverEnds);
@@ -317,8 +300,8 @@ describe('D22: a task that closes its application', () => {
   });
 });
 
-describe('names', () => {
-  it('keeps a task whose name nobody has, says so once, and runs it once somebody has', async () => {
+describe('task names', () => {
+  it('a task with an unknown name is kept, logged once, and run when the name is known again', async () => {
     const image = await crashedWaiting(async (before) => {
       await before.get(Old).work('one');
       await before.get(Old).work('two');
@@ -335,13 +318,13 @@ describe('names', () => {
     expect(again.log.of('error')).toEqual([]);
   });
 
-  it('finds a renamed method by its alias', async () => {
+  it('a renamed method is found by its alias', async () => {
     const image = await crashedWaiting((before) => before.get(Old).work('one'), WITH_OLD);
     const after = await runThrough(image, { providers: [Renamed] });
     expect(after.get(Renamed).done).toEqual(['one']);
   });
 
-  it('does not go on with a chain past a task whose name nobody has', async () => {
+  it('a chain does not go on past a task with an unknown name', async () => {
     const image = await crashedWaiting((before) => {
       const chain = before.runner.chain();
       chain.addTask(before.get(Old).work, 'first');
@@ -354,7 +337,7 @@ describe('names', () => {
     expect(await recordsIn(image)).toHaveLength(2);
   });
 
-  it('keeps a task that cannot be made again, and runs the others', async () => {
+  it('a task that cannot be made again is kept, and the others run', async () => {
     const options = { drainTimeout: 50, queues: { gone: {} } };
     const image = await crashedWaiting(
       ({ runner, jobs }) => {
@@ -370,20 +353,6 @@ describe('names', () => {
     expect(await recordsIn(image)).toHaveLength(1);
   });
 });
-
-/** Keeps what a crash would leave after each write, before anybody knows that it is over. */
-class PhotographedStore extends JournalStore {
-  readonly images: string[] = [];
-
-  constructor(private readonly path: string) {
-    super(path);
-  }
-
-  override async append(group: Group): Promise<void> {
-    await super.append(group);
-    this.images.push(await crashImage(this.path));
-  }
-}
 
 @Injectable()
 class Closing {
