@@ -1,7 +1,15 @@
 // The same suite under the other supported major: a copy of the repository with the newest Nest 11 in place of Nest 12.
 // `npm run test:nest11 -- --install-only` stops before the tests; other arguments go to jest.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -52,6 +60,7 @@ const jestArguments = process.argv.slice(2);
 const installOnly = jestArguments.includes('--install-only');
 const home = realpathSync(mkdtempSync(join(tmpdir(), 'nest11-')));
 try {
+  chmodSync(home, 0o755); // tests that run as another user read the code
   cpSync(ROOT, home, { recursive: true, filter: (path) => !LEFT_BEHIND.has(basename(path)) });
 
   const manifest = manifestIn(home);
