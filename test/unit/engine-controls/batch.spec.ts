@@ -9,7 +9,8 @@ import {
   type TaskOptions,
 } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
-import { Probe, inTurn } from '../support/probe.js';
+import { inTurn } from '../support/probe.js';
+import { statuses } from '../support/tasks.js';
 
 @Injectable()
 class Mailer {
@@ -40,7 +41,6 @@ async function createMailer(options: BackgroundTasksOptions = {}) {
   return {
     ...app,
     mailer,
-    probe: new Probe(app.clock),
     /** One call for each array. */
     send: (...calls: unknown[][]): TaskHandle[] =>
       calls.map((ids) => app.runner.addTask(mailer.send, ids)),
@@ -49,34 +49,28 @@ async function createMailer(options: BackgroundTasksOptions = {}) {
   };
 }
 
-const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
-
 describe('batched calls', () => {
-  it('go off without a wait when there are enough items', async () => {
-    const { clock, mailer, send } = await createMailer();
-    send([1], [2], [3], [4], [5], [6]);
-    await clock.settle();
-    expect(mailer.runs).toEqual([[1, 2, 3, 4]]);
-    await clock.advance(100);
-    expect(mailer.runs).toEqual([
-      [1, 2, 3, 4],
-      [5, 6],
-    ]);
-  });
-
-  it('are never split: one that does not fit any more begins the next run', async () => {
-    const { clock, mailer, send } = await createMailer();
-    send([1, 2, 3], [4, 5]);
-    await clock.settle();
-    expect(mailer.runs).toEqual([[1, 2, 3]]);
-    await clock.advance(100);
-    expect(mailer.runs).toEqual([
+  it.each([
+    ['run at once if there are enough items', [[1], [2], [3], [4], [5], [6]], [1, 2, 3, 4], [5, 6]],
+    [
+      'are never split: one that does not fit begins the next run',
+      [
+        [1, 2, 3],
+        [4, 5],
+      ],
       [1, 2, 3],
       [4, 5],
-    ]);
+    ],
+  ])('%s', async (_, calls, first, second) => {
+    const { clock, mailer, send } = await createMailer();
+    send(...calls);
+    await clock.settle();
+    expect(mailer.runs).toEqual([first]);
+    await clock.advance(100);
+    expect(mailer.runs).toEqual([first, second]);
   });
 
-  it('settle each with the run, and are each told of', async () => {
+  it('each settle with the run, and have events of their own', async () => {
     const { clock, mailer, send, record, runner } = await createMailer();
     const events = record();
     mailer.work = () => clock.sleep(10);
@@ -101,12 +95,12 @@ describe('batched calls', () => {
   });
 });
 
-describe('calls are merged only with those that can share a run:', () => {
+describe('batched calls that cannot share a run', () => {
   it.each<[string, TaskOptions]>([
     ['another queue', { queue: 'other' }],
     ['another retry policy', { retry: { attempts: 7 } }],
     ['another concurrencyKey', { concurrencyKey: 'k' }],
-  ])('%s makes a run of its own', async (_, options) => {
+  ])('run apart: %s', async (_, options) => {
     const { clock, mailer, send, sendWith } = await createMailer({ queues: { other: {} } });
     send([1]);
     sendWith(options, 2);
@@ -125,7 +119,7 @@ describe('calls are merged only with those that can share a run:', () => {
   it.each<[string, (decide: () => never) => TaskOptions]>([
     ['retryIf', (decide) => ({ retry: { attempts: 2, retryIf: decide } })],
     ['backoff', (decide) => ({ retry: { attempts: 2, backoff: decide } })],
-  ])('another function for %s makes a run of its own', async (_, optionsOf) => {
+  ])('run apart: another function for %s', async (_, optionsOf) => {
     const { clock, mailer, sendWith } = await createMailer();
     const [one, other] = [0, 1].map(() =>
       optionsOf(() => {
@@ -143,7 +137,7 @@ describe('calls are merged only with those that can share a run:', () => {
     ]);
   });
 
-  it('calls of different tenants never share the slot of one', async () => {
+  it('run apart: calls of different tenants, which never share a slot', async () => {
     const { clock, mailer, runner } = await createMailer();
     mailer.work = () => clock.sleep(1_000);
     ['a1', 'b1', 'a2', 'b2'].forEach((id) => runner.addTask(mailer.sendByTenant, [id]));
@@ -162,7 +156,7 @@ describe('calls are merged only with those that can share a run:', () => {
 describe('a batch that fails', () => {
   const retry = { attempts: 3, delay: 50, jitter: 'none', backoff: 'fixed' } as const;
 
-  it('is tried again as it was, without a wait for others', async () => {
+  it('is retried with the same calls, and does not wait for others', async () => {
     const { clock, mailer, send } = await createMailer({ retry });
     mailer.errors.push(new Error('1'), new Error('2'));
     const handles = send([1], [2]);
@@ -175,7 +169,7 @@ describe('a batch that fails', () => {
     expect(await handles[1].whenSettled()).toMatchObject({ status: 'completed', attempts: 3 });
   });
 
-  it('fails each of its calls with what the last attempt threw', async () => {
+  it('fails each of its calls with the error of the last attempt', async () => {
     const { clock, mailer, send, logger } = await createMailer();
     const error = new Error('no');
     mailer.errors.push(error);
@@ -191,7 +185,7 @@ describe('a batch that fails', () => {
 });
 
 describe('batched calls of requests', () => {
-  it('are merged within one, as many as fit, and the line goes on behind them', async () => {
+  it('are merged within one request, as many as fit, and its next task runs behind them', async () => {
     const { clock, mailer, handle, probe } = await createMailer();
     mailer.work = probe.body('batch', 10);
     await handle(async (tasks) => {
@@ -208,27 +202,24 @@ describe('batched calls of requests', () => {
     expect(probe.log).toEqual(inTurn('batch', 'batch', 'behind', 'batch'));
   });
 
-  it.each([0, 1, 2])(
-    'leave the line as it is when number %i of those gathered is cancelled',
-    async (index) => {
-      const { clock, mailer, handle, probe } = await createMailer();
-      mailer.work = probe.body('batch', 10);
-      const handles = await handle((tasks) => {
-        const added = [1, 2, 3].map((id) => tasks.addTask(mailer.send, [id]));
-        tasks.addTask(probe.body('behind'));
-        return added;
-      });
-      await clock.advance(50);
-      expect(await handles[index].cancel()).toBe(true);
-      await clock.advance(49);
-      expect(probe.log).toEqual([]);
-      await clock.advance(100);
-      expect(mailer.runs).toEqual([[1, 2, 3].filter((id) => id !== index + 1)]);
-      expect(probe.log).toEqual(inTurn('batch', 'behind'));
-    },
-  );
+  it.each([0, 1, 2])('keep their place in the line when number %i is cancelled', async (index) => {
+    const { clock, mailer, handle, probe } = await createMailer();
+    mailer.work = probe.body('batch', 10);
+    const handles = await handle((tasks) => {
+      const added = [1, 2, 3].map((id) => tasks.addTask(mailer.send, [id]));
+      tasks.addTask(probe.body('behind'));
+      return added;
+    });
+    await clock.advance(50);
+    expect(await handles[index].cancel()).toBe(true);
+    await clock.advance(49);
+    expect(probe.log).toEqual([]);
+    await clock.advance(100);
+    expect(mailer.runs).toEqual([[1, 2, 3].filter((id) => id !== index + 1)]);
+    expect(probe.log).toEqual(inTurn('batch', 'behind'));
+  });
 
-  it('of a chain are not merged with each other: each needs the one before', async () => {
+  it('are not merged within a chain, where each needs the one before', async () => {
     const { clock, mailer, handle } = await createMailer();
     mailer.errors.push(undefined, new Error('no'));
     const handles = await handle((tasks) => {

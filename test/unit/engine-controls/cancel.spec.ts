@@ -1,39 +1,21 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
-import {
-  Background,
-  type QueueOptions,
-  type TaskEvent,
-  type TaskHandle,
-} from '../../../lib/index.js';
+import { Background, type TaskEvent, type TaskHandle } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
-import { Probe } from '../support/probe.js';
-
-async function createCancelling(queue: QueueOptions = {}) {
-  const app = await createApp({}, { queues: { default: { concurrency: 1, ...queue } } });
-  return { ...app, probe: new Probe(app.clock), events: app.record() };
-}
+import { statuses } from '../support/tasks.js';
 
 /** What was announced of a task, in order. */
 function announcedOf(handle: TaskHandle, events: readonly TaskEvent[]): string[] {
   return events.filter(({ id }) => id === handle.id).map(({ type }) => type);
 }
 
-const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
-
 describe('cancel()', () => {
-  it('is there by id, too, and knows of no stranger', async () => {
-    const { clock, runner, probe } = await createCancelling();
-    const handle = runner.addTask(probe.body('1'));
-    expect(await runner.cancel(handle.id)).toBe(true);
-    expect(await runner.cancel('of nobody')).toBe(false);
-    await clock.settle();
-    expect(probe.begun).toEqual([]);
-  });
-
-  it('by a listener of another task’s end finds the slot free', async () => {
-    const { clock, runner, probe } = await createCancelling();
+  it('in a listener of another task’s end finds the slot free', async () => {
+    const { clock, runner, probe } = await createApp(
+      {},
+      { queues: { default: { concurrency: 1 } } },
+    );
     const handles = ['1', '2', '3'].map((name) => runner.addTask(probe.body(name, 10)));
     runner.events.subscribe(({ type, id }) => {
       if (type === 'completed' && id === handles[0].id) {
@@ -72,39 +54,27 @@ describe('cancel() of a batched call', () => {
     return { ...app, mailer, add, events: app.record() };
   }
 
-  it.each([0, 1, 2])('takes number %i out of a batch that waits for a slot', async (index) => {
+  it.each(
+    [0, 1, 2].flatMap((index) => ['its slot', 'its retry'].map((what) => [index, what] as const)),
+  )('takes number %i out of a batch that waits for %s', async (index, what) => {
     const { clock, runner, mailer, add } = await createMailer();
-    await runner.pause();
+    const isRetried = what === 'its retry';
+    mailer.failures = isRetried ? 1 : 0;
+    await (isRetried ? runner.resume() : runner.pause());
     const handles = add(0, 1, 2);
-    await clock.advance(10);
+    await clock.advance(50);
+    expect(new Set(statuses(handles))).toEqual(new Set([isRetried ? 'retrying' : 'queued']));
     expect(await handles[index].cancel()).toBe(true);
     await runner.resume();
-    await clock.settle();
-    expect(mailer.runs).toEqual([[0, 1, 2].filter((id) => id !== index)]);
+    await clock.advance(100);
+    expect(mailer.runs.at(-1)).toEqual([0, 1, 2].filter((id) => id !== index));
+    expect(mailer.runs).toHaveLength(isRetried ? 2 : 1);
     expect(statuses(handles)).toEqual(
       handles.map((_, id) => (id === index ? 'cancelled' : 'completed')),
     );
   });
 
-  it.each([0, 1, 2])('takes number %i out of one that waits for its retry', async (index) => {
-    const { clock, mailer, add } = await createMailer();
-    mailer.failures = 1;
-    const handles = add(0, 1, 2);
-    await clock.advance(50);
-    expect(statuses(handles)).toEqual(['retrying', 'retrying', 'retrying']);
-    expect(await handles[index].cancel()).toBe(true);
-    await clock.advance(49);
-    expect(mailer.runs).toHaveLength(1);
-    await clock.advance(1);
-    expect(mailer.runs).toEqual([[0, 1, 2], [0, 1, 2].filter((id) => id !== index)]);
-    expect(await handles[index].whenSettled()).toEqual({ status: 'cancelled', attempts: 1 });
-    expect(await handles[(index + 1) % 3].whenSettled()).toMatchObject({
-      status: 'completed',
-      attempts: 2,
-    });
-  });
-
-  it('stops a run that it has for itself', async () => {
+  it('stops a run of this call alone', async () => {
     const { clock, mailer, add } = await createMailer();
     mailer.work = () => clock.sleep(1_000);
     const [alone] = add(0);
@@ -116,7 +86,7 @@ describe('cancel() of a batched call', () => {
     ]);
   });
 
-  it('by a listener of the end of one that it ran with is too late', async () => {
+  it('in a listener of the end of a call of the same run is too late', async () => {
     const { clock, runner, add, events } = await createMailer();
     const handles = add(0, 1, 2);
     const answers: Promise<boolean>[] = [];
@@ -132,7 +102,7 @@ describe('cancel() of a batched call', () => {
   });
 
   it.each([0, 1, 2].flatMap((heard) => [0, 1, 2].map((cancelled) => [heard, cancelled] as const)))(
-    'by a listener of the retry of number %i: of number %i, no retry is told of after its end',
+    'in a listener of the retry of number %i: number %i has no retry after its end',
     async (heard, cancelled) => {
       const { clock, runner, mailer, add, events } = await createMailer();
       mailer.failures = 1;
@@ -160,7 +130,7 @@ describe('cancel() of a batched call', () => {
     },
   );
 
-  it('by a listener that hears of the shutdown of another one settles it once', async () => {
+  it('in a listener of another call’s shutdown settles it once', async () => {
     const { clock, runner, module, add, events } = await createMailer();
     await runner.pause();
     const handles = add(0, 1, 2);

@@ -1,21 +1,16 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { describe, expect, it } from '@jest/globals';
-import { type BackgroundTasksOptions, type TaskOptions } from '../../../lib/index.js';
+import { type TaskOptions } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
-import { Probe } from '../support/probe.js';
-import { resolutionOf } from '../support/resolution.js';
 
-async function createDeduping(options: BackgroundTasksOptions = {}) {
-  const app = await createApp({}, { queues: { other: {} }, ...options });
-  return { ...app, probe: new Probe(app.clock) };
-}
+const createDeduping = () => createApp({}, { queues: { other: {} } });
 
 /** A task named `sync`, one of its key. */
 const SYNC: TaskOptions = { name: 'sync', dedupe: { key: 'k' } };
 const SYNC_A_SECOND: TaskOptions = { name: 'sync', dedupe: { key: 'k', window: '1s' } };
 
 describe('dedupe', () => {
-  it('runs anew what a listener adds when it hears that the first has settled', async () => {
+  it('runs a task that a listener of the first one’s end adds', async () => {
     const { clock, runner, probe } = await createDeduping();
     const first = runner.addTask(SYNC, probe.body('one'));
     runner.events.subscribe(({ type, id }) => {
@@ -46,7 +41,7 @@ describe('dedupe', () => {
 });
 
 describe('dedupe with a window', () => {
-  it('stands for later calls until the window has passed, counted from the adding', async () => {
+  it('returns the first task until the window has passed, counted from its adding', async () => {
     const { clock, runner, probe } = await createDeduping();
     const first = runner.addTask(SYNC_A_SECOND, probe.body('one', 500));
     await clock.advance(999);
@@ -62,7 +57,7 @@ describe('dedupe with a window', () => {
 });
 
 describe('dedupe in requests', () => {
-  it('drops the later one of two that were collected at the same time', async () => {
+  it('drops the second of two tasks collected at the same time', async () => {
     const { clock, handle, probe, record, logger } = await createDeduping();
     const events = record();
     const request = (name: string, takesMs: number) =>
@@ -85,55 +80,9 @@ describe('dedupe in requests', () => {
       expect.stringMatching(/was dropped: another task with its dedupe key came first$/),
     );
   });
-
-  it.each<[string, BackgroundTasksOptions]>([
-    ['a chain', {}],
-    ["a request under onFailure: 'stop'", { request: { onFailure: 'stop' } }],
-    ["a chain under order: 'concurrent'", { request: { order: 'concurrent' } }],
-  ])('lets those go on that need a dropped duplicate: %s', async (_, options) => {
-    const { clock, handle, runner, probe } = await createDeduping(options);
-    const request = handle(async (tasks) => {
-      const line = options.request?.onFailure === 'stop' ? tasks : tasks.chain();
-      const handles = [
-        line.addTask(probe.body('before')),
-        line.addTask(SYNC, probe.body('duplicate')),
-        line.addTask(probe.body('after')),
-        line.addTask(probe.body('last')),
-      ];
-      await clock.sleep(10);
-      return handles;
-    });
-    await clock.advance(5);
-    runner.addTask(SYNC, probe.body('first', 100));
-    await clock.advance(1_000);
-    expect((await request).map(({ status }) => status)).toEqual([
-      'completed',
-      'dropped',
-      'completed',
-      'completed',
-    ]);
-    expect(probe.begun).toEqual(['first', 'before', 'after', 'last']);
-  });
-
-  it('lets whoever waits for all to be idle go on when a duplicate was the last', async () => {
-    const { clock, handle, runner, probe } = await createDeduping();
-    const request = handle(async (tasks) => {
-      tasks.addTask(SYNC_A_SECOND, probe.body('duplicate'));
-      await clock.sleep(10);
-    });
-    await clock.settle();
-    runner.addTask(SYNC_A_SECOND, probe.body('first'));
-    const idleness = resolutionOf(runner.whenIdle());
-    await clock.advance(9);
-    expect(idleness.isThere).toBe(false);
-    await clock.advance(1);
-    await request;
-    await clock.settle();
-    expect([idleness.isThere, probe.begun]).toEqual([true, ['first']]);
-  });
 });
 
-describe('a key', () => {
+describe('a dedupe key', () => {
   it('is held by a task of a chain from the moment it is added', async () => {
     const { clock, runner, probe } = await createDeduping();
     const chain = runner.chain();

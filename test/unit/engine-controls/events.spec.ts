@@ -1,20 +1,15 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { describe, expect, it } from '@jest/globals';
-import { type BackgroundTasksOptions, currentTask } from '../../../lib/index.js';
+import { currentTask } from '../../../lib/index.js';
 import type { TaskCounts } from '../../../lib/observe/task-stats.js';
-import { createApp } from '../support/app.js';
-import { Probe } from '../support/probe.js';
-
-async function createTelling(options: BackgroundTasksOptions = {}) {
-  const app = await createApp({}, options);
-  return { ...app, probe: new Probe(app.clock), events: app.record() };
-}
+import { type App, createApp } from '../support/app.js';
 
 const RETRY = { attempts: 2, delay: 10, jitter: 'none' } as const;
 
 describe('TaskRunner.events', () => {
-  it('tells a life in order, with what belongs to each event', async () => {
-    const { clock, runner, events } = await createTelling({ queues: { mails: {} } });
+  it('has the life of a task in order, each event with its data', async () => {
+    const { clock, runner, record } = await createApp({}, { queues: { mails: {} } });
+    const events = record();
     const at = clock.now();
     const [first, second] = [new Error('first'), new Error('second')];
     const errors = [first, second];
@@ -38,12 +33,18 @@ describe('TaskRunner.events', () => {
   });
 });
 
-describe('an event comes after the fact:', () => {
-  it('whoever hears of it finds the task as it says', async () => {
-    const { clock, runner, handle, module } = await createTelling({
-      drainTimeout: 1_000,
-      queues: { default: { concurrency: 1 }, limited: { maxPending: 1, overflow: 'drop-oldest' } },
-    });
+describe('an event', () => {
+  it('comes after the fact: its listener finds the task in that status', async () => {
+    const { clock, runner, handle, module } = await createApp(
+      {},
+      {
+        drainTimeout: 1_000,
+        queues: {
+          default: { concurrency: 1 },
+          limited: { maxPending: 1, overflow: 'drop-oldest' },
+        },
+      },
+    );
     const lives: Record<string, Promise<string>[]> = {};
     runner.events.subscribe(({ type, id, name }) => {
       (lives[name] ??= []).push(runner.get(id).then((task) => `${type}: ${task?.status}`));
@@ -78,15 +79,7 @@ describe('an event comes after the fact:', () => {
   });
 });
 
-async function createCounting(options: BackgroundTasksOptions = {}) {
-  const app = await createApp({}, options);
-  return {
-    ...app,
-    probe: new Probe(app.clock),
-    figures: async (queue = 'default') => (await app.runner.stats()).queues[queue],
-    figuresOf: async (name: string) => (await app.runner.stats()).tasks[name],
-  };
-}
+const figuresOf = async ({ runner }: App) => (await runner.stats()).queues['default'];
 
 const NOTHING: TaskCounts = {
   added: 0,
@@ -102,7 +95,7 @@ const fail = () => Promise.reject(new Error('no'));
 
 describe('TaskRunner.stats()', () => {
   it('has every queue from the beginning, and task names as they come', async () => {
-    const { runner, clock } = await createCounting({ queues: { mails: {} } });
+    const { runner, clock } = await createApp({}, { queues: { mails: {} } });
     const untouched = {
       ...NOTHING,
       running: 0,
@@ -128,13 +121,14 @@ describe('TaskRunner.stats()', () => {
 });
 
 describe('durations', () => {
-  it('count failures, and neither retries nor what was never run to its end', async () => {
-    const { runner, clock, figures } = await createCounting();
+  it('count failures, but no retries and no attempts without an end', async () => {
+    const app = await createApp();
+    const { runner, clock } = app;
     const cancelled = runner.addTask(() => clock.sleep(1_000));
     await clock.advance(500);
     await cancelled.cancel();
     await runner.addTask({ delay: 10 }, () => undefined).cancel();
-    expect((await figures()).durations).toBeUndefined();
+    expect((await figuresOf(app)).durations).toBeUndefined();
     let takesMs = 400;
     const retry = { attempts: 2, delay: 10, jitter: 'none' } as const;
     runner.addTask({ retry }, async () => {
@@ -143,35 +137,43 @@ describe('durations', () => {
       throw new Error('no');
     });
     await clock.advance(10_000);
-    const { durations } = await figures();
+    const { durations } = await figuresOf(app);
     expect(durations?.max).toBeLessThan(21);
     expect(durations?.p50).toBeGreaterThan(19);
   });
 });
 
 describe('the age of the oldest pending task', () => {
-  it('is that of the longest waiting for a slot, in any lane', async () => {
-    const { runner, clock, probe, figures } = await createCounting({
-      queues: { default: { concurrency: 1 } },
-    });
+  it('is that of the task that has waited longest for a slot, in any lane', async () => {
+    const app = await createApp(
+      {},
+      {
+        queues: { default: { concurrency: 1 } },
+      },
+    );
+    const { runner, clock, probe } = app;
     runner.addTask(probe.body('running', 100));
     await clock.settle();
-    expect((await figures()).oldestPendingAgeMs).toBeUndefined();
+    expect((await figuresOf(app)).oldestPendingAgeMs).toBeUndefined();
     runner.addTask({ priority: 'low' }, probe.body('low'));
     await clock.advance(10);
     runner.addTask({ priority: 'high' }, probe.body('high'));
     await clock.advance(30);
-    expect((await figures()).oldestPendingAgeMs).toBe(40);
+    expect((await figuresOf(app)).oldestPendingAgeMs).toBe(40);
     await clock.advance(100);
-    expect((await figures()).oldestPendingAgeMs).toBeUndefined();
+    expect((await figuresOf(app)).oldestPendingAgeMs).toBeUndefined();
   });
 });
 
 describe('tasks that wait for their key, and others for a slot', () => {
-  it('are all listed, and the longest waiting of them has waited for longest', async () => {
-    const { runner, clock, probe, figures } = await createCounting({
-      queues: { default: { concurrency: 2 } },
-    });
+  it('are all listed, and count as pending by their age', async () => {
+    const app = await createApp(
+      {},
+      {
+        queues: { default: { concurrency: 2 } },
+      },
+    );
+    const { runner, clock, probe } = app;
     runner.addTask({ concurrencyKey: 'k' }, probe.body('k1', 100));
     runner.addTask({ concurrencyKey: 'k', name: 'k2' }, probe.body('k2', 100));
     runner.addTask(probe.body('other', 100));
@@ -180,13 +182,13 @@ describe('tasks that wait for their key, and others for a slot', () => {
     await clock.advance(30);
     const waiting = await runner.list({ status: 'queued' });
     expect(waiting.map(({ name }) => name).toSorted()).toEqual(['k2', 'late']);
-    expect((await figures()).oldestPendingAgeMs).toBe(40);
+    expect((await figuresOf(app)).oldestPendingAgeMs).toBe(40);
   });
 });
 
 describe('task names that users make of their data', () => {
-  it('are counted by themselves up to 200, and together past them: exactly, in all', async () => {
-    const { runner, clock } = await createCounting();
+  it('are counted apart up to 200 names, and together beyond', async () => {
+    const { runner, clock } = await createApp();
     for (let index = 0; index < 300; index += 1) {
       runner.addTask({ name: `task ${index}` }, index % 2 === 0 ? () => undefined : fail);
       runner.addTask({ name: 'task 0' }, () => undefined);

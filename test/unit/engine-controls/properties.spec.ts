@@ -338,12 +338,12 @@ async function play(
   expect(clock.pendingTimers).toBe(0);
 }
 
-describe('whatever is added, delayed, cancelled, failed, retried, paused and limited', () => {
+describe('random tasks, requests, cancellations, retries and pauses', () => {
   it.each([
     ['in one engine', false],
     ['in two, each with lines of its own', true],
   ])(
-    'P8, P9, P11: no limit is passed, nothing runs twice or reaches the process, each settles once, counters are exact, %s',
+    'P8, P9, P11: limits hold, each task runs and settles once, counters are exact, %s',
     async (_where, areApart) => {
       await fc.assert(
         fc.asyncProperty(

@@ -3,23 +3,16 @@ import {
   InvalidOptionError,
   UnknownOptionError,
   UnknownQueueError,
-  type BackgroundTasksOptions,
   type TaskHandle,
 } from '../../../lib/index.js';
-import { createApp } from '../support/app.js';
-import { Probe } from '../support/probe.js';
+import { type App, createApp } from '../support/app.js';
 import { resolutionOf } from '../support/resolution.js';
-
-async function createRunner(options: BackgroundTasksOptions = {}) {
-  const app = await createApp({}, options);
-  return { ...app, probe: new Probe(app.clock) };
-}
 
 const ONE_AT_A_TIME = { queues: { default: { concurrency: 1 }, other: { concurrency: 1 } } };
 
 describe('TaskRunner.get()', () => {
-  it('tells times as Date.now() does: in whole milliseconds', async () => {
-    const { clock, runner } = await createRunner();
+  it('gives times as Date.now() does: in whole milliseconds', async () => {
+    const { clock, runner } = await createApp();
     const begin = clock.now();
     await clock.advance(0.75);
     const { id } = runner.addTask(() => clock.sleep(10));
@@ -27,8 +20,8 @@ describe('TaskRunner.get()', () => {
     expect(await runner.get(id)).toMatchObject({ addedAt: begin, startedAt: begin });
   });
 
-  it('keeps the arguments of a failed task, which can be run again, and of no other', async () => {
-    const { clock, runner } = await createRunner();
+  it('keeps the arguments of a failed task only, which can be retried', async () => {
+    const { clock, runner } = await createApp();
     const failed = runner.addTask((_id: number) => Promise.reject(new Error('no')), 1);
     const completed = runner.addTask((_id: number) => undefined, 2);
     const cancelled = runner.addTask((_id: number) => undefined, 3);
@@ -44,8 +37,8 @@ describe('TaskRunner.get()', () => {
 });
 
 describe('TaskRunner.list()', () => {
-  it('has unsettled ones, collected or released, then the remembered ones, the latest first', async () => {
-    const { clock, runner, handle } = await createRunner(ONE_AT_A_TIME);
+  it('lists unsettled tasks, then remembered ones, the latest first', async () => {
+    const { clock, runner, handle } = await createApp({}, ONE_AT_A_TIME);
     const add = (name: string, body: () => unknown) => runner.addTask({ name }, body);
     add('completed 1', () => undefined);
     add('completed 2', () => undefined);
@@ -76,8 +69,8 @@ describe('TaskRunner.list()', () => {
     });
   });
 
-  it('has those of requests under way, until they are released', async () => {
-    const { runner, handle } = await createRunner(ONE_AT_A_TIME);
+  it('lists the tasks of open requests as collected', async () => {
+    const { runner, handle } = await createApp({}, ONE_AT_A_TIME);
     const collected = async () =>
       (await runner.list({ status: 'collected' })).map(({ name, queue }) => `${name} ${queue}`);
     const counted = async (queue?: string) => (await runner.counts(queue)).collected;
@@ -95,8 +88,8 @@ describe('TaskRunner.list()', () => {
     expect(await counted()).toBe(0);
   });
 
-  it('has a hundred unless more are asked for', async () => {
-    const { runner } = await createRunner();
+  it('lists a hundred tasks unless more are asked for', async () => {
+    const { runner } = await createApp();
     for (let index = 0; index < 150; index += 1) {
       runner.addTask(() => undefined);
     }
@@ -104,8 +97,8 @@ describe('TaskRunner.list()', () => {
     expect(await runner.list({ limit: Infinity })).toHaveLength(150);
   });
 
-  it('shows to a listener of an end each task once, as it stands', async () => {
-    const { clock, runner } = await createRunner(ONE_AT_A_TIME);
+  it('lists each task once, also in a listener of an end', async () => {
+    const { clock, runner } = await createApp({}, ONE_AT_A_TIME);
     const first = runner.addTask({ name: 'first' }, () => undefined);
     runner.addTask({ name: 'second' }, () => undefined);
     const seen: Promise<string[]>[] = [];
@@ -125,30 +118,14 @@ describe('TaskRunner.list()', () => {
     ['a limit of nothing', { limit: 0 }, InvalidOptionError],
     ['a limit that is no number', { limit: 'all' }, InvalidOptionError],
   ])('refuses %s', async (_, filter, type) => {
-    const { runner } = await createRunner();
+    const { runner } = await createApp();
     await expect(runner.list(filter as never)).rejects.toBeInstanceOf(type);
   });
 });
 
-describe('TaskRunner.retry()', () => {
-  it('is for failed tasks only, and once for each failure', async () => {
-    const { clock, runner } = await createRunner();
-    const completed = runner.addTask(() => undefined);
-    const failed = runner.addTask(() => Promise.reject(new Error('no')));
-    expect(await runner.retry(failed.id)).toBeUndefined();
-    await clock.settle();
-    expect(await runner.retry(completed.id)).toBeUndefined();
-    expect(await runner.retry('of nobody')).toBeUndefined();
-    expect(await Promise.all([runner.retry(failed.id), runner.retry(failed.id)])).toEqual([
-      expect.anything(),
-      undefined,
-    ]);
-  });
-});
-
 describe('TaskRunner.pause() and resume()', () => {
-  it('hold all queues, or one, and let them go on', async () => {
-    const { clock, runner, probe } = await createRunner(ONE_AT_A_TIME);
+  it('stop all queues, or one, and let them go on', async () => {
+    const { clock, runner, probe } = await createApp({}, ONE_AT_A_TIME);
     const add = (name: string, queue: string) => runner.addTask({ queue }, probe.body(name));
     await runner.pause();
     add('default 1', 'default');
@@ -169,7 +146,7 @@ describe('TaskRunner.pause() and resume()', () => {
   });
 
   it('refuse unknown queues', async () => {
-    const { runner } = await createRunner(ONE_AT_A_TIME);
+    const { runner } = await createApp({}, ONE_AT_A_TIME);
     await expect(runner.pause('othr')).rejects.toBeInstanceOf(UnknownQueueError);
     await expect(runner.resume('othr')).rejects.toBeInstanceOf(UnknownQueueError);
     await expect(runner.counts('othr')).rejects.toBeInstanceOf(UnknownQueueError);
@@ -178,7 +155,7 @@ describe('TaskRunner.pause() and resume()', () => {
 
 /** Whether all is idle a moment before so much time has passed, and when it has. */
 async function idleAfter(
-  { clock, runner }: Awaited<ReturnType<typeof createRunner>>,
+  { clock, runner }: App,
   ms: number,
 ): Promise<[before: boolean, after: boolean]> {
   const idleness = resolutionOf(runner.whenIdle());
@@ -190,7 +167,7 @@ async function idleAfter(
 
 describe('TaskRunner.whenIdle()', () => {
   it('waits for running, delayed and retrying tasks', async () => {
-    const app = await createRunner({ retry: { attempts: 2, delay: 100, jitter: 'none' } });
+    const app = await createApp({}, { retry: { attempts: 2, delay: 100, jitter: 'none' } });
     app.runner.addTask(app.probe.body('runs', 10));
     expect(await idleAfter(app, 10)).toEqual([false, true]);
     app.runner.addTask({ delay: 50 }, app.probe.body('delayed'));
@@ -199,8 +176,8 @@ describe('TaskRunner.whenIdle()', () => {
     expect(await idleAfter(app, 100)).toEqual([false, true]);
   });
 
-  it('waits for the tasks of requests under way, and for what tasks add', async () => {
-    const app = await createRunner();
+  it('waits for the tasks of open requests, and for tasks that tasks add', async () => {
+    const app = await createApp();
     const request = app.handle(async (tasks) => {
       tasks.addTask(() => {
         app.runner.addTask(app.probe.body('late', 10));
@@ -212,8 +189,8 @@ describe('TaskRunner.whenIdle()', () => {
     await request;
   });
 
-  it('resolves when the last one is cancelled, or dropped by its request', async () => {
-    const app = await createRunner();
+  it('resolves when the last task is cancelled, or dropped by its request', async () => {
+    const app = await createApp();
     await app.runner.pause();
     const handle = app.runner.addTask(() => undefined);
     const idle = app.runner.whenIdle();
@@ -230,9 +207,9 @@ describe('TaskRunner.whenIdle()', () => {
   });
 });
 
-describe('what is remembered', () => {
+describe('remember', () => {
   it('is a thousand of each status unless the module says otherwise', async () => {
-    const { clock, runner } = await createRunner();
+    const { clock, runner } = await createApp();
     const handles = Array.from({ length: 1_001 }, () => runner.addTask(() => undefined));
     handles.forEach(({ id }) => id);
     await clock.settle();

@@ -13,6 +13,7 @@ import { Requests } from '../../../lib/request/requests.js';
 import { CLOCK } from '../../../lib/task/clock.js';
 import { FakeClock } from './fake-clock.js';
 import { handleMessage, recordOf } from './kit.js';
+import { Probe } from './probe.js';
 import { LogBook } from '../../support/log-book.js';
 
 /** Those of the test that is running. Left open, they would take the calls of the next ones. */
@@ -47,6 +48,7 @@ export async function createApp(
 
   return {
     clock,
+    probe: new Probe(clock),
     logger,
     module,
     runner,

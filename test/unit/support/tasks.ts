@@ -42,3 +42,6 @@ export function bareTask(name: string, home: TaskHome = NOBODY, setting: TaskSet
 /** The names of the tasks added in a recording. */
 export const added = (events: readonly { type: string; name: string }[]): string[] =>
   events.filter(({ type }) => type === 'added').map(({ name }) => name);
+
+export const statuses = (handles: readonly { readonly status: string }[]): string[] =>
+  handles.map(({ status }) => status);
