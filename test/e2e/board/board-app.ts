@@ -120,7 +120,7 @@ export async function startBoard(platform: string, options?: BoardOptions): Prom
   class AppModule {}
 
   const log = new LogBook();
-  const app = await NestFactory.create(AppModule, createAdapter(platform), {
+  const app = await NestFactory.create(AppModule, await createAdapter(platform), {
     logger: log,
     abortOnError: false,
     cors: { origin: true, credentials: true },

@@ -9,14 +9,13 @@ import {
   currentTask,
 } from 'nestjs-background-tasks';
 import { type Platform, onEachPlatform } from '../support/platforms.js';
-import { runProcess } from '../support/child-app.js';
 import { routes } from '../support/routes.js';
 import { type RunningApp, startApp } from '../support/running-app.js';
 
 function keep(..._args: unknown[]): void {}
 
 onEachPlatform((platform) => {
-  it('warns of a request and a response among the arguments, once for each task', async () => {
+  it('a task that is given a request or a response is warned of, once for each', async () => {
     @Injectable()
     class Audit {
       @Background()
@@ -60,10 +59,10 @@ onEachPlatform((platform) => {
   const clients = new AsyncLocalStorage<{ isReleased: boolean }>();
 
   it.each<[string, string, (add: () => void) => void, (runner: TaskRunner) => void]>([
-    ['in it', 'released', (add) => add(), () => undefined],
+    ['in a transaction', 'released', (add) => add(), () => undefined],
     ['through exit()', 'its own', (add) => clients.exit(add), () => undefined],
     [
-      'in it, with all attempts outside',
+      'in a transaction, with all attempts outside',
       'its own',
       (add) => add(),
       (runner) => void runner.around((_, run) => clients.exit(run)),
@@ -92,12 +91,6 @@ onEachPlatform((platform) => {
     await app.untilSettled(1);
     expect(used).toEqual([expected, expected]);
   });
-});
-
-it('R13: what is carried of nestjs-cls is there in a stored task, and nothing else of it', async () => {
-  const { code, errors, output } = await runProcess('cls-stored.ts');
-  expect({ code, errors }).toEqual({ code: 0, errors: '' });
-  expect(JSON.parse(output)).toEqual([['alpha', 'acme', 'no client']]);
 });
 
 async function startTraced(platform: Platform): Promise<{ app: RunningApp; seen: string[] }> {
@@ -142,7 +135,7 @@ async function startTraced(platform: Platform): Promise<{ app: RunningApp; seen:
   return { app, seen };
 }
 
-// On every attempt, and let go afterwards: with nestjs-cls, packages.e2e-spec.ts.
+// On every attempt, and let go afterwards: with nestjs-cls, packages.suite.ts.
 onEachPlatform((platform) => {
   it.each(['delayed', 'runner', 'nested'])(
     'P7: a task sees the store of the request that added it, wherever it waits and whoever queues it (%s)',
@@ -155,7 +148,7 @@ onEachPlatform((platform) => {
     },
   );
 
-  it('P7: each of many requests at once finds its own, also behind a body to be parsed', async () => {
+  it('P7: tasks of many requests at once see their own store each, also behind a body to be parsed', async () => {
     const { app, seen } = await startTraced(platform);
     const ids = Array.from({ length: 50 }, (_, number) => `request-${number}`);
     // Of several pieces: its end comes in a turn of its own.

@@ -1,4 +1,4 @@
-import { beforeEach, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 import { Inject, Injectable, Module, Scope, UseGuards, UsePipes } from '@nestjs/common';
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { REQUEST } from '@nestjs/core';
@@ -6,7 +6,7 @@ import { Args, GraphQLModule, Mutation, Query, Resolver } from '@nestjs/graphql'
 import { Background, BackgroundTasks, Tasks } from 'nestjs-background-tasks';
 import { onEachPlatform } from '../support/platforms.js';
 import { sharedApp, startApp } from '../support/running-app.js';
-import { Gate, turns } from '../support/time.js';
+import { turns } from '../support/time.js';
 import { Admitting, Ledger, Refusing, WALKING } from './ledger.js';
 
 /** It gets the request. */
@@ -131,10 +131,7 @@ onEachPlatform((platform) => {
     }),
   );
   const ledger = (): Ledger => app().nest.get(Ledger);
-  beforeEach(() => {
-    ledger().entries.length = 0;
-    [ledger().begun, ledger().end] = [new Gate(), new Gate()];
-  });
+  afterEach(() => ledger().forget());
 
   interface Answer {
     readonly data: Record<string, unknown>;

@@ -32,6 +32,12 @@ export class Ledger {
     this.write(entry);
   }
 
+  /** As if nothing had happened. */
+  forget(): void {
+    this.entries.length = 0;
+    [this.begun, this.end] = [new Gate(), new Gate()];
+  }
+
   async untilEnd(): Promise<void> {
     this.begun.open();
     await this.end.opened;

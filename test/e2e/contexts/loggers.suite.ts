@@ -1,39 +1,26 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { mkdtempSync, rmSync } from 'node:fs';
-import type { AddressInfo, Server } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import {
-  ConsoleLogger,
-  Controller,
-  Get,
-  type INestApplication,
-  Injectable,
-  Logger,
-} from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { ConsoleLogger, Controller, Get, Injectable, Logger } from '@nestjs/common';
 import { LoggerModule, Logger as PinoLogger } from 'nestjs-pino';
 import {
   Background,
   type BackgroundTasks,
   type BackgroundTasksOptions,
-  TaskRunner,
   Tasks,
 } from 'nestjs-background-tasks';
 import { journal } from 'nestjs-background-tasks/journal';
-import { send } from '../support/client.js';
-import { createAdapter } from '../support/create-adapter.js';
-import { onEachPlatform } from '../support/platforms.js';
-import { runProcess } from '../support/child-app.js';
-import { rootModule } from '../support/root-module.js';
+import { outputOf } from '../support/child-app.js';
+import { onEachPlatform, type Platform } from '../support/platforms.js';
+import type { AppSetup } from '../support/root-module.js';
+import { startApp } from '../support/running-app.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 
 // nest-winston is CommonJS and requires Nest, which Node.js can load and jest cannot.
 const lines = new Map<string, string>();
 
 describe('winston', () => {
   beforeAll(async () => {
-    const { output } = await runProcess('winston-lines.ts');
+    const output = await outputOf('winston-lines.ts');
     for (const line of output.split('\n').filter((each) => each.includes('TypeError'))) {
       const [format, text] = JSON.parse(line) as [string, string];
       lines.set(format, (lines.get(format) ?? '') + text);
@@ -41,7 +28,7 @@ describe('winston', () => {
   });
 
   it.each(['json', 'simple', 'printf', 'nestLike'])(
-    'O9, O10: sentence and stack, and nothing secret, by nest-winston in the format %s()',
+    'O9, O10: nest-winston in the format %s() has sentence and stack, and nothing secret',
     (format) => {
       const text = lines.get(format);
       expect(text).toMatch(
@@ -52,7 +39,7 @@ describe('winston', () => {
     },
   );
 
-  it('O10: the same fields as every logger of JSON has, by nest-winston', () => {
+  it('O10: nest-winston has the same fields as every logger of JSON', () => {
     expect(JSON.parse(lines.get('json') ?? '')).toMatchObject({
       level: 'error',
       context: 'BackgroundTasks',
@@ -94,7 +81,6 @@ class MailController {
   }
 }
 
-let app: INestApplication | undefined;
 const written: Line[] = [];
 const requests = new AsyncLocalStorage<string>();
 const mixin = (): object => ({ request: requests.getStore() });
@@ -103,21 +89,20 @@ const stream = {
 };
 
 /** What the log says about the task of one request. */
-async function linesOfRequest(platform: string, options: BackgroundTasksOptions): Promise<Line[]> {
-  app = await NestFactory.create(
-    rootModule({
-      options,
-      imports: [LoggerModule.forRoot({ pinoHttp: [{ level: 'info', mixin }, stream] })],
-      controllers: [MailController],
-      providers: [Mailer],
-    }),
-    createAdapter(platform),
-    { bufferLogs: true },
-  );
-  app.useLogger(app.get(PinoLogger));
-  await app.listen(0, '127.0.0.1');
-  await send(((app.getHttpServer() as Server).address() as AddressInfo).port, '/');
-  await app.get(TaskRunner).whenIdle();
+async function linesOfRequest(
+  platform: Platform,
+  options: BackgroundTasksOptions,
+): Promise<Line[]> {
+  const setup: AppSetup = {
+    options,
+    imports: [LoggerModule.forRoot({ pinoHttp: [{ level: 'info', mixin }, stream] })],
+    controllers: [MailController],
+    providers: [Mailer],
+    configure: (nest) => nest.useLogger(nest.get(PinoLogger)),
+  };
+  const app = await startApp(platform, setup, { bufferLogs: true });
+  await app.request('/');
+  await app.runner.whenIdle();
   return written.filter(({ taskName }) => taskName === 'mail');
 }
 
@@ -125,36 +110,33 @@ async function linesOfRequest(platform: string, options: BackgroundTasksOptions)
 const ID: Record<string, unknown> = { Express: expect.any(Number), Fastify: 'req-1' };
 
 describe('log context', () => {
-  afterEach(async () => {
-    await app?.close();
+  afterEach(() => {
     Logger.overrideLogger(new ConsoleLogger());
     written.length = 0;
   });
 
-  onEachPlatform(({ name }) => {
+  onEachPlatform((platform) => {
     it('O20: failures and retries of a task have the req.id of its request in nestjs-pino', async () => {
-      const found = await linesOfRequest(name, {});
-      expect(found).toMatchObject([
-        { event: 'retrying', req: { id: ID[name] } },
-        { event: 'failed', req: { id: ID[name] } },
+      const req = { id: ID[platform.name] };
+      expect(await linesOfRequest(platform, {})).toMatchObject([
+        { event: 'retrying', req },
+        { event: 'failed', req },
       ]);
     });
 
-    it('O20: where they are stored, they have what is carried', async () => {
-      const path = mkdtempSync(join(tmpdir(), 'log-context-'));
-      const found = await linesOfRequest(name, {
-        engine: journal({ path }),
+    it('O20: failures and retries of a stored task have what is carried', async () => {
+      const request = 'r-4711';
+      const options: BackgroundTasksOptions = {
+        engine: journal({ path: await temporaryFolder() }),
         carry: {
-          capture: () => 'r-4711',
+          capture: () => request,
           restore: (carried, run) => requests.run(String(carried), run),
         },
-      });
-      expect(found).toMatchObject([
-        { event: 'retrying', request: 'r-4711' },
-        { event: 'failed', request: 'r-4711' },
+      };
+      expect(await linesOfRequest(platform, options)).toMatchObject([
+        { event: 'retrying', request },
+        { event: 'failed', request },
       ]);
-      await app?.close();
-      rmSync(path, { recursive: true });
     });
   });
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   Catch,
   Controller,
@@ -12,8 +12,7 @@ import {
   type ExecutionContext,
   type NestInterceptor,
 } from '@nestjs/common';
-import { EventPattern, MessagePattern, Payload } from '@nestjs/microservices';
-import { WsAdapter } from '@nestjs/platform-ws';
+import { EventPattern, MessagePattern } from '@nestjs/microservices';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import {
   BackgroundTasks,
@@ -21,22 +20,11 @@ import {
   TaskRunner,
   Tasks,
 } from 'nestjs-background-tasks';
-import {
-  concat,
-  defer,
-  firstValueFrom,
-  lastValueFrom,
-  of,
-  retry,
-  toArray,
-  type Observable,
-} from 'rxjs';
+import { concat, defer, of, retry, type Observable } from 'rxjs';
 import { History } from '../support/history.js';
-import { SERVERS, Socket, startMicroservice, type Serving } from '../support/messages.js';
+import { startMicroservice, TRANSPORTS, type Channel } from '../support/messages.js';
 import { NEST_MAJOR } from '../support/nest-major.js';
-import { onEachPlatform, type Platform } from '../support/platforms.js';
 import { rootModule } from '../support/root-module.js';
-import { startApp, type RunningApp } from '../support/running-app.js';
 import { turns } from '../support/time.js';
 import { Admitting, Ledger, Refusing, WALKING } from './ledger.js';
 
@@ -54,7 +42,9 @@ class Retrying implements NestInterceptor {
   }
 }
 
-const answerOf = (data: unknown): object => ({ event: 'answer', data });
+const answer = (data: unknown): object => ({ event: 'answer', data });
+const DONE = answer('done');
+
 // Nest 11 has no global interceptors of gateways.
 @UseInterceptors(...(NEST_MAJOR < 12 ? [BackgroundTasksInterceptor] : []))
 @UsePipes(WALKING)
@@ -70,7 +60,7 @@ class Messages {
   async given(@Tasks() tasks: BackgroundTasks): Promise<object> {
     this.ledger.add('handler', tasks);
     await this.ledger.untilEnd();
-    return answerOf('given');
+    return DONE;
   }
 
   @MessagePattern('decorated')
@@ -78,7 +68,7 @@ class Messages {
   async decorated(): Promise<object> {
     this.ledger.add('handler');
     await this.ledger.untilEnd();
-    return answerOf('decorated');
+    return DONE;
   }
 
   @MessagePattern('streamed')
@@ -87,9 +77,9 @@ class Messages {
     this.ledger.add('handler', tasks);
     const last = defer(async () => {
       await this.ledger.untilEnd();
-      return answerOf('streamed');
+      return DONE;
     });
-    return concat(of(answerOf('first')), last);
+    return concat(of(answer('first')), last);
   }
 
   @MessagePattern('admitted')
@@ -99,7 +89,7 @@ class Messages {
     return this.given(tasks);
   }
 
-  @EventPattern('event')
+  @EventPattern('an event')
   async event(_data: unknown, @Tasks() tasks: unknown): Promise<void> {
     await this.given(tasks as BackgroundTasks);
   }
@@ -111,7 +101,7 @@ class Messages {
     throw new Error('no funds');
   }
 
-  @EventPattern('broken event')
+  @EventPattern('a broken event')
   brokenEvent(_data: unknown, @Tasks() tasks: unknown): void {
     this.broken(tasks as BackgroundTasks);
   }
@@ -123,7 +113,7 @@ class Messages {
     this.ledger.add('handler');
   }
 
-  @EventPattern('refused event')
+  @EventPattern('a refused event')
   @UseGuards(Refusing)
   refusedEvent(_data: unknown): void {
     this.ledger.add('handler');
@@ -148,7 +138,7 @@ class Messages {
   }
 }
 
-/** Made anew for each message, as whatever injects the collection is. */
+/** Made anew for each message, because it injects the collection. */
 @Controller()
 class ScopedMessages {
   constructor(
@@ -160,7 +150,7 @@ class ScopedMessages {
   async injected(): Promise<object> {
     this.ledger.add('handler', this.tasks);
     await this.ledger.untilEnd();
-    return answerOf('injected');
+    return DONE;
   }
 
   @MessagePattern('injected, broken')
@@ -170,151 +160,117 @@ class ScopedMessages {
   }
 }
 
-/** What a client gets, where it is not one answer with the name of its message. */
-const ANSWERS: Record<string, unknown> = {
-  admitted: [answerOf('given')],
-  streamed: [answerOf('first'), answerOf('streamed')],
-  event: undefined,
-};
+/** A message, what its handler has run of its tasks at the end, and what is answered. */
+type Case = readonly [message: string, ran: readonly string[], answers?: readonly unknown[]];
 
-/** A message, and what has run when its handler has come to its end. */
-const COMPLETED = [
-  ['given', ['handler: success']],
-  ['decorated', ['handler: success']],
-  ['streamed', ['handler: success']],
-  ['admitted', ['guard: success', 'handler: success']],
-] as const;
-const FAILED = [
+const COMPLETED: readonly Case[] = [
+  ['given', ['handler: success'], [DONE]],
+  ['decorated', ['handler: success'], [DONE]],
+  ['streamed', ['handler: success'], [answer('first'), DONE]],
+  ['admitted', ['guard: success', 'handler: success'], [DONE]],
+];
+const COMPLETED_RPC: readonly Case[] = [
+  ['injected', ['handler: success'], [DONE]],
+  ['an event', ['handler: success'], []],
+];
+// A gateway of Nest 11 does not tell that its guard has refused.
+const FAILED: readonly Case[] = [
   ['broken', ['handler: failure']],
+  ...(NEST_MAJOR < 12 ? [] : [['refused', ['guard: failure']] as const]),
+];
+const FAILED_RPC: readonly Case[] = [
+  ['injected, broken', ['handler: failure']],
+  ['a broken event', ['handler: failure']],
   ['refused', ['guard: failure']],
-] as const;
+  ['a refused event', ['guard: failure']],
+];
 
-describe('rpc', () => {
-  describe.each(SERVERS)('in %s', (_, start) => {
-    async function serve(): Promise<Serving & { history: History; ledger: Ledger }> {
-      const root = rootModule({ providers: [Ledger], controllers: [Messages, ScopedMessages] });
-      const serving = await start(root);
-      const { app } = serving;
-      return { ...serving, history: new History(app.get(TaskRunner)), ledger: app.get(Ledger) };
-    }
+describe.each(TRANSPORTS)('messages to $name', ({ isGateway, start }) => {
+  let channel: Channel;
+  let history: History;
+  let ledger: Ledger;
 
-    it.each([...COMPLETED, ['injected', ['handler: success']], ['event', ['handler: success']]])(
-      'P6, R3, R5: the tasks of a message wait for the end of its handler: %s',
-      async (message, expected) => {
-        const { client, history, ledger } = await serve();
-        const reply =
-          message === 'event'
-            ? lastValueFrom(client.emit(message, ''), { defaultValue: undefined })
-            : firstValueFrom(client.send<unknown>(message, '').pipe(toArray()));
-        await ledger.begun.opened;
-        await turns(3);
-        expect(history.names('added')).toHaveLength(2 * expected.length);
-        expect(history.names('queued')).toEqual([]);
-        ledger.end.open();
-        expect(await reply).toEqual(message in ANSWERS ? ANSWERS[message] : [answerOf(message)]);
-        await history.untilSettled(2 * expected.length);
-        expect(ledger.entries).toEqual(expected);
-      },
-    );
+  beforeAll(async () => {
+    const handlers = isGateway
+      ? { providers: [Ledger, Messages] }
+      : { providers: [Ledger], controllers: [Messages, ScopedMessages] };
+    channel = await start(rootModule(handlers));
+    history = new History(channel.app.get(TaskRunner));
+    ledger = channel.app.get(Ledger);
+  });
+  afterEach(() => {
+    history.forget();
+    ledger.forget();
+  });
+  afterAll(() => channel.close());
 
-    it.each([
-      ...FAILED,
-      ['injected, broken', ['handler: failure']],
-      ['broken event', ['handler: failure']],
-      ['refused event', ['guard: failure']],
-    ])('P3, P6, R5: one that fails drops its tasks: %s', async (message, expected) => {
-      const { client, history, ledger } = await serve();
-      const isEvent = message.endsWith('event');
-      const sent = isEvent ? client.emit(message, '') : client.send(message, '');
-      await lastValueFrom(sent, { defaultValue: undefined }).catch(() => undefined);
+  it.each(isGateway ? COMPLETED : [...COMPLETED, ...COMPLETED_RPC])(
+    'P6, R3, R5: tasks wait for the end of their handler: %s',
+    async (message, ran, answers = []) => {
+      const reply = channel.send(message, answers.length);
+      await ledger.begun.opened;
+      await turns(3);
+      expect(history.names('added')).toHaveLength(2 * ran.length);
+      expect(history.names('queued')).toEqual([]);
+      ledger.end.open();
+      expect(await reply).toEqual(answers);
+      await history.untilSettled(2 * ran.length);
+      expect(ledger.entries).toEqual(ran);
+    },
+  );
+
+  it.each(isGateway ? FAILED : [...FAILED, ...FAILED_RPC])(
+    'P3, P6, R5: a handler that fails, or is refused, drops its tasks: %s',
+    async (message, ran) => {
+      await channel.send(message, 0);
       await history.untilSettled(2);
-      expect(ledger.entries).toEqual(expected);
+      expect(ledger.entries).toEqual(ran);
       expect(history.names('dropped')).toHaveLength(1);
-    });
+    },
+  );
 
+  if (isGateway) {
+    it('P4: a client that leaves changes nothing', async () => {
+      void channel.send('given', 1);
+      await ledger.begun.opened;
+      await channel.leave();
+      ledger.end.open();
+      await history.untilSettled(2);
+      expect(ledger.entries).toEqual(['handler: success']);
+    });
+  } else {
     it('R9: a handler that is called again leaves nothing of its failed calls', async () => {
-      const { client, history, ledger } = await serve();
-      expect(await firstValueFrom(client.send('retried', ''))).toBe('at last');
+      expect(await channel.send('retried', 1)).toEqual(['at last']);
       await history.untilSettled(6);
       expect(ledger.entries).toEqual(['call 3: success']);
     });
-  });
-
-  it('P3, R5: a refusal that a filter answers well is a failure all the same', async () => {
-    const root = rootModule({ providers: [Ledger], controllers: [Messages] });
-    const { app, client } = await startMicroservice(root);
-    const history = new History(app.get(TaskRunner));
-    expect(await firstValueFrom(client.send('excused', ''))).toBe('excused');
-    await history.untilSettled(2);
-    expect(app.get(Ledger).entries).toEqual(['guard: failure']);
-  });
-
-  it('P15: the handlers of a class serve an application without the module all the same', async () => {
-    @Controller()
-    class EchoController {
-      @MessagePattern('echo')
-      echo(@Payload() text: string): string {
-        return text;
-      }
-    }
-    @Module({ controllers: [EchoController] })
-    class PlainModule {}
-    for (const module of [rootModule({ imports: [PlainModule] }), PlainModule]) {
-      const { client } = await startMicroservice(module);
-      expect(await firstValueFrom(client.send<string>('echo', module.name))).toBe(module.name);
-    }
-  });
+  }
 });
 
-async function startGateway(
-  platform: Platform,
-): Promise<{ app: RunningApp; ledger: Ledger; socket: Socket }> {
-  const app = await startApp(platform, {
-    providers: [Ledger, Messages],
-    configure: (nest) => void nest.useWebSocketAdapter(new WsAdapter(nest)),
-  });
-  return { app, ledger: app.nest.get(Ledger), socket: await Socket.open(app.port) };
-}
+it('P3, R5: a refusal that a filter answers well is a failure all the same', async () => {
+  const channel = await startMicroservice(
+    rootModule({ providers: [Ledger], controllers: [Messages] }),
+  );
+  const history = new History(channel.app.get(TaskRunner));
+  expect(await channel.send('excused', 1)).toEqual(['excused']);
+  await history.untilSettled(2);
+  expect(channel.app.get(Ledger).entries).toEqual(['guard: failure']);
+  await channel.close();
+});
 
-describe('websocket', () => {
-  onEachPlatform((platform) => {
-    it.each(COMPLETED)(
-      'P6, R3, R5: the tasks of a message wait for the end of its handler: %s',
-      async (message, expected) => {
-        const { app, ledger, socket } = await startGateway(platform);
-        socket.send(message);
-        await (message === 'streamed' && socket.answer());
-        await ledger.begun.opened;
-        await turns(3);
-        expect(app.names('added')).toHaveLength(2 * expected.length);
-        expect(app.names('queued')).toEqual([]);
-        const reply = socket.answer();
-        ledger.end.open();
-        expect(await reply).toMatchObject({ event: 'answer' });
-        await app.untilSettled(2 * expected.length);
-        expect(ledger.entries).toEqual(expected);
-      },
-    );
-
-    // A gateway of Nest 11 does not tell that its guard has refused.
-    it.each(FAILED.filter(([message]) => NEST_MAJOR >= 12 || message !== 'refused'))(
-      'P3, P6, R5: one that fails drops its tasks: %s',
-      async (message, expected) => {
-        const { app, ledger, socket } = await startGateway(platform);
-        socket.send(message); // from Nest 12 on the client is told of the exception
-        await app.untilSettled(2);
-        expect(ledger.entries).toEqual(expected);
-      },
-    );
-
-    it('P4: a client of a gateway that leaves changes nothing', async () => {
-      const { app, ledger, socket } = await startGateway(platform);
-      socket.send('given');
-      await ledger.begun.opened;
-      await socket.leave();
-      ledger.end.open();
-      await app.untilSettled(2);
-      expect(ledger.entries).toEqual(['handler: success']);
-    });
-  });
+it('P15: the handlers of a class serve an application without the module, too', async () => {
+  @Controller()
+  class EchoController {
+    @MessagePattern('echo')
+    echo(): string {
+      return 'echo';
+    }
+  }
+  @Module({ controllers: [EchoController] })
+  class PlainModule {}
+  for (const module of [rootModule({ imports: [PlainModule] }), PlainModule]) {
+    const channel = await startMicroservice(module);
+    expect(await channel.send('echo', 1)).toEqual(['echo']);
+    await channel.close();
+  }
 });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import {
   type CanActivate,
   Controller,
@@ -7,7 +7,6 @@ import {
   Param,
   Post,
   Scope,
-  type Type,
   UseGuards,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -17,10 +16,10 @@ import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { Background, BackgroundTasks, TaskRunner } from 'nestjs-background-tasks';
 import { History } from '../support/history.js';
 import { LogBook } from '../../support/log-book.js';
-import { type Platform, onEachPlatform } from '../support/platforms.js';
-import { runProcess } from '../support/child-app.js';
+import { onEachPlatform } from '../support/platforms.js';
+import { outputOf } from '../support/child-app.js';
 import { rootModule } from '../support/root-module.js';
-import { type RunningApp, startApp } from '../support/running-app.js';
+import { startApp } from '../support/running-app.js';
 
 interface Traced {
   /** What one task saw on its attempts. */
@@ -31,25 +30,31 @@ interface Traced {
   readonly isInMemory: { readonly ofRetried: boolean; readonly ofTomorrow: boolean };
 }
 
-onEachPlatform(({ name }) => {
-  it('P7: the request id of nestjs-cls is there on every attempt, and gone once the task has settled', async () => {
-    const ended = await runProcess('cls-requests.ts', name);
-    expect(ended).toMatchObject({ code: 0, errors: '' });
-    const { retried, together, isInMemory } = JSON.parse(ended.output) as Traced;
+describe('nestjs-cls', () => {
+  let seen: Readonly<Record<'Express' | 'Fastify', Traced>> & { readonly stored: unknown };
 
-    expect(retried).toEqual([
-      'attempt 1: alpha of acme',
-      'attempt 1, later: alpha of acme',
-      'attempt 2: alpha of acme',
-      'attempt 2, later: alpha of acme',
-      'attempt 3: alpha of acme',
-      'attempt 3, later: alpha of acme',
-    ]);
-    expect(together.toSorted()).toEqual(
-      Array.from({ length: 20 }, (_, number) => `plain: request-${number + 1} of acme`).toSorted(),
-    );
-    // What has yet to run keeps its own.
-    expect(isInMemory).toEqual({ ofRetried: false, ofTomorrow: true });
+  beforeAll(async () => {
+    seen = JSON.parse(await outputOf('cls.ts')) as typeof seen;
+  });
+
+  it.each(['Express', 'Fastify'] as const)(
+    'P7: on %s the request id is there on every attempt, and gone once the task has settled',
+    (platform) => {
+      const { retried, together, isInMemory } = seen[platform];
+      expect(retried).toEqual(
+        ['1', '1, later', '2', '2, later', '3', '3, later'].map(
+          (attempt) => `attempt ${attempt}: alpha of acme`,
+        ),
+      );
+      const ids = Array.from({ length: 20 }, (_, number) => `request-${number + 1}`);
+      expect(together.toSorted()).toEqual(ids.map((id) => `plain: ${id} of acme`).toSorted());
+      // The task that has yet to run keeps its own.
+      expect(isInMemory).toEqual({ ofRetried: false, ofTomorrow: true });
+    },
+  );
+
+  it('R13: a stored task has what is carried of the context, and nothing else of it', () => {
+    expect(seen.stored).toEqual([['alpha', 'acme', 'no client']]);
   });
 });
 
@@ -97,44 +102,35 @@ class SignupController {
   }
 }
 
-function start(platform: Platform): Promise<RunningApp> {
-  return startApp(platform, {
-    imports: [EventEmitterModule.forRoot()],
-    controllers: [SignupController],
-    providers: [Mailer, SignupListener],
-  });
-}
-
 onEachPlatform((platform) => {
-  it('P6: a listener called while a request is handled adds to its collection', async () => {
-    const app = await start(platform);
+  it('P6: a listener adds to the collection of the request that is handled, else its tasks are queued at once', async () => {
+    const app = await startApp(platform, {
+      imports: [EventEmitterModule.forRoot()],
+      controllers: [SignupController],
+      providers: [Mailer, SignupListener],
+    });
+    const { sent } = app.nest.get(Mailer);
+    const all = ['count ann', 'index ann', 'welcome ann'];
 
     await app.request('/signup/ann', { method: 'POST' });
     await app.untilSettled(3);
-
     // The runner's task waits for nobody.
     expect(app.names('completed')[0]).toBe('count');
-    expect(app.nest.get(Mailer).sent.toSorted()).toEqual(['count ann', 'index ann', 'welcome ann']);
+    expect(sent.splice(0).toSorted()).toEqual(all);
     const closedAt = await app.untilClosed('/signup/ann');
     for (const { type, name, at } of app.events) {
       expect(type !== 'started' || name === 'count' || at >= closedAt).toBe(true);
     }
-  });
 
-  it('P6: what a listener adds outside of any request is queued at once', async () => {
-    const app = await start(platform);
-    const events = app.nest.get(EventEmitter2);
-
-    events.emit('signup', 'ann');
-    await app.untilSettled(3);
-
-    expect(app.nest.get(Mailer).sent.toSorted()).toEqual(['count ann', 'index ann', 'welcome ann']);
+    app.nest.get(EventEmitter2).emit('signup', 'ann');
+    await app.untilSettled(6);
+    expect(sent.toSorted()).toEqual(all);
   });
 });
 
 const NIGHTLY = '0 0 3 * * *';
 
-/** A singleton, as Nest demands of whatever it schedules. */
+/** A singleton: Nest schedules no other. */
 @Injectable()
 class Nightly {
   readonly written: string[] = [];
@@ -178,7 +174,7 @@ class Nightly {
   }
 }
 
-it('P6: what adds tasks can be scheduled, and they are queued at once: jobs, intervals, timeouts', async () => {
+it('P6: tasks of scheduled jobs, intervals and timeouts are queued at once', async () => {
   const scheduled = await NestFactory.createApplicationContext(
     rootModule({ imports: [ScheduleModule.forRoot()], providers: [Nightly] }),
     { logger: false, abortOnError: false },
@@ -249,7 +245,7 @@ class Gateway {
   message(): void {}
 }
 
-/** What is in nobody's way: a singleton, and a class per request for a reason of its own. */
+/** No warning: a singleton, and classes per request that add no tasks in jobs. */
 @Injectable()
 class Singleton {
   constructor(readonly runner: TaskRunner) {}
@@ -269,53 +265,40 @@ class Quiet {
   constructor(readonly tasks: BackgroundTasks) {}
 }
 
-async function warningsOf(...providers: Type<unknown>[]): Promise<string[]> {
-  const log = new LogBook();
-  const imports = [ScheduleModule.forRoot(), EventEmitterModule.forRoot()];
-  const root = rootModule({ imports, providers: [ScopedMailer, ...providers] });
-  // Not bootstrapped: the gateways among them would want a server.
-  const app = await NestFactory.createApplicationContext(root, { logger: log });
-  await app.close();
-  return log.lines.flatMap(({ level, message }) =>
-    level === 'warn' && message.includes('request-scoped') ? [message] : [],
-  );
-}
-
-describe('at its start the module warns of jobs of a request-scoped class', () => {
-  it.each<[Type<unknown>, string]>([
-    [
-      NightlyPerRequest,
-      'NightlyPerRequest has @Cron() and needs BackgroundTasks (NightlyPerRequest → BackgroundTasks)',
-    ],
-    [Inherited, 'Inherited has @Cron() and needs BackgroundTasks (Inherited → BackgroundTasks)'],
-    [
-      Indirect,
-      'Indirect has @Interval(), @Timeout() and needs BackgroundTasks (Indirect → ScopedMailer → ',
-    ],
-    [Listener, 'Listener has @OnEvent() and needs BackgroundTasks (Listener → BackgroundTasks)'],
-    [
-      Gateway,
-      'Gateway has @WebSocketGateway() and needs BackgroundTasks (Gateway → AddingGuard → ',
-    ],
-  ])('%p', async (type, warning) => {
-    expect(await warningsOf(type)).toEqual([expect.stringContaining(warning)]);
-  });
-
-  it('and of no other', async () => {
-    expect(await warningsOf(Singleton, Scoped, Quiet)).toEqual([]);
-  });
-
-  it('for Nest leaves them unregistered', async () => {
+describe('at its start the module', () => {
+  it('warns of each request-scoped class with jobs, listeners or messages, and of no other', async () => {
+    const log = new LogBook();
     const root = rootModule({
-      imports: [ScheduleModule.forRoot()],
-      providers: [NightlyPerRequest, Singleton],
+      imports: [ScheduleModule.forRoot(), EventEmitterModule.forRoot()],
+      providers: [
+        NightlyPerRequest,
+        Inherited,
+        ScopedMailer,
+        Indirect,
+        Listener,
+        Gateway,
+        Singleton,
+        Scoped,
+        Quiet,
+      ],
     });
-    const app = await NestFactory.createApplicationContext(root, { logger: false });
+    // Not bootstrapped: the gateway would want a server.
+    const app = await NestFactory.createApplicationContext(root, { logger: log });
+    expect(log.of('warn').filter((line) => line.includes('request-scoped'))).toEqual(
+      [
+        'NightlyPerRequest has @Cron() and needs BackgroundTasks (NightlyPerRequest → BackgroundTasks)',
+        'Inherited has @Cron() and needs BackgroundTasks (Inherited → BackgroundTasks)',
+        'Indirect has @Interval(), @Timeout() and needs BackgroundTasks (Indirect → ScopedMailer → ',
+        'Listener has @OnEvent() and needs BackgroundTasks (Listener → BackgroundTasks)',
+        'Gateway has @WebSocketGateway() and needs BackgroundTasks (Gateway → AddingGuard → ',
+      ].map((text) => expect.stringContaining(text)),
+    );
+    // It is Nest that leaves their jobs unregistered.
     expect([...app.get(SchedulerRegistry).getCronJobs().keys()]).toEqual(['fine']);
     await app.close();
   });
 
-  it('and an application without jobs, gateways and handlers of messages starts without a warning', async () => {
+  it('warns of nothing where there are no jobs, gateways and handlers of messages', async () => {
     const log = new LogBook();
     const app = await NestFactory.create(rootModule({}), { logger: log });
     app.enableShutdownHooks(['SIGTERM']);

@@ -2,6 +2,7 @@ import {
   Controller,
   Get,
   Injectable,
+  Param,
   type OnApplicationShutdown,
   type OnModuleDestroy,
   type OnModuleInit,
@@ -72,18 +73,9 @@ function tellSignal(): void {
   console.log('told to stop');
 }
 
-const taskEnd = new Gate();
-const handlerEnd = new Gate();
-process.on('message', (message) => {
-  switch (message) {
-    case 'end the task':
-      return taskEnd.open();
-    case 'end the handler':
-      return handlerEnd.open();
-    default:
-      throw new Error(`Nothing is known about "${String(message)}".`);
-  }
-});
+/** Each is opened by a message that has its name. */
+const gates = { held: new Gate(), early: new Gate(), late: new Gate() };
+process.on('message', (name: keyof typeof gates) => gates[name].open());
 // The channel to the test is not what keeps an application alive.
 process.channel?.unref();
 
@@ -95,18 +87,21 @@ class ClosingController {
   held(@Tasks() tasks: BackgroundTasks): string {
     tasks.addTask({ name: 'held' }, async () => {
       console.log('held began');
-      await taskEnd.opened;
+      await gates.held.opened;
       console.log(`held ended with ${await this.databases.query()}`);
     });
     return 'accepted';
   }
 
-  @Get('in-flight')
-  async inFlight(@Tasks() tasks: BackgroundTasks): Promise<string> {
-    console.log('handler began');
-    await handlerEnd.opened;
-    tasks.addTask({ name: 'late' }, async () => {
-      console.log(`late ended with ${await this.databases.query()}`);
+  @Get('in-flight/:name')
+  async inFlight(
+    @Param('name') name: 'early' | 'late',
+    @Tasks() tasks: BackgroundTasks,
+  ): Promise<string> {
+    console.log(`handler ${name} began`);
+    await gates[name].opened;
+    tasks.addTask({ name }, async () => {
+      console.log(`${name} ended with ${await this.databases.query()}`);
     });
     return 'in time';
   }
@@ -154,7 +149,7 @@ const app = await NestFactory.create(
     controllers: [ClosingController],
     providers: [PrismaLike, Databases],
   }),
-  createAdapter(setup.platform),
+  await createAdapter(setup.platform),
   { logger: new PrintingLogger() },
 );
 app.enableShutdownHooks();

@@ -2,7 +2,6 @@ import { Controller, Get, Injectable, Post, Sse, type OnModuleDestroy } from '@n
 import { NestFactory } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
 import { Background, Tasks, currentTask, type BackgroundTasks } from 'nestjs-background-tasks';
-import { journal } from 'nestjs-background-tasks/journal';
 import { NEVER } from 'rxjs';
 import { createAdapter } from '../support/create-adapter.js';
 import { rootModule } from '../support/root-module.js';
@@ -16,7 +15,6 @@ interface Setup {
   readonly terminusMs?: number;
   /** What another module takes in `onModuleDestroy()`. */
   readonly hookMs?: number;
-  readonly journal?: string;
   readonly forceCloseConnections?: boolean;
 }
 
@@ -37,12 +35,6 @@ class Work {
     await new Promise((resolve) => setTimeout(resolve, 20));
     console.log(`done ${currentTask().id}`);
   }
-
-  @Background()
-  async endless(): Promise<void> {
-    console.log('endless began');
-    await new Promise(() => undefined);
-  }
 }
 
 @Controller()
@@ -52,11 +44,6 @@ class WorkController {
   @Post()
   add(@Tasks() tasks: BackgroundTasks): string {
     return tasks.addTask(this.work.step).id;
-  }
-
-  @Post('endless')
-  endless(@Tasks() tasks: BackgroundTasks): string {
-    return tasks.addTask(this.work.endless).id;
   }
 
   @Sse('events')
@@ -73,15 +60,15 @@ class WorkController {
   }
 }
 
-const { platform, drainTimeout, terminusMs, journal: path, ...nest } = setup;
+const { platform, drainTimeout, terminusMs, ...nest } = setup;
 const app = await NestFactory.create(
   rootModule({
-    options: { drainTimeout, ...(path !== undefined && { engine: journal({ path }) }) },
+    options: { drainTimeout },
     imports: [TerminusModule.forRoot({ gracefulShutdownTimeoutMs: terminusMs ?? 0 })],
     controllers: [WorkController],
     providers: [Work, SlowModule],
   }),
-  createAdapter(platform),
+  await createAdapter(platform),
   { ...nest, logger: new PrintingLogger() },
 );
 app.enableShutdownHooks(['SIGTERM']);

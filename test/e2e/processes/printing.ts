@@ -1,6 +1,5 @@
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { ConsoleLogger, type INestApplication } from '@nestjs/common';
+import { portOf } from '../support/port-of.js';
 
 /** Prints what this library has to say, for a test that reads it. */
 export class PrintingLogger extends ConsoleLogger {
@@ -19,5 +18,5 @@ export class PrintingLogger extends ConsoleLogger {
 
 export async function listenAndPrint(app: INestApplication): Promise<void> {
   await app.listen(0, '127.0.0.1');
-  console.log(`port ${((app.getHttpServer() as Server).address() as AddressInfo).port}`);
+  console.log(`port ${portOf(app)}`);
 }

@@ -1,12 +1,12 @@
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { Controller, Get } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Tasks, TaskRunner, type BackgroundTasks } from 'nestjs-background-tasks';
 import { createAdapter } from '../support/create-adapter.js';
+import { History } from '../support/history.js';
+import { portOf } from '../support/port-of.js';
 import { rootModule } from '../support/root-module.js';
 
-// Serves one request with a task, closes, and has nothing left to keep the process alive.
+// On each platform: serves one request with a task, closes, and has nothing left to keep the process alive.
 @Controller()
 class OnceController {
   @Get()
@@ -20,26 +20,19 @@ class OnceController {
   }
 }
 
-const [platform = ''] = process.argv.slice(2);
-const app = await NestFactory.create(
-  rootModule({ controllers: [OnceController] }),
-  createAdapter(platform),
-  { logger: false },
-);
-await app.listen(0, '127.0.0.1');
-const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
-
-const completed = new Promise<void>((resolve) => {
-  app.get(TaskRunner).events.subscribe(({ type }) => {
-    if (type === 'completed') {
-      resolve();
-    }
-  });
-});
-const response = await fetch(`http://127.0.0.1:${port}/`);
-console.log(await response.text());
-await completed;
-await app.close();
-console.log('closed');
+for (const platform of ['Express', 'Fastify']) {
+  const app = await NestFactory.create(
+    rootModule({ controllers: [OnceController] }),
+    await createAdapter(platform),
+    { logger: false },
+  );
+  await app.listen(0, '127.0.0.1');
+  const history = new History(app.get(TaskRunner));
+  const response = await fetch(`http://127.0.0.1:${portOf(app)}/`);
+  console.log(platform, await response.text());
+  await history.untilSettled(1);
+  await app.close();
+  console.log('closed');
+}
 // A timer would end by itself, and keep the process until then.
 console.log(process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length);

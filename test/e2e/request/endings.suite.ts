@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { onEachPlatform } from '../support/platforms.js';
-import { runProcess } from '../support/child-app.js';
+import { outputOf } from '../support/child-app.js';
 import { sharedApp, startApp } from '../support/running-app.js';
 import { Audit, ENDINGS, EVERY_PLACE, type Ending } from './endings.js';
 
@@ -47,11 +47,7 @@ describe('injected into Fastify, without a socket', () => {
   let injected: readonly Injected[] = [];
 
   beforeAll(async () => {
-    const { code, output, errors } = await runProcess('inject-endings.ts');
-    if (code !== 0) {
-      throw new Error(errors);
-    }
-    injected = output
+    injected = (await outputOf('inject-endings.ts'))
       .split('\n')
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Injected);

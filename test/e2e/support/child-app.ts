@@ -103,6 +103,15 @@ export async function runProcess(
   return { ...ended, output: child.output, errors: child.errors };
 }
 
+/** Resolves to what a file of `test/e2e/processes/` prints. Rejects if it fails. */
+export async function outputOf(file: string): Promise<string> {
+  const { code, output, errors } = await runProcess(file);
+  if (code !== 0) {
+    throw new Error(errors);
+  }
+  return output;
+}
+
 const started: ChildApp[] = [];
 
 afterEach(async () => {

@@ -17,6 +17,11 @@ export class History {
     });
   }
 
+  /** As if it had just been made. */
+  forget(): void {
+    this.events.length = 0;
+  }
+
   /** The names of the tasks with an event of this type, in the order it happened. */
   names(type: TaskEvent['type']): string[] {
     return this.events.filter((event) => event.type === type).map(({ name }) => name);

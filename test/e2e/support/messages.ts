@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import type { AddressInfo, Server } from 'node:net';
-import { afterEach } from '@jest/globals';
-import type { INestApplicationContext, INestMicroservice, Type } from '@nestjs/common';
+import type { INestApplication, INestApplicationContext, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
   ClientProxyFactory,
@@ -9,98 +8,137 @@ import {
   type ClientProxy,
   type TcpOptions,
 } from '@nestjs/microservices';
+import { WsAdapter } from '@nestjs/platform-ws';
+import { catchError, EMPTY, firstValueFrom, toArray } from 'rxjs';
 import { WebSocket } from 'ws';
-import { LogBook } from '../../support/log-book.js';
+import { Waiting } from '../../support/waiting.js';
 import { EXPRESS, FASTIFY, type Platform } from './platforms.js';
+import { portOf } from './port-of.js';
 
 const TCP: TcpOptions = { transport: Transport.TCP, options: { host: '127.0.0.1', port: 0 } };
+const OPTIONS = { logger: false, abortOnError: false } as const;
 
-/** An application that gets messages over TCP, and a client of it. Both are closed after the test. */
-export interface Serving {
+/** An application that gets messages, and a client of it. */
+export interface Channel {
   readonly app: INestApplicationContext;
-  readonly client: ClientProxy;
-  readonly log: LogBook;
+  /**
+   * Resolves to what is answered. A message named like "… event" is sent as an event.
+   *
+   * @param count how many answers a gateway gives: nothing says which is the last one
+   */
+  send(message: string, count: number): Promise<unknown[]>;
+  /** The client breaks its connection. */
+  leave(): Promise<void>;
+  close(): Promise<void>;
 }
 
-type Start = (root: Type) => Promise<Serving>;
+type Start = (root: Type) => Promise<Channel>;
 
 export const startMicroservice: Start = async (root) => {
-  const log = new LogBook();
-  const app = await NestFactory.createMicroservice(root, {
-    ...TCP,
-    logger: log,
-    abortOnError: false,
-  });
+  const app = await NestFactory.createMicroservice(root, { ...TCP, ...OPTIONS });
   await app.listen();
-  return serving(app, app, log);
+  return new RpcChannel(app, app.unwrap<Server>());
 };
 
-function startHybrid({ createAdapter }: Platform, inheritAppConfig: boolean): Start {
+function hybrid({ createAdapter }: Platform, inheritAppConfig: boolean): Start {
   return async (root) => {
-    const log = new LogBook();
-    const app = await NestFactory.create(root, createAdapter(), {
-      logger: log,
-      abortOnError: false,
-    });
+    const app = await NestFactory.create(root, createAdapter(), OPTIONS);
     const microservice = app.connectMicroservice<TcpOptions>(TCP, { inheritAppConfig });
     await app.startAllMicroservices();
     await app.listen(0, '127.0.0.1');
-    return serving(app, microservice, log);
+    return new RpcChannel(app, microservice.unwrap<Server>());
   };
 }
 
-export const SERVERS: readonly (readonly [string, Start])[] = [
-  ['a microservice', startMicroservice],
-  ['a hybrid application on Express', startHybrid(EXPRESS, false)],
-  ['a hybrid application on Fastify that inherits', startHybrid(FASTIFY, true)],
-];
-
-function serving(
-  app: INestApplicationContext,
-  microservice: INestMicroservice,
-  log: LogBook,
-): Serving {
-  const { port } = microservice.unwrap<Server>().address() as AddressInfo;
-  const options = { host: '127.0.0.1', port };
-  const client = ClientProxyFactory.create({ transport: Transport.TCP, options });
-  closing.push(
-    () => client.close(),
-    () => app.close(),
-  );
-  return { app, client, log };
+function gateway({ createAdapter }: Platform): Start {
+  return async (root) => {
+    const app = await NestFactory.create(root, createAdapter(), OPTIONS);
+    app.useWebSocketAdapter(new WsAdapter(app));
+    await app.listen(0, '127.0.0.1');
+    const channel = new SocketChannel(app);
+    await channel.open();
+    return channel;
+  };
 }
 
-/** A client of a gateway, which is gone after the test. */
-export class Socket {
-  private constructor(private readonly socket: WebSocket) {}
+/** The ways by which messages come to an application. */
+export const TRANSPORTS = [
+  { name: 'a microservice', isGateway: false, start: startMicroservice },
+  { name: 'a hybrid application on Express', isGateway: false, start: hybrid(EXPRESS, false) },
+  {
+    name: 'a hybrid application on Fastify that inherits',
+    isGateway: false,
+    start: hybrid(FASTIFY, true),
+  },
+  { name: 'a gateway on Express', isGateway: true, start: gateway(EXPRESS) },
+  { name: 'a gateway on Fastify', isGateway: true, start: gateway(FASTIFY) },
+];
 
-  static async open(port: number): Promise<Socket> {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}`);
-    closing.push(() => socket.terminate());
-    await once(socket, 'open');
-    return new Socket(socket);
+class RpcChannel implements Channel {
+  private readonly client: ClientProxy;
+
+  constructor(
+    readonly app: INestApplicationContext,
+    server: Server,
+  ) {
+    const { port } = server.address() as AddressInfo;
+    const options = { host: '127.0.0.1', port };
+    this.client = ClientProxyFactory.create({ transport: Transport.TCP, options });
   }
 
-  send(event: string): void {
-    this.socket.send(JSON.stringify({ event, data: '' }));
+  send(message: string): Promise<unknown[]> {
+    const answers = message.endsWith(' event')
+      ? this.client.emit<unknown>(message, '')
+      : this.client.send<unknown>(message, '');
+    return firstValueFrom(
+      answers.pipe(
+        catchError(() => EMPTY),
+        toArray(),
+      ),
+    );
   }
 
-  /** Resolves to the next message. */
-  async answer(): Promise<unknown> {
-    const [message] = (await once(this.socket, 'message')) as [Buffer];
-    return JSON.parse(message.toString());
+  async leave(): Promise<void> {
+    await this.client.close();
+  }
+
+  async close(): Promise<void> {
+    await this.leave();
+    await this.app.close();
+  }
+}
+
+class SocketChannel implements Channel {
+  private readonly socket: WebSocket;
+  private readonly received: unknown[] = [];
+  private readonly waiting = new Waiting();
+
+  constructor(readonly app: INestApplication) {
+    this.socket = new WebSocket(`ws://127.0.0.1:${portOf(app)}`);
+    this.socket.on('message', (message: Buffer) => {
+      this.received.push(JSON.parse(message.toString()));
+      this.waiting.lookAgain();
+    });
+  }
+
+  async open(): Promise<void> {
+    await once(this.socket, 'open');
+  }
+
+  async send(message: string, count: number): Promise<unknown[]> {
+    this.received.length = 0;
+    this.socket.send(JSON.stringify({ event: message, data: '' }));
+    await this.waiting.until(() => this.received.length >= count);
+    return this.received.slice(0, count);
   }
 
   async leave(): Promise<void> {
     this.socket.terminate();
     await once(this.socket, 'close');
   }
-}
 
-const closing: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const close of closing.splice(0)) {
-    await close();
+  async close(): Promise<void> {
+    this.socket.terminate();
+    await this.app.close();
   }
-});
+}

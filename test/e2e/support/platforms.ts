@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { describe } from '@jest/globals';
 import type { AbstractHttpAdapter } from '@nestjs/core';
-import { createAdapter } from './create-adapter.js';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 
 interface ExpressResponse extends ServerResponse {
   json(body: unknown): void;
@@ -25,14 +26,14 @@ export interface Platform {
 
 export const EXPRESS: Platform = {
   name: 'Express',
-  createAdapter: () => createAdapter('Express'),
+  createAdapter: () => new ExpressAdapter(),
   answer: (response, body) => (response as ExpressResponse).json(body),
   takeOver: (response) => response as ServerResponse,
 };
 
 export const FASTIFY: Platform = {
   name: 'Fastify',
-  createAdapter: () => createAdapter('Fastify'),
+  createAdapter: () => new FastifyAdapter(),
   answer: (response, body) => (response as FastifyReply).send(body),
   takeOver: (response) => {
     const reply = response as FastifyReply;

@@ -1,5 +1,4 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll } from '@jest/globals';
 import type { INestApplication, NestApplicationOptions, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -8,6 +7,7 @@ import { send, type Reply, type RequestOptions } from './client.js';
 import { History } from './history.js';
 import { LogBook } from '../../support/log-book.js';
 import type { Platform } from './platforms.js';
+import { portOf } from './port-of.js';
 import { rootModule, type AppSetup } from './root-module.js';
 import { now } from './time.js';
 
@@ -31,7 +31,7 @@ export class RunningApp extends History {
   }
 
   get port(): number {
-    return ((this.nest.getHttpServer() as Server).address() as AddressInfo).port;
+    return portOf(this.nest);
   }
 
   request(path: string, options?: RequestOptions): Promise<Reply> {
@@ -50,9 +50,8 @@ export class RunningApp extends History {
     return this.events.every(({ type, at }) => type !== 'started' || at >= closedAt);
   }
 
-  /** As if it had just been started. */
-  forget(): void {
-    this.events.length = 0;
+  override forget(): void {
+    super.forget();
     this.closedAt.clear();
   }
 }
