@@ -1,4 +1,4 @@
-import type { ExecutionContext, CallHandler, NestInterceptor } from '@nestjs/common';
+import type { NestInterceptor } from '@nestjs/common';
 import type { ApplicationConfig, ExternalContextCreator, ModulesContainer } from '@nestjs/core';
 import { lifeHere } from '../life-of-request.js';
 import { handleMessage, beginMessage } from '../message.js';
@@ -32,9 +32,10 @@ interface Handler {
  * themselves end; Nest leaves it out of HTTP routes.
  */
 export class MessageHook {
-  /** Nest has read the interceptor since the flag was last cleared. */
+  /** Nest has taken the interceptor since the flag was last cleared. */
   private wasAsked = false;
-  private isMakingResolver = false;
+  /** The resolver that Nest is making: of a root field, or of a field of an object type. */
+  private making: 'root field' | 'field' | undefined = undefined;
   private areRoutesMade = false;
   private areRoutesFollowed = true;
   /** Nest 11 has no global interceptors for gateways. `undefined` where no routes are made. */
@@ -51,7 +52,7 @@ export class MessageHook {
 
   /** Must be called before Nest makes any handler. */
   install(): void {
-    this.config.useGlobalInterceptors(this.messagesOnly());
+    this.interceptMessages();
     if (typeof Reflect.get(this.modules, 'getRpcTargetRegistry') === 'function') {
       this.modules.getRpcTargetRegistry<RpcServer>().subscribe((server) => this.followRpc(server));
     } else {
@@ -112,31 +113,27 @@ export class MessageHook {
     }
   }
 
-  /** Nest skips an interceptor whose `intercept` is undefined. */
-  private messagesOnly(): NestInterceptor {
-    const { interceptor } = this;
-    const intercept = (context: ExecutionContext, next: CallHandler) =>
-      interceptor.intercept(context, next);
-    const isForRoute = (): boolean => this.isForRoute();
-    return {
-      get intercept() {
-        return isForRoute() ? (undefined as never) : intercept;
-      },
-    };
+  /** Nest asks for the global interceptors each time it makes a handler, and keeps what it got. */
+  private interceptMessages(): void {
+    const { config, interceptor } = this;
+    const others = config.getGlobalInterceptors.bind(config);
+    config.getGlobalInterceptors = () =>
+      this.isIntercepted() ? [interceptor, ...others()] : others();
   }
 
-  private isForRoute(): boolean {
-    if (this.isMakingResolver) {
-      this.wasAsked = true;
+  /** Whether the handler that Nest is making needs the interceptor. */
+  private isIntercepted(): boolean {
+    if (this.making === 'field') {
       return false;
     }
-    const here = lifeHere(this.requests.intake);
+    const here = this.making === undefined ? lifeHere(this.requests.intake) : undefined;
     if (here instanceof MessageLife) {
       here.isInterceptorDue = true;
-      return false;
+      return true;
     }
     this.wasAsked = true;
-    return this.areRoutesFollowed && (this.areRoutesMade || here !== undefined);
+    const isRoute = this.making === undefined && (this.areRoutesMade || here !== undefined);
+    return !isRoute || !this.areRoutesFollowed;
   }
 
   private followRpc(server: RpcServer): void {
@@ -167,18 +164,32 @@ export class MessageHook {
     }
     resolvers.create = (...args: unknown[]) => {
       const [options, type] = [args[7], args[8]];
-      if (type !== 'graphql' || options !== undefined) {
-        return Reflect.apply(create, resolvers, args) as never; // a field of an object type, or not GraphQL
+      const make = (): Callback => Reflect.apply(create, resolvers, args) as Callback;
+      if (type !== 'graphql') {
+        return make() as never;
       }
-      this.isMakingResolver = true;
+      this.making = options === undefined ? 'root field' : 'field';
       try {
         this.wasAsked = false;
-        const callback = Reflect.apply(create, resolvers, args) as Callback;
-        return this.follow('graphql', callback, this.wasAsked) as never;
+        const callback = make();
+        return (
+          this.making === 'field'
+            ? this.followOutside(callback)
+            : this.follow(type, callback, this.wasAsked)
+        ) as never;
       } finally {
-        this.isMakingResolver = false;
+        this.making = undefined;
         this.wasAsked = false;
       }
+    };
+  }
+
+  /** The status of the HTTP request decides about a field. Over a WebSocket there is none. */
+  private followOutside(callback: Callback): Callback {
+    const { intake } = this.requests;
+    const follower = this.follow('graphql', callback, false);
+    return function (this: unknown, ...args) {
+      return (lifeHere(intake) === undefined ? follower : callback).apply(this, args);
     };
   }
 

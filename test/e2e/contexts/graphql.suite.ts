@@ -2,7 +2,19 @@ import { afterEach, expect, it } from '@jest/globals';
 import { Inject, Injectable, Module, Scope, UseGuards, UsePipes } from '@nestjs/common';
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { REQUEST } from '@nestjs/core';
-import { Args, GraphQLModule, Mutation, Query, Resolver } from '@nestjs/graphql';
+import {
+  Args,
+  Field,
+  GraphQLModule,
+  GraphQLSchemaHost,
+  Mutation,
+  ObjectType,
+  Parent,
+  Query,
+  ResolveField,
+  Resolver,
+} from '@nestjs/graphql';
+import { graphql } from 'graphql';
 import { Background, BackgroundTasks, Tasks } from 'nestjs-background-tasks';
 import { onEachPlatform } from '../support/platforms.js';
 import { sharedApp, startApp } from '../support/running-app.js';
@@ -91,6 +103,28 @@ class LedgerResolver {
   }
 }
 
+@ObjectType()
+class Payment {
+  @Field(() => String)
+  name!: string;
+}
+
+@Resolver(() => Payment)
+class PaymentsResolver {
+  constructor(private readonly ledger: Ledger) {}
+
+  @Query(() => [Payment])
+  payments(): Payment[] {
+    return [{ name: 'one' }, { name: 'other' }];
+  }
+
+  @ResolveField(() => String)
+  receipt(@Parent() { name }: Payment, @Tasks() tasks: BackgroundTasks): string {
+    this.ledger.add(name, tasks);
+    return `of ${name}`;
+  }
+}
+
 @Resolver()
 class ReportsResolver {
   constructor(private readonly reports: Reports) {}
@@ -120,6 +154,7 @@ onEachPlatform((platform) => {
           driver: ApolloDriver,
           autoSchemaFile: true,
           playground: false,
+          fieldResolverEnhancers: ['guards', 'interceptors', 'filters'],
           // As both platforms give it: what providers get as REQUEST.
           context: (...[first, second]: { headers?: unknown; req?: unknown }[]) => {
             const request = first?.req ?? (first?.headers ? first : second);
@@ -127,7 +162,7 @@ onEachPlatform((platform) => {
           },
         }),
       ],
-      providers: [LedgerResolver, ReportsResolver],
+      providers: [LedgerResolver, PaymentsResolver, ReportsResolver],
     }),
   );
   const ledger = (): Ledger => app().nest.get(Ledger);
@@ -186,6 +221,24 @@ onEachPlatform((platform) => {
       expect(ledger().entries).toEqual([entry, 'awaited']);
     },
   );
+
+  const PAYMENTS = '{ payments { name receipt } }';
+  const RECEIPTS = ['one', 'other'].map((name) => ({ name, receipt: `of ${name}` }));
+
+  it('P3, P20: a field of an object type goes by the status, also where interceptors see it', async () => {
+    expect(await ask(PAYMENTS)).toEqual({ data: { payments: RECEIPTS } });
+    expect(ledger().entries).toEqual(['one: success', 'other: success']);
+    expect(app().names('dropped')).toHaveLength(2);
+  });
+
+  it('P6: a field of an object type outside an HTTP request, as over a WebSocket, goes by its own end', async () => {
+    const { schema } = app().nest.get(GraphQLSchemaHost);
+    const { data, errors } = await graphql({ schema, source: PAYMENTS, contextValue: {} });
+    expect(errors).toBeUndefined();
+    expect(data).toEqual({ payments: RECEIPTS });
+    await app().untilAllSettled();
+    expect(ledger().entries).toEqual(['one: success', 'other: success']);
+  });
 
   it('R7: a method passed to addTask() runs on the object of its request', async () => {
     expect(await ask('{ report }')).toEqual({ data: { report: 'added' } });

@@ -16,6 +16,7 @@ import {
   type CanActivate,
   type ExecutionContext,
 } from '@nestjs/common';
+import { ExternalContextCreator } from '@nestjs/core';
 import {
   Background,
   BackgroundTasks,
@@ -216,6 +217,38 @@ onEachPlatform((platform) => {
     });
     expect((await app.request('/by-adapter')).body).toBe('{"runs":1}');
     expect((await app.request('/by-instance')).body).toBe('{"runs":2}');
+  });
+
+  it('P20: a handler that another library has made answers inside a request, too', async () => {
+    class Bot {
+      constructor(readonly mailer: Mailer) {}
+
+      async update(): Promise<string> {
+        await this.mailer.send('Ann');
+        return 'updated';
+      }
+    }
+    let update: (() => Promise<string>) | undefined;
+    const app = await startApp(platform, {
+      controllers: [routes({ 'GET /webhook': [() => update?.()] })],
+      providers: [Mailer],
+    });
+    const bot = new Bot(app.nest.get(Mailer));
+    const creator = app.nest.get(ExternalContextCreator);
+    update = creator.create(
+      bot,
+      bot.update.bind(bot),
+      'update',
+      '',
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+      'bot',
+    );
+    expect((await app.request('/webhook')).body).toBe('updated');
+    await app.untilAllSettled();
+    expect(app.nest.get(Mailer).sent).toEqual(['Ann']);
   });
 
   it('P3, R2: a body that is parsed later does not take the request away from anything behind', async () => {
