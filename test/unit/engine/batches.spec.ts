@@ -32,19 +32,8 @@ function createBatches() {
   };
 }
 
-describe('calls that are gathered', () => {
-  it('are placed here until they are sent off, and follow the first then', async () => {
-    const { clock, batches, add, sent } = createBatches();
-    const [first, second] = [add(callOf([1])), add(callOf([2]))];
-    expect([first.place, second.place, batches.isEmpty]).toEqual([batches, batches, false]);
-    expect([...batches]).toEqual([first, second]);
-    await clock.advance(WAIT_MS);
-    expect(sent).toEqual([[first, second]]);
-    expect([first.place, second.place, batches.isEmpty]).toEqual([undefined, undefined, true]);
-    expect([first.leader, second.leader]).toEqual([undefined, first]);
-  });
-
-  it('are each sent off once, in order, never more than fit and never later than the wait', async () => {
+describe('gathered calls', () => {
+  it('are each sent off once, in order, no more than fit, no later than the wait', async () => {
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.record({ items: fc.nat(6) }) },
       { weight: 1, arbitrary: fc.record({ advance: fc.nat(120) }) },
@@ -92,71 +81,29 @@ function complete(task: Task): void {
   task.settle({ status: 'completed', attempts: 1, durationMs: 0 });
 }
 
-describe('the holder of a dedupe key', () => {
-  it('is the first who claims it, until that one has settled', () => {
-    const keys = new DedupeKeys();
-    const [first, second] = [taskOf('1'), taskOf('2')];
-    keys.claim('k', first, 0);
-    keys.claim('k', second, 0);
-    expect(keys.holder('k', 1e9)).toBe(first);
-    expect(keys.holder('other', 0)).toBeUndefined();
-    complete(first);
-    keys.settled(first, 'k', 5);
-    expect(keys.holder('k', 5)).toBeUndefined();
-  });
-
-  it('is let go of from the moment it has settled, before anybody says so', () => {
-    const keys = new DedupeKeys();
-    const [first, second] = [taskOf('1'), taskOf('2')];
-    keys.claim('k', first, 0);
-    complete(first);
-    keys.claim('k', second, 5);
-    keys.settled(first, 'k', 5);
-    expect(keys.holder('k', 5)).toBe(second);
-  });
-
-  it('keeps it for its window, from when it was added', () => {
-    const keys = new DedupeKeys();
-    const task = taskOf('1', { window: 100, addedAt: 50 });
-    keys.claim('k', task, 60);
-    complete(task);
-    keys.settled(task, 'k', 70);
-    expect(keys.holder('k', 149.9)).toBe(task);
-    expect(keys.holder('k', 150)).toBeUndefined();
-  });
-
-  it('hands over to itself when it is run again, and to nobody else', () => {
-    const keys = new DedupeKeys();
-    const failed = taskOf('1', { window: 100 });
-    keys.claim('k', failed, 0);
-    failed.settle({ status: 'failed', attempts: 1, durationMs: 0, error: 'no' });
-    keys.claim('k', taskOf('2', { window: 100, addedAt: 10 }), 10);
-    expect(keys.holder('k', 10)).toBe(failed);
-    const again = failed.again(10);
-    keys.claim('k', again, 10);
-    expect(keys.holder('k', 10)).toBe(again);
-  });
-});
-
 describe('dedupe keys that nobody asks for again', () => {
-  it('are let go of at once where they have no window', async () => {
+  it.each([
+    // Fewer than are swept out together. The stack may still hold the last one.
+    ['at once if they have no window', 500, undefined, 5],
+    ['when their windows have passed', 6_000, 10, 2_500],
+  ])('are let go of %s, except held ones', async (_, count, window, left) => {
     const keys = new DedupeKeys();
+    const held = taskOf('held');
+    keys.claim('held', held, 0);
     const tasks: WeakRef<Task>[] = [];
-    // Fewer than are swept out together.
-    for (let now = 0; now < 500; now += 1) {
-      const task = taskOf(`${now}`, { addedAt: now });
+    for (let now = 0; now < count; now += 1) {
+      const task = taskOf(`${now}`, { window, addedAt: now });
       keys.claim(`${now}`, task, now);
       complete(task);
       keys.settled(task, `${now}`, now);
       tasks.push(new WeakRef(task));
     }
     await collectGarbage();
-    // The stack may still hold the last one.
-    expect(tasks.filter((task) => task.deref() !== undefined).length).toBeLessThan(5);
-    expect(keys.holder('0', 500)).toBeUndefined();
+    expect(tasks.filter((task) => task.deref() !== undefined).length).toBeLessThan(left);
+    expect(keys.holder('held', count)).toBe(held);
   });
 
-  it('O7: are so many at most, the latest, while their windows last; those that are held stay', () => {
+  it('O7: are bounded in number while their windows last; the latest and the held ones stay', () => {
     const keys = new DedupeKeys();
     const held = taskOf('held', { window: 1e9 });
     const done = taskOf('done', { window: 1e9 });
@@ -172,22 +119,5 @@ describe('dedupe keys that nobody asks for again', () => {
     expect(keys.holder('0', 0)).toBeUndefined();
     expect(keys.holder('199999', 0)).toBe(done);
     expect(keys.holder('held', 0)).toBe(held);
-  });
-
-  it('are let go of when their windows have passed; those that are held stay', async () => {
-    const keys = new DedupeKeys();
-    const held = taskOf('held');
-    keys.claim('held', held, 0);
-    const tasks: WeakRef<Task>[] = [];
-    for (let now = 0; now < 6_000; now += 1) {
-      const task = taskOf(`${now}`, { window: 10, addedAt: now });
-      keys.claim(`${now}`, task, now);
-      complete(task);
-      keys.settled(task, `${now}`, now);
-      tasks.push(new WeakRef(task));
-    }
-    await collectGarbage();
-    expect(tasks.filter((task) => task.deref() !== undefined).length).toBeLessThan(2_500);
-    expect(keys.holder('held', 6_000)).toBe(held);
   });
 });

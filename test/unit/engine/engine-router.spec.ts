@@ -1,10 +1,9 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { EngineRouter } from '../../../lib/engine/engine-router.js';
-import { type DrainScope, type Engine, type EngineFactory } from '../../../lib/engine/engine.js';
+import { type DrainScope, type EngineFactory } from '../../../lib/engine/engine.js';
 import type { KeptTasks } from '../../../lib/engine/kept-tasks.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import type { TaskInfo } from '../../../lib/task/task-info.js';
-import type { Task } from '../../../lib/task/task.js';
 import { createKit } from '../support/kit.js';
 import { resolutionOf } from '../support/resolution.js';
 import { bareTask } from '../support/tasks.js';
@@ -42,7 +41,7 @@ describe('queues of several engines', () => {
     },
   );
 
-  it('P13: are drained of what is present, however much comes after it', async () => {
+  it('P13: are drained of the tasks that are there, however many follow', async () => {
     const { clock, engine, runner } = twoEngines();
     let isComing = true;
     const more = (queue: string): void => {
@@ -78,88 +77,49 @@ describe('queues of several engines', () => {
   });
 });
 
-/** An engine of which a test names the parts that it asks for. */
-const engineWith = (parts: Partial<Engine>): Engine => parts as Engine;
+const gone = (): Promise<never> => Promise.reject(new Error('gone'));
 
-function router(parts: Record<string, Partial<Engine>>): EngineRouter {
-  const engines = Object.entries(parts).map(([queue, each]) => [queue, engineWith(each)] as const);
-  return new EngineRouter(new Map(engines));
-}
-
-const viewOf = (id: string): TaskInfo => ({ id }) as TaskInfo;
-const taskIn = (queue: string): Task =>
-  Object.defineProperty(bareTask('task'), 'queue', { value: queue });
-
-describe('the router before several engines', () => {
-  it('refuses a queue that nobody has', () => {
-    expect(() => router({ a: {} }).supportOf('b')).toThrow('No engine has a queue "b".');
-  });
-
-  it('commits to each engine what is its own, and to none what is not', async () => {
-    const commitA = jest.fn<Engine['commit']>(() => Promise.resolve());
-    const commitB = jest.fn<Engine['commit']>();
-    const routed = router({ a: { commit: commitA }, b: { commit: commitB } });
-    const [a, b] = [taskIn('a'), taskIn('b')];
-    expect(await routed.commit([a, b], true)).toBeUndefined();
-    expect(commitA).toHaveBeenCalledWith([a], true);
-    expect(commitB).toHaveBeenCalledWith([b], true);
-    expect(routed.commit([b])).toBeUndefined();
-    expect(commitA).toHaveBeenCalledTimes(1);
-  });
-});
-
-function storeWith(found: string, listed: string[], queue: string, failed: number) {
+/** A store that has one failed task, or that cannot be reached. */
+function storeWith(id: string, queue: string, isGone = false): Partial<KeptTasks> {
+  const task = Object.defineProperty(bareTask(id), 'queue', { value: queue });
+  const has = (asked: string): Promise<boolean> => Promise.resolve(asked === id);
+  const asked = {
+    find: async (one: string) => ((await has(one)) ? ({ id } as TaskInfo) : undefined),
+    retry: async (one: string) => ((await has(one)) ? task : undefined),
+    cancel: has,
+    forget: has,
+  };
+  const counts = () => Promise.resolve(new Map([[queue, { failed: 1 }]]));
   return {
-    find: (id: string) => Promise.resolve(id === found ? viewOf(id) : undefined),
-    list: () => Promise.resolve(listed.map(viewOf)),
-    counts: () => Promise.resolve(new Map([[queue, { failed }]])),
-    cancel: (id: string) => Promise.resolve(id === found),
-    forget: (id: string) => Promise.resolve(id === found),
-    retry: (id: string) => Promise.resolve(id === found ? taskIn(queue) : undefined),
+    ...(isGone ? { find: gone, retry: gone, cancel: gone, forget: gone } : asked),
+    counts: counts as unknown as KeptTasks['counts'],
   };
 }
 
 /** Queues `a` and `b`, each with a store of its own, and `m` in memory. */
-function stores() {
-  const first = storeWith('1', ['1', '2'], 'a', 1);
-  const second = storeWith('2', ['3'], 'b', 2);
-  const [a, b] = [first, second] as unknown as KeptTasks[];
+function sharedStores(isGone: boolean): Required<KeptTasks> {
   const engines = {
-    a: { kept: a },
-    b: { kept: b },
+    a: { kept: storeWith('1', 'a', isGone) },
+    b: { kept: storeWith('2', 'b') },
     m: {},
   };
-  return { first, shared: router(engines).kept as Required<KeptTasks> };
+  return new EngineRouter(new Map(Object.entries(engines)) as never).kept as Required<KeptTasks>;
 }
 
-const gone = (): Promise<never> => Promise.reject(new Error('gone'));
-
 describe('the shared stores of several engines', () => {
-  it('count the tasks of all, or of the one with the queue', async () => {
-    const { shared } = stores();
-    expect(await shared.counts(undefined)).toEqual(
-      new Map([
-        ['a', { failed: 1 }],
-        ['b', { failed: 2 }],
-      ]),
-    );
-    expect(await shared.counts('b')).toEqual(new Map([['b', { failed: 2 }]]));
+  it('count the tasks of all queues, or of one', async () => {
+    const shared = sharedStores(false);
+    expect([...(await shared.counts(undefined)).keys()]).toEqual(['a', 'b']);
+    expect([...(await shared.counts('b')).keys()]).toEqual(['b']);
   });
 
-  it('give what one of them knows while another cannot be reached', async () => {
-    const { first, shared } = stores();
-    Object.assign(first, { find: gone, retry: gone, cancel: gone, forget: gone });
+  it('answer from one store while another cannot be reached, unless that may have the task', async () => {
+    const shared = sharedStores(true);
     expect(await shared.find('2')).toEqual({ id: '2' });
     expect((await shared.retry('2'))?.queue).toBe('b');
     expect([await shared.cancel('2'), await shared.forget('2')]).toEqual([true, true]);
-  });
-
-  it('say so where the one that cannot be reached may have it', async () => {
-    const { first, shared } = stores();
-    Object.assign(first, { find: gone, retry: gone, cancel: gone, forget: gone });
-    await expect(shared.find('9')).rejects.toThrow('gone');
-    await expect(shared.retry('9')).rejects.toThrow('gone');
-    await expect(shared.cancel('9')).rejects.toThrow('gone');
-    await expect(shared.forget('9')).rejects.toThrow('gone');
+    for (const ask of ['find', 'retry', 'cancel', 'forget'] as const) {
+      await expect(shared[ask]('9')).rejects.toThrow('gone');
+    }
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Lanes, oldestOfLowest } from '../../../lib/engine/memory/lanes.js';
+import { Lanes } from '../../../lib/engine/memory/lanes.js';
 import { TaskList } from '../../../lib/engine/memory/task-list.js';
 import type { Priority } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
@@ -27,20 +27,14 @@ function takeAll(lanes: Lanes): string[] {
 }
 
 describe('lanes', () => {
-  it('give those that are back from waiting for their key before what waits in their lane', () => {
+  it('give a task that is back from waiting for its key first in its lane', () => {
     const lanes = lanesOf(taskOf('1'), taskOf('2'));
     lanes.resume(taskOf('back'));
     lanes.push(taskOf('high', 'high'));
     expect(takeAll(lanes)).toEqual(['high', 'back', '1', '2']);
   });
 
-  it('show all that is in them', () => {
-    const lanes = lanesOf(taskOf('l', 'low'), taskOf('h', 'high'));
-    lanes.resume(taskOf('n'));
-    expect([...lanes].map(({ name }) => name)).toEqual(['h', 'n', 'l']);
-  });
-
-  it('pass a lane over ten times at most while the one above it is served', () => {
+  it('pass over a lower lane ten times at most', () => {
     const lanes = new Lanes();
     for (let index = 0; index < 50; index += 1) {
       lanes.push(taskOf('n', 'normal'));
@@ -50,7 +44,7 @@ describe('lanes', () => {
     expect(takeAll(lanes).join('')).toMatch(/^n{10}ln{10}ln{30}$/);
   });
 
-  it('lose nothing, keep the order of each lane, and let none starve', () => {
+  it('lose no task, keep the order of each lane, and let no lane starve', () => {
     const step = fc.oneof(
       { weight: 3, arbitrary: fc.constantFrom(...PRIORITIES) },
       { weight: 2, arbitrary: fc.constant('take' as const) },
@@ -104,62 +98,6 @@ describe('lanes', () => {
   });
 });
 
-describe('what an overflowing queue can best miss', () => {
-  it('is the longest waiting of the lowest priority, wherever it waits', () => {
-    const lanes = lanesOf(
-      taskOf('n 1', 'normal', 1),
-      taskOf('l 2', 'low', 5),
-      taskOf('h', 'high', 0),
-    );
-    const parked = lanesOf(taskOf('l 1', 'low', 3), taskOf('n 2', 'normal', 2));
-    const missable: (string | undefined)[] = [];
-    for (let index = 0; index < 6; index += 1) {
-      const task = oldestOfLowest([parked, lanes]);
-      missable.push(task?.name);
-      task?.place?.remove(task);
-    }
-    expect(missable).toEqual(['l 1', 'l 2', 'n 1', 'n 2', 'h', undefined]);
-  });
-});
-
-describe('a list of tasks', () => {
-  it('behaves as an array does, whatever is pushed, shifted and removed', () => {
-    const step = fc.oneof(
-      { weight: 3, arbitrary: fc.constant({ kind: 'push' as const }) },
-      { weight: 2, arbitrary: fc.constant({ kind: 'shift' as const }) },
-      { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove' as const), at: fc.nat() }) },
-    );
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-        const list = new TaskList();
-        const model: Task[] = [];
-        /** What the list gave, and what the array did. */
-        const taken: [string | undefined, string | undefined][] = [];
-        for (const [index, each] of steps.entries()) {
-          if (each.kind === 'push') {
-            const task = bareTask(String(index));
-            list.push(task);
-            model.push(task);
-          } else if (each.kind === 'shift') {
-            taken.push([list.shift()?.name, model.shift()?.name]);
-          } else if (model.length > 0) {
-            const [task] = model.splice(each.at % model.length, 1);
-            list.remove(task);
-          }
-          expect(list.isEmpty).toBe(model.length === 0);
-        }
-        expect(taken.map(([own]) => own)).toEqual(taken.map(([, other]) => other));
-        const rest: Task[] = [];
-        for (let task = list.shift(); task !== undefined; task = list.shift()) {
-          rest.push(task);
-        }
-        expect(rest.map(({ name }) => name)).toEqual(model.map(({ name }) => name));
-      }),
-      { numRuns: 300 },
-    );
-  });
-});
-
 /** Whole stretches, longer than what is allocated at once, and single ones. */
 const isRemoved = (index: number) => (index > 900 && index < 4_000) || index % 3 === 0;
 
@@ -168,7 +106,7 @@ const namesOf = (list: TaskList): string[] => Array.from(list, ({ name }) => nam
 const isAlive = (task: WeakRef<Task>) => task.deref() !== undefined;
 
 describe('a list of many tasks', () => {
-  it('gives them in order, whichever were removed, and shows what is left', () => {
+  it('gives them in order, whichever were removed, and lists the rest', () => {
     const list = new TaskList();
     const tasks = Array.from({ length: 10_000 }, (_, index) => bareTask(`${index}`));
     tasks.forEach((task) => list.push(task));
@@ -182,7 +120,7 @@ describe('a list of many tasks', () => {
     expect([isInOrder, list.isEmpty]).toEqual([true, true]);
   });
 
-  it('lets go of what was taken, long before it is empty', async () => {
+  it('lets go of taken tasks long before it is empty', async () => {
     const list = new TaskList();
     const tasks: WeakRef<Task>[] = [];
     for (let index = 0; index < 5_000; index += 1) {
@@ -199,7 +137,7 @@ describe('a list of many tasks', () => {
     expect(list.isEmpty).toBe(false);
   });
 
-  it('lets go of what was removed, as soon as its turn would have come', async () => {
+  it('lets go of removed tasks as soon as their turn would have come', async () => {
     const list = new TaskList();
     const tasks: WeakRef<Task>[] = [];
     for (let index = 0; index < 500; index += 1) {

@@ -96,7 +96,7 @@ const DISK_FULL = new Error('the disk is full');
 const COMPLETED: Verdict = { kind: 'completed' };
 
 describe('P17: an attempt', () => {
-  it('begins once that is written down', async () => {
+  it('begins once its start is recorded', async () => {
     const { add, clock, log, write, written } = createEngine();
     const task = add('a');
     await clock.settle();
@@ -105,25 +105,7 @@ describe('P17: an attempt', () => {
     expect(log).toEqual(['a runs']);
   });
 
-  it('is put off by a second while it cannot be written down', async () => {
-    const { add, clock, log, write, written } = createEngine();
-    const task = add('a');
-    await clock.settle();
-    await write(DISK_FULL);
-    expect([task.status, log, written()]).toEqual([
-      'retrying',
-      ['a retry'],
-      ['retrying a at 1000'],
-    ]);
-    await write(DISK_FULL);
-    await clock.advance(999);
-    expect(written()).toEqual([]);
-    await clock.advance(1);
-    await write();
-    expect(log).toEqual(['a retry', 'a runs']);
-  });
-
-  it('is not made of a task that was cancelled meanwhile', async () => {
+  it('does not begin if its task was cancelled meanwhile', async () => {
     const { add, clock, engine, log, write, written } = createEngine();
     const task = add('a');
     await clock.settle();
@@ -134,7 +116,7 @@ describe('P17: an attempt', () => {
     expect(log).toEqual(['a cancelled']);
   });
 
-  it('P13: is not made where the application shuts down meanwhile, and the task is kept', async () => {
+  it('P13: does not begin if the application shuts down meanwhile, and its task is kept', async () => {
     const { add, clock, engine, log, write, written } = createEngine();
     add('a');
     await clock.settle();
@@ -145,7 +127,7 @@ describe('P17: an attempt', () => {
     expect([log, stopped.isThere]).toEqual([['a abandoned and kept'], true]);
   });
 
-  it('of several calls begins once all of them are written down', async () => {
+  it('of several calls begins once the starts of all are recorded', async () => {
     const { add, clock, log, write, written } = createEngine();
     const options = { batch: { size: 2, wait: 100 } };
     add('a', options, [[1]]);
@@ -159,7 +141,7 @@ describe('P17: an attempt', () => {
 
 describe('P17: the end of a task', () => {
   it.each([undefined, DISK_FULL])(
-    'is told once it is written down, or cannot be (%p)',
+    'is announced once it is recorded, or cannot be (%p)',
     async (error) => {
       const { add, clock, conclude, engine, log, write, written } = createEngine(false);
       const task = add('a');
@@ -178,7 +160,7 @@ describe('P17: the end of a task', () => {
     },
   );
 
-  it('gives its slot to another before it is written down', async () => {
+  it('frees its slot before it is recorded', async () => {
     const { add, clock, conclude, log } = createEngine(false);
     const [first] = ['a', 'b', 'c'].map((name) => add(name));
     await clock.settle();
@@ -187,18 +169,7 @@ describe('P17: the end of a task', () => {
     expect(log).toEqual(['a runs', 'b runs', 'c runs']);
   });
 
-  it('leaves a retry behind, with its time, whether that can be written down or not', async () => {
-    const { add, clock, conclude, log, write, written } = createEngine(false);
-    const task = add('a');
-    await clock.advance(40);
-    await conclude(task, { kind: 'retry', delayMs: 60, error: new Error('no') });
-    expect(written()).toEqual(['retrying a at 100']);
-    await write(DISK_FULL);
-    await clock.advance(60);
-    expect(log).toEqual(['a runs', 'a retry', 'a runs']);
-  });
-
-  it('leaves a retry behind for each call of a batch', async () => {
+  it('records a retry for each call of a batch', async () => {
     const { add, clock, conclude, written } = createEngine(false);
     const options = { batch: { size: 2, wait: 100 } };
     const first = add('a', options, [[1]]);
@@ -210,7 +181,7 @@ describe('P17: the end of a task', () => {
 });
 
 describe('P13: a shutdown', () => {
-  it('keeps what waits and was committed, and ends what was not', async () => {
+  it('keeps waiting tasks that were committed, and ends the others', async () => {
     const { add, clock, engine, log, write, written } = createEngine(false);
     add('a', { delay: 1_000 });
     add('b', { delay: 1_000 }).isCommitted = false;
@@ -221,15 +192,6 @@ describe('P13: a shutdown', () => {
     await stopped;
     expect(log).toEqual(['a abandoned and kept', 'b abandoned']);
   });
-
-  it('keeps what fails in its course, with the time of its retry', async () => {
-    const { add, clock, conclude, engine, written } = createEngine(false);
-    const task = add('a');
-    await clock.settle();
-    void engine.stop(1_000);
-    await conclude(task, { kind: 'retry', delayMs: 60, error: new Error('no') });
-    expect(written()).toEqual(['retrying a at 60', 'kept a']);
-  });
 });
 
 const committed = (name: string, attempts = 0): Task => {
@@ -239,46 +201,8 @@ const committed = (name: string, attempts = 0): Task => {
   return task;
 };
 
-describe('P13: calls that are gathered', () => {
-  it('are sent off by a drain, and at once while it lasts', async () => {
-    const { add, clock, engine, log } = createEngine(false);
-    const options = { batch: { size: 5, wait: 10_000 } };
-    add('a', options, [[1]]);
-    await clock.settle();
-    expect(log).toEqual([]);
-    void engine.drain(Infinity, 'released');
-    await clock.settle();
-    expect(log).toEqual(['a runs']);
-    add('b', options, [[2]]);
-    await clock.settle();
-    expect(log).toEqual(['a runs', 'b runs']);
-  });
-});
-
-describe('what a former process has left', () => {
-  it('waits for its time, and starts at once where that has passed', async () => {
-    const { clock, conclude, engine, log } = createEngine(false);
-    const [past, later, again] = [committed('past'), committed('later'), committed('again', 1)];
-    engine.restore(past, () => 0);
-    engine.restore(later, () => 50);
-    engine.restore(again, () => 60);
-    expect([past, later, again].map(({ status }) => status)).toEqual([
-      'queued',
-      'delayed',
-      'retrying',
-    ]);
-    await clock.settle();
-    expect(log).toEqual(['past runs']);
-    await clock.advance(50);
-    expect(log).toEqual(['past runs', 'later runs']);
-    await conclude(past, COMPLETED);
-    await clock.advance(9);
-    expect(log).toEqual(['past runs', 'later runs']);
-    await clock.advance(1);
-    expect(log).toEqual(['past runs', 'later runs', 'again runs']);
-  });
-
-  it('goes on in its lines, and counts as what is left to do', async () => {
+describe('the tasks of a former process', () => {
+  it('go on in their lines, and count as running or pending', async () => {
     const { clock, conclude, engine, log, write } = createEngine(false);
     const [first, second] = [committed('first'), committed('second')];
     first.successor = second;
@@ -299,14 +223,5 @@ describe('what a former process has left', () => {
       ['first runs', 'second runs', 'first completed', 'second completed'],
       true,
     ]);
-  });
-});
-
-describe('a task of another engine', () => {
-  it('has no place here', () => {
-    const { engine } = createEngine();
-    const stranger = bareTask('stranger');
-    Object.defineProperty(stranger, 'queue', { value: 'elsewhere' });
-    expect(() => engine.admit(stranger)).toThrow('no queue "elsewhere"');
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { currentTask, type TaskHandle } from '../../../lib/index.js';
+import { type TaskHandle } from '../../../lib/index.js';
 import { Deferred } from '../../support/deferred.js';
 import { createKit } from '../support/kit.js';
 import { resolutionOf } from '../support/resolution.js';
@@ -23,35 +23,10 @@ describe('drain()', () => {
     await clock.advance(1);
     expect(drained.isThere).toBe(true);
   });
-
-  it('waits for what is added meanwhile', async () => {
-    const { clock, engine, runner } = createKit();
-    runner.addTask(async () => {
-      await clock.sleep(10);
-      runner.addTask(() => clock.sleep(10));
-    });
-    const drained = resolutionOf(engine.drain(clock.now() + 1000, 'released'));
-    await clock.advance(19);
-    expect(drained.isThere).toBe(false);
-    await clock.advance(1);
-    expect(drained.isThere).toBe(true);
-  });
-
-  it('can be asked for several times, each with a deadline of its own', async () => {
-    const { clock, engine, runner } = createKit();
-    const drained: string[] = [];
-    runner.addTask({ delay: 500 }, () => undefined);
-    void engine.drain(clock.now() + 100, 'released').then(() => drained.push('short'));
-    void engine.drain(clock.now() + 1000, 'released').then(() => drained.push('long'));
-    await clock.settle();
-    expect(drained).toEqual(['short']);
-    await clock.advance(500);
-    expect(drained).toEqual(['short', 'long']);
-  });
 });
 
 describe('P13: a drain', () => {
-  it('of what is present waits neither for what comes since nor for what is due too late', async () => {
+  it('of present tasks waits neither for later ones nor for those that are due too late', async () => {
     const { clock, engine, runner } = createKit();
     runner.addTask(() => clock.sleep(10));
     runner.addTask({ delay: 5 }, () => clock.sleep(10));
@@ -65,7 +40,7 @@ describe('P13: a drain', () => {
     expect(drained.isThere).toBe(true);
   });
 
-  it('waits for the tasks of requests under way only where they are meant, too', async () => {
+  it('waits for the tasks of open requests only if its scope includes them', async () => {
     const { clock, engine, handle } = createKit();
     const end = new Deferred();
     const request = handle(async (tasks) => {
@@ -86,7 +61,7 @@ describe('P13: a drain', () => {
 });
 
 describe('stop()', () => {
-  it('O25: settles whatever is left as abandoned, and says by name and id why', async () => {
+  it('O25: settles all remaining tasks as abandoned, and logs by name and id why', async () => {
     const { clock, engine, runner, logger } = createKit({
       queues: { default: { concurrency: 1 }, retries: {} },
     });
@@ -128,25 +103,7 @@ describe('stop()', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('aborts the signals of what runs', async () => {
-    const { clock, engine, runner } = createKit();
-    let signal: AbortSignal | undefined;
-    runner.addTask({ name: 'export' }, () => {
-      ({ signal } = currentTask());
-      return hang();
-    });
-    await clock.settle();
-    const stopped = engine.stop(0);
-    await clock.advance(0);
-    await stopped;
-    expect(signal?.reason).toMatchObject({
-      name: 'TaskAbandonedError',
-      code: 'BGT_ABANDONED',
-      message: 'Task "export" was abandoned: the application is shutting down.',
-    });
-  });
-
-  it('attempts nothing more, whatever failed in its course', async () => {
+  it('makes no further attempt of a task that fails meanwhile', async () => {
     const { clock, engine, runner } = createKit({ retry: { attempts: 9, delay: 0 } });
     const body = new Deferred();
     const fn = jest.fn(() => body.promise);

@@ -13,7 +13,7 @@ function createTimers() {
 }
 
 describe('the timers of tasks', () => {
-  it('call at once what is due already', async () => {
+  it('call at once if the time has passed', async () => {
     const { clock, due, timers } = createTimers();
     clock.block(100);
     timers.add(bareTask('late'), 40);
@@ -21,7 +21,7 @@ describe('the timers of tasks', () => {
     expect(due).toEqual(['late at 100']);
   });
 
-  it('take a time between two milliseconds to be the later one', async () => {
+  it('round a fraction of a millisecond up', async () => {
     const { clock, due, timers } = createTimers();
     timers.add(bareTask('a'), 10.25);
     await clock.advance(10);
@@ -30,7 +30,7 @@ describe('the timers of tasks', () => {
     expect(due).toEqual(['a at 11']);
   });
 
-  it('wait again where a timer goes off early', async () => {
+  it('wait again if a timer goes off early', async () => {
     const clock = new FakeClock(0);
     const early = new FakeClock(0);
     const due: string[] = [];
@@ -51,6 +51,42 @@ describe('the timers of tasks', () => {
     await early.advance(5);
     expect(due).toEqual(['a']);
   });
+
+  it('take a task again that was due, or was removed', async () => {
+    const { clock, due, timers } = createTimers();
+    const [first, second] = ['a', 'b'].map((name) => bareTask(name));
+    timers.add(first, 10);
+    timers.add(second, 10);
+    timers.remove(second);
+    await clock.advance(10);
+    timers.add(first, 20);
+    timers.add(second, 15);
+    await clock.advance(10);
+    expect(due).toEqual(['a at 10', 'b at 15', 'a at 20']);
+  });
+
+  it('know which task has waited longest', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 9 }), { maxLength: 40 }), (numbers) => {
+        const { timers } = createTimers();
+        const tasks = Array.from({ length: 10 }, (_, index) => bareTask(`${index}`));
+        const waiting: Task[] = [];
+        for (const number of numbers) {
+          const task = tasks[number];
+          const place = waiting.indexOf(task);
+          if (place < 0) {
+            timers.add(task, 1_000 - number);
+            waiting.push(task);
+          } else {
+            timers.remove(task);
+            waiting.splice(place, 1);
+          }
+          expect(timers.firstOf('default')).toBe(waiting[0]);
+          expect([...timers]).toEqual(waiting);
+        }
+      }),
+    );
+  });
 });
 
 describe('any number of timers', () => {
@@ -61,7 +97,7 @@ describe('any number of timers', () => {
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('block' as const), by: fc.nat(20) }) },
   );
 
-  it('come in the order of their times, and P9: share one timer of the clock', async () => {
+  it('P9: come in the order of their times, and share one timer of the clock', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
         const clock = new FakeClock(0);
@@ -106,81 +142,6 @@ describe('any number of timers', () => {
         expect(model).toEqual([]);
       }),
       { numRuns: 150 },
-    );
-  });
-
-  it('are armed anew only where the earliest changes', () => {
-    const { clock, timers } = createTimers();
-    const tasks = Array.from({ length: 1000 }, (_, index) => bareTask(`${index}`));
-    tasks.forEach((task, index) => timers.add(task, 1000 + index));
-    expect(clock.timersMade).toBe(1);
-    tasks.slice(500).forEach((task) => timers.remove(task));
-    expect(clock.timersMade).toBe(1);
-    timers.add(bareTask('earlier'), 1);
-    expect(clock.timersMade).toBe(2);
-    expect(clock.pendingTimers).toBe(1);
-  });
-});
-
-function createWaiting() {
-  const clock = new FakeClock(0);
-  const due: string[] = [];
-  const timers = new Timers(clock, ({ name }) => due.push(name));
-  const [first, second] = ['a', 'b'].map((name) => bareTask(name)) as [Task, Task];
-  return { clock, due, timers, first, second };
-}
-
-describe('the timers of tasks', () => {
-  it('take one again that was due, and one that was removed', async () => {
-    const { clock, due, timers, first, second } = createWaiting();
-    timers.add(first, 10);
-    timers.add(second, 10);
-    timers.remove(second);
-    await clock.advance(10);
-    timers.add(first, 20);
-    timers.add(second, 15);
-    await clock.advance(10);
-    expect(due).toEqual(['a', 'b', 'a']);
-  });
-
-  it('know who has waited for longest, whenever that is due', async () => {
-    const { clock, timers, first, second } = createWaiting();
-    expect(timers.firstOf('default')).toBeUndefined();
-    timers.add(first, 30);
-    timers.add(second, 20);
-    expect(timers.firstOf('default')).toBe(first);
-    expect(timers.firstOf('other')).toBeUndefined();
-    timers.remove(first);
-    timers.add(first, 15);
-    expect(timers.firstOf('default')).toBe(second);
-    await clock.advance(17);
-    expect(timers.firstOf('default')).toBe(second);
-    await clock.advance(10);
-    expect(timers.firstOf('default')).toBeUndefined();
-    timers.add(second, 40);
-    expect(timers.firstOf('default')).toBe(second);
-  });
-
-  it('know who has waited for longest, whoever has left', () => {
-    fc.assert(
-      fc.property(fc.array(fc.nat({ max: 9 }), { maxLength: 40 }), (numbers) => {
-        const { timers } = createWaiting();
-        const tasks = Array.from({ length: 10 }, (_, index) => bareTask(`${index}`));
-        const waiting: Task[] = [];
-        for (const number of numbers) {
-          const task = tasks[number];
-          const place = waiting.indexOf(task);
-          if (place < 0) {
-            timers.add(task, 1_000 - number);
-            waiting.push(task);
-          } else {
-            timers.remove(task);
-            waiting.splice(place, 1);
-          }
-          expect(timers.firstOf('default')).toBe(waiting[0]);
-          expect([...timers]).toEqual(waiting);
-        }
-      }),
     );
   });
 });
