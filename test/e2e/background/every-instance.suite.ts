@@ -1,7 +1,4 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
   Controller,
@@ -32,23 +29,12 @@ import {
   currentTask,
 } from 'nestjs-background-tasks';
 import { journal } from 'nestjs-background-tasks/journal';
-import { onEachPlatform } from '../support/platforms.js';
+import { EXPRESS, onEachPlatform } from '../support/platforms.js';
 import { startApp } from '../support/running-app.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { turns } from '../support/time.js';
 
 const ran: string[] = [];
-const folders: string[] = [];
-
-async function freshFolder(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'bgt-every-'));
-  folders.push(path);
-  return path;
-}
-
-afterEach(async () => {
-  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true })));
-});
-
 abstract class Noting {
   @Background({ retry: { attempts: 2, delay: 1 } })
   async note(text: string): Promise<void> {
@@ -125,59 +111,53 @@ function rootOf(path: string | undefined): Type {
   return RootModule;
 }
 
+/** A proxy around every object with the method, as tools that trace make it. */
+function instanceDecorator(instance: unknown): unknown {
+  return instance instanceof Noting
+    ? new Proxy(instance, {
+        get(target, key) {
+          const value: unknown = Reflect.get(target, key);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      })
+    : instance;
+}
+
 describe('every instance', () => {
   afterEach(() => void (ran.length = 0));
 
   onEachPlatform((platform) => {
-    it('R6, P21: every object that Nest makes, whenever and however', async () => {
-      const app = await startApp(platform, rootOf(undefined), {
-        instrument: {
-          instanceDecorator: (instance: unknown) =>
-            instance instanceof Noting
-              ? new Proxy(instance, {
-                  get(target, key) {
-                    const value: unknown = Reflect.get(target, key);
-                    return typeof value === 'function' ? value.bind(target) : value;
-                  },
-                })
-              : instance,
-        },
-      });
-      await app.runner.whenIdle();
-      // Of the global module, of the root module, of the factory, and the hook.
-      expect(ran.splice(0).toSorted()).toEqual([
-        ...Array.from({ length: 3 }, () => 'constructor as Early.note'),
-        'onModuleInit as Early.note',
-      ]);
-      expect((await app.request('/')).body).toBe('');
-      await app.runner.whenIdle();
-      expect(ran.toSorted()).toEqual(
-        ['constructor as Early.note', 'constructor as Early.note', 'created as Early.note'].concat(
+    it.each([false, true])(
+      'R6, P21: a method of every object that Nest makes is a task, whenever it is made (journal: %s)',
+      async (isStored) => {
+        const path = isStored ? await temporaryFolder() : undefined;
+        const app = await startApp(platform, rootOf(path), { instrument: { instanceDecorator } });
+        await app.runner.whenIdle();
+        // Of the global module, of the root module, of the factory, and the hook.
+        expect(ran.splice(0).toSorted()).toEqual([
+          ...Array.from({ length: 3 }, () => 'constructor as Early.note'),
+          'onModuleInit as Early.note',
+        ]);
+        expect((await app.request('/')).body).toBe('');
+        await app.runner.whenIdle();
+        expect(ran.toSorted()).toEqual([
+          'constructor as Early.note',
+          'constructor as Early.note',
+          'created as Early.note',
           'event as Scoped.note',
           'lazy as Early.note',
           'resolved as Scoped.note',
-        ),
-      );
-    });
+        ]);
+      },
+    );
+  });
 
-    it('R6, P21: with a journal they are stored, and run after a crash in between', async () => {
-      const path = await freshFolder();
-      const app = await startApp(platform, rootOf(path));
-      await app.runner.whenIdle();
-      expect(ran).toHaveLength(4);
-      expect((await app.request('/')).status).toBe(200);
-      await app.runner.whenIdle();
-      expect(ran).toHaveLength(10);
-    });
-
-    it('R6, P21: an object that no application could make again is refused by a store', async () => {
-      const path = await freshFolder();
-      class Unlisted extends Noting {}
-      await startApp(platform, { options: { engine: journal({ path }) } });
-      expect(() => void new Unlisted().note('never')).toThrow(
-        /cannot be stored: the class of Unlisted\.note is not a provider of the application/,
-      );
-    });
+  it('R6, P21: a method of an object that no application could make again is refused by a store', async () => {
+    class Unlisted extends Noting {}
+    await startApp(EXPRESS, { options: { engine: journal({ path: await temporaryFolder() }) } });
+    expect(() => void new Unlisted().note('never')).toThrow(
+      /cannot be stored: the class of Unlisted\.note is not a provider of the application/,
+    );
   });
 });
 
@@ -285,22 +265,19 @@ describe('request scoped', () => {
       );
     });
 
-    it('R7: on one that is made for its request, where that has none yet', async () => {
+    it('R7: it runs on an object that is made for its request, where that has none yet', async () => {
       const app = await startApp(platform, SINGLETON);
       await app.request('/singleton', acme);
       await app.untilSettled(2);
       expect(seen).toEqual(['one of acme, begun 0', 'two of acme, begun 0']);
-    });
-
-    it('R7: an error names the way where no request is known', async () => {
-      const app = await startApp(platform, SINGLETON);
+      // Where no request is known, an error names the way.
       expect((await app.request('/runner', acme)).status).toBe(500);
       expect(() => app.runner.addTask(Reports.prototype.build, 'never')).toThrow(
         /@Background\(\) on Reports\.build: its class is request-scoped \(REQUEST\).*Call the method on its object/,
       );
     });
 
-    it('R7: a durable provider’s method runs on the object of the tenant', async () => {
+    it('R7: a method of a durable provider runs on the object of the tenant', async () => {
       class ByTenant implements ContextIdStrategy<TenantRequest> {
         private readonly tenants = new Map<string, ContextId>();
 
@@ -330,16 +307,15 @@ describe('request scoped', () => {
       }
     });
 
-    it('R7: an engine that stores refuses it at start, unless the request can be made again', async () => {
-      const path = await freshFolder();
-      const engine = journal({ path });
+    it('R7: an engine that stores refuses a request-scoped class at start-up, unless the request can be made again', async () => {
+      const engine = journal({ path: await temporaryFolder() });
       await expect(startApp(platform, { ...INJECTING, options: { engine } })).rejects.toThrow(
         /@Background\(\) on Reports\.build: its class is request-scoped.*`carry: \{ request \}`/,
       );
       const app = await startApp(platform, {
         ...INJECTING,
         options: {
-          engine: journal({ path }),
+          engine: journal({ path: await temporaryFolder() }),
           carry: {
             capture: () => 'acme, carried',
             restore: (_, run) => run(),

@@ -21,50 +21,19 @@ import { routes } from '../support/routes.js';
 import { type RunningApp, startApp } from '../support/running-app.js';
 import { Gate } from '../support/time.js';
 
-onEachPlatform((platform) => {
-  it('P14: a call is collected; its promise resolves before the method has run', async () => {
-    const seen: string[] = [];
-
-    @Injectable()
-    class Mailer {
-      @Background()
-      async sendWelcome(userId: string): Promise<void> {
-        seen.push(`welcome, ${userId}`);
-      }
-
-      @Background()
-      note(text: string): void {
-        seen.push(text);
-      }
-    }
-
-    @Controller()
-    class MailController {
-      constructor(private readonly mailer: Mailer) {}
-
-      @Get()
-      async get(): Promise<string> {
-        await this.mailer.sendWelcome('42');
-        this.mailer.note('noted');
-        seen.push('accepted');
-        return 'answered';
-      }
-    }
-
-    const app = await startApp(platform, { controllers: [MailController], providers: [Mailer] });
-    expect((await app.request('/')).body).toBe('answered');
-    await app.untilSettled(2);
-
-    expect(seen).toEqual(['accepted', 'welcome, 42', 'noted']);
-    expect(app.names('completed')).toEqual(['Mailer.sendWelcome', 'Mailer.note']);
-  });
-});
-
 function task(): void {}
 
-async function startCollecting(platform: Platform): Promise<{ app: RunningApp; made: string[] }> {
-  /** Request-scoped providers, as they are made. */
+interface Collecting {
+  readonly app: RunningApp;
+  /** Providers and controllers, as they are made. */
+  readonly made: string[];
+  /** What the decorated method and its caller do, in order. */
+  readonly seen: string[];
+}
+
+async function startCollecting(platform: Platform): Promise<Collecting> {
   const made: string[] = [];
+  const seen: string[] = [];
 
   /** In every place that a request comes by. */
   @Injectable()
@@ -112,7 +81,9 @@ async function startCollecting(platform: Platform): Promise<{ app: RunningApp; m
     }
 
     @Background({ name: '@Background()' })
-    async record(): Promise<void> {}
+    async record(caller: string): Promise<void> {
+      seen.push(`${caller} recorded`);
+    }
   }
 
   @Controller()
@@ -135,7 +106,7 @@ async function startCollecting(platform: Platform): Promise<{ app: RunningApp; m
       this.tasks.addTask({ name: 'controller' }, task);
       this.service.add();
       tasks.addTask({ name: '@Tasks()' }, task);
-      await this.singleton.record();
+      await this.singleton.record('injected');
       this.tasks.addTask({ name: 'controller again' }, task);
     }
   }
@@ -149,7 +120,8 @@ async function startCollecting(platform: Platform): Promise<{ app: RunningApp; m
     @Get('argument')
     async get(@Tasks() first: BackgroundTasks, @Tasks() second: BackgroundTasks): Promise<void> {
       first.addTask({ name: 'one' }, task);
-      await this.singleton.record();
+      await this.singleton.record('argument');
+      seen.push('accepted');
       second.addTask({ name: 'two' }, task);
       first.addTask({ name: 'three' }, task);
     }
@@ -160,7 +132,7 @@ async function startCollecting(platform: Platform): Promise<{ app: RunningApp; m
     providers: [AddingService, Singleton],
     middleware: (consumer) => consumer.apply(Everywhere).forRoutes('injected/{*path}'),
   });
-  return { app, made };
+  return { app, made, seen };
 }
 
 const EVERYWHERE = [
@@ -192,7 +164,7 @@ onEachPlatform((platform) => {
     );
   });
 
-  it('P2: what a shared connection calls back in another request’s context is its owner’s', async () => {
+  it('P2: a task that a shared connection adds while it serves another request belongs to the request that asked', async () => {
     const connection = new EventEmitter();
     const asked = new Gate();
 
@@ -223,27 +195,23 @@ onEachPlatform((platform) => {
     ]);
   });
 
-  it('P2: @Tasks() gives one collection to each argument, and leaves its controller a singleton', async () => {
-    const { app, made } = await startCollecting(platform);
+  it('P2, P14: @Tasks() gives all arguments one collection; a decorated call resolves before the method runs', async () => {
+    const { app, made, seen } = await startCollecting(platform);
     for (const path of ['/argument', '/argument', '/injected/value', '/injected/value']) {
       await app.request(path);
     }
     const settled = await app.untilSettled(2 * 4 + 2 * EVERYWHERE.length);
-    expect(settled.slice(0, 4).map(({ name }) => name)).toEqual([
-      'one',
-      '@Background()',
-      'two',
-      'three',
+    const names = settled.slice(0, 4).map(({ name }) => name);
+    expect(names).toEqual(['one', '@Background()', 'two', 'three']);
+    expect(seen.slice(0, 2)).toEqual(['accepted', 'argument recorded']);
+    // The controller stays a singleton.
+    expect(made.toSorted()).toEqual([
+      'argument controller',
+      'controller',
+      'controller',
+      'service',
+      'service',
+      'singleton',
     ]);
-    expect(made.toSorted()).toEqual(
-      [
-        'argument controller',
-        'singleton',
-        'controller',
-        'controller',
-        'service',
-        'service',
-      ].toSorted(),
-    );
   });
 });
