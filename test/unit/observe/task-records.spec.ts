@@ -200,6 +200,31 @@ const MANY = 150_000;
 const numbers = Array.from({ length: MANY }, (_, index) => index);
 
 describe('about how many bytes a value takes', () => {
+  it('O7: is told of the stack of an error, however long', () => {
+    const error = new Error('no such user');
+    error.stack = 'x'.repeat(1_000_000);
+    expect(bytesOf([error])).toBeGreaterThan(2_000_000);
+  });
+
+  it('O1: Node.js makes the text of a few stacks only, whose average stands for the others', () => {
+    const { prepareStackTrace } = Error;
+    let made = 0;
+    Error.prepareStackTrace = (error) => {
+      made += 1;
+      return `${String(error)}\n${'    at f (file.js:1:1)\n'.repeat(50)}`;
+    };
+    try {
+      const errors = Array.from({ length: 5_000 }, () => new Error('no such user'));
+      const one = bytesOf(new Error('no such user'));
+      made = 0;
+      const bytes = bytesOf(new AggregateError(errors));
+      expect(made).toBeLessThanOrEqual(100);
+      expect(bytes).toBeGreaterThan(4_500 * one);
+    } finally {
+      Error.prepareStackTrace = prepareStackTrace;
+    }
+  });
+
   it.each<[string, unknown]>([
     ['an array', numbers],
     ['an object', Object.fromEntries(numbers.map((each) => [`key${each}`, each]))],
