@@ -1,5 +1,5 @@
 // One file: what the suites of request/ load is loaded once.
-import './request/client-gone.suite.js';
+import './request/connections.suite.js';
 import './request/endings.suite.js';
 import './request/kinds.suite.js';
 import './request/nothing-in-the-way.suite.js';
@@ -8,4 +8,3 @@ import './request/other-interceptors.suite.js';
 import './request/refused.suite.js';
 import './request/stored-first.suite.js';
 import './request/the-same-without.suite.js';
-import './request/unsendable.suite.js';

@@ -215,6 +215,8 @@ it('a schedule of a module that is loaded lazily is kept by the journal', async 
   @Module({ providers: [Late] })
   class LateModule {}
   const loaded = await app.get(LazyModuleLoader).load(() => LateModule);
-  await once(loaded.get(Late).ran, 'run');
+  const late = loaded.get(Late);
+  await once(late.ran, 'run');
+  expect(late.done).not.toEqual([]);
   await app.close();
 });

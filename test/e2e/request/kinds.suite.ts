@@ -1,19 +1,25 @@
 import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import {
+  Injectable,
   RequestTimeoutException,
+  StreamableFile,
+  UseGuards,
   UseInterceptors,
   type CallHandler,
+  type CanActivate,
   type ExecutionContext,
   type NestInterceptor,
 } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { BackgroundTasksInterceptor } from 'nestjs-background-tasks';
-import { of, retry, throwError, timeout, type Observable } from 'rxjs';
+import { concat, NEVER, of, retry, throwError, timeout, type Observable } from 'rxjs';
 import { RequestHook } from '../../../lib/request/nest/request-hook.js';
 import { RouteWatch } from '../../../lib/request/nest/route-watch.js';
 import { open, RawConnection, read, type Reply } from '../support/client.js';
 import { LogBook } from '../../support/log-book.js';
+import { NEST_MAJOR } from '../support/nest-major.js';
 import { onEachPlatform, type Platform } from '../support/platforms.js';
 import { rootModule, type AppSetup } from '../support/root-module.js';
 import { answering, routes } from '../support/routes.js';
@@ -35,6 +41,23 @@ async function waiting(): Promise<void> {
   await end.gate.opened;
 }
 
+async function* chunks(): AsyncGenerator<Buffer> {
+  for (;;) {
+    yield Buffer.alloc(64 * 1024, 'x');
+  }
+}
+
+@Injectable()
+class Slow implements CanActivate {
+  constructor(private readonly audit: Audit) {}
+
+  async canActivate(): Promise<boolean> {
+    await this.audit.onEither();
+    await waiting();
+    return false;
+  }
+}
+
 function setupOf(platform: Platform, ...decorators: ClassDecorator[]): AppSetup {
   let calls = 0;
   const others = routes(
@@ -43,10 +66,33 @@ function setupOf(platform: Platform, ...decorators: ClassDecorator[]): AppSetup 
         addEach(tasks);
         await waiting();
       },
+      'GET /throws': async (tasks) => {
+        addEach(tasks);
+        await waiting();
+        throw new Error('nobody hears of this');
+      },
       'GET /silent': answering(async (tasks) => {
         addEach(tasks);
         await waiting();
       }),
+      'GET /guarded-slowly': [() => undefined, UseGuards(Slow)],
+      'GET /observable': (tasks) => {
+        addEach(tasks);
+        begun.gate.open();
+        return NEVER;
+      },
+      'GET /endless': (tasks) => {
+        addEach(tasks);
+        return new StreamableFile(Readable.from(chunks(), { objectMode: false }));
+      },
+      'GET /generating': (tasks) => {
+        addEach(tasks);
+        return chunks();
+      },
+      'SSE /eventing': (tasks) => {
+        addEach(tasks);
+        return concat(of({ data: 'xxx' }), NEVER);
+      },
       'GET /retried': [
         (tasks) => {
           tasks.addTask({ name: `call ${(calls += 1)}` }, () => undefined);
@@ -96,13 +142,14 @@ async function answerOf(response: IncomingMessage): Promise<Reply> {
 onEachPlatform((platform) => {
   describe.each(WAYS)('%s', (way, start) => {
     const app = sharedApp(() => start(platform));
+    // A guard is at work before the interceptor is.
+    const isGuardFollowed = way === 'followed by the module';
 
     beforeEach(() => {
       [begun.gate, end.gate, held.gate] = [new Gate(), new Gate(), new Gate()];
     });
 
-    // A guard is at work before the interceptor is.
-    it.each(KINDS.filter(([asked]) => way.endsWith('module') || !asked.endsWith('guarded')))(
+    it.each(KINDS.filter(([asked]) => isGuardFollowed || !asked.endsWith('guarded')))(
       'P1, P3, P20, R4: %s goes out with %d, which decides, and its tasks start when it has closed',
       async (asked, status, body, ran) => {
         const [method = '', path = ''] = asked.split(' ');
@@ -116,37 +163,48 @@ onEachPlatform((platform) => {
     );
 
     it.each([
-      ['slow', SUCCESS],
-      ['silent', FAILURE],
-    ] as const)('P4, P20: a client that leaves changes nothing (%s)', async (path, expected) => {
+      ['/slow', SUCCESS],
+      ['/throws', FAILURE],
+      ['/silent', FAILURE],
+      ...(isGuardFollowed ? [['/guarded-slowly', ['always']] as const] : []),
+    ] as const)(
+      'P4, P20: a client that leaves changes nothing: the end of the handler decides (%s)',
+      async (path, expected) => {
+        const connection = await RawConnection.open(app().port);
+        connection.get(path);
+        await begun.gate.opened;
+        connection.destroy();
+        await app().untilClosed(path);
+        // Longer than any release takes: the whole life of another request.
+        await app().request('/elsewhere');
+        expect(app().settled).toEqual([]);
+        end.gate.open();
+        await app().untilAllSettled();
+        expect(app().names('completed')).toEqual(expected);
+        expect(app().names('cancelled')).toEqual([]);
+      },
+    );
+
+    it.each(['/endless', '/eventing', ...(NEST_MAJOR < 12 ? [] : ['/generating'])])(
+      'P4: a client that leaves in the middle of %s: success tasks run',
+      async (path) => {
+        const connection = await RawConnection.open(app().port);
+        connection.get(path);
+        await connection.untilReceived('xxx');
+        expect(app().names('started')).toEqual([]);
+        connection.destroy();
+        await app().untilSettled(WHENS.length);
+        expect(app().names('completed')).toEqual(SUCCESS);
+      },
+    );
+
+    it('P4: a handler whose Observable is torn down because the client left has not completed', async () => {
       const connection = await RawConnection.open(app().port);
-      connection.get(`/${path}`);
+      connection.get('/observable');
       await begun.gate.opened;
       connection.destroy();
-      await app().untilClosed(`/${path}`);
-      // Longer than any release takes: the whole life of another request.
-      await app().request('/elsewhere');
-      expect(app().settled).toEqual([]);
-      end.gate.open();
       await app().untilSettled(WHENS.length);
-      expect(app().names('completed')).toEqual(expected);
-    });
-
-    it('R9: a handler that is called again leaves nothing of the calls that failed', async () => {
-      expect((await app().request('/retried')).body).toBe('at last');
-      await app().untilSettled(3);
-      expect([app().names('completed'), app().names('dropped')]).toEqual([
-        ['call 3'],
-        ['call 1', 'call 2'],
-      ]);
-    });
-  });
-
-  describe('whose answer takes its time', () => {
-    const app = sharedApp(() => startApp(platform, setupOf(platform)));
-
-    beforeEach(() => {
-      held.gate = new Gate();
+      expect(app().names('completed')).toEqual(FAILURE);
     });
 
     /** The whole life of another request: nothing of the one before it starts. */
@@ -156,7 +214,7 @@ onEachPlatform((platform) => {
       expect(app().names('started')).toEqual(SUCCESS);
     }
 
-    it('P1: waits for a @Res() response that is sent long after the handler has returned', async () => {
+    it('P1: tasks wait for a @Res() response that is sent long after the handler has returned', async () => {
       const reply = app().request('/res-later');
       await app().untilSeen('added', 'always');
       await untilAnotherIsOver();
@@ -169,7 +227,7 @@ onEachPlatform((platform) => {
     it.each([
       ['/gated-file', 'first half, second half'.length],
       ['/large-file', FIVE_MB],
-    ])('P1: waits for a client that has read a part of %s', async (path, length) => {
+    ])('P1: tasks wait for a client that has read a part of %s', async (path, length) => {
       // Not read from, the response stands still as soon as the buffers in between are full.
       const response = await open(app().port, path);
       await untilAnotherIsOver();
@@ -180,6 +238,15 @@ onEachPlatform((platform) => {
       expect(body).toHaveLength(length);
       const second = app().events.filter(({ type }) => type === 'started')[SUCCESS.length];
       expect(second?.at).toBeGreaterThan(await app().untilClosed(path));
+    });
+
+    it('R9: a handler that is called again leaves nothing of the calls that failed', async () => {
+      expect((await app().request('/retried')).body).toBe('at last');
+      await app().untilSettled(3);
+      expect([app().names('completed'), app().names('dropped')]).toEqual([
+        ['call 3'],
+        ['call 1', 'call 2'],
+      ]);
     });
   });
 
@@ -204,7 +271,7 @@ onEachPlatform((platform) => {
     [200, SUCCESS],
     [408, FAILURE],
   ])(
-    'P3, P5, R5: what nobody awaits goes by the same fact, and is by itself after a %d has closed',
+    'P3, P5, R5: a task that is added after a response with %d has closed goes by that status',
     async (status, expected) => {
       const go = new Gate();
       const instead = (): Observable<unknown> =>
@@ -232,7 +299,7 @@ onEachPlatform((platform) => {
     },
   );
 
-  it('P3: an application with an envelope says itself what a success is, once a request', async () => {
+  it('P3: an application says what a success is, and is asked once for a request', async () => {
     const asked: number[] = [];
     const app = await startApp(platform, {
       controllers: [routes({ 'POST /rpc/:id': addEach, 'GET /untouched': () => ({}) })],

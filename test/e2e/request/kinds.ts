@@ -51,8 +51,8 @@ export class Audit {
   }
 }
 
-/** Of whichever application handles the request. */
-function add(tasks: BackgroundTasks): void {
+/** Adds one task of each kind, of whichever application handles the request. */
+export function add(tasks: BackgroundTasks): void {
   const { onSuccess, onFailure, onEither } = Audit.prototype;
   [onSuccess, onFailure, onEither].forEach((body) => void tasks.addTask(body));
 }

@@ -25,7 +25,7 @@ import type { AppSetup } from '../support/root-module.js';
 import { startApp } from '../support/running-app.js';
 import { addEach, FAILURE, SUCCESS } from '../support/whens.js';
 
-/** What it commits after the handler, it cannot commit. */
+/** Fails to commit after the handler. */
 @Injectable()
 class Transaction implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -59,7 +59,7 @@ const PLACES: readonly (AppSetup & { readonly place: string })[] = [
 
 onEachPlatform((platform) => {
   it.each(PLACES)(
-    'P3: one that fails after the handler, $place, drops its tasks',
+    'P3: an interceptor that fails after the handler drops its tasks: $place',
     async (setup) => {
       const app = await startApp(platform, setup);
       expect((await app.request('/add')).status).toBe(409);
@@ -68,7 +68,7 @@ onEachPlatform((platform) => {
     },
   );
 
-  it('P20: ours changes nothing where somebody puts it, too', async () => {
+  it('P20: BackgroundTasksInterceptor changes nothing where somebody adds it, too', async () => {
     const ours = UseInterceptors(BackgroundTasksInterceptor);
     const app = await startApp(platform, {
       controllers: [routes({ 'GET /add': [addEach, ours] }, ours)],
@@ -79,7 +79,7 @@ onEachPlatform((platform) => {
     expect(app.names('completed')).toEqual(SUCCESS);
   });
 
-  it('P20: a route without any is followed in a class and in those that extend it', async () => {
+  it('P20: a route without interceptors is followed in a class and in those that extend it', async () => {
     @Controller('base')
     class BaseController {
       @Get('add')

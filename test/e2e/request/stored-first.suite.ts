@@ -1,20 +1,19 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { Catch, type ArgumentsHost } from '@nestjs/common';
+import { describe, expect, it, jest } from '@jest/globals';
+import { Catch, Injectable, type ArgumentsHost, type Type } from '@nestjs/common';
 import { APP_FILTER, BaseExceptionFilter } from '@nestjs/core';
+import { Background, StoreUnavailableError, type BackgroundTasks } from 'nestjs-background-tasks';
 import { journal } from 'nestjs-background-tasks/journal';
+import type { ServerResponse } from 'node:http';
 import { ENGINE, type Engine } from '../../../lib/engine/engine.js';
-import { StoreUnavailableError } from '../../../lib/index.js';
 import { RawConnection, send } from '../support/client.js';
 import { NEST_MAJOR } from '../support/nest-major.js';
-import { onEachPlatform } from '../support/platforms.js';
-import { routes } from '../support/routes.js';
+import { onEachPlatform, type Platform } from '../support/platforms.js';
+import { answering, routes } from '../support/routes.js';
 import { sharedApp, startApp } from '../support/running-app.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { Gate, turns } from '../support/time.js';
 import { WHENS } from '../support/whens.js';
-import { Audit, KINDS, kindsController } from './kinds.js';
+import { add, Audit, KINDS, kindsController } from './kinds.js';
 
 const seen: unknown[] = [];
 
@@ -37,6 +36,27 @@ const later = routes({
   },
 });
 
+/** What Node.js refuses to send, which it says when the tasks have been stored. All others: held-response.spec.ts. */
+const UNSENDABLE: Record<string, (response: ServerResponse) => void> = {
+  '/header': (response) => response.writeHead(200, { 'X-File': '中.txt' }).end(),
+  '/message': (response) => response.writeHead(200, 'not\nfine').end(),
+  '/second-piece': (response) => {
+    response.write('first');
+    response.write(42);
+  },
+};
+
+function unsendable(platform: Platform): Type {
+  const sending = Object.entries(UNSENDABLE).map(([path, send]) => [
+    `GET ${path}`,
+    answering((tasks, response) => {
+      add(tasks);
+      send(platform.takeOver(response));
+    }),
+  ]);
+  return routes(Object.fromEntries(sending));
+}
+
 /** Sent by a raw connection, and answered by the platform when its tasks are stored. */
 const STORED = KINDS.filter(([asked]) => asked.startsWith('GET') && !/late|breaks|304/.test(asked));
 const isStreamed = ([asked]: readonly [string, ...unknown[]]): boolean =>
@@ -44,21 +64,14 @@ const isStreamed = ([asked]: readonly [string, ...unknown[]]): boolean =>
 const REFUSED = STORED.filter(([asked, status]) => status < 400 && isStreamed([asked]));
 
 onEachPlatform((platform) => {
-  let folder: string;
-
-  beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'stored-first-'));
-  });
-  const app = sharedApp(() =>
-    startApp(platform, {
-      controllers: [kindsController(platform), later],
+  const app = sharedApp(async () => {
+    const engine = journal({ path: await temporaryFolder() });
+    return startApp(platform, {
+      controllers: [kindsController(platform), later, unsendable(platform)],
       providers: [Audit, { provide: APP_FILTER, useClass: Watching }],
-      options: {
-        queues: { default: { engine: journal({ path: join(folder, 'journal') }) }, local: {} },
-      },
-    }),
-  );
-  afterAll(() => rm(folder, { recursive: true }));
+      options: { queues: { default: { engine }, local: {} } },
+    });
+  });
 
   const audit = (): Audit => app().nest.get(Audit);
   const engine = (): Engine => app().nest.get<Engine>(ENGINE);
@@ -142,5 +155,89 @@ onEachPlatform((platform) => {
         audit().done.length = 0;
       },
     );
+  });
+
+  it.each(['/header', '/message'])(
+    'P17: GET %s cannot be sent: it is a 500, takes its success tasks back and runs those for failure',
+    async (path) => {
+      expect((await app().request(path)).status).toBe(500);
+      await app().untilSettled(3);
+      expect(audit().done.splice(0).toSorted()).toEqual(['always', 'failure']);
+      expect(app().names('dropped')).toEqual(['success']);
+      expect(app().log.text).toContain(`GET ${path} could not be answered as intended`);
+    },
+  );
+
+  it('P3: an error that breaks the body afterwards does not count', async () => {
+    await Promise.allSettled([app().request('/second-piece')]);
+    await app().untilSettled(3);
+    expect(audit().done.splice(0).toSorted()).toEqual(['always', 'success']);
+    expect(app().names('dropped')).toEqual(['failure']);
+  });
+});
+
+@Injectable()
+class Work {
+  readonly done: string[] = [];
+
+  @Background()
+  async success(name: string): Promise<void> {
+    this.done.push(name);
+  }
+
+  @Background({ when: 'failure' })
+  async failure(name: string): Promise<void> {
+    this.done.push(name);
+  }
+
+  @Background({ when: 'always' })
+  async always(name: string): Promise<void> {
+    this.done.push(name);
+  }
+}
+
+const addMixed = (tasks: BackgroundTasks): void => {
+  const { success, failure, always } = Work.prototype;
+  tasks.addTask(failure, 'a');
+  tasks.addTask(success, 'b');
+  tasks.addTask(always, 'c');
+  tasks.addTask(failure, 'd');
+  tasks.addTask(always, 'e');
+  tasks.addTask(success, 'f');
+};
+
+onEachPlatform((platform) => {
+  describe.each(['continue', 'stop'] as const)('onFailure: %p', (onFailure) => {
+    const app = sharedApp(async () => {
+      const engine = journal({ path: await temporaryFolder() });
+      const controller = routes({
+        'GET /unsendable': answering((tasks, response) => {
+          addMixed(tasks);
+          platform.takeOver(response).writeHead(99).end();
+        }),
+        'GET /refused': (tasks) => addMixed(tasks),
+      });
+      return startApp(platform, {
+        controllers: [controller],
+        providers: [Work],
+        options: { request: { onFailure }, queues: { default: { engine } } },
+      });
+    });
+
+    it('P2, P17: the tasks of another answer than the first run in the order added', async () => {
+      expect((await app().request('/unsendable')).status).toBe(500);
+      await app().untilSettled(6);
+      expect(app().nest.get(Work).done.splice(0)).toEqual(['a', 'c', 'd', 'e']);
+    });
+
+    it('P2, P17: the tasks of a refusal run in the order added where the store has not taken the first', async () => {
+      const commit = jest
+        .spyOn(app().nest.get<Engine>(ENGINE), 'commit')
+        .mockRejectedValueOnce(new StoreUnavailableError('The journal'));
+      expect((await app().request('/refused')).status).toBe(503);
+      await app().untilSettled(6);
+      expect(app().nest.get(Work).done.splice(0)).toEqual(['a', 'd']);
+      commit.mockRestore();
+    });
   });
 });

@@ -70,18 +70,6 @@ class KindsController {
     return { a: 1 };
   }
 
-  @Get('string') string(): string {
-    return 'text';
-  }
-
-  @Get('null') null(): null {
-    return null;
-  }
-
-  @Get('promise') async promise(): Promise<object> {
-    return { a: 1 };
-  }
-
   @Get('observable') observable(): Observable<object> {
     return of({ a: 1 });
   }
@@ -194,11 +182,14 @@ const CONTROLLERS = [HostedController, VersionedController, KindsController];
 
 const GETS = Object.getOwnPropertyNames(KindsController.prototype)
   .filter((name) => !['constructor', 'params'].includes(name))
-  .flatMap((name) => ['GET', 'POST', 'HEAD'].map((method) => `${method} /kinds/${name}`));
+  .map((name) => `GET /kinds/${name}`);
 const REQUESTS = [
   ...GETS,
+  'HEAD /kinds/object',
+  'HEAD /kinds/head',
+  'POST /kinds/body',
+  'POST /kinds/all',
   'DELETE /kinds/delete',
-  'DELETE /kinds/all',
   'GET /kinds/params/7?q=a&r=b',
   'GET /kinds/params/x',
   'GET /versioned',
@@ -223,7 +214,7 @@ onEachPlatform((platform) => {
     for (const version of ['1', '3']) {
       for (const asked of REQUESTS) {
         const [method = '', path = ''] = asked.split(' ');
-        const body = ['POST', 'PUT', 'PATCH'].includes(method) ? { a: 1 } : undefined;
+        const body = method === 'POST' ? { a: 1 } : undefined;
         const headers = { 'x-version': version, 'x-given': 'given', host: 'acme.example.com' };
         const reply = await send(port, path, { method, headers, ...(body && { body }) });
         const { date: _date, ...others } = reply.headers;
@@ -234,12 +225,12 @@ onEachPlatform((platform) => {
     return found;
   }
 
-  it('P20: every kind of route answers the same, and has the same Swagger document, with the module and without', async () => {
+  it('P20: with the module and without, every kind of route has the same answer and Swagger document', async () => {
     const without = await answers(false);
     expect(await answers(true)).toEqual(without);
     // Nothing of the module is left behind.
     expect(await answers(false)).toEqual(without);
-    expect(without.length).toBeGreaterThan(150);
+    expect(without).toHaveLength(1 + 2 * REQUESTS.length);
     const [document] = without as [{ paths: object }];
     expect(Object.keys(document.paths).length).toBeGreaterThan(20);
   });
