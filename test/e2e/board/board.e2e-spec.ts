@@ -59,81 +59,89 @@ function broken(): never {
   throw new Error('secret');
 }
 
-describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
-  let board: BoardApp;
-  const started: BoardApp[] = [];
-  const { NODE_ENV } = process.env;
+/** One of each kind of request that changes something. */
+const CHANGES = [
+  'PUT /pause',
+  'PUT /default/pause',
+  'PUT /other/pause',
+  'PUT /other/obliterate',
+  'PUT /other/1/retry',
+  'PUT /other/job-schedulers/nightly/run',
+  'PATCH /other/1/update-data',
+  'POST /other/add',
+];
 
-  afterEach(async () => {
-    setEnvironment(NODE_ENV);
-    await Promise.all(started.splice(0).map(({ app }) => app.close()));
-  });
+let board: BoardApp;
+const started: BoardApp[] = [];
+const { NODE_ENV } = process.env;
 
-  /** Closed after the test. */
-  async function start(options?: BoardOptions): Promise<BoardApp> {
+afterEach(async () => {
+  setEnvironment(NODE_ENV);
+  await Promise.all(started.splice(0).map(({ app }) => app.close()));
+});
+
+/** Closed after the test. */
+async function start(platform: string, options?: BoardOptions): Promise<BoardApp> {
+  board = await startBoard(platform, options);
+  started.push(board);
+  return board;
+}
+
+/** One board for the tests around the call. */
+function share(platform: string, options?: BoardOptions): void {
+  beforeAll(async () => {
     board = await startBoard(platform, options);
-    started.push(board);
-    return board;
-  }
+  });
+  afterAll(() => board.app.close());
+}
 
-  /** One board for the tests around the call. */
-  function share(options?: BoardOptions): void {
-    beforeAll(async () => {
-      board = await startBoard(platform, options);
-    });
-    afterAll(() => board.app.close());
-  }
+async function call(
+  path: string,
+  method = 'GET',
+  headers?: Record<string, string>,
+  body?: object,
+): Promise<{ status: number; text: string; body: unknown }> {
+  const response = await fetch(`${board.url}/tasks${path}`, {
+    method,
+    headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  const isJson = response.headers.get('content-type')?.includes('json') === true;
+  return { status: response.status, text, body: isJson ? (JSON.parse(text) as unknown) : text };
+}
 
-  async function call(
-    path: string,
-    method = 'GET',
-    headers?: Record<string, string>,
-    body?: object,
-  ): Promise<{ status: number; text: string; body: unknown }> {
-    const response = await fetch(`${board.url}/tasks${path}`, {
-      method,
-      headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
-      ...(body && { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    const isJson = response.headers.get('content-type')?.includes('json') === true;
-    return { status: response.status, text, body: isJson ? (JSON.parse(text) as unknown) : text };
-  }
+/** With headers that `fetch()` does not let through. */
+async function raw(method: string, path: string, headers: Record<string, string>): Promise<number> {
+  const sent = request(`${board.url}/tasks${path}`, { method, headers }).end();
+  const [response] = (await once(sent, 'response')) as [IncomingMessage];
+  response.resume();
+  await once(response, 'end');
+  return response.statusCode ?? 0;
+}
 
-  /** With headers that `fetch()` does not let through. */
-  async function raw(
-    method: string,
-    path: string,
-    headers: Record<string, string>,
-  ): Promise<number> {
-    const sent = request(`${board.url}/tasks${path}`, { method, headers }).end();
-    const [response] = (await once(sent, 'response')) as [IncomingMessage];
-    response.resume();
-    await once(response, 'end');
-    return response.statusCode ?? 0;
+async function queue(name: string, query = ''): Promise<Queue> {
+  const response = await call(`/api/queues?activeQueue=${name}&page=1&jobsPerPage=10${query}`);
+  const { queues } = response.body as { queues: Queue[] };
+  const found = queues.find((each) => each.name === name);
+  if (found === undefined) {
+    throw new Error(`no queue ${name} in ${JSON.stringify(queues)}`);
   }
+  return found;
+}
 
-  async function queue(name: string, query = ''): Promise<Queue> {
-    const response = await call(`/api/queues?activeQueue=${name}&page=1&jobsPerPage=10${query}`);
-    const { queues } = response.body as { queues: Queue[] };
-    const found = queues.find((each) => each.name === name);
-    if (found === undefined) {
-      throw new Error(`no queue ${name} in ${JSON.stringify(queues)}`);
-    }
-    return found;
-  }
+/** What the board shows of a failed task's arguments. */
+async function shown(args?: BoardOptions['args']): Promise<unknown> {
+  const { runner, mailer } = await start('Fastify', { guard: () => true, args });
+  await mailer.sendWelcome({ password: 'secret' });
+  await runner.whenIdle();
+  return (await queue('emails', '&status=failed')).jobs[0]?.data;
+}
 
-  /** What the board shows of a failed task's arguments. */
-  async function shown(args?: BoardOptions['args']): Promise<unknown> {
-    const { runner, mailer } = await start({ guard: () => true, args });
-    await mailer.sendWelcome({ password: 'secret' });
-    await runner.whenIdle();
-    return (await queue('emails', '&status=failed')).jobs[0]?.data;
-  }
-
+describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
   // What a queue and its tasks look like there: test/unit/board.
   it('serves the page and its files, shows a failed task, and retries it', async () => {
-    const { runner, mailer } = await start();
+    const { runner, mailer } = await start(platform);
     const page = await call('/');
     expect(page.status).toBe(200);
     const [script] = /static\/[\w./-]+\.js/.exec(page.text) ?? [''];
@@ -154,8 +162,141 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
     expect((await queue('default')).counts).toMatchObject({ completed: 0 });
   });
 
+  describe('without a guard', () => {
+    share(platform);
+
+    it.each([
+      ['tasks.example.com', 403],
+      ['127.0.0.1.example.com', 403],
+      ['192.168.0.7', 403],
+      ['localhost@example.com', 403],
+      ['localhost', 200],
+      ['localhost:3000', 200],
+      ['app.localhost', 200],
+      ['127.0.0.9', 200],
+      ['[::1]:3000', 200],
+    ])(
+      'O5: answers at localhost only, as others may lead here: at %s with %d',
+      async (host, status) => {
+        expect(await raw('GET', '/', { host })).toBe(status);
+        expect(await raw('PUT', '/api/queues/default/pause', { host })).toBe(status);
+      },
+    );
+  });
+
+  it('O4: carries metadata for guards that decide by it, several of them in order', async () => {
+    const guard = [HeaderGuard, RolesGuard];
+    await start(platform, { guard, decorators: [Roles('admin')] });
+    const admin = { authorization: 'Bearer admin' };
+    expect((await call('/api/queues')).status).toBe(401);
+    expect((await call('/api/queues', 'GET', admin)).status).toBe(403);
+    expect((await call('/api/queues', 'GET', { ...admin, role: 'admin' })).status).toBe(200);
+    expect(board.log.lines.filter(({ message }) => message.includes('Reflector'))).toEqual([]);
+  });
+
+  it('O4: warns of a guard that seems to decide by metadata, where there is none', async () => {
+    await start(platform, { guard: RolesGuard });
+    expect(board.log.lines).toContainEqual(
+      expect.objectContaining({
+        level: 'warn',
+        message: expect.stringMatching(
+          /^RolesGuard, a guard of .* injects a Reflector\..*decorators/,
+        ),
+      }),
+    );
+  });
+
+  it.each<[string, BoardOptions['guard']]>([
+    ['class', HeaderGuard],
+    ['instance', new HeaderGuard()],
+  ])('pages, files and API are closed by a guard of Nest, a %s', async (_, guard) => {
+    await start(platform, { guard });
+    for (const path of ['', '/', '/api/queues', '/queue/default', '/static/favicon-32x32.png']) {
+      expect((await call(path)).status).toBe(401);
+      expect((await call(path, 'GET', { authorization: 'Bearer bob' })).status).toBe(403);
+    }
+    const unknown = await call('/api/queues/default/pause', 'PUT');
+    expect([unknown.status, unknown.body]).toEqual([
+      401,
+      { message: 'Who are you?', error: 'Unauthorized', statusCode: 401 },
+    ]);
+    expect((await call('/', 'GET', { authorization: 'Bearer admin' })).status).toBe(200);
+    const { queues } = await board.runner.stats();
+    expect(queues.default?.isPaused).toBe(false);
+  });
+
+  it('O5: answers with JSON where a guard throws a bare text', async () => {
+    await start(platform, {
+      guard: () => {
+        throw new HttpException('<b>no</b>', 418);
+      },
+    });
+    const { status, body } = await call('/api/queues');
+    expect([status, body]).toEqual([418, { statusCode: 418, message: '<b>no</b>' }]);
+  });
+
+  describe('whom its guard lets in', () => {
+    share(platform, { guard: () => true });
+    afterEach(() => board.runner.resume());
+
+    it.each<[string, Record<string, string>, number, number]>([
+      // what asks, its headers, whether it may read, whether it may act
+      ['a page of another site', { 'sec-fetch-site': 'cross-site' }, 403, 403],
+      ['a page of a sibling', { 'sec-fetch-site': 'same-site' }, 403, 403],
+      ['a header that nobody knows', { 'sec-fetch-site': 'same-origin, none' }, 403, 403],
+      [
+        'a link elsewhere',
+        { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' },
+        200,
+        403,
+      ],
+      ['the board', { 'sec-fetch-site': 'same-origin' }, 200, 200],
+      ['the address bar', { 'sec-fetch-site': 'none' }, 200, 200],
+      ['a page over http', { origin: 'http://evil.example' }, 403, 403],
+      ['a page without an origin', { origin: 'null' }, 403, 403],
+      ['a page of another port', { origin: 'http://tasks.example:81' }, 403, 403],
+      ['the board over http', { origin: 'http://tasks.example' }, 200, 200],
+      ['the board behind TLS', { origin: 'https://tasks.example:443' }, 200, 200],
+      ['no browser', {}, 200, 200],
+    ])('O5: reads and acts for %s, or refuses', async (_, headers, reading, acting) => {
+      const named = { host: 'tasks.example', ...headers };
+      expect(await raw('GET', '/api/queues?activeQueue=default', named)).toBe(reading);
+      expect(await raw('PUT', '/api/queues/default/pause', named)).toBe(acting);
+      expect(await raw('PUT', '/api/queues/pause', named)).toBe(acting);
+      const { queues } = await board.runner.stats();
+      expect(queues.default?.isPaused).toBe(acting === 200);
+    });
+  });
+
+  it('O5: its pages stand in no frame, whoever is let in', async () => {
+    for (const guard of [() => true, () => false]) {
+      await start(platform, { guard });
+      const { headers } = await fetch(`${board.url}/tasks/`);
+      expect(headers.get('x-frame-options')).toBe('DENY');
+      expect(headers.get('content-security-policy')).toBe("frame-ancestors 'none'");
+    }
+  });
+
+  it('O6: changes nothing where it is read-only, whoever keeps the queue', async () => {
+    const other = new OtherQueue();
+    await start(platform, { readOnly: true, adapters: [other] });
+    for (const change of CHANGES) {
+      const [method, path] = change.split(' ');
+      const { status } = await call(`/api/queues${path}`, method, {}, {});
+      expect([change, status]).toEqual([change, 405]);
+    }
+    expect(other.done).toEqual([]);
+    expect((await board.runner.stats()).queues.default?.isPaused).toBe(false);
+    // The page shows no buttons, and the adapter is what it was for other boards.
+    expect(await queue('other')).toMatchObject({ readOnlyMode: true, allowRetries: false });
+    expect(other.readOnlyMode).toBe(false);
+  });
+});
+
+// The same on both platforms.
+describe('the board', () => {
   it('retries all that failed, beside which others were cancelled', async () => {
-    const { runner, mailer } = await start();
+    const { runner, mailer } = await start('Fastify');
     await mailer.sendWelcome({ name: 'Ada' });
     await mailer.sendWelcome({ name: 'Bob' });
     await runner.whenIdle();
@@ -168,253 +309,102 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
     expect((await queue('emails')).counts).toMatchObject({ failed: 1, completed: 2 });
   });
 
-  describe('to an attacker', () => {
-    it.each([undefined, '', 'production', 'prod', 'staging', 'production ', 'Development'])(
-      'O3: is not served without a guard, and shows no arguments, where NODE_ENV is %j',
-      async (environment) => {
-        setEnvironment(environment);
-        await expect(startBoard(platform)).rejects.toThrow(
-          `NODE_ENV is ${JSON.stringify(environment) ?? 'not set'}: it is not served without a guard.`,
-        );
-        expect(await shown()).toBe('hidden');
-      },
-    );
-
-    it.each(['development', 'test'])(
-      'O3: is served without a guard where NODE_ENV is %s, and says so',
-      async (environment) => {
-        setEnvironment(environment);
-        const { log } = await start();
-        expect(log.lines).toContainEqual(
-          expect.objectContaining({
-            level: 'warn',
-            message: expect.stringMatching(/^The board at \/tasks has no guard: /),
-          }),
-        );
-        expect((await call('/api/queues')).status).toBe(200);
-      },
-    );
-
-    describe('without a guard', () => {
-      share();
-
-      it.each([
-        ['tasks.example.com', 403],
-        ['127.0.0.1.example.com', 403],
-        ['192.168.0.7', 403],
-        ['localhost@example.com', 403],
-        ['localhost', 200],
-        ['localhost:3000', 200],
-        ['app.localhost', 200],
-        ['127.0.0.9', 200],
-        ['[::1]:3000', 200],
-      ])(
-        'O5: answers at localhost only, as others may lead here: at %s with %d',
-        async (host, status) => {
-          expect(await raw('GET', '/', { host })).toBe(status);
-          expect(await raw('PUT', '/api/queues/default/pause', { host })).toBe(status);
-        },
+  it.each([undefined, '', 'production', 'prod', 'staging', 'production ', 'Development'])(
+    'O3: is not served without a guard, and shows no arguments, where NODE_ENV is %j',
+    async (environment) => {
+      setEnvironment(environment);
+      await expect(startBoard('Fastify')).rejects.toThrow(
+        `NODE_ENV is ${JSON.stringify(environment) ?? 'not set'}: it is not served without a guard.`,
       );
-    });
+      expect(await shown()).toBe('hidden');
+    },
+  );
 
-    it('O4: carries metadata for guards that decide by it, several of them in order', async () => {
-      const guard = [HeaderGuard, RolesGuard];
-      await start({ guard, decorators: [Roles('admin')] });
-      const admin = { authorization: 'Bearer admin' };
-      expect((await call('/api/queues')).status).toBe(401);
-      expect((await call('/api/queues', 'GET', admin)).status).toBe(403);
-      expect((await call('/api/queues', 'GET', { ...admin, role: 'admin' })).status).toBe(200);
-      expect(board.log.lines.filter(({ message }) => message.includes('Reflector'))).toEqual([]);
-    });
-
-    it('O4: warns of a guard that seems to decide by metadata, where there is none', async () => {
-      await start({ guard: RolesGuard });
-      expect(board.log.lines).toContainEqual(
+  it.each(['development', 'test'])(
+    'O3: is served without a guard where NODE_ENV is %s, and says so',
+    async (environment) => {
+      setEnvironment(environment);
+      const { log } = await start('Fastify');
+      expect(log.lines).toContainEqual(
         expect.objectContaining({
           level: 'warn',
-          message: expect.stringMatching(
-            /^RolesGuard, a guard of .* injects a Reflector\..*decorators/,
-          ),
+          message: expect.stringMatching(/^The board at \/tasks has no guard: /),
         }),
       );
-    });
+      expect((await call('/api/queues')).status).toBe(200);
+    },
+  );
 
-    it.each<[string, BoardOptions['guard']]>([
-      ['class', HeaderGuard],
-      ['instance', new HeaderGuard()],
-    ])("is closed by a guard of Nest's, a %s: pages, files and API", async (_, guard) => {
-      await start({ guard });
-      for (const path of ['', '/', '/api/queues', '/queue/default', '/static/favicon-32x32.png']) {
-        expect((await call(path)).status).toBe(401);
-        expect((await call(path, 'GET', { authorization: 'Bearer bob' })).status).toBe(403);
-      }
-      const unknown = await call('/api/queues/default/pause', 'PUT');
-      expect([unknown.status, unknown.body]).toEqual([
-        401,
-        { message: 'Who are you?', error: 'Unauthorized', statusCode: 401 },
-      ]);
-      expect((await call('/', 'GET', { authorization: 'Bearer admin' })).status).toBe(200);
-      const { queues } = await board.runner.stats();
-      expect(queues.default?.isPaused).toBe(false);
-    });
-
-    it.each<[string, BoardOptions['guard'], number]>([
-      ['says no', () => false, 403],
-      ['says no later', async () => false, 403],
-      ['says no by an Observable', { canActivate: () => of(false) }, 403],
-      ['says yes', async () => true, 200],
-      [
-        'throws',
-        () => {
-          throw new Error('the session store is down: secret');
-        },
-        500,
-      ],
-    ])('answers as the guard does, which %s', async (_, guard, status) => {
-      await start({ guard });
-      const response = await call('/api/queues');
-      expect(response.status).toBe(status);
-      expect(response.text).not.toContain('secret');
-    });
-
-    it('O5: answers with JSON where a guard throws a bare text', async () => {
-      await start({
-        guard: () => {
-          throw new HttpException('<b>no</b>', 418);
-        },
-      });
-      const { status, body } = await call('/api/queues');
-      expect([status, body]).toEqual([418, { statusCode: 418, message: '<b>no</b>' }]);
-    });
-
-    describe('whom its guard lets in', () => {
-      share({ guard: () => true });
-      afterEach(() => board.runner.resume());
-
-      it.each<[string, Record<string, string>, number, number]>([
-        // what asks, its headers, whether it may read, whether it may act
-        ['a page of another site', { 'sec-fetch-site': 'cross-site' }, 403, 403],
-        ['a page of a sibling', { 'sec-fetch-site': 'same-site' }, 403, 403],
-        ['a header that nobody knows', { 'sec-fetch-site': 'same-origin, none' }, 403, 403],
-        [
-          'a link elsewhere',
-          { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' },
-          200,
-          403,
-        ],
-        ['the board', { 'sec-fetch-site': 'same-origin' }, 200, 200],
-        ['the address bar', { 'sec-fetch-site': 'none' }, 200, 200],
-        ['a page over http', { origin: 'http://evil.example' }, 403, 403],
-        ['a page without an origin', { origin: 'null' }, 403, 403],
-        ['a page of another port', { origin: 'http://tasks.example:81' }, 403, 403],
-        ['the board over http', { origin: 'http://tasks.example' }, 200, 200],
-        ['the board behind TLS', { origin: 'https://tasks.example:443' }, 200, 200],
-        ['no browser', {}, 200, 200],
-      ])('O5: does for %s what it should', async (_, headers, reading, acting) => {
-        const named = { host: 'tasks.example', ...headers };
-        expect(await raw('GET', '/api/queues?activeQueue=default', named)).toBe(reading);
-        expect(await raw('PUT', '/api/queues/default/pause', named)).toBe(acting);
-        expect(await raw('PUT', '/api/queues/pause', named)).toBe(acting);
-        const { queues } = await board.runner.stats();
-        expect(queues.default?.isPaused).toBe(acting === 200);
-      });
-    });
-
-    it('O5: stands in no frame, whoever is let in', async () => {
-      for (const guard of [() => true, () => false]) {
-        await start({ guard });
-        const { headers } = await fetch(`${board.url}/tasks/`);
-        expect(headers.get('x-frame-options')).toBe('DENY');
-        expect(headers.get('content-security-policy')).toBe("frame-ancestors 'none'");
-      }
-    });
-
-    it('hides arguments where an option says so, or takes its word for them', async () => {
-      expect(await shown()).toEqual([{ password: 'secret' }]);
-      expect(await shown('hide')).toBe('hidden');
-      expect(await shown(([user]) => Object.keys(user as object))).toEqual(['password']);
-      expect(await shown(broken)).toBe('hidden');
-      setEnvironment('production');
-      expect(await shown('show')).toEqual([{ password: 'secret' }]);
-    });
-
-    it('stays small with 1 MB of arguments', async () => {
-      const { mailer, runner } = await start();
-      const big = Object.fromEntries(Array.from({ length: 20_000 }, (_, key) => [`k${key}`, key]));
-      await mailer.sendWelcome({
-        text: 'x'.repeat(1_000_000),
-        big,
-        list: Array.from(big as never),
-      });
-      await runner.whenIdle();
-      const response = await call(
-        '/api/queues?activeQueue=emails&status=failed&page=1&jobsPerPage=10',
-      );
-      const { text } = response;
-      expect(text.length).toBeLessThan(100_000);
-      expect(text).toContain('more characters');
-    });
-
-    const CHANGES: [method: string, path: string][] = [
-      ['PUT', '/pause'],
-      ['PUT', '/other/pause'],
-      ['PUT', '/other/empty'],
-      ['PUT', '/other/obliterate'],
-      ['PUT', '/other/retry/failed'],
-      ['PUT', '/other/clean/failed'],
-      ['PUT', '/other/promote'],
-      ['PUT', '/other/1/retry'],
-      ['PUT', '/other/1/clean'],
-      ['PUT', '/other/job-schedulers/nightly/run'],
-      ['PUT', '/other/job-schedulers/nightly/remove'],
-      ['PATCH', '/other/1/update-data'],
-      ['POST', '/other/add'],
-      ['PUT', '/default/pause'],
-    ];
-
-    it('O6: changes nothing where it is read-only, whoever keeps the queue', async () => {
-      const other = new OtherQueue();
-      await start({ readOnly: true, adapters: [other] });
-      for (const [method, path] of CHANGES) {
-        expect([path, (await call(`/api/queues${path}`, method, {}, {})).status]).toEqual([
-          path,
-          405,
-        ]);
-      }
-      expect(other.done).toEqual([]);
-      expect((await board.runner.stats()).queues.default?.isPaused).toBe(false);
-      // The page shows no buttons, and the adapter is what it was for other boards.
-      expect(await queue('other')).toMatchObject({ readOnlyMode: true, allowRetries: false });
-      expect(other.readOnlyMode).toBe(false);
-    });
-
-    it('changes what an adapter allows where it is not read-only', async () => {
-      const other = new OtherQueue();
-      await start({ adapters: [other] });
-      await call('/api/queues/other/empty', 'PUT');
-      await call('/api/queues/other/pause', 'PUT');
-      expect(other.done).toEqual(['empty', 'pause']);
-    });
-
-    it.each<[BoardOptions['args'], string]>([
-      ['hide', 'hidden'],
-      [() => 'what there is to see', 'hidden'],
-      ['show', 'secret'],
-    ])('O6: shows of the jobs of an adapter, with %s: %s', async (args, data) => {
-      await start({ args, adapters: [new OtherQueue()] });
-      expect((await queue('other', '&status=failed')).jobs).toMatchObject([
-        { data, returnValue: data },
-      ]);
-      const one = await call('/api/queues/other/1');
-      const schedulers = await call('/api/job-schedulers');
-      expect([one, schedulers].map(({ text }) => text.includes('secret'))).toEqual(
-        data === 'secret' ? [true, true] : [false, false],
-      );
-    });
+  it.each<[string, BoardOptions['guard'], number]>([
+    ['says no', () => false, 403],
+    ['says no later', async () => false, 403],
+    ['says no by an Observable', { canActivate: () => of(false) }, 403],
+    ['says yes', async () => true, 200],
+    [
+      'throws',
+      () => {
+        throw new Error('the session store is down: secret');
+      },
+      500,
+    ],
+  ])('answers as the guard does, which %s', async (_, guard, status) => {
+    await start('Fastify', { guard });
+    const response = await call('/api/queues');
+    expect(response.status).toBe(status);
+    expect(response.text).not.toContain('secret');
   });
 
+  it('hides arguments where an option says so, or takes its word for them', async () => {
+    expect(await shown()).toEqual([{ password: 'secret' }]);
+    expect(await shown('hide')).toBe('hidden');
+    expect(await shown(([user]) => Object.keys(user as object))).toEqual(['password']);
+    expect(await shown(broken)).toBe('hidden');
+    setEnvironment('production');
+    expect(await shown('show')).toEqual([{ password: 'secret' }]);
+  });
+
+  it('stays small with 1 MB of arguments', async () => {
+    const { mailer, runner } = await start('Fastify');
+    const big = Object.fromEntries(Array.from({ length: 20_000 }, (_, key) => [`k${key}`, key]));
+    await mailer.sendWelcome({
+      text: 'x'.repeat(1_000_000),
+      big,
+      list: Array.from(big as never),
+    });
+    await runner.whenIdle();
+    const response = await call(
+      '/api/queues?activeQueue=emails&status=failed&page=1&jobsPerPage=10',
+    );
+    const { text } = response;
+    expect(text.length).toBeLessThan(100_000);
+    expect(text).toContain('more characters');
+  });
+
+  it('changes what an adapter allows where it is not read-only', async () => {
+    const other = new OtherQueue();
+    await start('Fastify', { adapters: [other] });
+    await call('/api/queues/other/empty', 'PUT');
+    await call('/api/queues/other/pause', 'PUT');
+    expect(other.done).toEqual(['empty', 'pause']);
+  });
+
+  it.each<[BoardOptions['args'], string]>([
+    ['hide', 'hidden'],
+    [() => 'what there is to see', 'hidden'],
+    ['show', 'secret'],
+  ])('O6: shows of the jobs of an adapter, with %s: %s', async (args, data) => {
+    await start('Fastify', { args, adapters: [new OtherQueue()] });
+    expect((await queue('other', '&status=failed')).jobs).toMatchObject([
+      { data, returnValue: data },
+    ]);
+    const one = await call('/api/queues/other/1');
+    const schedulers = await call('/api/job-schedulers');
+    expect([one, schedulers].map(({ text }) => text.includes('secret'))).toEqual(
+      data === 'secret' ? [true, true] : [false, false],
+    );
+  });
   it('is served where an option says', async () => {
-    await start({ route: '/admin/tasks' });
+    await start('Fastify', { route: '/admin/tasks' });
     const response = await fetch(`${board.url}/admin/tasks/api/queues`);
     expect(await response.json()).toHaveProperty('queues');
   });

@@ -47,11 +47,11 @@ const UNSENDABLE: Record<string, (response: ServerResponse) => void> = {
 };
 
 function unsendable(platform: Platform): Type {
-  const sending = Object.entries(UNSENDABLE).map(([path, send]) => [
+  const sending = Object.entries(UNSENDABLE).map(([path, act]) => [
     `GET ${path}`,
     answering((tasks, response) => {
       add(tasks);
-      send(platform.takeOver(response));
+      act(platform.takeOver(response));
     }),
   ]);
   return routes(Object.fromEntries(sending));
