@@ -717,6 +717,19 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         expect(app.eventsOf(bad.id)).toEqual(['added', 'queued', 'started', 'failed']);
       });
 
+      it('forgets a settled task, once, and no other', async () => {
+        const done = app.runner.addTask(app.jobs.note, 'done');
+        const waiting = app.runner.addTask({ delay: '1h' }, app.jobs.note, 'waiting');
+        await done.whenSettled();
+        expect(await app.runner.retry(done.id)).toBeUndefined();
+        await eventually(async () => expect(await app.runner.forget(done.id)).toBe(true));
+        expect(await app.runner.get(done.id)).toBeUndefined();
+        expect(await app.runner.forget(done.id)).toBe(false);
+        expect(await app.runner.forget(waiting.id)).toBe(false);
+        expect(await app.runner.list()).toMatchObject([{ id: waiting.id }]);
+        await waiting.cancel();
+      });
+
       it('runs a failed task once more, with the same id', async () => {
         const handle = app.runner.addTask({ retry: false }, app.jobs.flaky, 'again', 1);
         await handle.whenSettled();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { journal } from '../../lib/engine/journal/index.js';
 import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
+import { eventually } from '../support/eventually.js';
 import type { EngineUnderTest } from './conformance.js';
 import type { EngineName } from './matrix.js';
 import { Application } from './support/application.js';
@@ -60,6 +61,9 @@ export function twoEngines(name: EngineName, prepare: () => Promise<EngineUnderT
       expect(app.book.started.toSorted()).toEqual(['here 1', 'there 1', 'there 2']);
       const reasons = app.events.flatMap((event) => ('reason' in event ? event.reason : []));
       expect(reasons).toEqual(['predecessor-failed']);
+      await eventually(async () =>
+        expect(await app.runner.counts()).toMatchObject({ completed: 2, failed: 1, queued: 0 }),
+      );
     });
 
     it('goes on in one line while a task of the other has attempts left', async () => {

@@ -3,6 +3,8 @@
 const unit = (...names) => names.map((name) => `test/unit/${name}.spec.ts`);
 const e2e = (...names) => names.map((name) => `test/e2e/${name}.e2e-spec.ts`);
 
+const conformance = (...names) => names.map((name) => `test/conformance/${name}.e2e-spec.ts`);
+
 const controls = (...names) => unit(...names.map((name) => `engine-controls/${name}`));
 
 /** Room → groups of files with the tests they share. The fewer tests a group has, the faster each of its mutants. */
@@ -11,7 +13,7 @@ export const GROUPS = {
     { mutate: ['lanes'], tests: unit('engine/lanes') },
     { mutate: ['timers'], tests: unit('engine/timers') },
     { mutate: ['rate-limit'], tests: unit('engine/limits') },
-    { mutate: ['key-limit'], tests: unit('engine/limits') },
+    { mutate: ['key-limit'], tests: [...unit('engine/limits'), ...controls('chain')] },
     { mutate: ['dedupe-keys'], tests: unit('engine/batches', 'engine-controls/dedupe') },
     { mutate: ['task-list'], tests: unit('engine/lanes') },
     { mutate: ['batches'], tests: unit('engine/batches', 'engine-controls/batch') },
@@ -41,7 +43,7 @@ export const GROUPS = {
     },
   ],
   run: [
-    { mutate: ['retry-policy'], tests: unit('run/retry-policy') },
+    { mutate: ['retry-policy'], tests: [...unit('run/retry-policy'), ...conformance('memory')] },
     { mutate: ['attempt-hooks'], tests: unit('run/current-task') },
     { mutate: ['profiler'], tests: unit('run/profile') },
     {
@@ -52,7 +54,7 @@ export const GROUPS = {
         ...controls('batch', 'events'),
       ],
     },
-    { mutate: ['lifecycle'], tests: unit('run/lifecycle') },
+    { mutate: ['lifecycle'], tests: [...unit('run/lifecycle'), ...e2e('shutdown')] },
     {
       mutate: ['sent-error', 'thread', 'thread-options'].map((name) => `threads/${name}`),
       tests: unit('run/threads/thread', 'run/threads/thread-function'),
@@ -74,13 +76,14 @@ export const GROUPS = {
     },
     {
       mutate: ['task-list'],
-      tests: [...controls('task-runner'), ...unit('run/task-runner')],
+      tests: [...controls('task-runner'), ...conformance('journal')],
     },
     {
       mutate: ['task-runner', 'task-statistics'],
       tests: [
         ...controls('task-runner', 'cancel', 'events'),
-        ...unit('run/task-runner', 'engine/engine-router'),
+        ...unit('engine/engine-router'),
+        ...conformance('journal'),
       ],
     },
   ],

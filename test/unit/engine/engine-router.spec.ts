@@ -92,7 +92,7 @@ function storeWith(id: string, queue: string, isGone = false): Partial<KeptTasks
   const counts = () => Promise.resolve(new Map([[queue, { failed: 1 }]]));
   return {
     ...(isGone ? { find: gone, retry: gone, cancel: gone, forget: gone } : asked),
-    counts: counts as unknown as KeptTasks['counts'],
+    counts,
   };
 }
 

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import {
   type CurrentTask,
   TaskAbandonedError,
@@ -31,21 +31,8 @@ const fail = (): never => {
   throw new Error('no connection');
 };
 
-describe('a task', () => {
-  it('is given its arguments, in order, and no this', async () => {
-    const { clock, runner } = createKit();
-    const calls: unknown[] = [];
-    function body(this: unknown, ...args: unknown[]): void {
-      calls.push([this, ...args]);
-    }
-    runner.addTask(body, 'a', undefined, { b: 1 });
-    await clock.settle();
-    expect(calls).toEqual([[undefined, 'a', undefined, { b: 1 }]]);
-  });
-});
-
-describe('P11: whatever a body throws', () => {
-  it.each(HOSTILE_VALUES)('%s fails the task, and is its error', async (_, make) => {
+describe('P11: a value that a body throws', () => {
+  it.each(HOSTILE_VALUES)('fails the task, and is its error: %s', async (_, make) => {
     const { clock, runner, logger } = createKit();
     const value = make();
     const sync = runner.addTask({ name: 'sync' }, () => {
@@ -84,7 +71,7 @@ describe('a thenable that a body returns', () => {
     ['rejects, then resolves', (resolve, reject) => [reject(error), resolve()], 'failed'],
     ['throws in then', throws, 'failed'],
     ['resolves, then throws in then', (resolve) => [resolve(), throws()], 'completed'],
-  ])('%s: it counts once', async (_, then, status) => {
+  ])('counts once if it %s', async (_, then, status) => {
     const { clock, runner, record } = createKit();
     const events = record();
     const handle = runner.addTask(() => thenable(then));
@@ -95,7 +82,7 @@ describe('a thenable that a body returns', () => {
     );
   });
 
-  it('whose then cannot be read fails the task', async () => {
+  it('fails the task if its then cannot be read', async () => {
     const { clock, runner } = createKit();
     const handle = runner.addTask(() => thrower());
     await clock.settle();
@@ -107,7 +94,7 @@ describe('a thenable that a body returns', () => {
 });
 
 describe('P7: the async context of the place where a task was added', () => {
-  it('is there on every attempt, and not that of any other task', async () => {
+  it('is there on every attempt, and never in another task', async () => {
     const storage = new AsyncLocalStorage<string>();
     const { clock, runner } = createKit({ retry: { attempts: 2 } });
     const seen: string[] = [];
@@ -137,22 +124,7 @@ describe('P7: the async context of the place where a task was added', () => {
     );
   });
 
-  it('is the same on every attempt, whatever the one before has entered', async () => {
-    const tenants = new AsyncLocalStorage<string>();
-    const { clock, runner } = createKit({ retry: { attempts: 2 } });
-    const seen: (string | undefined)[] = [];
-    tenants.run('of the request', () =>
-      runner.addTask(() => {
-        seen.push(tenants.getStore());
-        tenants.enterWith('of the attempt');
-        fail();
-      }),
-    );
-    await clock.advance(10_000);
-    expect(seen).toEqual(['of the request', 'of the request']);
-  });
-
-  it('is let go when the task has settled, though its handle is kept', async () => {
+  it('is let go when the task has settled, although its handle is kept', async () => {
     const storage = new AsyncLocalStorage<object>();
     const { clock, runner } = createKit();
     // In a function of its own: no variable of this one may hold the store.
@@ -212,7 +184,7 @@ function held() {
 }
 
 describe('an attempt', () => {
-  it('waits for whatever can be waited for', async () => {
+  it('waits for a function that has a then()', async () => {
     const end = new Deferred();
     const then = (resolve: () => void) => end.promise.then(resolve);
     // oxlint-disable-next-line unicorn/no-thenable -- that is the point of it
@@ -226,23 +198,13 @@ describe('an attempt', () => {
   });
 
   it.each([[undefined], [() => undefined], [{ than: 1 }]])(
-    'is over at once where the body returns %p',
+    'is over at once if the body returns %p',
     (value) => {
       expect(attempt(() => value).kinds()).toEqual(['completed']);
     },
   );
 
-  it('comes to one verdict, whatever is asked of it afterwards', async () => {
-    const { clock, task, kinds, logger } = attempt(() => undefined);
-    for (const reason of ['timeout', 'cancelled', 'abandoned'] as const) {
-      task.attempt?.interrupt(reason);
-    }
-    await clock.settle();
-    expect(kinds()).toEqual(['completed']);
-    expect(logger.lines).toEqual([]);
-  });
-
-  it('is first asked to end by a shutdown, and then given up', async () => {
+  it('is first asked to end by a shutdown, and given up later', async () => {
     const { body, state } = held();
     const { clock, task, kinds, logger } = attempt(body);
     const { signal } = state.current as CurrentTask;
@@ -255,16 +217,7 @@ describe('an attempt', () => {
     expect(logger.of('warn').join()).toMatch(/task/);
   });
 
-  it('was abandoned where it throws because a shutdown asked it to end', async () => {
-    const { body, reject } = held();
-    const { clock, task, kinds } = attempt(body, { retry: { attempts: 5 } });
-    task.attempt?.interrupt('abandoned');
-    reject(new Error('aborted'));
-    await clock.settle();
-    expect(kinds()).toEqual(['abandoned']);
-  });
-
-  it('has completed where it did, although a shutdown asked it to end', async () => {
+  it('completes if its body does, although a shutdown asked it to end', async () => {
     const { body, resolve } = held();
     const { clock, task, kinds } = attempt(body);
     task.attempt?.interrupt('abandoned');
@@ -273,7 +226,17 @@ describe('an attempt', () => {
     expect(kinds()).toEqual(['completed']);
   });
 
-  it('has an aborted signal also where the body first asks for it afterwards', async () => {
+  it('reports no progress once it is over', async () => {
+    const { body, state } = held();
+    const { task, seen } = attempt(body);
+    state.current?.progress(1);
+    task.attempt?.interrupt('cancelled');
+    state.current?.progress(2);
+    expect(seen).toEqual([1]);
+    expect(task.progress).toBe(1);
+  });
+
+  it('has an aborted signal although the body asks for it only afterwards', async () => {
     const { body, state } = held();
     const { task } = attempt(body);
     task.attempt?.interrupt('cancelled');
@@ -285,7 +248,7 @@ describe('an attempt', () => {
   it.each([
     ['returns', (end: ReturnType<typeof held>) => end.resolve()],
     ['throws', (end: ReturnType<typeof held>) => end.reject(new Error('aborted'))],
-  ])('has not overrun where its body %s as soon as it is told', async (_, finish) => {
+  ])('has not overrun if its body %s when its signal aborts', async (_, finish) => {
     const end = held();
     const { clock, task, logger, kinds } = attempt(() => {
       const promise = end.body();
@@ -297,28 +260,6 @@ describe('an attempt', () => {
     expect(kinds()).toEqual(['cancelled']);
     expect(logger.of('warn')).toEqual([]);
   });
-
-  it('asks its retry policy nothing about what a body throws after its timeout', async () => {
-    const retryIf = jest.fn(() => true);
-    const { body, reject } = held();
-    const retry = { attempts: 3, retryIf };
-    const { clock, kinds } = attempt(body, { timeout: 10, retry });
-    await clock.advance(10);
-    reject(new Error('late'));
-    await clock.settle();
-    expect(kinds()).toEqual(['retry']);
-    expect(retryIf).toHaveBeenCalledTimes(1);
-  });
-
-  it('reports no progress any more once it is over', async () => {
-    const { body, state } = held();
-    const { task, seen } = attempt(body);
-    state.current?.progress(1);
-    task.attempt?.interrupt('cancelled');
-    state.current?.progress(2);
-    expect(seen).toEqual([1]);
-    expect(task.progress).toBe(1);
-  });
 });
 
 function fromStore(task: Task): void {
@@ -326,7 +267,7 @@ function fromStore(task: Task): void {
   task.stored = { carried: 'acme' } as never;
 }
 
-describe('what is carried with a task from another process', () => {
+describe('the carried context of a task from another process', () => {
   const tenants = new AsyncLocalStorage<unknown>();
   const carry = new Carriers({
     capture: () => undefined,
@@ -341,7 +282,7 @@ describe('what is carried with a task from another process', () => {
     expect(tenantIn(fromStore, carry)).toBe('acme');
   });
 
-  it('is not brought back where the task was added here, or nothing is to be carried', () => {
+  it('is not restored if the task was added here, or without carry', () => {
     expect(tenantIn(() => undefined, carry)).toBeUndefined();
     expect(tenantIn(fromStore, undefined)).toBeUndefined();
   });
@@ -361,7 +302,7 @@ describe('what is carried with a task from another process', () => {
     ['is asynchronous, and does not call the body', async () => undefined],
     ['calls it twice', (run) => [run(), run()].at(0)],
   ])(
-    'is brought back around one body, whose end counts, where the one that does so %s',
+    'is restored around one run of the body, whose end counts, if restore() %s',
     async (_how, restore) => {
       const own = new Carriers({
         capture: () => undefined,

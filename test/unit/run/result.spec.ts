@@ -12,7 +12,7 @@ async function outcomeOf(body: () => unknown, options: object = {}) {
 }
 
 describe('the result of a task', () => {
-  it('is what a plain function returns: in its outcome, in the list and in the event', async () => {
+  it('is the return value of a plain function: in outcome, list and event', async () => {
     const { runner, clock } = createKit();
     const seen: unknown[] = [];
     runner.events.subscribe((event) => {
@@ -31,7 +31,7 @@ describe('the result of a task', () => {
     expect(seen).toEqual([3]);
   });
 
-  it('is what was handed over, whatever its owner does with it afterwards', async () => {
+  it('is copied when it is handed over', async () => {
     const rows: { count: number; self?: unknown } = { count: 1 };
     const change = () => Object.assign(rows, { count: 2, self: rows });
     for (const body of [() => (currentTask().result(rows), void change()), () => rows]) {
@@ -43,7 +43,7 @@ describe('the result of a task', () => {
     }
   });
 
-  it('that throws whatever it likes when it is looked at does not make a body fail', async () => {
+  it('does not fail the body if it throws when it is read', async () => {
     const hostile = new Proxy(
       {},
       {
@@ -65,7 +65,7 @@ describe('the result of a task', () => {
     ['too long a text', () => 'x'.repeat(70_000), /takes 70002 bytes, and 65536 are allowed/],
     ['too many values', () => Array.from({ length: 1e6 }, () => 0), /one value too many/],
   ])(
-    'cannot be %s: handed over it is an error, returned it is not kept',
+    'cannot be %s: result() fails the attempt, a return value is not kept',
     async (_, make, message) => {
       const handedOver = await outcomeOf(() => currentTask().result(make()));
       expect(handedOver.outcome).toMatchObject({
@@ -105,7 +105,7 @@ describe('R10: a body that returned an Observable', () => {
     expect(handle.status).toBe('completed');
   });
 
-  it('fails and is tried again as one that throws, subscribed to anew', async () => {
+  it('fails if the Observable does, and is retried with a new subscription', async () => {
     const { clock, runner } = createKit();
     let tries = 0;
     const post = defer(() => (++tries < 3 ? throwError(() => new Error('no route')) : of('sent')));
@@ -115,7 +115,7 @@ describe('R10: a body that returned an Observable', () => {
     expect(tries).toBe(3);
   });
 
-  it('is unsubscribed from when its time is over, and then does not count as going on', async () => {
+  it('is unsubscribed from at its timeout, and does not count as going on', async () => {
     const { clock, runner, logger } = createKit();
     const stopped = jest.fn((): void => {
       throw new Error('a teardown that throws');
@@ -127,18 +127,7 @@ describe('R10: a body that returned an Observable', () => {
     expect(logger.of('warn')).toEqual([]);
   });
 
-  it('is not subscribed to once it is too late', async () => {
-    const { clock, runner } = createKit();
-    const subscribed = jest.fn<() => void>();
-    runner.addTask({ timeout: '1s' }, async () => {
-      await clock.sleep(2000);
-      return new Observable(subscribed);
-    });
-    await clock.advance(1e6);
-    expect(subscribed).not.toHaveBeenCalled();
-  });
-
-  it('is unsubscribed from, and over, where its end is to be waited for', async () => {
+  it('is unsubscribed from, and over, with waitForEnd, too', async () => {
     const { clock, runner } = createKit();
     const stopped = jest.fn<() => void>();
     const stream = (): unknown => new Observable(() => stopped);
@@ -154,7 +143,7 @@ describe('R10: a body that returned an Observable', () => {
     expect(stopped).toHaveBeenCalledTimes(2);
   });
 
-  it('is unsubscribed from when it is cancelled, from within its first step, too', async () => {
+  it('is unsubscribed from when its task is cancelled, also by itself', async () => {
     const { clock, runner } = createKit();
     const stopped = jest.fn<() => void>();
     const running = runner.addTask(() => new Observable(() => stopped));
@@ -185,7 +174,7 @@ describe('R10: a body that returned an array of promises', () => {
     expect(handle.status).toBe('completed');
   });
 
-  it('fails where one does, and no rejection is left to end the process', async () => {
+  it('fails if one does, and leaves no unhandled rejection', async () => {
     const { outcome } = await outcomeOf(() =>
       [1, 2].map((id) => Promise.reject(new Error(`not sent: ${id}`))),
     );
@@ -197,7 +186,7 @@ describe('R10: a body that returned an array of promises', () => {
 });
 
 describe('R10: promises that a body returned', () => {
-  it('in an array, too late, end no process', async () => {
+  it('that reject in an array after the timeout end no process', async () => {
     const { clock, runner } = createKit();
     const unhandled = jest.fn<() => void>();
     process.on('unhandledRejection', unhandled);
@@ -211,7 +200,7 @@ describe('R10: promises that a body returned', () => {
     expect(unhandled).not.toHaveBeenCalled();
   });
 
-  it('in another object may be those of others, and are left alone', async () => {
+  it('in another object are left alone', async () => {
     const state = new Map([['slow', new Promise(() => undefined)]]);
     for (const body of [() => state.set('one', Promise.resolve()), () => ({ state })]) {
       expect((await outcomeOf(body)).outcome).toMatchObject({ status: 'completed' });
@@ -219,7 +208,7 @@ describe('R10: promises that a body returned', () => {
   });
 });
 
-describe('R10: a body that returned what nobody reads or calls', () => {
+describe('R10: a body that returned a generator or a function', () => {
   it.each<[string, () => unknown, RegExp]>([
     ['a generator', steps, /generator/],
     ['an async generator', asyncSteps, /generator/],
@@ -227,7 +216,7 @@ describe('R10: a body that returned what nobody reads or calls', () => {
     ['an iterator', () => [1].values(), /iterator/],
     ['a generator function', () => steps, /returned an async function/],
     ['an async function', () => async () => undefined, /returned an async function/],
-  ])('fails at once with an error that says so: %s', async (_, body, message) => {
+  ])('fails at once with an error that names it: %s', async (_, body, message) => {
     const { clock, runner, logger } = createKit();
     const handle = runner.addTask({ retry: { attempts: 5 } }, body);
     await clock.advance(1e6);
