@@ -13,6 +13,14 @@ import type { ScheduleRecords } from '../store/schedules.js';
 import type { CollectedTasks } from './collected-tasks.js';
 import { HeldTasks } from './held-tasks.js';
 
+/** How far a commit has come. */
+interface Sending {
+  /** The command is on its way to the store. */
+  isSent: boolean;
+  /** The commit has failed: what has not been sent yet stays here. */
+  isGivenUp: boolean;
+}
+
 /** Stores tasks, holds them until they are released, and retracts those that must not run. */
 export class Producer {
   /** The id of this process in its jobs. */
@@ -116,18 +124,25 @@ export class Producer {
   }
 
   private async put(lines: readonly (readonly Task[])[], isHeld: boolean): Promise<void> {
+    const { store } = this;
     const tasks = lines.flat();
+    const isBehind = lines.some(([head]) => head?.prior !== undefined);
+    const rests = isBehind ? await Promise.all(lines.map((line) => this.restOf(line))) : lines;
+    const heldMs = isHeld ? this.holdMs : undefined;
+    const jobs = jobsOf(rests, this.id, heldMs);
+    const sending: Sending = { isSent: false, isGivenUp: false };
     try {
-      const isBehind = lines.some(([head]) => head?.prior !== undefined);
-      const rests = isBehind ? await Promise.all(lines.map((line) => this.restOf(line))) : lines;
-      const toStore = rests.filter(({ length }) => length > 0);
-      if (toStore.length > 0) {
-        await this.add(toStore, isHeld ? this.holdMs : undefined);
-      }
+      const ids = jobs.length === 0 ? [] : await store.inTime(this.insert(jobs, sending));
+      this.stored(rests, jobs, ids, heldMs);
       tasks.forEach((task) => this.collected.stored(task));
-    } catch (error) {
+    } catch (cause) {
+      sending.isGivenUp = true;
+      if (sending.isSent && !isUnsent(cause)) {
+        // The jobs may have landed all the same, and must not run: the client is told that they failed.
+        jobs.forEach(({ task }) => this.held.retract(linkOf(task)));
+      }
       tasks.forEach((task) => this.refused.add(task));
-      throw error;
+      throw new StoreUnavailableError(store.label, { cause });
     } finally {
       tasks.forEach((task) => {
         task.storing = undefined;
@@ -152,51 +167,20 @@ export class Producer {
     return line.filter((task) => !dropped.includes(task));
   }
 
-  /** @throws StoreUnavailableError within the commit timeout */
-  private async add(
-    lines: readonly (readonly Task[])[],
-    heldMs: number | undefined,
-  ): Promise<void> {
+  private async insert(jobs: readonly NewJob[], sending: Sending): Promise<readonly string[]> {
     const { store } = this;
-    const jobs = jobsOf(lines, this.id, heldMs);
     jobs.forEach(({ task }) => this.held.keep(task.id));
-    let isSent = false;
-    let isGivenUp = false;
-    const insert = async (): Promise<readonly string[]> => {
-      await store.ready();
-      if (isGivenUp) {
-        throw new Error('The commit has timed out.');
-      }
-      isSent = true;
-      return this.insert(jobs);
-    };
-    try {
-      const ids = await store.inTime(insert());
-      this.stored(lines, jobs, heldMs);
-      // The store already has tasks with the dedupe keys of these.
-      const duplicates = jobs.filter(({ task }, index) => ids[index] !== task.id);
-      duplicates.forEach(({ task }) => this.drop(task, 'duplicate'));
-    } catch (cause) {
-      isGivenUp = true;
-      if (isSent && !isUnsent(cause)) {
-        // The jobs may have landed all the same, and must not run: the client is told that they failed.
-        jobs.forEach(({ task }) => this.held.retract(linkOf(task)));
-      }
-      throw new StoreUnavailableError(store.label, { cause });
+    await store.ready();
+    if (sending.isGivenUp) {
+      throw new Error('The commit has timed out.');
     }
-  }
-
-  private async insert(jobs: readonly NewJob[]): Promise<readonly string[]> {
-    const { store } = this;
+    sending.isSent = true;
     const entries = jobs.map((job) => entryOf(store.queue(job.task.queue), job));
-    const [first, ...others] = entries;
-    if (first === undefined) {
-      return [];
-    }
-    const { backend } = store.queue(first.queueName);
-    if (others.length === 0) {
+    const [{ queueName, jobData, jobId, parentKeyOpts }] = entries;
+    const { backend } = store.queue(queueName);
+    if (entries.length === 1) {
       // A single command is a transaction of its own, and costs less than opening one.
-      return [await backend.addJob(first.jobData, first.jobId, first.parentKeyOpts)];
+      return [await backend.addJob(jobData, jobId, parentKeyOpts)];
     }
     const results = await backend.addFlow(entries);
     return results.map(([error, id]) => {
@@ -210,6 +194,7 @@ export class Producer {
   private stored(
     lines: readonly (readonly Task[])[],
     jobs: readonly NewJob[],
+    ids: readonly string[],
     heldMs: number | undefined,
   ): void {
     for (const { task, data } of jobs) {
@@ -227,6 +212,9 @@ export class Producer {
         }
       });
     }
+    // The store already has tasks with the dedupe keys of these.
+    const duplicates = jobs.filter(({ task }, index) => ids[index] !== task.id);
+    duplicates.forEach(({ task }) => this.drop(task, 'duplicate'));
   }
 
   private begin(head: Task): void {

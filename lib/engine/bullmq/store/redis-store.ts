@@ -19,6 +19,9 @@ export interface RedisAddress {
 /** The longest wait between two attempts to connect, in milliseconds. */
 const LONGEST_RECONNECT_MS = 1_000;
 
+/** Each commit asks whether the store is ready, and pays for every promise that is made. */
+const READY = Promise.resolve();
+
 /** One atomic step. BullMQ removes the key with the job whose field names it. */
 const CLAIM_KEY = `
 local holder = redis.call('GET', KEYS[1])
@@ -69,7 +72,11 @@ export class RedisStore extends JobStore {
     }
   }
 
-  async ready(): Promise<void> {
+  ready(): Promise<void> {
+    return this.areQueuesReady && this.commands.status === 'ready' ? READY : this.whenReady();
+  }
+
+  private async whenReady(): Promise<void> {
     if (this.commands.status !== 'ready') {
       await (this.connected ??= this.whenConnected());
     }
