@@ -14,7 +14,19 @@ const EXPECTED =
   'Pass the function without calling it, its arguments after it: addTask(fn, ...args) or ' +
   'addTask(options, fn, ...args).';
 
-describe('addTask() with something that is no function', () => {
+/** Both ways to add a task refuse this call, and nothing is added. */
+async function expectRefused(call: readonly unknown[], refusal: string | object): Promise<void> {
+  const { clock, handle, runner, record } = createKit();
+  const events = record();
+  expect(() => (runner.addTask as Add).apply(runner, [...call])).toThrow(refusal);
+  await handle((tasks) => {
+    expect(() => (tasks.addTask as Add).apply(tasks, [...call])).toThrow(refusal);
+  });
+  await clock.settle();
+  expect(events).toEqual([]);
+}
+
+describe('addTask() without a function', () => {
   it.each<[string, readonly unknown[], string]>([
     ['nothing', [], 'undefined'],
     ['null', [null], 'null'],
@@ -25,21 +37,16 @@ describe('addTask() with something that is no function', () => {
     ['options, then nothing', [{ queue: 'default' }], 'undefined after the options'],
     ['options, then a promise', [{}, Promise.resolve()], 'a promise after the options'],
     ['options, then options', [{}, {}], 'an object (Object) after the options'],
-  ])('is refused, and adds nothing: %s', async (_, call, received) => {
-    const { clock, handle, runner, record } = createKit();
-    const events = record();
-    const refusal = expect.objectContaining({
-      name: 'NotAFunctionError',
-      code: 'BGT_NOT_A_FUNCTION',
-      message: `addTask() expects a function, got ${received}. ${EXPECTED}`,
-    });
-    expect(() => (runner.addTask as Add).apply(runner, [...call])).toThrow(refusal);
-    await handle((tasks) => {
-      expect(() => (tasks.addTask as Add).apply(tasks, [...call])).toThrow(refusal);
-    });
-    await clock.settle();
-    expect(events).toEqual([]);
-  });
+  ])('is refused: %s', (_, call, received) =>
+    expectRefused(
+      call,
+      expect.objectContaining({
+        name: 'NotAFunctionError',
+        code: 'BGT_NOT_A_FUNCTION',
+        message: `addTask() expects a function, got ${received}. ${EXPECTED}`,
+      }),
+    ),
+  );
 });
 
 describe('a method without its object', () => {
@@ -52,7 +59,7 @@ describe('a method without its object', () => {
   let tasks = {};
   beforeAll(() => handle((given) => void (tasks = given)));
 
-  it('says that, and how to call it', async () => {
+  it('rejects with an error that says how to call it', async () => {
     const task = runner.addTask(() => undefined);
     const chain = runner.chain();
     const within = runner.using({ query: () => Promise.resolve() });
@@ -73,35 +80,24 @@ describe('a method without its object', () => {
   });
 });
 
-describe('addTask() with options it cannot have', () => {
+describe('addTask() with wrong options', () => {
   it.each<[unknown, string]>([
     [{ queu: 'default' }, 'Unknown option "queu". Did you mean "queue"?'],
     [
       { retry: { attempts: 0 } },
       'Option "retry.attempts": expected a whole number from 1 or Infinity, got 0.',
     ],
-  ])('is refused at once: %p', async (options, message) => {
-    const { clock, handle, runner, record } = createKit();
-    const events = record();
-    const body = jest.fn();
-    expect(() => (runner.addTask as Add).call(runner, options, body)).toThrow(message);
-    await handle((tasks) => {
-      expect(() => (tasks.addTask as Add).call(tasks, options, body)).toThrow(message);
-    });
-    await clock.settle();
-    expect(body).not.toHaveBeenCalled();
-    expect(events).toEqual([]);
-  });
+  ])('is refused: %p', (options, message) => expectRefused([options, () => undefined], message));
 });
 
-describe('addTask() with a function that makes no key', () => {
+describe('addTask() with a key function that returns no key', () => {
   it.each<[string, () => unknown]>([
     ['undefined', () => undefined],
     ["''", () => ''],
     ['7', () => 7],
     ['a promise', () => Promise.resolve('k')],
     ['a promise', () => Promise.reject(new Error('no key'))],
-  ])('is refused at once, and nothing else with it: %s', async (made, key) => {
+  ])('is refused, and nothing else with it: %s', async (made, key) => {
     const { clock, handle, runner, record } = createKit();
     const events = record();
     const body = jest.fn();
@@ -131,25 +127,17 @@ describe('addTask()', () => {
     ['no string', 5],
     ['a symbol', Symbol('name')],
     ['empty', ''],
-  ])('calls a function whose name is %s anonymous', async (_, name) => {
+  ])('names a function anonymous if its name is %s', async (_, name) => {
     const { clock, runner } = createKit();
     const task = runner.addTask(Object.defineProperty(() => undefined, 'name', { value: name }));
     expect(task.name).toBe('anonymous');
     await clock.settle();
     expect(task.status).toBe('completed');
   });
-
-  it('hands an object over as an argument, whatever it looks like', async () => {
-    const { clock, runner } = createKit();
-    const body = jest.fn<(...args: unknown[]) => void>();
-    runner.addTask(body, { queue: 'none such' }, () => 'an argument too');
-    await clock.settle();
-    expect(body.mock.calls).toEqual([[{ queue: 'none such' }, expect.any(Function)]]);
-  });
 });
 
 describe('BackgroundTasks', () => {
-  it('outside a request refuses, and says what to use instead', async () => {
+  it('refuses outside a request, and names TaskRunner', async () => {
     const { module, record } = await createApp();
     const events = record();
     const tasks = await module.resolve(BackgroundTasks);
@@ -186,7 +174,7 @@ function warningsOf(argument: unknown): string[] {
   return seen;
 }
 
-describe('what may be closed when its task runs', () => {
+describe('an argument that may be closed when its task runs', () => {
   it.each([
     ["Node's request, which is Express's", request],
     ["Node's response, which is Express's", response],

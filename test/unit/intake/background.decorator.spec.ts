@@ -40,7 +40,7 @@ function standOn(target: object, key: string, decorator: PropertyDecorator & Met
 const HANDLER =
   'a handler has to answer its request. Decorate a method of a provider and call it from here.';
 
-describe('@Background() where it cannot work', () => {
+describe('@Background() in a wrong place', () => {
   const { prototype } = Members;
 
   it.each<[string, () => unknown, string]>([
@@ -116,7 +116,7 @@ describe('the options of @Background()', () => {
     expect(standOn(Members.prototype, 'send', Loose(options))).toThrow(message);
   });
 
-  it('that name an unknown queue are refused at start-up, with the method', async () => {
+  it('are refused at start-up if they name an unknown queue', async () => {
     @Injectable()
     class Mailer {
       @Background({ queue: 'email' })
@@ -132,7 +132,7 @@ describe('the options of @Background()', () => {
   });
 });
 
-describe('what other decorators left on a method', () => {
+describe('metadata of other decorators on a method', () => {
   const Below = SetMetadata('below', 1);
   const Above = SetMetadata('above', 2);
 
@@ -144,12 +144,12 @@ describe('what other decorators left on a method', () => {
   }
   const { send } = Mailer.prototype;
 
-  it('P14: is there still, whether they stand above or below', () => {
+  it('P14: is kept, whether they stand above or below', () => {
     expect(Reflect.getMetadata('below', send)).toBe(1);
     expect(Reflect.getMetadata('above', send)).toBe(2);
   });
 
-  it('keeps properties of the function, symbols included', () => {
+  it('is kept as properties of the function, symbols included', () => {
     const key = Symbol('mark');
     const Mark: MethodDecorator = (_target, _key, descriptor) => {
       Object.assign(descriptor.value as object, { mark: 1, [key]: 2 });

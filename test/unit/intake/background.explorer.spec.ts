@@ -1,18 +1,8 @@
-import { Injectable, Module, Scope } from '@nestjs/common';
+import { Injectable, Scope } from '@nestjs/common';
 import { describe, expect, it } from '@jest/globals';
 import { Background, currentTask } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { added } from '../support/tasks.js';
-
-@Injectable()
-class Mailer {
-  readonly sent: string[] = [];
-
-  @Background()
-  async sendWelcome(to: string): Promise<void> {
-    this.sent.push(`${to} as ${currentTask().name || 'no task'}`);
-  }
-}
 
 const reporters: object[] = [];
 
@@ -59,27 +49,10 @@ describe('at start-up', () => {
     expect(added(events)).toEqual(['Reports.send', 'Reports.send']);
     expect(reporters).toEqual([module.get(One), module.get(Other)]);
   });
-
-  it('one provider in two modules is fine: each has an instance, both have the task', async () => {
-    @Module({ providers: [Mailer] })
-    class One {}
-    @Module({ providers: [Mailer] })
-    class Other {}
-    const { clock, module } = await createApp({ imports: [One, Other] });
-    const mailers = [One, Other].map((each) => module.select(each).get(Mailer, { strict: true }));
-    expect(mailers[0]).not.toBe(mailers[1]);
-    await Promise.all(mailers.map((mailer, index) => mailer.sendWelcome(`user ${index}`)));
-    expect(mailers.map(({ sent }) => sent)).toEqual([[], []]);
-    await clock.settle();
-    expect(mailers.map(({ sent }) => sent)).toEqual([
-      ['user 0 as Mailer.sendWelcome'],
-      ['user 1 as Mailer.sendWelcome'],
-    ]);
-  });
 });
 
 describe('a provider that is not a singleton', () => {
-  it('and transient has a task of each of its instances', async () => {
+  it('has a task of each instance if it is transient', async () => {
     @Injectable({ scope: Scope.TRANSIENT })
     class Transient {
       ran = 0;
@@ -138,7 +111,7 @@ describe('P14: other decorators', () => {
     }
   }
 
-  it('that replace the method below it are part of the task', async () => {
+  it('below it that replace the method are part of the task', async () => {
     const { clock, module } = await createApp({ providers: [Below] });
     module.get(Below).run();
     expect(log.splice(0)).toEqual([]);
@@ -146,7 +119,7 @@ describe('P14: other decorators', () => {
     expect(log.splice(0)).toEqual(['traced', 'ran as Below.run']);
   });
 
-  it('that replace the method above it leave it a task', async () => {
+  it('above it that replace the method leave it a task', async () => {
     const { clock, module } = await createApp({ providers: [Above] });
     module.get(Above).run();
     expect(log.splice(0)).toEqual(['traced']);

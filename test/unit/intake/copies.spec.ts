@@ -120,7 +120,7 @@ describe('R7: a method that is passed without its object', () => {
   it.each([
     ['has another class', (mailer: Mailer) => mailer.send.bind({ sender: 'no' })],
     ['overrides it', (mailer: Mailer) => mailer.send.bind(new LoudMailer())],
-  ])('and bound to an object that %s, is refused', async (_what, bind) => {
+  ])('is refused if it is bound to an object that %s', async (_what, bind) => {
     const { runner, mailer } = await startWithMailer();
     expect(() => runner.addTask(bind(mailer), 'Ann')).toThrow(
       '@Background() on Mailer.send: it is bound to an object that does not have it, or overrides it.',
@@ -135,21 +135,24 @@ describe('R7: a method that is passed without its object', () => {
       'its class for a request',
       [{ provide: LoudMailer, useClass: LoudMailer, scope: Scope.REQUEST }],
     ],
-  ])('and overrides one, itself no task, is refused with %s as providers', async (_, providers) => {
-    const { clock, runner, record } = await createApp({ providers });
-    const events = record();
-    const { send } = LoudMailer.prototype;
-    expect(() => runner.addTask(send, 'Ann')).toThrow(
-      '@Background() on Mailer.send: the function passed overrides it without the decorator',
-    );
-    const loud = new LoudMailer();
-    runner.addTask(() => loud.send('Bob'));
-    await clock.settle();
-    expect(added(events)).toEqual(['anonymous']);
-    expect(ran).toEqual(['postmaster to BOB 0 as anonymous of 1']);
-  });
+  ])(
+    'is refused if it overrides a task without the decorator, with %s as providers',
+    async (_, providers) => {
+      const { clock, runner, record } = await createApp({ providers });
+      const events = record();
+      const { send } = LoudMailer.prototype;
+      expect(() => runner.addTask(send, 'Ann')).toThrow(
+        '@Background() on Mailer.send: the function passed overrides it without the decorator',
+      );
+      const loud = new LoudMailer();
+      runner.addTask(() => loud.send('Bob'));
+      await clock.settle();
+      expect(added(events)).toEqual(['anonymous']);
+      expect(ran).toEqual(['postmaster to BOB 0 as anonymous of 1']);
+    },
+  );
 
-  it('and stands on a class derived from its own, too, as a mixin puts it there, is the method', async () => {
+  it('is found although a mixin put it on a derived class, too', async () => {
     @Injectable()
     class Base {
       @around
@@ -175,12 +178,12 @@ describe('R8: two copies of the package in one process', () => {
     await expect(createApp({ providers: [ofAnotherCopy()] })).rejects.toThrow(BOTH);
   });
 
-  it('are named where a method of the other is passed to addTask()', async () => {
+  it('are named if a method of the other copy is passed to addTask()', async () => {
     const { runner } = await createApp();
     expect(() => runner.addTask(ofAnotherCopy().prototype.send, 'Ann')).toThrow(BOTH);
   });
 
-  it('are named where a method is called, and the other one has the application', async () => {
+  it('are named if a method is called while the other copy has the application', async () => {
     await besideAnotherCopy(() => {
       expect(() => void new Mailer().send('Ann')).toThrow(/lib.*\/app\/other/);
     });

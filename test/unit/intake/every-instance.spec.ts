@@ -28,7 +28,7 @@ const start = () => createApp({ providers: [Mailer] });
 const callByHand = (): void => void labelled('by hand').send('Ann');
 
 describe('P21: a call that comes before the application is open', () => {
-  it('and turns out unacceptable fails the start', async () => {
+  it('fails the start if it is refused', async () => {
     @Injectable()
     class Hasty {
       constructor() {
@@ -43,7 +43,7 @@ describe('P21: a call that comes before the application is open', () => {
     });
   });
 
-  it('keeps the order of the calls', async () => {
+  it('keeps its order among the calls', async () => {
     const mailer = labelled('hasty');
     const starting = createApp({
       providers: [{ provide: Mailer, useFactory: () => (void mailer.send('Ann'), mailer) }],
@@ -55,8 +55,8 @@ describe('P21: a call that comes before the application is open', () => {
   });
 });
 
-describe('P21: which application a call belongs to', () => {
-  it('that whose container made the object, also from its constructor', async () => {
+describe('P21: a call belongs to the application', () => {
+  it('whose container made the object, also in its constructor', async () => {
     @Injectable()
     class Greeter {
       constructor(@Inject('name') readonly name: string) {
@@ -78,7 +78,7 @@ describe('P21: which application a call belongs to', () => {
     expect(ran).toEqual(['other']);
   });
 
-  it('that of the task around the call, of an object that neither made', async () => {
+  it('of the task around the call, if no container made the object', async () => {
     const [one, other] = [await start(), await start()];
     const events = one.record();
     other.runner.addTask({ name: 'caller' }, () => labelled('by hand').send('Ann'));
@@ -87,7 +87,7 @@ describe('P21: which application a call belongs to', () => {
     expect(ran).toEqual(['by hand: Ann as Mailer.send']);
   });
 
-  it('the only one that knows the class', async () => {
+  it('that alone knows the class', async () => {
     await createApp();
     const { clock, record } = await start();
     const events = record();
@@ -96,7 +96,7 @@ describe('P21: which application a call belongs to', () => {
     expect(added(events)).toEqual(['Mailer.send']);
   });
 
-  it('none that has closed', async () => {
+  it('that has not closed', async () => {
     const [one, { clock, record }] = [await start(), await start()];
     const closing = one.module.close();
     await one.clock.advance(1e6);
@@ -107,7 +107,7 @@ describe('P21: which application a call belongs to', () => {
     expect(added(events)).toEqual(['Mailer.send']);
   });
 
-  it('none in silence where it may be any of several', async () => {
+  it('or is refused if several know the class', async () => {
     await start();
     await start();
     expect(callByHand).toThrow(expect.objectContaining({ code: 'BGT_BACKGROUND_METHOD' }));

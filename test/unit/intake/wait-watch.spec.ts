@@ -17,8 +17,8 @@ function kitOf(options: BackgroundTasksOptions = {}) {
   };
 }
 
-describe('R12: whoever waits for what waits for them is told so', () => {
-  it('a task, for itself', async () => {
+describe('R12: a warning names a wait in a circle:', () => {
+  it('a task that waits for itself', async () => {
     const { clock, runner, told } = kitOf();
     const handle: TaskHandle = runner.addTask(
       { name: 'a' },
@@ -28,14 +28,14 @@ describe('R12: whoever waits for what waits for them is told so', () => {
     expect(told()).toEqual(['Task a waits for task a']);
   });
 
-  it('a task, for all of them', async () => {
+  it('a task that waits for all tasks', async () => {
     const { clock, runner, told } = kitOf();
     runner.addTask({ name: 'a' }, () => void runner.whenIdle());
     await clock.settle();
     expect(told()).toEqual(['Task a waits for all tasks, itself included']);
   });
 
-  it('a task, for one that stands behind it in its request or chain', async () => {
+  it('a task that waits for one behind it in its request or chain', async () => {
     const { clock, handle, runner, told } = kitOf();
     await handle((tasks) => {
       tasks.addTask(
@@ -55,7 +55,7 @@ describe('R12: whoever waits for what waits for them is told so', () => {
     expect(told()).toEqual(['Task a waits for task c', 'Task x waits for task y']);
   });
 
-  it('two tasks, for each other, and three in a circle', async () => {
+  it('three tasks that wait for each other', async () => {
     const { clock, runner, told } = kitOf();
     const names = ['a', 'b', 'c'];
     const handles: TaskHandle[] = names.map((name, index) =>
@@ -69,7 +69,7 @@ describe('R12: whoever waits for what waits for them is told so', () => {
     expect(told()).toEqual(['Task c waits for task a']);
   });
 
-  it('a request, for a task that waits for one of its own', async () => {
+  it('a request that waits for a task which waits for its own', async () => {
     const { clock, handle, runner, told } = kitOf();
     await handle(async (tasks) => {
       const own = tasks.addTask({ name: 'own' }, () => undefined);
@@ -84,7 +84,7 @@ describe('R12: whoever waits for what waits for them is told so', () => {
     expect(told()).toEqual(['The handler of a message waits for task other']);
   });
 
-  it('a task, for one that needs its slot, or those of others like it', async () => {
+  it('tasks that wait for tasks which need their slots', async () => {
     const { clock, runner, told } = kitOf({ queues: { narrow: { concurrency: 2 } } });
     const wait = async (name: string): Promise<void> => {
       await clock.sleep(1);
@@ -102,8 +102,8 @@ describe('R12: whoever waits for what waits for them is told so', () => {
   });
 });
 
-describe('R12: nobody is told who', () => {
-  it('waits for what comes by itself', async () => {
+describe('R12: no warning names', () => {
+  it('a wait that ends by itself', async () => {
     const { clock, handle, runner, told } = kitOf();
     await handle(async (tasks) => {
       tasks.addTask(() => undefined);
