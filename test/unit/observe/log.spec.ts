@@ -123,13 +123,13 @@ describe('the log', () => {
     Logger.overrideLogger(new ConsoleLogger());
   });
 
-  describe('O9, O10: as JSON has the same fields, and nothing secret, written by', () => {
+  describe('O9, O10: has the same JSON fields, and no secret, with', () => {
     it("Nest's console logger", async () => {
       await withLogger(new ConsoleLogger({ json: true }), fail);
       expect(lines()).toEqual([expect.objectContaining({ level: 'error', message: FIELDS })]);
     });
 
-    it('nestjs-pino, with the sentence where pino looks for it', async () => {
+    it('nestjs-pino, which gets the sentence as msg', async () => {
       await withLogger(undefined, fail, {}, pino({}));
       expect(lines()).toEqual([
         expect.objectContaining({ ...FIELDS, level: 50, msg: expect.stringMatching(SENTENCE) }),
@@ -137,10 +137,10 @@ describe('the log', () => {
     });
   });
 
-  describe('O9, O10: as text has the sentence and the stack, and nothing secret, written by', () => {
+  describe('O9, O10: has sentence and stack as text, and no secret, with', () => {
     it.each<[string, () => LoggerService]>([
       ["Nest's console logger", () => new ConsoleLogger({ colors: false })],
-      ['one that expects a string', () => new HandWritten()],
+      ['a logger that expects a string', () => new HandWritten()],
     ])('%s', async (_, make) => {
       await withLogger(make(), fail);
       const text = written.filter((line) => line.includes('broken')).join('');
@@ -150,7 +150,7 @@ describe('the log', () => {
     });
   });
 
-  it('O10: goes to stderr while a logger throws, and costs no task its slot', async () => {
+  it('O10: goes to stderr if the logger throws, and no slot is lost', async () => {
     await withLogger(
       { log: () => undefined, warn: () => undefined, error: throwAway },
       async (runner) => {
@@ -201,13 +201,13 @@ describe('the log', () => {
     }
   });
 
-  it('O11: escapes what an engine says about its store', () => {
+  it('O11: escapes the lines of an engine about its store', () => {
     const logger = { error: jest.fn() };
     new Log(logger as unknown as LoggerService).error('Redis a\nb://u:pw@h: gone');
     expect(String(logger.error.mock.calls[0])).toBe('Redis a\\nb://***@h: gone');
   });
 
-  it('has the life of a task at debug, where that is asked for', async () => {
+  it('has the life of a task at debug with logEvents', async () => {
     let ids: string[] = [];
     await withLogger(
       new ConsoleLogger({ colors: false }),
@@ -232,7 +232,7 @@ describe('the log', () => {
 });
 
 describe('the lines of a task', () => {
-  it('are kept with it: the latest of them, each to a bound', async () => {
+  it('are kept with it: the latest ones, each cut to a bound', async () => {
     await withLogger(false, async (runner) => {
       const handle = runner.addTask(() => {
         const { log } = currentTask();
@@ -252,7 +252,7 @@ describe('the lines of a task', () => {
 });
 
 describe('the log', () => {
-  it('has a warning for each attempt before, and one error for the last', async () => {
+  it('has a warning for each failed attempt, and an error for the last', async () => {
     const { clock, runner, logger } = createKit({
       retry: { attempts: 3, delay: '1s', jitter: 'none' },
     });
@@ -271,7 +271,7 @@ describe('the log', () => {
     ]);
   });
 
-  it('warns of a task that its request dropped, but not of one that waited for a failure', async () => {
+  it('warns of a task that its failed request dropped, and of no task for failures', async () => {
     const { handle, logger } = createKit();
     const failing = handle((tasks) => {
       tasks.addTask({ name: 'mail' }, () => undefined);

@@ -4,7 +4,6 @@ import { Refusals } from '../../../lib/observe/refusals.js';
 import { Log } from '../../../lib/observe/log.js';
 import { TaskLog } from '../../../lib/observe/task-log.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { createKit } from '../support/kit.js';
 import { LogBook } from '../../support/log-book.js';
 import { bareTask } from '../support/tasks.js';
 
@@ -16,8 +15,8 @@ function start() {
   return { clock, told, refusals, refuse };
 }
 
-describe('O2: what requests are refused', () => {
-  it('is told at once, and then with its count each ten seconds', async () => {
+describe('O2: the refusal of requests', () => {
+  it('is logged at once, and then with a count each ten seconds', async () => {
     const { clock, told, refuse } = start();
     Array.from({ length: 1_000 }, () => refuse('mails'));
     refuse('images');
@@ -37,7 +36,7 @@ describe('O2: what requests are refused', () => {
     expect(told).toHaveLength(5);
   });
 
-  it('is counted once, however often it is thrown on', () => {
+  it('is counted once per error', () => {
     const logger = new LogBook();
     const log = new TaskLog(new Log(logger), new FakeClock());
     const error = new QueueFullError('mails', 1);
@@ -47,7 +46,7 @@ describe('O2: what requests are refused', () => {
     expect(logger.of('warn')).toEqual([expect.stringContaining('Refused a request')]);
   });
 
-  it('is told to the last one at the end', () => {
+  it('is logged with the last count at the end', () => {
     const { clock, told, refusals, refuse } = start();
     Array.from({ length: 3 }, () => refuse('mails'));
     refusals.end();
@@ -59,8 +58,8 @@ describe('O2: what requests are refused', () => {
   });
 });
 
-describe('O2: connections that end because nobody reads their answers', () => {
-  it('are a line for the first one, and then one for all others', async () => {
+describe('O2: ended connections with unread answers', () => {
+  it('are one line for the first, and one for all others', async () => {
     const clock = new FakeClock();
     const logger = new LogBook();
     const log = new TaskLog(new Log(logger), clock);
@@ -76,7 +75,7 @@ describe('O2: connections that end because nobody reads their answers', () => {
   });
 });
 
-describe('O10: what happens to all tasks of a queue at once', () => {
+describe('O10: trouble of all tasks of a queue', () => {
   const KINDS: [string, (log: TaskLog, name: string) => void][] = [
     ['dropped by the store', (log, name) => log.dropped(bareTask(name), 'not-stored')],
     ['dropped to make room', (log, name) => log.dropped(bareTask(name), 'overflow')],
@@ -85,7 +84,7 @@ describe('O10: what happens to all tasks of a queue at once', () => {
   ];
 
   it.each(KINDS)(
-    'is a line for one of them, and then one for all others: %s',
+    'is one line for the first task, and one for all others: %s',
     async (_, happen) => {
       const clock = new FakeClock();
       const logger = new LogBook();
@@ -103,19 +102,4 @@ describe('O10: what happens to all tasks of a queue at once', () => {
       expect(logger.of('warn').slice(2)).toEqual([expect.stringMatching(/^Task later /)]);
     },
   );
-
-  it('is told of each kind and each queue', async () => {
-    const FULL = { maxPending: 1, overflow: 'drop-oldest' } as const;
-    const { runner, logger } = createKit({
-      queues: { default: FULL, mails: FULL },
-    });
-    await runner.pause();
-    for (const queue of ['default', 'mails', 'default', 'mails', 'default']) {
-      runner.addTask({ queue, name: queue }, () => undefined);
-    }
-    expect(logger.of('warn')).toEqual([
-      expect.stringMatching(/^Task default .* made room for a newer task$/),
-      expect.stringMatching(/^Task mails .* made room for a newer task$/),
-    ]);
-  });
 });

@@ -36,33 +36,7 @@ function createRecords(limit: number) {
 }
 
 describe('the records of tasks', () => {
-  it('find a task by its id from when somebody has asked for that', () => {
-    const { records, add } = createRecords(10);
-    const task = add('1');
-    expect(records.get('id of 1')).toBeUndefined();
-    expect(records.get(task.id)).toBe(task);
-  });
-
-  it('remember so many of each status, the latest first', () => {
-    const { add, settle, names } = createRecords(2);
-    ['1', '2', '3'].forEach((name) => settle(add(name), COMPLETED));
-    ['4', '5'].forEach((name) => settle(add(name), FAILED));
-    expect(names('completed')).toEqual(['3', '2']);
-    expect(names('failed')).toEqual(['5', '4']);
-    expect(names('cancelled')).toEqual([]);
-  });
-
-  it('find what they remember, and forget the id with the task', () => {
-    const { records, add, settle } = createRecords(1);
-    const [first, second] = [add('1'), add('2')];
-    const ids = [first.id, second.id];
-    settle(first, COMPLETED);
-    expect(records.get(ids[0])).toBe(first);
-    settle(second, COMPLETED);
-    expect(ids.map((id) => records.get(id))).toEqual([undefined, second]);
-  });
-
-  it('O7: leave nothing of a call that they have forgotten, whoever holds its handle', () => {
+  it('O7: drop the arguments of a forgotten task, although its handle is kept', () => {
     const { add, settle } = createRecords(1);
     const first = Object.assign(add('1'), { args: ['large'] });
     settle(first, FAILED);
@@ -75,14 +49,14 @@ describe('the records of tasks', () => {
     ['many objects', Array.from({ length: 10_000 }, () => ({}))],
     ['a long text', 'x'.repeat(100_000)],
     ['a buffer', Buffer.alloc(100_000)],
-  ])('O7: remember no progress of a settled task that is large: %s', (_what, progress) => {
+  ])('O7: remember no large progress of a settled task: %s', (_what, progress) => {
     const { add, settle } = createRecords(2);
     const large = settle(Object.assign(add('1'), { progress }), COMPLETED);
     const small = settle(Object.assign(add('2'), { progress: { done: 1 } }), COMPLETED);
     expect([large.progress, small.progress]).toEqual([undefined, { done: 1 }]);
   });
 
-  it('find the new one where a failed task runs again, and list the old one no longer', () => {
+  it('replace a failed task that runs again', () => {
     const { records, add, settle, names } = createRecords(2);
     const failed = settle(add('1'), FAILED);
     const { id } = failed;
@@ -96,7 +70,7 @@ describe('the records of tasks', () => {
     expect([records.get(id), names('completed')]).toEqual([again, ['1']]);
   });
 
-  it('keep nothing alive that they have forgotten, ids included', async () => {
+  it('keep no forgotten task alive', async () => {
     const { add, settle } = createRecords(5);
     const forgotten: WeakRef<Task>[] = [];
     const ids = new Set<string>();
@@ -137,14 +111,14 @@ describe('failed tasks', () => {
   }
 
   describe('O7: the failed tasks that are remembered', () => {
-    it('are so many at most, the latest', () => {
+    it('are bounded by count, the latest stay', () => {
       const { tasks, names } = tasksWithin({ count: 2 });
       const gone = ['a', 'b', 'c'].flatMap((name) => tasks.push(failedWith(name)));
       expect(names()).toEqual(['c', 'b']);
       expect(gone.map(({ name }) => name)).toEqual(['a']);
     });
 
-    it('are so many bytes at most, however many objects those are', () => {
+    it('are bounded by bytes, also with many small objects', () => {
       const { tasks, names } = tasksWithin({ bytes: 1_000_000 });
       for (let index = 0; index < 5; index += 1) {
         tasks.push(failedWith(`${index}`, { a: Array.from({ length: 10_000 }, () => ({})) }));
@@ -154,7 +128,7 @@ describe('failed tasks', () => {
       expect(names()).toEqual(['small', '4']);
     });
 
-    it('are no older than they may be', () => {
+    it('are bounded by age', () => {
       const { tasks, names } = tasksWithin({ ageMs: 1_000 });
       tasks.push(failedWith('old'));
       now = 600;
@@ -175,7 +149,7 @@ describe('failed tasks', () => {
       expect(bytesOf(cycle)).toBeLessThan(1_000);
     });
 
-    it('calls nothing, and ends', () => {
+    it('calls no code of the value, and ends', () => {
       const trap = new Proxy(
         {},
         {
@@ -230,7 +204,7 @@ describe('about how many bytes a value takes', () => {
     ['an object', Object.fromEntries(numbers.map((each) => [`key${each}`, each]))],
     ['a map', new Map(numbers.map((each) => [each, each]))],
     ['a set', new Set(numbers)],
-  ])('P11: is told of %s with more entries than fit on the stack', (_, value) => {
+  ])('P11: is found for %s with more entries than fit on the stack', (_, value) => {
     expect(bytesOf([value])).toBeGreaterThan(1_000_000);
   });
 });
@@ -243,7 +217,7 @@ function axiosError(): Error {
 }
 
 describe('O9: the error of a task', () => {
-  it('is its text where tasks are listed, and what was thrown for who waits', async () => {
+  it('is shown as text in lists, and as thrown in the outcome', async () => {
     const { clock, runner } = createKit();
     const error = axiosError();
     const handle = runner.addTask(() => Promise.reject(error));
@@ -269,7 +243,7 @@ describe('O9: the error of a task', () => {
     }
   });
 
-  it('is what was thrown in an event, and its text where the event is written down', async () => {
+  it('is shown as thrown in an event, and as text if the event is serialised', async () => {
     const { clock, runner, record } = createKit({ retry: { attempts: 2 } });
     const events = record();
     const error = axiosError();

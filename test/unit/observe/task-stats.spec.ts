@@ -25,19 +25,7 @@ function live(stats: TaskStats, name: string, status: (typeof STATUSES)[number],
 }
 
 describe('the statistics of tasks', () => {
-  it('count one between its attempts as pending', () => {
-    const stats = new TaskStats();
-    const task = bareTask('a');
-    stats.added(task);
-    begin(stats, task);
-    task.status = 'retrying';
-    stats.retrying(task);
-    expect(stats.ofQueue('default')).toMatchObject({ running: 0, pending: 1, retried: 1 });
-    stats.settled(task, 'cancelled');
-    expect(stats.ofQueue('default')).toMatchObject({ running: 0, pending: 0, cancelled: 1 });
-  });
-
-  it('add up, and tell percentiles within a percent, whatever has happened', () => {
+  it('add up, and give percentiles within a percent', () => {
     const ends = fc.array(
       fc.record({
         name: fc.constantFrom('a', 'b', 'c', '__proto__'),
