@@ -33,8 +33,8 @@ function warningsOf(change: (parts: Nest) => void): string[] {
   return said;
 }
 
-describe('P20: what messages are followed by', () => {
-  it('is as expected in this version of Nest', () => {
+describe('P20: the hook for messages', () => {
+  it('finds the internals of this version of Nest', () => {
     expect(warningsOf(() => undefined)).toEqual([]);
     expect(warningsOf(({ modules }) => modules.addRpcTarget({ addHandler: () => 0 }))).toEqual([]);
   });
@@ -60,7 +60,7 @@ describe('P20: what messages are followed by', () => {
       'gateways',
       ({ config }) => config.setIoAdapter({} as never),
     ],
-  ])('is told once where %s is not there, and nothing breaks', (what, whose, change) => {
+  ])('warns once if %s is not there, and nothing breaks', (what, whose, change) => {
     expect(warningsOf(change)).toEqual([
       expect.stringMatching(
         new RegExp(`^${what.replace(/[().]/g, '\\$&')} is not as .* guards of ${whose} `),

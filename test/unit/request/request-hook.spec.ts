@@ -7,8 +7,8 @@ import { createKit } from '../support/kit.js';
 
 const createHook = (): RequestHook => new RequestHook(createKit().requests);
 
-describe('a request', () => {
-  it('comes by one hook, however often that is installed', () => {
+describe('the hook for requests', () => {
+  it('is installed once on each adapter', () => {
     const hook = createHook();
     const [express, fastify] = [new ExpressAdapter(), new FastifyAdapter()];
     const use = jest.spyOn(express, 'use');
@@ -19,14 +19,14 @@ describe('a request', () => {
     expect([use.mock.calls.length, addHook.mock.calls.length]).toEqual([1, 1]);
   });
 
-  it('is none where there is no server', () => {
+  it('does nothing without a server', () => {
     const hook = createHook();
     for (const adapter of [undefined, null, {}, { getType: () => '' }]) {
       expect(() => hook.install(adapter as HttpServer | undefined | null)).not.toThrow();
     }
   });
 
-  it('R14: of Fastify leaves what somebody else has put around the registration of middleware', async () => {
+  it('R14: leaves a patch of others around Fastify’s use()', async () => {
     const adapter = new FastifyAdapter();
     await adapter.init(); // from here on it can register middleware
     createHook().install(adapter);

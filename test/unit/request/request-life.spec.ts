@@ -5,7 +5,6 @@ import {
   type TaskHandle,
   type When,
 } from '../../../lib/index.js';
-import { ambient } from '../../../lib/task/ambient.js';
 import { Deferred } from '../../support/deferred.js';
 import { FakeResponse } from '../support/fake-response.js';
 import { createKit } from '../support/kit.js';
@@ -37,7 +36,7 @@ const closed = (response: FakeResponse): Promise<unknown> =>
   new Promise((resolve) => void response.once('close', resolve));
 
 describe('P1: a task of a request', () => {
-  it('waits until its response has closed, and a turn of the loop more', async () => {
+  it('starts a turn of the event loop after its response has closed', async () => {
     const { clock, response, tasks } = createRequest();
     const handle = tasks.addTask(() => undefined);
     response.write('a part of it');
@@ -51,7 +50,7 @@ describe('P1: a task of a request', () => {
     expect(handle.status).toBe('completed');
   });
 
-  it('is released with those of all responses that closed in the same turn, in their order', async () => {
+  it('is released in the order in which responses closed in one turn', async () => {
     const kit = createKit();
     const ran: number[] = [];
     const responses = Array.from({ length: 20 }, (_, index) => {
@@ -68,28 +67,10 @@ describe('P1: a task of a request', () => {
 });
 
 describe('P3: the status decides', () => {
-  it.each([
-    [101, SUCCESS],
-    [200, SUCCESS],
-    [206, SUCCESS],
-    [303, SUCCESS],
-    [304, SUCCESS],
-    [399, SUCCESS],
-    [400, FAILURE],
-    [403, FAILURE],
-    [500, FAILURE],
-  ])('%d', async (status, expected) => {
-    const { clock, response, tasks } = createRequest();
-    const handles = addAll(tasks);
-    response.answer(status);
-    await clock.settle();
-    expect(statuses(handles)).toEqual(expected);
-  });
-
   it.each<[string, () => boolean, string[]]>([
     ['in place of 200', () => false, FAILURE],
     ['unless it throws', () => JSON.parse('no') as boolean, SUCCESS],
-  ])('or what the application says %s', async (_, rule, expected) => {
+  ])('or request.succeeded, %s', async (_, rule, expected) => {
     const succeeded = jest.fn<(answered: unknown) => boolean>(rule);
     const { clock, logger, request, response, tasks } = createRequest({ request: { succeeded } });
     const handles = addAll(tasks);
@@ -106,17 +87,20 @@ describe('P3: the status decides', () => {
   it.each<['stop', number, string[]]>([
     ['stop', 200, SUCCESS],
     ['stop', 403, FAILURE],
-  ])("under onFailure: '%s' what is not for a %d stops nothing", async (onFailure, status, end) => {
-    const { clock, response, tasks } = createRequest({ request: { onFailure } });
-    const handles = addAll(tasks);
-    response.answer(status);
-    await clock.settle();
-    expect(statuses(handles)).toEqual(end);
-  });
+  ])(
+    "and a task that is dropped by it stops nothing with onFailure: '%s', %d",
+    async (onFailure, status, end) => {
+      const { clock, response, tasks } = createRequest({ request: { onFailure } });
+      const handles = addAll(tasks);
+      response.answer(status);
+      await clock.settle();
+      expect(statuses(handles)).toEqual(end);
+    },
+  );
 });
 
 describe('P4: a client that leaves before there is an answer', () => {
-  it('leaves the decision to the answer that somebody gives after all', async () => {
+  it('leaves the decision to the answer that is given after all', async () => {
     const { clock, life, response, tasks } = createRequest();
     const handles = addAll(tasks);
     const work = new Deferred();
@@ -132,22 +116,7 @@ describe('P4: a client that leaves before there is an answer', () => {
     expect(statuses([...handles, more])).toEqual([...SUCCESS, 'completed']);
   });
 
-  it('has failed where those at work end without one, whoever has begun since included', async () => {
-    const { clock, life, response, tasks } = createRequest();
-    const handles = addAll(tasks);
-    const [first, second] = [new Deferred(), new Deferred()];
-    life.begin(first.promise);
-    response.req.socket.destroy();
-    life.begin(second.promise);
-    first.resolve();
-    await clock.settle();
-    expect(statuses(handles)).toEqual(COLLECTED);
-    second.reject(new Error('no'));
-    await clock.settle();
-    expect(statuses(handles)).toEqual(FAILURE);
-  });
-
-  it('has failed where nobody is at work, a moment for middleware later', async () => {
+  it('is a failure if no handler is at work, after a moment for middleware', async () => {
     const { clock, response, tasks } = createRequest();
     const handles = addAll(tasks);
     response.req.socket.destroy();
@@ -158,37 +127,11 @@ describe('P4: a client that leaves before there is an answer', () => {
     expect(statuses(handles)).toEqual(FAILURE);
     expect([...statuses(addAll(tasks))]).toEqual(['dropped', 'queued', 'queued']);
   });
-
-  it('does not take back an answer that is on its way', async () => {
-    const { clock, response, tasks } = createRequest();
-    const handles = addAll(tasks);
-    response.headersSent = true;
-    response.write('event: 1');
-    response.req.socket.destroy();
-    await clock.settle();
-    expect(statuses(handles)).toEqual(SUCCESS);
-  });
 });
 
 describe('P5: a task that is added after the response has closed', () => {
-  it.each([
-    [200, 'queued', 'dropped'],
-    [500, 'dropped', 'queued'],
-  ])('goes by its %d, and is by itself', async (status, success, failure) => {
-    for (const hasOthers of [true, false]) {
-      const { clock, response, tasks } = createRequest();
-      if (hasOthers) {
-        addAll(tasks);
-      }
-      response.answer(status);
-      await clock.settle();
-      const late = addAll(tasks);
-      expect(statuses(late)).toEqual([success, failure, 'queued']);
-    }
-  });
-
   it.each<RequestOptions>([{ onFailure: 'continue' }, { onFailure: 'stop' }])(
-    'runs behind its chain and before what stands behind that: %p',
+    'runs behind its chain and before the tasks behind that: %p',
     async (request) => {
       const { clock, response, runner, tasks } = createRequest({ request });
       const ran: string[] = [];
@@ -224,7 +167,7 @@ describe('P6: a handler without an HTTP answer of its own', () => {
   it.each([
     [true, SUCCESS],
     [false, FAILURE],
-  ])('decides by its end (%p), at once', async (hasSucceeded, expected) => {
+  ])('decides at once by its end (%p)', async (hasSucceeded, expected) => {
     const { clock, intake, requests } = createKit();
     const life = requests.beginMessage();
     const tasks = new BackgroundTasks(intake, life, true);
@@ -237,7 +180,7 @@ describe('P6: a handler without an HTTP answer of its own', () => {
     expect(statuses(late)).toEqual(expected);
   });
 
-  it('gives its tasks to the request around it, decided, and those that are added later, too', async () => {
+  it('gives its decided tasks to the request around it, also later ones', async () => {
     const { clock, intake, life, requests, response, tasks } = createRequest();
     const part = requests.beginMessage(life);
     const ofPart = new BackgroundTasks(intake, part, true);
@@ -253,19 +196,7 @@ describe('P6: a handler without an HTTP answer of its own', () => {
     expect([before, after, own].map(statuses)).toEqual([FAILURE, FAILURE, SUCCESS]);
   });
 
-  it('runs its tasks by itself where the request around it is over', async () => {
-    const { clock, intake, life, requests, response, tasks } = createRequest();
-    const part = requests.beginMessage(life);
-    tasks.addTask(() => undefined);
-    const handles = addAll(new BackgroundTasks(intake, part, true));
-    response.answer(500);
-    await clock.settle();
-    void part.end(true);
-    await clock.settle();
-    expect(statuses(handles)).toEqual(SUCCESS);
-  });
-
-  it('P17: is answered when what is to run is stored', async () => {
+  it('P17: is answered when its tasks are stored', async () => {
     const { clock, end, handles, stored } = await endStoring();
     stored.resolve();
     await end;
@@ -273,7 +204,7 @@ describe('P6: a handler without an HTTP answer of its own', () => {
     expect(statuses(handles)).toEqual(SUCCESS);
   });
 
-  it('P17: fails where that is not stored', async () => {
+  it('P17: fails if they are not stored', async () => {
     const { end, handles, stored } = await endStoring();
     stored.reject(new Error('down'));
     await expect(end).rejects.toThrow('down');
@@ -281,8 +212,8 @@ describe('P6: a handler without an HTTP answer of its own', () => {
   });
 });
 
-describe('what stands for a dedupe key within a request', () => {
-  it('is the latest task that has it and is not over, of the request around it, too', async () => {
+describe('the holder of a dedupe key within a request', () => {
+  it('is its latest unsettled task, or one of the request around it', async () => {
     const { intake, life, requests, tasks } = createRequest();
     const part = requests.beginMessage(life);
     const dedupe = { key: 'k' };
@@ -298,7 +229,7 @@ describe('what stands for a dedupe key within a request', () => {
 });
 
 describe('requests under way', () => {
-  it('P13: give up what they have collected when the engine has stopped', async () => {
+  it('P13: abandon their collected tasks when the engine has stopped', async () => {
     const { engine, requests, tasks } = createRequest();
     const cancelled = tasks.addTask(() => undefined);
     const handles = [cancelled, tasks.addTask(() => undefined)];
@@ -319,34 +250,5 @@ describe('requests under way', () => {
     await clock.settle();
     expect(await released).toBe('dropped');
     expect(requests.whenClosedReleased()).toBeUndefined();
-  });
-
-  it('are not what their tasks run in: what those add is by itself', async () => {
-    const { clock, handle, intake } = createKit();
-    const seen: unknown[] = [];
-    await handle((tasks) => {
-      seen.push(ambient.getStore()?.kind);
-      tasks.addTask(() => {
-        seen.push(ambient.getStore()?.kind, intake.requestHere());
-      });
-    });
-    await clock.settle();
-    expect(seen).toEqual(['request', 'task', undefined]);
-  });
-});
-
-describe('R9: a handler that is called again', () => {
-  it('leaves nothing of the call that failed', async () => {
-    const { clock, life, response, tasks } = createRequest();
-    const kept = tasks.addTask(() => undefined);
-    const failed = life.called();
-    const dropped = tasks.addTask(() => undefined);
-    failed();
-    life.called();
-    life.called();
-    const again = tasks.addTask(() => undefined);
-    response.answer();
-    await clock.settle();
-    expect(statuses([kept, dropped, again])).toEqual(['completed', 'dropped', 'completed']);
   });
 });

@@ -20,15 +20,15 @@ function responseWith(headers: Record<string, string> = {}) {
   };
 }
 
-describe('a response to a request that asked for too much', () => {
-  it('keeps what it says already', () => {
+describe('Retry-After of a refused request', () => {
+  it('keeps a header that is there', () => {
     const response = responseWith({ 'Retry-After': '60' });
     askToRetryLater(FULL, response);
     response.writeHead(503);
     expect(response.sent.get('Retry-After')).toBe('60');
   });
 
-  it('may be one without a head', () => {
+  it('is skipped for a message without a head', () => {
     const message = {};
     askToRetryLater(FULL, message);
     expect(message).toEqual({});
