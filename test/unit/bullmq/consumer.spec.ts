@@ -1,78 +1,8 @@
-import { EventEmitter } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
-import type { TaskJob } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import { Reports } from '../../../lib/engine/bullmq/consumer/held-jobs.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
-import { OwnHandles } from '../../../lib/engine/bullmq/view/own-handles.js';
 import { MAX_LINES } from '../../../lib/task/log-lines.js';
 import type { Task } from '../../../lib/task/task.js';
-import { FakeClock } from '../support/fake-clock.js';
-import { bareTask } from '../support/tasks.js';
-
-/** The handles of a process whose store has only the jobs of `has`, and counts what it is asked. */
-function createHandles(has: Map<string, Partial<TaskJob>> = new Map()) {
-  const clock = new FakeClock();
-  const events = new EventEmitter();
-  const asked: string[] = [];
-  const store = {
-    clock,
-    events: () => events,
-    queue: () => ({
-      getJob: (id: string) => {
-        asked.push(id);
-        return Promise.resolve(has.get(id));
-      },
-    }),
-  } as unknown as JobStore;
-  const handles = new OwnHandles(store, () => false);
-  /** A task that the store has taken, unless it is only collected. */
-  const watchedTask = (name: string, isStored = true): Task => {
-    const task = bareTask(name);
-    task.isCommitted = true;
-    expect(task.id).toBe(`id of ${name}`);
-    if (isStored) {
-      handles.add(task);
-    }
-    handles.watch(task);
-    return task;
-  };
-  return { clock, events, asked, handles, watchedTask };
-}
-
-describe('a task that somebody waits for', () => {
-  it('is abandoned once the store has let go of it, and no event says more', async () => {
-    const { clock, watchedTask } = createHandles();
-    const task = watchedTask('gone');
-    await clock.advance(1_000);
-    expect(task.outcome).toBeUndefined();
-    await clock.advance(1_000);
-    expect(task.outcome?.status).toBe('abandoned');
-    await clock.advance(1_000);
-    expect(clock.pendingTimers).toBe(0);
-  });
-
-  it('ends as an event says, though that comes late', async () => {
-    const { clock, events, watchedTask } = createHandles();
-    const task = watchedTask('cancelled');
-    await clock.advance(1_000);
-    events.emit('removed', { jobId: task.id });
-    await clock.advance(5_000);
-    expect(task.outcome?.status).toBe('cancelled');
-  });
-});
-
-describe('the handle of a stored task', () => {
-  it('shows that another object of it runs, with the attempt that it is', () => {
-    const handles = new OwnHandles({} as JobStore, () => true);
-    const [own, attempted] = [bareTask('own'), bareTask('own')];
-    handles.add(own);
-    attempted.attempts = 3;
-    expect(own.id).toBe(attempted.id);
-    handles.started(attempted);
-    handles.started(bareTask('another'));
-    expect([own.status, own.attempts]).toEqual(['running', 3]);
-  });
-});
 
 /** A store that takes its time for each write, until it is told to go on. */
 function slowStore() {

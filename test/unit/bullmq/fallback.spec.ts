@@ -90,14 +90,3 @@ describe('P17: a request that fails although some of it fell back to memory', ()
     expect(book.started).toEqual(['later']);
   });
 });
-
-describe('without a fallback', () => {
-  it('P17: what was added is dropped in time where no store answers, and a request fails', async () => {
-    const here = await start();
-    const { jobs, runner } = here;
-    await expect(jobs.note('method')).rejects.toMatchObject({ code: 'BGT_STORE_UNAVAILABLE' });
-    const outcome = await runner.addTask(jobs.note, 'function').whenSettled();
-    expect(outcome).toEqual({ status: 'dropped', reason: 'not-stored' });
-    expect(await here.post('/three')).toBe(503);
-  });
-});

@@ -8,7 +8,6 @@ import type { Worker } from '../../../lib/engine/engine.js';
 import { Patience } from '../../../lib/engine/patience.js';
 import type { Task } from '../../../lib/task/task.js';
 import { FakeClock } from '../support/fake-clock.js';
-import { Deferred } from '../../support/deferred.js';
 import { LogBook } from '../../support/log-book.js';
 import { NOBODY, bareTask } from '../support/tasks.js';
 
@@ -87,18 +86,6 @@ function taskOf(name: string, delay = 0): Task {
 }
 
 describe('P1: a stored task whose response is still open', () => {
-  it('is held for as long as that takes', async () => {
-    const { producer, clock, asked } = createProducer();
-    const task = taskOf('a');
-    await producer.commit([task], true);
-    await clock.advance(40_000);
-    expect(asked).toEqual(['a in 30000', 'a in 30000']);
-    producer.release([task]);
-    await clock.advance(120_000);
-    expect(asked.slice(2)).toEqual(['a now']);
-    expect(clock.pendingTimers).toBe(0);
-  });
-
   it('is held no longer once its line is released, where another task starts it', async () => {
     const { producer, clock, asked } = createProducer();
     const [first, late] = [taskOf('first'), taskOf('late')];
@@ -140,22 +127,6 @@ describe('P17: a task that the store has not taken', () => {
 });
 
 describe('P17: a task of a request that was told it failed', () => {
-  it('is taken back when the store has taken it', async () => {
-    const { producer, clock, asked, addBy } = createProducer();
-    const stored = new Deferred<string>();
-    addBy(() => stored.promise);
-    const task = taskOf('a');
-    const added = producer.commit([task], true);
-    const takenBack = producer.takeBack(task);
-    await clock.advance(1_000);
-    expect(asked).toEqual([]);
-    stored.resolve('a');
-    await Promise.all([added, takenBack]);
-    await clock.advance(1_000);
-    expect(asked).toEqual(['a never']);
-    await producer.held.close();
-  });
-
   it('is not told of as a duplicate, too', async () => {
     const { producer, told, addBy } = createProducer();
     addBy(() => Promise.resolve('another'));
@@ -180,25 +151,6 @@ describe('P17: a task of a request that was told it failed', () => {
       expect([...stored]).toEqual([]);
     },
   );
-
-  it('is looked for no longer than it could still land', async () => {
-    const { producer, clock, asked } = createProducer();
-    await producer.takeBack(taskOf('a'));
-    await clock.advance(60_000);
-    expect(asked).toHaveLength(6);
-  });
-
-  it('is removed when the store is back', async () => {
-    const { producer, clock, stored, asked, setUp } = createProducer();
-    stored.add('a');
-    setUp(false);
-    await producer.takeBack(taskOf('a'));
-    await clock.advance(60_000);
-    expect(asked).toEqual([]);
-    setUp(true);
-    await clock.advance(1_000);
-    expect([...stored]).toEqual([]);
-  });
 
   it('is told of where the store is away for too long', async () => {
     const { producer, clock, stored, logger, setUp } = createProducer();

@@ -1,57 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { TaskFailed, TaskRetries, errorIn } from '../../../lib/engine/bullmq/codec/stored-end.js';
 import { type StoredEnd, endIn } from '../../../lib/engine/bullmq/codec/stored-end.js';
-import { type TaskJob, endOfJob, jobsOf } from '../../../lib/engine/bullmq/codec/stored-job.js';
+import { type TaskJob, endOfJob } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import { errorText } from '../../../lib/errors/error-text.js';
-import type { BackgroundOptions } from '../../../lib/task/task-options.js';
-import type { Task } from '../../../lib/task/task.js';
 import { HOSTILE_VALUES } from '../support/hostile-values.js';
-import { bareTask } from '../support/tasks.js';
-
-const HOLD_MS = 1_000;
-const LINE_HOLD_MS = 3_600_000;
-
-function storedTask(name: string, options: BackgroundOptions = {}, dedupe?: string): Task {
-  const keys = dedupe === undefined ? undefined : { dedupe };
-  const task = bareTask(name, undefined, { options, keys });
-  task.stored = { name } as unknown as Task['stored'];
-  return task;
-}
-
-const linkOf = (name: string) => ({ queue: 'default', id: `id of ${name}` });
-
-const jobs = (lines: Task[][], heldMs?: number) => jobsOf(lines, 'process', heldMs);
-
-/** Whether each claims its key as it is stored, and whether later. */
-const keys = (lines: Task[][], heldMs?: number) =>
-  jobs(lines, heldMs).map(({ data, options }) => [
-    options.deduplication?.id !== undefined,
-    data.dedupe !== undefined,
-  ]);
-
-describe('the jobs of a line', () => {
-  it('are linked, the head held for the response and the others for their turn', () => {
-    const [a, b, c] = ['a', 'b', 'c'].map((name) => storedTask(name));
-    const made = jobs([[a, b, c]], HOLD_MS);
-    expect(made.map(({ options }) => options)).toEqual([
-      { delay: HOLD_MS, priority: 1 },
-      { delay: LINE_HOLD_MS, priority: 1 },
-      { delay: LINE_HOLD_MS, priority: 1 },
-    ]);
-    expect(made.map(({ data: { next, prior, needs } }) => ({ next, prior, needs }))).toEqual([
-      { next: linkOf('b'), prior: undefined, needs: undefined },
-      { next: linkOf('c'), prior: linkOf('a'), needs: undefined },
-      { next: undefined, prior: linkOf('b'), needs: undefined },
-    ]);
-  });
-
-  it('D24: claim their dedupe keys as they are stored only where nothing holds them', () => {
-    const unique = () => storedTask('unique', {}, 'key');
-    expect(keys([[unique()]])).toEqual([[true, false]]);
-    expect(keys([[unique()]], HOLD_MS)).toEqual([[false, true]]);
-    expect(keys([[storedTask('head'), unique()]])[1]).toEqual([false, true]);
-  });
-});
 
 const FAILED: StoredEnd = { status: 'failed', attempts: 2, durationMs: 3, error: 'no' };
 const DROPPED: StoredEnd = { status: 'dropped', attempts: 0, durationMs: 0, reason: 'duplicate' };

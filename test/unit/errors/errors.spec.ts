@@ -11,7 +11,6 @@ import {
   InvalidOptionError,
   RetryLaterError,
   StoreUnavailableError,
-  UnrecoverableError,
 } from '../../../lib/index.js';
 import { thrower } from '../support/hostile-values.js';
 
@@ -126,32 +125,7 @@ describe('an optional peer', () => {
   });
 });
 
-describe('an UnrecoverableError', () => {
-  it('carries a message and a cause', () => {
-    const cause = new Error('404');
-    const error = new UnrecoverableError('There is no such user.', { cause });
-    expect(error).toBeInstanceOf(BackgroundTasksError);
-    expect(error).toMatchObject({
-      name: 'UnrecoverableError',
-      code: 'BGT_UNRECOVERABLE',
-      message: 'There is no such user.',
-      cause,
-    });
-  });
-});
-
 describe('a RetryLaterError', () => {
-  it('carries the wait in milliseconds', () => {
-    const error = new RetryLaterError('90s');
-    expect(error).toBeInstanceOf(BackgroundTasksError);
-    expect(error).toMatchObject({
-      name: 'RetryLaterError',
-      code: 'BGT_RETRY_LATER',
-      delayMs: 90_000,
-      message: 'The task asked for its next attempt after 90s.',
-    });
-  });
-
   it.each<[unknown, string]>([
     ['soon', 'soon'],
     [-1, '-1'],

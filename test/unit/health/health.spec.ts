@@ -112,18 +112,6 @@ describe('GET /health', () => {
       details: { tasks: { queues: { default: { failureRate: 0 } } } },
     });
   });
-
-  it.each([['never answers', () => new Promise<void>(() => undefined), 'no answer in 50 ms']])(
-    'is down where the store of an engine %s',
-    async (_, ping, reason) => {
-      const runner = await start({ timeout: 50 });
-      jest.spyOn(runner, 'ping').mockImplementation(ping);
-      const { body } = await get().expect(503);
-      expect(body).toMatchObject({
-        error: { tasks: { problems: [`the store takes no tasks: ${reason}`] } },
-      });
-    },
-  );
 });
 
 describe('health of a journal', () => {

@@ -116,15 +116,6 @@ beforeEach(() => {
 });
 
 describe('a schedule that processes share', () => {
-  it('ticks once, whoever is there', async () => {
-    const all = [1, 2, 3].map(() => processWith({ a: { every: '5s' } }));
-    await pass(20_000);
-    await all[0]?.stop();
-    await pass(10_000);
-    expect(store.tasks).toHaveLength(6);
-    expect(new Set(store.tasks).size).toBe(6);
-  });
-
   it('ticks by the clock of the store, which is an hour ahead', async () => {
     processWith({ a: { cron: '30 1 * * *', timeZone: 'UTC' } });
     await pass(3_600_000, 5_000);

@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import { TaskHandle } from '../../../lib/index.js';
 import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
 import { type TaskDefinition, TaskRegistry } from '../../../lib/task/task-registry.js';
 import { createKit } from '../support/kit.js';
@@ -9,15 +8,6 @@ function sendMail(): void {
 }
 
 describe('a task handle', () => {
-  it('tells id, name and queue', () => {
-    const { runner } = createKit({ queues: { mails: {} } });
-    const handle = runner.addTask({ name: 'welcome', queue: 'mails' }, () => undefined);
-    expect(handle).toBeInstanceOf(TaskHandle);
-    expect({ name: handle.name, queue: handle.queue }).toEqual({ name: 'welcome', queue: 'mails' });
-    expect(handle.id).toMatch(/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/);
-    expect(handle.id).toBe(handle.id);
-  });
-
   it('R3: is data for what walks through objects', () => {
     const { runner } = createKit();
     const handle = runner.addTask({ name: 'welcome' }, () => undefined);
@@ -68,15 +58,6 @@ function definition(given: Partial<TaskDefinition> = {}): TaskDefinition {
 }
 
 describe('the registry of tasks', () => {
-  it('finds a task by its name, by its method, and by a call of that', () => {
-    const registry = new TaskRegistry();
-    const mail = definition();
-    registry.register(mail);
-    expect(registry.get('Mailer.send')).toBe(mail);
-    expect(registry.ofMethod(mail.method, mail.member)).toBe(mail);
-    expect(registry.ofCall(mail.method, mail.member, new Mailer())).toBe(mail);
-  });
-
   class Namesake {
     readonly isOther = true;
   }

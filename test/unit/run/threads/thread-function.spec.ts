@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { InvalidOptionError, UnknownOptionError } from '../../../../lib/index.js';
-import { RequestLife } from '../../../../lib/request/request-life.js';
 import { closePool, openPool } from '../../../../lib/run/threads/open-pools.js';
 import { threadFunction } from '../../../../lib/run/threads/thread-function.js';
 import { toThreadPoolSettings } from '../../../../lib/run/threads/thread-options.js';
@@ -34,26 +33,6 @@ describe('thread function', () => {
       expect(() => threadFunction(file as URL)).toThrow(
         `threadFunction() expects the URL of a file, got ${received}`,
       );
-    });
-
-    it('has its call made by the threads of the one application that has any', async () => {
-      const { application, run, pool } = applicationWithThreads();
-      openPool(application, pool);
-      const resize = threadFunction<(width: number, height: number) => string>(FILE, 'resize');
-      expect(await resize(2, 3)).toBe('done');
-      const call = { href: FILE.href, exportName: 'resize', args: [2, 3] };
-      expect(run.mock.calls).toEqual([['resize', call, undefined]]);
-    });
-
-    it('fails with what its call fails with, and the request that calls it learns of that', async () => {
-      const error = new Error('no thread is free');
-      const { application, pool, handle } = applicationWithThreads(() => Promise.reject(error));
-      openPool(application, pool);
-      const refused = jest.spyOn(RequestLife.prototype, 'refused');
-      const resize = threadFunction(FILE, 'resize');
-      await expect(handle(() => resize())).rejects.toBe(error);
-      expect(refused).toHaveBeenCalledWith(error);
-      refused.mockRestore();
     });
   });
 

@@ -7,13 +7,6 @@ import { fixture, poolOf, SharedGate, untilAtLeast, untilStill } from './pool.js
 
 describe('ThreadPool', () => {
   describe('calls', () => {
-    it('run in another thread, and return what the function returns', async () => {
-      const { call } = poolOf();
-      expect(await call('add', 2, 3)).toBe(5);
-      expect(await call('whereAmI')).toBeGreaterThan(0);
-      expect(await call('default', 21)).toBe(42);
-    });
-
     it('run side by side as far as there are threads, and first in, first out beyond', async () => {
       const { call, pool } = poolOf({ threads: 2 });
       const gate = new SharedGate();
@@ -49,24 +42,6 @@ describe('ThreadPool', () => {
       gate.open();
       await running;
       expect(await waiting).toBe(2);
-    });
-  });
-
-  describe('the signal', () => {
-    it('ends the work itself, and the next call has a thread', async () => {
-      const { call, callWith } = poolOf();
-      const counter = new SharedArrayBuffer(4);
-      const view = new Int32Array(counter);
-      const controller = new AbortController();
-      const reason = new Error('enough');
-      const burning = callWith(controller.signal, 'burnForEver', counter);
-      const next = call('add', 1, 1);
-      await untilAtLeast(view, 0, 1_000);
-      controller.abort(reason);
-      await expect(burning).rejects.toBe(reason);
-      expect(await next).toBe(2);
-      await untilStill(view, 0);
-      expect(await call('add', 2, 2)).toBe(4);
     });
   });
 
