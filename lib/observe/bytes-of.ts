@@ -63,7 +63,10 @@ function entriesOf(value: object, limit: number): unknown[] {
   }
 }
 
-const stackIn = (value: object) => Object.getOwnPropertyDescriptor(value, 'stack');
+const stackIn = (
+  value: object,
+): { readonly get?: (this: unknown) => unknown; readonly value?: unknown } | undefined =>
+  Object.getOwnPropertyDescriptor(value, 'stack');
 /** Since Node.js 21 the stack of an error is behind this getter, which is not the user's. */
 const GET_STACK = stackIn(new Error())?.get;
 
