@@ -176,14 +176,18 @@ export const providers: Provider[] = [
   ]),
   {
     provide: Schedules,
-    inject: [TaskIntake, ENGINE, ResolvedOptions, CLOCK, Log],
+    inject: [TaskIntake, ENGINE, ResolvedOptions, CLOCK, Log, TaskLog],
     useFactory: (
       intake: TaskIntake,
       engine: Engine,
       { queues }: ResolvedOptions,
       clock: Clock,
       log: Log,
-    ) => new Schedules(intake, engine, [...queues.keys()], clock, new ScheduleLog(log)),
+      taskLog: TaskLog,
+    ) => {
+      const scheduleLog = new ScheduleLog(log, (kind, tell) => taskLog.inMasses(kind, tell));
+      return new Schedules(intake, engine, [...queues.keys()], clock, scheduleLog);
+    },
   },
   {
     // Lifecycle gets its parts when they have been made.

@@ -1,6 +1,6 @@
 import { InvalidOptionError, type Duration } from '../index.js';
 import {
-  checkCount,
+  checkCountOrZero,
   checkDuration,
   checkShape,
   describe,
@@ -81,7 +81,7 @@ const BOUNDS_SHAPE: Shape<HealthBounds> = {
     checkShape(value, path, Object.fromEntries(names));
   },
   window: checkDuration,
-  minRuns: checkCount,
+  minRuns: checkCountOrZero,
   timeout: checkDuration,
 };
 

@@ -2,7 +2,7 @@ import type { Meter, Tracer } from '@opentelemetry/api';
 import type { Registry } from 'prom-client';
 import { InvalidOptionError } from '../index.js';
 import {
-  checkCount,
+  checkCountOrZero,
   checkHas,
   checkOneOf,
   checkShape,
@@ -23,7 +23,7 @@ export interface MetricsOptions {
   openTelemetry?: boolean | OpenTelemetryOptions | undefined;
   /**
    * How many task names become labels. Later names are counted as `(other)`, because each value of
-   * a label costs memory for good.
+   * a label costs memory for good. With 0 no name does.
    * @default 100
    */
   maxTaskNames?: number | undefined;
@@ -79,7 +79,7 @@ const OPEN_TELEMETRY_SHAPE: Shape<OpenTelemetryOptions> = {
 const METRICS_SHAPE: Shape<MetricsOptions> = {
   prometheus: switchOr(PROMETHEUS_SHAPE),
   openTelemetry: switchOr(OPEN_TELEMETRY_SHAPE),
-  maxTaskNames: checkCount,
+  maxTaskNames: checkCountOrZero,
 };
 
 /** @throws UnknownOptionError, InvalidOptionError */

@@ -218,6 +218,15 @@ export class TaskLog {
     }
   }
 
+  /**
+   * For lines that may come in masses: one stands for several.
+   *
+   * @param tell called with 1, or with the number of events since this kind was last told
+   */
+  inMasses(kind: string, tell: (count: number) => void): void {
+    this.refusals.add(kind, tell);
+  }
+
   /** For events that may hit all tasks of a queue at once: one line stands for several tasks. */
   private writeCounted(task: Task, own: OwnFields, sentence: string, thrown?: Thrown): void {
     this.refusals.add(`${own.event} ${own.reason} ${task.queue}`, (count) => {

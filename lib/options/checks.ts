@@ -68,15 +68,20 @@ export const checkPositiveDuration: Check = (value, path) => {
   }
 };
 
-export const checkCount: Check = (value, path) => {
-  const isUnlimited = value === Number.POSITIVE_INFINITY;
-  if (!isUnlimited && (!Number.isInteger(value) || (value as number) < 1)) {
-    throw new InvalidOptionError(
-      path,
-      `expected a whole number from 1 or Infinity, got ${describe(value)}.`,
-    );
-  }
-};
+export const checkCount: Check = countFrom(1);
+export const checkCountOrZero: Check = countFrom(0);
+
+function countFrom(least: number): Check {
+  return (value, path) => {
+    const isUnlimited = value === Number.POSITIVE_INFINITY;
+    if (!isUnlimited && (!Number.isInteger(value) || (value as number) < least)) {
+      throw new InvalidOptionError(
+        path,
+        `expected a whole number from ${least} or Infinity, got ${describe(value)}.`,
+      );
+    }
+  };
+}
 
 export const checkFiniteCount: Check = (value, path) => {
   if (value === Number.POSITIVE_INFINITY) {

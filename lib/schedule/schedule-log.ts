@@ -5,10 +5,21 @@ import { StoreUnavailableError } from '../errors/storage.errors.js';
 export class ScheduleLog {
   private readonly failing = new Set<object>();
 
-  constructor(private readonly logger: LoggerService) {}
+  constructor(
+    private readonly logger: LoggerService,
+    /** Calls `tell` for the first event of a kind, and later with the number of those since. */
+    private readonly inMasses: (kind: string, tell: (count: number) => void) => void,
+  ) {}
 
+  /** A queue that is full fails each tick. */
   tickFailed(name: string, error: unknown): void {
-    this.logger.warn(`Schedule "${name}" could not add the task of a tick: ${messageOf(error)}`);
+    this.inMasses(`tick ${name}`, (count) => {
+      const ticks =
+        count === 1 ? 'a tick' : `a tick, and of ${count - 1} more since the previous line`;
+      this.logger.warn(
+        `Schedule "${name}" could not add the task of ${ticks}: ${messageOf(error)}`,
+      );
+    });
   }
 
   isOver(name: string, cron: string): void {

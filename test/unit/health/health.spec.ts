@@ -112,6 +112,17 @@ describe('GET /health', () => {
       details: { tasks: { queues: { default: { failureRate: 0 } } } },
     });
   });
+
+  it('judges a queue by its first task with minRuns: 0, and none that has run nothing', async () => {
+    const runner = await start({ maxFailureRate: 0, minRuns: 0 });
+    await get().expect(200);
+    runner.addTask(() => Promise.reject(new Error('no')));
+    await tasks.drain();
+    const { body } = await get().expect(503);
+    expect(body).toMatchObject({
+      error: { tasks: { problems: ['queue default: 1.000 of 1 tasks failed, more than 0'] } },
+    });
+  });
 });
 
 describe('health of a journal', () => {
@@ -173,6 +184,7 @@ describe('the bounds of a healthy queue', () => {
     ['health.maxFailureRate', { maxFailureRate: 10 }],
     ['health.window', { window: 'long' }],
     ['health.minRuns', { minRuns: '5' }],
+    ['health.minRuns', { minRuns: -1 }],
     ['health.timeout', { timeout: Number.NaN }],
     ['health.queues', { queues: ['default'] }],
     ['health.queues.default.maxAge', { queues: { default: { maxAge: 1 } } }],

@@ -144,6 +144,15 @@ describe('the Prometheus metrics', () => {
     expect([of(hostile), of('second'), of('(other)'), of('third')]).toEqual([1, 2, 2, undefined]);
   });
 
+  it('have no task name as a label with maxTaskNames: 0', async () => {
+    const register = new Registry();
+    const runner = await start({ prometheus: { register }, maxTaskNames: 0 });
+    runner.addTask({ name: 'work' }, () => undefined);
+    await runner.whenIdle();
+    const families = await scrape(register);
+    expect(valueOf(families, 'added_total', { queue: 'default', task: '(other)' })).toBe(1);
+  });
+
   it('count the tasks that their store did not take', async () => {
     const register = new Registry();
     await start({ prometheus: { register } }, [Mailer], {
@@ -214,6 +223,7 @@ describe('the options of the metrics', () => {
     ['metrics.prometheus.buckets', { prometheus: { buckets: [10, 1] } }],
     ['metrics.prometheus.buckets', { prometheus: { buckets: ['1s'] } }],
     ['metrics.maxTaskNames', { prometheus: true, maxTaskNames: '50' }],
+    ['metrics.maxTaskNames', { prometheus: true, maxTaskNames: -1 }],
     ['metrics.openTelemetry.tracer', { openTelemetry: { tracer: 'mine' } }],
     ['metrics.openTelemetry.meter', { openTelemetry: { meter: {} } }],
     ['metrics.openTelemetry.relation', { openTelemetry: { relation: 'parent' } }],

@@ -1,11 +1,18 @@
 import { expect, it } from '@jest/globals';
 import type { Engine, ScheduleStore } from '../../../lib/engine/engine.js';
 import type { TaskIntake } from '../../../lib/intake/task-intake.js';
+import { QueueFullError } from '../../../lib/errors/queue-full.error.js';
+import { Log } from '../../../lib/observe/log.js';
 import { ScheduleLog } from '../../../lib/schedule/schedule-log.js';
+import { TaskLog } from '../../../lib/observe/task-log.js';
 import { Schedules } from '../../../lib/schedule/schedules.js';
 import { LogBook } from '../../support/log-book.js';
 import { FakeClock } from '../support/fake-clock.js';
 
+const logIn = (book: LogBook): ScheduleLog => new ScheduleLog(book, (_, tell) => tell(1));
+const full = (): never => {
+  throw new QueueFullError('default', 1);
+};
 const away = (): Promise<never> => Promise.reject(new Error('away'));
 
 it('a schedule in memory is added while the store of another queue is away, which is logged', async () => {
@@ -18,7 +25,7 @@ it('a schedule in memory is added while the store of another queue is away, whic
   } as unknown as TaskIntake;
   const book = new LogBook();
   const queues = ['default', 'stored'];
-  const schedules = new Schedules(intake, engine, queues, new FakeClock(), new ScheduleLog(book));
+  const schedules = new Schedules(intake, engine, queues, new FakeClock(), logIn(book));
   schedules.start();
   await schedules.add('often', { every: '1h' }, {}, []);
   expect(book.lines).toMatchObject([{ message: expect.stringContaining('away') }]);
@@ -46,9 +53,40 @@ it.each([
     supportOf: (queue: string) => ({ schedules: queue === 'here' ? here : gone }),
   } as unknown as Engine;
   const book = new LogBook();
-  const schedules = new Schedules({} as TaskIntake, engine, queues, clock, new ScheduleLog(book));
+  const schedules = new Schedules({} as TaskIntake, engine, queues, clock, logIn(book));
   schedules.start();
   await clock.advance(60_000);
   expect(book.lines).toHaveLength(1);
   await schedules.stop();
+});
+
+it('ticks that find their queue full are one line at most every 10 s, with their number', async () => {
+  const clock = new FakeClock();
+  const book = new LogBook();
+  const intake = {
+    maker: { ofCall: () => ({ name: 'work', queue: 'default' }) },
+    put: full,
+  } as unknown as TaskIntake;
+  const engine = { supportOf: () => ({}) } as unknown as Engine;
+  const taskLog = new TaskLog(new Log(book), clock);
+  const log = new ScheduleLog(book, (kind, tell) => taskLog.inMasses(kind, tell));
+  const schedules = new Schedules(intake, engine, ['default'], clock, log);
+  schedules.start();
+  await schedules.add('often', { every: '1s' }, {}, []);
+  await schedules.add('seldom', { every: '9s' }, {}, []);
+  await clock.advance(10_500);
+  const lines = book.lines.map(({ message }) => message.replace(/: .*/, ''));
+  expect(lines).toEqual([
+    'Schedule "often" could not add the task of a tick',
+    'Schedule "seldom" could not add the task of a tick',
+  ]);
+  await schedules.stop();
+  taskLog.end();
+  expect(book.lines.slice(2)).toMatchObject([
+    {
+      message: expect.stringMatching(
+        /"often" .* of a tick, and of 8 more since the previous line: Queue/,
+      ),
+    },
+  ]);
 });

@@ -55,7 +55,7 @@ export function createKit(
     engine,
     [...resolved.queues.keys()],
     clock,
-    new ScheduleLog(logger),
+    new ScheduleLog(logger, (_, tell) => tell(1)),
   );
   const runner = new TaskRunner(
     intake,
