@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { request } from 'node:http';
+import { request, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
   Module,
@@ -79,22 +79,15 @@ export class Application {
   }
 
   /** @returns the status of the answer, once its body has been read */
-  post(path: string): Promise<number> {
-    const { port } = (this.nest.getHttpServer() as { address(): AddressInfo }).address();
-    return new Promise((resolve, reject) => {
-      request({ host: '127.0.0.1', port, path, method: 'POST', agent: false }, (response) => {
-        response.resume().once('end', () => resolve(response.statusCode ?? 0));
-      })
-        .once('error', reject)
-        .end();
-    });
+  async post(path: string): Promise<number> {
+    const response = await this.answerTo(path);
+    await once(response.resume(), 'end');
+    return response.statusCode ?? 0;
   }
 
   /** Sends a request that nobody answers. @returns what has the client go away */
   begin(path: string): () => void {
-    const { port } = (this.nest.getHttpServer() as { address(): AddressInfo }).address();
-    const sent = request({ host: '127.0.0.1', port, path, method: 'POST', agent: false });
-    sent.on('error', () => undefined).end();
+    const sent = this.send(path).on('error', () => undefined);
     return () => sent.destroy();
   }
 
@@ -103,21 +96,25 @@ export class Application {
    *
    * @returns what ends it, and resolves once its body has been read
    */
-  open(path: string): Promise<{ end(): Promise<void> }> {
+  async open(path: string): Promise<{ end(): Promise<void> }> {
+    const response = await this.answerTo(path);
+    const ended = once(response.resume(), 'end');
+    ended.catch(() => undefined);
+    const end = async (): Promise<void> => {
+      this.nest.get(Api).body.end();
+      await ended;
+    };
+    return { end };
+  }
+
+  private send(path: string): ClientRequest {
     const { port } = (this.nest.getHttpServer() as { address(): AddressInfo }).address();
-    return new Promise((resolve, reject) => {
-      request({ host: '127.0.0.1', port, path, method: 'POST', agent: false }, (response) => {
-        const ended = once(response.resume(), 'end');
-        ended.catch(() => undefined);
-        const end = async (): Promise<void> => {
-          this.nest.get(Api).body.end();
-          await ended;
-        };
-        resolve({ end });
-      })
-        .once('error', reject)
-        .end();
-    });
+    return request({ host: '127.0.0.1', port, path, method: 'POST', agent: false }).end();
+  }
+
+  private async answerTo(path: string): Promise<IncomingMessage> {
+    const [response] = (await once(this.send(path), 'response')) as [IncomingMessage];
+    return response;
   }
 
   /** The types of the events of a task, in the order they came. */

@@ -97,31 +97,24 @@ describe('the Prometheus metrics', () => {
 
     const families = await scrape(register);
     const mail = { queue: 'emails', task: 'mail' };
-    expect(valueOf(families, 'added_total', mail)).toBe(3);
-    expect(valueOf(families, 'settled_total', { ...mail, status: 'completed' })).toBe(2);
-    expect(valueOf(families, 'retries_total', mail)).toBe(1);
     const broken = { queue: 'default', task: 'broken' };
-    expect(valueOf(families, 'settled_total', { ...broken, status: 'failed' })).toBe(1);
-    expect(valueOf(families, 'duration_seconds', { ...mail, outcome: 'completed' }, '_count')).toBe(
-      2,
-    );
-    expect(valueOf(families, 'duration_seconds', { ...mail, outcome: 'retrying' }, '_count')).toBe(
-      1,
-    );
-    expect(
-      valueOf(
-        families,
-        'duration_seconds',
-        { ...mail, outcome: 'completed', le: '+Inf' },
-        '_bucket',
-      ),
-    ).toBe(2);
-    expect(valueOf(families, 'waiting_seconds', mail, '_count')).toBe(3);
-    expect(valueOf(families, 'process_event_loop_utilization', mail, '_count')).toBe(3);
-    expect(valueOf(families, 'process_heap_growth_bytes', mail, '_count')).toBe(3);
-    expect(valueOf(families, 'pending', { queue: 'emails' })).toBe(1);
-    expect(valueOf(families, 'pending', { queue: 'default' })).toBe(0);
-    expect(valueOf(families, 'paused', { queue: 'emails' })).toBe(1);
+    const samples: [expected: number, ...sample: [string, Record<string, string>, string?]][] = [
+      [3, 'added_total', mail],
+      [2, 'settled_total', { ...mail, status: 'completed' }],
+      [1, 'settled_total', { ...broken, status: 'failed' }],
+      [1, 'retries_total', mail],
+      [2, 'duration_seconds', { ...mail, outcome: 'completed' }, '_count'],
+      [1, 'duration_seconds', { ...mail, outcome: 'retrying' }, '_count'],
+      [2, 'duration_seconds', { ...mail, outcome: 'completed', le: '+Inf' }, '_bucket'],
+      [3, 'waiting_seconds', mail, '_count'],
+      [3, 'process_event_loop_utilization', mail, '_count'],
+      [3, 'process_heap_growth_bytes', mail, '_count'],
+      [1, 'pending', { queue: 'emails' }],
+      [0, 'pending', { queue: 'default' }],
+      [1, 'paused', { queue: 'emails' }],
+    ];
+    const found = samples.map(([, ...sample]) => [valueOf(families, ...sample), ...sample]);
+    expect(found).toEqual(samples);
     expect(valueOf(families, 'oldest_pending_age_seconds', { queue: 'emails' })).toBeGreaterThan(0);
     expect(families.get('background_tasks_pending')?.type).toBe('gauge');
     expect(families.get('background_tasks_waiting_seconds')?.type).toBe('histogram');

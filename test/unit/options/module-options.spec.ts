@@ -13,26 +13,16 @@ function refusalOf(options: unknown): { name: string; code?: string; message: st
   throw new Error('The options were accepted.');
 }
 
+const NO_LIMIT = 'Infinity is no limit: leave the option out.';
 const DURATION = "milliseconds or a string such as '500ms', '30s', '5m', '2h', '1d'";
 
-describe('module options', () => {
-  it('all have a default', () => {
-    const options = new ResolvedOptions({});
-    expect([...options.queues.values()]).toMatchObject([
-      { name: 'default', concurrency: 10, maxPending: 100_000 },
-    ]);
-    expect(options.request).toEqual({ order: 'sequential', onFailure: 'continue' });
-    expect(options.drainTimeoutMs).toBe(10_000);
-    expect(options.forTask(undefined, undefined)).toMatchObject({
-      name: undefined,
-      queue: 'default',
-      priority: 'normal',
-      delayMs: 0,
-      retry: { attempts: 1 },
-      timeoutMs: undefined,
-      when: 'success',
-    });
-  });
+it('module options all have a default', () => {
+  const options = new ResolvedOptions({});
+  expect([...options.queues.values()]).toMatchObject([
+    { name: 'default', concurrency: 10, maxPending: 100_000 },
+  ]);
+  expect(options.request).toEqual({ order: 'sequential', onFailure: 'continue' });
+  expect(options.drainTimeoutMs).toBe(10_000);
 });
 
 describe('an option that does not exist', () => {
@@ -63,77 +53,61 @@ describe('an option that does not exist', () => {
   });
 });
 
-describe('a value that an option cannot have', () => {
-  it.each<[string, unknown, string]>([
-    ['queues', 5, 'expected a plain object, got 5.'],
-    ['queues', ['mails'], 'expected a plain object, got an array.'],
-    ['request', new Map(), 'expected a plain object, got an object (Map).'],
-    ['drainTimeout', -1, `expected ${DURATION}, got -1.`],
-    ['timeout', 0, 'expected more than zero, got 0.'],
-    ['priority', 'urgent', "expected one of 'high', 'normal', 'low', got 'urgent'."],
+const NAME = 'a queue name has letters, digits, ".", "_" and "-" only.';
+
+describe('a wrong value of an option is refused', () => {
+  it.each<[path: string, options: object, problem: string]>([
+    ['queues', { queues: 5 }, 'expected a plain object, got 5.'],
+    ['queues', { queues: ['mails'] }, 'expected a plain object, got an array.'],
+    ['request', { request: new Map() }, 'expected a plain object, got an object (Map).'],
+    ['drainTimeout', { drainTimeout: -1 }, `expected ${DURATION}, got -1.`],
+    ['timeout', { timeout: 0 }, 'expected more than zero, got 0.'],
     [
-      'retry',
-      3,
-      'expected a plain object, got 3. Write retry: { attempts: 3 }. That is how often it is tried in all.',
+      'request.order',
+      { request: { order: 'parallel' } },
+      "expected one of 'sequential', 'concurrent', got 'parallel'.",
     ],
-  ])('%s: %p', (path, value, problem) => {
-    expect(refusalOf({ [path]: value })).toEqual({
+    [
+      'request.onFailure',
+      { request: { order: 'concurrent', onFailure: 'stop' } },
+      "'stop' needs order: 'sequential'; tasks that start together cannot stop each other.",
+    ],
+    ...['two words', 'a:b', 'a/b', '', 'é'].map((name): [string, object, string] => [
+      `queues.${name}`,
+      { queues: { [name]: {} } },
+      NAME,
+    ]),
+  ])('%s: %p', (path, options, problem) => {
+    expect(refusalOf(options)).toEqual({
       name: 'InvalidOptionError',
       code: 'BGT_INVALID_OPTION',
       message: `Option "${path}": ${problem}`,
     });
   });
 
-  it.each<[string, unknown, string]>([
-    ['', 0, 'expected a whole number from 1 or Infinity, got 0.'],
-    ['', 1.5, 'expected a whole number from 1 or Infinity, got 1.5.'],
-    ['.all', { all: 0 }, 'expected a whole number from 1, got 0.'],
-    ['.all', { all: Infinity }, 'Infinity is no limit: leave the option out.'],
-  ])('queues.mails.concurrency%s: %p', (key, concurrency, problem) => {
-    expect(refusalOf({ queues: { mails: { concurrency } } })).toMatchObject({
-      code: 'BGT_INVALID_OPTION',
-      message: `Option "queues.mails.concurrency${key}": ${problem}`,
-    });
-  });
-
-  it.each<[string, unknown, string]>([
-    ['order', 'parallel', "expected one of 'sequential', 'concurrent', got 'parallel'."],
-  ])('request.%s: %p', (key, value, problem) => {
-    expect(refusalOf({ request: { [key]: value } }).message).toBe(
-      `Option "request.${key}": ${problem}`,
+  it.each<[path: string, queue: object, problem: string]>([
+    ['concurrency', { concurrency: 0 }, 'expected a whole number from 1 or Infinity, got 0.'],
+    ['concurrency', { concurrency: 1.5 }, 'expected a whole number from 1 or Infinity, got 1.5.'],
+    ['concurrency.all', { concurrency: { all: 0 } }, 'expected a whole number from 1, got 0.'],
+    ['concurrency.all', { concurrency: { all: Infinity } }, NO_LIMIT],
+    ['rateLimit.max', { rateLimit: { max: Infinity, per: '1s' } }, NO_LIMIT],
+  ])('queues.mails.%s: %p', (path, queue, problem) => {
+    expect(refusalOf({ queues: { mails: queue } }).message).toBe(
+      `Option "queues.mails.${path}": ${problem}`,
     );
   });
 
-  it.each(['two words', 'a:b', 'a/b', '', 'é'])('a queue named "%s"', (name) => {
-    expect(refusalOf({ queues: { [name]: {} } }).message).toBe(
-      `Option "queues.${name}": a queue name has letters, digits, ".", "_" and "-" only.`,
-    );
-  });
-
-  it('stop among tasks that start together', () => {
-    expect(refusalOf({ request: { order: 'concurrent', onFailure: 'stop' } }).message).toBe(
-      "Option \"request.onFailure\": 'stop' needs order: 'sequential'; tasks that start " +
-        'together cannot stop each other.',
-    );
-  });
-
-  it.each([5, null, 'text', [], () => undefined])('options that are %p', (options) => {
+  it.each([5, null, 'text', [], () => undefined])('all options: %p', (options) => {
     expect(refusalOf(options).code).toBe('BGT_INVALID_OPTION');
   });
 });
 
-const missingAt = (path: string) =>
-  `Option "${path}": is missing here and at every wider level. Say how often the task ` +
-  'is tried in all, for example retry: { attempts: 3 }.';
-
 describe('retry options without attempts', () => {
-  const message = missingAt('retry.attempts');
-
   it('are refused at start-up where they are the module’s', () => {
-    expect(refusalOf({ retry: { delay: '5s' } })).toMatchObject({
-      code: 'BGT_INVALID_OPTION',
-      message,
-    });
+    expect(refusalOf({ retry: { delay: '5s' } }).message).toBe(
+      'Option "retry.attempts": is missing here and at every wider level. Say how often the task ' +
+        'is tried in all, for example retry: { attempts: 3 }.',
+    );
   });
 
   it('are completed by a wider level', () => {
@@ -165,12 +139,5 @@ describe('a retry delay that is longer than maxDelay', () => {
     const options = new ResolvedOptions({ retry: { attempts: 3, maxDelay: 500 } });
     const read = (): unknown => options.forTask({ retry: { delay: '1s' } }, undefined);
     expect(read).toThrow(tooLong("'1s'", '500'));
-  });
-
-  it('refuses a rate limit that is none', () => {
-    const rateLimit = { max: Number.POSITIVE_INFINITY, per: '1s' } as const;
-    expect(() => new ResolvedOptions({ queues: { mails: { rateLimit } } })).toThrow(
-      'Option "queues.mails.rateLimit.max": Infinity is no limit: leave the option out.',
-    );
   });
 });

@@ -99,86 +99,59 @@ describe('a queue that does not exist', () => {
   });
 });
 
-/** From the narrowest to the widest. */
 describe('precedence', () => {
-  const module = { priority: 'low', timeout: '4s', retry: { attempts: 4 } } as const;
-  const queue = { priority: 'normal', timeout: '3s', retry: { attempts: 3 } } as const;
-  const decorator: TaskOptions = {
-    name: 'decorator',
-    priority: 'high',
-    delay: '2s',
-    timeout: '2s',
-    retry: { attempts: 2 },
-    when: 'failure',
-  };
-  const call: TaskOptions = {
+  const call = {
     name: 'call',
-    priority: 'normal',
-    delay: '1s',
-    timeout: '1s',
-    retry: { attempts: 1 },
+    delay: 1_000,
     when: 'always',
-  };
+    priority: 'normal',
+    timeout: 1_000,
+    retry: { attempts: 1 },
+  } as const;
+  const decorator = {
+    name: 'decorator',
+    delay: 2_000,
+    when: 'failure',
+    priority: 'high',
+    timeout: 2_000,
+    retry: { attempts: 2 },
+  } as const;
+  const queue = { priority: 'normal', timeout: 3_000, retry: { attempts: 3 } } as const;
+  const module = { priority: 'low', timeout: 4_000, retry: { attempts: 4 } } as const;
+  const standard = { priority: 'normal', timeout: undefined, retry: { attempts: 1 } } as const;
+  const none = { name: undefined, queue: 'default', delay: 0, when: 'success' } as const;
+  const withQueue = new ResolvedOptions({ ...module, queues: { default: queue } });
+  const withoutQueue = new ResolvedOptions({ ...module, queues: { default: {} } });
 
-  it('is call > decorator > queue > module > default, for each option', () => {
-    const withQueue = new ResolvedOptions({ ...module, queues: { default: queue } });
-    const withoutQueue = new ResolvedOptions({ ...module, queues: { default: {} } });
-    expect(withQueue.forTask(call, decorator)).toMatchObject({
-      name: 'call',
-      priority: 'normal',
-      delayMs: 1000,
-      timeoutMs: 1000,
-      retry: { attempts: 1 },
-      when: 'always',
-    });
-    expect(withQueue.forTask(undefined, decorator)).toMatchObject({
-      name: 'decorator',
-      priority: 'high',
-      delayMs: 2000,
-      timeoutMs: 2000,
-      retry: { attempts: 2 },
-      when: 'failure',
-    });
-    expect(withQueue.forTask(undefined, undefined)).toMatchObject({
-      name: undefined,
-      priority: 'normal',
-      delayMs: 0,
-      timeoutMs: 3000,
-      retry: { attempts: 3 },
-      when: 'success',
-    });
-    expect(withoutQueue.forTask(undefined, undefined)).toMatchObject({
-      priority: 'low',
-      timeoutMs: 4000,
-      retry: { attempts: 4 },
-    });
-    expect(new ResolvedOptions({}).forTask(undefined, undefined)).toMatchObject({
-      priority: 'normal',
-      timeoutMs: undefined,
-      retry: { attempts: 1 },
-    });
+  it.each<[string, ResolvedOptions, TaskOptions?, TaskOptions?, TaskOptions?]>([
+    ['the call', withQueue, call, decorator, call],
+    ['the decorator', withQueue, undefined, decorator, decorator],
+    ['the queue', withQueue, undefined, undefined, queue],
+    ['the module', withoutQueue, undefined, undefined, module],
+    ['the library', new ResolvedOptions({}), undefined, undefined, standard],
+  ])('each option is that of %s', (_, options, ofCall, ofDecorator, expected) => {
+    const { delay: delayMs, timeout: timeoutMs, ...rest } = { ...none, ...expected };
+    const resolved = options.forTask(ofCall, ofDecorator);
+    expect(resolved).toMatchObject({ ...rest, delayMs, timeoutMs });
   });
 
   it('does not let undefined hide a wider level', () => {
     const options = new ResolvedOptions({ ...module, queues: { default: { timeout: undefined } } });
-    const none: TaskOptions = {
-      name: undefined,
-      queue: undefined,
-      priority: undefined,
-      delay: undefined,
-      timeout: undefined,
-      retry: undefined,
-      when: undefined,
-    };
-    expect(options.forTask(none, { ...none, delay: '2s' })).toMatchObject({
+    const hiding: TaskOptions = Object.fromEntries(
+      ['queue', ...Object.keys(call)].map((key) => [key, undefined]),
+    );
+    expect(options.forTask(hiding, { ...hiding, delay: 2_000 })).toMatchObject({
       queue: 'default',
       priority: 'low',
-      delayMs: 2000,
-      timeoutMs: 4000,
+      delayMs: 2_000,
+      timeoutMs: 4_000,
       retry: { attempts: 4 },
       when: 'success',
     });
-    expect(options.forTask(none, decorator)).toMatchObject({ name: 'decorator', when: 'failure' });
+    expect(options.forTask(hiding, decorator)).toMatchObject({
+      name: 'decorator',
+      when: 'failure',
+    });
   });
 });
 
