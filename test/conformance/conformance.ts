@@ -1091,13 +1091,6 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         await app.runner.whenIdle();
         expect(app.book.started).toEqual([]);
       });
-
-      it('refuses tasks afterwards', async () => {
-        await app.close();
-        expect(() => app.runner.addTask(app.jobs.note, 'late')).toThrow(
-          expect.objectContaining({ code: 'BGT_SHUT_DOWN' }),
-        );
-      });
     });
   });
   twoEngines(name, prepare);

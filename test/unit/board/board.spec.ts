@@ -18,7 +18,7 @@ const kitWithEmails = () => createKit({ queues: { emails: { concurrency: 1 } } }
 
 describe('a queue on the board', () => {
   it.each(['meta', '../meta', 'emails:meta', '', '%2e%2e', '__proto__'])(
-    'O21: looks for no task with the id %j',
+    'O21: does not look for a task with the id %j',
     async (id) => {
       const asked: string[] = [];
       const runner = { get: (each: string) => asked.push(each) } as unknown as TaskRunner;
@@ -56,7 +56,7 @@ describe('a queue on the board', () => {
     ['start when they are due', (adapter) => adapter.promoteAll()],
     ['is an option', (adapter) => adapter.setGlobalConcurrency()],
     ['no tasks "__proto__"', (adapter) => adapter.clean('__proto__' as never)],
-  ])('refuses what tasks cannot: %s', async (reason, attempt) => {
+  ])('refuses actions that tasks do not have: %s', async (reason, attempt) => {
     await expect(attempt(adapterOf(kitWithEmails()))).rejects.toThrow(reason);
   });
 });
@@ -115,15 +115,11 @@ describe('a task on the board', () => {
       'It was abandoned: the application shut down before it ended.',
     ],
     [{ status: 'dropped', reason: 'overflow' }, 'It was dropped: overflow.'],
-  ])('with the outcome %j says why: %s', (outcome, reason) => {
+  ])('with the outcome %j has the reason: %s', (outcome, reason) => {
     expect(settled(outcome).toJSON().failedReason).toBe(reason);
   });
 
-  it('keeps its arguments', async () => {
-    await expect(taskWith({}).updateData()).rejects.toThrow('cannot be changed');
-  });
-
-  it('shows a stack, and none of an error that hides it', () => {
+  it('shows a stack, unless the error hides it', () => {
     const error = new Error('no');
     const shown = settled({ status: 'failed', attempts: 1, durationMs: 1, error }).toJSON();
     expect(shown.stacktrace).toEqual([error.stack]);
@@ -136,7 +132,7 @@ describe('a task on the board', () => {
     expect(hidden.toJSON().stacktrace).toEqual([]);
   });
 
-  it('O11: shows every character of a name and of an error, wherever they come from', () => {
+  it('O11: escapes name and error', () => {
     const forged = 'a\nb\u001b[2J\u202e redis://u:pw@host';
     const shown = 'a\\nb\\x1b[2J\\u202e redis://***@host';
     const outcome: Outcome = {
@@ -180,14 +176,14 @@ describe('the options of the board', () => {
     ['board.title', { title: 1 }],
     ['board.adapters', { adapters: {} }],
     ['board.adapters[0]', { adapters: [{}] }],
-  ])('are refused at once, by the name of what is wrong: %s in %j', (path, options) => {
+  ])('are refused with the name of the wrong one: %s in %j', (path, options) => {
     expect(() => BackgroundTasksBoardModule.forRoot(options)).toThrow(
       expect.objectContaining({ path }),
     );
   });
 });
 
-describe('what the board shows of a value', () => {
+describe('a value on the board', () => {
   it.each<[unknown, unknown]>([
     [undefined, '(undefined)'],
     [12n, '12n'],
@@ -208,7 +204,7 @@ describe('what the board shows of a value', () => {
     expect(JSON.stringify(excerptOf(nested(7)))).not.toContain('deep');
   });
 
-  it('O21: shows a circle once, and twice what stands there twice', () => {
+  it('O21: is shown with each circle once', () => {
     const circle: Record<string, unknown> = { map: new Map<string, unknown>() };
     circle['self'] = circle;
     (circle['map'] as Map<string, unknown>).set('back', circle);
@@ -217,7 +213,7 @@ describe('what the board shows of a value', () => {
     );
   });
 
-  it('costs the same of a large value as of a small one', () => {
+  it('is shown in bounded length', () => {
     const many = Array.from({ length: 10_000 }, (_, index) => index);
     const entries = Object.fromEntries(many.map((index) => [`key${index}`, index]));
     expect(lengthOf(many)).toBeLessThan(5_000);
@@ -226,7 +222,7 @@ describe('what the board shows of a value', () => {
     expect(lengthOf(many.map(() => 'x'.repeat(1_000)))).toBeLessThan(50_000);
   });
 
-  it('shows the rest of a value with a part that cannot be looked at', () => {
+  it('is shown although a part of it cannot be read', () => {
     const hostile = {
       get broken(): never {
         throw new Error('do not look');
@@ -249,8 +245,8 @@ describe('what the board shows of a value', () => {
   });
 });
 
-describe('what the board shows of a text', () => {
-  it('is the beginning of a long one, and how long it is', () => {
+describe('a text on the board', () => {
+  it('is cut, with the number of the rest', () => {
     expect(excerptOfText('longer', 4)).toBe('long… (2 more characters)');
   });
 });

@@ -12,7 +12,7 @@ const REDIS = 'redis://localhost:6379';
 const POSTGRES = 'postgres://localhost/tasks';
 
 describe('the options of BullMQ', () => {
-  it('have a default each, but for the connection', () => {
+  it('have defaults, except the connection', () => {
     expect(resolveBullMQOptions({ connection: REDIS })).toEqual({
       address: { kind: 'redis', options: {}, url: REDIS },
       isConsumer: true,
@@ -83,7 +83,7 @@ describe('bullmq()', () => {
   it.each([
     [REDIS, '1-'.repeat(50)],
     [POSTGRES, '_'.repeat(56)],
-  ])('takes what can be a name on %s', (connection, prefix) => {
+  ])('takes a prefix that can be a name on %s', (connection, prefix) => {
     expect(() => bullmq({ connection, prefix })).not.toThrow();
   });
 });
@@ -99,7 +99,7 @@ describe('a store on Redis', () => {
     [{ options: { host: 'h', port: 1, password: 'secret' }, url: undefined }, 'Redis at h:1'],
     [{ options: {}, url: 'redis://user:secret@h:1/0' }, 'Redis at h:1'],
     [{ options: {}, url: 'redis://:secret@h:nowhere' }, 'Redis at the given address'],
-  ])('at %j is called "%s", and by no password', (address, label) => {
+  ])('at %j is named "%s", without a password', (address, label) => {
     expect(storeAt(address).label).toBe(label);
   });
 });
@@ -108,7 +108,7 @@ describe('the dead letters of BullMQ', () => {
   it.each([
     [1, ['"keep.bytes" has no effect on BullMQ (default, mails): use keep.count and keep.age.']],
     [undefined, []],
-  ])('are not bounded by bytes: %j is warned of at start', (bytes, warnings) => {
+  ])('are not bounded by bytes: keep.bytes: %j causes a warning at start', (bytes, warnings) => {
     const logger = new LogBook();
     const engine = bullmq({ connection: REDIS });
     createEngine(

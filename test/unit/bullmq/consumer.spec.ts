@@ -47,8 +47,8 @@ async function untilWritten(reports: Reports): Promise<void> {
   }
 }
 
-describe('what a body says of itself, to a store', () => {
-  it('D10: is one write at a time, and the last value wins', async () => {
+describe('progress and log lines of a body, in a store', () => {
+  it('D10: are one write at a time, and the last progress wins', async () => {
     const { store, written, most } = slowStore();
     const reports = new Reports(store);
     for (let at = 1; at <= 20_000; at += 1) {
@@ -65,7 +65,7 @@ describe('what a body says of itself, to a store', () => {
     expect(most()).toBe(1);
   });
 
-  it('D10: is as many lines as are kept, and no more', async () => {
+  it('D10: are no more lines than are kept', async () => {
     const { store, written, most } = slowStore();
     const reports = new Reports(store);
     for (let line = 1; line <= 20_000; line += 1) {
@@ -77,7 +77,7 @@ describe('what a body says of itself, to a store', () => {
     expect(most()).toBe(1);
   });
 
-  it('P19: is lost where JSON cannot hold it, and does not fail the task, as in memory', async () => {
+  it('P19: are lost if JSON cannot hold them, and do not fail the task', async () => {
     const { store, written } = slowStore();
     const reports = new Reports(store);
     expect(() => reports.progressed(reporting(1n))).not.toThrow();

@@ -30,7 +30,7 @@ describe('tasks that fall back to memory', () => {
     here = await start({ fallback: 'memory' });
   });
 
-  it('are cancelled on their way, as they wait, and as they run', async () => {
+  it('can be cancelled on their way, while they wait, and while they run', async () => {
     const onItsWay = here.runner.addTask(here.jobs.note, 'on its way');
     expect(await onItsWay.cancel()).toBe(true);
     const running = here.runner.addTask(here.jobs.hold, 'runs');
@@ -47,15 +47,15 @@ describe('tasks that fall back to memory', () => {
     expect(here.book.started).toEqual(['runs']);
   });
 
-  it('P19: leave the application idle when they have settled, though the store is still down', async () => {
+  it('P19: leave the application idle when they have settled, although the store is down', async () => {
     await here.runner.addTask(here.jobs.note, 'one').whenSettled();
     await expect(here.runner.whenIdle()).resolves.toBeUndefined();
     expect(here.book.started).toEqual(['one']);
   });
 });
 
-describe('P17: a request that fails although some of it fell back to memory', () => {
-  it('takes no place there for good where the memory has no room for all of it', async () => {
+describe('P17: a request that fails after some of its tasks fell back to memory', () => {
+  it('frees their places if there is no room for all of them', async () => {
     app = await Application.start({
       engine: engineWith({ fallback: 'memory' }),
       queues: { default: { maxPending: 3 } },
@@ -73,7 +73,7 @@ describe('P17: a request that fails although some of it fell back to memory', ()
     expect(book.started).toEqual(['waits', 'first', 'second', 'third']);
   });
 
-  it('takes no place there for good where another engine refuses', async () => {
+  it('frees their places if another engine refuses', async () => {
     app = await Application.start({
       engine: engineWith({ fallback: 'memory' }),
       queues: {

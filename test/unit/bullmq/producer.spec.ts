@@ -86,7 +86,7 @@ function taskOf(name: string, delay = 0): Task {
 }
 
 describe('P1: a stored task whose response is still open', () => {
-  it('is held no longer once its line is released, where another task starts it', async () => {
+  it('is not held once its line is released', async () => {
     const { producer, clock, asked } = createProducer();
     const [first, late] = [taskOf('first'), taskOf('late')];
     await producer.commit([first], true);
@@ -98,7 +98,7 @@ describe('P1: a stored task whose response is still open', () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  it('is not put off once it is released, by what could not be done before', async () => {
+  it('is not put off by an earlier attempt to prolong its hold', async () => {
     const { producer, clock, asked, setUp } = createProducer();
     const task = taskOf('a', 5_000);
     await producer.commit([task], true);
@@ -117,7 +117,7 @@ describe('P17: a task that the store has not taken', () => {
     ['was told that the database starts or stops', { code: '57P03' }, []],
     ['lost its connection', { syscall: 'read', code: 'ECONNRESET' }, ['a never']],
     ['got no answer', {}, ['a never']],
-  ])('is looked for only where it may have arrived: it %s', async (_what, how, asked) => {
+  ])('is removed only if it may have arrived: the command %s', async (_what, how, asked) => {
     const kit = createProducer();
     kit.addBy(() => Promise.reject(Object.assign(new Error('no'), how)));
     await expect(kit.producer.commit([taskOf('a')], true)).rejects.toThrow(StoreUnavailableError);
@@ -127,7 +127,7 @@ describe('P17: a task that the store has not taken', () => {
 });
 
 describe('P17: a task of a request that was told it failed', () => {
-  it('is not told of as a duplicate, too', async () => {
+  it('is not announced as a duplicate', async () => {
     const { producer, told, addBy } = createProducer();
     addBy(() => Promise.resolve('another'));
     const task = taskOf('a');
@@ -139,20 +139,17 @@ describe('P17: a task of a request that was told it failed', () => {
   it.each<[string, Answer]>([
     ['1, as Redis does, whether there was one or not', () => 1],
     ['whether there was one', (wasThere) => (wasThere ? 1 : 0)],
-  ])(
-    'is removed also where it lands only after a store was asked that says %s',
-    async (_how, answer) => {
-      const { producer, clock, stored, asked } = createProducer(answer);
-      await producer.takeBack(taskOf('a'));
-      await clock.advance(1_000);
-      expect(asked).toEqual(['a never']);
-      stored.add('a');
-      await clock.advance(1_000);
-      expect([...stored]).toEqual([]);
-    },
-  );
+  ])('is removed although it lands later, in a store that returns %s', async (_how, answer) => {
+    const { producer, clock, stored, asked } = createProducer(answer);
+    await producer.takeBack(taskOf('a'));
+    await clock.advance(1_000);
+    expect(asked).toEqual(['a never']);
+    stored.add('a');
+    await clock.advance(1_000);
+    expect([...stored]).toEqual([]);
+  });
 
-  it('is told of where the store is away for too long', async () => {
+  it('is logged if the store is away for too long', async () => {
     const { producer, clock, stored, logger, setUp } = createProducer();
     stored.add('a');
     setUp(false);
@@ -166,7 +163,7 @@ describe('P17: a task of a request that was told it failed', () => {
 const MOST = 10_000;
 
 describe('the tasks that a process has handed over', () => {
-  it('are remembered, the latest ten thousand at least and twice as many at most', () => {
+  it('are remembered: at least the latest ten thousand, at most twice as many', () => {
     const recent = new RecentTasks();
     const tasks = Array.from({ length: 2 * MOST + 1 }, (_, index) => bareTask(`task ${index}`));
     tasks.forEach(({ id }) => id); // which a task has from when somebody asks

@@ -10,22 +10,22 @@ const DROPPED: StoredEnd = { status: 'dropped', attempts: 0, durationMs: 0, reas
 
 const endedJob = (parts: object): TaskJob => ({ data: {}, attemptsMade: 1, ...parts }) as TaskJob;
 
-describe('how a task ended, in a store', () => {
+describe('the end of a task in a store', () => {
   it.each<[string, StoredEnd]>([
     ['completed at once', { status: 'completed', attempts: 1, durationMs: 1.5 }],
     ['failed', FAILED],
     ['dropped', DROPPED],
     ['cancelled', { status: 'cancelled', attempts: 1, durationMs: 0 }],
-  ])('is read as it was written: %s', (_, end) => {
+  ])('is read as written: %s', (_, end) => {
     expect(endIn(end)).toEqual(end);
     expect(endIn(JSON.stringify(end))).toEqual(end);
   });
 
-  it.each([undefined, null, '', {}, 'null'])('is not to be read in %j', (written) => {
+  it.each([undefined, null, '', {}, 'null'])('is not found in %j', (written) => {
     expect(endIn(written)).toBeUndefined();
   });
 
-  it('is not that of a job that goes on, and is in its data before anywhere else', () => {
+  it('is unknown while the job goes on, and is first looked for in its data', () => {
     expect(endOfJob(endedJob({}))).toBeUndefined();
     expect(endOfJob(endedJob({ finishedOn: null }))).toBeUndefined();
     const written = { finishedOn: 1, returnvalue: DROPPED };
@@ -40,8 +40,8 @@ describe('how a task ended, in a store', () => {
   });
 });
 
-describe('what BullMQ is told of a failed attempt', () => {
-  it('is its message, its stack, and what is read back of the error', () => {
+describe('the error that BullMQ gets of a failed attempt', () => {
+  it('has message, stack and all that is read back of the error', () => {
     const cause = new Error('no room');
     const error = Object.assign(new RangeError('too much', { cause }), {
       code: 'E',
@@ -53,26 +53,26 @@ describe('what BullMQ is told of a failed attempt', () => {
     expect(errorIn(message, ['an earlier one', stack])).toEqual(errorText(error));
   });
 
-  it('is read as far as there is something, where BullMQ has failed the job by itself', () => {
+  it('is read as far as possible if BullMQ failed the job by itself', () => {
     for (const stacks of [undefined, null, [], ['stalled'], ['{']]) {
       expect(errorIn('job stalled', stacks)).toMatchObject({ message: 'job stalled' });
     }
   });
 
-  it('is what was thrown, where that is no error, and no stack of ours', () => {
+  it('has no stack of ours if the thrown value is no error', () => {
     const signal = new TaskFailed('no connection');
     expect([signal.message, signal.stack]).toEqual(['no connection', 'no connection\n{}']);
     expect(new TaskFailed(undefined).message).toBe('undefined');
     expect(new TaskFailed({ stack: 7 }).stack).toBe('[object Object]\n{}');
   });
 
-  it('has nothing in it that PostgreSQL does not take', () => {
+  it('has no characters that PostgreSQL refuses', () => {
     const error = new Error('a\0b\uD800c😀');
     expect(new TaskFailed(error).message).toBe('a\uFFFDb\uFFFDc😀');
     expect(new TaskFailed(error).stack).not.toMatch(/\0/);
   });
 
-  it.each(HOSTILE_VALUES)('is something where %s is thrown', (_, make) => {
+  it.each(HOSTILE_VALUES)('has a text for %s', (_, make) => {
     const { message, stack } = new TaskFailed(make());
     expect([typeof message, typeof stack]).toEqual(['string', 'string']);
     expect(message).not.toBe('');

@@ -66,12 +66,12 @@ describe("a worker of BullMQ's with its repairs", () => {
     return worker['handleFailed'](error, job, 'token', () => false);
   };
 
-  it('needs nothing that the installed BullMQ does not have', () => {
+  it('finds all it needs in the installed BullMQ', () => {
     expect(missingFrom(Worker)).toEqual([]);
     expect(missingFrom(EventEmitter as never)).toContain('moveToActive');
   });
 
-  it('takes jobs while its gate is open, and asks for none while that is shut', async () => {
+  it('takes jobs only while its gate is open', async () => {
     expect(await worker['moveToActive']('token')).toMatchObject({ id: 'id', name: 'name' });
     gate.isOpen = false;
     expect(await worker['moveToActive']('token')).toBeUndefined();
@@ -79,7 +79,7 @@ describe("a worker of BullMQ's with its repairs", () => {
     expect(backend.done).toEqual([]);
   });
 
-  it('renews the lock of a job from its fetch on, while it fetches more before it runs it', async () => {
+  it('renews the lock of a job from its fetch on', async () => {
     const locks = worker['lockManager'];
     expect(locks.getActiveJobCount()).toBe(1);
     await worker.processJob(job, 'token', () => false);
@@ -91,7 +91,7 @@ describe("a worker of BullMQ's with its repairs", () => {
   });
 
   it.each([[], [new Error('gone')]])(
-    'gives back the job that it took as the gate was shut, or leaves it to its lock',
+    'gives back a job that it took as the gate was shut, or leaves it to its lock',
     async (...errors) => {
       backend.errors = errors;
       const taking = worker['moveToActive']('token');
@@ -101,27 +101,26 @@ describe("a worker of BullMQ's with its repairs", () => {
     },
   );
 
-  it('records again what has completed where the store is about to stop', async () => {
-    const record = `completed: ${JSON.stringify(COMPLETED)}`;
-    backend.errors = [shuttingDown];
-    await fail(shuttingDown, COMPLETED);
-    expect(backend.done).toEqual([record, record]);
-    expect(gate.over).toEqual(['id']);
-  });
+  it.each([
+    ['completed', shuttingDown, COMPLETED, `completed: ${JSON.stringify(COMPLETED)}`],
+    ['failed', new TaskFailed(new Error('no')), null, 'failed: no'],
+  ])(
+    'records again that a task %s if the store is about to stop',
+    async (_, error, end, record) => {
+      backend.errors = [shuttingDown];
+      await fail(error, end);
+      expect(backend.done).toEqual([record, record]);
+      expect(gate.over).toEqual(['id']);
+    },
+  );
 
-  it('records again what has failed, too', async () => {
-    backend.errors = [shuttingDown];
-    await fail(new TaskFailed(new Error('no')), null);
-    expect(backend.done).toEqual(['failed: no', 'failed: no']);
-  });
-
-  it('leaves it to the worker that has the lock', async () => {
+  it('leaves a job to the worker that has its lock', async () => {
     await expect(fail(lockLost, COMPLETED)).rejects.toThrow(lockLost);
     expect(backend.done).toEqual([]);
     expect(gate.over).toEqual(['id']);
   });
 
-  it('gives up when the lock is lost, and when the process closes', async () => {
+  it('gives up recording when the lock is lost or the process closes', async () => {
     backend.errors = [lockLost, shuttingDown];
     await expect(fail(shuttingDown, COMPLETED)).rejects.toThrow(lockLost);
     gate.isClosed = true;

@@ -120,34 +120,26 @@ describe('a list of many tasks', () => {
     expect([isInOrder, list.isEmpty]).toEqual([true, true]);
   });
 
-  it('lets go of taken tasks long before it is empty', async () => {
+  it.each([
+    ['taken tasks long before it is empty', 5_000, 4_000, (list: TaskList) => void list.shift()],
+    [
+      'removed tasks as soon as their turn would have come',
+      500,
+      400,
+      (list: TaskList, task: Task) => list.remove(task),
+    ],
+  ])('lets go of %s', async (_, all, gone, leave) => {
     const list = new TaskList();
     const tasks: WeakRef<Task>[] = [];
-    for (let index = 0; index < 5_000; index += 1) {
+    for (let index = 0; index < all; index += 1) {
       const task = bareTask(`${index}`);
       list.push(task);
       tasks.push(new WeakRef(task));
     }
-    for (let index = 0; index < 4_000; index += 1) {
-      list.shift();
-    }
+    tasks.slice(0, gone).forEach((task) => leave(list, task.deref() as Task));
+    expect(list.first?.name).toBe(`${gone}`);
     await collectGarbage();
-    expect(tasks.slice(0, 4_000).some(isAlive)).toBe(false);
-    expect(tasks.slice(4_000).every(isAlive)).toBe(true);
-    expect(list.isEmpty).toBe(false);
-  });
-
-  it('lets go of removed tasks as soon as their turn would have come', async () => {
-    const list = new TaskList();
-    const tasks: WeakRef<Task>[] = [];
-    for (let index = 0; index < 500; index += 1) {
-      const task = bareTask(`${index}`);
-      list.push(task);
-      tasks.push(new WeakRef(task));
-    }
-    tasks.slice(0, 400).forEach((task) => list.remove(task.deref() as Task));
-    expect(list.first?.name).toBe('400');
-    await collectGarbage();
-    expect(tasks.slice(0, 400).some(isAlive)).toBe(false);
+    expect(tasks.slice(0, gone).some(isAlive)).toBe(false);
+    expect(tasks.slice(gone).every(isAlive)).toBe(true);
   });
 });

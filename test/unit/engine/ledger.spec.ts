@@ -193,35 +193,3 @@ describe('P13: a shutdown', () => {
     expect(log).toEqual(['a abandoned and kept', 'b abandoned']);
   });
 });
-
-const committed = (name: string, attempts = 0): Task => {
-  const task = bareTask(name);
-  task.isCommitted = true;
-  task.attempts = attempts;
-  return task;
-};
-
-describe('the tasks of a former process', () => {
-  it('go on in their lines, and count as running or pending', async () => {
-    const { clock, conclude, engine, log, write } = createEngine(false);
-    const [first, second] = [committed('first'), committed('second')];
-    first.successor = second;
-    engine.restore(first, () => 0);
-    const idle = resolutionOf(engine.whenIdle());
-    await clock.settle();
-    expect([log, second.status]).toEqual([['first runs'], 'queued']);
-    expect([...engine.states()].find(({ queue }) => queue === 'default')).toMatchObject({
-      running: 1,
-      pending: 1,
-    });
-    for (const task of [first, second]) {
-      expect(idle.isThere).toBe(false);
-      await conclude(task, COMPLETED);
-      await write();
-    }
-    expect([log, idle.isThere]).toEqual([
-      ['first runs', 'second runs', 'first completed', 'second completed'],
-      true,
-    ]);
-  });
-});

@@ -8,7 +8,6 @@ import { RateLimit } from '../../../lib/engine/memory/rate-limit.js';
 import { QueueFullError } from '../../../lib/errors/queue-full.error.js';
 import type { Task } from '../../../lib/task/task.js';
 import { fc } from '../../support/properties.js';
-import { Deferred } from '../../support/deferred.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { bareTask } from '../support/tasks.js';
 
@@ -123,28 +122,6 @@ describe('maxPending of a queue that processes share', () => {
       await clock.advance(60_000);
       expect(admit(1)).toBe(0);
     }
-  });
-
-  it('counts a stored task until the store counts it itself', async () => {
-    const [first, second] = [new Deferred<number>(), new Deferred<number>()];
-    store = () => (asked === 1 ? first : second).promise;
-    expect(admit(3)).toBe(3); // the first one asks
-    limits.stored(admitted[0]);
-    first.resolve(0); // it was not there yet
-    await turnOfTheLoop();
-    expect(admit(2)).toBe(1);
-    second.resolve(1);
-    await turnOfTheLoop();
-    expect(admit(1)).toBe(0);
-  });
-
-  it('frees a place once, also if the store was asked meanwhile', async () => {
-    admit(2);
-    await clock.advance(1_500);
-    admit(2); // asks: the store has none of them
-    await clock.settle();
-    admitted.slice(0, 2).forEach((task) => limits.takeOut(task));
-    expect(admit(10)).toBe(2);
   });
 
   it('counts by itself while the store does not answer', async () => {

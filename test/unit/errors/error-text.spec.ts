@@ -41,7 +41,7 @@ function charactersLookedAt(work: () => unknown): number {
 describe('the text of an error', () => {
   afterEach(() => void jest.restoreAllMocks());
 
-  it('O1: takes work with a bound, whatever the error holds', () => {
+  it('O1: is made with bounded work', () => {
     const worst: unknown[] = [
       failed(`no such user: ${'\n'.repeat(90_000)}x`),
       failed(`${'\n    at '.repeat(20_000)}x`),
@@ -77,12 +77,12 @@ describe('the text of an error', () => {
   it.each<[string, string, string | undefined]>([
     ['an empty message', '', `Error: \n${FRAME}`],
     ['no frames', 'alone', undefined],
-  ])('knows where they begin after %s', (_, message, stack) => {
+  ])('finds the frames after %s', (_, message, stack) => {
     const text = stack === undefined ? failed(message, `Error: ${message}`) : failed(message);
     expect(errorText(text).stack).toBe(stack);
   });
 
-  it('O9: has nothing of an error but name, message, code, stack and causes', () => {
+  it('O9: has only name, message, code, stack and causes', () => {
     const config = { headers: { authorization: 'Bearer s3cret' }, url: 'https://u:pw@api' };
     const error = Object.assign(failed('Request failed: https://u:pw@api/x'), {
       name: 'AxiosError',
@@ -103,7 +103,7 @@ describe('the text of an error', () => {
     expect(errorText(config)).toEqual({ message: '[object Object]' });
   });
 
-  it('names causes and the errors of one that stands for several: each once, a few', () => {
+  it('names a few causes, and errors of an AggregateError, each once', () => {
     const refused = Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' });
     const cyclic = new Error('no', { cause: refused });
     refused.cause = cyclic;
@@ -114,7 +114,7 @@ describe('the text of an error', () => {
     );
   });
 
-  it.each(HOSTILE_VALUES)('is there for %s', (_, make) => {
+  it.each(HOSTILE_VALUES)('exists for %s', (_, make) => {
     expect(summaryOf(errorText(make()))).toEqual(expect.stringMatching(/./));
     expect(errorText(new Error('no', { cause: make() })).message).toBe('no');
     expect(errorText(new AggregateError([make(), thrower()], 'no')).message).toBe('no');
@@ -132,7 +132,7 @@ describe('O11: a text in the log', () => {
     expect(printable(text)).toBe(shown);
   });
 
-  it('ends after 2,000 characters, and says how many follow', () => {
+  it('is cut after 2,000 characters, with the number of the rest', () => {
     expect(printable('x'.repeat(2_000))).toBe('x'.repeat(2_000));
     expect(printable('x'.repeat(2_003))).toBe(`${'x'.repeat(2_000)}… (3 more characters)`);
   });
@@ -162,7 +162,7 @@ describe('O9: an address in the log', () => {
     expect(printable(text)).toBe(text);
   });
 
-  it('that is cut between password and @ does not show it', () => {
+  it('hides the password if the text is cut before the @', () => {
     const text = `${'x '.repeat(990)}redis://user:${'secret'.repeat(50)}@host`;
     expect(printable(text)).toMatch(/x redis… \(\d+ more characters\)$/);
     expect(printable(text, 2_300)).toMatch(/x redis:\/\/\*\*\*@host$/);

@@ -68,13 +68,13 @@ describe('the public errors', () => {
     expect(error.stack).toContain(error.message);
   });
 
-  it('are all of them here', () => {
+  it('are all in this test', () => {
     const exported = Object.entries(library).filter(([, value]) => isError(value));
     expect(names.toSorted()).toEqual(exported.map(([name]) => name).toSorted());
   });
 
   it.each(['QueueFullError', 'StoreUnavailableError'])(
-    '%s is an HttpException of Nest whose body tells nothing of the application',
+    '%s is an HttpException of Nest whose body hides its message',
     (name) => {
       const error = make(name) as unknown as HttpException;
       expect(error).toBeInstanceOf(HttpException);
@@ -104,21 +104,21 @@ describe('an optional peer', () => {
 
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('is what its package exports', () => {
+  it('is the export of its package', () => {
     expect(attempt('ms')).toBeInstanceOf(Function);
   });
 
   it.each([
     ['no-such-package', 'no-such-package'],
     ['@no-such/package/deep.js', '@no-such/package'],
-  ])('that is missing, %s, is called %s', (peer, name) => {
+  ])('that is missing, %s, is named %s', (peer, name) => {
     const error = attempt(peer);
     expect(error).toBeInstanceOf(MissingPeerError);
     expect((error as MissingPeerError).peers).toEqual([name]);
     expect((error as Error).message).toBe(`the test needs ${name}: npm install ${name}`);
   });
 
-  it('that throws when it is loaded is not missing', () => {
+  it('rethrows the error of a package that fails to load', () => {
     const file = join(folder, 'broken.cjs');
     writeFileSync(file, 'throw new TypeError("broken");');
     expect(attempt(file)).toMatchObject({ name: 'TypeError', message: 'broken' });
@@ -139,7 +139,7 @@ describe('a RetryLaterError', () => {
     );
   });
 
-  it('O16: keeps message and cause where it refuses its wait', () => {
+  it('O16: keeps message and cause if it refuses its wait', () => {
     const cause = new Error('429');
     const make = () => new RetryLaterError(Number.NaN, 'Too many requests.', { cause });
     expect(make).toThrow(/got NaN.*The message was: Too many requests\.$/);
@@ -179,7 +179,7 @@ describe('a RetryLaterError', () => {
       ['a text', 'soon'],
       ['a symbol', { headers: { 'retry-after': Symbol('soon') } }],
       ['what throws', thrower()],
-    ])('leaves the wait to the policy where there is %s, and says so', (_, from) => {
+    ])('leaves the wait to the policy with %s', (_, from) => {
       expect(RetryLaterError.after(from as object)).toMatchObject({
         delayMs: undefined,
         message: 'The service did not say when to try again. The retry policy decides.',
@@ -190,7 +190,7 @@ describe('a RetryLaterError', () => {
       ['a number', 9e15],
       ['a date', new Date(8.64e15)],
       ['infinity', Number.POSITIVE_INFINITY],
-    ])('waits no longer than a day for %s, and says so', (_, from) => {
+    ])('waits no longer than a day for %s', (_, from) => {
       const error = RetryLaterError.after(from as number);
       expect(error.delayMs).toBe(86_400_000);
       expect(error.message).toMatch(/ s; it follows after a day\.$/);

@@ -89,7 +89,7 @@ describe('GET /health', () => {
     await get().expect(200);
   });
 
-  it('is down while too many tasks fail, and up again when that is over', async () => {
+  it('is down while too many tasks fail, and up again later', async () => {
     const runner = await start({ maxFailureRate: 0.2, window: '1m', minRuns: 5 });
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'setTimeout', 'nextTick', 'performance'] });
     const run = async (count: number, fails: boolean): Promise<void> => {
@@ -151,7 +151,7 @@ describe('health of a journal', () => {
     await rm(path, { recursive: true, force: true });
   });
 
-  it('D18: is down while the disk refuses what is committed, and up again when it does not', async () => {
+  it('D18: is down while the disk refuses commits, and up again later', async () => {
     expect(await check()).toMatchObject({ status: 'up' });
     store.mood = 'refuses commits';
     expect(await check()).toMatchObject({
@@ -168,7 +168,7 @@ describe('health of a journal', () => {
     expect(await check(50)).toMatchObject({ status: 'down' });
   });
 
-  it('D18: is down where the journal is gone', async () => {
+  it('D18: is down if the journal is gone', async () => {
     await rm(path, { recursive: true });
     expect(await check()).toMatchObject({ status: 'down' });
   });
@@ -189,7 +189,7 @@ describe('the bounds of a healthy queue', () => {
     ['health.queues', { queues: ['default'] }],
     ['health.queues.default.maxAge', { queues: { default: { maxAge: 1 } } }],
     ['health.queues.emails', { queues: { emails: {} } }],
-  ])('are refused by the name of what is wrong: %s in %j', async (path, bounds) => {
+  ])('are refused with the name of the wrong one: %s in %j', async (path, bounds) => {
     await expect(indicator.check('tasks', bounds as HealthBounds)).rejects.toMatchObject({ path });
   });
 });

@@ -86,20 +86,6 @@ describe('P15: without the module', () => {
   });
 });
 
-describe('P16: addTask() with a @Background() method', () => {
-  it('is the same task as a call of the method', async () => {
-    const { clock, module, runner, record } = await createApp({ providers: [Mailer] });
-    const events = record();
-    const mailer = module.get(Mailer);
-    const handle = runner.addTask(mailer.sendWelcome, 'Ann');
-    await mailer.sendWelcome('Bob');
-    await clock.settle();
-    expect(handle.name).toBe('Mailer.sendWelcome');
-    expect(added(events)).toEqual(['Mailer.sendWelcome', 'Mailer.sendWelcome']);
-    expect(mailer.sent).toEqual(['Bob as Mailer.sendWelcome', 'Ann as Mailer.sendWelcome']);
-  });
-});
-
 describe('a subclass', () => {
   @Injectable()
   class BulkMailer extends Mailer {}

@@ -111,19 +111,19 @@ describe('P14: other decorators', () => {
     }
   }
 
-  it('below it that replace the method are part of the task', async () => {
-    const { clock, module } = await createApp({ providers: [Below] });
-    module.get(Below).run();
-    expect(log.splice(0)).toEqual([]);
+  it.each([
+    [
+      'below it that replace the method are part of the task',
+      Below,
+      [],
+      ['traced', 'ran as Below.run'],
+    ],
+    ['above it that replace the method leave it a task', Above, ['traced'], ['ran as Above.run']],
+  ])('%s', async (_, provider, atOnce, later) => {
+    const { clock, module } = await createApp({ providers: [provider] });
+    module.get<Above | Below>(provider).run();
+    expect(log.splice(0)).toEqual(atOnce);
     await clock.settle();
-    expect(log.splice(0)).toEqual(['traced', 'ran as Below.run']);
-  });
-
-  it('above it that replace the method leave it a task', async () => {
-    const { clock, module } = await createApp({ providers: [Above] });
-    module.get(Above).run();
-    expect(log.splice(0)).toEqual(['traced']);
-    await clock.settle();
-    expect(log.splice(0)).toEqual(['ran as Above.run']);
+    expect(log.splice(0)).toEqual(later);
   });
 });

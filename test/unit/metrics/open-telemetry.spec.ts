@@ -111,7 +111,7 @@ describe('the OpenTelemetry spans', () => {
     await meterProvider.shutdown();
   });
 
-  it("are one an attempt, children of the request's and linked to it", async () => {
+  it("are one per attempt, children of the request's span and linked to it", async () => {
     const runner = await start();
     failures = 1;
     await request(app.getHttpServer() as never)
@@ -147,7 +147,7 @@ describe('the OpenTelemetry spans', () => {
     );
   });
 
-  it('have a trace of their own where they are to be linked only', async () => {
+  it('have a trace of their own with relation link', async () => {
     const runner = await start({ relation: 'link' });
     await request(app.getHttpServer() as never).post('/users');
     await runner.whenIdle();
@@ -209,12 +209,12 @@ function spanOf(type: Ending, error?: unknown) {
 }
 
 describe('the span of an attempt', () => {
-  it.each(HOSTILE_VALUES)('ends where %s was thrown', (_, make) => {
+  it.each(HOSTILE_VALUES)('ends if %s was thrown', (_, make) => {
     expect(() => spanOf('failed', make())).not.toThrow();
     expect(spanOf('failed', make()).status.code).toBe(SpanStatusCode.ERROR);
   });
 
-  it('goes nowhere where nobody has set up OpenTelemetry', () => {
+  it('is dropped if OpenTelemetry is not set up', () => {
     const traces = new OpenTelemetryMetrics(new BoundedNames(10), {});
     const ran: string[] = [];
     traces.around(TASK, () => ran.push('body'));

@@ -123,7 +123,7 @@ describe('the Prometheus metrics', () => {
     await runner.resume();
   });
 
-  it('bound the task names, and take whatever is in one as a label', async () => {
+  it('bound the number of task names, and take any name as a label', async () => {
     const register = new Registry();
     const runner = await start({ prometheus: { register }, maxTaskNames: 2 });
     const hostile = 'a"b\\c\nd}{ e=1';
@@ -171,7 +171,7 @@ describe('the Prometheus metrics', () => {
     await start({ prometheus: true });
   });
 
-  it('O14: name the registry and the prefix where another application counts there', async () => {
+  it('O14: fail with an error that names registry and prefix if another application uses them', async () => {
     const register = new Registry();
     await start({ prometheus: { register } });
     const first = app;
@@ -220,7 +220,7 @@ describe('the options of the metrics', () => {
     ['metrics.openTelemetry.tracer', { openTelemetry: { tracer: 'mine' } }],
     ['metrics.openTelemetry.meter', { openTelemetry: { meter: {} } }],
     ['metrics.openTelemetry.relation', { openTelemetry: { relation: 'parent' } }],
-  ])('are refused at once, by the name of what is wrong: %s in %j', (path, options) => {
+  ])('are refused with the name of the wrong one: %s in %j', (path, options) => {
     expect(() => BackgroundTasksMetricsModule.forRoot(options as MetricsOptions)).toThrow(
       expect.objectContaining({ path }),
     );

@@ -38,7 +38,7 @@ describe('an option that does not exist', () => {
       { queues: { mails: { retry: { attempts: 1, maxdelay: 5 } } } },
       'Unknown option "queues.mails.retry.maxdelay". Did you mean "maxDelay"?',
     ],
-  ])('%s is refused, with the name it is near to', (_, options, message) => {
+  ])('%s is refused with the nearest name', (_, options, message) => {
     expect(refusalOf(options)).toEqual({
       name: 'UnknownOptionError',
       code: 'BGT_UNKNOWN_OPTION',
@@ -46,7 +46,7 @@ describe('an option that does not exist', () => {
     });
   });
 
-  it('is refused with all names where it is near to none', () => {
+  it('is refused with all names if none is near', () => {
     expect(refusalOf({ request: { colour: 'blue' } }).message).toBe(
       'Unknown option "request.colour". Known options: order, onFailure, succeeded.',
     );
@@ -103,7 +103,7 @@ describe('a wrong value of an option is refused', () => {
 });
 
 describe('retry options without attempts', () => {
-  it('are refused at start-up where they are the module’s', () => {
+  it('are refused at start-up on the module', () => {
     expect(refusalOf({ retry: { delay: '5s' } }).message).toBe(
       'Option "retry.attempts": is missing here and at every wider level. Say how often the task ' +
         'is tried in all, for example retry: { attempts: 3 }.',
@@ -127,7 +127,7 @@ const tooLong = (delay: string, maxDelay: string, path = 'retry.delay') =>
   'or at a wider level: raise maxDelay, or shorten delay.';
 
 describe('a retry delay that is longer than maxDelay', () => {
-  it('is refused at start-up where both are the module’s, or a queue’s', () => {
+  it('is refused at start-up if both are the module’s, or a queue’s', () => {
     const retry = { attempts: 3, delay: '1m', maxDelay: '30s' } as const;
     expect(refusalOf({ retry }).message).toBe(tooLong("'1m'", "'30s'"));
     expect(refusalOf({ queues: { mails: { retry } } }).message).toBe(
@@ -135,7 +135,7 @@ describe('a retry delay that is longer than maxDelay', () => {
     );
   });
 
-  it('is refused where one of them is of a wider level', () => {
+  it('is refused if one of them is of a wider level', () => {
     const options = new ResolvedOptions({ retry: { attempts: 3, maxDelay: 500 } });
     const read = (): unknown => options.forTask({ retry: { delay: '1s' } }, undefined);
     expect(read).toThrow(tooLong("'1s'", '500'));

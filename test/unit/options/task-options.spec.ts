@@ -56,7 +56,7 @@ describe('task options', () => {
     [{ jobId: 'a' }, 'Unknown option "jobId". Write dedupe: { key }'],
     [{ repeat: {} }, 'Unknown option "repeat". Write @Background({ cron })'],
     [{ constructor: 1 }, 'Unknown option "constructor". Known options:'],
-  ])('O26: say what to write for what others have: %j', (options, message) => {
+  ])('O26: name the option to write in place of another library’s: %j', (options, message) => {
     expect(refusalOf(options).message).toContain(message);
   });
 
@@ -81,7 +81,7 @@ describe('task options', () => {
 describe('a queue that does not exist', () => {
   const options = new ResolvedOptions({ queues: { emails: {}, webhooks: {} } });
 
-  it('is refused, with the name it is near to', () => {
+  it('is refused with the nearest name', () => {
     expect(refusalOf({ queue: 'email' }, options)).toEqual({
       name: 'UnknownQueueError',
       code: 'BGT_UNKNOWN_QUEUE',
@@ -91,7 +91,7 @@ describe('a queue that does not exist', () => {
     });
   });
 
-  it('is refused with all queues where it is near to none', () => {
+  it('is refused with all queues if no name is near', () => {
     expect(refusalOf({ queue: 'video-transcoding' }, options).message).toBe(
       'Unknown queue "video-transcoding". Known queues: default, emails, webhooks. ' +
         'Queues are declared in BackgroundTasksModule.forRoot({ queues: { … } }).',

@@ -1,5 +1,5 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { Connections } from '../../../lib/request/nest/connections.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { collectGarbage } from '../../support/garbage.js';
@@ -110,36 +110,6 @@ describe('O2, P12: a connection', () => {
 /** Watches a response. */
 const open: Connections['open'] = (response, closed) => connections.open(response, closed);
 const connections = new Connections(new FakeClock(), () => undefined);
-
-describe('P1: a response closes', () => {
-  it('when it was torn down, with or without an error', async () => {
-    for (const error of [undefined, new Error('reset')]) {
-      const response = new FakeResponse();
-      response.on('error', () => undefined);
-      const callback = jest.fn();
-      open(response, callback);
-      response.destroy(error);
-      await turnOfTheLoop();
-      expect(callback).toHaveBeenCalled();
-    }
-  });
-
-  it('when its connection closes, of which a pipelined response does not learn', () => {
-    const response = new FakeResponse();
-    const callback = jest.fn();
-    open(response, callback);
-    response.req.socket.destroy();
-    expect(callback).toHaveBeenCalled();
-  });
-
-  it('at once if its connection had closed before', () => {
-    const response = new FakeResponse();
-    response.req.socket.destroy();
-    const callback = jest.fn();
-    open(response, callback);
-    expect(callback).toHaveBeenCalled();
-  });
-});
 
 describe('a connection with many responses', () => {
   it('keeps no response alive that is over', async () => {

@@ -1,10 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import {
-  BackgroundTasks,
-  type RequestOptions,
-  type TaskHandle,
-  type When,
-} from '../../../lib/index.js';
+import { BackgroundTasks, type TaskHandle, type When } from '../../../lib/index.js';
 import { Deferred } from '../../support/deferred.js';
 import { FakeResponse } from '../support/fake-response.js';
 import { createKit } from '../support/kit.js';
@@ -36,20 +31,6 @@ const closed = (response: FakeResponse): Promise<unknown> =>
   new Promise((resolve) => void response.once('close', resolve));
 
 describe('P1: a task of a request', () => {
-  it('starts a turn of the event loop after its response has closed', async () => {
-    const { clock, response, tasks } = createRequest();
-    const handle = tasks.addTask(() => undefined);
-    response.write('a part of it');
-    await clock.advance(1000);
-    expect(handle.status).toBe('collected');
-    const soon = jest.spyOn(clock, 'soon');
-    response.answer();
-    await closed(response);
-    expect([handle.status, soon.mock.calls.length]).toEqual(['collected', 1]);
-    await clock.settle();
-    expect(handle.status).toBe('completed');
-  });
-
   it('is released in the order in which responses closed in one turn', async () => {
     const kit = createKit();
     const ran: number[] = [];
@@ -100,22 +81,6 @@ describe('P3: the status decides', () => {
 });
 
 describe('P4: a client that leaves before there is an answer', () => {
-  it('leaves the decision to the answer that is given after all', async () => {
-    const { clock, life, response, tasks } = createRequest();
-    const handles = addAll(tasks);
-    const work = new Deferred();
-    life.begin(work.promise);
-    response.req.socket.destroy();
-    await clock.advance(60_000);
-    expect(statuses(handles)).toEqual(COLLECTED);
-    const more = tasks.addTask(() => undefined);
-    response.statusCode = 201;
-    response.end('answer');
-    response.statusCode = 500;
-    await clock.settle();
-    expect(statuses([...handles, more])).toEqual([...SUCCESS, 'completed']);
-  });
-
   it('is a failure if no handler is at work, after a moment for middleware', async () => {
     const { clock, response, tasks } = createRequest();
     const handles = addAll(tasks);
@@ -127,26 +92,6 @@ describe('P4: a client that leaves before there is an answer', () => {
     expect(statuses(handles)).toEqual(FAILURE);
     expect([...statuses(addAll(tasks))]).toEqual(['dropped', 'queued', 'queued']);
   });
-});
-
-describe('P5: a task that is added after the response has closed', () => {
-  it.each<RequestOptions>([{ onFailure: 'continue' }, { onFailure: 'stop' }])(
-    'runs behind its chain and before the tasks behind that: %p',
-    async (request) => {
-      const { clock, response, runner, tasks } = createRequest({ request });
-      const ran: string[] = [];
-      const chain = tasks.chain();
-      chain.addTask(() => ran.push('of the chain'));
-      tasks.addTask(() => ran.push('behind'));
-      response.answer();
-      await closed(response);
-      chain.addTask(() => ran.push('late'));
-      const idleness = resolutionOf(runner.whenIdle());
-      await clock.settle();
-      expect(ran).toEqual(['of the chain', 'late', 'behind']);
-      expect(idleness.isThere).toBe(true);
-    },
-  );
 });
 
 /** A message whose tasks are being stored. */

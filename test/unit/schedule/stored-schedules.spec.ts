@@ -122,7 +122,7 @@ describe('a schedule that processes share', () => {
     expect(store.tasks).toEqual(['a at 00:30:00']);
   });
 
-  it('makes up for ticks that fell due while the store was away', async () => {
+  it('makes up for ticks that were due while the store was away', async () => {
     processWith({ a: { every: '5s' } });
     await pass(6_000);
     store.isDown = true;
@@ -150,7 +150,7 @@ describe('a schedule that processes share', () => {
 
   const runtimeCall = { name: 'm', stored: { args: '[]' } as never };
 
-  it('missed: skip, where the start of the application adds a schedule', async () => {
+  it('missed: skip, also if the start of the application adds a schedule', async () => {
     await (await started({ a: { every: '1m' } })).stop();
     await clock.advance(20 * 60_000);
     const again = unstarted({ a: { every: '1m' } }, ['m']);
@@ -161,7 +161,7 @@ describe('a schedule that processes share', () => {
     expect(told).toEqual(['a missed 20: skip']);
   });
 
-  it('missed: skip, where a schedule is added once the store is back', async () => {
+  it('missed: skip, also if a schedule is added once the store is back', async () => {
     const schedules = processWith({ a: { every: '5s' } }, ['m']);
     await pass(1_000);
     store.isDown = true;
@@ -173,7 +173,7 @@ describe('a schedule that processes share', () => {
     expect(told.at(-1)).toMatch(/a missed \d+: skip/);
   });
 
-  it('is there for the others while it is listed all the time', async () => {
+  it('does not expire while it is listed all the time', async () => {
     const schedules = processWith({ a: { every: '1h' } });
     processWith({ b: { every: '1h' } });
     for (let count = 0; count < 40; count += 1) {
@@ -184,7 +184,7 @@ describe('a schedule that processes share', () => {
   });
 
   it.each(['isDown', 'isFull'] as const)(
-    'goes on where it could not be removed: %s',
+    'goes on if it could not be removed: %s',
     async (fault) => {
       const schedules = processWith({ a: { every: '5s' } });
       await pass(1_000);
@@ -196,7 +196,7 @@ describe('a schedule that processes share', () => {
     },
   );
 
-  it('is changed once: an older process that starts again changes nothing', async () => {
+  it('is not changed back by an older process that starts again', async () => {
     processWith({ a: { every: '20s' } });
     await pass(20_000);
     processWith({ a: { every: '1h' } });
@@ -206,7 +206,7 @@ describe('a schedule that processes share', () => {
     expect(store.tasks).toHaveLength(1);
   });
 
-  it('is what it was before, where the newer version is gone', async () => {
+  it('is changed back if the newer version is gone', async () => {
     const newer = await started({ a: { every: '20s' } }, { a: { every: '1h' } });
     processWith({ a: { every: '20s' } });
     await pass(5_000);
@@ -215,7 +215,7 @@ describe('a schedule that processes share', () => {
     expect(store.tasks.length).toBeGreaterThan(1);
   });
 
-  it('goes when nobody has it in the code any more', async () => {
+  it('is removed when no process has it in the code', async () => {
     await (await started({ a: { every: '1h' } })).stop();
     processWith({ b: { every: '1h' } });
     await pass(60_000);
@@ -224,7 +224,7 @@ describe('a schedule that processes share', () => {
     expect([...store.records.keys()]).toEqual(['b']);
   });
 
-  it('that was added at run time ticks where its method is known, and goes when it is removed', async () => {
+  it('of the run time ticks where its method is known, until it is removed', async () => {
     const call = { name: 'Mailer.send', stored: { args: '[1]' } as never };
     const producer = processWith({});
     await producer.put('digest', { options: { every: '5s' }, queue: 'q', call });
@@ -241,7 +241,7 @@ describe('a schedule that processes share', () => {
     expect(await worker.remove('digest')).toBe(false);
   });
 
-  it('is not held up by one whose task cannot be made, or has no room', async () => {
+  it('is not held up by a schedule whose task cannot be made or has no room', async () => {
     const schedules = processWith({ full: { every: '5s' }, good: { every: '5s' } });
     schedules.declare({
       name: 'bad',
@@ -266,7 +266,7 @@ describe('a schedule that processes share', () => {
     ['{"v":1,"options":null,"queue":"q","last":0,"seen":0}'],
     ['{"v":1,"options":{"every":"5s"},"queue":"q","last":0,"seen":0,"call":null}'],
     ['{"v":1,"options":{"every":"5s"},"queue":"q","last":0,"seen":0,"call":{"name":"m"}}'],
-  ])('O21: leaves alone what cannot be read: %s', async (text) => {
+  ])('O21: leaves unreadable records alone: %s', async (text) => {
     store.records.set('forged', text);
     processWith({ a: { every: '5s' } }, ['m']);
     await pass(6_000);

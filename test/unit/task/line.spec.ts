@@ -64,7 +64,7 @@ describe('P2: the tasks of a request', () => {
     expect(lines(tasks, CONCURRENT)).toEqual(['a1 a3', 'a2', 'b1']);
   });
 
-  it('stand behind those that came before them', () => {
+  it('stand behind those that were added before', () => {
     const early = [task('a1'), task('b1')];
     expect(lines(early, LINE)).toEqual(['a1', 'b1']);
     const late = [task('a2'), task('a3'), task('c1')];
@@ -72,7 +72,7 @@ describe('P2: the tasks of a request', () => {
     expect(headsOf(late).map(({ name }) => name)).toEqual(['a2', 'c1']);
   });
 
-  it("are one chain for each engine with onFailure: 'stop', also those that come later", () => {
+  it("are one chain for each engine with onFailure: 'stop', later ones included", () => {
     const early = [task('a1'), task('b1', {}), task('a2')];
     linesOf(early, STOP);
     const all = [...early, task('b2'), task('a3')];
@@ -85,12 +85,12 @@ describe('P2: the tasks of a request', () => {
   });
 });
 
-describe('what follows from the end of a task', () => {
+describe('the end of a task', () => {
   const [chain, other]: Chain[] = [{}, { id: 'other' }];
   it.each([
     ['completed', [], 'second'],
     ['failed', ['second', 'fourth'], 'third'],
-  ] as const)('%s in a chain: %j are dropped, and %s is next', (standing, dropped, next) => {
+  ] as const)('that %s in a chain drops %j, and %s is next', (standing, dropped, next) => {
     const behind = [
       link('cancelled', other, true),
       link('second', chain),
@@ -103,7 +103,7 @@ describe('what follows from the end of a task', () => {
     expect([found.dropped.map(({ name }) => name), found.next?.name]).toEqual([dropped, next]);
   });
 
-  it('outside of any chain is only whose turn it is', () => {
+  it('outside of a chain drops nothing', () => {
     const found = following(undefined, 'failed', [link('next'), link('last')]);
     expect([found.dropped, found.next?.name]).toEqual([[], 'next']);
   });
@@ -123,8 +123,8 @@ describe('the turn of a task', () => {
   });
 });
 
-describe('a task that comes when its line is on its way', () => {
-  it('stands at the end of the line of the one that it needs, in any place', () => {
+describe('a task that is added when its line has been released', () => {
+  it('stands at the end of the line, whichever task it needs', () => {
     for (const index of [0, 1, 2]) {
       const chain: Chain = {};
       const tasks = ['a1', 'a2', 'a3'].map((name) => task(name));
@@ -137,7 +137,7 @@ describe('a task that comes when its line is on its way', () => {
     }
   });
 
-  it('starts at once, or never, where that one has settled', () => {
+  it('starts at once, or never, if that task has settled', () => {
     for (const [hasCompleted, turn] of [
       [true, 'now'],
       [false, 'never'],

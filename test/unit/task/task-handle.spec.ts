@@ -9,7 +9,7 @@ const proxied = <T extends object>(target: T): T =>
   new Proxy(target, { get: (...args) => Reflect.get(...args) as unknown });
 
 describe('R3, P20: a Proxy around', () => {
-  it('a handle is as good as the handle', async () => {
+  it('a handle behaves as the handle', async () => {
     const { runner, clock } = await createApp();
     const handle = proxied(runner.addTask({ name: 'mail' }, () => undefined));
     const data = { id: expect.any(String), name: 'mail', queue: 'default', status: 'queued' };
@@ -23,7 +23,7 @@ describe('R3, P20: a Proxy around', () => {
     await clock.settle();
   });
 
-  it('a chain, or what adds to a transaction, is as good as that', async () => {
+  it('a chain or a transaction behaves as the original', async () => {
     const { runner, clock } = await createApp();
     const chain = proxied(runner.chain());
     const handles = [1, 2].map(() => chain.addTask({ delay: '1s' }, () => undefined));
@@ -48,7 +48,7 @@ describe('R3, P20: a Proxy around', () => {
     await clock.advance(2_000);
   });
 
-  it('whatever else is handed out shows plain data, and throws nowhere', async () => {
+  it('any other object of the library shows plain data, and throws nowhere', async () => {
     const { runner, clock, record, handle, module } = await createApp();
     const events = record();
     runner.addTask(() => Promise.reject(new Error('no')));

@@ -8,7 +8,7 @@ function sendMail(): void {
 }
 
 describe('a task handle', () => {
-  it('R3: is data for what walks through objects', () => {
+  it('R3: is plain data for code that walks through objects', () => {
     const { runner } = createKit();
     const handle = runner.addTask({ name: 'welcome' }, () => undefined);
     const data = { id: handle.id, name: 'welcome', queue: 'default', status: 'queued' };
@@ -16,14 +16,14 @@ describe('a task handle', () => {
     expect(Object.keys(handle)).toEqual(['id', 'name', 'queue', 'status']);
   });
 
-  it('is named after the function where it has no name', () => {
+  it('is named after its function if it has no name', () => {
     const { runner } = createKit();
     expect(runner.addTask(sendMail).name).toBe('sendMail');
     expect(runner.addTask(sendMail.bind(undefined)).name).toBe('sendMail');
     expect(runner.addTask(() => undefined).name).toBe('anonymous');
   });
 
-  it('resolves everybody who waits, before and after, to one outcome', async () => {
+  it('resolves all waits to one outcome', async () => {
     const { clock, runner } = createKit();
     const handle = runner.addTask(() => clock.sleep(5));
     const before = [handle.whenSettled(), handle.whenSettled()];
@@ -67,7 +67,7 @@ describe('the registry of tasks', () => {
     ['a store goes by the first', { isStored: true }, {}],
     ['a store goes by the second', {}, { isStored: true }],
     ['one was given it', {}, { declared: { name: 'Mailer.send' } }],
-  ])('O18: refuses two of one name of which %s', (_, one, other) => {
+  ])('O18: refuses two tasks of one name: %s', (_, one, other) => {
     const registry = new TaskRegistry();
     registry.register(definition(one));
     expect(() => registry.register(definition({ ...namesake, ...other }))).toThrow(

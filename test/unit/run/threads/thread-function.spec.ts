@@ -29,7 +29,7 @@ describe('thread function', () => {
       [new URL('https://host/resize.js'), 'https://host/resize.js'],
       ['/app/resize.js', "'/app/resize.js'"],
       [{ protocol: 'file:' }, 'an object'],
-    ])('is not to be had of %p', (file, received) => {
+    ])('refuses %p', (file, received) => {
       expect(() => threadFunction(file as URL)).toThrow(
         `threadFunction() expects the URL of a file, got ${received}`,
       );
@@ -38,7 +38,7 @@ describe('thread function', () => {
 
   const call = () => threadFunction(FILE, 'resize')();
 
-  describe('the threads that a call finds', () => {
+  describe('the threads of a call', () => {
     it('are those of the application around it', async () => {
       const [one, other] = [applicationWithThreads(), applicationWithThreads()];
       openPool(one.application, one.pool);
@@ -50,7 +50,7 @@ describe('thread function', () => {
       expect([one.run.mock.calls.length, other.run.mock.calls.length]).toEqual([2, 1]);
     });
 
-    it('are none where the application around it has none, whoever else has', async () => {
+    it('are missing if the application around it has none, although another has', async () => {
       const { application, pool } = applicationWithThreads();
       openPool(application, pool);
       await expect(createKit().handle(call)).rejects.toMatchObject({
@@ -59,7 +59,7 @@ describe('thread function', () => {
       });
     });
 
-    it('are none where no application has any, or several have', async () => {
+    it('are missing if no application has any, or several have', async () => {
       await expect(call()).rejects.toMatchObject({
         message: expect.stringContaining('no application with BackgroundTasksThreadsModule'),
       });
@@ -71,7 +71,7 @@ describe('thread function', () => {
       });
     });
 
-    it('are found by a task that outlives its application, and by nobody else', async () => {
+    it('are found after the close by tasks of the application only', async () => {
       const { application, pool, handle, run } = applicationWithThreads();
       openPool(application, pool);
       closePool(pool);
@@ -115,7 +115,7 @@ describe('the options of the threads', () => {
       { resourceLimits: { stackSize: 1 } },
       'Unknown option "BackgroundTasksThreadsModule.resourceLimits.stackSize". Did you mean "stackSizeMb"?',
     ],
-  ])('%j are refused, because there are none such', (options, message) => {
+  ])('%j are refused as unknown', (options, message) => {
     const attempt = () => toThreadPoolSettings(options);
     expect(attempt).toThrow(UnknownOptionError);
     expect(attempt).toThrow(message);

@@ -7,7 +7,7 @@ import { fixture, poolOf, SharedGate, untilAtLeast, untilStill } from './pool.js
 
 describe('ThreadPool', () => {
   describe('calls', () => {
-    it('run side by side as far as there are threads, and first in, first out beyond', async () => {
+    it('run side by side while there are threads, then first in, first out', async () => {
       const { call, pool } = poolOf({ threads: 2 });
       const gate = new SharedGate();
       const order: number[] = [];
@@ -46,7 +46,7 @@ describe('ThreadPool', () => {
   });
 
   describe('failures', () => {
-    it('of the thread are told apart, and those who wait for the next thread get it', async () => {
+    it('of the thread are told apart, and waiting calls get the next thread', async () => {
       const { call, log } = poolOf();
       const exited = call('exit', 13);
       const belowZero = call('exit', -1);
@@ -69,7 +69,7 @@ describe('ThreadPool', () => {
       expect(log.lines).toEqual([]);
     });
 
-    it('for lack of memory say what to raise, and the pool goes on', async () => {
+    it('for lack of memory name the limit to raise, and the pool goes on', async () => {
       const { call } = poolOf({ resourceLimits: { maxOldGenerationSizeMb: 64 } });
       const hoarding = call('hoard');
       const sum = call('add', 1, 1);
@@ -81,7 +81,7 @@ describe('ThreadPool', () => {
       expect(await sum).toBe(2);
     });
 
-    it('of a thread that cannot start reach the call that waits for it', async () => {
+    it('of a thread that cannot start reach the waiting call', async () => {
       const { call } = poolOf({ execArgv: ['--import', 'no-such-loader'] });
       await expect(call('add', 1, 1)).rejects.toMatchObject({
         code: 'BGT_THREAD_EXITED',
@@ -94,7 +94,7 @@ describe('ThreadPool', () => {
 
   describe('bad input', () => {
     it.each(['unbuilt.js', 'unbuilt.ts'])(
-      'O22: says how to test, where %s is one that nothing has compiled',
+      'O22: has an error that points to the docs if %s is not compiled',
       async (name) => {
         const folder = mkdtempSync(join(tmpdir(), 'threads-'));
         // Without it the kind of the file would depend on what lies in the folders above.
@@ -109,7 +109,7 @@ describe('ThreadPool', () => {
       },
     );
 
-    it('says which argument cannot be sent', async () => {
+    it('has an error that names the argument that cannot be sent', async () => {
       const { call, pool } = poolOf();
       await expect(call('add', 1, () => 2)).rejects.toMatchObject({
         code: 'BGT_THREAD_ARGUMENT',
@@ -124,7 +124,7 @@ describe('ThreadPool', () => {
   });
 
   describe('buffers', () => {
-    it('are handed back where the function marks its result', async () => {
+    it('are handed back if the function marks its result', async () => {
       const { pool } = poolOf();
       const call = { href: fixture('transferring.ts'), exportName: 'make', args: [1_000_000] };
       expect(await pool.run('make', call)).toHaveProperty('byteLength', 1_000_000);
@@ -143,7 +143,7 @@ describe('ThreadPool', () => {
       expect(await call('add', 2, 2)).toBe(4);
     });
 
-    it('end with the pool, whatever they do', async () => {
+    it('end with the pool, although they are busy', async () => {
       const { call, pool } = poolOf();
       const counter = new SharedArrayBuffer(4);
       const view = new Int32Array(counter);
