@@ -29,6 +29,7 @@ export class TaskHandle<Result = unknown> {
     this.name = task.name;
     this.queue = task.queue;
     Object.defineProperty(this, 'status', TaskHandle.#status);
+    task.hasHandle = true;
   }
 
   // Own properties, because serialisers read nothing else. Getters, because an id is minted on

@@ -86,6 +86,8 @@ export class Task implements Linked<Task> {
   isCommitted = false;
   /** The engine considers the task settled; `outcome` is set once that is recorded. */
   isOver = false;
+  /** Somebody can ask how the task ends. A `@Background()` call gives out no handle. */
+  hasHandle = false;
   /** The task completed, or was dropped as a duplicate of another task that does its work. */
   hasCompleted = false;
   /** The lane or timer that holds a waiting task. Owned by the engine. */

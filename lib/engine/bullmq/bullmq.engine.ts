@@ -135,7 +135,7 @@ export class BullMQEngine implements Engine {
     for (const task of released) {
       task.status = task.settings.delayMs > 0 ? 'delayed' : 'queued';
       task.letGo();
-      this.handOver(task);
+      this.handOver(task, task.hasHandle || this.settings.hasFallback);
     }
     this.idleness.check();
   }
@@ -291,15 +291,15 @@ export class BullMQEngine implements Engine {
   private async retry(id: string): Promise<Task | undefined> {
     const task = await this.interventions.retry(id);
     if (task !== undefined) {
-      this.handOver(task);
+      this.handOver(task, true);
     }
     return task;
   }
 
   /** The store has the task, and any process may settle it. */
-  private handOver(task: Task): void {
+  private handOver(task: Task, isFollowed: boolean): void {
     this.setting.worker.announce(task, LEFT);
-    this.handles.add(task);
+    this.handles.add(task, isFollowed);
   }
 
   private refuseClosed({ name }: Task): void {

@@ -34,9 +34,16 @@ export class OwnHandles {
     private readonly isHere: (id: string) => boolean,
   ) {}
 
-  /** The store has the task, and any process may settle it. */
-  add(task: Task): void {
-    this.recent.add(task);
+  /**
+   * The store has the task, and any process may settle it.
+   *
+   * @param isFollowed whether this process has to know how it ends. A task that nobody can ask about
+   * need not stay in memory.
+   */
+  add(task: Task, isFollowed: boolean): void {
+    if (isFollowed) {
+      this.recent.add(task);
+    }
     if (this.asked.delete(task)) {
       this.watch(task);
     }
@@ -168,7 +175,7 @@ export class OwnHandles {
       if (end !== undefined && !isHere && this.watched.has(id)) {
         this.settle(task, outcomeOf(end));
       }
-      return job !== undefined || isHere || this.recent.get(id) !== task;
+      return job !== undefined || isHere || (task.isFromStore && this.recent.get(id) !== task);
     } catch {
       return true; // asked again later
     }
