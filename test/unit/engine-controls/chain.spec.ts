@@ -63,23 +63,6 @@ describe('concurrencyKey', () => {
     await clock.advance(1_000);
     expect(probe.begun).toEqual(['a1', 'b1', 'free', 'a2', 'b2', 'a3', 'a4']);
   });
-
-  it('may be computed from the arguments', async () => {
-    const { clock, runner } = await createLimited({});
-    const begun: string[] = [];
-    const send = (tenant: string, text: string): Promise<void> => {
-      begun.push(`${tenant} ${text}`);
-      return clock.sleep(10);
-    };
-    const options = { concurrencyKey: (tenant: string) => tenant };
-    runner.addTask(options, send, 'acme', '1');
-    runner.addTask(options, send, 'acme', '2');
-    runner.addTask(options, send, 'umbrella', '1');
-    await clock.settle();
-    expect(begun).toEqual(['acme 1', 'umbrella 1']);
-    await clock.advance(10);
-    expect(begun).toEqual(['acme 1', 'umbrella 1', 'acme 2']);
-  });
 });
 
 describe('priority', () => {

@@ -1,5 +1,5 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
-import { beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { CollectedTasks } from '../../../lib/engine/bullmq/commit/collected-tasks.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
 import type { QueueLimits } from '../../../lib/engine/engine.js';
@@ -74,48 +74,33 @@ const LIMITS: QueueLimits = {
   overflow: 'reject',
 };
 
-describe('maxPending of a queue that processes share', () => {
-  let clock: FakeClock;
-  let stored: number;
-  let asked: number;
-  let limits: CollectedTasks;
-  let admitted: Task[];
-  let store: () => Promise<number>;
-
-  beforeEach(() => {
-    clock = new FakeClock();
-    stored = 0;
-    asked = 0;
-    store = () => Promise.resolve(stored);
-    admitted = [];
-    const pendingOf = (): Promise<number> => {
-      asked += 1;
-      return store();
-    };
-    limits = new CollectedTasks([LIMITS], { clock, pendingOf } as unknown as JobStore);
-  });
-
+/** Limits before a store that says how many tasks are pending. */
+function limitsOn(pendingOf: () => Promise<number>) {
+  const clock = new FakeClock();
+  const limits = new CollectedTasks([LIMITS], { clock, pendingOf } as unknown as JobStore);
+  const admitted: Task[] = [];
   /** @returns how many of so many were admitted */
-  function admit(times: number): number {
-    return Array.from({ length: times }, () => wasAdmitted()).filter(Boolean).length;
-  }
-
-  function wasAdmitted(): boolean {
-    try {
+  const admit = (times: number): number => {
+    const before = admitted.length;
+    for (let count = 0; count < times; count += 1) {
       const task = bareTask('task');
-      limits.admit(task);
-      admitted.push(task);
-      return true;
-    } catch (error) {
-      if (error instanceof QueueFullError) {
-        return false;
+      try {
+        limits.admit(task);
+        admitted.push(task);
+      } catch (error) {
+        if (!(error instanceof QueueFullError)) {
+          throw error;
+        }
       }
-      throw error;
     }
-  }
+    return admitted.length - before;
+  };
+  return { clock, limits, admitted, admit };
+}
 
+describe('maxPending of a queue that processes share', () => {
   it('P12: refuses as long as the store is full, however seldom tasks are added', async () => {
-    stored = 4;
+    const { clock, admit } = limitsOn(() => Promise.resolve(4));
     admit(1);
     await turnOfTheLoop();
     for (let minute = 0; minute < 3; minute += 1) {
@@ -125,7 +110,7 @@ describe('maxPending of a queue that processes share', () => {
   });
 
   it('counts by itself while the store does not answer', async () => {
-    store = () => Promise.reject(new Error('down'));
+    const { limits, admitted, admit } = limitsOn(() => Promise.reject(new Error('down')));
     expect(admit(10)).toBe(4);
     await turnOfTheLoop();
     limits.takeOut(admitted[0]);

@@ -8,23 +8,6 @@ const hang = (): Promise<never> => new Promise(() => undefined);
 
 const statuses = (handles: readonly TaskHandle[]) => handles.map(({ status }) => status);
 
-describe('drain()', () => {
-  it('resolves when everything released has settled', async () => {
-    const { clock, engine, runner } = createKit({
-      queues: { default: { concurrency: 1 } },
-      retry: { attempts: 2, delay: 20, jitter: 'none' },
-    });
-    runner.addTask(() => clock.sleep(10));
-    runner.addTask(() => Promise.reject(new Error('no')));
-    runner.addTask({ delay: 15 }, () => clock.sleep(40));
-    const drained = resolutionOf(engine.drain(clock.now() + 1000, 'released'));
-    await clock.advance(54);
-    expect(drained.isThere).toBe(false);
-    await clock.advance(1);
-    expect(drained.isThere).toBe(true);
-  });
-});
-
 describe('P13: a drain', () => {
   it('of present tasks waits neither for later ones nor for those that are due too late', async () => {
     const { clock, engine, runner } = createKit();

@@ -56,20 +56,6 @@ describe('the records of tasks', () => {
     expect([large.progress, small.progress]).toEqual([undefined, { done: 1 }]);
   });
 
-  it('replace a failed task that runs again', () => {
-    const { records, add, settle, names } = createRecords(2);
-    const failed = settle(add('1'), FAILED);
-    const { id } = failed;
-    const again = failed.again(0);
-    records.replace(failed, again);
-    expect([records.get(id), names('failed')]).toEqual([again, []]);
-    // Whatever becomes of the old one's place, the id is the new one's.
-    ['2', '3', '4'].forEach((name) => settle(add(name), FAILED));
-    expect(records.get(id)).toBe(again);
-    settle(again, COMPLETED);
-    expect([records.get(id), names('completed')]).toEqual([again, ['1']]);
-  });
-
   it('keep no forgotten task alive', async () => {
     const { add, settle } = createRecords(5);
     const forgotten: WeakRef<Task>[] = [];

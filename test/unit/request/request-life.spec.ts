@@ -125,22 +125,6 @@ describe('P6: a handler without an HTTP answer of its own', () => {
     expect(statuses(late)).toEqual(expected);
   });
 
-  it('gives its decided tasks to the request around it, also later ones', async () => {
-    const { clock, intake, life, requests, response, tasks } = createRequest();
-    const part = requests.beginMessage(life);
-    const ofPart = new BackgroundTasks(intake, part, true);
-    const before = addAll(ofPart);
-    void part.end(false);
-    const after = addAll(ofPart);
-    const own = addAll(tasks);
-    await clock.settle();
-    const decided = ['dropped', 'collected', 'collected'];
-    expect(statuses([...before, ...after])).toEqual([...decided, ...decided]);
-    response.answer();
-    await clock.settle();
-    expect([before, after, own].map(statuses)).toEqual([FAILURE, FAILURE, SUCCESS]);
-  });
-
   it('P17: is answered when its tasks are stored', async () => {
     const { clock, end, handles, stored } = await endStoring();
     stored.resolve();

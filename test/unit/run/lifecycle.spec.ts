@@ -70,25 +70,6 @@ describe('the lifecycle of tasks', () => {
     );
   });
 
-  it('O13: logs how many requests Nest waits for, what ends them, and their tasks', async () => {
-    const { lifecycle, clock, logger, server, tasks } = lifecycleOf();
-    await lifecycle.onApplicationBootstrap();
-    server.listening = true;
-    server.getConnections = (callback) => callback(null, 2);
-    tasks.push(...Array.from({ length: 12 }, (_, n) => ({ name: `send\n${n}`, id: `id-${n}` })));
-    await lifecycle.onModuleDestroy();
-    await clock.advance(DRAIN_TIMEOUT_MS + 5_000);
-    expect(logger.of('warn')).toEqual([]);
-    server.listening = false; // the hooks of others are over, and Nest closes the server
-    await clock.advance(DRAIN_TIMEOUT_MS);
-    await clock.advance(60_000);
-    expect(logger.of('warn')).toEqual([
-      expect.stringMatching(
-        /^The shutdown waits for 2 open requests, .* forceCloseConnections: true .* with them: send\\n0 \(id-0\), .*, send\\n9 \(id-9\) and 2 more\.$/,
-      ),
-    ]);
-  });
-
   it('O25: logs at its start which queues there are, and how many tasks are resumed', async () => {
     const { lifecycle, logger, tasks } = lifecycleOf();
     tasks.push({ name: 'a', id: '1', isFromStore: true }, { name: 'b', id: '2' });

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { InvalidOptionError, UnknownOptionError } from '../../../../lib/index.js';
+import { InvalidOptionError } from '../../../../lib/index.js';
 import { closePool, openPool } from '../../../../lib/run/threads/open-pools.js';
 import { threadFunction } from '../../../../lib/run/threads/thread-function.js';
 import { toThreadPoolSettings } from '../../../../lib/run/threads/thread-options.js';
@@ -104,20 +104,5 @@ describe('the options of the threads', () => {
     const attempt = () => toThreadPoolSettings(options);
     expect(attempt).toThrow(InvalidOptionError);
     expect(attempt).toThrow(`Option "BackgroundTasksThreadsModule.${path}"`);
-  });
-
-  it.each<[object, string]>([
-    [
-      { thread: 1 },
-      'Unknown option "BackgroundTasksThreadsModule.thread". Did you mean "threads"?',
-    ],
-    [
-      { resourceLimits: { stackSize: 1 } },
-      'Unknown option "BackgroundTasksThreadsModule.resourceLimits.stackSize". Did you mean "stackSizeMb"?',
-    ],
-  ])('%j are refused as unknown', (options, message) => {
-    const attempt = () => toThreadPoolSettings(options);
-    expect(attempt).toThrow(UnknownOptionError);
-    expect(attempt).toThrow(message);
   });
 });
