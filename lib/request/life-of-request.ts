@@ -37,7 +37,7 @@ export function attachedLife(request: unknown): RequestLife | undefined {
 }
 
 /** Node's request, where the transport wraps it. */
-function rawOf(request: object): object {
+export function rawOf(request: object): object {
   const { raw } = request as { readonly raw?: unknown };
   return isObject(raw) ? raw : request;
 }
