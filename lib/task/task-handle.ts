@@ -22,8 +22,15 @@ export class TaskHandle<Result = unknown> {
   declare readonly status: TaskStatus;
   declare private readonly [TASK]: Task;
 
-  /** @internal */
-  constructor(task: Task) {
+  /**
+   * @internal
+   * @param task a serialiser that copies what it finds constructs the class without it, and fills in
+   * the data
+   */
+  constructor(task?: Task) {
+    if (task === undefined) {
+      return;
+    }
     Object.defineProperty(this, TASK, { value: task });
     Object.defineProperty(this, 'id', TaskHandle.#id);
     this.name = task.name;
@@ -36,6 +43,7 @@ export class TaskHandle<Result = unknown> {
   // demand.
   static readonly #id: ThisType<TaskHandle> & PropertyDescriptor = {
     enumerable: true,
+    configurable: true, // a validator may take away what it does not know
     get() {
       return this[TASK].id;
     },
@@ -43,6 +51,7 @@ export class TaskHandle<Result = unknown> {
 
   static readonly #status: ThisType<TaskHandle> & PropertyDescriptor = {
     enumerable: true,
+    configurable: true, // a validator may take away what it does not know
     get() {
       return this[TASK].status;
     },

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
-import { instanceToPlain } from 'class-transformer';
+import { instanceToInstance, instanceToPlain, plainToInstance } from 'class-transformer';
+import { validate } from 'class-validator';
 import { BackgroundTasks, QueueFullError, TaskRunner } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 
@@ -71,5 +72,31 @@ describe('R3, P20: a Proxy around', () => {
       expect(() => [JSON.stringify(each), instanceToPlain(each), inspect(each)]).not.toThrow();
       expect(() => structuredClone(Object.assign({}, each, { error: undefined }))).not.toThrow();
     }
+  });
+});
+
+describe('R3, P20: a handle within', () => {
+  class View {
+    task: unknown;
+  }
+
+  it('an answer that is made an instance of another class is its data', async () => {
+    const { runner, clock } = await createApp();
+    const task = runner.addTask({ name: 'mail' }, () => undefined);
+    const data = { id: task.id, name: 'mail', queue: 'default', status: 'queued' };
+    // As ClassSerializerInterceptor does it with @SerializeOptions({ type: View }).
+    expect(instanceToPlain(plainToInstance(View, { task }))).toEqual({ task: data });
+    expect(instanceToPlain(instanceToInstance(task))).toEqual(data);
+    expect(JSON.stringify(instanceToInstance(task))).toEqual(JSON.stringify(data));
+    await clock.settle();
+  });
+
+  it('what is validated loses what has no rule, as any other object does', async () => {
+    const { runner, clock } = await createApp();
+    const task = runner.addTask(() => undefined);
+    await validate(task, { whitelist: true, forbidUnknownValues: false });
+    expect(Object.keys(task)).toEqual([]);
+    await clock.settle();
+    expect(await task.whenSettled()).toMatchObject({ status: 'completed' });
   });
 });
