@@ -96,7 +96,8 @@ export class BackgroundExplorer implements TaskFinder {
     if (copy !== THIS_COPY) {
       throw new BackgroundMethodError(member, twoCopies(copy, THIS_COPY));
     }
-    const inPlace = (object: unknown): unknown => (object as Record<string | symbol, unknown>)[key];
+    const inPlace = (object: object): unknown =>
+      isAccessor(object, key) ? undefined : (Reflect.get(object, key) as unknown);
     refuseRoute((inPlace(prototype) as object | undefined) ?? method, member);
     const place = `@Background() on ${member}`;
     const settings = this.options.forTask(undefined, options, place);
@@ -148,4 +149,19 @@ function instancesOf(provider: Provider): object[] {
     ? provider.getStaticTransientInstances().map((host) => host?.instance as unknown)
     : [provider.instance];
   return instances.filter(isObject);
+}
+
+/** Such as a decorator puts in a method's place to bind it. To read it may change the object. */
+function isAccessor(object: object, key: string | symbol): boolean {
+  for (let level: object | null = object; level !== null; level = prototypeOf(level)) {
+    const descriptor = Object.getOwnPropertyDescriptor(level, key);
+    if (descriptor !== undefined) {
+      return !('value' in descriptor);
+    }
+  }
+  return false;
+}
+
+function prototypeOf(object: object): object | null {
+  return Object.getPrototypeOf(object) as object | null;
 }

@@ -126,4 +126,34 @@ describe('P14: other decorators', () => {
     await clock.settle();
     expect(log.splice(0)).toEqual(later);
   });
+
+  it('P20: that put an accessor above it, to bind it, are not run before somebody reads it', async () => {
+    /** As bind-decorator does it. */
+    const Bound = (_target: object, key: string, { value }: PropertyDescriptor) => ({
+      configurable: true,
+      get(this: Named): () => void {
+        const bound = (value as () => void).bind(this);
+        log.push(`bound to ${this.name}`);
+        Object.defineProperty(this, key, { value: bound, configurable: true });
+        return bound;
+      },
+    });
+    @Injectable()
+    class Named {
+      readonly name = 'one';
+
+      @Bound
+      @Background()
+      run(): void {
+        log.push(`${this.name} ran as ${currentTask().name}`);
+      }
+    }
+    const { clock, module, runner } = await createApp({ providers: [Named] });
+    expect(log.splice(0)).toEqual([]);
+    const { run } = module.get(Named);
+    run();
+    runner.addTask(run);
+    await clock.settle();
+    expect(log.splice(0)).toEqual(['bound to one', 'one ran as Named.run', 'one ran as Named.run']);
+  });
 });
