@@ -3,6 +3,7 @@ import { BackgroundMethodError } from '../errors/misuse.errors.js';
 import { checkMethodOptions } from '../options/task-options.shape.js';
 import {
   THIS_COPY,
+  backgroundMethodOf,
   listBackgroundMethod,
   markBackgroundMethod,
   type BackgroundMethod,
@@ -32,8 +33,8 @@ export type BackgroundMethodDecorator = <Method extends (...args: never[]) => vo
  * the method just runs.
  *
  * @param options options of all its tasks; those of an `addTask()` call override them
- * @throws BackgroundMethodError on a getter, a static method, a property or a route, and if the
- * parentheses are missing
+ * @throws BackgroundMethodError on a getter, a static method, a property or a route, if it is there
+ * twice, and if the parentheses are missing
  * @throws UnknownOptionError, InvalidOptionError
  */
 export function Background(options?: BackgroundOptions): BackgroundMethodDecorator;
@@ -57,6 +58,9 @@ export function Background(
     if (descriptor === undefined || typeof method !== 'function') {
       const kind = descriptor === undefined || 'value' in descriptor ? 'a property' : 'an accessor';
       throw new BackgroundMethodError(member, `it decorates ${kind}, and works only on methods.`);
+    }
+    if (backgroundMethodOf(method) !== undefined) {
+      throw new BackgroundMethodError(member, 'it is decorated already. Put all options into one.');
     }
     refuseRoute(method, member);
     if (options !== undefined) {

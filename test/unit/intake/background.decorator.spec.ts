@@ -37,6 +37,11 @@ function standOn(target: object, key: string, decorator: PropertyDecorator & Met
   return () => decorator(target, key, descriptor as TypedPropertyDescriptor<never>);
 }
 
+class Twice {
+  @Background()
+  send(): void {}
+}
+
 const HANDLER =
   'a handler has to answer its request. Decorate a method of a provider and call it from here.';
 
@@ -63,6 +68,11 @@ describe('@Background() in a wrong place', () => {
       'a method, without its parentheses',
       standOn(prototype, 'send', Bare),
       'Members.send: the parentheses are missing. Write @Background(), even without options.',
+    ],
+    [
+      'a method that has it already',
+      standOn(Twice.prototype, 'send', Loose()),
+      'Twice.send: it is decorated already. Put all options into one.',
     ],
     ['a route, above it', standOn(prototype, 'signUp', Loose()), `Members.signUp: ${HANDLER}`],
     [
