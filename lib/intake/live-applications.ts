@@ -131,10 +131,11 @@ function theOne(
 function applications(): Application[] {
   return [...live].flatMap((reference) => {
     const application = reference.deref();
-    if (application === undefined) {
+    if (application === undefined || application.hasFailed) {
       live.delete(reference);
+      return [];
     }
-    return application ?? [];
+    return application;
   });
 }
 
