@@ -18,6 +18,9 @@ import { TaskIntake } from './task-intake.js';
 
 /** Finds the `@Background()` methods of an application's providers and registers them as tasks. */
 export class BackgroundExplorer implements TaskFinder {
+  /** The first provider of each class, by the prototype of its instances. */
+  private readonly firsts = new WeakMap<object, Provider>();
+
   constructor(
     private readonly discovery: DiscoveryService,
     private readonly moduleRef: ModuleRef,
@@ -76,6 +79,16 @@ export class BackgroundExplorer implements TaskFinder {
     }
   }
 
+  /** The names of the first provider of a class and of this one, if each has been made in its own way. */
+  private twinsOf(provider: Provider, prototype: object): string[] {
+    const first = this.firsts.get(prototype);
+    if (first === undefined) {
+      this.firsts.set(prototype, provider);
+      return [];
+    }
+    return isMadeAlike(first, provider) ? [] : [first, provider].map(nameOf);
+  }
+
   /** @returns whether there is any method */
   private registerAll(prototype: object, provider: Provider | undefined): boolean {
     const methods = backgroundMethodsOf(prototype, (override, { member }) =>
@@ -103,9 +116,18 @@ export class BackgroundExplorer implements TaskFinder {
     const settings = this.options.forTask(undefined, options, place);
     checkSupport(this.engine, settings, place);
     const isStored = this.engine.supportOf(settings.queue).storage !== undefined;
+    const isScheduled = options?.cron !== undefined || options?.every !== undefined;
+    const twins = provider === undefined ? [] : this.twinsOf(provider, prototype);
+    if (twins.length > 0 && (isStored || isScheduled)) {
+      throw new BackgroundMethodError(
+        member,
+        `its class has several objects that differ (${twins.join(', ')}), and a ${
+          isStored ? `stored task of queue "${settings.queue}"` : 'schedule'
+        } finds one of them only. Give each a subclass of its own.`,
+      );
+    }
     const isForRequests =
       provider !== undefined && needsRequest(provider, this.discovery.getProviders());
-    const isScheduled = options?.cron !== undefined || options?.every !== undefined;
     if (isForRequests && (isStored ? !this.options.carriers.canMakeRequest : isScheduled)) {
       throw new BackgroundMethodError(
         member,
@@ -123,6 +145,7 @@ export class BackgroundExplorer implements TaskFinder {
       declared: options,
       settings,
       isProvided: provider !== undefined,
+      twins,
       isStored,
       needsRequest: isForRequests,
       inPlace: () =>
@@ -138,6 +161,22 @@ export class BackgroundExplorer implements TaskFinder {
       },
     });
   }
+}
+
+/**
+ * Whether a class that has two providers is merely listed twice. Two factories have made something of
+ * their own each, and so have two imports of a dynamic module.
+ */
+function isMadeAlike(one: Provider, other: Provider): boolean {
+  if (one === other || one.instance === other.instance) {
+    return true;
+  }
+  const isImportedTwice = one.host !== other.host && one.host?.metatype === other.host?.metatype;
+  return !isImportedTwice && !(one.isNotMetatype && other.isNotMetatype);
+}
+
+function nameOf({ name, host }: Provider): string {
+  return `${String(name)} of ${host?.name}`;
 }
 
 /** The instances that exist before any request: one of a singleton, one per consumer of a transient. */

@@ -20,6 +20,8 @@ export interface TaskDefinition {
   readonly declared: BackgroundOptions | undefined;
   /** The class is a provider, so a later process finds the task again by its name. */
   readonly isProvided: boolean;
+  /** The names of two providers of the class, of which only a call on one tells which is meant. */
+  readonly twins?: readonly string[];
   /** The queue's engine stores tasks and finds them by their names. */
   readonly isStored: boolean;
   /** The provider is made per request: see {@link TaskDefinition.resolveTarget}. */
@@ -47,6 +49,7 @@ export class TaskRegistry {
   private readonly byName = new Map<string, TaskDefinition>();
   /** One method has several definitions if subclasses inherit it. */
   private readonly byMethod = new Map<TaskDefinition['method'], TaskDefinition[]>();
+  private readonly twins = new WeakMap<TaskDefinition, readonly string[]>();
   /** By the function that a decorator above `@Background()` put in the method's place. */
   private readonly byCopy = new WeakMap<object, TaskDefinition>();
   /** By the function that overrides a method without `@Background()`: the name of that method. */
@@ -72,7 +75,11 @@ export class TaskRegistry {
   register(definition: TaskDefinition): void {
     const { method, type, isProvided } = definition;
     const siblings = this.byMethod.get(method);
-    if (siblings?.some((known) => known.type === type)) {
+    const known = siblings?.find((each) => each.type === type);
+    if (known !== undefined) {
+      if (definition.twins?.length) {
+        this.twins.set(known, definition.twins);
+      }
       return;
     }
     if (isProvided) {
@@ -145,11 +152,9 @@ export class TaskRegistry {
     if (definition === undefined) {
       throw new UnknownTaskError(member);
     }
-    if (others.length > 0) {
-      throw new AmbiguousTaskError(
-        member,
-        provided.map((known) => known.member),
-      );
+    const twins = this.twins.get(definition);
+    if (others.length > 0 || twins !== undefined) {
+      throw new AmbiguousTaskError(member, twins ?? provided.map((known) => known.member));
     }
     return definition;
   }

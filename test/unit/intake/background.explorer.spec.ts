@@ -1,5 +1,13 @@
-import { Injectable, Scope } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Module,
+  Scope,
+  type DynamicModule,
+  type ModuleMetadata,
+} from '@nestjs/common';
 import { describe, expect, it } from '@jest/globals';
+import { journal } from '../../../lib/engine/journal/index.js';
 import { Background, currentTask } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { added } from '../support/tasks.js';
@@ -48,6 +56,78 @@ describe('at start-up', () => {
     await clock.settle();
     expect(added(events)).toEqual(['Reports.send', 'Reports.send']);
     expect(reporters).toEqual([module.get(One), module.get(Other)]);
+  });
+});
+
+describe('R7: a class of which the container makes objects that differ', () => {
+  @Injectable()
+  class Sender {
+    constructor(@Inject('tenant') readonly tenant: string) {}
+
+    @Background({ queue: 'mails' })
+    async send(): Promise<void> {
+      ran.push(`for ${this.tenant}`);
+    }
+  }
+  const ran: string[] = [];
+
+  /** A dynamic module, imported twice. */
+  @Module({})
+  class SenderModule {
+    static for(tenant: string): DynamicModule {
+      return {
+        module: SenderModule,
+        providers: [
+          Sender,
+          { provide: 'tenant', useValue: tenant },
+          { provide: tenant, useExisting: Sender },
+        ],
+        exports: [tenant],
+      };
+    }
+  }
+
+  const WAYS: [string, ModuleMetadata][] = [
+    [
+      'by factories',
+      {
+        providers: ['one', 'other'].map((tenant) => ({
+          provide: tenant,
+          useFactory: () => new Sender(tenant),
+        })),
+      },
+    ],
+    [
+      'in a module that is imported twice',
+      { imports: ['one', 'other'].map((tenant) => SenderModule.for(tenant)) },
+    ],
+  ];
+
+  it.each(WAYS)(
+    'has a task of each that is called, and guesses at none: %s',
+    async (_, metadata) => {
+      const { clock, module, runner } = await createApp(metadata, { queues: { mails: {} } });
+      const [one, other] = ['one', 'other'].map((name) =>
+        module.get<Sender>(name, { strict: false }),
+      );
+      await other?.send();
+      await one?.send();
+      runner.addTask(other?.send.bind(other) as () => void);
+      await clock.settle();
+      expect(ran.splice(0)).toEqual(['for other', 'for one', 'for other']);
+      expect(() => runner.addTask(other?.send as () => void)).toThrow(
+        expect.objectContaining({ code: 'BGT_AMBIGUOUS_TASK' }),
+      );
+    },
+  );
+
+  it.each(WAYS)('is refused at start-up where its tasks are stored: %s', async (_, metadata) => {
+    const starting = createApp(metadata, {
+      queues: { mails: { engine: journal({ path: '/dev/null/never-opened' }) } },
+    });
+    await expect(starting).rejects.toThrow(
+      /Sender\.send: its class has several objects that differ \(.+ of .+, .+ of .+\), and a stored/,
+    );
   });
 });
 
