@@ -13,6 +13,12 @@ import { isResponseClosed } from './response.js';
 const MAX_WAITING = { one: 100, two: 1_000 } as const;
 
 /**
+ * A client over HTTP/1 that goes on after so many refusals is not waited for: each refusal costs more
+ * than most answers, and nobody else is served meanwhile.
+ */
+const MAX_REFUSALS = 100;
+
+/**
  * A client does not read if this many of its tasks wait for answers that ended this long ago: its
  * connection is destroyed. One task is enough if very many wait on all connections together.
  */
@@ -56,9 +62,14 @@ export class Connections {
    */
   check(response: object, own: Answer | undefined): void {
     const client = clientOf(response);
-    const max = (response as Response).stream?.session ? MAX_WAITING.two : MAX_WAITING.one;
-    const waiting = (client && this.known.get(client)?.tasks) ?? 0;
-    if (waiting - (own?.count ?? 0) >= max) {
+    const isOne = !(response as Response).stream?.session;
+    const max = isOne ? MAX_WAITING.one : MAX_WAITING.two;
+    const connection = client && this.known.get(client);
+    if (connection !== undefined && connection.tasks - (own?.count ?? 0) >= max) {
+      connection.refusals += 1;
+      if (isOne && connection.refusals === MAX_REFUSALS) {
+        this.end(connection, connection.tasks);
+      }
       throw new UnreadAnswersError(max);
     }
   }
@@ -115,11 +126,15 @@ export class Connections {
     for (const connection of this.waiting) {
       const unread = connection.unreadSinceLastLook();
       if (unread >= many) {
-        this.onEnded(unread);
-        connection.client.destroy();
+        this.end(connection, unread);
       }
     }
     this.lookLater();
+  }
+
+  private end({ client }: Connection, unread: number): void {
+    this.onEnded(unread);
+    client.destroy();
   }
 }
 
@@ -134,6 +149,8 @@ class Connection implements Linked<Connection> {
   before: Connection | undefined = undefined;
   behind: Connection | undefined = undefined;
   tasks = 0;
+  /** How many tasks in a row found no place. */
+  refusals = 0;
   readonly answers = new LinkedList<Answer>();
 
   constructor(
@@ -149,6 +166,7 @@ class Connection implements Linked<Connection> {
   count(tasks: number): void {
     if (tasks !== 0) {
       this.tasks += tasks;
+      this.refusals = 0;
       this.counted(tasks);
     }
   }

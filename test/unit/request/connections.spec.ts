@@ -54,6 +54,28 @@ describe('O2, P12: a connection', () => {
     expect(() => request(1)).not.toThrow();
   });
 
+  it('is ended if the client goes on after a hundred refusals, and over HTTP/2 is not', () => {
+    for (const [over, isEnded] of [
+      ['HTTP/1', true],
+      ['HTTP/2', false],
+    ] as const) {
+      const { connections, socket, ended, respond, request } = clientOf(over);
+      const [first] = Array.from({ length: over === 'HTTP/1' ? 100 : 1_000 }, () => request(1));
+      const refused = (times: number) => {
+        for (let time = 0; time < times; time += 1) {
+          expect(() => connections.check(respond(), undefined)).toThrow(REFUSED);
+        }
+      };
+      refused(99);
+      first?.waiting.close();
+      request(1);
+      refused(99);
+      expect(socket.destroyed).toBe(false);
+      refused(2);
+      expect([over, socket.destroyed, ended]).toEqual([over, isEnded, isEnded ? [100] : []]);
+    }
+  });
+
   it('is ended if many tasks wait for answers that ended ten seconds ago', async () => {
     const { clock, socket, ended, request } = clientOf();
     const all = Array.from({ length: 12 }, () => request(1));
