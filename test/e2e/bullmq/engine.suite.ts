@@ -220,23 +220,6 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(worker.work.done).toEqual([]);
     });
 
-    it('shows what another process has run, and lets go of it', async () => {
-      const { tasks, work } = await start({ role: 'producer' });
-      const failed = tasks.addTask(work.fail, 'there', 3);
-      await work.note('at once');
-      tasks.addTask({ delay: '1h' }, work.note, 'later');
-      await start({ role: 'worker' });
-      await failed.whenSettled();
-      await eventually(async () =>
-        expect(await tasks.counts()).toMatchObject({ completed: 1, failed: 1, delayed: 1 }),
-      );
-      const lines = [1, 2, 3].map((attempt) => expect.stringMatching(`Z attempt ${attempt}$`));
-      await eventually(async () => expect((await tasks.get(failed.id))?.logs).toEqual(lines));
-      expect(await tasks.forget(failed.id)).toBe(true);
-      expect(await tasks.forget(failed.id)).toBe(false);
-      expect(await tasks.counts()).toMatchObject({ completed: 1, failed: 0, delayed: 1 });
-    });
-
     it('settles the handle of a task that another process has cancelled before anybody asked', async () => {
       const { tasks, work } = await start({ role: 'producer' });
       const other = await start({ role: 'producer' });

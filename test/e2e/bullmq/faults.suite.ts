@@ -47,7 +47,7 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
   const start = store.start.bind(store);
 
   onEachPlatform(({ createAdapter }) => {
-    it('D1: tells who asks in the handler how the task ended in another process', async () => {
+    it('D1: a handler that asks for the outcome learns how the task ended in another process', async () => {
       await start({ role: 'worker' });
       let outcome: Promise<Outcome> | undefined;
       const asking = routes({
@@ -68,9 +68,9 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
     });
   });
 
-  it('D8: leaves to a worker that is idle what came while another was being paused', async () => {
+  it('D8: a task that is added while a worker is being paused runs on one that is idle', async () => {
     const [one, other] = await Promise.all([start(), start()]);
-    for (let round = 0; round < 8; round += 1) {
+    for (let round = 0; round < 4; round += 1) {
       const [paused, idle] = round % 2 === 0 ? [one, other] : [other, one];
       // Both have run out of tasks, and wait for the next.
       await new Promise((resolve) => {
@@ -84,8 +84,8 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
     }
   });
 
-  it('D9: has put back what it fetched as it closed', async () => {
-    for (let round = 0; round < 12; round += 1) {
+  it('D9: a task that was fetched as its application closed is back in the queue', async () => {
+    for (let round = 0; round < 6; round += 1) {
       const app = await start();
       await app.tasks.addTask(app.work.note, 'before').whenSettled();
       await new Promise((resolve) => {
@@ -102,7 +102,7 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
     }
   });
 
-  it('D16: leaves a name that a worker does not know to the one that does', async () => {
+  it('D16: tasks with a name that most workers do not know run on the one that does', async () => {
     Newer.done = [];
     const [{ app, tasks }] = await Promise.all([start({}, {}, [Newer]), start(), start(), start()]);
     const newer = app.get(Newer);
@@ -114,7 +114,7 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
     expect(Newer.done).toEqual(['a', 'b', 'c', 'd', 'e']);
   });
 
-  it('D18: is down while the store takes nothing, though it answers', async () => {
+  it('D18: ping() rejects while the store takes nothing, though it answers', async () => {
     const { tasks, work } = await start();
     await eventually(() => work.note('before'));
     await tasks.ping();
@@ -128,7 +128,7 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
     await eventually(() => work.note('after'));
   });
 
-  it('D19: says of a read after the close that there is nothing to read from', async () => {
+  it('D19: a read after the close is refused, as there is nothing to read from', async () => {
     const { tasks, work, close } = await start();
     await tasks.addTask(work.note, 'one').whenSettled();
     await close();
@@ -138,7 +138,7 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
     }
   });
 
-  it('D25: leaves what a newer version has stored, and shows it', async () => {
+  it('D25: a job that a newer version has stored is left as it is, and told of', async () => {
     const { tasks, work, log } = await start();
     await tasks.addTask(work.note, 'one').whenSettled();
     const queue = store.queue();

@@ -5,7 +5,6 @@ import { redisServer } from '../../support/servers.js';
 import { bullmqSuite, jobsOf } from './engine.suite.js';
 
 import { faultsSuite } from './faults.suite.js';
-import { healthSuite } from './health.suite.js';
 import { networkSuite } from './network.suite.js';
 import { requestsSuite } from './requests.suite.js';
 import { schedulesSuite } from './schedules.suite.js';
@@ -28,7 +27,6 @@ describeWith('redis-server', 'BullMQ on Redis', () => {
     requestsSuite(server);
   });
   describe('what is made with it', () => {
-    healthSuite(server);
     storedSuite(server);
     traceSuite(server);
   });

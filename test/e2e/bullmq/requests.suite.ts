@@ -37,13 +37,6 @@ const Requests = routes({
     tasks.addTask(note, 'behind it');
   },
   'POST /failure-only': (tasks) => void tasks.addTask({ when: 'failure' }, note, 'on failure'),
-  'GET /slow': [
-    answering((tasks, response) => {
-      tasks.addTask(note, 'after slow');
-      hold(response);
-    }),
-    text,
-  ],
   'GET /slow-unique': [
     answering((tasks, response) => {
       tasks.addTask(unique, wait, 'unique');
@@ -93,37 +86,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     return { app, url: await app.getUrl(), work: app.get(Work), tasks, types, log };
   }
 
-  it('P17: has stored the tasks of a request when it is answered', async () => {
-    const { url, tasks } = await start({ role: 'producer' });
-    expect((await post(`${url}/note/kept`)).status).toBe(201);
-    expect(await tasks.list()).toMatchObject([{ name: 'note', args: ['kept'], status: 'queued' }]);
-  });
-
-  it('P1: starts nothing before the response has closed', async () => {
-    const { url, work } = await start({ hold: 2_000 });
-    await begun(url, '/slow');
-    // Longer than the hold: the process asks for more as long as the response is open.
-    await new Promise((resolve) => {
-      setTimeout(resolve, 2_500);
-    });
-    expect(work.done).toEqual([]);
-    rawOf(opened as AnyResponse).end('end');
-    await work.until('after slow');
-  });
-
-  it('P2: runs what is behind a duplicate, also where that is the first of its request', async () => {
-    const { url, work } = await start();
-    await post(`${url}/unique`);
-    await work.until('unique begins');
-    await post(`${url}/unique`);
-    await work.until('behind it');
-    expect(work.done).toEqual(['unique begins', 'behind it']);
-    work.open('unique');
-    await work.until('behind it', 2);
-    expect(work.done.slice(2)).toEqual(['unique ends', 'behind it']);
-  });
-
-  it('D24: does for one request what is only held for another', async () => {
+  it('D24: a task runs for one request where its duplicate is only held for another', async () => {
     const { url, work } = await start();
     await begun(url, '/slow-unique');
     await post(`${url}/unique`);
@@ -136,7 +99,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     await work.until('behind it');
   });
 
-  it('P17: takes back what it has stored of a request that another store refused', async () => {
+  it('P17: tasks that are stored are taken back where another store refuses the rest of the request', async () => {
     const refusing = bullmq({ connection: 'redis://127.0.0.1:1', commitTimeout: 300 });
     const { url } = await start(
       { role: 'producer' },
@@ -162,39 +125,33 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
       await store.server.start();
     });
 
-    it('P17: answers 503 at start, and works once it is there', async () => {
+    it('P17: requests are answered with 503 at start and whenever it is away, and work when it is back', async () => {
       await store.server.kill();
-      const { url, work } = await start(SOON, {}, false);
-      const answer = await post(`${url}/note/early`);
-      expect(answer.status).toBe(503);
-      expect(answer.headers.get('retry-after')).toBe('1');
-      // Nothing of it is to be stored.
-      expect((await post(`${url}/failure-only`)).status).toBe(201);
-      await store.server.start();
-      await untilStored(`${url}/note/late`);
-      await work.until('late');
-      expect(work.done).not.toContain('early');
+      const { url, work, tasks } = await start(SOON, {}, false);
+      const stored: string[] = [];
+      for (const when of ['at start', 'later']) {
+        const answer = await post(`${url}/note/refused%20${when}`);
+        expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
+        // A request that has nothing to store.
+        expect((await post(`${url}/failure-only`)).status).toBe(201);
+        await expect(tasks.ping()).rejects.toThrow();
+        await store.server.start();
+        stored.push(`${when}, stored`);
+        await untilStored(`${url}/note/${when},%20stored`);
+        await work.until(`${when}, stored`);
+        await tasks.ping();
+        await store.server.kill();
+      }
+      expect(new Set(work.done)).toEqual(new Set(stored));
     });
 
-    it('P17: answers 503 when it goes away, and works when it is back', async () => {
-      const { url, work } = await start(SOON);
-      await untilStored(`${url}/note/before`);
-      await work.until('before');
-      await store.server.kill();
-      const answer = await post(`${url}/note/meanwhile`);
-      expect(answer.status).toBe(503);
-      await store.server.start();
-      await untilStored(`${url}/note/after`);
-      await work.until('after');
-      expect(work.done).not.toContain('meanwhile');
-    });
-
-    it('P17: answers 503 when it does not answer, and takes back what landed', async () => {
+    it('P17: a request is answered with 503 when it does not answer, and what landed is taken back', async () => {
       const { url, work, tasks } = await start({ role: 'producer', ...SOON });
       await untilStored(`${url}/note/first`);
       store.server.freeze();
       const answer = await post(`${url}/note/frozen`);
       expect(answer.status).toBe(503);
+      await expect(tasks.ping()).rejects.toThrow();
       store.server.thaw();
       await untilStored(`${url}/note/second`);
       await eventually(async () => {
@@ -205,7 +162,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
       expect(work.done).toEqual([]);
     });
 
-    it('P13: shuts down', async () => {
+    it('P13: an application shuts down', async () => {
       const { app, url, work } = await start(SOON, { drainTimeout: 300 });
       await untilStored(`${url}/note/x`);
       await work.until('x');
@@ -213,16 +170,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
       await expect(app.close()).resolves.toBeUndefined();
     });
 
-    it('falls back to memory where that is wanted, and says so', async () => {
-      await store.server.kill();
-      const { url, work, types, log } = await start({ fallback: 'memory', ...SOON }, {}, false);
-      expect((await post(`${url}/note/anyway`)).status).toBe(201);
-      await work.until('anyway');
-      expect(types).toContain('fell-back');
-      expect(log.text).toMatch(/warn .*is kept in memory: its store did not take it/);
-    });
-
-    it('P2: runs what fell back behind what the store took, when both are there', async () => {
+    it('P2: a task that fell back runs behind one that the store took', async () => {
       const { url, work, types } = await start({ fallback: 'memory', ...SOON });
       const response = await fetch(`${url}/late`);
       await store.server.kill();
@@ -234,7 +182,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
       expect(work.done).toEqual(['early', 'late']);
     });
 
-    it('P2: runs once what the store could have taken, behind what fell back', async () => {
+    it('P2: a task that the store may have taken runs once', async () => {
       const { url, work, tasks } = await start({ fallback: 'memory', ...SOON });
       store.server.freeze();
       const response = await fetch(`${url}/late`);

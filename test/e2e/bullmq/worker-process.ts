@@ -19,9 +19,6 @@ class Work {
   @Background({ name: 'note' })
   async note(text: string): Promise<void> {
     appendFileSync(file, `${process.pid} ${text}\n`);
-    if (mode === 'hang') {
-      await new Promise(() => undefined);
-    }
     if (mode === 'poison') {
       // Time enough for the others to have begun, and for none of them to have ended.
       await pause(text === 'poison' ? 300 : 600);
