@@ -18,7 +18,7 @@ function throwing(what: unknown): () => never {
   };
 }
 
-// What FastAPI's own tests of background tasks ask for: sample/notifications.suite.ts.
+// What FastAPI's own tests of background tasks ask for: sample/stories.suite.ts.
 onEachPlatform((platform) => {
   const app = sharedApp(() => {
     const controller = routes({

@@ -92,26 +92,6 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(await handle.whenSettled()).toMatchObject({ status: 'completed' });
     });
 
-    it('starts nothing more once it is paused, though the next was asked for with the end of the last', async () => {
-      const { tasks, work } = await start({}, { queues: { default: { concurrency: 1 } } });
-      await work.wait('first');
-      await work.until('first begins');
-      await work.note('second');
-      // Its end is on its way to the store by then, and the answer has yet to come.
-      const paused = work
-        .until('first ends')
-        .then(() => new Promise((done) => setImmediate(done)))
-        .then(() => tasks.pause());
-      work.open('first');
-      await paused;
-      await eventually(async () =>
-        expect((await tasks.stats()).queues['default']).toMatchObject({ running: 0, pending: 1 }),
-      );
-      expect(work.done).toEqual(['first begins', 'first ends']);
-      await tasks.resume();
-      await work.until('second');
-    });
-
     it('P13: starts nothing more once it shuts down, though a queue is resumed', async () => {
       const { app, tasks, work } = await start({}, { queues: { default: { concurrency: 1 } } });
       await work.wait('running');

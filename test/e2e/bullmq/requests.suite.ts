@@ -134,7 +134,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
         expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
         // A request that has nothing to store.
         expect((await post(`${url}/failure-only`)).status).toBe(201);
-        await expect(tasks.ping()).rejects.toThrow();
+        await expect(tasks.ping()).rejects.toThrow('could not be read');
         await store.server.start();
         stored.push(`${when}, stored`);
         await untilStored(`${url}/note/${when},%20stored`);
@@ -151,7 +151,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
       store.server.freeze();
       const answer = await post(`${url}/note/frozen`);
       expect(answer.status).toBe(503);
-      await expect(tasks.ping()).rejects.toThrow();
+      await expect(tasks.ping()).rejects.toThrow('could not be read');
       store.server.thaw();
       await untilStored(`${url}/note/second`);
       await eventually(async () => {

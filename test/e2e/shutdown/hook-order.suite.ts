@@ -4,10 +4,6 @@ import {
   Injectable,
   Module,
   type INestApplicationContext,
-  type OnApplicationBootstrap,
-  type OnApplicationShutdown,
-  type BeforeApplicationShutdown,
-  type OnModuleDestroy,
   type OnModuleInit,
   type Type,
 } from '@nestjs/common';
@@ -32,33 +28,18 @@ function note(text: string): void {
   onNote?.(text);
 }
 
-/** Notes each hook of Nest, and takes its time over the ones at the start. */
+/** A class that notes each hook of Nest, and takes its time over the one at the start. */
 function noting(name: string): Type {
-  class Noting
-    implements
-      OnApplicationBootstrap,
-      OnModuleDestroy,
-      BeforeApplicationShutdown,
-      OnApplicationShutdown
-  {
+  return class {
     async onApplicationBootstrap(): Promise<void> {
       await turns(3);
       note(`${name}: bootstrap`);
     }
 
-    onModuleDestroy(): void {
-      note(`${name}: destroy`);
-    }
-
-    beforeApplicationShutdown(): void {
-      note(`${name}: before shutdown`);
-    }
-
-    onApplicationShutdown(): void {
-      note(`${name}: shutdown`);
-    }
-  }
-  return Noting;
+    readonly onModuleDestroy = (): void => note(`${name}: destroy`);
+    readonly beforeApplicationShutdown = (): void => note(`${name}: before shutdown`);
+    readonly onApplicationShutdown = (): void => note(`${name}: shutdown`);
+  };
 }
 
 /** The root module and one of its providers, an imported module, a global one: each notes its hooks. */
@@ -108,7 +89,7 @@ it('P6: no task starts before every onApplicationBootstrap is over, the root mod
   expect(seen.at(-1)).toBe('the early task');
 });
 
-it('P13: tasks that run are waited for before any onModuleDestroy, the root module included', async () => {
+it('P13: running tasks are waited for before any onModuleDestroy, the root module included', async () => {
   const { app: closing, runner } = await start();
   await runner.whenIdle();
   seen = [];
@@ -132,7 +113,7 @@ it('P13: tasks that run are waited for before any onModuleDestroy, the root modu
 });
 
 it.each(['destroy', 'before shutdown'])(
-  'P13: what is added in a hook runs before the hooks that come later (%s)',
+  'P13: a task that is added in a hook runs before the hooks that come later (%s)',
   async (hook) => {
     const { app: closing, runner } = await start();
     await runner.whenIdle();

@@ -61,7 +61,8 @@ async function contextOf(
 }
 
 describe('threads', () => {
-  it('take their options from other providers, too', async () => {
+  // Errors of a thread, and its options: test/unit/run/threads.
+  it('run a task under the name of its function, and take their options from other providers', async () => {
     class Factory {
       createBackgroundTasksThreadsOptions(): BackgroundTasksThreadsOptions {
         return { threads: 1, execArgv: EXEC_ARGV };
@@ -69,55 +70,41 @@ describe('threads', () => {
     }
     const module = BackgroundTasksThreadsModule.forRootAsync({ useClass: Factory });
     const { nest, runner } = await contextOf(module);
-    expect(await runner.addTask(add, 1, 2).whenSettled()).toMatchObject({ status: 'completed' });
-    await nest.close();
-  });
-
-  it('run a task under the name of its function, and fail it with a clear error when they exit', async () => {
-    const { nest, runner, log } = await contextOf();
     const sum = runner.addTask(add, 1, 2);
     expect(sum.name).toBe('add');
     expect(await sum.whenSettled()).toMatchObject({ status: 'completed' });
-    const failed = await runner
-      .addTask({ retry: { attempts: 2, delay: 1 } }, exit, 1)
-      .whenSettled();
-    expect(failed).toMatchObject({
+    const retry = { attempts: 2, delay: 1 };
+    expect(await runner.addTask({ retry }, exit, 1).whenSettled()).toMatchObject({
       status: 'failed',
       attempts: 2,
       error: { code: 'BGT_THREAD_EXITED' },
     });
-    expect(await runner.addTask(add, 3, 4).whenSettled()).toMatchObject({ status: 'completed' });
-    expect(log.ofTasks('error')[0]).toContain('something called process.exit(1)');
     await nest.close();
   });
 
-  it.each(['timeout', 'cancel'] as const)(
-    'stop for real on %s, and the log knows of no body that goes on',
-    async (how) => {
-      const { nest, runner, log } = await contextOf();
-      const counter = new SharedArrayBuffer(4);
-      const view = new Int32Array(counter);
-      const task = runner.addTask(
-        how === 'timeout' ? { timeout: '1s' } : {},
-        burnForEver,
-        counter,
-        undefined,
-      );
-      if (how === 'cancel') {
-        await untilAtLeast(view, 0, 1);
-        await task.cancel();
-      }
-      const outcome = await task.whenSettled();
-      expect(outcome.status).toBe(how === 'timeout' ? 'failed' : 'cancelled');
-      // Whoever is next needs the thread, and gets one.
-      await runner.addTask(add, 1, 1).whenSettled();
-      await untilStill(view, 0);
-      expect(log.ofTasks('warn').filter((message) => message.includes('goes on'))).toEqual([]);
-      await nest.close();
-    },
-  );
+  it('stop for real on timeout and cancel, and the log knows of no body that goes on', async () => {
+    const { nest, runner, log } = await contextOf();
+    const buffers = [new SharedArrayBuffer(4), new SharedArrayBuffer(4)] as const;
+    const [late, cancelled] = buffers.map((buffer) => new Int32Array(buffer)) as [
+      Int32Array,
+      Int32Array,
+    ];
+    const outcome = await runner
+      .addTask({ timeout: '1s' }, burnForEver, buffers[0], undefined)
+      .whenSettled();
+    expect(outcome.status).toBe('failed');
+    // Each task needs the thread of the one before, and gets one.
+    const task = runner.addTask(burnForEver, buffers[1], undefined);
+    await untilAtLeast(cancelled, 0, 1);
+    await task.cancel();
+    await runner.addTask(add, 1, 1).whenSettled();
+    await untilStill(late, 0);
+    await untilStill(cancelled, 0);
+    expect(log.ofTasks('warn').filter((message) => message.includes('goes on'))).toEqual([]);
+    await nest.close();
+  });
 
-  it('are there until the drain is over', async () => {
+  it('P13: are there until the drain is over', async () => {
     const { nest, runner } = await contextOf();
     const gate = new SharedGate();
     const first = runner.addTask(waitFor, gate.buffer);
@@ -130,7 +117,7 @@ describe('threads', () => {
     expect(await second.whenSettled()).toMatchObject({ status: 'completed' });
   });
 
-  it('are ended when the drain has taken too long', async () => {
+  it('P13: are ended when the drain has taken too long', async () => {
     const { nest, runner } = await contextOf({}, '50ms');
     const counter = new SharedArrayBuffer(4);
     const view = new Int32Array(counter);
@@ -141,42 +128,17 @@ describe('threads', () => {
     await untilStill(view, 0);
   });
 
-  it('are not found without the module, and the error says what to import', async () => {
-    @Module({ imports: [BackgroundTasksModule.forRoot()] })
-    class AppModule {}
-
-    const nest = await NestFactory.createApplicationContext(AppModule, { logger: false });
-    expect(await nest.get(TaskRunner).addTask(add, 1, 2).whenSettled()).toMatchObject({
-      status: 'failed',
-      error: {
-        code: 'BGT_THREAD_NO_POOL',
-        message: expect.stringContaining('BackgroundTasksThreadsModule.forRoot()'),
-      },
-    });
-    await nest.close();
-    await expect(add(1, 2)).rejects.toMatchObject({
-      code: 'BGT_THREAD_NO_POOL',
-      message: expect.stringContaining('unit test'),
-    });
-  });
-
-  it('are refused twice in one application, and with options that do not exist', async () => {
+  it('are refused twice in one application', async () => {
     @Module({ imports: [BackgroundTasksModule.forRoot(), threads(), threads({ threads: 2 })] })
     class Twice {}
 
     await expect(
       NestFactory.createApplicationContext(Twice, { logger: false, abortOnError: false }),
     ).rejects.toMatchObject({ code: 'BGT_THREAD_DUPLICATE_MODULE' });
-    await expect(contextOf({ thread: 1 } as object)).rejects.toMatchObject({
-      message: 'Unknown option "BackgroundTasksThreadsModule.thread". Did you mean "threads"?',
-    });
-    await expect(contextOf({ threads: 0 })).rejects.toMatchObject({
-      path: 'BackgroundTasksThreadsModule.threads',
-    });
   });
 
   onEachPlatform((platform) => {
-    it("run inside a @Background() method and inside a handler, in their application's threads", async () => {
+    it('run inside a @Background() method and a handler; without a free one the client is told when to come back', async () => {
       @Injectable()
       class Sums {
         readonly results: number[] = [];
@@ -187,34 +149,6 @@ describe('threads', () => {
         }
       }
 
-      @Controller('sums')
-      class SumsController {
-        constructor(readonly sums: Sums) {}
-
-        @Get()
-        async now(): Promise<{ sum: number }> {
-          return { sum: await add(20, 22) };
-        }
-
-        @Post()
-        later(@Tasks() tasks: BackgroundTasks): void {
-          tasks.addTask(this.sums.compute, 1, 2);
-        }
-      }
-
-      const app = await startApp(platform, {
-        imports: [threads()],
-        controllers: [SumsController],
-        providers: [Sums],
-      });
-      expect(JSON.parse((await app.request('/sums')).body)).toEqual({ sum: 42 });
-      expect((await app.request('/sums', { method: 'POST' })).status).toBe(201);
-      await app.untilSettled(1);
-      expect(app.names('completed')).toEqual(['Sums.compute']);
-      expect(app.nest.get(Sums).results).toEqual([3]);
-    });
-
-    it('are not to be had for a guard or a handler: the client is told when to come back', async () => {
       class AddingGuard implements CanActivate {
         async canActivate(): Promise<boolean> {
           return (await add(1, 2)) === 3;
@@ -223,9 +157,11 @@ describe('threads', () => {
 
       @Controller()
       class SumsController {
+        constructor(readonly sums: Sums) {}
+
         @Get('handled')
-        async handled(): Promise<number> {
-          return add(1, 2);
+        async handled(): Promise<{ sum: number }> {
+          return { sum: await add(20, 22) };
         }
 
         @UseGuards(AddingGuard)
@@ -233,12 +169,25 @@ describe('threads', () => {
         guarded(): string {
           return 'let in';
         }
+
+        @Post('later')
+        later(@Tasks() tasks: BackgroundTasks): void {
+          tasks.addTask(this.sums.compute, 1, 2);
+        }
       }
 
       const app = await startApp(platform, {
         imports: [threads({ maxQueue: 1 })],
         controllers: [SumsController],
+        providers: [Sums],
       });
+      expect(JSON.parse((await app.request('/handled')).body)).toEqual({ sum: 42 });
+      expect((await app.request('/guarded')).body).toBe('let in');
+      await app.request('/later', { method: 'POST' });
+      await app.untilSettled(1);
+      expect(app.names('completed')).toEqual(['Sums.compute']);
+      expect(app.nest.get(Sums).results).toEqual([3]);
+
       const gate = new SharedGate();
       const tasks = [1, 2].map(() => app.runner.addTask(waitFor, gate.buffer));
       await gate.untilArrived(1);
@@ -250,7 +199,6 @@ describe('threads', () => {
       }
       gate.open();
       await Promise.all(tasks.map((task) => task.whenSettled()));
-      expect(await app.request('/guarded')).toMatchObject({ status: 200, body: 'let in' });
     });
   });
 });
