@@ -37,6 +37,13 @@ const Requests = routes({
     tasks.addTask(note, 'behind it');
   },
   'POST /failure-only': (tasks) => void tasks.addTask({ when: 'failure' }, note, 'on failure'),
+  'GET /slow': [
+    answering((tasks, response) => {
+      tasks.addTask(note, 'after slow');
+      hold(response);
+    }),
+    text,
+  ],
   'GET /slow-unique': [
     answering((tasks, response) => {
       tasks.addTask(unique, wait, 'unique');
@@ -85,6 +92,18 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     }
     return { app, url: await app.getUrl(), work: app.get(Work), tasks, types, log };
   }
+
+  it('P1: a task starts when its response has closed, though that is open for longer than the hold', async () => {
+    const { url, work } = await start({ hold: 2_000 });
+    await begun(url, '/slow');
+    // The process asks for more as long as the response is open.
+    await new Promise((resolve) => {
+      setTimeout(resolve, 2_500);
+    });
+    expect(work.done).toEqual([]);
+    rawOf(opened as AnyResponse).end('end');
+    await work.until('after slow');
+  });
 
   it('D24: a task runs for one request where its duplicate is only held for another', async () => {
     const { url, work } = await start();

@@ -1,13 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { expect, it } from '@jest/globals';
-import { Body, Controller, Injectable, Post } from '@nestjs/common';
-import {
-  Background,
-  type BackgroundTasks,
-  TaskRunner,
-  Tasks,
-  currentTask,
-} from 'nestjs-background-tasks';
+import { type TaskRunner, currentTask } from 'nestjs-background-tasks';
 import { type Platform, onEachPlatform } from '../support/platforms.js';
 import { routes, touching } from '../support/routes.js';
 import { type RunningApp, startApp } from '../support/running-app.js';
@@ -81,33 +74,13 @@ async function startTraced(platform: Platform): Promise<{ app: RunningApp; seen:
   const seen: string[] = [];
   const note = (name: string): void => void seen.push(`${name} of ${storage.getStore()}`);
 
-  @Injectable()
-  class Mailer {
-    @Background()
-    async sendWelcome(): Promise<void> {
-      await new Promise(setImmediate);
-      note('mail');
-    }
-  }
-
-  @Controller()
-  class BodyController {
-    constructor(private readonly mailer: Mailer) {}
-
-    @Post('body')
-    async body(@Tasks() tasks: BackgroundTasks, @Body() body: { name: string }): Promise<void> {
-      tasks.addTask(note, body.name);
-      await this.mailer.sendWelcome();
-    }
-  }
-  const others = routes({
+  const controller = routes({
     'POST /delayed': (tasks) => void tasks.addTask({ delay: 20 }, note, 'delayed'),
     'POST /runner': () => void app.runner.addTask(note, 'runner'),
     'POST /nested': (tasks) => void tasks.addTask(() => void app.runner.addTask(note, 'nested')),
   });
   const app = await startApp(platform, {
-    controllers: [BodyController, others],
-    providers: [Mailer],
+    controllers: [controller],
     configure: (nest) =>
       nest.use(
         (request: { headers: Record<string, string> }, _response: unknown, next: () => void) =>
@@ -117,7 +90,7 @@ async function startTraced(platform: Platform): Promise<{ app: RunningApp; seen:
   return { app, seen };
 }
 
-// On every attempt, and let go afterwards: with nestjs-cls, packages.suite.ts.
+// On every attempt, of many requests at once, and let go afterwards: with nestjs-cls, packages.suite.ts.
 onEachPlatform((platform) => {
   it.each(['delayed', 'runner', 'nested'])(
     'P7: a task sees the store of the request that added it, wherever it waits and whoever queues it (%s)',
@@ -129,20 +102,4 @@ onEachPlatform((platform) => {
       expect(seen).toEqual([`${name} of delta`]);
     },
   );
-
-  it('P7: tasks of many requests at once see their own store each, also behind a body to be parsed', async () => {
-    const { app, seen } = await startTraced(platform);
-    const ids = Array.from({ length: 50 }, (_, number) => `request-${number}`);
-    // Of several pieces: its end comes in a turn of its own.
-    const body = { name: 'body', padding: 'x'.repeat(90_000) };
-    await Promise.all(
-      ids.map((id) =>
-        app.request('/body', { method: 'POST', headers: { 'x-request-id': id }, body }),
-      ),
-    );
-    await app.untilSettled(2 * ids.length);
-    expect(seen.toSorted()).toEqual(
-      ids.flatMap((id) => [`body of ${id}`, `mail of ${id}`]).toSorted(),
-    );
-  });
 });

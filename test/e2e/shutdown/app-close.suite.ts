@@ -129,4 +129,31 @@ onEachPlatform((platform) => {
     await closed.opened;
     expect(seen).toEqual(['the task ends', 'the database closes']);
   });
+
+  it('P13: requests that keep coming do not use up the time of the tasks', async () => {
+    let served = 0;
+    const controller = routes({
+      'GET /busy': (tasks) => {
+        served += 1;
+        // Longer than until the next request: at no time is there nothing left.
+        tasks.addTask(() => new Promise((resolve) => setTimeout(resolve, 50)));
+      },
+    });
+    const busy = await startApp(platform, {
+      options: { drainTimeout: '1s', queues: { default: { concurrency: 50 } } },
+      controllers: [controller],
+    });
+    const askUntilRefused = async (): Promise<void> => {
+      for (;;) {
+        await busy.request('/busy');
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    };
+    const clients = Promise.allSettled(Array.from({ length: 4 }, askUntilRefused));
+    await busy.untilSettled(10);
+    await busy.nest.close();
+    await clients;
+    expect(busy.names('abandoned')).toEqual([]);
+    expect(busy.names('completed')).toHaveLength(served);
+  });
 });
