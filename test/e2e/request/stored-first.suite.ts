@@ -1,5 +1,5 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { Catch, Injectable, type ArgumentsHost, type Type } from '@nestjs/common';
+import { Catch, Header, Injectable, type ArgumentsHost, type Type } from '@nestjs/common';
 import { APP_FILTER, BaseExceptionFilter } from '@nestjs/core';
 import { Background, StoreUnavailableError, type BackgroundTasks } from 'nestjs-background-tasks';
 import { journal } from 'nestjs-background-tasks/journal';
@@ -56,7 +56,14 @@ function unsendable(platform: Platform): Type {
       act(platform.takeOver(response));
     }),
   ]);
-  return routes(Object.fromEntries(sending));
+  const reply = (tasks: BackgroundTasks): object => {
+    add(tasks);
+    return {};
+  };
+  return routes({
+    ...Object.fromEntries(sending),
+    'GET /reply': [reply, Header('X-File', '中.txt')],
+  });
 }
 
 /** Sent by a raw connection, and answered by the platform when its tasks are stored. */
@@ -159,7 +166,9 @@ onEachPlatform((platform) => {
     );
   });
 
-  it.each(Object.keys(UNSENDABLE).filter((path) => path !== '/second-piece'))(
+  // Fastify looks at headers no sooner than Node.js does; with Express nobody answers such a route.
+  const replies = platform.name === 'Fastify' ? ['/reply'] : [];
+  it.each(['/header', '/message', '/piece', '/end', ...replies])(
     'P17: GET %s cannot be sent: it is a 500, takes its success tasks back and runs those for failure',
     async (path) => {
       expect((await app().request(path)).status).toBe(500);
