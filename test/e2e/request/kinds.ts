@@ -87,7 +87,7 @@ async function* breaking(): AsyncGenerator<string> {
   throw new Error('broken');
 }
 
-const adding = (value?: unknown) => (tasks: BackgroundTasks) => {
+export const adding = (value?: unknown) => (tasks: BackgroundTasks) => {
   add(tasks);
   return value;
 };

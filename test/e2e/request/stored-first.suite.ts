@@ -13,7 +13,7 @@ import { sharedApp, startApp } from '../support/running-app.js';
 import { temporaryFolder } from '../support/temporary-folder.js';
 import { Gate, turns } from '../support/time.js';
 import { WHENS } from '../support/whens.js';
-import { add, Audit, KINDS, kindsController } from './kinds.js';
+import { add, adding, Audit, KINDS, kindsController } from './kinds.js';
 
 const seen: unknown[] = [];
 
@@ -56,13 +56,9 @@ function unsendable(platform: Platform): Type {
       act(platform.takeOver(response));
     }),
   ]);
-  const reply = (tasks: BackgroundTasks): object => {
-    add(tasks);
-    return {};
-  };
   return routes({
     ...Object.fromEntries(sending),
-    'GET /reply': [reply, Header('X-File', '中.txt')],
+    'GET /reply': [adding({}), Header('X-File', '中.txt')],
   });
 }
 
