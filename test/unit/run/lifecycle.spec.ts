@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import type { Engine } from '../../../lib/engine/engine.js';
+import type { DrainScope, Engine } from '../../../lib/engine/engine.js';
 import { Log } from '../../../lib/observe/log.js';
 import { Lifecycle, type LifecycleParts, type OpenServer } from '../../../lib/run/lifecycle.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { resolutionOf } from '../support/resolution.js';
 import { LogBook } from '../../support/log-book.js';
 
 const DRAIN_TIMEOUT_MS = 1_000;
@@ -20,7 +21,7 @@ function lifecycleOf() {
     engine,
     clock,
     events: { onStart: [], complete: none },
-    requests: { whenClosedReleased: none, collected: () => tasks },
+    requests: { whenClosedReleased: none, collected: () => tasks, abandon: none },
     schedules: { start: none, stop: none },
     log: new Log(logger),
     drainTimeoutMs: DRAIN_TIMEOUT_MS,
@@ -68,6 +69,42 @@ describe('the lifecycle of tasks', () => {
         expect.stringMatching(/Nothing listens for SIGTERM.* Call app\.enableShutdownHooks\(\[/),
       ),
     );
+  });
+
+  it('P13: waits half of its time for tasks that keep coming, then for those that are there', async () => {
+    const { lifecycle, clock, engine } = lifecycleOf();
+    const drained: DrainScope[] = [];
+    engine.drain = (_, scope) => {
+      drained.push(scope);
+      return scope === 'released' ? new Promise(() => undefined) : none();
+    };
+    await lifecycle.onApplicationBootstrap();
+    const destroyed = resolutionOf(lifecycle.onModuleDestroy());
+    await clock.advance(499);
+    expect(drained).toEqual(['released']);
+    await clock.advance(1);
+    expect([drained, destroyed.isThere]).toEqual([['released', 'present'], true]);
+  });
+
+  it('P13, O12: shares drainTimeout among its drains, without the time of other hooks', async () => {
+    const { lifecycle, clock, engine } = lifecycleOf();
+    const left: number[] = [];
+    engine.drain = (deadline) => {
+      left.push(deadline - clock.now());
+      return clock.sleep(300);
+    };
+    await lifecycle.onApplicationBootstrap();
+    for (const hook of [
+      'onModuleDestroy',
+      'beforeApplicationShutdown',
+      'onApplicationShutdown',
+    ] as const) {
+      const over = lifecycle[hook]();
+      await clock.advance(300);
+      await over;
+      await clock.advance(60_000); // the hooks of other modules
+    }
+    expect(left).toEqual([1_000, 700, 400]);
   });
 
   it('O25: logs at its start which queues there are, and how many tasks are resumed', async () => {
