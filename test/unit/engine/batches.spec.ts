@@ -1,77 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { Batches } from '../../../lib/engine/memory/batches.js';
 import { DedupeKeys } from '../../../lib/engine/memory/dedupe-keys.js';
-import type { BackgroundOptions } from '../../../lib/task/task-options.js';
 import type { Task } from '../../../lib/task/task.js';
-import { fc } from '../../support/properties.js';
-import { FakeClock } from '../support/fake-clock.js';
 import { collectGarbage } from '../../support/garbage.js';
 import { bareTask } from '../support/tasks.js';
-
-const SIZE = 4;
-const WAIT_MS = 100;
-
-const callOf = (items: readonly unknown[], options: BackgroundOptions = {}): Task =>
-  bareTask(items.join(), undefined, { args: [items], options });
-
-function createBatches() {
-  const clock = new FakeClock(0);
-  /** The calls of each batch that was sent off, the leader first. */
-  const sent: Task[][] = [];
-  const batches = new Batches(clock, (leader) => {
-    sent.push([leader, ...(leader.followers ?? [])]);
-  });
-  return {
-    clock,
-    sent,
-    batches,
-    add: (task: Task) => {
-      batches.add(task, SIZE, WAIT_MS);
-      return task;
-    },
-  };
-}
-
-describe('gathered calls', () => {
-  it('are each sent off once, in order, no more than fit, no later than the wait', async () => {
-    const step = fc.oneof(
-      { weight: 4, arbitrary: fc.record({ items: fc.nat(6) }) },
-      { weight: 1, arbitrary: fc.record({ advance: fc.nat(120) }) },
-      { weight: 1, arbitrary: fc.record({ remove: fc.nat() }) },
-    );
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-        const { clock, batches, add, sent } = createBatches();
-        const added: { task: Task; at: number }[] = [];
-        const removed = new Set<Task>();
-        for (const each of steps) {
-          if ('items' in each) {
-            const task = callOf(Array<number>(each.items).fill(added.length));
-            added.push({ task: add(task), at: clock.now() });
-          } else if ('advance' in each) {
-            await clock.advance(each.advance);
-          } else if ([...batches].length > 0) {
-            const waiting = [...batches];
-            const task = waiting[each.remove % waiting.length];
-            batches.remove(task);
-            removed.add(task);
-          }
-          for (const { task, at } of added) {
-            expect(task.place === batches && clock.now() - at > WAIT_MS).toBe(false);
-          }
-        }
-        await clock.advance(WAIT_MS);
-        expect(sent.flat()).toEqual(added.flatMap(({ task }) => (removed.has(task) ? [] : [task])));
-        for (const batch of sent.filter(({ length }) => length > 1)) {
-          const items = batch.reduce((sum, { args }) => sum + (args[0] as unknown[]).length, 0);
-          expect(items).toBeLessThanOrEqual(SIZE);
-        }
-        expect([clock.pendingTimers, batches.isEmpty]).toEqual([0, true]);
-      }),
-      { numRuns: 100 },
-    );
-  });
-});
 
 function taskOf(name: string, { window, addedAt = 0 }: { window?: number; addedAt?: number } = {}) {
   return bareTask(name, undefined, { options: { dedupe: { key: 'k', window } }, addedAt });

@@ -4,10 +4,8 @@ import { CollectedTasks } from '../../../lib/engine/bullmq/commit/collected-task
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
 import type { QueueLimits } from '../../../lib/engine/engine.js';
 import { KeyLimit } from '../../../lib/engine/memory/key-limit.js';
-import { RateLimit } from '../../../lib/engine/memory/rate-limit.js';
 import { QueueFullError } from '../../../lib/errors/queue-full.error.js';
 import type { Task } from '../../../lib/task/task.js';
-import { fc } from '../../support/properties.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { bareTask } from '../support/tasks.js';
 
@@ -30,38 +28,6 @@ describe('a limit of each key', () => {
     for (const key of ['__proto__', 'constructor', '']) {
       expect([limit.enter(taskOf('1', key)), limit.enter(taskOf('2', key))]).toEqual([true, false]);
     }
-  });
-});
-
-describe('a rate limit', () => {
-  it('holds in any window, and no task waits longer than it has to', () => {
-    const times = fc.array(fc.double({ min: 0, max: 40, noNaN: true }), { maxLength: 100 });
-    fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 5 }),
-        fc.integer({ min: 1, max: 60 }),
-        times,
-        (max, perMs, gaps) => {
-          const limit = new RateLimit(max, perMs);
-          const starts: number[] = [];
-          const within = (now: number) => starts.filter((start) => start + perMs > now).length;
-          let now = 0;
-          for (const gap of gaps) {
-            now += gap;
-            expect(limit.waitMs(now) > 0).toBe(within(now) >= max);
-            if (limit.waitMs(now) === 0) {
-              limit.started(now);
-              starts.push(now);
-            }
-          }
-          for (const [index, start] of starts.entries()) {
-            const next = starts[index + max];
-            expect(next === undefined || next >= start + perMs).toBe(true);
-          }
-        },
-      ),
-      { numRuns: 300 },
-    );
   });
 });
 

@@ -33,21 +33,22 @@ function waits(retry: RetryOptions, count: number, random: () => number = noRand
 }
 
 describe('the wait before the next attempt', () => {
-  it('doubles from one second up to thirty by default', () => {
-    expect(waits({ jitter: 'none' }, 7)).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+  it.each<[string, RetryOptions, number[]]>([
+    ['doubles from one second up to thirty', {}, [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]],
+    [
+      'starts at delay and grows by factor up to maxDelay',
+      { delay: '200ms', factor: 3, maxDelay: '5s' },
+      [200, 600, 1800, 5000],
+    ],
+    [
+      'can be fixed, and longer than thirty seconds',
+      { backoff: 'fixed', delay: '3m' },
+      [180_000, 180_000],
+    ],
+    ['can start at more than thirty seconds', { delay: '3m' }, [180_000, 180_000]],
+  ])('%s', (_, retry, expected) => {
+    expect(waits({ ...retry, jitter: 'none' } as RetryOptions, expected.length)).toEqual(expected);
   });
-
-  it('starts at delay and grows by factor up to maxDelay', () => {
-    const retry = { delay: '200ms', factor: 3, maxDelay: '5s', jitter: 'none' } as const;
-    expect(waits(retry, 4)).toEqual([200, 600, 1800, 5000]);
-  });
-
-  it.each(['fixed', 'exponential'] as const)(
-    'can be a delay of more than thirty seconds (%s)',
-    (backoff) => {
-      expect(waits({ backoff, delay: '3m', jitter: 'none' }, 2)).toEqual([180_000, 180_000]);
-    },
-  );
 
   it.each<[string, () => number, number[]]>([
     ['nothing', () => 0, [0, 0, 0]],
