@@ -12,11 +12,11 @@ export const GROUPS = {
   'engine/memory': [
     { mutate: ['lanes'], tests: unit('engine/lanes') },
     { mutate: ['timers'], tests: unit('engine/timers') },
-    { mutate: ['rate-limit'], tests: unit('engine/limits') },
+    { mutate: ['rate-limit'], tests: controls('chain', 'properties') },
     { mutate: ['key-limit'], tests: [...unit('engine/limits'), ...controls('chain')] },
-    { mutate: ['dedupe-keys'], tests: unit('engine/batches', 'engine-controls/dedupe') },
+    { mutate: ['dedupe-keys'], tests: unit('engine/dedupe-keys', 'engine-controls/dedupe') },
     { mutate: ['task-list'], tests: unit('engine/lanes') },
-    { mutate: ['batches'], tests: unit('engine/batches', 'engine-controls/batch') },
+    { mutate: ['batches'], tests: controls('batch', 'cancel') },
     { mutate: ['slice'], tests: unit('engine/slice') },
     {
       mutate: ['idleness', 'outside-requests'],

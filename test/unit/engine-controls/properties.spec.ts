@@ -135,7 +135,7 @@ const limits: fc.Arbitrary<WatchedLimits> = fc.record({
   concurrencyPerKey: fc.integer({ min: 1, max: 2 }),
   rateLimit: fc.option(
     fc.record({ max: fc.integer({ min: 1, max: 3 }), per: fc.integer({ min: 1, max: 30 }) }),
-    { nil: undefined, freq: 1 },
+    { nil: undefined, freq: 2 },
   ),
   maxPending: fc.constantFrom(4, 12, 1_000),
   overflow: fc.constantFrom('reject' as const, 'drop-oldest' as const),

@@ -22,23 +22,9 @@ describe('a limit of each key', () => {
     expect(limit.cancel(third)).toBeUndefined();
     expect(limit.parked()).toEqual([]);
   });
-
-  it('takes keys that are names of members of every object', () => {
-    const limit = new KeyLimit(1);
-    for (const key of ['__proto__', 'constructor', '']) {
-      expect([limit.enter(taskOf('1', key)), limit.enter(taskOf('2', key))]).toEqual([true, false]);
-    }
-  });
 });
 
-const LIMITS: QueueLimits = {
-  name: 'default',
-  concurrency: 1,
-  concurrencyPerKey: 1,
-  rateLimit: undefined,
-  maxPending: 4,
-  overflow: 'reject',
-};
+const LIMITS = { name: 'default', maxPending: 4 } as QueueLimits;
 
 /** Limits before a store that says how many tasks are pending. */
 function limitsOn(pendingOf: () => Promise<number>) {

@@ -9,22 +9,6 @@ import { type Kit, createKit } from '../support/kit.js';
 import { LogBook } from '../../support/log-book.js';
 import { bareTask } from '../support/tasks.js';
 
-describe('the memory engine', () => {
-  it('P9: has one timer for all delays and retries', async () => {
-    const { clock, runner } = createKit({ retry: { attempts: 3 } });
-    for (let index = 0; index < 50; index++) {
-      runner.addTask({ delay: 1000 + ((index * 37) % 50) }, () => undefined);
-      runner.addTask(() => Promise.reject(new Error('no')));
-    }
-    await clock.settle();
-    expect(clock.pendingTimers).toBe(1);
-    await clock.advance(900);
-    expect(clock.pendingTimers).toBe(1);
-    await clock.advance(1e6);
-    expect(clock.pendingTimers).toBe(0);
-  });
-});
-
 const requests = new AsyncLocalStorage<string>();
 
 function createEngine() {

@@ -13,14 +13,6 @@ function createTimers() {
 }
 
 describe('the timers of tasks', () => {
-  it('call at once if the time has passed', async () => {
-    const { clock, due, timers } = createTimers();
-    clock.block(100);
-    timers.add(bareTask('late'), 40);
-    await clock.settle();
-    expect(due).toEqual(['late at 100']);
-  });
-
   it('round a fraction of a millisecond up', async () => {
     const { clock, due, timers } = createTimers();
     timers.add(bareTask('a'), 10.25);
@@ -50,19 +42,6 @@ describe('the timers of tasks', () => {
     clock.block(10);
     await early.advance(5);
     expect(due).toEqual(['a']);
-  });
-
-  it('take a task again that was due, or was removed', async () => {
-    const { clock, due, timers } = createTimers();
-    const [first, second] = ['a', 'b'].map((name) => bareTask(name));
-    timers.add(first, 10);
-    timers.add(second, 10);
-    timers.remove(second);
-    await clock.advance(10);
-    timers.add(first, 20);
-    timers.add(second, 15);
-    await clock.advance(10);
-    expect(due).toEqual(['a at 10', 'b at 15', 'a at 20']);
   });
 
   it('know which task has waited longest', () => {

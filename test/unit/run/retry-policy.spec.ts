@@ -47,7 +47,7 @@ describe('the wait before the next attempt', () => {
     ],
     ['can start at more than thirty seconds', { delay: '3m' }, [180_000, 180_000]],
   ])('%s', (_, retry, expected) => {
-    expect(waits({ ...retry, jitter: 'none' } as RetryOptions, expected.length)).toEqual(expected);
+    expect(waits({ ...retry, jitter: 'none' }, expected.length)).toEqual(expected);
   });
 
   it.each<[string, () => number, number[]]>([

@@ -15,7 +15,7 @@ const full = (): never => {
 };
 const away = (): Promise<never> => Promise.reject(new Error('away'));
 
-it('a schedule in memory is added while the store of another queue is away, which is logged', async () => {
+it('a schedule in memory is added, with a log line, while the store of another queue is away', async () => {
   const store: ScheduleStore = { load: away, swap: away };
   const engine = {
     supportOf: (queue: string) => ({ schedules: queue === 'stored' ? store : undefined }),
@@ -42,7 +42,7 @@ class EarlyClock extends FakeClock {
 it.each([
   ['a timer that is early', ['away'], EarlyClock],
   ['the store of another queue', ['away', 'here'], FakeClock],
-])('schedules whose store is away do not go on because of %s', async (_what, queues, AnyClock) => {
+])('schedules without their store do not go on because of %s', async (_what, queues, AnyClock) => {
   const clock = new AnyClock();
   const here: ScheduleStore = {
     load: async () => ({ now: clock.now(), records: new Map() }),
