@@ -1,4 +1,3 @@
-import type { AddressInfo, Server } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import { Controller, Get, type INestApplication, Injectable, Post } from '@nestjs/common';
 import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
@@ -7,6 +6,7 @@ import { send } from '../support/client.js';
 import { History } from '../support/history.js';
 import { NEST_MAJOR } from '../support/nest-major.js';
 import { EXPRESS, FASTIFY } from '../support/platforms.js';
+import { portOf } from '../support/port-of.js';
 import { rootModule } from '../support/root-module.js';
 import { routes } from '../support/routes.js';
 import { startApp } from '../support/running-app.js';
@@ -71,7 +71,7 @@ describe.each([
     expect(one.names('added')).toHaveLength(4);
   });
 
-  it("what a handler asks of another application is that one's task, at once", async () => {
+  it('a call of a method of another application is a task of that application, at once', async () => {
     const other = await startApp(second, MAILING);
     const answer = new Gate();
     const forward = async (): Promise<void> => {
@@ -103,7 +103,7 @@ async function create(adapter: AbstractHttpAdapter, prefix: string): Promise<INe
 
 // Under Nest 11 the one answers 404 for the other; a Fastify instance takes one application only.
 (NEST_MAJOR < 12 ? describe.skip : describe)('two applications on one server', () => {
-  it('P3: each decide about their own tasks, by the same status', async () => {
+  it('P3: each decides on its own tasks, by the same status', async () => {
     const adapter = EXPRESS.createAdapter();
     const Adapter = adapter.constructor as new (server: unknown) => AbstractHttpAdapter;
     const apps = {
@@ -112,13 +112,12 @@ async function create(adapter: AbstractHttpAdapter, prefix: string): Promise<INe
     };
     await apps.two.init();
     await apps.one.listen(0, '127.0.0.1');
-    const { port } = (apps.one.getHttpServer() as Server).address() as AddressInfo;
     for (const [prefix, app] of Object.entries(apps)) {
       const history = new History(app.get(TaskRunner));
-      await send(port, `/${prefix}/hello`);
+      await send(portOf(apps.one), `/${prefix}/hello`);
       await history.untilSettled(4);
       expect(history.names('completed')).toEqual(HELLO);
-      await send(port, `/${prefix}/broken`, { method: 'POST', body: { a: 1 } });
+      await send(portOf(apps.one), `/${prefix}/broken`, { method: 'POST', body: { a: 1 } });
       await history.untilSettled(8);
       expect(history.names('completed').slice(3)).toEqual(['Mailer.excuse']);
       expect(history.events.filter(({ type }) => type === 'added')).toHaveLength(8);

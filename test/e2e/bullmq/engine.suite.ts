@@ -15,7 +15,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
   const start = store.start.bind(store);
 
   describe('one process', () => {
-    it('hears what happens in the store while it connects to hear it', async () => {
+    it('events that are published while a connection for them is made are heard', async () => {
       const jobStore = jobStoreOf(await start({ role: 'producer' }));
       await jobStore.ready();
       const lastEventId = jest.spyOn(
@@ -32,7 +32,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       await events.close();
     });
 
-    it('begins to read no events once it closes, and says nothing of them', async () => {
+    it('events are not read once the application closes, which is no error', async () => {
       const app = await start({ role: 'producer' });
       const jobStore = jobStoreOf(app);
       await jobStore.ready();
@@ -41,7 +41,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(app.log.of('error')).toEqual([]);
     });
 
-    it('drops what follows in a chain also where the store has let go of what failed', async () => {
+    it('the rest of a chain is dropped, also if the store no longer has the task that failed', async () => {
       const { tasks, work } = await start({}, { keep: { count: 1 } });
       const chain = tasks.chain();
       const first = chain.addTask({ delay: 100, retry: false }, work.fail, 'first', 1);
@@ -57,14 +57,17 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
     it.each([
       ['both', '10 at once'],
       ['producer', 'run by other processes'],
-    ] as const)('O25: says at its start who runs its tasks: role %s', async (role, who) => {
-      const { log } = await start({ role });
-      expect(log.text).toMatch(
-        new RegExp(`Queues: .*default \\(BullMQ on (Redis|PostgreSQL), ${who}\\)`),
-      );
-    });
+    ] as const)(
+      'O25: an application logs at its start who runs its tasks: role %s',
+      async (role, who) => {
+        const { log } = await start({ role });
+        expect(log.text).toMatch(
+          new RegExp(`Queues: .*default \\(BullMQ on (Redis|PostgreSQL), ${who}\\)`),
+        );
+      },
+    );
 
-    it('finds a task among many others by its name', async () => {
+    it('a task is found by its name among many others', async () => {
       const { tasks, work } = await start({ role: 'producer' });
       await Promise.all(Array.from({ length: 150 }, (_, index) => work.note(`${index}`)));
       await work.fail('sought', 1);
@@ -75,7 +78,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(await tasks.counts()).toMatchObject({ queued: 152 });
     });
 
-    it('starts nothing, in processes that come later either, of what is paused everywhere', async () => {
+    it('a queue that is paused everywhere starts no task, also in processes that come later', async () => {
       const queues = { other: {} };
       const [one, other] = await Promise.all([start({}, { queues }), start({}, { queues })]);
       await one.tasks.pause('default', { everywhere: true });
@@ -92,7 +95,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(await handle.whenSettled()).toMatchObject({ status: 'completed' });
     });
 
-    it('P13: starts nothing more once it shuts down, though a queue is resumed', async () => {
+    it('P13: no task starts during the shutdown, though a queue is resumed', async () => {
       const { app, tasks, work } = await start({}, { queues: { default: { concurrency: 1 } } });
       await work.wait('running');
       await work.until('running begins');
@@ -118,7 +121,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(work.done).toEqual(['running begins', 'running ends']);
     });
 
-    it('gives back at shutdown what does not end in time, for another process to run', async () => {
+    it('a task that does not end in time at shutdown is given back, and runs in another process', async () => {
       const first = await start({}, { drainTimeout: 100 });
       await first.work.wait('stuck');
       await first.work.until('stuck begins');
@@ -131,7 +134,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
   });
 
   describe('two processes', () => {
-    it('keeps a task whose name it does not know, says so once, and offers it again', async () => {
+    it('a task with an unknown name is kept, logged once, and offered again', async () => {
       const producer = await start({ role: 'producer' });
       await producer.work.note('for a newer version');
       await producer.work.note('for it, too');
@@ -150,7 +153,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       await newer.work.until('for it, too');
     });
 
-    it('keeps a task that it cannot make again, says so with the reason, and offers it again, or cancels it', async () => {
+    it('a task that cannot be made again is kept, logged with the reason, and offered again or cancelled', async () => {
       const serializer = {
         serialize: (value: unknown) => `~${JSON.stringify(value)}`,
         deserialize: (text: string) => JSON.parse(text.slice(1)) as unknown[],
@@ -180,7 +183,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       await able.work.until('in another language');
     });
 
-    it('keeps a task that is linked to one in a queue which it does not have, and says so', async () => {
+    it('a task that is linked to one in an unknown queue is kept, and logged', async () => {
       const producer = await start({ role: 'producer' }, { queues: { gone: {} } });
       const chain = producer.tasks.chain();
       chain.addTask({ queue: 'gone' }, producer.work.note, 'first');
@@ -200,7 +203,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(worker.work.done).toEqual([]);
     });
 
-    it('settles the handle of a task that another process has cancelled before anybody asked', async () => {
+    it('the handle of a task that another process has cancelled settles', async () => {
       const { tasks, work } = await start({ role: 'producer' });
       const other = await start({ role: 'producer' });
       const handle = tasks.addTask({ delay: '1h' }, work.note, 'never');
@@ -208,7 +211,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(await handle.whenSettled()).toMatchObject({ status: 'abandoned' });
     });
 
-    it('no longer has as failed what another process has retried since', async () => {
+    it('a failed task that another process has retried is no longer listed as failed', async () => {
       const first = await start();
       const handle = first.tasks.addTask(first.work.wait, 'long');
       await first.work.until('long begins');
@@ -225,7 +228,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(await again?.whenSettled()).toMatchObject({ status: 'completed' });
     });
 
-    it('cancels a task that another process runs', async () => {
+    it('a task that another process runs is cancelled', async () => {
       const producer = await start({ role: 'producer' });
       const worker = await start({ role: 'worker' });
       const handle = producer.tasks.addTask(producer.work.wait, 'long');

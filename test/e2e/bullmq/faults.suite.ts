@@ -1,5 +1,4 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
-import type { AddressInfo } from 'node:net';
 import { expect, it } from '@jest/globals';
 import { NestFactory } from '@nestjs/core';
 import { Redis } from 'ioredis';
@@ -10,6 +9,7 @@ import type { TestServer } from '../../support/servers.js';
 import { send } from '../support/client.js';
 import { LogBook } from '../../support/log-book.js';
 import { onEachPlatform } from '../support/platforms.js';
+import { portOf } from '../support/port-of.js';
 import { routes } from '../support/routes.js';
 import { rootModule, Work } from './app.js';
 import { TestStore } from './store.js';
@@ -60,9 +60,8 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
       const app = await NestFactory.create(root, createAdapter(), { logger: new LogBook() });
       store.closing(app);
       await app.listen(0, '127.0.0.1');
-      const { port } = app.getHttpServer().address() as AddressInfo;
       await eventually(async () => {
-        expect((await send(port, '/', { method: 'POST' })).status).toBe(201);
+        expect((await send(portOf(app), '/', { method: 'POST' })).status).toBe(201);
       });
       expect(await outcome).toMatchObject({ status: 'completed' });
     });

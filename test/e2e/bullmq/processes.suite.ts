@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { eventually } from '../../support/eventually.js';
 import type { TestServer } from '../../support/servers.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import type { TestApp } from './app.js';
 import { range, runLines, stepsOf, writtenOf } from './lines.js';
 import { TestStore } from './store.js';
@@ -24,7 +24,7 @@ export function processesSuite(makeServer: () => Promise<TestServer>, lineCount:
   const workers: ChildProcess[] = [];
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'tasks-done-'));
+    folder = await temporaryFolder();
   });
   beforeEach(async () => {
     await writeFile(done(), '');
@@ -37,7 +37,6 @@ export function processesSuite(makeServer: () => Promise<TestServer>, lineCount:
       await ended;
     }
   });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
 
   const done = (): string => join(folder, 'done.txt');
 
