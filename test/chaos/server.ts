@@ -33,12 +33,6 @@ class Jobs {
     const { signal } = currentTask();
     await sleep(3_600_000, undefined, { signal });
   }
-
-  @Background()
-  deadly(id: string): void {
-    appendFileSync(setting.recordFile, `started ${id}\n`);
-    process.kill(process.pid, 'SIGKILL');
-  }
 }
 
 @Controller()
@@ -56,11 +50,6 @@ class Api {
   @Post('endless/:id')
   endless(@Param('id') id: string): Promise<void> {
     return this.jobs.endless(id);
-  }
-
-  @Post('deadly/:id')
-  deadly(@Param('id') id: string): Promise<void> {
-    return this.jobs.deadly(id) as unknown as Promise<void>;
   }
 
   @Post('pause')
@@ -82,11 +71,6 @@ class Api {
       args,
       error: outcome?.status === 'failed' ? (outcome.error as { code?: string }).code : undefined,
     }));
-  }
-
-  @Post('retry/:id')
-  async retry(@Param('id') id: string): Promise<void> {
-    await this.runner.retry(id);
   }
 }
 
