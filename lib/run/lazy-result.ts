@@ -1,10 +1,10 @@
 import { types } from 'node:util';
-import { from, isObservable, type ObservableInput } from 'rxjs';
+import { from, isObservable, merge, type ObservableInput } from 'rxjs';
 import { UnrecoverableError } from '../task/task.errors.js';
 
 /**
- * Finishes what a body only returned: subscribes to an Observable, waits for the promises of an
- * array, and fails for a value that nothing would ever run.
+ * Finishes what a body only returned: subscribes to an Observable, does so with those of an array and
+ * waits for its promises, and fails for a value that nothing would ever run.
  *
  * @param onStart receives a function that stops the work begun here
  * @returns `undefined` if the body is done, otherwise a promise of its end
@@ -18,19 +18,13 @@ export function finishLazy(
     case undefined:
       return undefined;
     case 'observable':
-      return new Promise((resolve, reject) => {
-        const source = from(value as ObservableInput<unknown>);
-        const subscription = source.subscribe({ error: reject, complete: resolve });
-        onStart(() => {
-          try {
-            subscription.unsubscribe();
-          } catch (error) {
-            reject(error); // the teardown is user code, and part of the body
-          }
-        });
-      });
-    case 'promises':
-      return Promise.all(value as unknown[]).then(() => undefined);
+      return whenComplete([value], onStart);
+    case 'several': {
+      const list = value as unknown[];
+      const streams = list.filter((each) => lazyKindOf(each) === 'observable');
+      const ends = streams.length === 0 ? list : [...list, whenComplete(streams, onStart)];
+      return Promise.all(ends).then(() => undefined);
+    }
     case 'iterator':
       throw new UnrecoverableError(
         'The body returned a generator or another iterator, and none of it has run: an iterator ' +
@@ -45,6 +39,23 @@ export function finishLazy(
   }
 }
 
+function whenComplete(
+  streams: readonly unknown[],
+  onStart: (stop: () => void) => void,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const sources = streams.map((stream) => from(stream as ObservableInput<unknown>));
+    const subscription = merge(...sources).subscribe({ error: reject, complete: resolve });
+    onStart(() => {
+      try {
+        subscription.unsubscribe();
+      } catch (error) {
+        reject(error); // the teardown is user code, and part of the body
+      }
+    });
+  });
+}
+
 /** Handles rejections of an array's promises that nothing awaits any more: they would end the process. */
 export function disown(value: unknown): void {
   if (Array.isArray(value)) {
@@ -54,7 +65,7 @@ export function disown(value: unknown): void {
   }
 }
 
-type LazyKind = 'observable' | 'promises' | 'iterator' | 'function';
+type LazyKind = 'observable' | 'several' | 'iterator' | 'function';
 
 /** Reading a user's object may run a getter that throws: then it is none of these kinds. */
 function lazyKindOf(value: unknown): LazyKind | undefined {
@@ -69,9 +80,9 @@ function lazyKindOf(value: unknown): LazyKind | undefined {
   }
   try {
     if (Array.isArray(value)) {
-      return value.some(isThenable) ? 'promises' : undefined;
+      return value.some((each) => isThenable(each) || isStream(each)) ? 'several' : undefined;
     }
-    if (isObservable(value) || hasMethod(value, OBSERVABLE)) {
+    if (isStream(value)) {
       return 'observable';
     }
     const isIterator =
@@ -86,6 +97,13 @@ function lazyKindOf(value: unknown): LazyKind | undefined {
 /** The key by which libraries other than rxjs mark subscribable objects; rxjs reads the same. */
 const OBSERVABLE =
   (Symbol as unknown as { readonly observable?: symbol }).observable ?? '@@observable';
+
+function isStream(value: unknown): boolean {
+  return (
+    isObservable(value) ||
+    (typeof value === 'object' && value !== null && hasMethod(value, OBSERVABLE))
+  );
+}
 
 function isThenable(value: unknown): boolean {
   return typeof value === 'object' && value !== null && hasMethod(value, 'then');

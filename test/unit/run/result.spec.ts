@@ -185,6 +185,39 @@ describe('R10: a body that returned an array of promises', () => {
   });
 });
 
+describe('R10: a body that returned an array of Observables', () => {
+  it('is done when all of them have completed, and the promises beside them', async () => {
+    const { clock, runner } = createKit();
+    const after = (delayMs: number): Observable<string> =>
+      new Observable((subscriber) => void clock.sleep(delayMs).then(() => subscriber.complete()));
+    const handle = runner.addTask(() => [after(100), clock.sleep(200), after(300), 'none']);
+    await clock.advance(299);
+    expect(handle.status).toBe('running');
+    await clock.advance(1);
+    expect(handle.status).toBe('completed');
+  });
+
+  it('fails if one does, and the others are unsubscribed from', async () => {
+    const stopped = jest.fn<() => void>();
+    const { outcome } = await outcomeOf(() => [
+      new Observable(() => stopped),
+      throwError(() => new Error('not sent')),
+    ]);
+    expect(outcome).toMatchObject({ status: 'failed', error: { message: 'not sent' } });
+    expect(stopped).toHaveBeenCalledTimes(1);
+  });
+
+  it('lets go of all of them at its timeout', async () => {
+    const { clock, runner } = createKit();
+    const stopped = jest.fn<() => void>();
+    const streams = [1, 2].map(() => new Observable(() => stopped));
+    const handle = runner.addTask({ timeout: '1s' }, async () => streams);
+    await clock.advance(1000);
+    expect(handle.status).toBe('failed');
+    expect(stopped).toHaveBeenCalledTimes(2);
+  });
+});
+
 describe('R10: promises that a body returned', () => {
   it('that reject in an array after the timeout end no process', async () => {
     const { clock, runner } = createKit();
