@@ -86,6 +86,18 @@ function taskOf(name: string, delay = 0): Task {
 }
 
 describe('P1: a stored task whose response is still open', () => {
+  it('is held for as long as the response is open', async () => {
+    const { producer, clock, asked } = createProducer();
+    const task = taskOf('a');
+    await producer.commit([task], true);
+    await clock.advance(40_000);
+    expect(asked).toEqual(['a in 30000', 'a in 30000']);
+    producer.release([task]);
+    await clock.advance(120_000);
+    expect(asked.slice(2)).toEqual(['a now']);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it('is not held once its line is released', async () => {
     const { producer, clock, asked } = createProducer();
     const [first, late] = [taskOf('first'), taskOf('late')];
