@@ -19,7 +19,7 @@ export const GROUPS = {
     { mutate: ['batches'], tests: controls('batch', 'cancel') },
     { mutate: ['slice'], tests: unit('engine/slice') },
     {
-      mutate: ['idleness', 'outside-requests'],
+      mutate: ['outside-requests'],
       tests: [...unit('engine/memory.engine'), ...controls('task-runner')],
     },
     {
@@ -31,7 +31,7 @@ export const GROUPS = {
       tests: unit('engine/ledger', 'engine/memory.engine', 'engine/shutdown'),
     },
     {
-      mutate: ['members', 'line'],
+      mutate: ['members'],
       tests: [...unit('engine/memory.engine', 'engine/ledger'), ...controls('chain', 'cancel')],
     },
     {
