@@ -18,11 +18,25 @@ export class Delivery {
    * @param tasks linked into their lines
    */
   commit(tasks: readonly Task[], isHeld: boolean): Promise<void> | void {
-    return this.engine.commit(headsOf(tasks), isHeld)?.catch((error: unknown) => {
-      // Last first, because an engine that discards a task lets the task behind it go on.
-      tasks.toReversed().forEach((task) => this.drop(task, 'not-stored'));
-      throw error;
-    });
+    return this.engine
+      .commit(headsOf(tasks), isHeld)
+      ?.catch((error: unknown) => this.refuse(tasks, error));
+  }
+
+  /** Commits a line and releases it. Rejects as {@link commit} does, and nobody has to handle that. */
+  send(line: readonly Task[]): PromiseLike<void> | void {
+    const heads = line.slice(0, 1);
+    const stored = this.engine.commit(headsOf(line), false);
+    if (stored === undefined) {
+      return this.release(heads, line);
+    }
+    const released = stored.then(
+      () => this.release(heads, line),
+      (error: unknown) => this.refuse(line, error),
+    );
+    // The handle and the log report the error: a caller who does not wait must not crash the process.
+    released.catch(() => undefined);
+    return released;
   }
 
   /**
@@ -46,5 +60,11 @@ export class Delivery {
       this.engine.discard(task);
       this.observer.dropped(task, reason);
     }
+  }
+
+  private refuse(tasks: readonly Task[], error: unknown): never {
+    // Last first, because an engine that discards a task lets the task behind it go on.
+    tasks.toReversed().forEach((task) => this.drop(task, 'not-stored'));
+    throw error;
   }
 }

@@ -247,16 +247,7 @@ export class TaskIntake implements TaskHome {
     line.forEach((task) => {
       task.isCommitted = true;
     });
-    const heads = line.slice(0, 1);
-    const stored = this.delivery.commit(line, false);
-    if (stored === undefined) {
-      return this.delivery.release(heads, line);
-    }
-    const released = stored.then(() => this.delivery.release(heads, line));
-    // The handle and the log report the error: a caller who does not wait must not crash the
-    // process.
-    released.catch(() => undefined);
-    return released;
+    return this.delivery.send(line);
   }
 
   /**
