@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import { ContextIdFactory, type ModulesContainer } from '@nestjs/core';
+import type { ModulesContainer } from '@nestjs/core';
 import type { MethodIntake } from '../task/ambient.js';
 import { backgroundMethodsOf, type BackgroundMethod } from '../task/background-method.js';
 import { isObject } from '../task/is-object.js';
@@ -18,11 +18,6 @@ export class Application {
 
   get isOpen(): boolean {
     return this.kept === undefined;
-  }
-
-  /** The container could not be made. Nest calls no hook then, and takes out the failed instance. */
-  get hasFailed(): boolean {
-    return !this.isOpen && this.wrappers().some(isTakenOut);
   }
 
   /** The name of the root module's class, for messages. */
@@ -109,17 +104,4 @@ export class Application {
       [...providers.values()].concat([...controllers.values()]),
     );
   }
-}
-
-/** Nest shows the instance as made, although it has never begun to make one. */
-function isTakenOut(provider: Provider): boolean {
-  const isSingleton = provider.isDependencyTreeStatic() && !provider.isTransient;
-  if (typeof provider.metatype !== 'function' || !isSingleton) {
-    return false;
-  }
-  // Of a singleton every context has the same instance.
-  const { instance, isResolved, donePromise } = provider.getInstanceByContextId(
-    ContextIdFactory.create(),
-  );
-  return isResolved === true && instance === null && donePromise === undefined;
 }

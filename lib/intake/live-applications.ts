@@ -131,11 +131,10 @@ function theOne(
 function applications(): Application[] {
   return [...live].flatMap((reference) => {
     const application = reference.deref();
-    if (application === undefined || application.hasFailed) {
+    if (application === undefined) {
       live.delete(reference);
-      return [];
     }
-    return application;
+    return application ?? [];
   });
 }
 

@@ -1,5 +1,5 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
-import { Controller, Inject, Injectable, Logger, type ModuleMetadata } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Background, currentTask } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
@@ -17,11 +17,6 @@ class Mailer {
   async send(to: string): Promise<void> {
     ran.push(`${this.label}: ${to} as ${currentTask().name || 'no task'}`);
   }
-}
-
-@Controller()
-class Lacking {
-  constructor(@Inject('nothing') readonly nothing: string) {}
 }
 
 function labelled(label: string): Mailer {
@@ -110,22 +105,6 @@ describe('P21: a call belongs to the application', () => {
     await labelled('by hand').send('Ann');
     await clock.settle();
     expect(added(events)).toEqual(['Mailer.send']);
-  });
-
-  it.each<[string, ModuleMetadata]>([
-    [
-      'a provider',
-      { providers: [{ provide: 'x', useFactory: () => Promise.reject(new Error('nothing')) }] },
-    ],
-    ['a controller', { controllers: [Lacking] }],
-  ])('that could be made, and to none that lacks %s', async (_, lacking) => {
-    await expect(createApp(lacking)).rejects.toThrow(/nothing/);
-    await labelled('alone').send('Ann');
-    expect(ran.splice(0)).toEqual(['alone: Ann as no task']);
-    const { clock } = await start();
-    await labelled('by hand').send('Bob');
-    await clock.settle();
-    expect(ran).toEqual(['by hand: Bob as Mailer.send']);
   });
 
   it('or is refused if several know the class', async () => {
