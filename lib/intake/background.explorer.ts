@@ -121,9 +121,10 @@ export class BackgroundExplorer implements TaskFinder {
     if (twins.length > 0 && (isStored || isScheduled)) {
       throw new BackgroundMethodError(
         member,
-        `its class has several objects that differ (${twins.join(', ')}), and a ${
+        `its class has several objects (${twins.join(', ')}), and a ${
           isStored ? `stored task of queue "${settings.queue}"` : 'schedule'
-        } finds one of them only. Give each a subclass of its own.`,
+        } finds only one of them. Import a dynamic module once: keep what forRoot() returned, and list ` +
+          'that wherever it is imported. Or give each object a subclass of its own.',
       );
     }
     const isForRequests =
@@ -172,7 +173,8 @@ function isMadeAlike(one: Provider, other: Provider): boolean {
     return true;
   }
   const isImportedTwice = one.host !== other.host && one.host?.metatype === other.host?.metatype;
-  return !isImportedTwice && !(one.isNotMetatype && other.isNotMetatype);
+  const areFactories = one.isNotMetatype && other.isNotMetatype && one.metatype !== other.metatype;
+  return !isImportedTwice && !areFactories;
 }
 
 function nameOf({ name, host }: Provider): string {

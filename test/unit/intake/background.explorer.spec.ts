@@ -126,9 +126,22 @@ describe('R7: a class of which the container makes objects that differ', () => {
       queues: { mails: { engine: journal({ path: '/dev/null/never-opened' }) } },
     });
     await expect(starting).rejects.toThrow(
-      /Sender\.send: its class has several objects that differ \(.+ of .+, .+ of .+\), and a stored/,
+      /Sender\.send: its class has several objects \(.+ of .+, .+ of .+\), and a stored/,
     );
   });
+});
+
+it('R7: one factory that makes two objects, as an override in a test does, starts with a store', async () => {
+  class Sender {
+    @Background({ queue: 'mails' })
+    async send(): Promise<void> {}
+  }
+  const useFactory = () => new Sender();
+  const starting = createApp(
+    { providers: ['one', 'other'].map((provide) => ({ provide, useFactory })) },
+    { queues: { mails: { engine: journal({ path: '/dev/null/never-opened' }) } } },
+  );
+  await expect(starting).rejects.toThrow(/never-opened/);
 });
 
 describe('a provider that is not a singleton', () => {
