@@ -25,8 +25,8 @@ export class Delivery {
 
   /** Commits a line and releases it. Rejects as {@link commit} does, and nobody has to handle that. */
   send(line: readonly Task[]): PromiseLike<void> | void {
-    const heads = line.slice(0, 1);
-    const stored = this.engine.commit(headsOf(line), false);
+    const heads = headsOf(line);
+    const stored = this.engine.commit(heads, false);
     if (stored === undefined) {
       return this.release(heads, line);
     }
@@ -46,12 +46,13 @@ export class Delivery {
    * meanwhile
    */
   release(heads: readonly Task[], tasks: readonly Task[]): PromiseLike<void> | void {
-    const released = tasks.filter(({ isOver }) => !isOver);
     let accepted: PromiseLike<void> | void = undefined;
     for (const head of heads) {
       accepted = this.engine.release(head);
     }
-    released.forEach((task) => this.observer.queued(task));
+    for (const task of tasks) {
+      this.observer.queued(task);
+    }
     return accepted;
   }
 

@@ -244,9 +244,9 @@ export class TaskIntake implements TaskHome {
 
   /** Commits a line and releases it. */
   private keep(line: readonly Task[]): PromiseLike<void> | void {
-    line.forEach((task) => {
+    for (const task of line) {
       task.isCommitted = true;
-    });
+    }
     return this.delivery.send(line);
   }
 

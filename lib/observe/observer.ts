@@ -63,9 +63,9 @@ export class Observer {
   }
 
   queued(task: Task): void {
-    this.due(task, task.settings.delayMs);
     // A duplicate, or a task too late for the shutdown, is dropped while it is released.
     if (!task.isOver) {
+      this.due(task, task.settings.delayMs);
       this.events.emit('queued', task, {});
     }
   }

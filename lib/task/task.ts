@@ -334,16 +334,19 @@ export class Task implements Linked<Task> {
 
   /** Runs the user's code, which may throw, return, or return a promise. */
   call(): unknown {
+    const { definition, target } = this;
+    return definition !== undefined && target === undefined
+      ? definition.resolveTarget().then((provider) => this.callOn(provider))
+      : this.callOn(target);
+  }
+
+  private callOn(target: unknown): unknown {
+    const { definition } = this;
     const fn = this.fn as (...args: unknown[]) => unknown;
     const args = (this.followers === undefined ? this.args : [this.joinedItems()]) as unknown[];
-    const { definition } = this;
-    const callOn = (target: unknown): unknown =>
-      definition === undefined || definition.method === fn
-        ? fn.apply(target, args)
-        : callCopy(definition.method, () => fn.apply(target, args));
-    return definition !== undefined && this.target === undefined
-      ? definition.resolveTarget().then(callOn)
-      : callOn(this.target);
+    return definition === undefined || definition.method === fn
+      ? fn.apply(target, args)
+      : callCopy(definition.method, () => fn.apply(target, args));
   }
 
   /** The function to call, until the task settles; of a `@Background()` method the undecorated one. */

@@ -27,7 +27,12 @@ export class Lanes {
   }));
 
   get isEmpty(): boolean {
-    return this.lanes.every(isEmpty);
+    for (const lane of this.lanes) {
+      if (!isEmpty(lane)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   push(task: Task): void {
@@ -64,17 +69,16 @@ export class Lanes {
 
   /** The lane whose turn it is. Counts the other waiting lanes as passed over. */
   private next(): Lane | undefined {
-    let first: Lane | undefined;
-    let patient: Lane | undefined;
+    let next: Lane | undefined;
     for (const lane of this.lanes) {
-      if (!isEmpty(lane)) {
-        first ??= lane;
-        patient ??= lane.passedOver >= PATIENCE ? lane : undefined;
+      lane.passedOver = isEmpty(lane) ? 0 : lane.passedOver + 1;
+      const isPatient = lane.passedOver > PATIENCE;
+      if (isPatient ? (next?.passedOver ?? 0) <= PATIENCE : lane.passedOver > 0 && !next) {
+        next = lane;
       }
     }
-    const next = patient ?? first;
-    for (const lane of this.lanes) {
-      lane.passedOver = lane === next || isEmpty(lane) ? 0 : lane.passedOver + 1;
+    if (next !== undefined) {
+      next.passedOver = 0;
     }
     return next;
   }
