@@ -12,7 +12,7 @@ const { PORT, HOST, ADAPTER } = process.env;
 const adapter = ADAPTER === 'fastify' ? new FastifyAdapter() : new ExpressAdapter();
 const app = await NestFactory.create(AppModule, adapter);
 // Without this line SIGTERM ends the process at once, and its tasks with it.
-app.enableShutdownHooks();
+app.enableShutdownHooks(['SIGTERM', 'SIGINT']);
 printTimeline(app.get(TaskRunner).events, (line) => console.log(line));
 await app.listen(PORT || 3000, HOST || '127.0.0.1');
 console.log(curlLines(await app.getUrl()));

@@ -35,4 +35,4 @@ export class WorkerModule {}
 
 const app = await NestFactory.createApplicationContext(WorkerModule);
 // On SIGTERM running tasks may finish; the others stay in the store for other workers.
-app.enableShutdownHooks();
+app.enableShutdownHooks(['SIGTERM', 'SIGINT']);

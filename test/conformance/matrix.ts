@@ -34,27 +34,29 @@ export const MATRIX = {
   },
   order: {
     feature: 'order of a request, `onFailure`',
-    means: 'kept within one engine: tasks on two engines do not wait for each other',
+    means: 'apply to the tasks of one engine: tasks on two engines do not wait for each other',
     cells: {},
   },
   chain: {
     feature: '`chain()`',
     means:
-      'within one engine, otherwise `BGT_CHAIN`. If a task does not complete, the tasks behind it are ' +
-      'dropped at once',
-    cells: bullmq({ differs: 'they are dropped when their turn comes' }),
+      'all tasks are on one engine, otherwise `BGT_CHAIN` is thrown. If a task does not complete, the tasks ' +
+      'behind it are dropped at once',
+    cells: bullmq({ differs: 'the tasks behind it are dropped when their turn comes' }),
   },
   chainGrows: {
     feature: 'adding to a chain later',
     means:
-      'refused with `BGT_CHAIN` once the chain is stored: when the request is answered; outside a request at ' +
-      'the next `await`',
-    cells: { memory: { differs: 'the task runs behind those before it' } },
+      'refused with `BGT_CHAIN` once the chain is stored. A chain of a request is stored when the request is ' +
+      'answered, any other chain at the next `await`',
+    cells: { memory: { differs: 'the task runs behind the tasks that were added before it' } },
   },
   retryChain: {
     feature: '`retry(id)` of a task in a chain',
     means: 'also brings back the tasks behind it that were dropped because it failed',
-    cells: bullmq({ differs: 'only those that the store remembers (`remember`)' }),
+    cells: bullmq({
+      differs: 'brings back only tasks that the store still remembers (`remember`)',
+    }),
   },
   concurrency: {
     feature: '`concurrency`',
@@ -164,9 +166,9 @@ export function enginesPage(): string {
   });
   return `# Engines side by side
 
-Retries, timeouts, priorities, delays, cancellation, order, chains and limits mean the same wherever tasks are kept: one suite of
-tests (\`test/conformance\`) runs against every engine. This page lists every difference; \`npm run docs:engines\` makes it from that
-suite. An option that an engine cannot honour is never ignored: it is refused when the application starts or the task is added.
+Retries, timeouts, priorities, delays, cancellation, order, chains and limits mean the same on every engine, except where a row of this
+table says otherwise. An engine never ignores an option that it does not support: the application does not start, or \`addTask()\` throws.
+The tests in \`test/conformance\` check each row on every engine, and \`npm run docs:engines\` writes this page from them.
 
 The column _the journal_ also explains what each feature means. _Same_ means: the same as the journal.
 
