@@ -136,6 +136,17 @@ describe('P17: a task that the store has not taken', () => {
     await kit.clock.advance(1_000);
     expect(kit.asked).toStrictEqual(asked);
   });
+
+  it('is not looked for if nothing was sent, because a job could not be made', async () => {
+    const { producer, clock, asked } = createProducer();
+    const [task, broken] = [taskOf('a'), taskOf('b')];
+    broken.stored = undefined;
+    await expect(producer.commit([task, broken], true)).rejects.toThrow(/not serialised/);
+    expect([task.storing, broken.storing]).toEqual([undefined, undefined]);
+    await producer.takeBack(task);
+    await clock.advance(1_000);
+    expect([asked, clock.pendingTimers]).toEqual([[], 0]);
+  });
 });
 
 describe('P17: a task of a request that was told it failed', () => {

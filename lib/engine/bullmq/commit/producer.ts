@@ -124,29 +124,40 @@ export class Producer {
   }
 
   private async put(lines: readonly (readonly Task[])[], isHeld: boolean): Promise<void> {
-    const { store } = this;
     const tasks = lines.flat();
     const isBehind = lines.some(([head]) => head?.prior !== undefined);
-    const rests = isBehind ? await Promise.all(lines.map((line) => this.restOf(line))) : lines;
-    const heldMs = isHeld ? this.holdMs : undefined;
-    const jobs = jobsOf(rests, this.id, heldMs);
+    try {
+      const rests = isBehind ? await Promise.all(lines.map((line) => this.restOf(line))) : lines;
+      await this.send(rests, isHeld ? this.holdMs : undefined);
+      tasks.forEach((task) => this.collected.stored(task));
+    } catch (error) {
+      tasks.forEach((task) => this.refused.add(task));
+      throw error;
+    } finally {
+      tasks.forEach((task) => {
+        task.storing = undefined;
+      });
+    }
+  }
+
+  /** @throws StoreUnavailableError within the commit timeout */
+  private async send(
+    lines: readonly (readonly Task[])[],
+    heldMs: number | undefined,
+  ): Promise<void> {
+    const { store } = this;
+    const jobs = jobsOf(lines, this.id, heldMs);
     const sending: Sending = { isSent: false, isGivenUp: false };
     try {
       const ids = jobs.length === 0 ? [] : await store.inTime(this.insert(jobs, sending));
-      this.stored(rests, jobs, ids, heldMs);
-      tasks.forEach((task) => this.collected.stored(task));
+      this.stored(lines, jobs, ids, heldMs);
     } catch (cause) {
       sending.isGivenUp = true;
       if (sending.isSent && !isUnsent(cause)) {
         // The jobs may have landed all the same, and must not run: the client is told that they failed.
         jobs.forEach(({ task }) => this.held.retract(linkOf(task)));
       }
-      tasks.forEach((task) => this.refused.add(task));
       throw new StoreUnavailableError(store.label, { cause });
-    } finally {
-      tasks.forEach((task) => {
-        task.storing = undefined;
-      });
     }
   }
 
