@@ -13,10 +13,10 @@ import { isResponseClosed } from './response.js';
 const MAX_WAITING = { one: 100, two: 1_000 } as const;
 
 /**
- * A client over HTTP/1 that goes on after so many refusals is not waited for: each refusal costs more
- * than most answers, and nobody else is served meanwhile.
+ * A client over HTTP/1 that goes on after so many refused requests is not waited for: each refusal
+ * costs more than most answers, and nobody else is served meanwhile.
  */
-const MAX_REFUSALS = 100;
+const MAX_REFUSED = 100;
 
 /**
  * A client does not read if this many of its tasks wait for answers that ended this long ago: its
@@ -48,6 +48,8 @@ interface Response {
 export class Connections {
   private readonly known = new WeakMap<Client, Connection>();
   private readonly waiting = new LinkedList<Connection>();
+  /** The responses whose requests were refused a task. A handler may catch that, and ask again. */
+  private readonly refused = new WeakSet<object>();
   private tasks = 0;
   private callOff: (() => void) | undefined = undefined;
 
@@ -66,9 +68,12 @@ export class Connections {
     const max = isOne ? MAX_WAITING.one : MAX_WAITING.two;
     const connection = client && this.known.get(client);
     if (connection !== undefined && connection.tasks - (own?.count ?? 0) >= max) {
-      connection.refusals += 1;
-      if (isOne && connection.refusals === MAX_REFUSALS) {
-        this.end(connection, connection.tasks);
+      if (isOne && !this.refused.has(response)) {
+        this.refused.add(response);
+        connection.refused += 1;
+        if (connection.refused === MAX_REFUSED) {
+          this.end(connection, connection.tasks);
+        }
       }
       throw new UnreadAnswersError(max);
     }
@@ -149,8 +154,8 @@ class Connection implements Linked<Connection> {
   before: Connection | undefined = undefined;
   behind: Connection | undefined = undefined;
   tasks = 0;
-  /** How many tasks in a row found no place. */
-  refusals = 0;
+  /** How many requests in a row found no place for a task. */
+  refused = 0;
   readonly answers = new LinkedList<Answer>();
 
   constructor(
@@ -166,7 +171,7 @@ class Connection implements Linked<Connection> {
   count(tasks: number): void {
     if (tasks !== 0) {
       this.tasks += tasks;
-      this.refusals = 0;
+      this.refused = 0;
       this.counted(tasks);
     }
   }
