@@ -119,7 +119,9 @@ export const MATRIX = {
   },
   schedule: {
     feature: '`cron`, `every`, `addSchedule()`',
-    means: 'each tick once over all processes, by the clock of the store, also after a restart',
+    means:
+      'each tick once, also after a restart, by the clock of the store. Processes that share a store make ' +
+      'each tick once together',
     cells: { memory: { differs: 'each tick once in each process, until it ends' } },
   },
   result: {
@@ -167,7 +169,8 @@ export function enginesPage(): string {
   return `# Engines side by side
 
 Retries, timeouts, priorities, delays, cancellation, order, chains and limits mean the same on every engine, except where a row of this
-table says otherwise. An engine never ignores an option that it does not support: the application does not start, or \`addTask()\` throws.
+table says otherwise. An engine refuses an option of a task or a queue that it does not support: the application does not start, or \`addTask()\`
+throws.
 The tests in \`test/conformance\` check each row on every engine, and \`npm run docs:engines\` writes this page from them.
 
 The column _the journal_ also explains what each feature means. _Same_ means: the same as the journal.
