@@ -169,8 +169,7 @@ export function enginesPage(): string {
   return `# Engines side by side
 
 Retries, timeouts, priorities, delays, cancellation, order, chains and limits mean the same on every engine, except where a row of this
-table says otherwise. An engine refuses an option of a task or a queue that it does not support: the application does not start, or \`addTask()\`
-throws.
+table says otherwise. If an engine does not support an option of a task or a queue, the application does not start, or \`addTask()\` throws.
 The tests in \`test/conformance\` check each row on every engine, and \`npm run docs:engines\` writes this page from them.
 
 The column _the journal_ also explains what each feature means. _Same_ means: the same as the journal.
