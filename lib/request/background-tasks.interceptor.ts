@@ -90,8 +90,8 @@ function aroundMessage(requests: Requests, type: string, next: CallHandler): Obs
   return new Observable((subscriber) => {
     const here = lifeHere(requests.intake);
     const around = here instanceof MessageLife && !here.isOver ? here : undefined;
-    if (around?.isIntercepted === true) {
-      return called(around, next).subscribe(subscriber); // an outer interceptor follows this message
+    if (around?.isSeenFurtherOut === true) {
+      return called(around, next).subscribe(subscriber); // what is in between may still fail
     }
     const life = around ?? beginMessage(requests, type);
     life.isIntercepted = true;

@@ -23,6 +23,11 @@ export class MessageLife extends RequestLife {
     super(requests, {});
   }
 
+  /** The end of the handler is seen further out than by the interceptor that asks. */
+  get isSeenFurtherOut(): boolean {
+    return this.isIntercepted || (this.isFollowed && !this.isInterceptorDue);
+  }
+
   override isWithin(other: RequestLife): boolean {
     return super.isWithin(other) || (this.parent?.isWithin(other) ?? false);
   }

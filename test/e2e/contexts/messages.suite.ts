@@ -20,7 +20,7 @@ import {
   TaskRunner,
   Tasks,
 } from 'nestjs-background-tasks';
-import { concat, defer, of, retry, type Observable } from 'rxjs';
+import { concat, concatMap, defer, of, retry, throwError, type Observable } from 'rxjs';
 import { History } from '../support/history.js';
 import { startMicroservice, TRANSPORTS, type Channel } from '../support/messages.js';
 import { NEST_MAJOR } from '../support/nest-major.js';
@@ -39,6 +39,12 @@ class Excusing implements ExceptionFilter {
 class Retrying implements NestInterceptor {
   intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
     return next.handle().pipe(retry(2));
+  }
+}
+
+class Spoiling implements NestInterceptor {
+  intercept(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    return next.handle().pipe(concatMap(() => throwError(() => new Error('spoiled'))));
   }
 }
 
@@ -126,6 +132,14 @@ class Messages {
     this.ledger.add('handler');
   }
 
+  @MessagePattern('spoiled')
+  @SubscribeMessage('spoiled')
+  @UseInterceptors(Spoiling, BackgroundTasksInterceptor)
+  spoiled(@Tasks() tasks: BackgroundTasks): string {
+    this.ledger.add('handler', tasks);
+    return 'well done';
+  }
+
   @MessagePattern('retried')
   @UseInterceptors(Retrying, BackgroundTasksInterceptor)
   retried(): string {
@@ -176,6 +190,7 @@ const COMPLETED_RPC: readonly Case[] = [
 // A gateway of Nest 11 does not tell that its guard has refused.
 const FAILED: readonly Case[] = [
   ['broken', ['handler: failure']],
+  ['spoiled', ['handler: failure']],
   ...(NEST_MAJOR < 12 ? [] : [['refused', ['guard: failure']] as const]),
 ];
 const FAILED_RPC: readonly Case[] = [
