@@ -1,5 +1,5 @@
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { Connections } from '../../../lib/request/nest/connections.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { collectGarbage } from '../../support/garbage.js';
@@ -46,6 +46,7 @@ describe('O2, P12: a connection', () => {
     ['HTTP/1', 100],
     ['HTTP/2', 1_000],
   ] as const)('over %s has at most %i waiting tasks, and is refused the next', (over, max) => {
+    expect(() => clientOf(over).request(max + 1)).not.toThrow(); // all of one request
     const { connections, respond, request } = clientOf(over);
     const [first] = Array.from({ length: max }, () => request(1));
     expect(() => request(1)).toThrow(REFUSED);
@@ -136,6 +137,24 @@ describe('O2, P12: a connection', () => {
 /** Watches a response. */
 const open: Connections['open'] = (response, closed) => connections.open(response, closed);
 const connections = new Connections(new FakeClock(), () => undefined);
+
+describe('a response', () => {
+  it('is over when it is torn down, though its connection goes on', async () => {
+    const [response, closed] = [new FakeResponse(), jest.fn()];
+    open(response, closed);
+    response.destroy();
+    await turnOfTheLoop();
+    expect(closed).toHaveBeenCalledTimes(1);
+  });
+
+  it('P3: needs no connection', () => {
+    expect(() => connections.check({}, undefined)).not.toThrow();
+    const answer = open({}, () => undefined);
+    answer.added();
+    answer.close();
+    expect(answer.count).toBe(0);
+  });
+});
 
 describe('a connection with many responses', () => {
   it('keeps no response alive that is over', async () => {

@@ -81,17 +81,21 @@ describe('P3: the status decides', () => {
 });
 
 describe('P4: a client that leaves before there is an answer', () => {
-  it('is a failure if no handler is at work, after a moment for middleware', async () => {
-    const { clock, response, tasks } = createRequest();
-    const handles = addAll(tasks);
-    response.req.socket.destroy();
-    await clock.advance(999);
-    expect(statuses(handles)).toEqual(COLLECTED);
-    await clock.advance(1);
-    await clock.settle();
-    expect(statuses(handles)).toEqual(FAILURE);
-    expect([...statuses(addAll(tasks))]).toEqual(['dropped', 'queued', 'queued']);
-  });
+  it.each(['before', 'after'])(
+    'is a failure if no handler is at work, after a moment for middleware: it leaves %s the first task',
+    async (when) => {
+      const { clock, response, tasks } = createRequest();
+      const early = when === 'after' ? addAll(tasks) : undefined;
+      response.req.socket.destroy();
+      const handles = early ?? addAll(tasks);
+      await clock.advance(999);
+      expect(statuses(handles)).toEqual(COLLECTED);
+      await clock.advance(1);
+      await clock.settle();
+      expect(statuses(handles)).toEqual(FAILURE);
+      expect([...statuses(addAll(tasks))]).toEqual(['dropped', 'queued', 'queued']);
+    },
+  );
 });
 
 /** A message whose tasks are being stored. */
