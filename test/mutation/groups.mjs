@@ -7,7 +7,15 @@ const conformance = (...names) => names.map((name) => `test/conformance/${name}.
 
 const controls = (...names) => unit(...names.map((name) => `engine-controls/${name}`));
 
-/** Room → groups of files with the tests they share. The fewer tests a group has, the faster each of its mutants. */
+const suites = (...names) => names.map((name) => `test/e2e/request/${name}.suite.ts`);
+const messages = (...names) => names.map((name) => `test/e2e/contexts/${name}.suite.ts`);
+
+const REQUESTS = suites('kinds', 'nothing-in-the-way', 'order', 'other-interceptors');
+const STORED = [...REQUESTS, ...suites('stored-first')];
+const MESSAGES = messages('messages', 'graphql');
+
+/** Room → groups of files with the tests they share. The fewer tests a group has, the faster each of its mutants. What
+ * they do not notice, those that are `slower` are asked for. */
 export const GROUPS = {
   'engine/memory': [
     { mutate: ['lanes'], tests: unit('engine/lanes') },
@@ -88,14 +96,25 @@ export const GROUPS = {
     },
   ],
   request: [
-    { mutate: ['nest/connections'], tests: unit('request/connections') },
-    { mutate: ['nest/response'], tests: unit('request/response') },
-    { mutate: ['nest/retry-later'], tests: unit('request/retry-later') },
-    { mutate: ['nest/message-hook'], tests: unit('request/message-hook') },
-    { mutate: ['nest/request-hook', 'life-of-request'], tests: unit('request/request-hook') },
+    { mutate: ['nest/connections'], tests: unit('request/connections'), slower: REQUESTS },
+    { mutate: ['nest/response'], tests: unit('request/response'), slower: REQUESTS },
+    { mutate: ['nest/retry-later'], tests: unit('request/retry-later'), slower: suites('refused') },
+    { mutate: ['nest/answer-with'], tests: unit('request/answer-with'), slower: STORED },
+    { mutate: ['nest/held-response'], tests: unit('request/held-response'), slower: STORED },
+    { mutate: ['nest/jobs-per-request'], tests: messages('packages') },
+    { mutate: ['nest/message-hook'], tests: unit('request/message-hook'), slower: MESSAGES },
+    { mutate: ['nest/request-hook'], tests: unit('request/request-hook'), slower: REQUESTS },
+    { mutate: ['nest/route-watch'], tests: REQUESTS },
+    { mutate: ['message', 'background-tasks.interceptor'], tests: MESSAGES, slower: REQUESTS },
+    {
+      mutate: ['background-tasks', 'tasks.decorator', 'life-of-request'],
+      tests: unit('intake/add-task', 'intake/tasks.decorator', 'request/request-hook'),
+      slower: [...REQUESTS, ...MESSAGES],
+    },
     {
       mutate: ['plan', 'requests', 'request-life', 'message-life'],
       tests: unit('request/request-life'),
+      slower: [...STORED, ...MESSAGES],
     },
   ],
 };

@@ -16,10 +16,9 @@ const UNDETECTED = new Set(['Survived', 'NoCoverage']);
 
 const wanted = process.argv.slice(2);
 const groups = Object.entries(GROUPS).flatMap(([room, all]) =>
-  all.map(({ mutate, tests, apart }) => ({
+  all.map(({ mutate, ...rest }) => ({
     room,
-    tests,
-    apart,
+    ...rest,
     files: mutate
       .map((name) => `lib/${room}/${name}.ts`)
       .filter((file) => wanted.length === 0 || wanted.includes(room) || wanted.includes(file)),
@@ -49,6 +48,43 @@ function together(tests) {
   return [TOGETHER];
 }
 
+/** @returns each file with its source and its mutants */
+async function mutantsOf(mutate, tests, apart) {
+  const report = `${REPORTS}/${process.pid}.json`;
+  const specs = apart ? tests : together(tests);
+  try {
+    await stryker({ MUTATE: mutate.join(','), TESTS: specs.join(','), REPORT: report });
+    return JSON.parse(readFileSync(join(ROOT, report), 'utf8')).files;
+  } finally {
+    rmSync(join(ROOT, TOGETHER), { force: true });
+    rmSync(join(ROOT, report), { force: true });
+  }
+}
+
+const keyOf = ({ location, mutatorName, replacement }) =>
+  JSON.stringify([location, mutatorName, replacement]);
+
+/** Tries what the quick tests have not noticed with slower ones. */
+async function tryAgain(files, tests) {
+  const ranges = Object.entries(files).flatMap(([file, { mutants }]) =>
+    mutants
+      .filter(({ status }) => UNDETECTED.has(status))
+      .map(
+        ({ location: { start, end } }) =>
+          `${file}:${start.line}:${start.column - 1}-${end.line}:${end.column - 1}`,
+      ),
+  );
+  if (ranges.length === 0) return;
+  for (const [file, { mutants }] of Object.entries(await mutantsOf(ranges, tests))) {
+    const again = new Map(mutants.map((mutant) => [keyOf(mutant), mutant.status]));
+    for (const mutant of files[file].mutants) {
+      if (UNDETECTED.has(mutant.status)) {
+        mutant.status = again.get(keyOf(mutant)) ?? mutant.status;
+      }
+    }
+  }
+}
+
 function survivorsOf(source, mutants) {
   const lines = source.split('\n');
   return mutants
@@ -73,18 +109,12 @@ function row(name, { detected, all, percent }) {
 mkdirSync(join(ROOT, REPORTS), { recursive: true });
 const rooms = new Map();
 const rows = [];
-for (const { room, files, tests, apart } of groups) {
+for (const { room, files, tests, apart, slower } of groups) {
   if (files.length === 0) continue;
   const began = Date.now();
-  const report = `${REPORTS}/${files[0].replaceAll('/', '-')}.json`;
-  const specs = apart ? tests : together(tests);
-  try {
-    await stryker({ MUTATE: files.join(','), TESTS: specs.join(','), REPORT: report });
-  } finally {
-    rmSync(join(ROOT, TOGETHER), { force: true });
-  }
-  const result = JSON.parse(readFileSync(join(ROOT, report), 'utf8'));
-  for (const [file, { source, mutants }] of Object.entries(result.files)) {
+  const found = await mutantsOf(files, tests, apart);
+  if (slower !== undefined) await tryAgain(found, slower);
+  for (const [file, { source, mutants }] of Object.entries(found)) {
     console.log([row(file, scoreOf(mutants)), ...survivorsOf(source, mutants)].join('\n'));
     rows.push(row(file, scoreOf(mutants)));
     rooms.set(room, [...(rooms.get(room) ?? []), ...mutants]);

@@ -1,4 +1,6 @@
 // One group of test/mutation/groups.mjs, as run.mjs names it.
+import { fileURLToPath } from 'node:url';
+
 const { MUTATE = '', TESTS = '', REPORT = '', CONCURRENCY = '1' } = process.env;
 
 /** @type {import('@stryker-mutator/api/core').PartialStrykerOptions} */
@@ -13,6 +15,7 @@ export default {
     config: {
       testMatch: TESTS.split(',').map((path) => `<rootDir>/${path}`),
       testPathIgnorePatterns: ['/node_modules/'],
+      testEnvironment: fileURLToPath(new URL('first-failure.cjs', import.meta.url)),
       // Most changes that break a wait break it for ever. No test of the groups takes a second.
       testTimeout: 8_000,
       reporters: [],
