@@ -1057,7 +1057,7 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         expect(app.book.started).toEqual(differs('shutdown') ? ['waiting'] : []);
       });
 
-      it('P13: aborts what has not ended by the drain timeout', async () => {
+      it('P13: aborts what has not ended by the drain timeout, and runs it after the next start or names it as lost', async () => {
         await app.close();
         app = await Application.start({ engine: under.engine, drainTimeout: 100 });
         const running = app.runner.addTask({ queue: 'single' }, app.jobs.hold, 'running');
@@ -1072,6 +1072,14 @@ export function conformance(name: EngineName, prepare: () => Promise<EngineUnder
         ]);
         expect(app.book.of('running', 'aborted')).toHaveLength(1);
         expect(app.book.started).toEqual(['running']);
+        const fate = differs('restart') ? 'was abandoned' : 'runs after the next start';
+        expect(app.log.text).toContain(fate);
+        app = await Application.start({ engine: under.engine });
+        if (!differs('restart')) {
+          await app.book.until('running');
+          app.book.open('running');
+          await app.book.until('waiting', 'end');
+        }
       });
 
       it('P13: abandons what a request in flight has collected and nobody has stored', async () => {

@@ -65,17 +65,8 @@ export class Application {
     return this.nest.get(type);
   }
 
-  /** Resolves when a shutdown that is still to come has told the engine to start nothing more. */
   whenDraining(): Promise<void> {
-    const engine = this.nest.get<Engine>(ENGINE);
-    const drain = engine.drain.bind(engine);
-    return new Promise((resolve) => {
-      engine.drain = (...args) => {
-        const drained = drain(...args);
-        resolve();
-        return drained;
-      };
-    });
+    return whenDraining(this.nest.get(ENGINE));
   }
 
   /** @returns the status of the answer, once its body has been read */
@@ -135,6 +126,18 @@ export class Application {
   close(): Promise<void> {
     return this.nest.close();
   }
+}
+
+/** Resolves when a shutdown that is still to come has told the engine to start nothing more. */
+export function whenDraining(engine: Engine): Promise<void> {
+  const drain = engine.drain.bind(engine);
+  return new Promise((resolve) => {
+    engine.drain = (...args) => {
+      const drained = drain(...args);
+      resolve();
+      return drained;
+    };
+  });
 }
 
 function rootModule(options: BackgroundTasksOptions, providers: Provider[]): DynamicModule {

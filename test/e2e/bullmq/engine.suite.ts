@@ -4,6 +4,7 @@ import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
 import { ENGINE } from '../../../lib/engine/engine.js';
 import type { JobQueue } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
+import { whenDraining } from '../../conformance/support/application.js';
 import { eventually } from '../../support/eventually.js';
 import type { TestServer } from '../../support/servers.js';
 import type { TestApp } from './app.js';
@@ -101,15 +102,7 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       await work.until('running begins');
       await tasks.pause();
       await work.note('left');
-      const engine = app.get<BullMQEngine>(ENGINE, { strict: false });
-      const draining = new Promise<void>((resolve) => {
-        const drain = engine.drain.bind(engine);
-        engine.drain = (...args) => {
-          const drained = drain(...args);
-          resolve();
-          return drained;
-        };
-      });
+      const draining = whenDraining(app.get(ENGINE, { strict: false }));
       const closed = app.close();
       await draining;
       await tasks.resume();
@@ -119,17 +112,6 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       work.open('running');
       await closed;
       expect(work.done).toEqual(['running begins', 'running ends']);
-    });
-
-    it('a task that does not end in time at shutdown is given back, and runs in another process', async () => {
-      const first = await start({}, { drainTimeout: 100 });
-      await first.work.wait('stuck');
-      await first.work.until('stuck begins');
-      await first.close();
-      expect(first.log.text).toMatch(/it is stored and runs after the next start/);
-      const second = await start();
-      await second.work.until('stuck begins');
-      second.work.open('stuck');
     });
   });
 

@@ -250,33 +250,13 @@ describe('a task that takes its process down', () => {
   });
 });
 
-describe('after a shutdown that could not wait', () => {
-  it('P13: the tasks that are left are kept, logged, and run after the next start', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    before.runner.addTask({ queue: 'single' }, before.jobs.hold, 'running');
-    before.runner.addTask(before.jobs.single, 'waiting');
-    before.runner.addTask({ delay: '1h' }, before.jobs.note, 'delayed');
-    await before.book.until('running');
-    await close(before);
-    expect(
-      before.log.of('warn').filter((line) => line.includes('runs after the next start')),
-    ).toHaveLength(3);
-    const after = await start(path);
-    await after.book.until('running');
-    after.book.open('running');
-    await after.book.until('waiting');
-    expect(await after.runner.list({ status: 'delayed' })).toHaveLength(1);
-  });
-
-  it('an attempt that timed out during the shutdown counts', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path, { options: { drainTimeout: 0 }, providers: [Slow] });
-    before.runner.addTask(before.get(Slow).neverEnds);
-    await before.get(Slow).started.promise;
-    await close(before);
-    expect(await recordsIn(path)).toMatchObject([{ attempts: 1, starts: 0 }]);
-  });
+it('an attempt that timed out during the shutdown counts', async () => {
+  const path = await temporaryFolder();
+  const before = await start(path, { options: { drainTimeout: 0 }, providers: [Slow] });
+  before.runner.addTask(before.get(Slow).neverEnds);
+  await before.get(Slow).started.promise;
+  await close(before);
+  expect(await recordsIn(path)).toMatchObject([{ attempts: 1, starts: 0 }]);
 });
 
 describe('D22: a task that closes its application', () => {
