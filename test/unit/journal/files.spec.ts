@@ -37,6 +37,7 @@ import { FragileStore, engineOn } from './support/stores.js';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
+const FILES = ['tasks.mdb', 'tasks.mdb-lock'];
 
 async function refusal(path: string): Promise<unknown> {
   const store = new JournalStore(path);
@@ -61,7 +62,6 @@ async function openElsewhere(path: string): Promise<{ code: unknown; output: str
 }
 
 describe('D4: a JournalError names the file that LMDB would end the process for', () => {
-  const FILES = ['tasks.mdb', 'tasks.mdb-lock'];
   const IN_PLACE: Record<string, (file: string) => unknown> = {
     'a folder': (file) => mkdir(file),
     'a pipe': (file) => execFileSync('mkfifo', [file]),
@@ -81,21 +81,18 @@ describe('D4: a JournalError names the file that LMDB would end the process for'
     },
   );
 
-  it.each(['link', 'link/journal', 'link/tasks.mdb'])(
-    'a link that leads nowhere, on the way to %s',
-    async (way) => {
-      const path = await temporaryFolder();
-      const isFile = way.endsWith('.mdb');
-      const place = join(path, isFile ? 'tasks.mdb' : 'link');
-      await symlink('/nowhere/at/all', place);
-      expect(await refusal(isFile ? path : join(path, way))).toMatchObject({
-        code: 'BGT_JOURNAL',
-        message: expect.stringContaining(
-          `cannot be opened: ${place} is a link to /nowhere/at/all, which is not there.`,
-        ),
-      });
-    },
-  );
+  it.each([
+    ['link', 'link'],
+    ['link', 'link/journal'],
+    ['tasks.mdb', ''],
+  ])('a link that leads nowhere: %s, on the way to the folder "%s"', async (name, folder) => {
+    const path = await temporaryFolder();
+    await symlink('/nowhere/at/all', join(path, name));
+    expect(await refusal(join(path, folder))).toMatchObject({
+      code: 'BGT_JOURNAL',
+      message: expect.stringContaining(`${join(path, name)} is a link to /nowhere/at/all, which`),
+    });
+  });
 
   it.each([
     ['the folder of a journal', true, '', 0o555],
@@ -152,39 +149,29 @@ describe('O8: the journal', () => {
   it('is for its owner only after the next start, if it was readable by all', async () => {
     const path = await temporaryFolder();
     await close(await start(path));
-    await chmod(join(path, 'tasks.mdb'), 0o644);
-    await chmod(join(path, 'tasks.mdb-lock'), 0o644);
+    const files = FILES.map((name) => join(path, name));
+    await Promise.all(files.map((file) => chmod(file, 0o644)));
     await close(await start(path));
-    expect((await stat(join(path, 'tasks.mdb'))).mode & 0o777).toBe(0o600);
-    expect((await stat(join(path, 'tasks.mdb-lock'))).mode & 0o777).toBe(0o600);
+    for (const file of files) {
+      expect((await stat(file)).mode & 0o777).toBe(0o600);
+    }
   });
 });
 
-describe('D5: a file of 0 bytes beside its lock', () => {
-  it('causes a warning at the start', async () => {
-    const path = await temporaryFolder();
-    await close(await start(path));
-    await writeFile(join(path, 'tasks.mdb'), '');
-    const app = await start(path);
-    expect(app.log.of('warn')).toEqual([
-      expect.stringMatching(
-        /The journal .*tasks\.mdb is empty, although its lock file shows that it was in use/,
-      ),
-    ]);
-  });
+it('D5: a file of 0 bytes beside its lock causes a warning at the start', async () => {
+  const path = await temporaryFolder();
+  await close(await start(path));
+  await writeFile(join(path, 'tasks.mdb'), '');
+  const { log } = await start(path);
+  expect(log.of('warn')).toEqual([
+    expect.stringMatching(/The journal .*tasks\.mdb is empty, although its lock file shows that/),
+  ]);
 });
 
 const withTasks = (count: number): Promise<string> =>
   crashedWaiting(({ jobs }) =>
     Promise.all(Array.from({ length: count }, (_, index) => jobs.note(`task ${index}`))),
   );
-
-function refusalOfOpening(path: string): Promise<unknown> {
-  return Application.start({ engine: journal({ path }) }).then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-}
 
 describe('a journal that cannot be used', () => {
   it('goes to one of three applications that start at the same moment after a crash', async () => {
@@ -207,7 +194,7 @@ describe('a journal that cannot be used', () => {
     const file = join(path, 'tasks.mdb');
     await damage(file);
     const damaged = await readFile(file);
-    expect(await refusalOfOpening(path)).toMatchObject({
+    await expect(start(path)).rejects.toMatchObject({
       code: 'BGT_JOURNAL',
       message: expect.stringContaining(`The journal ${file} is damaged`),
     });
@@ -218,36 +205,35 @@ describe('a journal that cannot be used', () => {
   it('is refused and left alone if it has a newer format', async () => {
     const path = await withTasks(3);
     const file = join(path, 'tasks.mdb');
-    const root = open({ path: file, noSubdir: true });
-    await root.openDB({ name: 'meta' }).put('format', 4);
-    await root.close();
-    expect(await refusalOfOpening(path)).toMatchObject({
+    const setFormat = async (format: number): Promise<void> => {
+      const root = open({ path: file, noSubdir: true });
+      await root.openDB({ name: 'meta' }).put('format', format);
+      await root.close();
+    };
+    await setFormat(4);
+    await expect(start(path)).rejects.toMatchObject({
       code: 'BGT_JOURNAL',
       message: expect.stringContaining(
         'has format 4, and this version of the library knows 3 only',
       ),
     });
-    const back = open({ path: file, noSubdir: true });
-    await back.openDB({ name: 'meta' }).put('format', 3);
-    await back.close();
+    await setFormat(3);
     expect(await recordsIn(path)).toHaveLength(3);
   });
 });
 
-describe('journal()', () => {
-  it.each([
-    [undefined, 'journal'],
-    [{}, 'journal.path'],
-    [{ path: '' }, 'journal.path'],
-    [{ path: 'x', maxStarts: 0 }, 'journal.maxStarts'],
-    [{ path: 'x', commitTimeout: 0 }, 'journal.commitTimeout'],
-    [{ path: 'x', maxArgsBytes: -1 }, 'journal.maxArgsBytes'],
-    [{ path: 'x', serializer: { serialize: () => '' } }, 'journal.serializer.deserialize'],
-  ])('refuses %j at once', (options, path) => {
-    expect(() => journal(options as never)).toThrow(
-      expect.objectContaining({ code: 'BGT_INVALID_OPTION', path }),
-    );
-  });
+it.each([
+  [undefined, 'journal'],
+  [{}, 'journal.path'],
+  [{ path: '' }, 'journal.path'],
+  [{ path: 'x', maxStarts: 0 }, 'journal.maxStarts'],
+  [{ path: 'x', commitTimeout: 0 }, 'journal.commitTimeout'],
+  [{ path: 'x', maxArgsBytes: -1 }, 'journal.maxArgsBytes'],
+  [{ path: 'x', serializer: { serialize: () => '' } }, 'journal.serializer.deserialize'],
+])('journal() refuses %j at once', (options, path) => {
+  expect(() => journal(options as never)).toThrow(
+    expect.objectContaining({ code: 'BGT_INVALID_OPTION', path }),
+  );
 });
 
 const LONG = 'x'.repeat(120);
@@ -265,181 +251,176 @@ const IN_USE = {
   message: expect.stringContaining('is in use by another process or application'),
 };
 
-describe('lock', () => {
-  afterEach(() => {
-    if (temporary === undefined) {
-      delete process.env['TMPDIR'];
-    } else {
-      process.env['TMPDIR'] = temporary;
+afterEach(() => {
+  if (temporary === undefined) {
+    delete process.env['TMPDIR'];
+  } else {
+    process.env['TMPDIR'] = temporary;
+  }
+});
+
+describe('D13: a second owner is refused, however the path is spelt', () => {
+  it('with a path that is too long for a socket, and another TMPDIR', async () => {
+    const { path } = await taken(LONG);
+    process.env['TMPDIR'] = await mkdtemp(join(tmpdir(), 'other-'));
+    expect(await refusal(path)).toMatchObject(IN_USE);
+    await rm(process.env['TMPDIR'], { recursive: true });
+  });
+
+  /** Another way to the journal in `folder` whose path this is. */
+  const WAYS: Record<string, (path: string, folder: string) => Promise<string> | string> = {
+    'through a link to the folder': async (path, folder) => {
+      await symlink(path, join(folder, 'link'));
+      return join(folder, 'link');
+    },
+    'through a link to a folder above it': async (path, folder) => {
+      const other = await temporaryFolder();
+      await symlink(folder, join(other, 'link'));
+      return join(other, 'link', basename(path));
+    },
+    'relative to the working directory': (path) => relative(process.cwd(), path),
+    'with dots and slashes': (path) => `${path}/../${basename(path)}//`,
+    'through a link to the file': async (path) => {
+      const other = await temporaryFolder();
+      await symlink(join(path, 'tasks.mdb'), join(other, 'tasks.mdb'));
+      return other;
+    },
+    'through another name of the file': async (path) => {
+      const other = await temporaryFolder();
+      await link(join(path, 'tasks.mdb'), join(other, 'tasks.mdb'));
+      return other;
+    },
+  };
+
+  it.each(Object.keys(WAYS))('%s, with a short name and a long one', async (way) => {
+    for (const name of ['short', LONG]) {
+      const { folder, path } = await taken(name);
+      expect(await refusal((await WAYS[way]?.(path, folder)) ?? '')).toMatchObject(IN_USE);
     }
   });
 
-  describe('D13: a second owner is refused, however the path is spelt', () => {
-    it('with a path that is too long for a socket, and another TMPDIR', async () => {
-      const { path } = await taken(LONG);
-      process.env['TMPDIR'] = await mkdtemp(join(tmpdir(), 'other-'));
-      expect(await refusal(path)).toMatchObject(IN_USE);
-      await rm(process.env['TMPDIR'], { recursive: true });
-    });
-
-    /** Another way to the journal in `folder` whose path this is. */
-    const WAYS: Record<string, (path: string, folder: string) => Promise<string> | string> = {
-      'through a link to the folder': async (path, folder) => {
-        await symlink(path, join(folder, 'link'));
-        return join(folder, 'link');
-      },
-      'through a link to a folder above it': async (path, folder) => {
-        const other = await temporaryFolder();
-        await symlink(folder, join(other, 'link'));
-        return join(other, 'link', basename(path));
-      },
-      'relative to the working directory': (path) => relative(process.cwd(), path),
-      'with dots and slashes': (path) => `${path}/../${basename(path)}//`,
-      'through a link to the file': async (path) => {
-        const other = await temporaryFolder();
-        await symlink(join(path, 'tasks.mdb'), join(other, 'tasks.mdb'));
-        return other;
-      },
-      'through another name of the file': async (path) => {
-        const other = await temporaryFolder();
-        await link(join(path, 'tasks.mdb'), join(other, 'tasks.mdb'));
-        return other;
-      },
-    };
-
-    it.each(Object.keys(WAYS))('%s, with a short name and a long one', async (way) => {
-      for (const name of ['short', LONG]) {
-        const { folder, path } = await taken(name);
-        expect(await refusal((await WAYS[way]?.(path, folder)) ?? '')).toMatchObject(IN_USE);
-      }
-    });
-
-    it('with a path whose file was removed', async () => {
-      const { path, owner } = await taken('journal');
-      await rm(join(path, 'tasks.mdb'));
-      expect(await refusal(path)).toMatchObject(IN_USE);
-      await expect(owner.jobs.note('one')).rejects.toMatchObject({ code: 'BGT_STORE_UNAVAILABLE' });
-    });
-
-    it('but not with a copy of the file', async () => {
-      const { path } = await taken('journal');
-      expect(await refusal(await crashImage(path))).toBeUndefined();
-    });
+  it('with a path whose file was removed', async () => {
+    const { path, owner } = await taken('journal');
+    await rm(join(path, 'tasks.mdb'));
+    expect(await refusal(path)).toMatchObject(IN_USE);
+    await expect(owner.jobs.note('one')).rejects.toMatchObject({ code: 'BGT_STORE_UNAVAILABLE' });
   });
 
-  describe('O14: a journal of an application that has not finished its start', () => {
-    it('goes to the next application if a hook of another module failed', async () => {
-      const path = join(await temporaryFolder(), 'journal');
-      class Broken {
-        onApplicationBootstrap(): never {
-          throw new Error('no database');
-        }
-      }
-      await expect(Application.start({ engine: journal({ path }) }, [Broken])).rejects.toThrow(
-        'no database',
-      );
-      const second = await start(path);
-      await second.jobs.note('one');
-      await close(second);
-    });
-
-    it('goes to the next application, and the first start fails if it goes on', async () => {
-      const path = await temporaryFolder();
-      const [first, second] = [new JournalStore(path), new JournalStore(path)];
-      await first.open();
-      await second.open();
-      expect(() => first.started()).toThrow(
-        expect.objectContaining({
-          code: 'BGT_JOURNAL',
-          message: expect.stringContaining('was given to another application'),
-        }),
-      );
-      await first.close();
-      second.started();
-      expect(second.takeOver()).toEqual([]);
-      await second.close();
-    });
+  it('but not with a copy of the file', async () => {
+    const { path } = await taken('journal');
+    expect(await refusal(await crashImage(path))).toBeUndefined();
   });
+});
 
-  it('O14: the folder is made once if two first starts make it at the same moment', async () => {
+describe('O14: a journal of an application that has not finished its start', () => {
+  it('goes to the next application if a hook of another module failed', async () => {
     const path = join(await temporaryFolder(), 'journal');
-    const made = await Promise.all([prepareFolder(path), prepareFolder(path)]);
-    expect(made).toEqual([join(path, 'tasks.mdb'), join(path, 'tasks.mdb')]);
+    class Broken {
+      onApplicationBootstrap(): never {
+        throw new Error('no database');
+      }
+    }
+    await expect(Application.start({ engine: journal({ path }) }, [Broken])).rejects.toThrow(
+      'no database',
+    );
+    const second = await start(path);
+    await second.jobs.note('one');
+    await close(second);
   });
 
-  describe('D13, O24: a journal that is in use', () => {
-    it('is waited for, with a warning, until its owner has shut down', async () => {
-      const { path, owner } = await taken('journal');
-      await owner.runner.pause();
-      await owner.jobs.note('left');
-      const second = new JournalStore(path);
-      const warnings: unknown[] = [];
-      const isWaiting = new Deferred();
-      const warn = (message: unknown): void => {
-        warnings.push(message);
-        isWaiting.resolve();
-      };
-      const opened = second.open({ warn, error: warn }, 60_000);
-      await isWaiting.promise;
-      await close(owner);
-      await opened;
-      expect(warnings).toEqual([
-        expect.stringMatching(/is in use by another process or application\. Waiting 60000 ms/),
-      ]);
-      expect(second.takeOver()).toMatchObject([{ args: '["left"]' }]);
-      await second.close();
-      expect(await readdir(path)).toHaveLength(2);
-    });
+  it('goes to the next application, and the first start fails if it goes on', async () => {
+    const path = await temporaryFolder();
+    const [first, second] = [new JournalStore(path), new JournalStore(path)];
+    await first.open();
+    await second.open();
+    expect(() => first.started()).toThrow(
+      expect.objectContaining({
+        code: 'BGT_JOURNAL',
+        message: expect.stringContaining('was given to another application'),
+      }),
+    );
+    await first.close();
+    second.started();
+    expect(second.takeOver()).toEqual([]);
+    await second.close();
   });
+});
 
-  describe('D5: a request, when what stands at the path', () => {
-    it.each<[string, (path: string) => Promise<unknown>, string]>([
-      ['is gone with its folder', (path) => rm(path, { recursive: true }), 'is gone'],
-      ['is gone', (path) => rm(join(path, 'tasks.mdb')), 'is gone'],
-      ['was moved away', (path) => rename(path, `${path}-moved`), 'is gone'],
-      [
-        'is another folder',
-        async (path) => {
-          await rename(path, `${path}-moved`);
-          expect(await refusal(path)).toBeUndefined();
-        },
-        'is gone|was replaced', // as it was when it was looked at
-      ],
-      [
-        'is another file',
-        async (path) => {
-          await rm(join(path, 'tasks.mdb'));
-          await writeFile(join(path, 'tasks.mdb'), '');
-        },
-        'is gone|was replaced', // as it was when it was looked at
-      ],
-      ['was cut off', (path) => truncate(join(path, 'tasks.mdb')), 'was cut off'],
-    ])('%s: is answered with 503, and one line says why', async (_what, change, problem) => {
-      const path = join(await temporaryFolder(), 'journal');
-      const store = new FragileStore(path);
-      const engine = engineOn(store, { path });
-      const app = await Application.start({ engine, drainTimeout: 50 });
-      expect(await app.post('/three')).toBe(201);
-      await app.runner.whenIdle();
-      await change(path);
-      expect(await app.post('/three')).toBe(503);
-      await store.hasFailed; // also where nobody adds a task
-      expect(await app.post('/three')).toBe(503);
-      expect(app.log.of('error').filter((line) => line.includes('could not be written'))).toEqual([
-        expect.stringMatching(problem),
-      ]);
-      await app.close();
-    });
-  });
+it('O14: the folder is made once if two first starts make it at the same moment', async () => {
+  const path = join(await temporaryFolder(), 'journal');
+  const made = await Promise.all([prepareFolder(path), prepareFolder(path)]);
+  expect(made).toEqual([join(path, 'tasks.mdb'), join(path, 'tasks.mdb')]);
+});
 
-  describe('D5: a journal whose socket was removed', () => {
-    it('is locked again', async () => {
-      const { path, owner } = await taken('journal');
-      const socket = (await readdir(path)).find((name) => name.endsWith('.sock')) ?? '';
-      await rm(join(path, socket));
-      await owner.jobs.note('one');
-      expect(await refusal(path)).toMatchObject(IN_USE);
-      expect(await readdir(path)).toContain(socket);
-    });
-  });
+it('D13, O24: a journal that is in use is waited for, with a warning, until its owner has shut down', async () => {
+  const { path, owner } = await taken('journal');
+  await owner.runner.pause();
+  await owner.jobs.note('left');
+  const second = new JournalStore(path);
+  const warnings: unknown[] = [];
+  const isWaiting = new Deferred();
+  const warn = (message: unknown): void => {
+    warnings.push(message);
+    isWaiting.resolve();
+  };
+  const opened = second.open({ warn, error: warn }, 60_000);
+  await isWaiting.promise;
+  await close(owner);
+  await opened;
+  expect(warnings).toEqual([
+    expect.stringMatching(/is in use by another process or application\. Waiting 60000 ms/),
+  ]);
+  expect(second.takeOver()).toMatchObject([{ args: '["left"]' }]);
+  await second.close();
+  expect(await readdir(path)).toHaveLength(2);
+});
+
+it.each<[string, (path: string) => Promise<unknown>, string]>([
+  ['is gone with its folder', (path) => rm(path, { recursive: true }), 'is gone'],
+  ['is gone', (path) => rm(join(path, 'tasks.mdb')), 'is gone'],
+  ['was moved away', (path) => rename(path, `${path}-moved`), 'is gone'],
+  [
+    'is another folder',
+    async (path) => {
+      await rename(path, `${path}-moved`);
+      expect(await refusal(path)).toBeUndefined();
+    },
+    'is gone|was replaced', // as it was when it was looked at
+  ],
+  [
+    'is another file',
+    async (path) => {
+      await rm(join(path, 'tasks.mdb'));
+      await writeFile(join(path, 'tasks.mdb'), '');
+    },
+    'is gone|was replaced', // as it was when it was looked at
+  ],
+  ['was cut off', (path) => truncate(join(path, 'tasks.mdb')), 'was cut off'],
+])(
+  'D5: a request is answered with 503, and one line says why, when what stands at the path %s',
+  async (_what, change, problem) => {
+    const path = join(await temporaryFolder(), 'journal');
+    const store = new FragileStore(path);
+    const engine = engineOn(store, { path });
+    const app = await Application.start({ engine, drainTimeout: 50 });
+    expect(await app.post('/three')).toBe(201);
+    await app.runner.whenIdle();
+    await change(path);
+    expect(await app.post('/three')).toBe(503);
+    await store.hasFailed; // also where nobody adds a task
+    expect(await app.post('/three')).toBe(503);
+    expect(app.log.of('error').filter((line) => line.includes('could not be written'))).toEqual([
+      expect.stringMatching(problem),
+    ]);
+    await app.close();
+  },
+);
+
+it('D5: a journal whose socket was removed is locked again', async () => {
+  const { path, owner } = await taken('journal');
+  const socket = (await readdir(path)).find((name) => name.endsWith('.sock')) ?? '';
+  await rm(join(path, socket));
+  await owner.jobs.note('one');
+  expect(await refusal(path)).toMatchObject(IN_USE);
+  expect(await readdir(path)).toContain(socket);
 });
