@@ -1,4 +1,5 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
 import { NestFactory } from '@nestjs/core';
 import { Redis } from 'ioredis';
@@ -72,9 +73,7 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
     for (let round = 0; round < 4; round += 1) {
       const [paused, idle] = round % 2 === 0 ? [one, other] : [other, one];
       // Both have run out of tasks, and wait for the next.
-      await new Promise((resolve) => {
-        setTimeout(resolve, 100);
-      });
+      await pause(100);
       await paused.tasks.pause();
       await idle.work.note(`round ${round}`);
       await idle.work.until(`round ${round}`);
@@ -87,13 +86,9 @@ export function faultsSuite(makeServer: () => Promise<TestServer>): void {
     for (let round = 0; round < 6; round += 1) {
       const app = await start();
       await app.tasks.addTask(app.work.note, 'before').whenSettled();
-      await new Promise((resolve) => {
-        setTimeout(resolve, 50);
-      });
+      await pause(50);
       app.tasks.addTask(app.work.note, `round ${round}`);
-      await new Promise((resolve) => {
-        setTimeout(resolve, round % 4);
-      });
+      await pause(round % 4);
       await app.close();
       const queue = store.queue();
       expect(await queue.getActiveCount()).toBe(0);

@@ -15,9 +15,10 @@ const WORKER = '.cache/compiled/test/e2e/bullmq/worker-process.js';
 /**
  * What several processes have to do with tasks together.
  *
- * @param lineCount how many lines of 12 tasks they run: `npm run chaos:lines` runs more where a test would take too long
+ * @param usual how many lines of 12 tasks they run: `npm run chaos:lines` runs more where a test would take too long
  */
-export function processesSuite(makeServer: () => Promise<TestServer>, lineCount: number): void {
+export function processesSuite(makeServer: () => Promise<TestServer>, usual: number): void {
+  const lineCount = Number(process.env['LINES'] ?? usual);
   const store = new TestStore(makeServer);
   let folder: string;
   let producer: TestApp;

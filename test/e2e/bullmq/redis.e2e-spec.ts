@@ -1,37 +1,20 @@
-import { describe, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { eventually } from '../../support/eventually.js';
 import { describeWith, sharedServer } from '../../support/describe-with.js';
 import { redisServer } from '../../support/servers.js';
-import { bullmqSuite, jobsOf } from './engine.suite.js';
-
-import { faultsSuite } from './faults.suite.js';
+import { jobsOf } from './engine.suite.js';
 import { networkSuite } from './network.suite.js';
-import { requestsSuite } from './requests.suite.js';
-import { schedulesSuite } from './schedules.suite.js';
+import { storeSuites } from './store-suites.js';
 import { TestStore } from './store.js';
 import { storedSuite } from './stored.suite.js';
 import { traceSuite } from './trace.suite.js';
 
 describeWith('redis-server', 'BullMQ on Redis', () => {
   const server = sharedServer(redisServer);
-  describe('the engine', () => {
-    bullmqSuite(server);
-  });
-  describe('schedules', () => {
-    schedulesSuite(server);
-  });
-  describe('faults of the field', () => {
-    faultsSuite(server);
-  });
-  describe('requests', () => {
-    requestsSuite(server);
-  });
-  describe('what is made with it', () => {
-    storedSuite(server);
-    traceSuite(server);
-  });
-  describe('networks', () => {
-    networkSuite();
+  storeSuites(server, {
+    'what versions have stored': storedSuite,
+    traces: traceSuite,
+    networks: networkSuite,
   });
 
   const store = new TestStore(server);

@@ -1,5 +1,6 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { PassThrough } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Header, StreamableFile } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -97,9 +98,7 @@ export function requestsSuite(makeServer: () => Promise<TestServer>): void {
     const { url, work } = await start({ hold: 2_000 });
     await begun(url, '/slow');
     // The process asks for more as long as the response is open.
-    await new Promise((resolve) => {
-      setTimeout(resolve, 2_500);
-    });
+    await pause(2_500);
     expect(work.done).toEqual([]);
     rawOf(opened as AnyResponse).end('end');
     await work.until('after slow');
