@@ -1,3 +1,4 @@
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { Reports } from '../../../lib/engine/bullmq/consumer/held-jobs.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
@@ -13,9 +14,7 @@ function slowStore() {
   const write = async (what: string): Promise<void> => {
     underWay += 1;
     most = Math.max(most, underWay);
-    await new Promise((resolve) => {
-      setImmediate(resolve);
-    });
+    await turnOfTheLoop();
     underWay -= 1;
     if (!isUp) {
       throw new Error('down');
@@ -41,9 +40,7 @@ const reporting = (progress?: unknown) => ({ id: 'id', queue: 'queue', progress 
 
 async function untilWritten(reports: Reports): Promise<void> {
   while (reports['unsaid'].size > 0) {
-    await new Promise((resolve) => {
-      setImmediate(resolve);
-    });
+    await turnOfTheLoop();
   }
 }
 
@@ -55,9 +52,7 @@ describe('progress and log lines of a body, in a store', () => {
       reports.progressed(reporting(at));
       if (at === 10) {
         // What the body says meanwhile follows in one write.
-        await new Promise((resolve) => {
-          setImmediate(resolve);
-        });
+        await turnOfTheLoop();
       }
     }
     await untilWritten(reports);

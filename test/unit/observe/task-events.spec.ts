@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { type Observable, Subject, filter, map, mergeMap, of, share, take } from 'rxjs';
 import { IsolatedObservable } from '../../../lib/observe/isolated-observable.js';
@@ -61,9 +62,7 @@ function createStream() {
       [1, 2, 3].forEach((value) => subject.next(value));
       subject.complete();
       // rxjs would throw from a timer of no delay: this one comes after all of those.
-      await new Promise((resolve) => {
-        setTimeout(resolve, 0);
-      });
+      await pause(0);
       return { before, after };
     },
   };
