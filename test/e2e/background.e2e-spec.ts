@@ -3,5 +3,4 @@ import './background/every-instance.suite.js';
 import './background/failing-bodies.suite.js';
 import './background/methods.suite.js';
 import './background/schedules.suite.js';
-import './background/testing-kit.suite.js';
 import './background/two-apps.suite.js';

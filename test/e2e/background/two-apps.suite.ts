@@ -8,9 +8,7 @@ import { NEST_MAJOR } from '../support/nest-major.js';
 import { EXPRESS, FASTIFY } from '../support/platforms.js';
 import { portOf } from '../support/port-of.js';
 import { rootModule } from '../support/root-module.js';
-import { routes } from '../support/routes.js';
 import { startApp } from '../support/running-app.js';
-import { Gate } from '../support/time.js';
 
 /** One class for both applications: what it is decorated with belongs to neither. */
 @Injectable()
@@ -69,26 +67,6 @@ describe.each([
     await other.untilSettled(4);
     expect(other.names('completed')).toEqual(HELLO);
     expect(one.names('added')).toHaveLength(4);
-  });
-
-  it('a call of a method of another application is a task of that application, at once', async () => {
-    const other = await startApp(second, MAILING);
-    const answer = new Gate();
-    const forward = async (): Promise<void> => {
-      await other.nest.get(Mailer).send('forwarded');
-      await answer.opened;
-    };
-    const one = await startApp(first, { controllers: [routes({ 'GET /forward': forward })] });
-
-    const reply = one.request('/forward');
-    // Nothing has been answered, and nothing of the other application waits for that.
-    await other.untilSettled(1);
-    answer.open();
-    await reply;
-
-    expect(other.names('completed')).toEqual(['Mailer.send']);
-    expect(other.nest.get(Mailer).sent).toEqual(['forwarded']);
-    expect(one.events).toEqual([]);
   });
 });
 

@@ -35,6 +35,8 @@ void test('a refused sign-up is audited and gets no mail', async () => {
     .post('/signup/nobody')
     .expect(400);
   await tasks.whenIdle();
+  const { outcome } = tasks.expectAdded(Mailer, 'sendWelcome');
+  assert.deepEqual(outcome, { status: 'dropped', reason: 'request-failed' });
   await tasks.drain();
   assert.deepEqual(app.get(Mailer).sent, []);
   assert.equal(audited.at(-1), 'nobody');

@@ -78,6 +78,17 @@ describe('P21: a call belongs to the application', () => {
     expect(ran).toEqual(['other']);
   });
 
+  it('whose container made the object, also in a request of another one, and waits for no answer', async () => {
+    const [one, other] = [await start(), await start()];
+    const events = one.record();
+    await one.handle(async () => {
+      await other.module.get(Mailer).send('Ann');
+      await other.clock.settle();
+      expect(ran).toEqual(['injected: Ann as Mailer.send']);
+    });
+    expect(events).toEqual([]);
+  });
+
   it('of the task around the call, if no container made the object', async () => {
     const [one, other] = [await start(), await start()];
     const events = one.record();
