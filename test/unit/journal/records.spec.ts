@@ -14,6 +14,7 @@ import {
   close,
   crashImage,
   crashedWaiting,
+  noting,
   recordsIn,
   runThrough,
   start,
@@ -46,11 +47,18 @@ function record(changes: Partial<JournalRecord> = {}): JournalRecord {
   return Object.assign(made, { dueAt: NOW }, changes);
 }
 
+/** The records in a journal that nobody uses. */
+function opened(path: string) {
+  const root = open({ path: join(path, 'tasks.mdb'), noSubdir: true });
+  const tasks = root.openDB<string, number>({ name: 'tasks', encoding: 'string' });
+  const letters = root.openDB<string, [number, string]>({ name: 'failed', encoding: 'string' });
+  return { root, tasks, letters };
+}
+
 /** A journal that a former process has left, with these lines among its records. */
 async function journalWith(...lines: string[]): Promise<string> {
   const image = await crashedWaiting(({ jobs }) => jobs.note('readable'));
-  const root = open({ path: join(image, 'tasks.mdb'), noSubdir: true });
-  const tasks = root.openDB<string, number>({ name: 'tasks', encoding: 'string' });
+  const { root, tasks } = opened(image);
   lines.forEach((line, index) => tasks.putSync(index + 1, line));
   await root.close();
   return image;
@@ -136,8 +144,7 @@ describe('D25: a journal of another version', () => {
       expect.stringContaining('a later version of the library wrote it (2, this one knows 1)'),
     ]);
     await close(after);
-    const root = open({ path: join(image, 'tasks.mdb'), noSubdir: true });
-    const tasks = root.openDB<string, number>({ name: 'tasks', encoding: 'string' });
+    const { root, tasks } = opened(image);
     expect([...tasks.getRange()].map(({ value }) => value)).toEqual([forged(0, 2)]);
     await root.close();
   });
@@ -186,13 +193,6 @@ async function failedIn(app: Application): Promise<unknown[]> {
 
 function tagOf({ args }: TaskInfo): string {
   return (args[0] as string).trim();
-}
-
-/** The records of failed tasks in a journal that nobody uses. */
-function failedAt(path: string) {
-  const root = open({ path: `${path}/tasks.mdb`, noSubdir: true });
-  const letters = root.openDB<string, [number, string]>({ name: 'failed', encoding: 'string' });
-  return { root, letters };
 }
 
 describe('D23: failed tasks in a journal', () => {
@@ -278,10 +278,9 @@ describe('D23: failed tasks in a journal', () => {
 
   it('D6: are retried although the clock has been set back since', async () => {
     const path = await withFailed('a');
-    const { root, letters } = failedAt(path);
-    const [[at, id], text] = [...letters.getRange()].map(
-      ({ key, value }) => [key, value] as const,
-    )[0];
+    const { root, letters } = opened(path);
+    const [{ key, value: text }] = letters.getRange();
+    const [at, id] = key;
     const later = at + 3_600_000;
     letters.removeSync([at, id]);
     letters.putSync([later, id], text.replace(String(at), String(later)));
@@ -294,7 +293,7 @@ describe('D23: failed tasks in a journal', () => {
 
   it('are kept and not retried if nobody knows their name any more', async () => {
     const path = await withFailed('a');
-    const { root, letters } = failedAt(path);
+    const { root, letters } = opened(path);
     for (const { key, value } of letters.getRange()) {
       letters.putSync(key, value.replace('Jobs.hopeless', 'Jobs.gone'));
     }
@@ -308,43 +307,24 @@ describe('D23: failed tasks in a journal', () => {
   });
 });
 
-/** The queue `audit` is in the journal; the others are in memory. */
-const withAuditIn = (path: string): BackgroundTasksOptions => ({
-  engine: undefined,
-  queues: { audit: { engine: journal({ path }) } },
-});
-
-describe('a stored task whose method has moved to a queue in memory', () => {
-  it('runs in the queue that it was added to, which the journal still keeps', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path, { options: withAuditIn(path), providers: [InAudit] });
-    await before.runner.pause();
-    await before.get(InAudit).work('left');
-    const image = await crashImage(path);
-    const after = await start(image, { options: withAuditIn(image), providers: [InMemory] });
-    await after.runner.pause('default');
-    await after.runner.whenIdle();
-    expect(after.get(InMemory).done).toEqual(['left']);
-    expect((await after.runner.stats()).queues['audit']).toMatchObject({ completed: 1 });
-    await close(after);
-    expect(await recordsIn(image)).toEqual([]);
+it('a stored task whose method has moved to a queue in memory runs in the queue that it was added to', async () => {
+  /** The queue `audit` is in the journal; the others are in memory. */
+  const withAuditIn = (path: string): BackgroundTasksOptions => ({
+    engine: undefined,
+    queues: { audit: { engine: journal({ path }) } },
   });
+  const InAudit = noting({ name: 'work', queue: 'audit' });
+  const InMemory = noting({ name: 'work' });
+  const path = await temporaryFolder();
+  const before = await start(path, { options: withAuditIn(path), providers: [InAudit] });
+  await before.runner.pause();
+  await before.get(InAudit).work('left');
+  const image = await crashImage(path);
+  const after = await start(image, { options: withAuditIn(image), providers: [InMemory] });
+  await after.runner.pause('default');
+  await after.runner.whenIdle();
+  expect(after.get(InMemory).done).toEqual(['left']);
+  expect((await after.runner.stats()).queues['audit']).toMatchObject({ completed: 1 });
+  await close(after);
+  expect(await recordsIn(image)).toEqual([]);
 });
-
-@Injectable()
-class InAudit {
-  @Background({ name: 'work', queue: 'audit' })
-  async work(_tag: string): Promise<void> {
-    await Promise.resolve();
-  }
-}
-
-@Injectable()
-class InMemory {
-  readonly done: string[] = [];
-
-  @Background({ name: 'work' })
-  async work(tag: string): Promise<void> {
-    this.done.push(tag);
-  }
-}

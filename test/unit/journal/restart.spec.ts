@@ -10,11 +10,16 @@ import {
   crashImage,
   crashed,
   crashedWaiting,
+  noting,
   recordsIn,
   runThrough,
   start,
   temporaryFolder,
+  type Noting,
 } from './support/machine.js';
+
+const Old = noting({ name: 'Old.work' });
+const WITH_OLD = { providers: [Old] };
 
 describe('after a crash', () => {
   it('a running task runs again, as the same attempt and with the same id', async () => {
@@ -31,11 +36,10 @@ describe('after a crash', () => {
 
   it('settled tasks do not run again', async () => {
     const image = await crashed(async ({ runner, jobs }) => {
-      const done = runner.addTask(jobs.note, 'done');
-      const failed = runner.addTask(jobs.hopeless, 'failed');
       const cancelled = runner.addTask({ delay: '1h' }, jobs.note, 'cancelled');
       await cancelled.cancel();
-      await Promise.all([done, failed, cancelled].map((handle) => handle.whenSettled()));
+      const others = [runner.addTask(jobs.note, 'done'), runner.addTask(jobs.hopeless, 'failed')];
+      await Promise.all(others.map((handle) => handle.whenSettled()));
       // Their removals are written with whatever is added next.
       await runner.pause();
       await jobs.note('next');
@@ -166,14 +170,12 @@ describe('after a crash', () => {
   });
 });
 
-describe('a task that is added as the application starts', () => {
-  it('runs once, beside what a former process has left', async () => {
-    const image = await crashedWaiting((before) => before.get(Old).work('left'), WITH_OLD);
-    const after = await runThrough(image, { providers: [Old, AddsAtStart] });
-    expect(after.get(Old).done.toSorted()).toEqual(['bootstrap', 'init', 'left']);
-    await close(after);
-    expect(await recordsIn(image)).toEqual([]);
-  });
+it('a task that is added as the application starts runs once, beside what a former process has left', async () => {
+  const image = await crashedWaiting((before) => before.get(Old).work('left'), WITH_OLD);
+  const after = await runThrough(image, { providers: [Old, AddsAtStart] });
+  expect(after.get(Old).done.toSorted()).toEqual(['bootstrap', 'init', 'left']);
+  await close(after);
+  expect(await recordsIn(image)).toEqual([]);
 });
 
 describe('a task that takes its process down', () => {
@@ -259,25 +261,23 @@ it('an attempt that timed out during the shutdown counts', async () => {
   expect(await recordsIn(path)).toMatchObject([{ attempts: 1, starts: 0 }]);
 });
 
-describe('D22: a task that closes its application', () => {
-  it('is started maxStarts times, then failed, and kept', async () => {
-    const path = await temporaryFolder();
-    const setup = { maxStarts: 2, options: { drainTimeout: 0 }, providers: [Closing] };
-    for (const round of [1, 2]) {
-      const app = await start(path, setup);
-      app.get(Closing).close.resolve(() => close(app));
-      if (round === 1) {
-        await app.get(Closing).closes();
-      }
-      await app.get(Closing).hasClosed.promise;
-      expect(app.get(Closing).count).toBe(1);
+it('D22: a task that closes its application is started maxStarts times, then failed, and kept', async () => {
+  const path = await temporaryFolder();
+  const setup = { maxStarts: 2, options: { drainTimeout: 0 }, providers: [Closing] };
+  for (const round of [1, 2]) {
+    const app = await start(path, setup);
+    app.get(Closing).close.resolve(() => close(app));
+    if (round === 1) {
+      await app.get(Closing).closes();
     }
-    const last = await runThrough(path, setup);
-    expect(last.get(Closing).count).toBe(0);
-    expect(await last.runner.list({ status: 'failed' })).toMatchObject([
-      { name: 'Closing.closes', outcome: { error: { code: 'BGT_TASK_CRASHED' } } },
-    ]);
-  });
+    await app.get(Closing).hasClosed.promise;
+    expect(app.get(Closing).count).toBe(1);
+  }
+  const last = await runThrough(path, setup);
+  expect(last.get(Closing).count).toBe(0);
+  expect(await last.runner.list({ status: 'failed' })).toMatchObject([
+    { name: 'Closing.closes', outcome: { error: { code: 'BGT_TASK_CRASHED' } } },
+  ]);
 });
 
 describe('task names', () => {
@@ -300,6 +300,7 @@ describe('task names', () => {
 
   it('a renamed method is found by its alias', async () => {
     const image = await crashedWaiting((before) => before.get(Old).work('one'), WITH_OLD);
+    const Renamed = noting({ name: 'Renamed.work', aliases: ['Old.work'] });
     const after = await runThrough(image, { providers: [Renamed] });
     expect(after.get(Renamed).done).toEqual(['one']);
   });
@@ -351,20 +352,8 @@ class Closing {
 }
 
 @Injectable()
-class Old {
-  readonly done: string[] = [];
-
-  @Background()
-  async work(tag: string): Promise<void> {
-    this.done.push(tag);
-  }
-}
-
-const WITH_OLD = { providers: [Old] };
-
-@Injectable()
 class AddsAtStart implements OnModuleInit, OnApplicationBootstrap {
-  constructor(@Inject(Old) private readonly old: Old) {}
+  constructor(@Inject(Old) private readonly old: Noting) {}
 
   async onModuleInit(): Promise<void> {
     await this.old.work('init');
@@ -372,16 +361,6 @@ class AddsAtStart implements OnModuleInit, OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     await this.old.work('bootstrap');
-  }
-}
-
-@Injectable()
-class Renamed {
-  readonly done: string[] = [];
-
-  @Background({ aliases: ['Old.work'] })
-  async newName(tag: string): Promise<void> {
-    this.done.push(tag);
   }
 }
 

@@ -3,8 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
-import type { Provider } from '@nestjs/common';
-import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
+import { Injectable, type Provider, type Type } from '@nestjs/common';
+import {
+  Background,
+  type BackgroundOptions,
+  type BackgroundTasksOptions,
+} from 'nestjs-background-tasks';
 import { journal, type JournalOptions } from '../../../../lib/engine/journal/index.js';
 import type { JournalRecord } from '../../../../lib/engine/journal/journal-record.js';
 import { JournalStore } from '../../../../lib/engine/journal/journal-store.js';
@@ -13,6 +17,26 @@ import { Application } from '../../../conformance/support/application.js';
 interface Setup extends Omit<JournalOptions, 'path'> {
   readonly options?: BackgroundTasksOptions;
   readonly providers?: Provider[];
+}
+
+/** A provider with one task, which writes down what it is called with. */
+export interface Noting {
+  readonly done: string[];
+  work(tag: string): Promise<void>;
+}
+
+/** A class of such providers, whose task has these options. */
+export function noting(options: BackgroundOptions): Type<Noting> {
+  @Injectable()
+  class Notes implements Noting {
+    readonly done: string[] = [];
+
+    @Background(options)
+    async work(tag: string): Promise<void> {
+      this.done.push(tag);
+    }
+  }
+  return Notes;
 }
 
 const running = new Set<Application>();
