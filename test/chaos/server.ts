@@ -6,12 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Controller, Get, Inject, Injectable, Module, Param, Post } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import {
-  Background,
-  BackgroundTasksModule,
-  currentTask,
-  TaskRunner,
-} from 'nestjs-background-tasks';
+import { Background, BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
 import { engineOf } from './engines.js';
 import type { ServerSetting } from './server-process.js';
 
@@ -25,14 +20,6 @@ class Jobs {
     await sleep(Math.random() * setting.longestTaskMs);
     appendFileSync(setting.recordFile, `${id}\n`);
   }
-
-  /** Runs until it is told to stop. */
-  @Background()
-  async endless(id: string): Promise<void> {
-    appendFileSync(setting.recordFile, `started ${id}\n`);
-    const { signal } = currentTask();
-    await sleep(3_600_000, undefined, { signal });
-  }
 }
 
 @Controller()
@@ -45,16 +32,6 @@ class Api {
   @Post('record/:id')
   record(@Param('id') id: string): Promise<void> {
     return this.jobs.record(id);
-  }
-
-  @Post('endless/:id')
-  endless(@Param('id') id: string): Promise<void> {
-    return this.jobs.endless(id);
-  }
-
-  @Post('pause')
-  pause(): Promise<void> {
-    return this.runner.pause();
   }
 
   /** Answers when no task is left. */

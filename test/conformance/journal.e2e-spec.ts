@@ -1,10 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { journal } from '../../lib/engine/journal/index.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { conformance } from './conformance.js';
 
-conformance('journal', async () => {
-  const path = await mkdtemp(join(tmpdir(), 'bgt-conformance-'));
-  return { engine: journal({ path }), dispose: () => rm(path, { recursive: true }) };
-});
+conformance('journal', async () => ({
+  engine: journal({ path: await temporaryFolder() }),
+  dispose: () => Promise.resolve(),
+}));

@@ -1,10 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { journal } from '../../lib/engine/journal/index.js';
 import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
 import { eventually } from '../support/eventually.js';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import type { EngineUnderTest } from './conformance.js';
 import type { EngineName } from './matrix.js';
 import { Application } from './support/application.js';
@@ -29,13 +27,12 @@ export function twoEngines(name: EngineName, prepare: () => Promise<EngineUnderT
 
     beforeEach(async () => {
       under = await prepare();
-      folder = await mkdtemp(join(tmpdir(), 'bgt-two-'));
+      folder = await temporaryFolder();
     });
 
     afterEach(async () => {
       await app.close();
       await under.dispose();
-      await rm(folder, { recursive: true });
     });
 
     it('runs the tasks of a request in two lines, neither of which waits for the other', async () => {

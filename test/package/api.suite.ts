@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { temporaryFolder } from '../support/temporary-folder.js';
 import { surfaceOf } from './surface.js';
 import { undocumentedIn } from './undocumented.js';
 
@@ -36,13 +36,11 @@ describe('the report of the public surface', () => {
     return surfaceOf(folder, { thing: 'index.d.ts' });
   }
 
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), 'surface-'));
+  beforeAll(async () => {
+    folder = await temporaryFolder();
     writeFileSync(join(folder, 'hidden.d.ts'), 'export type Hidden = Deeper;\ntype Deeper = 1;\n');
     surface = surfaceWith((text) => text);
   });
-
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   it('has every exported declaration, and what it refers to', () => {
     const [exported = '', reached = ''] = surface.split('## reached');

@@ -31,7 +31,7 @@ import {
 import { journal } from 'nestjs-background-tasks/journal';
 import { EXPRESS, onEachPlatform } from '../support/platforms.js';
 import { startApp } from '../support/running-app.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { turns } from '../support/time.js';
 
 const ran: string[] = [];

@@ -12,7 +12,7 @@ import {
 import { journal } from 'nestjs-background-tasks/journal';
 import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
 import { LogBook } from '../../support/log-book.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const HOUR = 3_600_000;
 

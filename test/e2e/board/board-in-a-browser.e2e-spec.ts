@@ -1,13 +1,11 @@
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { chromium, type BrowserContext, type Page } from 'playwright-core';
 import { describeWith } from '../../support/describe-with.js';
 import { eventually } from '../../support/eventually.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { findProgram } from '../../support/programs.mjs';
 import { PasswordGuard } from '../../../sample/board/password.guard.js';
 import { OtherQueue, startBoard, type BoardApp } from './board-app.js';
@@ -28,7 +26,6 @@ const ARGS = [
 ];
 
 describeWith('chromium', 'the board in a real browser', () => {
-  let profile: string;
   let browser: BrowserContext;
   let board: BoardApp;
 
@@ -37,8 +34,7 @@ describeWith('chromium', 'the board in a real browser', () => {
     (await board.runner.stats()).queues.default?.isPaused;
 
   beforeAll(async () => {
-    profile = await mkdtemp(join(tmpdir(), 'chromium-'));
-    browser = await chromium.launchPersistentContext(profile, {
+    browser = await chromium.launchPersistentContext(await temporaryFolder(), {
       executablePath: findProgram('chromium'),
       headless: true,
       timeout: PATIENCE_MS,
@@ -53,10 +49,7 @@ describeWith('chromium', 'the board in a real browser', () => {
     (board.app.getHttpServer() as Server).closeAllConnections();
     await board.app.close();
   });
-  afterAll(async () => {
-    await browser.close();
-    await rm(profile, { recursive: true, force: true });
-  });
+  afterAll(() => browser.close());
 
   // What the platforms answer is the same: board.e2e-spec.ts.
   it('shows a task fail, its stack, and completes it once retried', async () => {

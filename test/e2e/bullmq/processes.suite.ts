@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { eventually } from '../../support/eventually.js';
 import type { TestServer } from '../../support/servers.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import type { TestApp } from './app.js';
 import { range, runLines, stepsOf, writtenOf } from './lines.js';
 import { TestStore } from './store.js';

@@ -13,7 +13,7 @@ import { outputOf } from '../support/child-app.js';
 import { onEachPlatform, type Platform } from '../support/platforms.js';
 import type { AppSetup } from '../support/root-module.js';
 import { startApp } from '../support/running-app.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 // nest-winston is CommonJS and requires Nest, which Node.js can load and jest cannot.
 const lines = new Map<string, string>();

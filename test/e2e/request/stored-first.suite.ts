@@ -10,7 +10,7 @@ import { NEST_MAJOR } from '../support/nest-major.js';
 import { onEachPlatform, type Platform } from '../support/platforms.js';
 import { answering, routes } from '../support/routes.js';
 import { sharedApp, startApp } from '../support/running-app.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { Gate, turns } from '../support/time.js';
 import { WHENS } from '../support/whens.js';
 import { add, adding, Audit, KINDS, kindsController } from './kinds.js';

@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from '@jest/globals';
 import { AppModule } from '../../../sample/app.module.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import type { Reply } from '../support/client.js';
 import type { Platform } from '../support/platforms.js';
 import { startApp, type RunningApp } from '../support/running-app.js';
@@ -44,19 +44,15 @@ export class Sample {
 /** One for each test, with a working directory of its own, which is where it writes. */
 export function useSample(platform: Platform): () => Sample {
   const home = process.cwd();
-  let directory = '';
   let sample: Sample;
 
   beforeEach(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'sample-'));
+    const directory = await temporaryFolder();
     process.chdir(directory);
     sample = new Sample(await startApp(platform, AppModule), directory);
   });
 
-  afterEach(async () => {
-    process.chdir(home);
-    await rm(directory, { recursive: true, force: true });
-  });
+  afterEach(() => process.chdir(home));
 
   return () => sample;
 }

@@ -18,7 +18,7 @@ import { type Platform, onEachPlatform } from '../support/platforms.js';
 import { type AppSetup, rootModule } from '../support/root-module.js';
 import { routes } from '../support/routes.js';
 import { type RunningApp, startApp } from '../support/running-app.js';
-import { temporaryFolder } from '../support/temporary-folder.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { Gate } from '../support/time.js';
 
 it('P13: app.close() does not wait for tasks that cannot start before the end, and lists them', async () => {

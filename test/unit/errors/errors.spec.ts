@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { HttpException } from '@nestjs/common';
 import { MissingPeerError } from '../../../lib/errors/missing-peer.error.js';
 import { requirePeer } from '../../../lib/errors/require-peer.js';
@@ -12,6 +11,7 @@ import {
   RetryLaterError,
   StoreUnavailableError,
 } from '../../../lib/index.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { thrower } from '../support/hostile-values.js';
 
 const isError = (value: unknown): boolean =>
@@ -96,14 +96,6 @@ function attempt(peer: string): unknown {
 }
 
 describe('an optional peer', () => {
-  let folder: string;
-
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'peer-'));
-  });
-
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
   it.each([
     ['no-such-package', 'no-such-package'],
     ['@no-such/package/deep.js', '@no-such/package'],
@@ -114,8 +106,8 @@ describe('an optional peer', () => {
     expect((error as Error).message).toBe(`the test needs ${name}: npm install ${name}`);
   });
 
-  it('rethrows the error of a package that fails to load', () => {
-    const file = join(folder, 'broken.cjs');
+  it('rethrows the error of a package that fails to load', async () => {
+    const file = join(await temporaryFolder(), 'broken.cjs');
     writeFileSync(file, 'throw new TypeError("broken");');
     expect(attempt(file)).toMatchObject({ name: 'TypeError', message: 'broken' });
   });

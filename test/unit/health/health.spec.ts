@@ -1,6 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import {
   Controller,
@@ -18,6 +16,7 @@ import { BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
 import { BackgroundTasksHealthIndicator, type HealthBounds } from 'nestjs-background-tasks/health';
 import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
 import { LogBook } from '../../support/log-book.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import { createKit } from '../support/kit.js';
 import { FragileStore, engineOn } from '../journal/support/stores.js';
 
@@ -134,7 +133,7 @@ describe('health of a journal', () => {
     (await app.get(BackgroundTasksHealthIndicator).check('tasks', { timeout })).tasks;
 
   beforeEach(async () => {
-    path = await mkdtemp(join(tmpdir(), 'health-'));
+    path = await temporaryFolder();
     store = new FragileStore(path);
     const engine = engineOn(store, { path });
     @Module({
@@ -148,7 +147,6 @@ describe('health of a journal', () => {
   afterEach(async () => {
     store.mood = 'well';
     await app.close();
-    await rm(path, { recursive: true, force: true });
   });
 
   it('D18: is down while the disk refuses commits, and up again later', async () => {

@@ -4,7 +4,6 @@ import {
   chmod,
   link,
   mkdir,
-  mkdtemp,
   readFile,
   readdir,
   rename,
@@ -14,7 +13,6 @@ import {
   truncate,
   writeFile,
 } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
@@ -262,9 +260,8 @@ afterEach(() => {
 describe('D13: a second owner is refused, however the path is spelt', () => {
   it('with a path that is too long for a socket, and another TMPDIR', async () => {
     const { path } = await taken(LONG);
-    process.env['TMPDIR'] = await mkdtemp(join(tmpdir(), 'other-'));
+    process.env['TMPDIR'] = await temporaryFolder();
     expect(await refusal(path)).toMatchObject(IN_USE);
-    await rm(process.env['TMPDIR'], { recursive: true });
   });
 
   /** Another way to the journal in `folder` whose path this is. */

@@ -1,13 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { SchematicContext, Tree } from '@angular-devkit/schematics';
 import typescript from 'typescript';
 import { rootModuleIn } from '../../../lib/schematics/entry-file.js';
 import { loadTypeScript } from '../../../lib/schematics/load-typescript.js';
 import { importInto } from '../../../lib/schematics/module-file.js';
 import { type NestAddOptions, nestAdd } from '../../../lib/schematics/nest-add.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const MODULE = `import { Module } from '@nestjs/common';\n\n@Module({})\nexport class AppModule {}\n`;
 const MAIN = `import { NestFactory } from '@nestjs/core';
@@ -170,11 +170,9 @@ describe('the module that main.ts starts', () => {
 describe('the compiler that the root module is read with', () => {
   let folder: string;
 
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'compiler-'));
+  beforeEach(async () => {
+    folder = await temporaryFolder();
   });
-
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   /** A package that exports `text`, and its name as `name`. */
   function install(path: string, name: string, text = 'createSourceFile() {},'): void {

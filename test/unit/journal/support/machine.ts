@@ -1,6 +1,4 @@
 import { copyFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from '@jest/globals';
 import { Injectable, type Provider, type Type } from '@nestjs/common';
@@ -13,6 +11,9 @@ import { journal, type JournalOptions } from '../../../../lib/engine/journal/ind
 import type { JournalRecord } from '../../../../lib/engine/journal/journal-record.js';
 import { JournalStore } from '../../../../lib/engine/journal/journal-store.js';
 import { Application } from '../../../conformance/support/application.js';
+import { temporaryFolder } from '../../../support/temporary-folder.js';
+
+export { temporaryFolder };
 
 interface Setup extends Omit<JournalOptions, 'path'> {
   readonly options?: BackgroundTasksOptions;
@@ -40,14 +41,6 @@ export function noting(options: BackgroundOptions): Type<Noting> {
 }
 
 const running = new Set<Application>();
-const folders: string[] = [];
-
-/** A temporary folder, removed after the test. */
-export async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'bgt-journal-'));
-  folders.push(folder);
-  return folder;
-}
 
 /** An application with a journal at `path`, closed after the test. */
 export async function start(path: string, setup: Setup = {}): Promise<Application> {
@@ -111,7 +104,4 @@ export async function close(app: Application): Promise<void> {
   await app.close();
 }
 
-afterEach(async () => {
-  await Promise.all([...running].map((app) => close(app)));
-  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true })));
-});
+afterEach(() => Promise.all([...running].map((app) => close(app))));

@@ -7,7 +7,7 @@ const folders: string[] = [];
 
 /** Removed after the tests of the file. */
 export async function temporaryFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'bgt-e2e-'));
+  const folder = await mkdtemp(join(tmpdir(), 'bgt-test-'));
   folders.push(folder);
   return folder;
 }
