@@ -307,12 +307,13 @@ describe('D23: failed tasks in a journal', () => {
   });
 });
 
+/** The queue `audit` is in the journal; the others are in memory. */
+const withAuditIn = (path: string): BackgroundTasksOptions => ({
+  engine: undefined,
+  queues: { audit: { engine: journal({ path }) } },
+});
+
 it('a stored task whose method has moved to a queue in memory runs in the queue that it was added to', async () => {
-  /** The queue `audit` is in the journal; the others are in memory. */
-  const withAuditIn = (path: string): BackgroundTasksOptions => ({
-    engine: undefined,
-    queues: { audit: { engine: journal({ path }) } },
-  });
   const InAudit = noting({ name: 'work', queue: 'audit' });
   const InMemory = noting({ name: 'work' });
   const path = await temporaryFolder();
