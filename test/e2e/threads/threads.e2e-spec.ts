@@ -1,22 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import {
-  Controller,
-  Get,
-  Injectable,
-  Module,
-  Post,
-  UseGuards,
-  type CanActivate,
-  type DynamicModule,
-} from '@nestjs/common';
+import { Injectable, UseGuards, type DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import {
-  Background,
-  BackgroundTasksModule,
-  TaskRunner,
-  Tasks,
-  type BackgroundTasks,
-} from 'nestjs-background-tasks';
+import { Background, TaskRunner } from 'nestjs-background-tasks';
 import {
   BackgroundTasksThreadsModule,
   threadFunction,
@@ -31,6 +16,8 @@ import {
 } from '../../unit/run/threads/pool.js';
 import { LogBook } from '../../support/log-book.js';
 import { onEachPlatform } from '../support/platforms.js';
+import { rootModule } from '../support/root-module.js';
+import { routes } from '../support/routes.js';
 import { startApp } from '../support/running-app.js';
 
 type Work = typeof import('../../unit/run/threads/fixtures/work.mjs');
@@ -49,20 +36,15 @@ async function contextOf(
   drainTimeout: `${number}ms` | '10s' = '10s',
 ) {
   const module = 'module' in options ? options : threads(options);
-  @Module({ imports: [BackgroundTasksModule.forRoot({ drainTimeout }), module] })
-  class AppModule {}
-
   const log = new LogBook();
-  const nest = await NestFactory.createApplicationContext(AppModule, {
-    logger: log,
-    abortOnError: false,
-  });
+  const root = rootModule({ options: { drainTimeout }, imports: [module] });
+  const nest = await NestFactory.createApplicationContext(root, { logger: log });
   return { nest, log, runner: nest.get(TaskRunner) };
 }
 
-describe('threads', () => {
+describe('tasks in threads', () => {
   // Errors of a thread, and its options: test/unit/run/threads.
-  it('run a task under the name of its function, and take their options from other providers', async () => {
+  it('have the names of their functions, and a pool whose options come from another provider', async () => {
     class Factory {
       createBackgroundTasksThreadsOptions(): BackgroundTasksThreadsOptions {
         return { threads: 1, execArgv: EXEC_ARGV };
@@ -82,7 +64,7 @@ describe('threads', () => {
     await nest.close();
   });
 
-  it('stop for real on timeout and cancel, and the log knows of no body that goes on', async () => {
+  it('are stopped for real by a timeout and by cancel(), so that the log warns of no body that goes on', async () => {
     const { nest, runner, log } = await contextOf();
     const buffers = [new SharedArrayBuffer(4), new SharedArrayBuffer(4)] as const;
     const [late, cancelled] = buffers.map((buffer) => new Int32Array(buffer)) as [
@@ -104,7 +86,7 @@ describe('threads', () => {
     await nest.close();
   });
 
-  it('P13: are there until the drain is over', async () => {
+  it('P13: are finished by a shutdown, running and queued ones', async () => {
     const { nest, runner } = await contextOf();
     const gate = new SharedGate();
     const first = runner.addTask(waitFor, gate.buffer);
@@ -117,7 +99,7 @@ describe('threads', () => {
     expect(await second.whenSettled()).toMatchObject({ status: 'completed' });
   });
 
-  it('P13: are ended when the drain has taken too long', async () => {
+  it('P13: are ended with their threads when the drain takes longer than drainTimeout', async () => {
     const { nest, runner } = await contextOf({}, '50ms');
     const counter = new SharedArrayBuffer(4);
     const view = new Int32Array(counter);
@@ -128,17 +110,15 @@ describe('threads', () => {
     await untilStill(view, 0);
   });
 
-  it('are refused twice in one application', async () => {
-    @Module({ imports: [BackgroundTasksModule.forRoot(), threads(), threads({ threads: 2 })] })
-    class Twice {}
-
+  it('refuse a second BackgroundTasksThreadsModule in one application', async () => {
+    const twice = rootModule({ imports: [threads(), threads({ threads: 2 })] });
     await expect(
-      NestFactory.createApplicationContext(Twice, { logger: false, abortOnError: false }),
+      NestFactory.createApplicationContext(twice, { logger: false, abortOnError: false }),
     ).rejects.toMatchObject({ code: 'BGT_THREAD_DUPLICATE_MODULE' });
   });
 
   onEachPlatform((platform) => {
-    it('run inside a @Background() method and a handler; without a free one the client is told when to come back', async () => {
+    it('share their pool with methods, handlers and guards, whose clients get 503 and retry-after while it is full', async () => {
       @Injectable()
       class Sums {
         readonly results: number[] = [];
@@ -149,36 +129,15 @@ describe('threads', () => {
         }
       }
 
-      class AddingGuard implements CanActivate {
-        async canActivate(): Promise<boolean> {
-          return (await add(1, 2)) === 3;
-        }
-      }
-
-      @Controller()
-      class SumsController {
-        constructor(readonly sums: Sums) {}
-
-        @Get('handled')
-        async handled(): Promise<{ sum: number }> {
-          return { sum: await add(20, 22) };
-        }
-
-        @UseGuards(AddingGuard)
-        @Get('guarded')
-        guarded(): string {
-          return 'let in';
-        }
-
-        @Post('later')
-        later(@Tasks() tasks: BackgroundTasks): void {
-          tasks.addTask(this.sums.compute, 1, 2);
-        }
-      }
-
+      const adding = { canActivate: async () => (await add(1, 2)) === 3 };
+      const controller = routes({
+        'GET /handled': async () => ({ sum: await add(20, 22) }),
+        'GET /guarded': [() => 'let in', UseGuards(adding)],
+        'POST /later': (tasks) => void tasks.addTask(Sums.prototype.compute, 1, 2),
+      });
       const app = await startApp(platform, {
         imports: [threads({ maxQueue: 1 })],
-        controllers: [SumsController],
+        controllers: [controller],
         providers: [Sums],
       });
       expect(JSON.parse((await app.request('/handled')).body)).toEqual({ sum: 42 });
