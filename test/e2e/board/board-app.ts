@@ -1,17 +1,13 @@
-import { Controller, Injectable, Module, Post, type INestApplication } from '@nestjs/common';
+import { Controller, Injectable, Post, type INestApplication } from '@nestjs/common';
 import { BaseAdapter } from '@bull-board/api/dist/queueAdapters/base.js';
 import type { JobCounts, QueueJob } from '@bull-board/api/typings/app';
 import { NestFactory } from '@nestjs/core';
-import {
-  Background,
-  BackgroundTasksModule,
-  TaskRunner,
-  currentTask,
-} from 'nestjs-background-tasks';
+import { Background, TaskRunner, currentTask } from 'nestjs-background-tasks';
 import { BackgroundTasksBoardModule, type BoardOptions } from 'nestjs-background-tasks/board';
 
 import { LogBook } from '../../support/log-book.js';
 import { createAdapter } from '../support/create-adapter.js';
+import { rootModule } from '../support/root-module.js';
 
 @Injectable()
 export class Mailer {
@@ -109,18 +105,14 @@ export interface BoardApp {
 }
 
 export async function startBoard(platform: string, options?: BoardOptions): Promise<BoardApp> {
-  @Module({
-    imports: [
-      BackgroundTasksModule.forRoot({ queues: { emails: {} }, logEvents: false }),
-      BackgroundTasksBoardModule.forRoot(options),
-    ],
+  const root = rootModule({
+    options: { queues: { emails: {} }, logEvents: false },
+    imports: [BackgroundTasksBoardModule.forRoot(options)],
     controllers: [UsersController],
     providers: [Mailer],
-  })
-  class AppModule {}
-
+  });
   const log = new LogBook();
-  const app = await NestFactory.create(AppModule, await createAdapter(platform), {
+  const app = await NestFactory.create(root, await createAdapter(platform), {
     logger: log,
     abortOnError: false,
     cors: { origin: true, credentials: true },

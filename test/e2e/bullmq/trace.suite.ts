@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { Injectable, Module } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
   context,
@@ -16,11 +16,12 @@ import {
   SimpleSpanProcessor,
   type ReadableSpan,
 } from '@opentelemetry/sdk-trace-base';
-import { Background, BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
+import { Background, TaskRunner } from 'nestjs-background-tasks';
 import { bullmq } from 'nestjs-background-tasks/bullmq';
 import { BackgroundTasksMetricsModule } from 'nestjs-background-tasks/metrics';
 import { eventually } from '../../support/eventually.js';
 import type { TestServer } from '../../support/servers.js';
+import { rootModule } from '../support/root-module.js';
 import { TestStore } from './store.js';
 
 /** What an SDK registers by default: the header of the W3C. */
@@ -77,21 +78,18 @@ export function traceSuite(makeServer: () => Promise<TestServer>): void {
     const { url: connection, prefix } = store;
     const start = async (role: 'producer' | 'worker', provider: BasicTracerProvider) => {
       const tracer = provider.getTracer(role);
-      @Module({
-        imports: [
-          BackgroundTasksModule.forRoot({
-            engine: bullmq({ connection, prefix, role }),
-            carry: {
-              capture: () => tenants.getStore(),
-              restore: (tenant, run) => tenants.run(tenant, run),
-            },
-          }),
-          BackgroundTasksMetricsModule.forRoot({ openTelemetry: { tracer } }),
-        ],
+      const root = rootModule({
+        options: {
+          engine: bullmq({ connection, prefix, role }),
+          carry: {
+            capture: () => tenants.getStore(),
+            restore: (tenant, run) => tenants.run(tenant, run),
+          },
+        },
+        imports: [BackgroundTasksMetricsModule.forRoot({ openTelemetry: { tracer } })],
         providers: [Mailer],
-      })
-      class Root {}
-      return store.closing(await NestFactory.createApplicationContext(Root, { logger: false }));
+      });
+      return store.closing(await NestFactory.createApplicationContext(root, { logger: false }));
     };
 
     const [producing, working] = [newTracing(), newTracing()];

@@ -5,20 +5,21 @@ import {
   Get,
   type INestApplication,
   type INestApplicationContext,
-  Inject,
-  Module,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
 import request from 'supertest';
-import { BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
+import { TaskRunner } from 'nestjs-background-tasks';
 import { BackgroundTasksHealthIndicator, type HealthBounds } from 'nestjs-background-tasks/health';
 import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
+import { rootModule } from '../../e2e/support/root-module.js';
 import { LogBook } from '../../support/log-book.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import { createKit } from '../support/kit.js';
 import { FragileStore, engineOn } from '../journal/support/stores.js';
+
+const HEALTH = { imports: [TerminusModule], providers: [BackgroundTasksHealthIndicator] };
 
 describe('GET /health', () => {
   let app: INestApplication;
@@ -28,8 +29,7 @@ describe('GET /health', () => {
     @Controller('health')
     class HealthController {
       constructor(
-        @Inject(HealthCheckService) private readonly health: HealthCheckService,
-        @Inject(BackgroundTasksHealthIndicator)
+        private readonly health: HealthCheckService,
         private readonly indicator: BackgroundTasksHealthIndicator,
       ) {}
 
@@ -40,16 +40,14 @@ describe('GET /health', () => {
       }
     }
 
-    @Module({
-      imports: [BackgroundTasksModule.forRoot({ queues: { emails: {} } }), TerminusModule],
+    const root = rootModule({
+      options: { queues: { emails: {} } },
       controllers: [HealthController],
-      providers: [BackgroundTasksHealthIndicator],
-    })
-    class AppModule {}
-
+      ...HEALTH,
+    });
     tasks = new BackgroundTasksTesting('manual');
     const module = await tasks
-      .install(Test.createTestingModule({ imports: [AppModule] }))
+      .install(Test.createTestingModule({ imports: [root] }))
       .setLogger(new LogBook())
       .compile();
     app = module.createNestApplication();
@@ -135,13 +133,8 @@ describe('health of a journal', () => {
   beforeEach(async () => {
     path = await temporaryFolder();
     store = new FragileStore(path);
-    const engine = engineOn(store, { path });
-    @Module({
-      imports: [BackgroundTasksModule.forRoot({ engine }), TerminusModule],
-      providers: [BackgroundTasksHealthIndicator],
-    })
-    class AppModule {}
-    app = await NestFactory.createApplicationContext(AppModule, { logger: false });
+    const root = rootModule({ options: { engine: engineOn(store, { path }) }, ...HEALTH });
+    app = await NestFactory.createApplicationContext(root, { logger: false });
   });
 
   afterEach(async () => {

@@ -1,6 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { Controller, type INestApplication, Injectable, Module, Post } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Controller, Injectable, Post } from '@nestjs/common';
 import { type Attributes, SpanKind, SpanStatusCode, context, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import {
@@ -15,14 +14,11 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
-import request from 'supertest';
 import {
   Background,
   BackgroundTasks,
-  BackgroundTasksModule,
   type CurrentTask,
   type TaskEvent,
-  TaskRunner,
   Tasks,
 } from 'nestjs-background-tasks';
 import {
@@ -31,6 +27,8 @@ import {
 } from 'nestjs-background-tasks/metrics';
 import { BoundedNames } from '../../../lib/metrics/bounded-names.js';
 import { OpenTelemetryMetrics } from '../../../lib/metrics/open-telemetry.js';
+import { EXPRESS } from '../../e2e/support/platforms.js';
+import { startApp } from '../../e2e/support/running-app.js';
 import { HOSTILE_VALUES } from '../support/hostile-values.js';
 
 const exporter = new InMemorySpanExporter();
@@ -68,30 +66,24 @@ class UsersController {
   }
 }
 
-let app: INestApplication;
-
-async function start(options: Partial<OpenTelemetryOptions> = {}): Promise<TaskRunner> {
-  @Module({
-    imports: [
-      BackgroundTasksModule.forRoot({ queues: { emails: {} } }),
-      BackgroundTasksMetricsModule.forRoot({
-        openTelemetry: { tracer, meter: meterProvider.getMeter('test'), ...options },
-      }),
-    ],
+/** Handles one request that adds tasks, and runs them. */
+async function signUp(options: Partial<OpenTelemetryOptions> = {}): Promise<void> {
+  const openTelemetry = { tracer, meter: meterProvider.getMeter('test'), ...options };
+  const app = await startApp(EXPRESS, {
+    options: { queues: { emails: {} } },
+    imports: [BackgroundTasksMetricsModule.forRoot({ openTelemetry })],
     controllers: [UsersController],
     providers: [Mailer],
-  })
-  class AppModule {}
-
-  app = await NestFactory.create(AppModule, { logger: false });
-  // What an instrumentation of HTTP does: the request is handled inside its span.
-  app.use((_: unknown, response: NodeJS.EventEmitter, next: () => void) => {
-    const span = tracer.startSpan('POST /users', { kind: SpanKind.SERVER });
-    response.once('close', () => span.end());
-    context.with(trace.setSpan(context.active(), span), next);
+    // What an instrumentation of HTTP does: the request is handled inside its span.
+    configure: (nest) =>
+      nest.use((_: unknown, response: NodeJS.EventEmitter, next: () => void) => {
+        const span = tracer.startSpan('POST /users', { kind: SpanKind.SERVER });
+        response.once('close', () => span.end());
+        context.with(trace.setSpan(context.active(), span), next);
+      }),
   });
-  await app.listen(0, '127.0.0.1');
-  return app.get(TaskRunner);
+  expect((await app.request('/users', { method: 'POST' })).status).toBe(201);
+  await app.runner.whenIdle();
 }
 
 const spansOf = (name: string): ReadableSpan[] =>
@@ -105,19 +97,14 @@ describe('the OpenTelemetry spans', () => {
     exporter.reset();
     failures = 0;
   });
-  afterEach(() => app.close());
   afterAll(async () => {
     context.disable();
     await meterProvider.shutdown();
   });
 
   it("are one per attempt, children of the request's span and linked to it", async () => {
-    const runner = await start();
     failures = 1;
-    await request(app.getHttpServer() as never)
-      .post('/users')
-      .expect(201);
-    await runner.whenIdle();
+    await signUp();
     const [server] = spansOf('POST /users');
     const attempts = spansOf('process emails');
     expect(attempts).toHaveLength(2);
@@ -148,9 +135,7 @@ describe('the OpenTelemetry spans', () => {
   });
 
   it('have a trace of their own with relation link', async () => {
-    const runner = await start({ relation: 'link' });
-    await request(app.getHttpServer() as never).post('/users');
-    await runner.whenIdle();
+    await signUp({ relation: 'link' });
     const [server] = spansOf('POST /users');
     const [span] = spansOf('process emails');
     expect(span?.parentSpanContext).toBeUndefined();
@@ -159,10 +144,8 @@ describe('the OpenTelemetry spans', () => {
   });
 
   it('come with metrics by the conventions', async () => {
-    const runner = await start();
     failures = 1;
-    await request(app.getHttpServer() as never).post('/users');
-    await runner.whenIdle();
+    await signUp();
     await reader.forceFlush();
     const metrics = metricExporter
       .getMetrics()

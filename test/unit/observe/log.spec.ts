@@ -1,19 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import {
-  ConsoleLogger,
-  Logger,
-  type LoggerService,
-  Module,
-  type ModuleMetadata,
-} from '@nestjs/common';
+import { ConsoleLogger, Logger, type LoggerService, type ModuleMetadata } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { LoggerModule, Logger as PinoLogger } from 'nestjs-pino';
-import {
-  BackgroundTasksModule,
-  type BackgroundTasksOptions,
-  TaskRunner,
-  currentTask,
-} from 'nestjs-background-tasks';
+import { type BackgroundTasksOptions, TaskRunner, currentTask } from 'nestjs-background-tasks';
+import { rootModule } from '../../e2e/support/root-module.js';
 import { Log } from '../../../lib/observe/log.js';
 import { createKit } from '../support/kit.js';
 
@@ -29,13 +19,9 @@ async function withLogger(
   options: BackgroundTasksOptions = {},
   imports: ModuleMetadata['imports'] = [],
 ): Promise<void> {
-  @Module({ imports: [BackgroundTasksModule.forRoot(options), ...imports] })
-  class AppModule {}
-
-  const app = await NestFactory.create(
-    AppModule,
-    logger === undefined ? { bufferLogs: true } : { logger },
-  );
+  const root = rootModule({ options, imports });
+  const how = logger === undefined ? { bufferLogs: true } : { logger };
+  const app = await NestFactory.create(root, how);
   if (logger === undefined) {
     app.useLogger(app.get(PinoLogger));
     app.flushLogs();
@@ -231,24 +217,18 @@ describe('the log', () => {
   });
 });
 
-describe('the lines of a task', () => {
-  it('are kept with it: the latest ones, each cut to a bound', async () => {
-    await withLogger(false, async (runner) => {
-      const handle = runner.addTask(() => {
-        const { log } = currentTask();
-        for (let index = 0; index < 150; index += 1) {
-          log(`line ${index}`);
-        }
-        log('x'.repeat(5_000));
-      });
-      const { id } = handle;
-      await runner.whenIdle();
-      const { logs } = (await runner.get(id)) ?? { logs: [] };
-      expect(logs).toHaveLength(100);
-      expect(logs[0]).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z line 51$/);
-      expect(logs.at(-1)).toMatch(/ x{1000}…$/);
-    });
+it('the latest lines of a task are kept with it, each cut to a bound', async () => {
+  const { clock, runner } = createKit();
+  const { id } = runner.addTask(() => {
+    const { log } = currentTask();
+    Array.from({ length: 150 }, (_, index) => log(`line ${index}`));
+    log('x'.repeat(5_000));
   });
+  await clock.settle();
+  const { logs } = (await runner.get(id)) ?? { logs: [] };
+  expect(logs).toHaveLength(100);
+  expect(logs[0]).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z line 51$/);
+  expect(logs.at(-1)).toMatch(/ x{1000}…$/);
 });
 
 describe('the log', () => {
