@@ -95,9 +95,6 @@ function aroundMessage(requests: Requests, type: string, next: CallHandler): Obs
     }
     const life = around ?? beginMessage(requests, type);
     life.isIntercepted = true;
-    subscriber.add(() => {
-      life.isIntercepted = false;
-    });
     return handled(life, next.handle()).subscribe(subscriber);
   });
 }

@@ -16,13 +16,10 @@ export function beginMessage(requests: Requests, type: string): MessageLife {
  * @param handle gives Nest's answer
  * @returns the same answer, once the tasks that it waits for are stored
  */
-export function handleMessage(life: MessageLife, handle: () => unknown): unknown {
+export function handleMessage(life: MessageLife, handle: () => unknown): Promise<unknown> {
   life.isFollowed = true;
   return ambient.run(life, () => {
-    const answer = handle();
-    if (!(answer instanceof Promise)) {
-      return answered(life, answer);
-    }
+    const answer = (async () => handle())();
     life.parent?.begin(answer);
     return answer.then(
       (value) => answered(life, value),
@@ -38,7 +35,7 @@ export function handleMessage(life: MessageLife, handle: () => unknown): unknown
 function answered(life: MessageLife, answer: unknown): unknown {
   const hasSucceeded = (): boolean => !life.isInterceptorDue && !life.hasFailed;
   if (isObservable(answer)) {
-    return followed(life, answer, hasSucceeded, () => life.end(false));
+    return followed(life, answer, hasSucceeded);
   }
   const stored = life.end(hasSucceeded());
   return stored === undefined ? answer : stored.then(() => answer);
@@ -46,45 +43,30 @@ function answered(life: MessageLife, answer: unknown): unknown {
 
 /** The stream of a message's handler. Its end decides, and is passed on once the tasks are stored. */
 export function handled(life: MessageLife, stream: Observable<unknown>): Observable<unknown> {
-  const failed = life.called();
-  return followed(
-    life,
-    stream,
-    () => true,
-    () => {
-      failed();
-      // The follower of the message knows whether the handler is called again.
-      return life.isFollowed ? undefined : life.end(false);
-    },
-  );
+  return followed(life, stream, () => true);
 }
 
 /**
  * A stream in the context of its message. Its end is passed on once the tasks are stored.
  *
  * @param hasSucceeded whether a stream that completes means success
- * @param failed called when the stream fails
  */
 function followed(
   life: MessageLife,
   stream: Observable<unknown>,
   hasSucceeded: () => boolean,
-  failed: () => Promise<void> | void,
 ): Observable<unknown> {
   return new Observable((subscriber) => {
-    let isOver = false;
     const subscription = within(life, () =>
       stream.subscribe({
         next: (value) => subscriber.next(value),
         error: (error: unknown) => {
-          isOver = true;
           life.refused(error);
           const tell = (): void => subscriber.error(error);
           // The client gets the error of the handler, even if storing fails as well.
-          afterwards(failed(), tell, tell);
+          afterwards(life.end(false), tell, tell);
         },
         complete: () => {
-          isOver = true;
           afterwards(
             life.end(hasSucceeded()),
             () => subscriber.complete(),
@@ -95,9 +77,8 @@ function followed(
     );
     return () => {
       subscription.unsubscribe();
-      if (!isOver) {
-        afterwards(life.end(true), noop, noop); // a client that leaves changes nothing
-      }
+      // A client that leaves changes nothing. Where the stream has ended, that has decided.
+      afterwards(life.end(true), noop, noop);
     };
   });
 }

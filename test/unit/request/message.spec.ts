@@ -1,0 +1,110 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import {
+  concat,
+  firstValueFrom,
+  lastValueFrom,
+  NEVER,
+  of,
+  throwError,
+  type Observable,
+} from 'rxjs';
+import { BackgroundTasks } from '../../../lib/index.js';
+import { beginMessage, handled, handleMessage } from '../../../lib/request/message.js';
+import type { MessageLife } from '../../../lib/request/message-life.js';
+import { ambient } from '../../../lib/task/ambient.js';
+import { createKit } from '../support/kit.js';
+
+/** A message with a task for its success, and one for its failure. */
+function createMessage(type = 'rpc') {
+  const kit = createKit();
+  const life = beginMessage(kit.requests, type);
+  const tasks = new BackgroundTasks(kit.intake, life, true);
+  const handles = (['success', 'failure'] as const).map((when) =>
+    tasks.addTask({ when }, () => undefined),
+  );
+  const settled = async (): Promise<string[]> => {
+    await kit.clock.settle();
+    return handles.map(({ status }) => status);
+  };
+  return { ...kit, life, settled };
+}
+
+const SUCCESS = ['completed', 'dropped'];
+const FAILURE = ['dropped', 'completed'];
+const fail = (): never => {
+  throw new Error('no');
+};
+
+type Handle = (life: MessageLife, stream: Observable<unknown>) => Promise<unknown>;
+
+const WAYS: readonly [string, Handle][] = [
+  ['seen by an interceptor', (life, stream) => lastValueFrom(handled(life, stream))],
+  [
+    'answered with a stream',
+    async (life, stream) =>
+      lastValueFrom((await handleMessage(life, () => stream)) as Observable<unknown>),
+  ],
+  [
+    'answered with a promise',
+    (life, stream) => handleMessage(life, async () => lastValueFrom(stream)),
+  ],
+];
+
+describe.each(WAYS)('P6: a message that is %s', (_, handle) => {
+  it('passes on its values and its end, which decides', async () => {
+    const { life, settled } = createMessage();
+    expect(await handle(life, of('first', 'answer'))).toBe('answer');
+    expect(await settled()).toEqual(SUCCESS);
+  });
+
+  it('fails with the error of its handler, also if its tasks cannot be stored', async () => {
+    for (const isStoreDown of [false, true]) {
+      const { engine, life, settled } = createMessage();
+      const down = new Error('down');
+      if (isStoreDown) {
+        jest.spyOn(engine, 'commit').mockRejectedValue(down);
+      }
+      await expect(handle(life, throwError(fail))).rejects.toThrow('no');
+      expect(await settled()).toEqual(isStoreDown ? ['dropped', 'dropped'] : FAILURE);
+    }
+  });
+
+  it('P17: fails if its tasks cannot be stored', async () => {
+    const { engine, life } = createMessage();
+    jest.spyOn(engine, 'commit').mockRejectedValue(new Error('down'));
+    await expect(handle(life, of('answer'))).rejects.toThrow('down');
+  });
+});
+
+describe('P6: a message', () => {
+  it('fails if its handler throws before there is a promise', async () => {
+    const { life, settled } = createMessage();
+    await expect(handleMessage(life, fail)).rejects.toThrow('no');
+    expect(await settled()).toEqual(FAILURE);
+  });
+
+  it('P4: is a success where the client leaves in the middle of its answer', async () => {
+    const { life, settled } = createMessage();
+    expect(await firstValueFrom(handled(life, concat(of('first'), NEVER)))).toBe('first');
+    expect(await settled()).toEqual(SUCCESS);
+  });
+
+  it.each([
+    ['graphql', true],
+    ['rpc', false],
+    ['ws', false],
+  ])('of type %s belongs to the request around it: %p', (type, belongs) => {
+    const { requests } = createKit();
+    const [request, other] = [requests.begin({}), requests.begin({})];
+    const message = ambient.run(request, () => beginMessage(requests, type));
+    const within = ambient.run(message, () => beginMessage(requests, type));
+    for (const life of [message, within]) {
+      expect(life.parent).toBe(belongs ? request : undefined);
+      expect([life, request, other].map((each) => life.isWithin(each))).toEqual([
+        true,
+        belongs,
+        false,
+      ]);
+    }
+  });
+});
