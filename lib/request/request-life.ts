@@ -56,6 +56,7 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
   private atWork: Promise<unknown> | undefined = undefined;
   private onConnection: Answer | undefined = undefined;
   private isHeldBack = false;
+  private isHandedOver = false;
   /** Pending while tasks are being stored before the response closes. */
   private storing: Set<Promise<void>> | undefined = undefined;
 
@@ -78,8 +79,14 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     return this.requests.intake;
   }
 
+  /** `undefined` once the connection was handed over: it is no request any more. */
   of(intake: MethodIntake): RequestLife | undefined {
-    return this.intake === intake ? this : this.sibling?.of(intake);
+    const life = this.attachedFor(intake);
+    return life?.isHandedOver === true ? undefined : life;
+  }
+
+  attachedFor(intake: MethodIntake): RequestLife | undefined {
+    return this.intake === intake ? this : this.sibling?.attachedFor(intake);
   }
 
   /** On Fastify a middleware passes the raw request, and a later hook the one that users know. */
@@ -143,6 +150,9 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
     }
     if (!this.isOver) {
       return this.collect(task);
+    }
+    if (this.isHandedOver) {
+      return false;
     }
     const { drops } = this.requests.plan([task], this.hasSucceeded ?? false);
     this.requests.drop(drops);
@@ -275,6 +285,15 @@ export class RequestLife implements OpenRequest, Linked<RequestLife> {
       } else {
         this.decide(status);
       }
+    }
+  }
+
+  /** Somebody has taken the connection over, for a WebSocket for example, and sent this status. */
+  handedOver(status: number): void {
+    if (this.phase === 'opened') {
+      this.isHandedOver = true;
+      this.phase = 'closed';
+      this.decide(status);
     }
   }
 

@@ -11,6 +11,7 @@ import { attach, attachedLife } from './life-of-request.js';
 import type { Answerer } from './nest/answer-with.js';
 import { Connections, type Answer } from './nest/connections.js';
 import { rawResponse } from './nest/response.js';
+import { watchUpgrade } from './nest/upgrade.js';
 import { planOf, type Drop, type Plan } from './plan.js';
 import { MessageLife } from './message-life.js';
 import { RequestLife, type Opening } from './request-life.js';
@@ -46,13 +47,14 @@ export class Requests {
    */
   open(request: object, response: object, answerer?: Answerer): RequestLife {
     const sibling = attachedLife(request);
-    const known = sibling?.of(this.intake);
+    const known = sibling?.attachedFor(this.intake);
     if (known !== undefined) {
       known.comesAgain(request, answerer);
       return known;
     }
     const life = this.begin({ response: rawResponse(response), request, sibling, answerer });
     attach(life, request);
+    watchUpgrade(request, rawResponse(response), (status) => life.handedOver(status));
     return life;
   }
 

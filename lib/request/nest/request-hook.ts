@@ -1,8 +1,7 @@
 import type { HttpServer } from '@nestjs/common';
 import { runIn } from '../../task/async-context.js';
 import type { Requests } from '../requests.js';
-import { rawOf } from '../life-of-request.js';
-import type { Answerer, FastifyReply } from './answer-with.js';
+import type { FastifyReply } from './answer-with.js';
 
 type Next = (error?: unknown) => void;
 type Middleware = (request: object, response: object, next: Next) => void;
@@ -38,7 +37,7 @@ export class RequestHook {
       const fastify = adapter.getInstance() as FastifyLike;
       if (!isKnown) {
         fastify.addHook('onRequest', (request, reply, done) => {
-          this.enter(request, reply, reply as FastifyReply, done);
+          runIn(this.requests.open(request, reply, reply as FastifyReply), done);
         });
       }
       this.openBeforeMiddleware(adapter as unknown as MiddlewareRegistry);
@@ -49,16 +48,8 @@ export class RequestHook {
   }
 
   private readonly middleware: Middleware = (request, response, next) => {
-    this.enter(request, response, next, next);
+    runIn(this.requests.open(request, response, next), next);
   };
-
-  private enter(request: object, response: object, answerer: Answerer, next: Next): void {
-    if (isHandedOver(request)) {
-      next();
-    } else {
-      runIn(this.requests.open(request, response, answerer), next);
-    }
-  }
 
   /**
    * Nest's Fastify adapter runs middleware in a hook that comes before every hook we can add. So a
@@ -82,12 +73,4 @@ export class RequestHook {
     };
     registry.use = first;
   }
-}
-
-/**
- * Whether Node has handed the connection over, to a WebSocket for example. The framework may route
- * such a request, too (`@fastify/websocket`, `express-ws`), but its response never closes.
- */
-function isHandedOver(request: object): boolean {
-  return (rawOf(request) as { readonly upgrade?: unknown }).upgrade === true;
 }
