@@ -120,9 +120,12 @@ export const MATRIX = {
   schedule: {
     feature: '`cron`, `every`, `addSchedule()`',
     means:
-      'each tick once, also after a restart, by the clock of the store. Processes that share a store make ' +
-      'each tick once together',
-    cells: { memory: { differs: 'each tick once in each process, until it ends' } },
+      'each tick once, also after a restart. On BullMQ that holds over all processes, by the clock of the store',
+    cells: {
+      memory: {
+        differs: 'each tick once in each process. `addSchedule()` lasts as long as its process',
+      },
+    },
   },
   result: {
     feature: '`Outcome.result`, `TaskInfo.result`',
