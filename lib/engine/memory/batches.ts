@@ -4,14 +4,15 @@ import { lead, membersOf } from './members.js';
 
 type Batching = NonNullable<Task['settings']['batch']>;
 
-interface Batch {
+interface Batch extends Place {
+  readonly kind: string;
   readonly tasks: Task[];
   items: number;
   readonly callOff: () => void;
 }
 
 /** Gathers calls of methods with `batch` until there are enough or the first has waited long enough. */
-export class Batches implements Place {
+export class Batches {
   /** By {@link kindOf}: only calls of one kind share a run. */
   private readonly gathering = new Map<string, Batch>();
   /** Tasks that joined the batch of a task before them in their line: see {@link gather}. */
@@ -32,14 +33,14 @@ export class Batches implements Place {
     const items = itemsOf(task);
     const begun = this.gathering.get(kind);
     if (begun !== undefined && begun.items + items > size) {
-      this.flush(kind);
+      this.flush(begun);
     }
     const batch = this.gathering.get(kind) ?? this.begin(kind, waitMs);
     batch.tasks.push(task);
     batch.items += items;
-    task.place = this;
+    task.place = batch;
     if (batch.items >= size) {
-      this.flush(kind);
+      this.flush(batch);
     }
   }
 
@@ -88,24 +89,8 @@ export class Batches implements Place {
 
   /** Whether `task` fits into the batch of `gathered`, which is still waiting here. */
   fits(task: Task, gathered: Task, size: number): boolean {
-    const kind = kindOf(task);
-    const batch = gathered.place === this ? this.gathering.get(kind) : undefined;
-    return batch !== undefined && kindOf(gathered) === kind && batch.items + itemsOf(task) <= size;
-  }
-
-  remove(task: Task): void {
-    task.place = undefined;
-    const kind = kindOf(task);
-    const batch = this.gathering.get(kind);
-    const index = batch?.tasks.indexOf(task) ?? -1;
-    if (batch !== undefined && index >= 0) {
-      batch.tasks.splice(index, 1);
-      batch.items -= itemsOf(task);
-      if (batch.tasks.length === 0) {
-        batch.callOff();
-        this.gathering.delete(kind);
-      }
-    }
+    const batch = this.gathering.get(kindOf(task));
+    return batch !== undefined && gathered.place === batch && batch.items + itemsOf(task) <= size;
   }
 
   /** The oldest gathered task of a queue. */
@@ -120,7 +105,7 @@ export class Batches implements Place {
   }
 
   flushAll(): void {
-    [...this.gathering.keys()].forEach((kind) => this.flush(kind));
+    [...this.gathering.values()].forEach((batch) => this.flush(batch));
   }
 
   *[Symbol.iterator](): Generator<Task> {
@@ -130,22 +115,37 @@ export class Batches implements Place {
   }
 
   private begin(kind: string, waitMs: number): Batch {
-    const callOff = this.clock.after(waitMs, () => this.flush(kind));
-    const batch: Batch = { tasks: [], items: 0, callOff };
+    const batch: Batch = {
+      kind,
+      tasks: [],
+      items: 0,
+      callOff: this.clock.after(waitMs, () => this.flush(batch)),
+      remove: (task) => this.remove(batch, task),
+    };
     this.gathering.set(kind, batch);
     return batch;
   }
 
-  private flush(kind: string): void {
-    const batch = this.gathering.get(kind);
-    const [leader, ...followers] = batch?.tasks ?? [];
-    batch?.callOff();
-    this.gathering.delete(kind);
-    if (leader !== undefined) {
-      leader.place = undefined;
-      lead(leader, followers);
-      this.onFull(leader);
+  private remove(batch: Batch, task: Task): void {
+    task.place = undefined;
+    batch.tasks.splice(batch.tasks.indexOf(task), 1);
+    batch.items -= itemsOf(task);
+    if (batch.tasks.length === 0) {
+      this.close(batch);
     }
+  }
+
+  private flush(batch: Batch): void {
+    this.close(batch);
+    const [leader, ...followers] = batch.tasks;
+    leader.place = undefined;
+    lead(leader, followers);
+    this.onFull(leader);
+  }
+
+  private close({ kind, callOff }: Batch): void {
+    callOff();
+    this.gathering.delete(kind);
   }
 }
 

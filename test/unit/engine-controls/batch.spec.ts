@@ -136,6 +136,32 @@ describe('batched calls that cannot share a run', () => {
   });
 });
 
+describe('a call that gathers', () => {
+  it('leaves nothing behind when it is cancelled: the next one waits for its whole time', async () => {
+    const { clock, mailer, send } = await createMailer();
+    const [first] = send([1]);
+    await clock.advance(50);
+    await first.cancel();
+    send([2]);
+    await clock.advance(99);
+    expect(mailer.runs).toEqual([]);
+    await clock.advance(1);
+    expect(mailer.runs).toEqual([[2]]);
+  });
+
+  it('P13: waits for no others when the application closes, which waits for its run', async () => {
+    const { clock, mailer, module, send } = await createMailer();
+    mailer.work = () => clock.sleep(10);
+    const handles = send([1]);
+    const closed = module.close();
+    await clock.settle();
+    expect(mailer.runs).toEqual([[1]]);
+    await clock.advance(10);
+    await closed;
+    expect(statuses(handles)).toEqual(['completed']);
+  });
+});
+
 describe('a batch that fails', () => {
   const retry = { attempts: 3, delay: 50, jitter: 'none', backoff: 'fixed' } as const;
 
@@ -185,16 +211,34 @@ describe('batched calls of requests', () => {
     expect(probe.log).toEqual(inTurn('batch', 'batch', 'behind', 'batch'));
   });
 
+  it.each<[string, TaskOptions, number[]]>([
+    ['it is too large', {}, [2, 3, 4, 5]],
+    ['it is of another queue', { queue: 'other' }, [2]],
+  ])('wait for those before them that they cannot run with: %s', async (_, options, ids) => {
+    const { clock, mailer, handle, sendWith } = await createMailer({ queues: { other: {} } });
+    mailer.work = () => clock.sleep(10);
+    sendWith({ queue: 'other' }, 0);
+    await handle((tasks) => {
+      tasks.addTask(mailer.send, [1]);
+      tasks.addTask(options, mailer.send, ids);
+    });
+    await clock.advance(109);
+    expect(mailer.runs).toEqual([[0], [1]]);
+    await clock.advance(1_000);
+    expect(mailer.runs).toEqual([[0], [1], ids]);
+  });
+
   it.each([0, 1, 2])('keep their place in the line when number %i is cancelled', async (index) => {
-    const { clock, mailer, handle, probe } = await createMailer();
+    const { clock, mailer, handle, probe, runner } = await createMailer();
     mailer.work = probe.body('batch', 10);
     const handles = await handle((tasks) => {
       const added = [1, 2, 3].map((id) => tasks.addTask(mailer.send, [id]));
-      tasks.addTask(probe.body('behind'));
-      return added;
+      return [...added, tasks.addTask(probe.body('behind'))];
     });
     await clock.advance(50);
     expect(await handles[index].cancel()).toBe(true);
+    const listed = await runner.list();
+    expect(listed.map(({ id }) => id).toSorted()).toEqual(handles.map(({ id }) => id).toSorted());
     await clock.advance(49);
     expect(probe.log).toEqual([]);
     await clock.advance(100);
