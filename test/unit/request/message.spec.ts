@@ -8,7 +8,8 @@ import {
   throwError,
   type Observable,
 } from 'rxjs';
-import { BackgroundTasks } from '../../../lib/index.js';
+import type { ExecutionContext } from '@nestjs/common';
+import { BackgroundTasks, BackgroundTasksInterceptor } from '../../../lib/index.js';
 import { beginMessage, handled, handleMessage } from '../../../lib/request/message.js';
 import type { MessageLife } from '../../../lib/request/message-life.js';
 import { ambient } from '../../../lib/task/ambient.js';
@@ -81,6 +82,22 @@ describe('P6: a message', () => {
     const { life, settled } = createMessage();
     await expect(handleMessage(life, fail)).rejects.toThrow('no');
     expect(await settled()).toEqual(FAILURE);
+  });
+
+  it.each([
+    ['fails in a guard, whatever is answered then', of('answer'), true, FAILURE],
+    ['fails in its handler, whatever is answered then', throwError(fail), false, FAILURE],
+    ['is a success where nothing fails', of('answer'), false, SUCCESS],
+  ])('%s', async (_, stream, isGuarded, expected) => {
+    const { requests, life, settled } = createMessage();
+    const context = { getType: () => 'ws' } as ExecutionContext;
+    const interceptor = new BackgroundTasksInterceptor(requests);
+    life.isInterceptorDue = isGuarded;
+    await handleMessage(life, async () => {
+      const next = isGuarded ? stream : interceptor.intercept(context, { handle: () => stream });
+      return lastValueFrom(next).catch(() => 'excused');
+    });
+    expect(await settled()).toEqual(expected);
   });
 
   it('P4: is a success where the client leaves in the middle of its answer', async () => {

@@ -98,6 +98,23 @@ describe('P4: a client that leaves before there is an answer', () => {
   );
 });
 
+describe('P4: a client that leaves while nobody is at work yet', () => {
+  it.each([1, 2])('waits for the %i handlers that begin within a moment', async (count) => {
+    const { clock, life, response, tasks } = createRequest();
+    const handles = addAll(tasks);
+    response.req.socket.destroy();
+    const works = Array.from({ length: count }, () => new Deferred());
+    for (const { promise, resolve } of works) {
+      life.begin(promise);
+      await clock.advance(2_000);
+      expect(statuses(handles)).toEqual(COLLECTED);
+      resolve();
+    }
+    await clock.settle();
+    expect(statuses(handles)).toEqual(FAILURE);
+  });
+});
+
 /** A message whose tasks are being stored. */
 async function endStoring() {
   const { clock, engine, intake, requests } = createKit();
