@@ -20,6 +20,19 @@ export class Application {
     return this.kept === undefined;
   }
 
+  /**
+   * The container could not be made. Nest calls no hook then, and takes out an object that it could not
+   * make. Before that a class has at least an object with its prototype; a factory has nothing to look at.
+   */
+  get hasFailed(): boolean {
+    return (
+      !this.isOpen &&
+      [...this.modules.values()]
+        .flatMap(({ providers, injectables, controllers }) => [providers, injectables, controllers])
+        .some((all) => [...all.values()].some(isTakenOut))
+    );
+  }
+
   /** The name of the root module's class, for messages. */
   get name(): string {
     const [, root] = this.modules.values();
@@ -104,4 +117,9 @@ export class Application {
       [...providers.values()].concat([...controllers.values()]),
     );
   }
+}
+
+/** Asks only what was set: Nest 11 up to 11.1.20 keeps a scope that it is asked for too early. */
+function isTakenOut({ isNotMetatype, instance }: Provider): boolean {
+  return !isNotMetatype && instance === null;
 }

@@ -134,7 +134,7 @@ function applications(): Application[] {
     if (application === undefined) {
       live.delete(reference);
     }
-    return application ?? [];
+    return application === undefined || application.hasFailed ? [] : application;
   });
 }
 

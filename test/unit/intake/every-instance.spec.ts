@@ -1,5 +1,13 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
+import {
+  Controller,
+  Inject,
+  Injectable,
+  Logger,
+  UseGuards,
+  type ModuleMetadata,
+} from '@nestjs/common';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { Background, currentTask } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
@@ -18,6 +26,30 @@ class Mailer {
     ran.push(`${this.label}: ${to} as ${currentTask().name || 'no task'}`);
   }
 }
+
+@Controller()
+class Lacking {
+  constructor(@Inject('x') readonly x: string) {}
+}
+
+@Controller()
+@UseGuards(Lacking)
+class Guarded {}
+
+@Injectable()
+class Throwing {
+  constructor() {
+    throw new Error('no x');
+  }
+}
+
+const REJECTING = {
+  provide: 'x',
+  useFactory: async () => {
+    await turnOfTheLoop();
+    throw new Error('no x');
+  },
+};
 
 function labelled(label: string): Mailer {
   return Object.assign(new Mailer(), { label });
@@ -116,6 +148,21 @@ describe('P21: a call belongs to the application', () => {
     await labelled('by hand').send('Ann');
     await clock.settle();
     expect(added(events)).toEqual(['Mailer.send']);
+  });
+
+  it.each<[string, ModuleMetadata]>([
+    ['a constructor throws', { providers: [Throwing] }],
+    ['a factory of a part rejects', { providers: [Lacking, REJECTING] }],
+    ['a controller lacks a part', { controllers: [Lacking] }],
+    ['a guard lacks a part', { controllers: [Guarded] }],
+  ])('and to none that could not be made, because %s', async (_why, failing) => {
+    await expect(createApp({ ...failing })).rejects.toThrow(/x/);
+    await labelled('alone').send('Ann');
+    expect(ran.splice(0)).toEqual(['alone: Ann as no task']);
+    const { clock } = await start();
+    await labelled('by hand').send('Bob');
+    await clock.settle();
+    expect(ran).toEqual(['by hand: Bob as Mailer.send']);
   });
 
   it('or is refused if several know the class', async () => {
