@@ -9,7 +9,7 @@ import {
   type Observable,
 } from 'rxjs';
 import type { ExecutionContext } from '@nestjs/common';
-import { BackgroundTasks, BackgroundTasksInterceptor } from '../../../lib/index.js';
+import { BackgroundTasks, BackgroundTasksInterceptor, QueueFullError } from '../../../lib/index.js';
 import { beginMessage, handled, handleMessage } from '../../../lib/request/message.js';
 import type { MessageLife } from '../../../lib/request/message-life.js';
 import { ambient } from '../../../lib/task/ambient.js';
@@ -33,7 +33,7 @@ function createMessage(type = 'rpc') {
 const SUCCESS = ['completed', 'dropped'];
 const FAILURE = ['dropped', 'completed'];
 const fail = (): never => {
-  throw new Error('no');
+  throw new Error('unpaid');
 };
 
 type Handle = (life: MessageLife, stream: Observable<unknown>) => Promise<unknown>;
@@ -53,9 +53,15 @@ const WAYS: readonly [string, Handle][] = [
 
 describe.each(WAYS)('P6: a message that is %s', (_, handle) => {
   it('passes on its values and its end, which decides', async () => {
-    const { life, settled } = createMessage();
-    expect(await handle(life, of('first', 'answer'))).toBe('answer');
-    expect(await settled()).toEqual(SUCCESS);
+    for (const isStored of [false, true]) {
+      const { engine, life, settled } = createMessage();
+      if (isStored) {
+        jest.spyOn(engine, 'commit').mockResolvedValue();
+      }
+      expect(await handle(life, of('first', 'answer'))).toBe('answer');
+      await life.end(false); // too late
+      expect(await settled()).toEqual(SUCCESS);
+    }
   });
 
   it('fails with the error of its handler, also if its tasks cannot be stored', async () => {
@@ -65,7 +71,7 @@ describe.each(WAYS)('P6: a message that is %s', (_, handle) => {
       if (isStoreDown) {
         jest.spyOn(engine, 'commit').mockRejectedValue(down);
       }
-      await expect(handle(life, throwError(fail))).rejects.toThrow('no');
+      await expect(handle(life, throwError(fail))).rejects.toThrow('unpaid');
       expect(await settled()).toEqual(isStoreDown ? ['dropped', 'dropped'] : FAILURE);
     }
   });
@@ -78,9 +84,18 @@ describe.each(WAYS)('P6: a message that is %s', (_, handle) => {
 });
 
 describe('P6: a message', () => {
+  it('P12: is told of in the log where its handler fails because a queue is full', async () => {
+    const { life, logger } = createMessage();
+    const stream = throwError(() => new QueueFullError('mail', 1));
+    await expect(lastValueFrom(handled(life, stream))).rejects.toThrow('mail');
+    expect(logger.of('warn')).toContainEqual(
+      expect.stringMatching(/^Refused a request: QueueFullError/),
+    );
+  });
+
   it('fails if its handler throws before there is a promise', async () => {
     const { life, settled } = createMessage();
-    await expect(handleMessage(life, fail)).rejects.toThrow('no');
+    await expect(handleMessage(life, fail)).rejects.toThrow('unpaid');
     expect(await settled()).toEqual(FAILURE);
   });
 

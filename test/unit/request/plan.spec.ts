@@ -4,8 +4,8 @@ import { FakeResponse } from '../support/fake-response.js';
 import { createKit } from '../support/kit.js';
 
 /**
- * Tasks of one request, which is answered well: `a` and `b` are in chains, `-` is in none. `!` is cancelled before, `f` is for a
- * failure.
+ * Tasks of one request, which is answered well: `a` and `b` are in chains, `-` is in none. `!` is cancelled before
+ * the next one is added, `f` is for a failure.
  */
 const CASES = [
   ['continue', 'a! a - a', 'cancelled predecessor-failed completed predecessor-failed'],
@@ -31,13 +31,13 @@ describe('P2, P3: behind a gap in the tasks of a request', () => {
     const response = new FakeResponse();
     const tasks = new BackgroundTasks(intake, requests.begin({ response }), true);
     const lines = { a: tasks.chain(), b: tasks.chain(), '-': tasks };
-    const handles = added.split(' ').map((each) => {
-      const when = each.endsWith('f') ? 'failure' : 'success';
-      return lines[each[0] as keyof typeof lines].addTask({ when }, () => undefined);
-    });
-    await Promise.all(
-      handles.filter((_, at) => added.split(' ')[at]?.endsWith('!')).map((each) => each.cancel()),
-    );
+    const handles: TaskHandle[] = [];
+    for (const [line = '-', fate] of added.split(' ')) {
+      const when = fate === 'f' ? 'failure' : 'success';
+      const handle = lines[line as keyof typeof lines].addTask({ when }, () => undefined);
+      await (fate === '!' && handle.cancel());
+      handles.push(handle);
+    }
     response.answer();
     await clock.settle();
     expect((await Promise.all(handles.map(endOf))).join(' ')).toBe(expected);

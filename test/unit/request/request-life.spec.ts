@@ -178,6 +178,18 @@ describe('the holder of a dedupe key within a request', () => {
   });
 });
 
+it('O2, P12: a root field of GraphQL is refused where its request is', () => {
+  const { intake, life, requests, response } = createRequest();
+  for (let count = 0; count < 100; count += 1) {
+    const behind = requests.begin({ response: new FakeResponse(response.req.socket) });
+    new BackgroundTasks(intake, behind, true).addTask(() => undefined);
+  }
+  const tasks = new BackgroundTasks(intake, requests.beginMessage(life), true);
+  expect(() => tasks.addTask(() => undefined)).toThrow(
+    expect.objectContaining({ code: 'BGT_UNREAD_ANSWERS' }),
+  );
+});
+
 describe('requests under way', () => {
   it('P13: abandon their collected tasks when the engine has stopped', async () => {
     const { engine, requests, tasks } = createRequest();
