@@ -84,14 +84,11 @@ export class MemoryEngine implements Engine {
     for (let task: Task | undefined = head; task !== undefined; task = task.successor) {
       this.hold(task);
     }
-    switch (fallIn(head)) {
-      case 'now':
-        this.enter(head);
-        break;
-      case 'never':
-        this.end(head, PREDECESSOR_FAILED);
-        break;
-      case 'wait':
+    const turn = fallIn(head);
+    if (turn === 'now') {
+      this.enter(head);
+    } else if (turn === 'never') {
+      this.end(head, PREDECESSOR_FAILED);
     }
     this.idleness.check();
   }
@@ -107,10 +104,8 @@ export class MemoryEngine implements Engine {
     if (task.isOver || isSharingItsRun(task)) {
       return false;
     }
-    if (this.recorder.cancel(task)) {
-      return true;
-    }
     if (task.status === 'running') {
+      this.recorder.cancel(task);
       // The slot may go to another task at once, which must not see the canceller's async context.
       outsideRequests(() => task.attempt?.interrupt('cancelled'));
     } else {
@@ -212,11 +207,7 @@ export class MemoryEngine implements Engine {
   }
 
   private queueOf({ queue }: Task): MemoryQueue {
-    const found = this.queues.get(queue);
-    if (found === undefined) {
-      throw new Error(`The memory engine has no queue "${queue}".`);
-    }
-    return found;
+    return this.queues.get(queue) as MemoryQueue; // each task goes to the engine of its queue
   }
 
   private hold(task: Task): void {

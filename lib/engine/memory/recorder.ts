@@ -35,9 +35,9 @@ export class Recorder {
     return recorded === undefined ? undefined : this.onceRecorded(task, recorded);
   }
 
-  /** Cancels a task whose start is being recorded. @returns whether it was one */
-  cancel(task: Task): boolean {
-    return this.starting.delete(task);
+  /** Cancels a task if its start is being recorded. */
+  cancel(task: Task): void {
+    this.starting.delete(task);
   }
 
   /** Records that the next attempt of a task, and of those that run with it, is due at `dueAt`. */

@@ -156,9 +156,12 @@ describe('a call that gathers', () => {
     const closed = module.close();
     await clock.settle();
     expect(mailer.runs).toEqual([[1]]);
+    handles.push(...send([2]));
+    await clock.settle();
+    expect(mailer.runs).toEqual([[1], [2]]);
     await clock.advance(10);
     await closed;
-    expect(statuses(handles)).toEqual(['completed']);
+    expect(statuses(handles)).toEqual(['completed', 'completed']);
   });
 });
 

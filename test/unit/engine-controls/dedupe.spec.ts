@@ -57,8 +57,8 @@ describe('dedupe with a window', () => {
 });
 
 describe('dedupe in requests', () => {
-  it('drops the second of two tasks collected at the same time', async () => {
-    const { clock, handle, probe, record, logger } = await createDeduping();
+  it('drops the second of two tasks collected at the same time, and the first keeps its key', async () => {
+    const { clock, handle, probe, record, logger, runner } = await createDeduping();
     const events = record();
     const request = (name: string, takesMs: number) =>
       handle(async (tasks) => {
@@ -67,8 +67,10 @@ describe('dedupe in requests', () => {
         return added;
       });
     const requests = Promise.all([request('late', 20), request('early', 10)]);
-    await clock.advance(1_000);
+    await clock.advance(30);
     const [late, early] = await requests;
+    expect(runner.addTask(SYNC, probe.body('later')).id).toBe(early.id);
+    await clock.advance(1_000);
     expect(probe.begun).toEqual(['early']);
     expect(early.status).toBe('completed');
     expect(await late.whenSettled()).toEqual({ status: 'dropped', reason: 'duplicate' });

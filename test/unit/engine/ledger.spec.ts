@@ -11,13 +11,6 @@ import { LogBook } from '../../support/log-book.js';
 import { resolutionOf } from '../support/resolution.js';
 import { bareTask } from '../support/tasks.js';
 
-/** Takes back what a former process has left, as an engine with a store does. */
-class RestoringEngine extends MemoryEngine {
-  restore(head: Task, dueAtOf: (task: Task) => number): void {
-    this.takeBack(head, dueAtOf);
-  }
-}
-
 /** An engine that writes everything down; the test decides when that is done, and how attempts end. */
 function createEngine(isRecording = true) {
   const clock = new FakeClock(0);
@@ -44,7 +37,7 @@ function createEngine(isRecording = true) {
     settled: ({ name }, _end, done) => recordAndTell(`settled ${name}`, done),
   };
   const { queues } = new ResolvedOptions({ queues: { default: { concurrency: 2 } } });
-  const engine = new RestoringEngine(
+  const engine = new MemoryEngine(
     {
       queues: [...queues.values()],
       worker: {
