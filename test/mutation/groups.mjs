@@ -14,55 +14,62 @@ const REQUESTS = suites('kinds', 'nothing-in-the-way', 'order', 'other-intercept
 const STORED = [...REQUESTS, ...suites('stored-first')];
 const MESSAGES = messages('messages', 'graphql');
 
+/** What is said of the engine in its rooms, and of each engine. */
+const ENGINE = [
+  ...controls('max-pending', 'batch', 'cancel', 'chain', 'dedupe', 'events', 'task-runner'),
+  ...unit('engine/ledger', 'engine/limits', 'engine/shutdown', 'engine/memory.engine'),
+  ...conformance('memory'),
+];
+
 /** Room → groups of files with the tests they share. The fewer tests a group has, the faster each of its mutants. What
  * they do not notice, those that are `slower` are asked for. */
 export const GROUPS = {
   'engine/memory': [
-    { mutate: ['lanes'], tests: unit('engine/lanes') },
-    { mutate: ['timers'], tests: unit('engine/timers') },
-    { mutate: ['rate-limit'], tests: controls('chain', 'properties') },
-    { mutate: ['key-limit'], tests: [...unit('engine/limits'), ...controls('chain')] },
-    { mutate: ['dedupe-keys'], tests: unit('engine/dedupe-keys', 'engine-controls/dedupe') },
+    { mutate: ['lanes'], tests: unit('engine/lanes'), slower: ENGINE },
+    { mutate: ['timers'], tests: unit('engine/timers'), slower: ENGINE },
+    {
+      mutate: ['key-limit', 'rate-limit'],
+      tests: [...unit('engine/limits'), ...controls('chain')],
+      slower: ENGINE,
+    },
+    {
+      mutate: ['dedupe-keys'],
+      tests: unit('engine/dedupe-keys', 'engine-controls/dedupe'),
+      slower: ENGINE,
+    },
     { mutate: ['task-list'], tests: unit('engine/lanes') },
-    { mutate: ['batches'], tests: controls('batch', 'cancel') },
-    { mutate: ['slice'], tests: unit('engine/slice') },
+    { mutate: ['batches', 'members'], tests: controls('batch', 'cancel'), slower: ENGINE },
+    { mutate: ['slice'], tests: unit('engine/slice'), slower: ENGINE },
     {
-      mutate: ['outside-requests'],
-      tests: [...unit('engine/memory.engine'), ...controls('task-runner')],
-    },
-    {
-      mutate: ['memory-queue'],
-      tests: controls('chain', 'max-pending', 'events', 'cancel'),
-    },
-    {
-      mutate: ['recorder'],
+      mutate: ['recorder', 'outside-requests'],
       tests: unit('engine/ledger', 'engine/memory.engine', 'engine/shutdown'),
+      slower: ENGINE,
     },
-    {
-      mutate: ['members'],
-      tests: [...unit('engine/memory.engine', 'engine/ledger'), ...controls('chain', 'cancel')],
-    },
+    { mutate: ['memory-queue'], tests: controls('max-pending', 'chain'), slower: ENGINE },
     {
       mutate: ['memory.engine'],
       tests: [
-        ...unit('engine/memory.engine', 'engine/ledger', 'engine/shutdown'),
-        ...controls('max-pending', 'dedupe', 'cancel', 'batch', 'chain', 'task-runner'),
+        ...unit('engine/ledger', 'engine/shutdown'),
+        ...controls('cancel', 'batch', 'dedupe', 'chain'),
       ],
+      slower: ENGINE,
     },
   ],
   run: [
-    { mutate: ['retry-policy'], tests: [...unit('run/retry-policy'), ...conformance('memory')] },
+    { mutate: ['retry-policy'], tests: unit('run/retry-policy'), slower: conformance('memory') },
     { mutate: ['attempt-hooks'], tests: unit('run/current-task') },
     { mutate: ['profiler'], tests: unit('run/profile') },
     {
-      mutate: ['attempt', 'current-task', 'task-worker'],
-      tests: [
-        ...unit('run/attempt', 'run/cancel', 'run/current-task', 'run/profile'),
-        ...unit('engine/shutdown', 'observe/log'),
-        ...controls('batch', 'events'),
-      ],
+      mutate: ['attempt', 'lazy-result', 'current-task'],
+      tests: unit('run/attempt', 'run/cancel', 'run/result'),
+      slower: [...unit('run/current-task', 'run/profile', 'observe/log'), ...ENGINE],
     },
-    { mutate: ['lifecycle'], tests: [...unit('run/lifecycle'), ...e2e('shutdown')] },
+    {
+      mutate: ['task-worker'],
+      tests: [...controls('events'), ...unit('run/attempt')],
+      slower: [...unit('run/current-task', 'run/result', 'observe/log'), ...ENGINE],
+    },
+    { mutate: ['lifecycle'], tests: unit('run/lifecycle'), slower: e2e('shutdown') },
     {
       mutate: ['sent-error', 'thread', 'thread-options'].map((name) => `threads/${name}`),
       tests: unit('run/threads/thread', 'run/threads/thread-function'),
@@ -83,16 +90,9 @@ export const GROUPS = {
       tests: e2e('threads/threads'),
     },
     {
-      mutate: ['task-list'],
-      tests: [...controls('task-runner'), ...conformance('journal')],
-    },
-    {
-      mutate: ['task-runner', 'task-statistics'],
-      tests: [
-        ...controls('task-runner', 'cancel', 'events'),
-        ...unit('engine/engine-router'),
-        ...conformance('journal'),
-      ],
+      mutate: ['task-list', 'task-runner', 'bulk-of-failed', 'task-statistics'],
+      tests: controls('task-runner'),
+      slower: [...unit('engine/engine-router'), ...ENGINE, ...conformance('journal')],
     },
   ],
   request: [

@@ -259,11 +259,12 @@ export class MemoryEngine implements Engine {
    * @returns whether the duplicate waits to run itself
    */
   private isAgain(task: Task): boolean {
-    const key = task.keys?.dedupe;
-    const holder = key === undefined ? undefined : this.duplicateOf(key);
-    if (key === undefined || holder === undefined || task.settings.dedupe?.again !== true) {
+    if (task.settings.dedupe?.again !== true) {
       return false;
     }
+    // A duplicate has a key, and another task holds it.
+    const key = task.keys?.dedupe as string;
+    const holder = this.duplicateOf(key) as Task;
     const later = this.dedupeKeys.laterOf(key, holder);
     if (later === undefined) {
       this.dedupeKeys.wait(key, task);
@@ -299,8 +300,7 @@ export class MemoryEngine implements Engine {
 
   /** Whether a task behind another in its line may join its batch, because its turn has come as well. */
   private mayJoin(task: Task): boolean {
-    const isFree = task.chain === undefined && task.settings.delayMs === 0;
-    return isFree && !task.isOver && this.endOf(task) === undefined;
+    return task.chain === undefined && !task.isOver && this.endOf(task) === undefined;
   }
 
   private attempt(task: Task): void {

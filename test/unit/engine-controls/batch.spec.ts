@@ -214,6 +214,18 @@ describe('batched calls of requests', () => {
     expect(probe.log).toEqual(inTurn('batch', 'batch', 'behind', 'batch'));
   });
 
+  it('are merged across requests, and each of these goes on behind them', async () => {
+    const { clock, mailer, handle, probe } = await createMailer();
+    for (const id of [1, 2]) {
+      await handle((tasks) => {
+        tasks.addTask(mailer.send, [id]);
+        tasks.addTask(probe.body(`behind ${id}`));
+      });
+    }
+    await clock.advance(100);
+    expect([mailer.runs, probe.begun]).toEqual([[[1, 2]], ['behind 1', 'behind 2']]);
+  });
+
   it.each<[string, TaskOptions, number[]]>([
     ['it is too large', {}, [2, 3, 4, 5]],
     ['it is of another queue', { queue: 'other' }, [2]],

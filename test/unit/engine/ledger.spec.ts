@@ -185,4 +185,16 @@ describe('P13: a shutdown', () => {
     await stopped;
     expect(log).toEqual(['a abandoned and kept', 'b abandoned']);
   });
+
+  it('keeps a task whose attempt fails meanwhile, and when the next one is due', async () => {
+    const { add, clock, conclude, engine, log, write, written } = createEngine(false);
+    const task = add('a');
+    await clock.settle();
+    const stopped = engine.stop(0);
+    await conclude(task, { kind: 'retry', delayMs: 60, error: new Error('no') });
+    expect(written()).toEqual(['retrying a at 60', 'kept a']);
+    await write();
+    await stopped;
+    expect(log).toEqual(['a runs', 'a abandoned and kept']);
+  });
 });
