@@ -58,24 +58,10 @@ export async function postgresServer(...more: string[]): Promise<TestServer> {
     run('chown', ['postgres', folder]);
   }
   run(...command('initdb', '-D', data, '-A', 'trust', '-U', 'postgres', '-N', '-E', 'UTF8'));
+  // As above, data need not survive the end of the machine: no flush.
+  const options = ['-D', data, '-p', `${port}`, '-h', '127.0.0.1', '-k', folder, '-F'];
   return new Server(`postgres://postgres@127.0.0.1:${port}/postgres`, port, folder, () =>
-    spawn(
-      // As above, data need not survive the end of the machine: no flush.
-      ...command(
-        'postgres',
-        '-D',
-        data,
-        '-p',
-        `${port}`,
-        '-h',
-        '127.0.0.1',
-        '-k',
-        folder,
-        '-F',
-        ...more,
-      ),
-      { stdio: 'ignore' },
-    ),
+    spawn(...command('postgres', ...options, ...more), { stdio: 'ignore' }),
   );
 }
 

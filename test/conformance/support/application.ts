@@ -1,6 +1,4 @@
-import { once } from 'node:events';
-import { request, type ClientRequest, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { Agent } from 'node:http';
 import {
   Module,
   type DynamicModule,
@@ -17,6 +15,8 @@ import {
   type TaskEvent,
 } from 'nestjs-background-tasks';
 import { ENGINE, type Engine } from '../../../lib/engine/engine.js';
+import { open, read, send } from '../../e2e/support/client.js';
+import { portOf } from '../../e2e/support/port-of.js';
 import { eventually } from '../../support/eventually.js';
 import { Api } from './api.js';
 import { Book } from './book.js';
@@ -71,15 +71,14 @@ export class Application {
 
   /** @returns the status of the answer, once its body has been read */
   async post(path: string): Promise<number> {
-    const response = await this.answerTo(path);
-    await once(response.resume(), 'end');
-    return response.statusCode ?? 0;
+    return (await send(this.port, path, { method: 'POST' })).status;
   }
 
   /** Sends a request that nobody answers. @returns what has the client go away */
   begin(path: string): () => void {
-    const sent = this.send(path).on('error', () => undefined);
-    return () => sent.destroy();
+    const agent = new Agent();
+    open(this.port, path, { method: 'POST', agent }).catch(() => undefined);
+    return () => agent.destroy();
   }
 
   /**
@@ -88,8 +87,7 @@ export class Application {
    * @returns what ends it, and resolves once its body has been read
    */
   async open(path: string): Promise<{ end(): Promise<void> }> {
-    const response = await this.answerTo(path);
-    const ended = once(response.resume(), 'end');
+    const ended = read(await open(this.port, path, { method: 'POST' }));
     ended.catch(() => undefined);
     const end = async (): Promise<void> => {
       this.nest.get(Api).body.end();
@@ -98,14 +96,8 @@ export class Application {
     return { end };
   }
 
-  private send(path: string): ClientRequest {
-    const { port } = (this.nest.getHttpServer() as { address(): AddressInfo }).address();
-    return request({ host: '127.0.0.1', port, path, method: 'POST', agent: false }).end();
-  }
-
-  private async answerTo(path: string): Promise<IncomingMessage> {
-    const [response] = (await once(this.send(path), 'response')) as [IncomingMessage];
-    return response;
+  private get port(): number {
+    return portOf(this.nest);
   }
 
   /** The types of the events of a task, in the order they came. */

@@ -9,6 +9,10 @@ export interface Entry {
   readonly at: number;
 }
 
+/** The story of bodies that run one after the other. */
+export const inTurn = (...tags: string[]): string[] =>
+  tags.flatMap((tag) => [`start ${tag}`, `end ${tag}`]);
+
 /** What the bodies of tasks have written down, in the order it happened; and what holds them up. */
 @Injectable()
 export class Book {
