@@ -41,8 +41,9 @@ export class Rounds {
   async start(
     role: ServerSetting['role'] = 'both',
     nodeOptions: readonly string[] = [],
+    own: Partial<ServerSetting> = {},
   ): Promise<ServerProcess> {
-    const server = await ServerProcess.start({ ...this.setting, role }, nodeOptions);
+    const server = await ServerProcess.start({ ...this.setting, role, ...own }, nodeOptions);
     this.running.add(server);
     void server.ended.then(() => this.running.delete(server));
     return server;
@@ -62,6 +63,34 @@ export class Rounds {
       await this.untilAcknowledged(this.load.acknowledged.size + 1, server);
       await Promise.all([killSoon(server), worker && killSoon(worker), under]);
     }
+  }
+
+  /**
+   * Lets so many tasks fail, and kills the process that runs them again in the middle of it. Another one runs the rest.
+   *
+   * @returns how many are neither recorded nor listed as failed, and how many of them are listed
+   */
+  async killRetrying(count: number): Promise<{ readonly lost: number; readonly failed: number }> {
+    const { recordFile } = this.setting;
+    const failing = await this.start('both', [], { fails: true });
+    const ids = Array.from({ length: count }, (_, id) => `${id}`);
+    await Promise.all(ids.map((id) => failing.send('POST', `/record/${id}`)));
+    await failing.send('GET', '/idle');
+    await killNow(failing);
+
+    const killed = await this.start();
+    killed.send('POST', '/retry-all').catch(() => undefined); // its connection ends with the process
+    while ((await linesOf(recordFile)).length < count / 4) {
+      await sleep(5);
+    }
+    await killNow(killed);
+
+    const last = await this.start();
+    await last.send('POST', '/retry-all');
+    await last.send('GET', '/idle');
+    const recorded = new Set(await linesOf(recordFile));
+    const failed = JSON.parse((await last.send('GET', '/failed')).body) as unknown[];
+    return { lost: count - recorded.size - failed.length, failed: failed.length };
   }
 
   /** @throws Error if the server does not survive */
@@ -134,6 +163,10 @@ export class Rounds {
 
 async function killSoon(server: ServerProcess): Promise<void> {
   await sleep(randomMs());
+  await killNow(server);
+}
+
+async function killNow(server: ServerProcess): Promise<void> {
   server.kill('SIGKILL');
   await server.ended;
 }

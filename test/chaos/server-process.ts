@@ -12,6 +12,8 @@ export interface ServerSetting {
   readonly url?: string;
   /** The role of the process; by default both. */
   readonly role?: 'producer' | 'worker' | 'both';
+  /** Each task fails. */
+  readonly fails?: boolean;
   /** Overrides the default. */
   readonly holdMs?: number;
   /** Overrides the default. */

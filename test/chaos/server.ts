@@ -18,6 +18,9 @@ class Jobs {
   @Background()
   async record(id: string): Promise<void> {
     await sleep(Math.random() * setting.longestTaskMs);
+    if (setting.fails) {
+      throw new Error('the provider is down');
+    }
     appendFileSync(setting.recordFile, `${id}\n`);
   }
 }
@@ -38,6 +41,11 @@ class Api {
   @Get('idle')
   async idle(): Promise<void> {
     await this.runner.whenIdle();
+  }
+
+  @Post('retry-all')
+  retryAll(): Promise<number> {
+    return this.runner.retryAll({}, { rate: 200 });
   }
 
   @Get('failed')

@@ -17,6 +17,10 @@ it('P17: a process that is killed twice under load loses nothing that was acknow
   expect(rounds.load.acknowledged.size).toBeGreaterThan(0);
 });
 
+it('D23: each failed task runs, though the process that runs them all again is killed', async () => {
+  expect(await rounds.killRetrying(200)).toEqual({ lost: 0, failed: 0 });
+});
+
 it('without lmdb the application does not start, and says what to install', async () => {
   const missing = new URL('without-lmdb/register.mjs', import.meta.url).href;
   await expect(rounds.start('both', ['--import', missing])).rejects.toThrow(

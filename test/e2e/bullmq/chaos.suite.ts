@@ -25,6 +25,10 @@ export function chaosSuite(engine: string, makeServer: () => Promise<TestServer>
     expect(rounds.load.acknowledged.size).toBeGreaterThan(0);
   });
 
+  it('D23: each failed task runs, though the process that runs them all again is killed', async () => {
+    expect(await rounds.killRetrying(200)).toEqual({ lost: 0, failed: 0 });
+  });
+
   it('P13: SIGTERM under load ends the process and loses nothing', async () => {
     await rounds.terminateUnderLoad(200);
     expect(await rounds.settle()).toMatchObject({ lost: [], duplicates: 0 });

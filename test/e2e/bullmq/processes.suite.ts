@@ -4,13 +4,14 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import { eventually } from '../../support/eventually.js';
+import type { Outcome } from 'nestjs-background-tasks';
 import type { TestServer } from '../../support/servers.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 import type { TestApp } from './app.js';
-import { range, runLines, stepsOf, writtenOf } from './lines.js';
 import { TestStore } from './store.js';
 
-const WORKER = '.cache/compiled/test/e2e/bullmq/worker-process.js';
+const LENGTH = 12;
+export const WORKER = '.cache/compiled/test/e2e/bullmq/worker-process.js';
 
 /**
  * What several processes have to do with tasks together.
@@ -126,4 +127,39 @@ async function ready(worker: ChildProcess): Promise<void> {
   if (worker.stdout !== null) {
     await once(worker.stdout, 'data');
   }
+}
+
+/** Adds so many lines of 12 tasks, of which some fail at first, all at once. @returns how each task ended */
+function runLines({ tasks, work }: TestApp, count: number): Promise<Outcome[]> {
+  const outcomes = range(count).flatMap((line) => {
+    const chain = tasks.chain();
+    return range(LENGTH).map((place) =>
+      chain.addTask(work.fail, `${line} ${place}`, failuresOf(line, place)).whenSettled(),
+    );
+  });
+  return Promise.all(outcomes);
+}
+
+/** What the processes of worker-process.ts write of a line, where each task completes once and in its turn. */
+function stepsOf(line: number): string[] {
+  return range(LENGTH).flatMap((place) => {
+    const last = failuresOf(line, place) + 1;
+    return range(last).flatMap((before) => [
+      `${place} begins ${before + 1}`,
+      `${place} ${before + 1 === last ? 'completes' : 'fails'} ${before + 1}`,
+    ]);
+  });
+}
+
+/** What of the words of a file's lines was written of a line. */
+function writtenOf(line: number, ran: readonly string[][]): string[] {
+  return ran.filter(([, its]) => its === `${line}`).map(([, , ...step]) => step.join(' '));
+}
+
+function range(length: number): number[] {
+  return Array.from({ length }, (_, index) => index);
+}
+
+function failuresOf(line: number, place: number): number {
+  return (line + place) % 3;
 }

@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { ENGINE, type Engine, type ScheduleStore } from '../../../lib/engine/engine.js';
 import {
@@ -6,8 +9,11 @@ import {
   RECORD_VERSION,
   type ScheduleRecord,
 } from '../../../lib/schedule/schedule-record.js';
+import { eventually } from '../../support/eventually.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 import type { TestServer } from '../../support/servers.js';
 import type { TestApp } from './app.js';
+import { WORKER } from './processes.suite.js';
 import { TestStore } from './store.js';
 
 const EVERY_MS = 100;
@@ -16,7 +22,7 @@ const EVERY_MS = 100;
 export function schedulesSuite(makeServer: () => Promise<TestServer>): void {
   const store = new TestStore(makeServer);
 
-  it('tick once over all applications', async () => {
+  it('a schedule ticks once over all processes, one of which is killed and one of which closes', async () => {
     const all = [await store.start(), await store.start(), await store.start()] as const;
     const [first, second, third] = all;
     const { now: from } = await storeOf(first).load();
@@ -33,9 +39,16 @@ export function schedulesSuite(makeServer: () => Promise<TestServer>): void {
       // As it does this it finds the other one, too, which would take it ten seconds by itself.
       await tasks.addSchedule({ name: 'other', every: '1h' }, work.note, 'other');
     }
+    const file = join(await temporaryFolder(), 'ran.txt');
+    const killed = spawn(process.execPath, [WORKER, store.url, store.prefix, file], {
+      stdio: 'ignore',
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    await eventually(() => access(file)); // it has run a tick
+    killed.kill('SIGKILL');
     await Promise.all(all.map(({ work }) => work.until('tick')));
     await first.close(); // the others go on
-    await Promise.all([second, third].map(({ work }) => work.until('tick', 4)));
+    await Promise.all([second, third].map(({ work }) => work.until('tick', work.done.length + 2)));
     // The record as it is when it goes.
     let record = await recordOf(second);
     while ((await storeOf(second).swap('often', record.text, undefined)) === 'stale') {
