@@ -1,13 +1,7 @@
-import {
-  Injectable,
-  Module,
-  type DynamicModule,
-  type INestApplicationContext,
-} from '@nestjs/common';
+import { Injectable, type INestApplicationContext, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import {
   Background,
-  BackgroundTasksModule,
   currentTask,
   TaskRunner,
   type BackgroundTasksOptions,
@@ -17,6 +11,7 @@ import { bullmq, type BullMQOptions } from 'nestjs-background-tasks/bullmq';
 import { Deferred } from '../../support/deferred.js';
 import { Waiting } from '../../support/waiting.js';
 import { LogBook } from '../../support/log-book.js';
+import { rootModule as moduleOf } from '../support/root-module.js';
 
 /** What the tasks of a suite do, and what they have done. */
 @Injectable()
@@ -96,36 +91,22 @@ export interface TestApp {
 export function rootModule(
   bull: BullMQOptions,
   options: BackgroundTasksOptions = {},
-  providers: (new (...args: never[]) => unknown)[] = [Work],
-  controllers: (new (...args: never[]) => unknown)[] = [],
-): DynamicModule {
-  @Module({})
-  class Root {}
-  return {
-    module: Root,
-    imports: [
-      // A busy machine stores later than an application would wait for it.
-      BackgroundTasksModule.forRoot({
-        engine: bullmq({ commitTimeout: '20s', ...bull }),
-        ...options,
-      }),
-    ],
-    providers,
-    controllers,
-    exports: providers,
-  };
+  providers: Type[] = [Work],
+  controllers: Type[] = [],
+): Type {
+  // A busy machine stores later than an application would wait for it.
+  const engine = bullmq({ commitTimeout: '20s', ...bull });
+  return moduleOf({ options: { engine, drainTimeout: '10s', ...options }, providers, controllers });
 }
 
 export async function startApp(
   bull: BullMQOptions,
   options: BackgroundTasksOptions = {},
-  providers: (new (...args: never[]) => unknown)[] = [Work],
+  providers: Type[] = [Work],
 ): Promise<TestApp> {
   const log = new LogBook();
   const root = rootModule(bull, options, providers);
-  const app = await NestFactory.createApplicationContext(root, {
-    logger: log,
-  });
+  const app = await NestFactory.createApplicationContext(root, { logger: log });
   const tasks = app.get(TaskRunner);
   const events: TaskEvent[] = [];
   tasks.events.subscribe((event) => events.push(event));

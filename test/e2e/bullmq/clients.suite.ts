@@ -1,19 +1,11 @@
 import type { Socket } from 'node:net';
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  it,
-  jest,
-} from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { TransactionError } from 'nestjs-background-tasks';
 import type { StoredEnd } from '../../../lib/engine/bullmq/codec/stored-end.js';
 import { PostgresStore } from '../../../lib/engine/bullmq/store/postgres-store.js';
 import { MemoryEngine } from '../../../lib/engine/memory/memory.engine.js';
 import { systemClock } from '../../../lib/task/clock.js';
+import { Deferred } from '../../support/deferred.js';
 import { eventually } from '../../support/eventually.js';
 import { type PostgresClient, postgresClient } from '../../support/postgres-client.js';
 import { freshPrefix } from '../../support/fresh-keys.js';
@@ -42,10 +34,14 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
       await server.remove();
     });
 
+    function storeWith(commitTimeoutMs: number): PostgresStore {
+      const address = { kind: 'postgres', options: { connectionString: server.url } } as const;
+      return new PostgresStore(address, freshPrefix(), commitTimeoutMs, systemClock, log);
+    }
+
     beforeEach(() => {
       log = new LogBook();
-      const address = { kind: 'postgres', options: { connectionString: server.url } } as const;
-      store = new PostgresStore(address, freshPrefix(), 1_000, systemClock, log);
+      store = storeWith(1_000);
     });
 
     afterEach(async () => {
@@ -62,10 +58,9 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
       await eventually(async () => expect(log.text).toMatch(/not currently accepting/));
     }
 
-    it('are tried again where the server falls silent while its schema is made', async () => {
+    it('are made again where the server falls silent while its schema is made', async () => {
       await store.close();
-      const address = { kind: 'postgres', options: { connectionString: server.url } } as const;
-      store = new PostgresStore(address, freshPrefix(), 50, systemClock, log);
+      store = storeWith(50);
       const connect = store['connect'].bind(store);
       store['connect'] = (config) => {
         const connection = connect(config);
@@ -82,7 +77,7 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
       await store.ready();
     });
 
-    it('are tried again where one is refused after the first was taken', async () => {
+    it('are made again where the server refuses one after it has taken the first', async () => {
       const migrate = store['migrate'].bind(store);
       store['migrate'] = async () => {
         await migrate();
@@ -96,7 +91,7 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
       expect(await store.queue('queue').getJobCountByTypes('waiting')).toBe(0);
     });
 
-    it('that break within a transaction end no process', async () => {
+    it('may break within a transaction, which rejects and ends no process', async () => {
       await store.open(['queue']);
       await store.ready();
       const schedules = store.schedules();
@@ -116,17 +111,17 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
       expect(await schedules.swap('nightly', undefined, 'at 3', undefined)).toBe('done');
     });
 
-    it('are tried again where those of a worker are refused at first', async () => {
+    it('of a worker are made again where the server refuses them at first', async () => {
       await store.open(['queue']);
       await store.ready();
       await store.queue('queue').add('job', { v: 1 } as never);
       await takeConnections(false);
       const end: StoredEnd = { status: 'completed', attempts: 1, durationMs: 1 };
-      const done = jest.fn(() => Promise.resolve(end));
+      const done = new Deferred();
       const limits = { runRetryDelay: 50, skipStalledCheck: true };
       const retention = { remember: 10, keep: { count: 10, ageMs: Infinity } };
       const worker = store.worker('queue', limits, retention, {
-        process: done,
+        process: async () => (done.resolve(), end),
         isOpen: () => true,
         isClosed: () => false,
         declined: () => undefined,
@@ -135,12 +130,12 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
       void worker.run();
       await untilRefused();
       await takeConnections(true);
-      await eventually(async () => expect(done).toHaveBeenCalledTimes(1));
+      await expect(done.promise).resolves.toBeUndefined();
       await worker.close(true);
     });
   });
 
-  describe("tasks in the caller's own transaction", () => {
+  describe("tasks that are added in the caller's own transaction", () => {
     const store = new TestStore(makeServer);
     let app: TestApp;
     let client: PostgresClient;
@@ -158,7 +153,7 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
     const orders = async (): Promise<unknown[]> =>
       (await client.query('SELECT id FROM orders')).rows;
 
-    it('exist and run once it commits, and not before', async () => {
+    it('exist and run once the transaction commits, and not before', async () => {
       const { tasks, work } = app;
       await client.query('BEGIN');
       await client.query("INSERT INTO orders VALUES ('first')");
@@ -173,7 +168,7 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
       expect(await orders()).toContainEqual({ id: 'first' });
     });
 
-    it('never exist where it is rolled back', async () => {
+    it('never exist where the transaction is rolled back', async () => {
       const { tasks, work } = app;
       await client.query('BEGIN');
       await client.query("INSERT INTO orders VALUES ('second')");
@@ -185,7 +180,7 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
       expect(await orders()).not.toContainEqual({ id: 'second' });
     });
 
-    it("leave the caller's names as they were, also for a client that gives rows only", async () => {
+    it("leave the names of the caller's own statements as they were, also with a client that returns rows only", async () => {
       const { tasks, work } = app;
       const rowsOnly = {
         query: async (text: string, values?: unknown[]) => (await client.query(text, values)).rows,
@@ -198,7 +193,7 @@ export function clientsSuite(makeServer: () => Promise<TestServer>): void {
       expect(await orders()).toContainEqual({ id: 'third' });
     });
 
-    it('are refused where none is open', async () => {
+    it('are refused where no transaction is open', async () => {
       const { tasks, work } = app;
       const adding = tasks.using(client).addTask(work.note, 'nowhere');
       await expect(adding).rejects.toThrow(/none is open on this connection/);

@@ -9,21 +9,12 @@ import { startApp, type TestApp } from './app.js';
 const portOf = ({ url }: TestServer): number => Number(new URL(url).port);
 
 export function networkSuite(): void {
-  describe('BullMQ on a node of a Redis Cluster', () => {
-    let server: TestServer;
-    const prefix = freshPrefix();
+  it('D21: BullMQ on a node of a Redis Cluster is named with its remedy at start, and works that way', async () => {
+    const server = await redisServer('--cluster-enabled', 'yes');
+    await server.start();
     const apps: TestApp[] = [];
-
-    beforeEach(async () => {
-      server = await redisServer('--cluster-enabled', 'yes');
-      await server.start();
-    });
-    afterEach(async () => {
-      await Promise.all(apps.splice(0).map((app) => app.close()));
-      await server.remove();
-    });
-
-    it('D21: names the cluster and the way at start, and works that way', async () => {
+    const prefix = freshPrefix();
+    try {
       const redis = new Redis(server.url);
       await redis.cluster('ADDSLOTSRANGE', 0, 16_383);
       await eventually(async () => expect(await redis.cluster('INFO')).toMatch(/cluster_state:ok/));
@@ -38,7 +29,10 @@ export function networkSuite(): void {
       await eventually(() => found.work.note('stored'));
       await found.work.until('stored');
       expect(found.log.text).not.toMatch(/Redis Cluster/);
-    });
+    } finally {
+      await Promise.all(apps.map((app) => app.close()));
+      await server.remove();
+    }
   });
 
   describe('BullMQ on a Redis behind a network', () => {

@@ -18,7 +18,7 @@ describeWith('redis-server', 'BullMQ on Redis', () => {
   });
 
   const store = new TestStore(server);
-  it('has the concurrency of all processes together, which goes with the option', async () => {
+  it('P8: a queue has the concurrency of all processes together, until no application asks for one', async () => {
     const apps = await Promise.all(
       [1, 2].map(() =>
         store.start({}, { queues: { default: { concurrency: { each: 2, all: 3 } }, other: {} } }),

@@ -1,12 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
+import type { Type } from '@nestjs/common';
 import { Queue, createPostgresBackend } from 'bullmq';
 import type { BackgroundTasksOptions } from 'nestjs-background-tasks';
 import type { BullMQOptions } from 'nestjs-background-tasks/bullmq';
 import { FreshKeys } from '../../support/fresh-keys.js';
 import type { TestServer } from '../../support/servers.js';
 import { startApp, type TestApp } from './app.js';
-
-type Providers = (new (...args: never[]) => unknown)[];
 
 /** A server for the tests of a suite, which each find it empty; and the applications on it. */
 export class TestStore {
@@ -39,7 +38,7 @@ export class TestStore {
   async start(
     bull: Partial<BullMQOptions> = {},
     options: BackgroundTasksOptions = {},
-    providers?: Providers,
+    providers?: Type[],
   ): Promise<TestApp> {
     const own = { connection: this.url, prefix: this.prefix, ...bull };
     return this.closing(await startApp(own, options, providers));
