@@ -52,7 +52,7 @@ describeWith('chromium', 'the board in a real browser', () => {
   afterAll(() => browser.close());
 
   // What the platforms answer is the same: board.e2e-spec.ts.
-  it('shows a task fail, its stack, and completes it once retried', async () => {
+  it('shows a failed task and its stack, and retries it until it completes', async () => {
     board = await startBoard('Express');
     await fetch(`${board.url}/users`, { method: 'POST' });
     const page = await browser.newPage();
@@ -111,7 +111,7 @@ describeWith('chromium', 'the board in a real browser', () => {
     expect(problems).toEqual([]);
   });
 
-  describe('as an attacker meets it', () => {
+  describe('for a visitor of other sites', () => {
     const platform = 'Fastify';
     let foreign: Server;
     let page: Page;
@@ -173,7 +173,7 @@ describeWith('chromium', 'the board in a real browser', () => {
       expect(other.done).toEqual([]);
     });
 
-    it('O5: opens from a link elsewhere, and does what its own page asks for', async () => {
+    it('O5: opens from a link on another site, and does what its own page asks for', async () => {
       board = await startBoard(platform, { guard: () => true });
       await page.goto(foreignPage('evil.test'));
       await page.setContent(`<a href="${boardAt('board.test')}/tasks/">tasks</a>`);

@@ -176,7 +176,7 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
       ['127.0.0.9', 200],
       ['[::1]:3000', 200],
     ])(
-      'O5: answers at localhost only, as others may lead here: at %s with %d',
+      'O5: answers at names of this machine only, as other names may lead here: %s gets %d',
       async (host, status) => {
         expect(await raw('GET', '/', { host })).toBe(status);
         expect(await raw('PUT', '/api/queues/default/pause', { host })).toBe(status);
@@ -184,7 +184,7 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
     );
   });
 
-  it('O4: carries metadata for guards that decide by it, several of them in order', async () => {
+  it('O4: carries metadata for its guards, which are asked in order', async () => {
     const guard = [HeaderGuard, RolesGuard];
     await start(platform, { guard, decorators: [Roles('admin')] });
     const admin = { authorization: 'Bearer admin' };
@@ -194,7 +194,7 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
     expect(board.log.lines.filter(({ message }) => message.includes('Reflector'))).toEqual([]);
   });
 
-  it('O4: warns of a guard that seems to decide by metadata, where there is none', async () => {
+  it('O4: warns of a guard that injects a Reflector where the board carries no metadata', async () => {
     await start(platform, { guard: RolesGuard });
     expect(board.log.lines).toContainEqual(
       expect.objectContaining({
@@ -209,7 +209,7 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
   it.each<[string, BoardOptions['guard']]>([
     ['class', HeaderGuard],
     ['instance', new HeaderGuard()],
-  ])('pages, files and API are closed by a guard of Nest, a %s', async (_, guard) => {
+  ])('closes its pages, files and API by a guard of Nest: a %s', async (_, guard) => {
     await start(platform, { guard });
     for (const path of ['', '/', '/api/queues', '/queue/default', '/static/favicon-32x32.png']) {
       expect((await call(path)).status).toBe(401);
@@ -225,17 +225,7 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
     expect(queues.default?.isPaused).toBe(false);
   });
 
-  it('O5: answers with JSON where a guard throws a bare text', async () => {
-    await start(platform, {
-      guard: () => {
-        throw new HttpException('<b>no</b>', 418);
-      },
-    });
-    const { status, body } = await call('/api/queues');
-    expect([status, body]).toEqual([418, { statusCode: 418, message: '<b>no</b>' }]);
-  });
-
-  describe('whom its guard lets in', () => {
+  describe('with a guard that lets everybody in', () => {
     share(platform, { guard: () => true });
     afterEach(() => board.runner.resume());
 
@@ -268,7 +258,7 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
     });
   });
 
-  it('O5: its pages stand in no frame, whoever is let in', async () => {
+  it('O5: forbids its pages in frames, whether or not the guard lets the request in', async () => {
     for (const guard of [() => true, () => false]) {
       await start(platform, { guard });
       const { headers } = await fetch(`${board.url}/tasks/`);
@@ -277,7 +267,7 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
     }
   });
 
-  it('O6: changes nothing where it is read-only, whoever keeps the queue', async () => {
+  it('O6: changes no queue where it is read-only, neither of ours nor of an adapter', async () => {
     const other = new OtherQueue();
     await start(platform, { readOnly: true, adapters: [other] });
     for (const change of CHANGES) {
@@ -295,7 +285,7 @@ describe.each(['Express', 'Fastify'])('the board on %s', (platform) => {
 
 // The same on both platforms.
 describe('the board', () => {
-  it('retries all that failed, beside which others were cancelled', async () => {
+  it('retries all tasks that failed, and none that was cancelled', async () => {
     const { runner, mailer } = await start('Fastify');
     await mailer.sendWelcome({ name: 'Ada' });
     await mailer.sendWelcome({ name: 'Bob' });
@@ -340,21 +330,16 @@ describe('the board', () => {
     ['says no later', async () => false, 403],
     ['says no by an Observable', { canActivate: () => of(false) }, 403],
     ['says yes', async () => true, 200],
-    [
-      'throws',
-      () => {
-        throw new Error('the session store is down: secret');
-      },
-      500,
-    ],
-  ])('answers as the guard does, which %s', async (_, guard, status) => {
+    ['throws', broken, 500],
+    ['throws a bare text', () => Promise.reject(new HttpException('<b>no</b>', 418)), 418],
+  ])('O5: answers with JSON as its guard decides, which %s', async (_, guard, status) => {
     await start('Fastify', { guard });
     const response = await call('/api/queues');
-    expect(response.status).toBe(status);
+    expect([response.status, typeof response.body]).toEqual([status, 'object']);
     expect(response.text).not.toContain('secret');
   });
 
-  it('hides arguments where an option says so, or takes its word for them', async () => {
+  it('shows, hides or replaces the arguments of tasks as its option `args` says', async () => {
     expect(await shown()).toEqual([{ password: 'secret' }]);
     expect(await shown('hide')).toBe('hidden');
     expect(await shown(([user]) => Object.keys(user as object))).toEqual(['password']);
@@ -363,7 +348,7 @@ describe('the board', () => {
     expect(await shown('show')).toEqual([{ password: 'secret' }]);
   });
 
-  it('changes what an adapter allows where it is not read-only', async () => {
+  it('changes a queue of an adapter where the board is not read-only', async () => {
     const other = new OtherQueue();
     await start('Fastify', { adapters: [other] });
     await call('/api/queues/other/empty', 'PUT');
@@ -375,7 +360,7 @@ describe('the board', () => {
     ['hide', 'hidden'],
     [() => 'what there is to see', 'hidden'],
     ['show', 'secret'],
-  ])('O6: shows of the jobs of an adapter, with %s: %s', async (args, data) => {
+  ])('O6: with args: %s shows the data of jobs of an adapter as %s', async (args, data) => {
     await start('Fastify', { args, adapters: [new OtherQueue()] });
     expect((await queue('other', '&status=failed')).jobs).toMatchObject([
       { data, returnValue: data },
@@ -386,7 +371,8 @@ describe('the board', () => {
       data === 'secret' ? [true, true] : [false, false],
     );
   });
-  it('is served where an option says', async () => {
+
+  it('is served at the path that its option `route` says', async () => {
     await start('Fastify', { route: '/admin/tasks' });
     const response = await fetch(`${board.url}/admin/tasks/api/queues`);
     expect(await response.json()).toHaveProperty('queues');

@@ -14,6 +14,10 @@ function adapterOf(kit: ReturnType<typeof createKit>): TaskQueueAdapter {
   return new TaskQueueAdapter('emails', kit.runner, ({ args }) => args, false);
 }
 
+const throwing = (): never => {
+  throw new Error('do not look');
+};
+
 const kitWithEmails = () => createKit({ queues: { emails: { concurrency: 1 } } });
 
 describe('a queue on the board', () => {
@@ -101,7 +105,7 @@ describe('a task on the board', () => {
     ['completed', 'completed'],
     ['failed', 'failed'],
     ['abandoned', 'failed'],
-  ])('that is %s is listed as %s', async (status, state) => {
+  ])('whose status is %s is listed as %s', async (status, state) => {
     expect(await taskWith({ status }).getState()).toBe(state);
   });
 
@@ -115,7 +119,7 @@ describe('a task on the board', () => {
       'It was abandoned: the application shut down before it ended.',
     ],
     [{ status: 'dropped', reason: 'overflow' }, 'It was dropped: overflow.'],
-  ])('with the outcome %j has the reason: %s', (outcome, reason) => {
+  ])('whose outcome is %j has the reason: %s', (outcome, reason) => {
     expect(settled(outcome).toJSON().failedReason).toBe(reason);
   });
 
@@ -123,11 +127,7 @@ describe('a task on the board', () => {
     const error = new Error('no');
     const shown = settled({ status: 'failed', attempts: 1, durationMs: 1, error }).toJSON();
     expect(shown.stacktrace).toEqual([error.stack]);
-    const hostile = Object.defineProperty(new Error('no'), 'stack', {
-      get: () => {
-        throw new Error('do not look');
-      },
-    });
+    const hostile = Object.defineProperty(new Error('no'), 'stack', { get: throwing });
     const hidden = settled({ status: 'failed', attempts: 1, durationMs: 1, error: hostile });
     expect(hidden.toJSON().stacktrace).toEqual([]);
   });
@@ -176,7 +176,7 @@ describe('the options of the board', () => {
     ['board.title', { title: 1 }],
     ['board.adapters', { adapters: {} }],
     ['board.adapters[0]', { adapters: [{}] }],
-  ])('are refused with the name of the wrong one: %s in %j', (path, options) => {
+  ])('are refused with the path of the wrong option: %s in %j', (path, options) => {
     expect(() => BackgroundTasksBoardModule.forRoot(options)).toThrow(
       expect.objectContaining({ path }),
     );
@@ -199,7 +199,7 @@ describe('a value on the board', () => {
     expect(excerptOf(value)).toEqual(shown);
   });
 
-  it('ends at a depth', () => {
+  it('is cut below a depth', () => {
     expect(JSON.stringify(excerptOf(nested(6)))).toContain('deep');
     expect(JSON.stringify(excerptOf(nested(7)))).not.toContain('deep');
   });
@@ -223,20 +223,8 @@ describe('a value on the board', () => {
   });
 
   it('is shown although a part of it cannot be read', () => {
-    const hostile = {
-      get broken(): never {
-        throw new Error('do not look');
-      },
-      proxy: new Proxy(
-        {},
-        {
-          ownKeys: () => {
-            throw new Error('nor here');
-          },
-        },
-      ),
-      fine: 1,
-    };
+    const hostile = { proxy: new Proxy({}, { ownKeys: throwing }), fine: 1 };
+    Object.defineProperty(hostile, 'broken', { get: throwing, enumerable: true });
     expect(excerptOf(hostile)).toEqual({
       broken: '(a getter that throws)',
       proxy: '(a value that cannot be shown)',
@@ -245,8 +233,6 @@ describe('a value on the board', () => {
   });
 });
 
-describe('a text on the board', () => {
-  it('is cut, with the number of the rest', () => {
-    expect(excerptOfText('longer', 4)).toBe('long… (2 more characters)');
-  });
+it('a text on the board is cut, with the number of the rest', () => {
+  expect(excerptOfText('longer', 4)).toBe('long… (2 more characters)');
 });
