@@ -79,7 +79,7 @@ describe('a schedule in a test', () => {
     expect(await runner.listSchedules()).toMatchObject([{ name: 'late' }]);
   });
 
-  it('is refused where a module that is loaded lazily has one of its name, each time', async () => {
+  it('is refused, each time, where a lazily loaded module has another schedule of its name', async () => {
     const { runner } = await start({});
     const Late = workWith({ name: 'late', every: '1h' });
     @Module({ providers: [Late] })
@@ -96,7 +96,7 @@ describe('a schedule in a test', () => {
   it.each([
     ['skip', 1],
     ['allow', 4],
-  ] as const)('overlap %s: ticks while its task retries add %d tasks', async (overlap, count) => {
+  ] as const)('with overlap: %s adds %d tasks while its task retries', async (overlap, count) => {
     const retry = { attempts: 2, delay: '5h', jitter: 'none', maxDelay: '5h' } as const;
     const { tasks, work } = await start({ every: '1h', retry, overlap });
     work.body = () => Promise.reject(new Error('not now'));
@@ -105,7 +105,7 @@ describe('a schedule in a test', () => {
   });
 
   // Added, listed and removed on every engine: the conformance suites.
-  it('is changed where one of its name is added', async () => {
+  it('is changed by addSchedule() with its name', async () => {
     const { tasks, runner, work } = await start({});
     await runner.addSchedule({ name: 'a', every: '1h' }, work.run, 7);
     await runner.addSchedule({ name: 'a', every: '2h' }, work.run, 8);
@@ -152,13 +152,11 @@ describe('a schedule in a test', () => {
       @Background({ every: '1h' })
       run(_id: string): void {}
     }
-    @Module({ imports: [BackgroundTasksModule.forRoot()], providers: [Wrong] })
-    class Root {}
-    await expect(
-      NestFactory.createApplicationContext(Root, { logger: false, abortOnError: false }).then(
-        (app) => app.init(),
-      ),
-    ).rejects.toThrow(/Wrong\.run.*without arguments/);
+    const refused = await Test.createTestingModule({
+      imports: [BackgroundTasksModule.forRoot()],
+      providers: [Wrong],
+    }).compile();
+    await expect(refused.init()).rejects.toThrow(/Wrong\.run.*without arguments/);
   });
 
   it.each([
@@ -189,7 +187,7 @@ describe('a schedule in a test', () => {
     },
   );
 
-  it('of a method is changed in the code only', async () => {
+  it('of a method can be changed in the code only', async () => {
     const { runner, work } = await start({ every: '1h' });
     const adding = runner.addSchedule({ name: 'run', every: '2h' }, work.run);
     await expect(adding).rejects.toThrow(/schedule\.name.*'run' is the schedule of a @Background/);

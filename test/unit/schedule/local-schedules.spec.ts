@@ -7,7 +7,7 @@ const HOUR = 3_600_000;
 const NOW = Date.UTC(2030, 0, 1);
 const makeTask = () => undefined as never;
 
-describe('a schedule of one process, where the clock is set', () => {
+describe('a schedule of one process', () => {
   const ticks: string[] = [];
   let schedules: LocalSchedules;
 
@@ -26,7 +26,7 @@ describe('a schedule of one process, where the clock is set', () => {
     jest.useRealTimers();
   });
 
-  it('back by years: it goes on from there', () => {
+  it('goes on from the new time when the clock is set back by years', () => {
     jest.setSystemTime(Date.UTC(2026, 0, 1));
     jest.advanceTimersByTime(2 * HOUR);
     expect(ticks).toEqual([
@@ -36,13 +36,13 @@ describe('a schedule of one process, where the clock is set', () => {
     ]);
   });
 
-  it('back by a minute: no tick is repeated', () => {
+  it('repeats no tick when the clock is set back by a minute', () => {
     jest.setSystemTime(NOW + HOUR - 60_000);
     jest.advanceTimersByTime(HOUR + 60_000);
     expect(ticks).toEqual(['2030-01-01T01:00:00.000Z', '2030-01-01T02:00:00.000Z']);
   });
 
-  it('forward by years: the ticks between are passed over', () => {
+  it('passes over the ticks between when the clock is set forward by years', () => {
     jest.setSystemTime(Date.UTC(2033, 0, 1));
     jest.advanceTimersByTime(HOUR);
     expect(ticks).toHaveLength(3);

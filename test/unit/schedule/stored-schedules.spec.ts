@@ -137,7 +137,7 @@ describe('a schedule that processes share', () => {
     ['skip', 0],
     ['once', 1],
     ['all', 20],
-  ] as const)('missed: %s', async (missed, expected) => {
+  ] as const)('makes up for missed ticks as `missed: %s` says', async (missed, expected) => {
     const options: ScheduleOptions = { every: '1m', missed };
     await (await started({ a: options })).stop();
     const before = store.tasks.length;
@@ -150,7 +150,7 @@ describe('a schedule that processes share', () => {
 
   const runtimeCall = { name: 'm', stored: { args: '[]' } as never };
 
-  it('missed: skip, also if the start of the application adds a schedule', async () => {
+  it('skips missed ticks also if the start of the application adds a schedule', async () => {
     await (await started({ a: { every: '1m' } })).stop();
     await clock.advance(20 * 60_000);
     const again = unstarted({ a: { every: '1m' } }, ['m']);
@@ -161,7 +161,7 @@ describe('a schedule that processes share', () => {
     expect(told).toEqual(['a missed 20: skip']);
   });
 
-  it('missed: skip, also if a schedule is added once the store is back', async () => {
+  it('skips missed ticks also if a schedule is added once the store is back', async () => {
     const schedules = processWith({ a: { every: '5s' } }, ['m']);
     await pass(1_000);
     store.isDown = true;
@@ -184,7 +184,7 @@ describe('a schedule that processes share', () => {
   });
 
   it.each(['isDown', 'isFull'] as const)(
-    'goes on if it could not be removed: %s',
+    'goes on if the store could not remove it: %s',
     async (fault) => {
       const schedules = processWith({ a: { every: '5s' } });
       await pass(1_000);
@@ -224,7 +224,7 @@ describe('a schedule that processes share', () => {
     expect([...store.records.keys()]).toEqual(['b']);
   });
 
-  it('of the run time ticks where its method is known, until it is removed', async () => {
+  it('that was added at run time ticks where its method is known, until it is removed', async () => {
     const call = { name: 'Mailer.send', stored: { args: '[1]' } as never };
     const producer = processWith({});
     await producer.put('digest', { options: { every: '5s' }, queue: 'q', call });
@@ -266,7 +266,7 @@ describe('a schedule that processes share', () => {
     ['{"v":1,"options":null,"queue":"q","last":0,"seen":0}'],
     ['{"v":1,"options":{"every":"5s"},"queue":"q","last":0,"seen":0,"call":null}'],
     ['{"v":1,"options":{"every":"5s"},"queue":"q","last":0,"seen":0,"call":{"name":"m"}}'],
-  ])('O21: leaves unreadable records alone: %s', async (text) => {
+  ])('O21: leaves a record that cannot be read alone: %s', async (text) => {
     store.records.set('forged', text);
     processWith({ a: { every: '5s' } }, ['m']);
     await pass(6_000);

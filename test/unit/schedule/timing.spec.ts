@@ -57,7 +57,7 @@ describe('a cron expression', () => {
     ['30 2,14 * * *', '2026-10-25T00:30:00Z', '2026-10-25T13:30:00.000Z'],
     ['30 * * * *', '2026-10-25T00:30:00Z', '2026-10-25T01:30:00.000Z'],
     ['30 * * * *', '2026-03-29T00:30:00Z', '2026-03-29T01:30:00.000Z'],
-  ])('%s, which has several times a day, ticks after %s at %s', (cron, time, expected) => {
+  ])('%s has several ticks a day: the tick after %s is %s', (cron, time, expected) => {
     const { after } = timingOf({ cron, timeZone: 'Europe/Berlin' }, 'here');
     expect(new Date(after(Date.parse(time)) ?? 0).toISOString()).toBe(expected);
   });
@@ -72,7 +72,7 @@ describe('a cron expression', () => {
   });
 });
 
-it('every with a fraction of a millisecond: each tick is later than the one before', () => {
+it('`every` with a fraction of a millisecond: each tick is later than the tick before', () => {
   const { after } = timingOf({ every: 1.64 }, 'here');
   let last = Date.UTC(2026, 0, 1);
   for (let count = 0; count < 1_000; count += 1) {
@@ -82,7 +82,7 @@ it('every with a fraction of a millisecond: each tick is later than the one befo
   }
 });
 
-it('every counts from the epoch, and a tick is strictly later', () => {
+it('`every` counts from the epoch, and each tick is strictly later than the time asked about', () => {
   const { after } = timingOf({ every: '5m' }, 'here');
   const five = 300_000;
   expect([after(0), after(1), after(five - 1), after(five)]).toEqual([five, five, five, 2 * five]);
