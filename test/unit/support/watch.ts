@@ -47,21 +47,13 @@ interface Start {
 }
 
 const SETTLED = ['completed', 'failed', 'cancelled', 'dropped', 'abandoned'] as const;
-
-const countsOf = () => ({
-  added: 0,
-  completed: 0,
-  failed: 0,
-  cancelled: 0,
-  dropped: 0,
-  abandoned: 0,
-  retried: 0,
-});
+const FIGURES = ['added', 'retried', ...SETTLED] as const;
 
 /** Follows every task of an application by its events, and expects each promise to be kept. */
 export class Watch {
   readonly lives = new Map<string, Life>();
-  private readonly counts = new Map<string, ReturnType<typeof countsOf>>();
+  /** What has happened in each queue, in the words of the statistics. */
+  private readonly happened = new Map<string, (typeof FIGURES)[number][]>();
   private readonly startsAt = new Map<string, number[]>();
   private readonly starts: Start[] = [];
   private readonly paused = new Set<string>();
@@ -74,7 +66,7 @@ export class Watch {
     private readonly limits: Readonly<Record<string, WatchedLimits>>,
   ) {
     for (const queue of Object.keys(limits)) {
-      this.counts.set(queue, countsOf());
+      this.happened.set(queue, []);
       this.startsAt.set(queue, []);
     }
     app.runner.events.subscribe((event) => this.hear(event));
@@ -124,13 +116,15 @@ export class Watch {
   /** Which promises are broken, now that nothing more happens by itself for the moment. */
   async brokenNow(): Promise<readonly string[]> {
     const { queues } = await this.app.runner.stats();
-    for (const [queue, counts] of this.counts) {
+    for (const [queue, happened] of this.happened) {
       const lives = this.of(queue);
       const running = lives.filter(({ isRunning }) => isRunning).length;
-      const expected = { ...counts, running, pending: this.pendingIn(queue) };
-      for (const [figure, value] of Object.entries(expected)) {
-        this.expect(queues[queue][figure as keyof typeof expected] === value, `wrong: ${figure}`);
+      for (const figure of FIGURES) {
+        const count = happened.filter((each) => each === figure).length;
+        this.expect(queues[queue][figure] === count, `wrong: ${figure}`);
       }
+      this.expect(queues[queue].running === running, 'wrong: running');
+      this.expect(queues[queue].pending === this.pendingIn(queue), 'wrong: pending');
       this.expectBusy(queue, lives, running);
     }
     return this.broken;
@@ -183,8 +177,9 @@ export class Watch {
         this.started(life, event.attempt, at);
         break;
       case 'retrying':
-        this.stop(life, 'retrying');
-        this.count(queue).retried += 1;
+        this.expect(life.isRunning, 'retrying without running');
+        life.isRunning = false;
+        this.happened.get(queue)?.push('retried');
         life.ready = { at: at + event.delayMs, turn: this.turn++ };
         break;
       default:
@@ -198,7 +193,7 @@ export class Watch {
   private begin(id: string, queue: string, at: number): void {
     const known = this.lives.get(id);
     this.expect(known?.isSettled !== false, 'added twice');
-    this.count(queue).added += 1;
+    this.happened.get(queue)?.push('added');
     this.lives.set(id, {
       queue,
       priority: 'normal',
@@ -220,29 +215,19 @@ export class Watch {
     const { queue, key, dedupeKey, isChained, behind = [] } = life;
     const { concurrency, concurrencyPerKey } = this.limits[queue];
     const running = this.of(queue).filter(({ isRunning }) => isRunning);
+    const ofKey = running.filter((other) => other.key === key).length;
+    const ofDedupe = running.some((other) => other.dedupeKey === dedupeKey);
+    const ends = behind.map((id) => this.lives.get(id));
     const breaks: [promise: string, isBroken: boolean][] = [
       ['started while it ran', life.isRunning],
       ['started after its end', life.isSettled],
       ['an attempt out of order', attempt !== life.attempts + 1],
       ['above concurrency', running.length >= concurrency],
-      [
-        'above concurrencyPerKey',
-        key !== undefined &&
-          running.filter((other) => other.key === key).length >= concurrencyPerKey,
-      ],
-      [
-        'a duplicate',
-        dedupeKey !== undefined && running.some((other) => other.dedupeKey === dedupeKey),
-      ],
+      ['above concurrencyPerKey', key !== undefined && ofKey >= concurrencyPerKey],
+      ['a duplicate', dedupeKey !== undefined && ofDedupe],
       ['started while paused', this.paused.has(queue)],
-      [
-        'started before one before it',
-        behind.some((id) => this.lives.get(id)?.firstEnd === undefined),
-      ],
-      [
-        'started without what it needs',
-        isChained === true && behind.some((id) => this.lives.get(id)?.isEnough !== true),
-      ],
+      ['started before one before it', ends.some((end) => end?.firstEnd === undefined)],
+      ['started without what it needs', isChained === true && !ends.every((end) => end?.isEnough)],
       ['started before its time', at < life.ready.at],
     ];
     breaks.forEach(([promise, isBroken]) => this.expect(!isBroken, promise));
@@ -262,12 +247,7 @@ export class Watch {
     life.isRunning = false;
     life.isSettled = true;
     life.firstEnd ??= status;
-    this.count(life.queue)[status] += 1;
-  }
-
-  private stop(life: Life, status: string): void {
-    this.expect(life.isRunning, `${status} without running`);
-    life.isRunning = false;
+    this.happened.get(life.queue)?.push(status);
   }
 
   /** No slot is free while a task waits that nothing else holds up. */
@@ -311,9 +291,5 @@ export class Watch {
 
   private of(queue: string): Life[] {
     return [...this.lives.values()].filter((life) => life.queue === queue);
-  }
-
-  private count(queue: string): ReturnType<typeof countsOf> {
-    return this.counts.get(queue) ?? countsOf();
   }
 }
