@@ -86,9 +86,7 @@ export const MATRIX = {
   dedupe: {
     feature: '`dedupe`',
     means: 'adding a duplicate returns the handle of the task that stands for the key',
-    cells: bullmq({
-      differs: 'the duplicate has a handle of its own, which settles as `dropped`',
-    }),
+    cells: bullmq({ differs: 'the duplicate has a handle of its own, which settles as `dropped`' }),
   },
   dedupeWindow: {
     feature: '`dedupe.window`',

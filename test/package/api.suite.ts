@@ -51,9 +51,7 @@ describe('the report of the public surface', () => {
     expect(exported).toContain('const own: number;\nexport { own as renamed };');
     expect(reached).toContain('type Hidden = Deeper;');
     expect(reached).toContain('type Deeper = 1;');
-  });
-
-  it('leaves out what no user can see', () => {
+    // What no user can see is left out.
     expect(surface).toContain('protected inherited(): void;');
     expect(surface).not.toMatch(/unseen|not part/);
   });

@@ -84,9 +84,7 @@ class MailController {
 const written: Line[] = [];
 const requests = new AsyncLocalStorage<string>();
 const mixin = (): object => ({ request: requests.getStore() });
-const stream = {
-  write: (line: string): void => void written.push(JSON.parse(line) as Line),
-};
+const stream = { write: (line: string): void => void written.push(JSON.parse(line) as Line) };
 
 /** What the log says about the task of one request. */
 async function linesOfRequest(

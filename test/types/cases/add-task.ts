@@ -47,12 +47,8 @@ export function refuseArguments(tasks: BackgroundTasks | TaskRunner): void {
   tasks.addTask(send);
   // @ts-expect-error 2769 one too many
   tasks.addTask(send, 'Ann', 2, 3);
-  // @ts-expect-error 2769 one too many
-  tasks.addTask(ping, 1);
   // @ts-expect-error 2769 of the wrong type
   tasks.addTask(send, 'Ann', 'twice');
-  // @ts-expect-error 2769 in the wrong order
-  tasks.addTask(send, 2, 'Ann');
   // @ts-expect-error 2769 an optional one of the wrong type
   tasks.addTask(greet, 'Ann', 5);
   // @ts-expect-error 2769 a rest of the wrong type

@@ -185,17 +185,15 @@ describe('P17: a task of a request that was told it failed', () => {
 
 const MOST = 10_000;
 
-describe('the tasks that a process has handed over', () => {
-  it('are remembered: at least the latest ten thousand, at most twice as many', () => {
-    const recent = new RecentTasks();
-    const tasks = Array.from({ length: 2 * MOST + 1 }, (_, index) => bareTask(`task ${index}`));
-    tasks.forEach(({ id }) => id); // which a task has from when somebody asks
-    tasks.slice(0, MOST + 1).forEach((task) => recent.add(task));
-    expect([recent.get(tasks[0].id), recent.all.length]).toEqual([tasks[0], MOST + 1]);
-    tasks.slice(MOST + 1).forEach((task) => recent.add(task));
-    expect(recent.get(tasks[0].id)).toBeUndefined();
-    expect(recent.get(tasks[MOST].id)).toBe(tasks[MOST]);
-    const isLatest = recent.all.every((task, index) => task === tasks[MOST + index]);
-    expect([isLatest, recent.all.length]).toEqual([true, MOST + 1]);
-  });
+it('the tasks that a process has handed over are remembered: at least the latest ten thousand, at most twice as many', () => {
+  const recent = new RecentTasks();
+  const tasks = Array.from({ length: 2 * MOST + 1 }, (_, index) => bareTask(`task ${index}`));
+  tasks.forEach(({ id }) => id); // which a task has from when somebody asks
+  tasks.slice(0, MOST + 1).forEach((task) => recent.add(task));
+  expect([recent.get(tasks[0].id), recent.all.length]).toEqual([tasks[0], MOST + 1]);
+  tasks.slice(MOST + 1).forEach((task) => recent.add(task));
+  expect(recent.get(tasks[0].id)).toBeUndefined();
+  expect(recent.get(tasks[MOST].id)).toBe(tasks[MOST]);
+  const isLatest = recent.all.every((task, index) => task === tasks[MOST + index]);
+  expect([isLatest, recent.all.length]).toEqual([true, MOST + 1]);
 });

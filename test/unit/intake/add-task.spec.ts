@@ -136,24 +136,22 @@ describe('addTask()', () => {
   });
 });
 
-describe('BackgroundTasks', () => {
-  it('refuses outside a request, and names TaskRunner', async () => {
-    const { module, record } = await createApp();
-    const events = record();
-    const tasks = await module.resolve(BackgroundTasks);
-    const add = () => tasks.addTask(() => undefined);
-    expect(add).toThrow(
-      expect.objectContaining({
-        name: 'NoRequestError',
-        code: 'BGT_NO_REQUEST',
-        message:
-          'BackgroundTasks collects the tasks of a request, and no request is being handled ' +
-          'here. Outside a request (cron jobs, scripts, consumers) inject TaskRunner and call ' +
-          'its addTask().',
-      }),
-    );
-    expect(events).toEqual([]);
-  });
+it('BackgroundTasks refuses outside a request, and names TaskRunner', async () => {
+  const { module, record } = await createApp();
+  const events = record();
+  const tasks = await module.resolve(BackgroundTasks);
+  const add = () => tasks.addTask(() => undefined);
+  expect(add).toThrow(
+    expect.objectContaining({
+      name: 'NoRequestError',
+      code: 'BGT_NO_REQUEST',
+      message:
+        'BackgroundTasks collects the tasks of a request, and no request is being handled ' +
+        'here. Outside a request (cron jobs, scripts, consumers) inject TaskRunner and call ' +
+        'its addTask().',
+    }),
+  );
+  expect(events).toEqual([]);
 });
 
 const request = new IncomingMessage(new Socket());

@@ -22,10 +22,6 @@ class Mailer {
     this.sent.push(`report as ${currentTask().name || 'no task'}`);
     void this.sendWelcome('the boss');
   }
-
-  greetAll(names: readonly string[]): void {
-    names.forEach((name) => void this.sendWelcome(name));
-  }
 }
 
 describe('a call of a @Background() method', () => {
@@ -72,18 +68,16 @@ describe('a call of a @Background() method', () => {
   });
 });
 
-describe('P15: without the module', () => {
-  it('a method just runs', async () => {
-    const mailer = new Mailer();
-    await mailer.sendWelcome('Ann', 1);
-    mailer.report();
-    expect(mailer.sent).toEqual([
-      'Ann as no task',
-      'Ann as no task',
-      'report as no task',
-      'the boss as no task',
-    ]);
-  });
+it('P15: without the module a method just runs', async () => {
+  const mailer = new Mailer();
+  await mailer.sendWelcome('Ann', 1);
+  mailer.report();
+  expect(mailer.sent).toEqual([
+    'Ann as no task',
+    'Ann as no task',
+    'report as no task',
+    'the boss as no task',
+  ]);
 });
 
 describe('a subclass', () => {

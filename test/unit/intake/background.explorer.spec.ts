@@ -144,35 +144,33 @@ it('R7: one factory that makes two objects, as an override in a test does, start
   await expect(starting).rejects.toThrow(/never-opened/);
 });
 
-describe('a provider that is not a singleton', () => {
-  it('has a task of each instance if it is transient', async () => {
-    @Injectable({ scope: Scope.TRANSIENT })
-    class Transient {
-      ran = 0;
+it('a transient provider has a task of each of its instances', async () => {
+  @Injectable({ scope: Scope.TRANSIENT })
+  class Transient {
+    ran = 0;
 
-      @Background()
-      run(): void {
-        this.ran += 1;
-      }
+    @Background()
+    run(): void {
+      this.ran += 1;
     }
-    @Injectable()
-    class One {
-      constructor(readonly part: Transient) {}
-    }
-    @Injectable()
-    class Other {
-      constructor(readonly part: Transient) {}
-    }
-    const { clock, module, record } = await createApp({ providers: [Transient, One, Other] });
-    const events = record();
-    const parts = [module.get(One).part, module.get(Other).part];
-    expect(parts[0]).not.toBe(parts[1]);
-    parts[1]?.run();
-    expect(parts[1]?.ran).toBe(0);
-    await clock.settle();
-    expect(parts.map(({ ran }) => ran)).toEqual([0, 1]);
-    expect(added(events)).toEqual(['Transient.run']);
-  });
+  }
+  @Injectable()
+  class One {
+    constructor(readonly part: Transient) {}
+  }
+  @Injectable()
+  class Other {
+    constructor(readonly part: Transient) {}
+  }
+  const { clock, module, record } = await createApp({ providers: [Transient, One, Other] });
+  const events = record();
+  const parts = [module.get(One).part, module.get(Other).part];
+  expect(parts[0]).not.toBe(parts[1]);
+  parts[1]?.run();
+  expect(parts[1]?.ran).toBe(0);
+  await clock.settle();
+  expect(parts.map(({ ran }) => ran)).toEqual([0, 1]);
+  expect(added(events)).toEqual(['Transient.run']);
 });
 
 describe('P14: other decorators', () => {

@@ -176,18 +176,16 @@ describe('P21: a call belongs to the application', () => {
   });
 });
 
-describe('P21: without an application', () => {
-  it('a method runs at once, which is said once outside of tests', async () => {
-    const { NODE_ENV, JEST_WORKER_ID } = process.env;
-    const warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
-    Object.assign(process.env, { NODE_ENV: 'production' });
-    delete process.env['JEST_WORKER_ID'];
-    await new Mailer().send('Ann');
-    await new Mailer().send('Bob');
-    Object.assign(process.env, { NODE_ENV, JEST_WORKER_ID });
-    expect(warn).toHaveBeenCalledTimes(1);
-    expect(warn).toHaveBeenCalledWith(expect.stringContaining('Mailer.send() ran at once'));
-    warn.mockRestore();
-    expect(ran).toHaveLength(2);
-  });
+it('P21: without an application a method runs at once, which is said once outside of tests', async () => {
+  const { NODE_ENV, JEST_WORKER_ID } = process.env;
+  const warn = jest.spyOn(Logger.prototype, 'warn').mockReturnValue();
+  Object.assign(process.env, { NODE_ENV: 'production' });
+  delete process.env['JEST_WORKER_ID'];
+  await new Mailer().send('Ann');
+  await new Mailer().send('Bob');
+  Object.assign(process.env, { NODE_ENV, JEST_WORKER_ID });
+  expect(warn).toHaveBeenCalledTimes(1);
+  expect(warn).toHaveBeenCalledWith(expect.stringContaining('Mailer.send() ran at once'));
+  warn.mockRestore();
+  expect(ran).toHaveLength(2);
 });

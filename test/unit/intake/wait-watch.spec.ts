@@ -1,9 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import type { BackgroundTasksOptions, TaskHandle } from '../../../lib/index.js';
+import type { BackgroundTasksOptions, TaskHandle, TaskRunner } from '../../../lib/index.js';
 import { createKit } from '../support/kit.js';
 
-/** A body that asks for the end of a task, and does not wait for it. */
-const asking = (handle: () => TaskHandle) => (): void => void handle().whenSettled();
+type Adding = Pick<TaskRunner, 'addTask'>;
+
+/** Adds a task that asks for the end of another, and does not wait for it. */
+const addAsking = (to: Adding, name: string, other: () => TaskHandle): TaskHandle =>
+  to.addTask({ name }, () => void other().whenSettled());
 
 function kitOf(options: BackgroundTasksOptions = {}) {
   const kit = createKit(options);
@@ -20,10 +23,7 @@ function kitOf(options: BackgroundTasksOptions = {}) {
 describe('R12: a warning names a wait in a circle:', () => {
   it('a task that waits for itself', async () => {
     const { clock, runner, told } = kitOf();
-    const handle: TaskHandle = runner.addTask(
-      { name: 'a' },
-      asking(() => handle),
-    );
+    const handle: TaskHandle = addAsking(runner, 'a', () => handle);
     await clock.settle();
     expect(told()).toEqual(['Task a waits for task a']);
   });
@@ -38,18 +38,12 @@ describe('R12: a warning names a wait in a circle:', () => {
   it('a task that waits for one behind it in its request or chain', async () => {
     const { clock, handle, runner, told } = kitOf();
     await handle((tasks) => {
-      tasks.addTask(
-        { name: 'a' },
-        asking(() => last),
-      );
+      addAsking(tasks, 'a', () => last);
       tasks.addTask({ name: 'b' }, () => undefined);
       const last = tasks.addTask({ name: 'c' }, () => undefined);
     });
     const chain = runner.chain();
-    chain.addTask(
-      { name: 'x' },
-      asking(() => next),
-    );
+    addAsking(chain, 'x', () => next);
     const next = chain.addTask({ name: 'y' }, () => undefined);
     await clock.settle();
     expect(told()).toEqual(['Task a waits for task c', 'Task x waits for task y']);
@@ -102,16 +96,14 @@ describe('R12: a warning names a wait in a circle:', () => {
   });
 });
 
-describe('R12: no warning names', () => {
-  it('a wait that ends by itself', async () => {
-    const { clock, handle, runner, told } = kitOf();
-    await handle(async (tasks) => {
-      tasks.addTask(() => undefined);
-      void runner.addTask(() => undefined).whenSettled();
-    });
-    const first = runner.addTask({ name: 'first' }, () => clock.sleep(50));
-    runner.addTask(asking(() => first));
-    await clock.advance(100);
-    expect(told()).toEqual([]);
+it('R12: no warning names a wait that ends by itself', async () => {
+  const { clock, handle, runner, told } = kitOf();
+  await handle(async (tasks) => {
+    tasks.addTask(() => undefined);
+    void runner.addTask(() => undefined).whenSettled();
   });
+  const first = runner.addTask({ name: 'first' }, () => clock.sleep(50));
+  addAsking(runner, 'second', () => first);
+  await clock.advance(100);
+  expect(told()).toEqual([]);
 });

@@ -39,9 +39,10 @@ describe('P18: arguments that cannot be stored', () => {
     sink = app.get(Sink);
   });
 
-  function problemOf(...args: unknown[]): string {
-    return messageOf(() => app.runner.addTask(sink.take, ...args));
-  }
+  const adding =
+    (...args: unknown[]) =>
+    () =>
+      app.runner.addTask(sink.take, ...args);
 
   const cycle: { self?: unknown } = {};
   cycle.self = cycle;
@@ -62,26 +63,24 @@ describe('P18: arguments that cannot be stored', () => {
       'args[0] has a toJSON() of its own',
     ],
   ])('are refused when the task is added: %s', (_what, args, problem) => {
-    expect(problemOf(...args)).toContain(`Task "Sink.take" cannot be stored: ${problem}.`);
+    const message = expect.stringContaining(`Task "Sink.take" cannot be stored: ${problem}.`);
+    expect(adding(...args)).toThrow(
+      expect.objectContaining({
+        code: 'BGT_NOT_STORABLE',
+        taskName: 'Sink.take',
+        queue: 'default',
+        message,
+      }),
+    );
   });
 
   it('O1: are refused where they are nested too deeply, at any depth', () => {
     for (const levels of [600, 50_000]) {
       const deep = JSON.parse('['.repeat(levels) + ']'.repeat(levels)) as unknown;
-      expect(problemOf(deep)).toMatch(
+      expect(adding(deep)).toThrow(
         /cannot be stored: args(\[0\]){500} lies deeper than 500 levels/,
       );
     }
-  });
-
-  it('are refused with a code and the queue', () => {
-    expect(() => app.runner.addTask(sink.take, new Date())).toThrow(
-      expect.objectContaining({
-        code: 'BGT_NOT_STORABLE',
-        taskName: 'Sink.take',
-        queue: 'default',
-      }),
-    );
   });
 
   it.each<[string, TaskOptions, string]>([
@@ -99,15 +98,13 @@ describe('P18: arguments that cannot be stored', () => {
     ]),
   ])('are refused: %s', (what, options, problem) => {
     const task = what === 'a plain function' ? () => undefined : sink.take;
-    expect(messageOf(() => app.runner.addTask(options, task))).toContain(problem);
+    expect(() => app.runner.addTask(options, task)).toThrow(problem);
   });
 
   it('are refused: more bytes than maxArgsBytes', () => {
     // Two bytes each, and the quotes and brackets.
-    expect(problemOf('ä'.repeat(48))).toBe('');
-    expect(problemOf('ä'.repeat(49))).toContain(
-      'its arguments take 102 bytes, and 100 are allowed',
-    );
+    expect(adding('ä'.repeat(48))).not.toThrow();
+    expect(adding('ä'.repeat(49))).toThrow('its arguments take 102 bytes, and 100 are allowed');
   });
 
   it('do not include what JSON can hold', async () => {
@@ -221,18 +218,6 @@ describe('carry', () => {
   it('refuses a context that cannot be stored', async () => {
     const options = { carry: { ...carry, capture: () => ({ at: new Date() }) }, drainTimeout: 50 };
     const app = await start(await temporaryFolder(), { providers: [Sink], options });
-    expect(messageOf(() => app.runner.addTask(app.get(Sink).take))).toContain(
-      'carry.capture().at is a Date',
-    );
+    expect(() => app.runner.addTask(app.get(Sink).take)).toThrow('carry.capture().at is a Date');
   });
 });
-
-/** The message of what `act` throws; empty where it throws nothing. */
-function messageOf(act: () => unknown): string {
-  try {
-    act();
-    return '';
-  } catch (error) {
-    return (error as Error).message;
-  }
-}

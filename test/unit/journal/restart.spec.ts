@@ -253,10 +253,11 @@ describe('a task that takes its process down', () => {
 
 it('an attempt that timed out during the shutdown counts', async () => {
   const path = await temporaryFolder();
-  const before = await start(path, { options: { drainTimeout: 0 }, providers: [Slow] });
-  before.runner.addTask(before.get(Slow).neverEnds);
-  await before.get(Slow).started.promise;
-  await close(before);
+  const before = await start(path, { options: { drainTimeout: 0 } });
+  const retry = { attempts: 3, delay: '1h' } as const;
+  before.runner.addTask({ timeout: 100, retry }, before.jobs.deaf, 'never opened');
+  await before.book.until('never opened');
+  await close(before); // the timeout comes within its grace time
   expect(await recordsIn(path)).toMatchObject([{ attempts: 1, starts: 0 }]);
 });
 
@@ -370,17 +371,5 @@ class Batched {
   @Background({ batch: { size: 3, wait: 20 } })
   async all(items: number[]): Promise<void> {
     this.runs.push(items);
-  }
-}
-
-@Injectable()
-class Slow {
-  readonly started = new Deferred();
-
-  /** Does not look at its signal. Its timeout comes within the grace time of the shutdown. */
-  @Background({ timeout: 100, retry: { attempts: 3, delay: '1h' } })
-  async neverEnds(): Promise<void> {
-    this.started.resolve();
-    await new Promise(() => undefined);
   }
 }

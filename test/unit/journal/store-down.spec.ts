@@ -77,14 +77,12 @@ describe('store down', () => {
     });
   });
 
-  describe('outside a request', () => {
-    it('the call of a method rejects, and a task of addTask() is dropped', async () => {
-      await start();
-      store.mood = 'refuses';
-      await expect(app.jobs.note('one')).rejects.toMatchObject({ code: 'BGT_STORE_UNAVAILABLE' });
-      const handle = app.runner.addTask(app.jobs.note, 'two');
-      expect(await handle.whenSettled()).toEqual({ status: 'dropped', reason: 'not-stored' });
-    });
+  it('outside a request the call of a method rejects, and a task of addTask() is dropped', async () => {
+    await start();
+    store.mood = 'refuses';
+    await expect(app.jobs.note('one')).rejects.toMatchObject({ code: 'BGT_STORE_UNAVAILABLE' });
+    const handle = app.runner.addTask(app.jobs.note, 'two');
+    expect(await handle.whenSettled()).toEqual({ status: 'dropped', reason: 'not-stored' });
   });
 
   describe('a task', () => {
@@ -146,18 +144,16 @@ describe('store down', () => {
     });
   });
 
-  describe('a shutdown', () => {
-    it.each(['silent', 'refuses'] as const)(
-      'P13: ends with a store in this mood: %s',
-      async (mood) => {
-        await start();
-        app.runner.addTask(app.jobs.hold, 'running');
-        await app.book.until('running');
-        store.mood = mood;
-        await expect(app.close()).resolves.toBeUndefined();
-      },
-    );
-  });
+  it.each(['silent', 'refuses'] as const)(
+    'P13: a shutdown ends while the store %s',
+    async (mood) => {
+      await start();
+      app.runner.addTask(app.jobs.hold, 'running');
+      await app.book.until('running');
+      store.mood = mood;
+      await expect(app.close()).resolves.toBeUndefined();
+    },
+  );
 });
 
 it('a write that failed is made again before a newer one of the same task', async () => {

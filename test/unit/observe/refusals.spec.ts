@@ -58,21 +58,17 @@ describe('O2: the refusal of requests', () => {
   });
 });
 
-describe('O2: ended connections with unread answers', () => {
-  it('are one line for the first, and one for all others', async () => {
-    const clock = new FakeClock();
-    const logger = new LogBook();
-    const log = new TaskLog(new Log(logger), clock);
-    Array.from({ length: 1_000 }, () => log.unread(100));
-    const first = 'Ended a connection on which 100 tasks waited';
-    expect(logger.of('warn')).toEqual([expect.stringContaining(first)]);
-    await clock.advance(10_000);
-    expect(logger.of('warn').slice(1)).toEqual([
-      expect.stringContaining(
-        'Ended 999 more connections, the last one with 100 tasks that waited',
-      ),
-    ]);
-  });
+it('O2: ended connections with unread answers are one line for the first, and one for all others', async () => {
+  const clock = new FakeClock();
+  const logger = new LogBook();
+  const log = new TaskLog(new Log(logger), clock);
+  Array.from({ length: 1_000 }, () => log.unread(100));
+  const first = 'Ended a connection on which 100 tasks waited';
+  expect(logger.of('warn')).toEqual([expect.stringContaining(first)]);
+  await clock.advance(10_000);
+  expect(logger.of('warn').slice(1)).toEqual([
+    expect.stringContaining('Ended 999 more connections, the last one with 100 tasks that waited'),
+  ]);
 });
 
 describe('O10: trouble of all tasks of a queue', () => {

@@ -9,33 +9,28 @@ const fail = (): never => {
   throw ERROR;
 };
 
-describe('P11: a listener of events that throws', () => {
-  it('does not reach tasks or other listeners, and is logged', async () => {
-    const { clock, runner, logger, record } = createKit({ retry: { attempts: 2 } });
-    runner.events.subscribe(fail);
-    runner.events.subscribe(async () => fail());
-    const events = record();
-    const good = runner.addTask(() => undefined);
-    const bad = runner.addTask(() => Promise.reject(new Error('no')));
-    await clock.advance(1e6);
-    expect([good.status, bad.status]).toEqual(['completed', 'failed']);
-    const types = ['added', 'queued', 'added', 'queued', 'started', 'completed', 'started'];
-    expect(events.map(({ type }) => type).toSorted()).toEqual(
-      [...types, 'retrying', 'started', 'failed'].toSorted(),
-    );
-    const complaints = logger.of('error').filter((line) => line.includes('listener'));
-    expect(complaints).toHaveLength(2 * events.length);
-    expect(complaints[0]).toMatch(
-      /^A listener of TaskRunner.events threw: Error: broken listener\nError: broken listener\n/,
-    );
-  });
+it('P11: a listener of events that throws does not reach tasks or other listeners, and is logged', async () => {
+  const { clock, runner, logger, record } = createKit({ retry: { attempts: 2 } });
+  runner.events.subscribe(fail);
+  runner.events.subscribe(async () => fail());
+  const events = record();
+  const good = runner.addTask(() => undefined);
+  const bad = runner.addTask(() => Promise.reject(new Error('no')));
+  await clock.advance(1e6);
+  expect([good.status, bad.status]).toEqual(['completed', 'failed']);
+  const types = ['added', 'queued', 'added', 'queued', 'started', 'completed', 'started'];
+  expect(events.map(({ type }) => type).toSorted()).toEqual(
+    [...types, 'retrying', 'started', 'failed'].toSorted(),
+  );
+  const complaints = logger.of('error').filter((line) => line.includes('listener'));
+  expect(complaints).toHaveLength(2 * events.length);
+  expect(complaints[0]).toMatch(
+    /^A listener of TaskRunner.events threw: Error: broken listener\nError: broken listener\n/,
+  );
 });
 
 function observer(seen: (number | string)[]) {
-  return {
-    next: (value: number) => void seen.push(value),
-    complete: () => void seen.push('end'),
-  };
+  return { next: (value: number) => void seen.push(value), complete: () => void seen.push('end') };
 }
 
 /**

@@ -7,6 +7,7 @@ import { TaskRecords } from '../../../lib/observe/task-records.js';
 import type { Outcome } from '../../../lib/task/outcome.js';
 import type { Task } from '../../../lib/task/task.js';
 import { collectGarbage } from '../../support/garbage.js';
+import { HOSTILE_VALUES } from '../support/hostile-values.js';
 import { createKit } from '../support/kit.js';
 import { NOBODY, bareTask } from '../support/tasks.js';
 
@@ -124,42 +125,27 @@ describe('failed tasks', () => {
       expect(tasks.push(failedWith('new')).map(({ name }) => name)).toEqual(['old']);
     });
   });
-
-  describe('the size of a value', () => {
-    it('counts text, bytes and what is in objects', () => {
-      expect(bytesOf('x'.repeat(1_000))).toBeGreaterThan(2_000);
-      expect(bytesOf(Buffer.alloc(5_000))).toBeGreaterThan(5_000);
-      expect(bytesOf(new Map([['key', 'x'.repeat(500)]]))).toBeGreaterThan(1_000);
-      const cycle: { self?: unknown } = {};
-      cycle.self = cycle;
-      expect(bytesOf(cycle)).toBeLessThan(1_000);
-    });
-
-    it('calls no code of the value, and ends', () => {
-      const trap = new Proxy(
-        {},
-        {
-          getPrototypeOf: () => {
-            throw new Error('no');
-          },
-        },
-      );
-      const getter = {
-        get value(): never {
-          throw new Error('called');
-        },
-      };
-      expect(bytesOf([trap, getter])).toBeGreaterThan(0);
-      const wide = Array.from({ length: 300_000 }, () => []);
-      expect(bytesOf(wide)).toBeLessThan(bytesOf(wide.slice(0, 100_000)) * 2);
-    });
-  });
 });
 
 const MANY = 150_000;
 const numbers = Array.from({ length: MANY }, (_, index) => index);
 
 describe('about how many bytes a value takes', () => {
+  it('is found by its text, its bytes and what is in its objects', () => {
+    expect(bytesOf('x'.repeat(1_000))).toBeGreaterThan(2_000);
+    expect(bytesOf(Buffer.alloc(5_000))).toBeGreaterThan(5_000);
+    expect(bytesOf(new Map([['key', 'x'.repeat(500)]]))).toBeGreaterThan(1_000);
+    const cycle: { self?: unknown } = {};
+    cycle.self = cycle;
+    expect(bytesOf(cycle)).toBeLessThan(1_000);
+  });
+
+  it('is found without a call of its code, and ends', () => {
+    expect(bytesOf(HOSTILE_VALUES.map(([, make]) => make()))).toBeGreaterThan(0);
+    const wide = Array.from({ length: 300_000 }, () => []);
+    expect(bytesOf(wide)).toBeLessThan(bytesOf(wide.slice(0, 100_000)) * 2);
+  });
+
   it('O7: is told of the stack of an error, however long', () => {
     const error = new Error('no such user');
     error.stack = 'x'.repeat(1_000_000);

@@ -1,12 +1,7 @@
 /* oxlint-disable typescript/unbound-method -- a @Background() method may be passed unbound */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Injectable } from '@nestjs/common';
-import {
-  Background,
-  type BackgroundTasksOptions,
-  NotStorableError,
-  TransactionError,
-} from 'nestjs-background-tasks';
+import { Background, NotStorableError, TransactionError } from 'nestjs-background-tasks';
 import { bullmq } from 'nestjs-background-tasks/bullmq';
 import { journal } from 'nestjs-background-tasks/journal';
 import { BackgroundTasksTesting, type TestingMode } from 'nestjs-background-tasks/testing';
@@ -118,9 +113,6 @@ describe('on a queue that stores', () => {
     }
   }
 
-  const startDurable = (mode: TestingMode, options: BackgroundTasksOptions) =>
-    startAppWith(DurableMailer, mode, options);
-
   /** Nobody listens there, and no such folder can be made: an engine that is opened would say so. */
   const ENGINES = {
     journal: journal({ path: '/dev/null/tasks' }),
@@ -137,7 +129,7 @@ describe('on a queue that stores', () => {
       ['the module', { engine }],
       ['a queue', { queues: { emails: { engine } } }],
     ])('runs the tasks of %s itself, and opens no store', async (_, options) => {
-      app = await startDurable('manual', options);
+      app = await startAppWith(DurableMailer, 'manual', options);
       await app.mailer.sendWelcome('ada');
       expect(app.mailer.sent).toEqual([]);
       await app.tasks.drain();
@@ -145,7 +137,7 @@ describe('on a queue that stores', () => {
     });
 
     it('gives the task a copy of its arguments, made through JSON', async () => {
-      app = await startDurable('manual', { engine });
+      app = await startAppWith(DurableMailer, 'manual', { engine });
       const user = { name: 'ada', age: undefined as number | undefined };
       await app.mailer.sendWelcome(user);
       user.name = 'changed meanwhile';
@@ -154,7 +146,7 @@ describe('on a queue that stores', () => {
     });
 
     it('refuses what could not be stored', async () => {
-      app = await startDurable('inline', { engine });
+      app = await startAppWith(DurableMailer, 'inline', { engine });
       const { mailer, runner } = app;
       await expect(async () => mailer.sendWelcome(new Date())).rejects.toThrow('args[0] is a Date');
       expect(() => runner.addTask(() => undefined)).toThrow(NotStorableError);
@@ -170,7 +162,9 @@ describe('on a queue that stores', () => {
     afterEach(() => app.module.close());
 
     it('adds the task at once, which is not part of any', async () => {
-      app = await startDurable('manual', { engine: ENGINES['BullMQ on PostgreSQL'] });
+      app = await startAppWith(DurableMailer, 'manual', {
+        engine: ENGINES['BullMQ on PostgreSQL'],
+      });
       const { mailer, runner, tasks } = app;
       const id = await runner.using(client).addTask(mailer.sendWelcome, 'ada');
       expect(tasks.added[0]?.id).toBe(id);
@@ -180,7 +174,7 @@ describe('on a queue that stores', () => {
     });
 
     it.each(['journal', 'BullMQ on Redis'] as const)('refuses it for %s', async (name) => {
-      app = await startDurable('manual', { engine: ENGINES[name] });
+      app = await startAppWith(DurableMailer, 'manual', { engine: ENGINES[name] });
       const adding = app.runner.using(client).addTask(app.mailer.sendWelcome, 'ada');
       await expect(adding).rejects.toBeInstanceOf(TransactionError);
       app.tasks.expectNone();

@@ -1,10 +1,11 @@
 /* oxlint-disable typescript/unbound-method -- it is only listed, never called */
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { Injectable, Module } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { Background, BackgroundTasksModule, TaskRunner } from 'nestjs-background-tasks';
+import { Background, TaskRunner } from 'nestjs-background-tasks';
 import { journal } from 'nestjs-background-tasks/journal';
 import { BackgroundTasksTesting, type TestingOptions } from 'nestjs-background-tasks/testing';
+import { rootModule } from '../../e2e/support/root-module.js';
 import { Deferred } from '../../support/deferred.js';
 import { type TestApp, startApp } from './support.js';
 
@@ -73,7 +74,7 @@ describe("the kit in mode 'inline'", () => {
 
   afterEach(() => app.module.close());
 
-  const start = async (...[options]: [Parameters<typeof startApp>[1]?]): Promise<TestApp> =>
+  const start = async (options?: Parameters<typeof startApp>[1]): Promise<TestApp> =>
     (app = await startApp('inline', options));
 
   it('rejects the call of a method whose task fails, once its attempts are over', async () => {
@@ -112,22 +113,20 @@ describe("the kit in mode 'inline'", () => {
   });
 });
 
-describe("the kit in mode 'fake'", () => {
-  it('never runs anything, and lists what was added', async () => {
-    const { mailer, runner, tasks, module } = await startApp('fake');
-    await mailer.sendWelcome(1);
-    runner.addTask({ delay: '1s' }, mailer.plain);
-    await tasks.advance('1d');
-    await tasks.whenIdle();
-    expect(tasks.added).toMatchObject([
-      { name: 'Mailer.sendWelcome', queue: 'emails', args: [1], status: 'queued', delayMs: 0 },
-      { name: 'plain', status: 'queued', delayMs: 1000 },
-    ]);
-    await expect(tasks.runNext()).rejects.toThrow("In mode 'fake' no task ever runs.");
-    await module.close();
-    expect(mailer.sent).toEqual([]);
-    expect(tasks.added.map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
-  });
+it("the kit in mode 'fake' never runs anything, and lists what was added", async () => {
+  const { mailer, runner, tasks, module } = await startApp('fake');
+  await mailer.sendWelcome(1);
+  runner.addTask({ delay: '1s' }, mailer.plain);
+  await tasks.advance('1d');
+  await tasks.whenIdle();
+  expect(tasks.added).toMatchObject([
+    { name: 'Mailer.sendWelcome', queue: 'emails', args: [1], status: 'queued', delayMs: 0 },
+    { name: 'plain', status: 'queued', delayMs: 1000 },
+  ]);
+  await expect(tasks.runNext()).rejects.toThrow("In mode 'fake' no task ever runs.");
+  await module.close();
+  expect(mailer.sent).toEqual([]);
+  expect(tasks.added.map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
 });
 
 describe('O17: the kit beside fake timers', () => {
@@ -161,18 +160,12 @@ describe('O17: a mock in the place of a provider, on a queue that is stored in p
       async send(_id: string): Promise<void> {}
     }
 
-    @Module({
-      imports: [
-        BackgroundTasksModule.forRoot({ engine: journal({ path: '/dev/null/never-opened' }) }),
-      ],
-      providers: [Mailer],
-    })
-    class AppModule {}
-
+    const engine = journal({ path: '/dev/null/never-opened' });
+    const root = rootModule({ options: { engine }, providers: [Mailer] });
     const send = mock();
     const tasks = new BackgroundTasksTesting('manual');
     module = await tasks
-      .install(Test.createTestingModule({ imports: [AppModule] }))
+      .install(Test.createTestingModule({ imports: [root] }))
       .overrideProvider(Mailer)
       .useValue({ send })
       .compile();

@@ -1,16 +1,12 @@
-import { Injectable, Module, type Type } from '@nestjs/common';
+import { Injectable, type Type } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
-import {
-  Background,
-  BackgroundTasksModule,
-  TaskRunner,
-  type BackgroundTasksOptions,
-} from 'nestjs-background-tasks';
+import { Background, TaskRunner, type BackgroundTasksOptions } from 'nestjs-background-tasks';
 import {
   BackgroundTasksTesting,
   type TestingMode,
   type TestingOptions,
 } from 'nestjs-background-tasks/testing';
+import { rootModule } from '../../e2e/support/root-module.js';
 import { LogBook } from '../../support/log-book.js';
 
 @Injectable()
@@ -57,17 +53,11 @@ export async function startAppWith<M>(
   mode: TestingMode | TestingOptions,
   options: BackgroundTasksOptions = {},
 ): Promise<TestApp<M>> {
-  @Module({
-    imports: [
-      BackgroundTasksModule.forRoot({ ...options, queues: { emails: {}, ...options.queues } }),
-    ],
-    providers: [type],
-  })
-  class AppModule {}
-
+  const queues = { emails: {}, ...options.queues };
+  const root = rootModule({ options: { ...options, queues }, providers: [type] });
   const tasks = new BackgroundTasksTesting(mode);
   const module = await tasks
-    .install(Test.createTestingModule({ imports: [AppModule] }))
+    .install(Test.createTestingModule({ imports: [root] }))
     .setLogger(new LogBook())
     .compile();
   await module.init();

@@ -1,7 +1,5 @@
 import { Module } from '@nestjs/common';
 import { NotesController } from './notes.controller.js';
 
-@Module({
-  controllers: [NotesController],
-})
+@Module({ controllers: [NotesController] })
 export class AppModule {}
