@@ -35,7 +35,7 @@ export function handleMessage(life: MessageLife, handle: () => unknown): Promise
 function answered(life: MessageLife, answer: unknown): unknown {
   const hasSucceeded = (): boolean => !life.isInterceptorDue && !life.hasFailed;
   if (isObservable(answer)) {
-    return followed(life, answer, hasSucceeded);
+    return followed(life, answer, hasSucceeded, () => life.end(false));
   }
   const stored = life.end(hasSucceeded());
   return stored === undefined ? answer : stored.then(() => answer);
@@ -43,28 +43,34 @@ function answered(life: MessageLife, answer: unknown): unknown {
 
 /** The stream of a message's handler. Its end decides, and is passed on once the tasks are stored. */
 export function handled(life: MessageLife, stream: Observable<unknown>): Observable<unknown> {
-  return followed(life, stream, () => true);
+  // Where the message is followed, it ends after its exception filters: their tasks go behind those so far.
+  const failed = (): Promise<void> | void => (life.isFollowed ? undefined : life.end(false));
+  return followed(life, stream, () => true, failed);
 }
 
 /**
  * A stream in the context of its message. Its end is passed on once the tasks are stored.
  *
  * @param hasSucceeded whether a stream that completes means success
+ * @param failed called when the stream fails
  */
 function followed(
   life: MessageLife,
   stream: Observable<unknown>,
   hasSucceeded: () => boolean,
+  failed: () => Promise<void> | void,
 ): Observable<unknown> {
   return new Observable((subscriber) => {
+    let hasFailed = false;
     const subscription = within(life, () =>
       stream.subscribe({
         next: (value) => subscriber.next(value),
         error: (error: unknown) => {
+          hasFailed = true;
           life.refused(error);
           const tell = (): void => subscriber.error(error);
           // The client gets the error of the handler, even if storing fails as well.
-          afterwards(life.end(false), tell, tell);
+          afterwards(failed(), tell, tell);
         },
         complete: () => {
           afterwards(
@@ -77,8 +83,10 @@ function followed(
     );
     return () => {
       subscription.unsubscribe();
-      // A client that leaves changes nothing. Where the stream has ended, that has decided.
-      afterwards(life.end(true), noop, noop);
+      if (!hasFailed) {
+        // A client that leaves changes nothing. Where the stream has completed, that has decided.
+        afterwards(life.end(true), noop, noop);
+      }
     };
   });
 }

@@ -9,7 +9,12 @@ import {
   type Observable,
 } from 'rxjs';
 import type { ExecutionContext } from '@nestjs/common';
-import { BackgroundTasks, BackgroundTasksInterceptor, QueueFullError } from '../../../lib/index.js';
+import {
+  BackgroundTasks,
+  BackgroundTasksInterceptor,
+  QueueFullError,
+  type TaskHandle,
+} from '../../../lib/index.js';
 import { beginMessage, handled, handleMessage } from '../../../lib/request/message.js';
 import type { MessageLife } from '../../../lib/request/message-life.js';
 import { ambient } from '../../../lib/task/ambient.js';
@@ -113,6 +118,21 @@ describe('P6: a message', () => {
       return lastValueFrom(next).catch(() => 'excused');
     });
     expect(await settled()).toEqual(expected);
+  });
+
+  it('P2: runs the tasks of its exception filter behind those of its handler', async () => {
+    const { requests, intake, clock } = createKit();
+    const life = beginMessage(requests, 'rpc');
+    const tasks = new BackgroundTasks(intake, life, true);
+    const add = (body: () => unknown) => tasks.addTask({ when: 'failure' }, body);
+    life.isInterceptorDue = true;
+    const first = add(() => new Promise(() => undefined));
+    const answer = handleMessage(life, () =>
+      lastValueFrom(handled(life, throwError(fail))).catch(() => add(fail)),
+    );
+    const second = (await answer) as TaskHandle;
+    await clock.settle();
+    expect([first.status, second.status]).toEqual(['running', 'queued']);
   });
 
   it('P4: is a success where the client leaves in the middle of its answer', async () => {
