@@ -181,6 +181,21 @@ describe('a batch that fails', () => {
     expect(await handles[1].whenSettled()).toMatchObject({ status: 'completed', attempts: 3 });
   });
 
+  it('is retried at its time without the call that was cancelled meanwhile', async () => {
+    const { clock, mailer, send } = await createMailer({ retry });
+    mailer.errors.push(new Error('1'));
+    const [first] = send([1], [2], [3]);
+    await clock.advance(100);
+    await first.cancel();
+    await clock.advance(49);
+    expect(mailer.runs).toEqual([[1, 2, 3]]);
+    await clock.advance(1);
+    expect(mailer.runs).toEqual([
+      [1, 2, 3],
+      [2, 3],
+    ]);
+  });
+
   it('fails each of its calls with the error of the last attempt', async () => {
     const { clock, mailer, send, logger } = await createMailer();
     const error = new Error('no');

@@ -43,6 +43,17 @@ describe('currentTask() inside a task', () => {
   });
 });
 
+describe('currentTask() outside of a task', () => {
+  it('has empty names, one attempt, a signal that never aborts, and does nothing', () => {
+    const { signal, progress, result, log, ...data } = currentTask();
+    expect({ ...data }).toEqual({ id: '', name: '', queue: '', attempt: 1, maxAttempts: 1 });
+    expect(signal.aborted).toBe(false);
+    expect([progress, result, log].map((tell) => tell('something'))).toEqual(
+      Array(3).fill(undefined),
+    );
+  });
+});
+
 describe('TaskRunner.around()', () => {
   let app: TestApp;
 

@@ -116,4 +116,30 @@ describe('the lifecycle of tasks', () => {
       'Resumed 1 task that an earlier process left behind',
     ]);
   });
+
+  it.each<[string, number, number, RegExp[]]>([
+    ['nothing where none is left', 0, 1, []],
+    ['how many are left', 1, 0, [/waits for 1 open request, .*Connections: true .* is killed\.$/]],
+    [
+      'of their tasks',
+      2,
+      12,
+      [/waits for 2 open requests, .* t0 \(0\), .* t9 \(9\) and 2 more\.$/],
+    ],
+  ])('O13: tells of requests that do not end: %s', async (_, open, tasksLeft, lines) => {
+    listenTo(1);
+    const { lifecycle, clock, logger, server, tasks } = lifecycleOf();
+    for (let index = 0; index < tasksLeft; index += 1) {
+      tasks.push({ name: `t${index}`, id: `${index}` });
+    }
+    server.getConnections = (tell) => tell(undefined, open);
+    server.listening = true;
+    await lifecycle.onApplicationBootstrap();
+    await lifecycle.onModuleDestroy();
+    await clock.advance(DRAIN_TIMEOUT_MS + 1_000);
+    expect(logger.of('warn')).toEqual([]); // until here, the hooks of other modules take the time
+    server.listening = false;
+    await clock.advance(1_000);
+    expect(logger.of('warn')).toEqual(lines.map((line) => expect.stringMatching(line)));
+  });
 });
