@@ -28,15 +28,25 @@ export function watchUpgrade(
     return takenOver(SWITCHING_PROTOCOLS);
   }
   const own = socket.write;
-  const write = (...args: unknown[]): unknown => {
+  const isInherited = !Object.hasOwn(socket, 'write');
+  let isWatched = true;
+  const look = (written: unknown): void => {
     const isAnswered = sentStatusOf(response) !== undefined;
-    const status = Number(STATUS_LINE.exec(String(args[0]))?.[1] ?? SWITCHING_PROTOCOLS);
+    const status = Number(STATUS_LINE.exec(String(written))?.[1] ?? SWITCHING_PROTOCOLS);
     const isInterim = status < 200 && status !== SWITCHING_PROTOCOLS;
     if (isAnswered || !isInterim) {
-      if (socket.write === write) {
-        socket.write = own; // unless another function was put around it since
-      }
+      isWatched = false;
       if (!isAnswered) takenOver(status);
+    }
+  };
+  const write = (...args: unknown[]): unknown => {
+    if (isWatched) {
+      look(args[0]);
+    }
+    // Where another function was put around this one, this one has to stay.
+    if (!isWatched && socket.write === write) {
+      if (isInherited) Reflect.deleteProperty(socket, 'write');
+      else socket.write = own;
     }
     return Reflect.apply(own, socket, args);
   };
