@@ -1,8 +1,11 @@
 import { rawOf } from '../life-of-request.js';
 import { sentStatusOf } from './response.js';
 
+type Write = (...args: unknown[]) => unknown;
+
 interface Writing {
-  write: (...args: unknown[]) => unknown;
+  write: Write;
+  end: Write;
 }
 
 const SWITCHING_PROTOCOLS = 101;
@@ -27,28 +30,42 @@ export function watchUpgrade(
   if (typeof socket?.write !== 'function') {
     return takenOver(SWITCHING_PROTOCOLS);
   }
-  const own = socket.write;
-  const isInherited = !Object.hasOwn(socket, 'write');
   let isWatched = true;
-  const look = (written: unknown): void => {
+  const look = (written: string | Uint8Array): void => {
     const isAnswered = sentStatusOf(response) !== undefined;
-    const status = Number(STATUS_LINE.exec(String(written))?.[1] ?? SWITCHING_PROTOCOLS);
+    const [, digits] = STATUS_LINE.exec(textOf(written)) ?? [];
+    const status = Number(digits ?? SWITCHING_PROTOCOLS);
     const isInterim = status < 200 && status !== SWITCHING_PROTOCOLS;
     if (isAnswered || !isInterim) {
       isWatched = false;
       if (!isAnswered) takenOver(status);
     }
   };
-  const write = (...args: unknown[]): unknown => {
-    if (isWatched) {
-      look(args[0]);
-    }
-    // Where another function was put around this one, this one has to stay.
-    if (!isWatched && socket.write === write) {
-      if (isInherited) Reflect.deleteProperty(socket, 'write');
-      else socket.write = own;
-    }
-    return Reflect.apply(own, socket, args);
-  };
-  socket.write = write;
+  const restores = (['write', 'end'] as const).map((name) => {
+    const own = socket[name];
+    const isInherited = !Object.hasOwn(socket, name);
+    const watching: Write = (...args) => {
+      const [written] = args; // `end` may get none, or a callback in its place
+      if (isWatched && (typeof written === 'string' || written instanceof Uint8Array)) {
+        look(written);
+      }
+      if (!isWatched) restores.forEach((restore) => restore());
+      return Reflect.apply(own, socket, args);
+    };
+    socket[name] = watching;
+    return () => {
+      // Where another function was put around this one, this one has to stay.
+      if (socket[name] === watching) {
+        if (isInherited) Reflect.deleteProperty(socket, name);
+        else socket[name] = own;
+      }
+    };
+  });
+}
+
+/** The beginning, as far as the status is in it. */
+function textOf(written: string | Uint8Array): string {
+  return typeof written === 'string'
+    ? written
+    : Buffer.from(written.subarray(0, 12)).toString('latin1');
 }
