@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, type SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmod,
@@ -15,7 +15,7 @@ import {
 } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { open } from 'lmdb';
 import { journal } from '../../../lib/engine/journal/index.js';
 import { prepareFolder } from '../../../lib/engine/journal/journal-file.js';
@@ -45,13 +45,15 @@ async function refusal(path: string): Promise<unknown> {
   );
 }
 
-/** Opens a journal in a process of its own, which may write where others may. */
-async function openElsewhere(path: string): Promise<{ code: unknown; output: string }> {
+const AS_ANYBODY: SpawnOptions = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
+
+/** Opens a journal in a process of its own, which by default may write where others may. */
+async function openElsewhere(
+  path: string,
+  how = AS_ANYBODY,
+): Promise<{ code: unknown; output: string }> {
   const program = '.cache/compiled/test/support/open-journal.js';
-  const child = spawn(process.execPath, [program, path], {
-    cwd: ROOT,
-    ...(isRoot && { uid: NOBODY, gid: NOBODY }),
-  });
+  const child = spawn(process.execPath, [program, path], { ...how, cwd: ROOT, stdio: 'pipe' });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
@@ -235,7 +237,6 @@ it.each([
 });
 
 const LONG = 'x'.repeat(120);
-const temporary = process.env['TMPDIR'];
 
 /** A folder, and a journal in it that an application has. */
 async function taken(name: string): Promise<{ folder: string; path: string; owner: Application }> {
@@ -249,18 +250,11 @@ const IN_USE = {
   message: expect.stringContaining('is in use by another process or application'),
 };
 
-afterEach(() => {
-  if (temporary === undefined) {
-    delete process.env['TMPDIR'];
-  } else {
-    process.env['TMPDIR'] = temporary;
-  }
-});
-
 describe('D13: a second owner is refused, however the path is spelt', () => {
-  it('with a path that is too long for a socket, and another TMPDIR', async () => {
+  it('with a path that is too long for a socket, in a process with another TMPDIR', async () => {
     const { path } = await taken(LONG);
-    process.env['TMPDIR'] = await temporaryFolder();
+    const env = { ...process.env, NODE_OPTIONS: '', TMPDIR: await temporaryFolder() };
+    expect((await openElsewhere(path, { env })).output).toContain('is in use by another');
     expect(await refusal(path)).toMatchObject(IN_USE);
   });
 
