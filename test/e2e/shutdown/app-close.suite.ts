@@ -2,15 +2,9 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { expect, it } from '@jest/globals';
-import {
-  Injectable,
-  type INestApplicationContext,
-  type OnModuleDestroy,
-  StreamableFile,
-} from '@nestjs/common';
+import { Injectable, type OnModuleDestroy, StreamableFile } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { Background, TaskRunner } from 'nestjs-background-tasks';
-import { journal } from 'nestjs-background-tasks/journal';
+import { TaskRunner } from 'nestjs-background-tasks';
 import { open } from '../support/client.js';
 import { History } from '../support/history.js';
 import { LogBook } from '../../support/log-book.js';
@@ -18,7 +12,6 @@ import { type Platform, onEachPlatform } from '../support/platforms.js';
 import { type AppSetup, rootModule } from '../support/root-module.js';
 import { routes } from '../support/routes.js';
 import { type RunningApp, startApp } from '../support/running-app.js';
-import { temporaryFolder } from '../../support/temporary-folder.js';
 import { Gate } from '../support/time.js';
 
 it('P13: app.close() does not wait for tasks that cannot start before the end, and lists them', async () => {
@@ -45,37 +38,6 @@ it('P13: app.close() does not wait for tasks that cannot start before the end, a
   for (const { name, id } of all) {
     expect(lines).toContainEqual(expect.stringContaining(`Task ${name} (${id}) was abandoned`));
   }
-});
-
-@Injectable()
-class Endless {
-  readonly begun = new Gate();
-
-  @Background()
-  async run(): Promise<void> {
-    this.begun.open();
-    await new Promise(() => undefined);
-  }
-}
-
-it('P13: a journal keeps a task that does not end by drainTimeout, names it, and runs it after the next start', async () => {
-  const path = await temporaryFolder();
-  const log = new LogBook();
-  const start = (): Promise<INestApplicationContext> => {
-    const options = { drainTimeout: 50, engine: journal({ path }) };
-    const root = rootModule({ options, providers: [Endless] });
-    return NestFactory.createApplicationContext(root, { logger: log });
-  };
-  const app = await start();
-  await app.get(Endless).run();
-  await app.get(Endless).begun.opened;
-  await app.close();
-  expect(log.ofTasks('warn')).toContainEqual(
-    expect.stringMatching(/^Task Endless\.run \(.+\) had not ended at the shutdown .* next start/),
-  );
-  const next = await start();
-  await next.get(Endless).begun.opened;
-  await next.close();
 });
 
 interface Closing {
@@ -127,7 +89,7 @@ async function startClosing(
   return { app, begun, end, seen, isClosing };
 }
 
-// Running tasks are waited for: hook-order.suite.ts, and with real signals processes.suite.ts.
+// What a store keeps that does not end in time: the conformance suite. Running tasks are waited for: hook-order.suite.ts, and with real signals processes.suite.ts.
 onEachPlatform((platform) => {
   it('P13: app.close() waits for the tasks of a request that is answered meanwhile', async () => {
     const { app, begun, end, seen, isClosing } = await startClosing(platform);

@@ -211,26 +211,6 @@ describe('D23: failed tasks in a journal', () => {
     expect(await after.runner.counts()).toMatchObject({ failed: 3 });
   });
 
-  it('are either kept or stored to run again, whenever the process dies', async () => {
-    const path = await temporaryFolder();
-    const before = await start(path);
-    await haveFailed(before, 'a', 'b', 'c');
-    await before.runner.pause();
-    const retried = before.runner.retryAll();
-    const images = [await crashImage(path)];
-    await retried;
-    images.push(await crashImage(path));
-    for (const image of images) {
-      const after = await start(image);
-      await after.runner.pause();
-      const held = await after.runner.list({ status: 'queued' });
-      const tags = [...(await failedIn(after)), ...held.map(tagOf)];
-      expect(new Set(tags)).toEqual(new Set(['a', 'b', 'c']));
-      expect(tags).toHaveLength(3);
-      await close(after);
-    }
-  });
-
   it.each<[string, BackgroundTasksOptions['keep'], string[]]>([
     ['count', { count: 2 }, ['d', 'c']],
     ['bytes', { bytes: 2.5 * LENGTH }, ['d', 'c']],
