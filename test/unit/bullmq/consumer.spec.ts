@@ -10,15 +10,11 @@ function slowStore() {
   const written: string[] = [];
   let underWay = 0;
   let most = 0;
-  let isUp = true;
   const write = async (what: string): Promise<void> => {
     underWay += 1;
     most = Math.max(most, underWay);
     await turnOfTheLoop();
     underWay -= 1;
-    if (!isUp) {
-      throw new Error('down');
-    }
     written.push(what);
   };
   const backend = {
@@ -30,9 +26,6 @@ function slowStore() {
     store,
     written,
     most: () => most,
-    setUp: (up: boolean) => {
-      isUp = up;
-    },
   };
 }
 

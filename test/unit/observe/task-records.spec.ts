@@ -25,14 +25,12 @@ function createRecords(limit: number) {
     },
   };
   return {
-    records,
     add: (name: string) => bareTask(name, home),
     settle: (task: Task, outcome: Outcome) => {
       task.settle(outcome);
       records.remember(task);
       return task;
     },
-    names: (status: Outcome['status']) => [...records.of(status)].map(({ name }) => name),
   };
 }
 
