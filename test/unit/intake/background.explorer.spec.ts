@@ -8,17 +8,17 @@ import {
 } from '@nestjs/common';
 import { describe, expect, it } from '@jest/globals';
 import { journal } from '../../../lib/engine/journal/index.js';
-import { Background, currentTask } from '../../../lib/index.js';
+import { Background, currentTask, type BackgroundOptions } from '../../../lib/index.js';
 import { createApp } from '../support/app.js';
 import { added } from '../support/tasks.js';
 
 const reporters: object[] = [];
 
 /** Each time another class of the same name. */
-function declareReports() {
+function declareReports(options: BackgroundOptions = {}) {
   @Injectable()
   class Reports {
-    @Background()
+    @Background(options)
     send(): void {
       reporters.push(this);
     }
@@ -43,6 +43,18 @@ describe('at start-up', () => {
       message:
         'Two @Background() methods are named "send": Invoices.sendInvoice and ' +
         'Letters.sendLetter. Give one of them a name of its own: @Background({ name: "…" }).',
+    });
+  });
+
+  it.each<[string, BackgroundOptions, BackgroundOptions]>([
+    ['a store goes by the first', { queue: 'mails' }, {}],
+    ['a store goes by the second', {}, { queue: 'mails' }],
+    ['one was given it', {}, { name: 'Reports.send' }],
+  ])('O18: two tasks of one name are refused where %s', async (_where, one, other) => {
+    const providers = [declareReports(one), declareReports(other)];
+    const queues = { mails: { engine: journal({ path: '/dev/null/never-opened' }) } };
+    await expect(createApp({ providers }, { queues })).rejects.toMatchObject({
+      code: 'BGT_DUPLICATE_TASK_NAME',
     });
   });
 

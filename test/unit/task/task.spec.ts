@@ -1,6 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import { ResolvedOptions } from '../../../lib/options/resolved-options.js';
-import { type TaskDefinition, TaskRegistry } from '../../../lib/task/task-registry.js';
 import { createKit } from '../support/kit.js';
 
 function sendMail(): void {
@@ -31,47 +29,5 @@ describe('a task handle', () => {
     const [outcome, ...others] = await Promise.all([...before, handle.whenSettled()]);
     expect(outcome).toEqual({ status: 'completed', attempts: 1, durationMs: 5 });
     expect(others.every((other) => other === outcome)).toBe(true);
-  });
-});
-
-class Mailer {
-  send(): void {}
-}
-// oxlint-disable-next-line typescript/unbound-method -- it is looked up, never called
-const { send } = Mailer.prototype;
-
-function definition(given: Partial<TaskDefinition> = {}): TaskDefinition {
-  return {
-    name: 'Mailer.send',
-    type: Mailer,
-    member: 'Mailer.send',
-    method: send,
-    declared: undefined,
-    settings: new ResolvedOptions({}).forTask(undefined, undefined),
-    isProvided: true,
-    isStored: false,
-    needsRequest: false,
-    inPlace: () => [],
-    resolveTarget: () => Promise.resolve(new Mailer()),
-    ...given,
-  };
-}
-
-describe('the registry of tasks', () => {
-  class Namesake {
-    readonly isOther = true;
-  }
-  const namesake = { type: Namesake, method: () => undefined };
-
-  it.each<[string, Partial<TaskDefinition>, Partial<TaskDefinition>]>([
-    ['a store goes by the first', { isStored: true }, {}],
-    ['a store goes by the second', {}, { isStored: true }],
-    ['one was given it', {}, { declared: { name: 'Mailer.send' } }],
-  ])('O18: refuses two tasks of one name: %s', (_, one, other) => {
-    const registry = new TaskRegistry();
-    registry.register(definition(one));
-    expect(() => registry.register(definition({ ...namesake, ...other }))).toThrow(
-      expect.objectContaining({ code: 'BGT_DUPLICATE_TASK_NAME' }),
-    );
   });
 });
