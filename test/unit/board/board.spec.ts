@@ -72,7 +72,7 @@ const nobody = {
   retry: () => Promise.resolve(undefined),
 } as unknown as TaskRunner;
 
-const INFO: TaskInfo = {
+const INFO: Partial<TaskInfo> = {
   id: 'id',
   name: 'send',
   queue: 'default',
@@ -82,17 +82,11 @@ const INFO: TaskInfo = {
   attempts: 0,
   maxAttempts: 3,
   addedAt: 1_000,
-  startedAt: undefined,
-  settledAt: undefined,
-  cursor: undefined,
-  progress: undefined,
-  result: undefined,
   logs: [],
-  outcome: undefined,
 };
 
 const taskWith = (info: Partial<TaskInfo>, runner = nobody): BoardTask =>
-  new BoardTask({ ...INFO, ...info }, runner, ({ args }) => args);
+  new BoardTask({ ...INFO, ...info } as TaskInfo, runner, ({ args }) => args);
 
 const settled = (outcome: Outcome): BoardTask => taskWith({ status: outcome.status, outcome });
 
