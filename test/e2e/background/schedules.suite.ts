@@ -162,30 +162,24 @@ describe('a schedule in a test', () => {
   it.each([
     ['two classes', namesakes({ every: '1h' }, { every: '2h' })],
     ['the last of three classes', namesakes({}, { every: '1h' }, { every: '2h' })],
-  ])(
-    'of %s that a bundler has given one name are refused at start-up',
-    async (_what, providers) => {
-      const imports = [BackgroundTasksModule.forRoot()];
-      // Nest 11 throws the error of init() again at close().
-      const refused = await Test.createTestingModule({ imports, providers }).compile();
-      await expect(refused.init()).rejects.toThrow(
-        /Two @Background\(\) methods are named "Jobs.run"/,
-      );
-    },
-  );
+  ])('of %s that a bundler gave one name are refused at start-up', async (_what, providers) => {
+    const imports = [BackgroundTasksModule.forRoot()];
+    // Nest 11 throws the error of init() again at close().
+    const refused = await Test.createTestingModule({ imports, providers }).compile();
+    await expect(refused.init()).rejects.toThrow(
+      /Two @Background\(\) methods are named "Jobs.run"/,
+    );
+  });
 
   it.each([
     ['before', namesakes({}, { every: '1h' })],
     ['behind', namesakes({ every: '1h' }, {})],
-  ])(
-    'shares a name with a task without a schedule that stands %s it',
-    async (_place, providers) => {
-      const imports = [BackgroundTasksModule.forRoot()];
-      module = await Test.createTestingModule({ imports, providers }).compile();
-      await module.init();
-      expect(await module.get(TaskRunner).listSchedules()).toMatchObject([{ name: 'Jobs.run' }]);
-    },
-  );
+  ])('shares a name with a task without a schedule that is %s it', async (_place, providers) => {
+    const imports = [BackgroundTasksModule.forRoot()];
+    module = await Test.createTestingModule({ imports, providers }).compile();
+    await module.init();
+    expect(await module.get(TaskRunner).listSchedules()).toMatchObject([{ name: 'Jobs.run' }]);
+  });
 
   it('of a method can be changed in the code only', async () => {
     const { runner, work } = await start({ every: '1h' });

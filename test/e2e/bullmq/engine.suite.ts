@@ -58,15 +58,12 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
     it.each([
       ['both', '10 at once'],
       ['producer', 'run by other processes'],
-    ] as const)(
-      'O25: an application logs at its start who runs its tasks: role %s',
-      async (role, who) => {
-        const { log } = await start({ role });
-        expect(log.text).toMatch(
-          new RegExp(`Queues: .*default \\(BullMQ on (Redis|PostgreSQL), ${who}\\)`),
-        );
-      },
-    );
+    ] as const)('O25: an application logs who runs its tasks: role %s', async (role, who) => {
+      const { log } = await start({ role });
+      expect(log.text).toMatch(
+        new RegExp(`Queues: .*default \\(BullMQ on (Redis|PostgreSQL), ${who}\\)`),
+      );
+    });
 
     it('a task is found by its name among many others', async () => {
       const { tasks, work } = await start({ role: 'producer' });

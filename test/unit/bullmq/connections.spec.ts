@@ -62,10 +62,7 @@ describe('an error of a command', () => {
     [{ code: 'ECONNREFUSED', syscall: 'connect' }, false, true],
     [{ code: 'ECONNRESET', syscall: 'read' }, false, false],
     [{ code: '57P03' }, false, true],
-  ])(
-    'shows whether the store answered, and whether the command was sent: %j',
-    (error, has, unsent) => {
-      expect([isAnswer(error), isUnsent(error)]).toStrictEqual([has, unsent]);
-    },
-  );
+  ])('shows whether the store answered, and if it was sent: %j', (error, has, unsent) => {
+    expect([isAnswer(error), isUnsent(error)]).toStrictEqual([has, unsent]);
+  });
 });

@@ -104,15 +104,12 @@ describe("a worker of BullMQ's with its repairs", () => {
   it.each([
     ['completed', shuttingDown, COMPLETED, `completed: ${JSON.stringify(COMPLETED)}`],
     ['failed', new TaskFailed(new Error('no')), null, 'failed: no'],
-  ])(
-    'records again that a task %s if the store is about to stop',
-    async (_, error, end, record) => {
-      backend.errors = [shuttingDown];
-      await fail(error, end);
-      expect(backend.done).toEqual([record, record]);
-      expect(gate.over).toEqual(['id']);
-    },
-  );
+  ])('records again that a task %s if the store is stopping', async (_, error, end, record) => {
+    backend.errors = [shuttingDown];
+    await fail(error, end);
+    expect(backend.done).toEqual([record, record]);
+    expect(gate.over).toEqual(['id']);
+  });
 
   it('leaves a job to the worker that has its lock', async () => {
     await expect(fail(lockLost, COMPLETED)).rejects.toThrow(lockLost);

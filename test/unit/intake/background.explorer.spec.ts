@@ -115,23 +115,20 @@ describe('R7: a class of which the container makes objects that differ', () => {
     ],
   ];
 
-  it.each(WAYS)(
-    'has a task of each that is called, and guesses at none: %s',
-    async (_, metadata) => {
-      const { clock, module, runner } = await createApp(metadata, { queues: { mails: {} } });
-      const [one, other] = ['one', 'other'].map((name) =>
-        module.get<Sender>(name, { strict: false }),
-      );
-      await other?.send();
-      await one?.send();
-      runner.addTask(other?.send.bind(other) as () => void);
-      await clock.settle();
-      expect(ran.splice(0)).toEqual(['for other', 'for one', 'for other']);
-      expect(() => runner.addTask(other?.send as () => void)).toThrow(
-        expect.objectContaining({ code: 'BGT_AMBIGUOUS_TASK' }),
-      );
-    },
-  );
+  it.each(WAYS)('has a task of each that is called, and guesses none: %s', async (_, metadata) => {
+    const { clock, module, runner } = await createApp(metadata, { queues: { mails: {} } });
+    const [one, other] = ['one', 'other'].map((name) =>
+      module.get<Sender>(name, { strict: false }),
+    );
+    await other?.send();
+    await one?.send();
+    runner.addTask(other?.send.bind(other) as () => void);
+    await clock.settle();
+    expect(ran.splice(0)).toEqual(['for other', 'for one', 'for other']);
+    expect(() => runner.addTask(other?.send as () => void)).toThrow(
+      expect.objectContaining({ code: 'BGT_AMBIGUOUS_TASK' }),
+    );
+  });
 
   it.each(WAYS)('is refused at start-up where its tasks are stored: %s', async (_, metadata) => {
     const starting = createApp(metadata, {

@@ -144,16 +144,13 @@ describe('store down', () => {
     });
   });
 
-  it.each(['silent', 'refuses'] as const)(
-    'P13: a shutdown ends while the store %s',
-    async (mood) => {
-      await start();
-      app.runner.addTask(app.jobs.hold, 'running');
-      await app.book.until('running');
-      store.mood = mood;
-      await expect(app.close()).resolves.toBeUndefined();
-    },
-  );
+  it.each(['silent', 'refuses'] as const)('P13: a shutdown ends if the store %s', async (mood) => {
+    await start();
+    app.runner.addTask(app.jobs.hold, 'running');
+    await app.book.until('running');
+    store.mood = mood;
+    await expect(app.close()).resolves.toBeUndefined();
+  });
 });
 
 it('a write that failed is made again before a newer one of the same task', async () => {

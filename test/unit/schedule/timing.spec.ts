@@ -28,18 +28,15 @@ const CASES = EXPRESSIONS.flatMap(([cron, timeZone]) =>
 );
 
 describe('a cron expression', () => {
-  it.each(CASES)(
-    '%s in %s after %s ticks as another implementation has it',
-    (cron, timeZone, time) => {
-      const other = CronExpressionParser.parse(cron, { tz: timeZone, currentDate: time });
-      const timing = timingOf({ cron, timeZone }, 'here');
-      let tick: number | undefined = Date.parse(time);
-      for (let count = 0; count < 5; count += 1) {
-        tick = timing.after(tick ?? 0);
-        expect(new Date(tick ?? 0).toISOString()).toBe(other.next().toDate().toISOString());
-      }
-    },
-  );
+  it.each(CASES)('%s in %s after %s ticks as cron-parser has it', (cron, timeZone, time) => {
+    const other = CronExpressionParser.parse(cron, { tz: timeZone, currentDate: time });
+    const timing = timingOf({ cron, timeZone }, 'here');
+    let tick: number | undefined = Date.parse(time);
+    for (let count = 0; count < 5; count += 1) {
+      tick = timing.after(tick ?? 0);
+      expect(new Date(tick ?? 0).toISOString()).toBe(other.next().toDate().toISOString());
+    }
+  });
 
   it('ticks once in a night in which its time is there twice, and later in one that lacks it', () => {
     const { after } = timingOf({ cron: '30 2 * * *', timeZone: 'Europe/Berlin' }, 'here');
