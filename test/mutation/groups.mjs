@@ -43,7 +43,7 @@ export const GROUPS = {
     {
       mutate: ['recorder', 'outside-requests'],
       tests: unit('engine/ledger', 'engine/memory.engine', 'engine/shutdown'),
-      slower: ENGINE,
+      slower: [...ENGINE, ...conformance('journal')],
     },
     { mutate: ['memory-queue'], tests: controls('max-pending', 'chain'), slower: ENGINE },
     {
@@ -52,7 +52,7 @@ export const GROUPS = {
         ...unit('engine/ledger', 'engine/shutdown'),
         ...controls('cancel', 'batch', 'dedupe', 'chain'),
       ],
-      slower: ENGINE,
+      slower: [...ENGINE, ...conformance('journal')],
     },
   ],
   run: [

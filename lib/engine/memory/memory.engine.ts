@@ -452,7 +452,7 @@ export class MemoryEngine implements Engine {
 
   /** Whether any request has unreleased tasks. */
   private get hasCollected(): boolean {
-    return this.live > 0 && this.live > [...this.tasks()].length;
+    return this.live > [...this.tasks()].length;
   }
 
   private interrupt(): void {
