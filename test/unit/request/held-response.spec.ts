@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Readable, Transform } from 'node:stream';
+import { getDefaultHighWaterMark, PassThrough, Readable, Transform } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { holdBack } from '../../../lib/request/nest/held-response.js';
@@ -93,14 +93,42 @@ describe('P17: the sender of a held piece', () => {
 
   it('may go on writing after another answer was sent', async () => {
     const callback = new Deferred<unknown>();
+    const returned: unknown[] = [];
     const answer = await serve(async (_request, response) => {
       hold(response, Promise.reject(new Error('down')));
       response.write('first');
       while (!response.writableEnded) await Promise.resolve();
-      callback.resolve(told((call) => response.write('next', call)));
+      callback.resolve(told((call) => returned.push(response.write('next', call))));
+      returned.push(response.end() === response);
     });
     expect(await answer?.text()).toBe('refused');
     expect(await callback.promise).toEqual(new Error('down'));
+    expect(returned).toEqual([false, true]);
+  });
+
+  it('is told by Node.js that it has ended the response before', async () => {
+    const callback = new Deferred<unknown>();
+    await serve((_request, response) => {
+      hold(response, Promise.resolve());
+      response.end(() => callback.resolve(told((call) => response.end(call))));
+    });
+    expect(await callback.promise).toMatchObject({ code: 'ERR_STREAM_ALREADY_FINISHED' });
+  });
+
+  it('is destroyed if it is piped into a response that is refused', async () => {
+    const stored = new Deferred();
+    const [piped, unpiped] = [new PassThrough(), new PassThrough()];
+    const closed = once(piped, 'close');
+    const answer = await serve((_request, response) => {
+      hold(response, stored.promise);
+      [piped, unpiped].forEach((source) => void source.pipe(response));
+      unpiped.unpipe(response);
+      piped.write('piece');
+      setImmediate(() => stored.reject(new Error('down')));
+    });
+    expect(await answer?.text()).toBe('refused');
+    await closed;
+    expect([piped.destroyed, unpiped.destroyed]).toEqual([true, false]);
   });
 
   it.each([3, 300])('gets "drain" from compressing middleware: %i pieces', async (count) => {
@@ -136,5 +164,56 @@ describe('P20: a held response', () => {
     });
     expect(await answer?.text()).toBe('ab');
     expect(seen).toEqual([false, false, true, false, true, true, true, true]);
+  });
+
+  it('looks sent and ended as long as one of two applications holds it', async () => {
+    const [first, second] = [new Deferred(), new Deferred()];
+    const seen: boolean[] = [];
+    const answer = await serve(async (_request, response) => {
+      const look = (): void => void seen.push(response.headersSent, response.writableEnded);
+      [first, second].forEach(({ promise }) => hold(response, promise));
+      look();
+      response.end('answer');
+      look();
+      second.resolve();
+      await new Promise(setImmediate);
+      look();
+      first.resolve();
+      response.once('finish', look);
+    });
+    expect(await answer?.text()).toBe('answer');
+    expect(seen).toEqual([false, false, true, true, true, true, true, true]);
+  });
+
+  it.each<[number, (response: ServerResponse) => void]>([
+    [404, (response) => response.writeHead(404).end()],
+    [302, (response) => Object.assign(response, { statusCode: 302 }).end()],
+    [200, (response) => response.flushHeaders()],
+  ])('tells its keeper of the status that leaves: %i', async (expected, send) => {
+    const seen: number[] = [];
+    const answer = await serve((_request, response) => {
+      holdBack(response, {
+        answering: (status) => void seen.push(status),
+        refused: () => undefined,
+      });
+      send(response);
+      response.end();
+    });
+    expect([answer?.status, ...seen]).toEqual([expected, expected]);
+  });
+
+  it('returns what a response of Node.js does, and takes a second head', async () => {
+    const returned: unknown[] = [];
+    const full = getDefaultHighWaterMark(false);
+    const answer = await serve(async (_request, response) => {
+      hold(response, new Promise(setImmediate));
+      returned.push(response.writeHead(201) === response, response.writeHead(202) === response);
+      returned.push(response.flushHeaders());
+      returned.push(['a', Buffer.alloc(full - 2), 'a'].map((piece) => response.write(piece)));
+      await once(response, 'drain');
+      response.end('z');
+    });
+    expect([answer?.status, (await answer?.text())?.length]).toEqual([201, full + 1]);
+    expect(returned).toEqual([true, true, undefined, [true, true, false]]);
   });
 });

@@ -10,6 +10,7 @@ function createLives() {
   const [kit, otherKit] = [createKit(), createKit()];
   const [request, response] = [{}, new FakeResponse()];
   const first = kit.requests.open(request, response);
+  expect(kit.requests.open({ raw: request }, { raw: response })).toBe(first); // as Fastify wraps both
   const second = otherKit.requests.open(request, response);
   const field = kit.requests.beginMessage(first);
   const stranger = kit.requests.open({}, new FakeResponse());

@@ -99,6 +99,20 @@ describe('P4: a client that leaves before there is an answer', () => {
 });
 
 describe('P4: a client that leaves while nobody is at work yet', () => {
+  it.each([
+    [399, SUCCESS],
+    [400, FAILURE],
+  ])('goes by the status that it would have got: %i', async (status, expected) => {
+    const { clock, life, response, tasks } = createRequest();
+    const handles = addAll(tasks);
+    response.req.socket.destroy();
+    life.begin(new Promise(() => undefined));
+    await clock.advance(2_000);
+    response.answer(status);
+    await clock.settle();
+    expect(statuses(handles)).toEqual(expected);
+  });
+
   it.each([1, 2])('waits for the %i handlers that begin within a moment', async (count) => {
     const { clock, life, response, tasks } = createRequest();
     const handles = addAll(tasks);
@@ -113,6 +127,38 @@ describe('P4: a client that leaves while nobody is at work yet', () => {
     await clock.settle();
     expect(statuses(handles)).toEqual(FAILURE);
   });
+});
+
+describe('P5: the first task of a request that has closed', () => {
+  it.each([
+    [200, ['queued', 'dropped', 'queued']],
+    [500, ['dropped', 'queued', 'queued']],
+  ])('runs at once if the status was for it: %i', async (status, expected) => {
+    const { response, tasks } = createRequest();
+    response.answer(status);
+    await closed(response);
+    expect(statuses(addAll(tasks))).toEqual(expected);
+  });
+});
+
+it('R9: a handler that is called again leaves nothing of its failed call, and what was added before stays', async () => {
+  const { clock, life, response, tasks } = createRequest();
+  life.called()(); // adds nothing
+  life.called();
+  const [before] = addAll(tasks);
+  const failed = life.called();
+  const handles = addAll(tasks);
+  failed();
+  life.called();
+  response.answer();
+  await clock.settle();
+  expect([before?.status, ...statuses(handles)]).toEqual([
+    'completed',
+    'dropped',
+    'dropped',
+    'dropped',
+  ]);
+  expect(await handles[2]?.whenSettled()).toMatchObject({ reason: 'request-failed' });
 });
 
 /** A message whose tasks are being stored. */
@@ -196,6 +242,7 @@ describe('requests under way', () => {
     const cancelled = tasks.addTask(() => undefined);
     const handles = [cancelled, tasks.addTask(() => undefined)];
     await cancelled.cancel();
+    expect([...requests.collected()].map(({ id }) => id)).toEqual([handles[1]?.id]);
     await engine.stop(0);
     requests.abandon();
     expect(statuses(handles)).toEqual(['cancelled', 'abandoned']);
