@@ -105,15 +105,22 @@ export const GROUPS = {
     { mutate: ['nest/message-hook'], tests: unit('request/message-hook'), slower: MESSAGES },
     { mutate: ['nest/request-hook'], tests: unit('request/request-hook'), slower: REQUESTS },
     { mutate: ['nest/route-watch'], tests: REQUESTS },
-    { mutate: ['message', 'background-tasks.interceptor'], tests: MESSAGES, slower: REQUESTS },
+    {
+      mutate: ['message', 'background-tasks.interceptor'],
+      tests: unit('request/message', 'intake/tasks.decorator'),
+      slower: [...MESSAGES, ...REQUESTS],
+    },
     {
       mutate: ['background-tasks', 'tasks.decorator', 'life-of-request'],
-      tests: unit('intake/add-task', 'intake/tasks.decorator', 'request/request-hook'),
+      tests: unit('intake/add-task', 'intake/tasks.decorator', 'request/life-of-request'),
       slower: [...REQUESTS, ...MESSAGES],
     },
     {
       mutate: ['plan', 'requests', 'request-life', 'message-life'],
-      tests: unit('request/request-life'),
+      tests: unit(
+        ...['request-life', 'plan', 'message', 'life-of-request'].map((name) => `request/${name}`),
+        'intake/wait-watch',
+      ),
       slower: [...STORED, ...MESSAGES],
     },
   ],

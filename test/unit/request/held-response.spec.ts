@@ -207,13 +207,37 @@ describe('P20: a held response', () => {
     const full = getDefaultHighWaterMark(false);
     const answer = await serve(async (_request, response) => {
       hold(response, new Promise(setImmediate));
-      returned.push(response.writeHead(201) === response, response.writeHead(202) === response);
-      returned.push(response.flushHeaders());
+      returned.push(response.writeHead(201, { 'X-A': 'b' }) === response, response.flushHeaders());
       returned.push(['a', Buffer.alloc(full - 2), 'a'].map((piece) => response.write(piece)));
+      returned.push(response.writeHead(202) === response);
       await once(response, 'drain');
       response.end('z');
     });
-    expect([answer?.status, (await answer?.text())?.length]).toEqual([201, full + 1]);
-    expect(returned).toEqual([true, true, undefined, [true, true, false]]);
+    expect([answer?.status, answer?.headers.get('x-a')]).toEqual([201, 'b']);
+    expect(await answer?.text()).toHaveLength(full + 1);
+    expect(returned).toEqual([true, undefined, [true, true, false], true]);
   });
+
+  it.each([
+    ['it is not full any more', 0, true, false, 1],
+    ['it was never full', -1, true, false, 0],
+    ['a writer further in is full, and will say so itself', 0, false, false, 0],
+    ['it has ended', 0, true, true, 0],
+  ])(
+    'tells its sender to go on where it has to: %s',
+    async (_, more, goesOn, isEnded, expected) => {
+      let drained = 0;
+      await serve(async (_request, response) => {
+        response.write = (() => goesOn) as never;
+        hold(response, new Promise(setImmediate));
+        response.on('drain', () => (drained += 1));
+        response.write(Buffer.alloc(getDefaultHighWaterMark(false) + more));
+        if (isEnded) response.end();
+        await new Promise(setImmediate);
+        await new Promise(setImmediate);
+        response.end();
+      });
+      expect(drained).toBe(expected);
+    },
+  );
 });

@@ -118,8 +118,8 @@ describe('P4: a client that leaves while nobody is at work yet', () => {
     const handles = addAll(tasks);
     response.req.socket.destroy();
     const works = Array.from({ length: count }, () => new Deferred());
-    for (const { promise, resolve } of works) {
-      life.begin(promise);
+    works.forEach(({ promise }) => life.begin(promise));
+    for (const { resolve } of works.toReversed()) {
       await clock.advance(2_000);
       expect(statuses(handles)).toEqual(COLLECTED);
       resolve();
