@@ -7,31 +7,19 @@
 //
 // Fails if a task was lost. Duplicates are counted, because delivery is at least once. The slowest answer is printed, too:
 // `commitTimeout` is 2 s.
-import { parseArgs } from 'node:util';
 import { postgresServer, redisServer } from '../support/servers.js';
 import compile from '../support/compile.mjs';
+import { optionsOf } from './options.js';
 import { Rounds } from './rounds.js';
 
-const CHOICES = {
-  engine: ['journal', 'redis', 'postgres'],
-  kill: ['server', 'store'],
-  how: ['kill', 'stop'],
-};
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '50' },
-    engine: { type: 'string', default: 'journal' },
-    kill: { type: 'string', default: 'server' },
-    how: { type: 'string', default: 'kill' },
+const { rounds, engine, kill, how } = optionsOf(
+  { rounds: 50 },
+  {
+    engine: ['journal', 'redis', 'postgres'],
+    kill: ['server', 'store'],
+    how: ['kill', 'stop'],
   },
-});
-const { engine, kill, how } = values;
-const rounds = Number(values.rounds);
-for (const [name, allowed] of Object.entries(CHOICES)) {
-  if (!allowed.includes(values[name as keyof typeof CHOICES])) {
-    throw new Error(`--${name} is one of ${allowed.join(', ')}.`);
-  }
-}
+);
 await compile();
 const makeStore = { redis: redisServer, postgres: postgresServer }[engine];
 const store = await makeStore?.();
