@@ -32,6 +32,7 @@ export class Interventions {
    * @returns whether there was such a task that had not settled
    */
   async cancel(id: string, own?: Task): Promise<boolean> {
+    await this.held.whenRecorded(id);
     if (this.held.cancel(id)) {
       return true;
     }
@@ -107,6 +108,7 @@ export class Interventions {
       isLastAlone: undefined,
       waits: undefined,
       isDuplicate: undefined,
+      isCancelled: undefined,
       forgivenStarts: job.stalledCounter,
     };
     // The task lost its dedupe key when it failed, and another task may have the key by now.

@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { describe, expect, it, jest } from '@jest/globals';
+import { Job } from 'bullmq';
 import type { BullMQEngine } from '../../../lib/engine/bullmq/bullmq.engine.js';
 import { ENGINE } from '../../../lib/engine/engine.js';
 import type { JobQueue } from '../../../lib/engine/bullmq/codec/stored-job.js';
 import type { JobStore } from '../../../lib/engine/bullmq/store/job-store.js';
 import { whenDraining } from '../../conformance/support/application.js';
+import { Deferred } from '../../support/deferred.js';
 import { eventually } from '../../support/eventually.js';
 import type { TestServer } from '../../support/servers.js';
 import type { TestApp } from './app.js';
@@ -40,6 +42,34 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       await jobStore.events('default').close();
       await app.close();
       expect(app.log.of('error')).toEqual([]);
+    });
+
+    it.each([
+      ['while its dedupe key is claimed', 'hasKey'],
+      ['before this process knows that it has it', 'process'],
+    ])('D11: a task that is cancelled %s does not run', async (_when, step) => {
+      const { app, tasks, work } = await start();
+      const engine = app.get<BullMQEngine>(ENGINE, { strict: false });
+      const taken = holdUp(engine['consumer'], step);
+      const told = jest.spyOn(engine['held'], 'cancelMarked');
+      const handle = tasks.addTask({ dedupe: { key: 'x' } }, work.wait, 'one');
+      await taken.asked;
+      expect(await handle.cancel()).toBe(true);
+      await eventually(() => expect(told).toHaveBeenCalledTimes(step === 'process' ? 1 : 0));
+      taken.answer();
+      expect(await handle.whenSettled()).toMatchObject({ status: 'cancelled' });
+      expect(work.done).toEqual([]);
+    });
+
+    it('a task that is cancelled while its failed attempt is recorded does not run again', async () => {
+      const { tasks, work } = await start();
+      const recorded = holdUp(Job.prototype, 'moveToFailed');
+      const handle = tasks.addTask({ retry: { attempts: 2, delay: '1h' } }, work.fail, 'once', 1);
+      await recorded.asked;
+      const cancelled = handle.cancel();
+      recorded.answer();
+      expect(await cancelled).toBe(true);
+      expect(await handle.whenSettled()).toMatchObject({ status: 'cancelled' });
     });
 
     it('the rest of a chain is dropped, also if the store no longer has the task that failed', async () => {
@@ -226,4 +256,19 @@ export function jobsOf(app: TestApp): JobQueue {
 
 function jobStoreOf({ app }: TestApp): JobStore {
   return app.get<BullMQEngine>(ENGINE, { strict: false })['store'];
+}
+
+/** Lets the next call of a method wait until it is answered. */
+function holdUp(object: object, method: string): { asked: Promise<void>; answer: () => void } {
+  const [asked, answered] = [new Deferred(), new Deferred()];
+  const methods = object as Record<string, (...args: unknown[]) => Promise<unknown>>;
+  const original = methods[method];
+  const spy = jest.spyOn(methods, method);
+  spy.mockImplementation(async function (this: unknown, ...args) {
+    spy.mockRestore();
+    asked.resolve();
+    await answered.promise;
+    return original?.apply(this, args);
+  });
+  return { asked: asked.promise, answer: () => answered.resolve() };
 }

@@ -37,7 +37,7 @@ export class Consumer {
   start(): void {
     this.workers.start((job) => this.process(job));
     this.store.listen(
-      (id) => void this.held.cancel(id),
+      (id) => this.held.cancelMarked(id),
       () => void this.cancelMarked(),
     );
   }
@@ -169,6 +169,9 @@ export class Consumer {
   }
 
   private attempt(held: Held): Promise<StoredEnd> {
+    if (held.isCancelled) {
+      return this.ending.end(held, { kind: 'cancelled' }); // while the store was asked
+    }
     return this.held.attempt(held, (verdict) => this.ending.conclude(held, verdict));
   }
 }

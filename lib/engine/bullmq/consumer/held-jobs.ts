@@ -20,9 +20,14 @@ export interface Held {
   isCancelled: boolean;
 }
 
+/** How long a cancellation is remembered whose job may be on its way from the store, in milliseconds. */
+const ON_ITS_WAY_MS = 10_000;
+
 /** The jobs that this process has. A verdict is announced once BullMQ has recorded it. */
 export class HeldJobs {
   private readonly byId = new IdMap<Held>();
+  /** When each task was cancelled whose job this process did not hold, the latest last. */
+  private readonly cancelledAt = new Map<string, number>();
   /** An attempt that begins after this is set is interrupted at once. */
   isStopping = false;
 
@@ -61,7 +66,9 @@ export class HeldJobs {
     } else if (former !== undefined) {
       this.over(former.job);
     }
-    const held: Held = { task, job, attemptsBefore, verdict: undefined, isCancelled: false };
+    this.forgetCancelled();
+    const isCancelled = this.cancelledAt.delete(task.id);
+    const held: Held = { task, job, attemptsBefore, verdict: undefined, isCancelled };
     this.byId.set(task.id, held);
     return held;
   }
@@ -78,14 +85,40 @@ export class HeldJobs {
     });
   }
 
-  /** @returns whether this process has the task */
+  /** @returns whether this process has the task, and its attempt has not ended */
   cancel(id: string): boolean {
     const held = this.byId.get(id);
-    if (held !== undefined) {
-      held.isCancelled = true;
-      held.task.attempt?.interrupt('cancelled');
+    if (held === undefined || held.verdict !== undefined) {
+      return false;
     }
-    return held !== undefined;
+    held.isCancelled = true;
+    held.task.attempt?.interrupt('cancelled');
+    return true;
+  }
+
+  /**
+   * A process has marked the task as cancelled. The store may have handed out the job without the mark just
+   * before, and that answer may arrive later than this message.
+   */
+  cancelMarked(id: string): void {
+    if (!this.cancel(id)) {
+      this.forgetCancelled();
+      this.cancelledAt.set(id, this.store.clock.now());
+    }
+  }
+
+  private forgetCancelled(): void {
+    for (const [id, at] of this.cancelledAt) {
+      if (this.store.clock.now() - at < ON_ITS_WAY_MS) {
+        return;
+      }
+      this.cancelledAt.delete(id);
+    }
+  }
+
+  /** Resolves once no verdict on the task waits to be recorded. */
+  whenRecorded(id: string): Promise<void> {
+    return this.idleness.when(() => this.byId.get(id)?.verdict === undefined);
   }
 
   interrupt(): void {
