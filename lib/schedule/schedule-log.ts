@@ -1,5 +1,6 @@
 import type { LoggerService } from '@nestjs/common';
 import { StoreUnavailableError } from '../errors/storage.errors.js';
+import { MOST_TICKS } from './timing.js';
 
 /** The log lines about schedules. */
 export class ScheduleLog {
@@ -44,13 +45,14 @@ export class ScheduleLog {
   }
 
   ticksMissed(name: string, count: number, policy: 'skip' | 'once' | 'all'): void {
+    const isMore = count === MOST_TICKS;
     const done = {
       skip: 'They are skipped',
       once: 'One task stands for them all',
-      all: 'Each has its task',
+      all: isMore ? `The first ${count} have their task` : 'Each has its task',
     }[policy];
     this.logger.log(
-      `Schedule "${name}" missed ${count} ticks while no process had it. ${done} (missed: '${policy}').`,
+      `Schedule "${name}" missed ${count} ${isMore ? 'or more ' : ''}ticks while no process had it. ${done} (missed: '${policy}').`,
     );
   }
 }

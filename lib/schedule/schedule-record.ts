@@ -15,14 +15,17 @@ export interface ScheduleRecord {
   readonly seen: number;
   /** Former versions of the schedule. A process whose code has one of them is out of date. */
   readonly past?: readonly string[];
+  /** Ticks after the first time, up to the second, are not made: too many were missed. */
+  readonly skipFrom?: number | undefined;
+  readonly skipTo?: number | undefined;
   /** The call of a schedule that was added at run time. Other schedules have theirs in the code. */
   readonly call?: { readonly name: string; readonly stored: StoredCall };
 }
 
 export const RECORD_VERSION = 1;
 
-/** How many former versions of a schedule are kept. */
-const PAST = 10;
+/** How many entries about former versions of a schedule are kept. */
+const PAST = 20;
 
 /** The schedule as text, for comparison. */
 export function specOf({ cron, timeZone, every, missed, overlap }: ScheduleOptions): string {
@@ -52,13 +55,23 @@ export function decode(text: string): ScheduleRecord | undefined {
   }
 }
 
+type Version = Pick<ScheduleRecord, 'options' | 'queue'>;
+
+/** What `past` has of a version: its schedule, and its queue, which may change alone. */
+function entriesOf({ options, queue }: Version): string[] {
+  return [specOf(options), `queue ${queue}`];
+}
+
+/** Whether the record is of a later version than this one, which differs from it. */
+export function isFormer(record: ScheduleRecord, version: Version): boolean {
+  const [spec = '', queue = ''] = entriesOf(version);
+  return record.past?.includes(spec === specOf(record.options) ? queue : spec) === true;
+}
+
 /** A changed schedule, or one that returns to a former version, has its ticks from now on. */
-export function changed(
-  record: ScheduleRecord,
-  { options, queue }: Pick<ScheduleRecord, 'options' | 'queue'>,
-  now: number,
-): ScheduleRecord {
-  const former = [...(record.past ?? []), specOf(record.options)];
-  const past = former.filter((spec) => spec !== specOf(options)).slice(-PAST);
+export function changed(record: ScheduleRecord, version: Version, now: number): ScheduleRecord {
+  const { options, queue } = version;
+  const former = [...(record.past ?? []), ...entriesOf(record)];
+  const past = former.filter((entry) => !entriesOf(version).includes(entry)).slice(-PAST);
   return { v: RECORD_VERSION, options, queue, last: now, seen: now, past };
 }

@@ -140,8 +140,8 @@ export class Schedules {
     return [
       ...local,
       ...stored.flatMap((records) =>
-        Array.from(records, ([name, { queue, options, last }]) =>
-          infoOf(name, queue, options, timingOf(options, `schedule "${name}"`).after(last)),
+        records.map(([name, { queue, options }, next]) =>
+          infoOf(name, queue, options, Number.isFinite(next) ? next : undefined),
         ),
       ),
     ];

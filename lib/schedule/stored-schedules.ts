@@ -5,9 +5,9 @@ import type { Clock } from '../task/clock.js';
 import type { ScheduleOptions } from '../task/schedule-options.js';
 import type { Task } from '../task/task.js';
 import type { Schedule } from './schedule.js';
-import { changed, decode, encode, RECORD_VERSION, specOf } from './schedule-record.js';
+import { changed, decode, encode, isFormer, RECORD_VERSION, specOf } from './schedule-record.js';
 import type { ScheduleRecord } from './schedule-record.js';
-import { countTicks, timingOf, type Timing } from './timing.js';
+import { MOST_TICKS, ticksBetween, timingOf, type Timing } from './timing.js';
 
 /** How often the records are read: other processes add, change and remove schedules. */
 const POLL_MS = 10_000;
@@ -17,6 +17,8 @@ const AGAIN_MS = 1_000;
 const SEEN_MS = 30_000;
 /** A schedule counts as gone when no process has had it for this long. */
 const GONE_MS = 90_000;
+/** How many ticks of a schedule are made before the others, and callers, have their turn. */
+const TICKS_AT_ONCE = 100;
 
 export interface StoredSchedulesHost {
   readonly store: ScheduleStore;
@@ -37,6 +39,8 @@ export interface StoredSchedulesHost {
 interface Known {
   readonly text: string;
   readonly record: ScheduleRecord;
+  /** The tick after `record.last`, or Infinity, once it has been asked for: to find it takes long. */
+  next?: number;
 }
 
 /**
@@ -88,10 +92,11 @@ export class StoredSchedules {
     return this.change(name, () => undefined);
   }
 
-  all(): Promise<ReadonlyMap<string, ScheduleRecord>> {
+  /** The records by name, each with its next tick, or Infinity. */
+  all(): Promise<(readonly [name: string, record: ScheduleRecord, next: number])[]> {
     return this.inTurn(async () => {
       await this.load();
-      return new Map([...this.records].map(([name, { record }]) => [name, record]));
+      return [...this.records].map(([name, { record }]) => [name, record, this.nextOf(name)]);
     });
   }
 
@@ -155,11 +160,13 @@ export class StoredSchedules {
     const before = clock.now();
     const { now, records } = await store.load();
     this.aheadMs = now - (before + clock.now()) / 2;
+    const former = this.records;
     this.records = new Map();
     for (const [name, text] of records) {
-      const record = decode(text);
+      const known = former.get(name);
+      const record = known?.text === text ? known.record : decode(text);
       if (record !== undefined && this.hasTiming(name, record)) {
-        this.records.set(name, { text, record });
+        this.records.set(name, known?.record === record ? known : { text, record });
       }
     }
   }
@@ -172,7 +179,7 @@ export class StoredSchedules {
     if (known === undefined) {
       await this.swap(name, { v: RECORD_VERSION, options, queue, last: now, seen: now });
     } else if (specOf(known.options) !== spec || known.queue !== queue || known.call) {
-      const isOlder = known.past?.includes(spec) === true && now - known.seen < GONE_MS;
+      const isOlder = isFormer(known, { options, queue }) && now - known.seen < GONE_MS;
       if (!isOlder) {
         await this.swap(name, changed(known, { options, queue }, now));
       }
@@ -188,24 +195,25 @@ export class StoredSchedules {
     }
     if (known.last - now >= GONE_MS) {
       // The clock was set back: it might take for ever to catch up.
-      await this.swap(name, { ...known, last: now, seen: now });
+      await this.swap(name, { ...known, last: now, seen: now, skipTo: undefined });
     }
     if (now - known.seen < GONE_MS) {
       return;
     }
-    const timing = this.timingOf(name);
-    const count = countTicks(timing, known.last, now);
-    if (count === 0) {
+    const ticks = ticksBetween(this.timingOf(name), known.last, now);
+    if (ticks.length === 0) {
       return;
     }
     const { missed = 'skip' } = known.options;
-    if (missed === 'all') {
-      await this.tickAll(name, count);
-    }
-    const latest = this.records.get(name)?.record ?? known;
     const task = missed === 'once' ? this.taskOf(name) : undefined;
-    if (await this.swap(name, { ...latest, last: now, seen: now }, task)) {
-      this.host.missed(name, count, missed); // otherwise another process has handled them
+    const isMore = ticks.length === MOST_TICKS;
+    // With 'all' the ticks are made one by one from here on, maybe by another process.
+    const after: ScheduleRecord =
+      missed === 'all'
+        ? { ...known, seen: now, ...(isMore && { skipFrom: ticks.at(-1), skipTo: now }) }
+        : { ...known, last: now, seen: now };
+    if (await this.swap(name, after, task)) {
+      this.host.missed(name, ticks.length, missed); // otherwise another process has handled them
     }
   }
 
@@ -229,15 +237,18 @@ export class StoredSchedules {
     }
   }
 
-  private async tickAll(name: string, limit = Number.POSITIVE_INFINITY): Promise<void> {
-    for (let count = 0; count < limit && this.isStarted && this.isMine(name); count += 1) {
+  private async tickAll(name: string): Promise<void> {
+    for (let count = 0; count < TICKS_AT_ONCE && this.isStarted && this.isMine(name); count += 1) {
       const known = this.records.get(name)?.record;
-      const tick = known && this.timingOf(name).after(known.last);
+      const tick = this.nextOf(name);
       const now = this.now();
-      if (known === undefined || tick === undefined || tick > now) {
+      if (known === undefined || tick > now) {
         return;
       }
-      await this.swap(name, { ...known, last: tick, seen: now }, this.taskOf(name));
+      const { skipFrom = Infinity, skipTo = 0, ...rest } = known;
+      await (tick > skipFrom && tick <= skipTo
+        ? this.swap(name, { ...rest, last: skipTo, seen: now })
+        : this.swap(name, { ...known, last: tick, seen: now }, this.taskOf(name)));
     }
   }
 
@@ -265,7 +276,12 @@ export class StoredSchedules {
     }
   }
 
-  /** If another process was first, its record is read. @returns whether this one was first */
+  /**
+   * If another process was first, its record is read at the next turn, with those of all others that
+   * were changed meanwhile.
+   *
+   * @returns whether this one was first
+   */
   private async swap(
     name: string,
     after: ScheduleRecord | undefined,
@@ -288,7 +304,8 @@ export class StoredSchedules {
       }
     }
     if (result === 'stale') {
-      await this.load();
+      this.records.delete(name);
+      this.nextPollAt = 0;
     } else if (after === undefined || text === undefined) {
       this.records.delete(name);
     } else {
@@ -303,8 +320,8 @@ export class StoredSchedules {
     next: (known: ScheduleRecord | undefined) => ScheduleRecord | undefined,
   ): Promise<boolean> {
     return this.inTurn(async () => {
-      await this.load();
       for (;;) {
+        await this.load();
         const known = this.records.get(name)?.record;
         const after = next(known);
         if (after === known || (await this.swap(name, after))) {
@@ -320,10 +337,11 @@ export class StoredSchedules {
       return;
     }
     const { clock } = this.host;
-    const ticks = [...this.records]
-      .filter(([name]) => this.isMine(name))
-      .map(([name, { record }]) => this.timingOf(name).after(record.last) ?? Infinity);
-    const waitMs = Math.min(this.nextPollAt - clock.now(), ...ticks.map((at) => at - this.now()));
+    const ticks = [...this.records.keys()].map((name) =>
+      this.isMine(name) ? this.nextOf(name) : Infinity,
+    );
+    const tick = ticks.reduce((one, other) => Math.min(one, other), Infinity);
+    const waitMs = Math.min(this.nextPollAt - clock.now(), tick - this.now());
     this.timer = this.outside.runInAsyncScope(() =>
       clock.after(Math.max(1, Math.min(waitMs, POLL_MS)), () => this.wake()),
     );
@@ -337,6 +355,14 @@ export class StoredSchedules {
     } catch {
       return false;
     }
+  }
+
+  /** The next tick, or Infinity. */
+  private nextOf(name: string): number {
+    const known = this.records.get(name);
+    return known === undefined
+      ? Infinity
+      : (known.next ??= this.timingOf(name).after(known.record.last) ?? Infinity);
   }
 
   private timingOf(name: string): Timing {

@@ -21,7 +21,7 @@ type Cron = new (
  * A limit on the ticks that are counted at once: after a long absence they could stop the event
  * loop.
  */
-const MOST_TICKS = 1_000;
+export const MOST_TICKS = 1_000;
 
 /**
  * @param place of the options, for the message
@@ -67,13 +67,13 @@ export function timingOf({ cron, timeZone, every }: ScheduleTiming, place: strin
   }
 }
 
-/** Counts the ticks after `fromMs` up to `toMs`, no more than {@link MOST_TICKS}. */
-export function countTicks(timing: Timing, fromMs: number, toMs: number): number {
-  let count = 0;
+/** The ticks after `fromMs` up to `toMs`, the first {@link MOST_TICKS} of them. */
+export function ticksBetween(timing: Timing, fromMs: number, toMs: number): number[] {
+  const ticks: number[] = [];
   let tick = timing.after(fromMs);
-  while (tick !== undefined && tick <= toMs && count < MOST_TICKS) {
-    count += 1;
+  while (tick !== undefined && tick <= toMs && ticks.length < MOST_TICKS) {
+    ticks.push(tick);
     tick = timing.after(tick);
   }
-  return count;
+  return ticks;
 }

@@ -14,10 +14,14 @@ class SharedRecords implements ScheduleStore {
   readonly tasks: string[] = [];
   isDown = false;
   isFull = false;
+  loads = 0;
+  /** How long each answer takes. */
+  slowMs = 0;
 
   constructor(readonly clock: FakeClock) {}
 
   async load() {
+    this.loads += 1;
     await this.answer();
     return { now: this.clock.now() + 3_600_000, records: new Map(this.records) };
   }
@@ -46,6 +50,7 @@ class SharedRecords implements ScheduleStore {
 
   private async answer(): Promise<void> {
     await turn();
+    this.clock.block(this.slowMs);
     if (this.isDown) {
       throw new Error('The store is down.');
     }
@@ -57,13 +62,21 @@ let store: SharedRecords;
 const told: string[] = [];
 
 /** A process that has `own` in its code. */
-function processWith(own: Record<string, ScheduleOptions>, known: readonly string[] = []) {
-  const schedules = unstarted(own, known);
+function processWith(
+  own: Record<string, ScheduleOptions>,
+  known: readonly string[] = [],
+  queue = 'q',
+) {
+  const schedules = unstarted(own, known, queue);
   schedules.start();
   return schedules;
 }
 
-function unstarted(own: Record<string, ScheduleOptions>, known: readonly string[] = []) {
+function unstarted(
+  own: Record<string, ScheduleOptions>,
+  known: readonly string[] = [],
+  queue = 'q',
+) {
   const schedules = new StoredSchedules({
     store,
     clock,
@@ -76,14 +89,18 @@ function unstarted(own: Record<string, ScheduleOptions>, known: readonly string[
     recovered: () => undefined,
     missed: (name, count, policy) => told.push(`${name} missed ${count}: ${policy}`),
   });
-  declare(schedules, own);
+  declare(schedules, own, queue);
   return schedules;
 }
 
-function declare(schedules: StoredSchedules, own: Record<string, ScheduleOptions>): void {
+function declare(
+  schedules: StoredSchedules,
+  own: Record<string, ScheduleOptions>,
+  queue: string,
+): void {
   for (const [name, options] of Object.entries(own)) {
     const makeTask = (): Task => ({ name }) as Task;
-    schedules.declare({ name, queue: 'q', options, timing: timingOf(options, name), makeTask });
+    schedules.declare({ name, queue, options, timing: timingOf(options, name), makeTask });
   }
 }
 
@@ -148,6 +165,45 @@ describe('a schedule that processes share', () => {
     expect(told).toEqual([`a missed 20: ${missed}`]);
   });
 
+  it('makes up for all missed ticks, 1,000 at most, whichever process stops amid them', async () => {
+    const options: ScheduleOptions = { every: '1m', missed: 'all' };
+    await (await started({ a: options })).stop();
+    await clock.advance(1_200 * 60_000);
+    for (let count = 0; count < 3; count += 1) {
+      const schedules = processWith({ a: options });
+      while (store.tasks.length < 50 * (count + 1)) {
+        await turn();
+      }
+      await schedules.stop();
+    }
+    expect(store.tasks.length).toBeLessThan(1_000);
+    processWith({ a: options });
+    await pass(20_000);
+    expect(store.tasks).toHaveLength(1_000);
+    expect(told).toEqual(['a missed 1000: all']);
+  });
+
+  it('lets others have their turn, although its ticks come faster than the store takes them', async () => {
+    store.slowMs = 5;
+    const schedules = processWith({ a: { every: 1 }, b: { every: '5s' } });
+    await pass(5_000);
+    expect((await schedules.all()).map(([name]) => name)).toEqual(['a', 'b']);
+    expect(store.tasks.some((task) => task.startsWith('b'))).toBe(true);
+    await schedules.stop();
+  });
+
+  it('is read once with all others at which another process was first', async () => {
+    const names = Array.from({ length: 40 }, (_, index) => `schedule ${index}`);
+    const own = Object.fromEntries(names.map((name) => [name, { every: '20s' } as const]));
+    processWith(own);
+    processWith(own);
+    await pass(19_000);
+    const { loads } = store;
+    await pass(1_000);
+    expect(store.tasks).toHaveLength(names.length);
+    expect(store.loads - loads).toBeLessThan(6);
+  });
+
   const runtimeCall = { name: 'm', stored: { args: '[]' } as never };
 
   it('skips missed ticks also if the start of the application adds a schedule', async () => {
@@ -193,15 +249,29 @@ describe('a schedule that processes share', () => {
     expect(store.tasks).toHaveLength(2);
   });
 
-  it('is not changed back by an older process that starts again', async () => {
-    processWith({ a: { every: '20s' } });
-    await pass(20_000);
-    processWith({ a: { every: '1h' } });
-    await pass(30_000);
-    processWith({ a: { every: '20s' } });
-    await pass(120_000);
-    expect(store.tasks).toHaveLength(1);
-  });
+  it.each([
+    ['the span', { every: '1h' }, 'q', 1],
+    ['the queue', { every: '20s' }, 'other', 8],
+  ] as const)(
+    'is not changed back by an older process that starts again: %s',
+    async (_what, options, queue, ticks) => {
+      processWith({ a: { every: '20s' } });
+      await pass(20_000);
+      processWith({ a: options }, [], queue);
+      await pass(30_000);
+      const record = (): unknown => {
+        const { options: timing, queue: to, past } = JSON.parse(store.records.get('a') ?? '');
+        return { timing, to, past };
+      };
+      const newer = record();
+      processWith({ a: { every: '20s' } });
+      for (let passed = 0; passed < 110; passed += 10) {
+        await pass(10_000);
+        expect(record()).toEqual(newer);
+      }
+      expect(store.tasks).toHaveLength(ticks);
+    },
+  );
 
   it('is changed back if the newer version is gone', async () => {
     const newer = await started({ a: { every: '20s' } }, { a: { every: '1h' } });
