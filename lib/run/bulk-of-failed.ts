@@ -18,6 +18,11 @@ const FULL_MS = 50;
 export class BulkOfFailed {
   /** Errors of single tasks, which do not stop the tasks behind them. */
   private readonly problems: unknown[] = [];
+  /** Each task once: the clock of the process where it fails again may be another. */
+  private readonly seen = new Set<string>();
+  /** How many tasks the rate allows: those of a second at most, even if the queue was full for longer. */
+  private allowance = 0;
+  private askedAt = 0;
 
   constructor(
     private readonly list: (query: FailedTasksQuery) => Promise<TaskInfo[]>,
@@ -30,12 +35,12 @@ export class BulkOfFailed {
   /** @returns for how many tasks the action succeeded */
   async run({ name, queue, before, error }: FailedFilter): Promise<number> {
     const startedAt = this.clock.now();
+    this.askedAt = startedAt;
     // Tasks that fail from here on, perhaps again, are left alone: otherwise there might be no end.
     // A failure later than now is an old one: the clock was set back.
     const isLater = ({ at }: Position): boolean =>
       at >= wholeMs(startedAt) + 1 && at <= this.clock.now();
     let after: FailedTasksQuery['failed']['after'];
-    let seen = 0;
     let done = 0;
     for (;;) {
       const failed = { before, error, after, isOldestFirst: true };
@@ -45,30 +50,32 @@ export class BulkOfFailed {
         return this.result(done);
       }
       after = positionOf(last);
-      const there = page.filter((task) => !isLater(positionOf(task)));
+      const there = page.filter((task) => !isLater(positionOf(task)) && !this.seen.has(task.id));
+      there.forEach(({ id }) => this.seen.add(id));
       for (let from = 0; from < there.length;) {
-        const size = await this.allowed(seen, startedAt);
-        const slice = there.slice(from, from + size);
+        const slice = there.slice(from, from + (await this.allowed()));
         const results = await Promise.all(slice.map((task) => this.patiently(task)));
         done += results.filter(Boolean).length;
         from += slice.length;
-        seen += slice.length;
+        this.allowance -= slice.length;
       }
     }
   }
 
   /** Resolves to the number of tasks that the rate allows now, once there are any. */
-  private async allowed(seen: number, startedAt: number): Promise<number> {
+  private async allowed(): Promise<number> {
     if (this.rate === Number.POSITIVE_INFINITY) {
       return PAGE;
     }
     for (;;) {
-      const elapsedMs = this.clock.now() - startedAt;
-      const due = Math.floor((elapsedMs * this.rate) / 1_000) - seen;
-      if (due > 0) {
-        return Math.min(due, PAGE);
+      const now = this.clock.now();
+      const earned = ((now - this.askedAt) * this.rate) / 1_000;
+      this.askedAt = now;
+      this.allowance = Math.min(this.allowance + earned, this.rate + 1);
+      if (this.allowance >= 1) {
+        return Math.min(Math.floor(this.allowance), PAGE);
       }
-      await this.wait(Math.max(SLICE_MS, 1_000 / this.rate));
+      await this.wait(Math.max(SLICE_MS, ((1 - this.allowance) * 1_000) / this.rate));
     }
   }
 
