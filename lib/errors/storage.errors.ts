@@ -22,7 +22,7 @@ export class NotStorableError extends BackgroundTasksError {
 
 /** How the message ends, by what the store was asked for. */
 const UNAVAILABLE = {
-  store: 'did not store the tasks. They will not run; the request can be repeated.',
+  store: 'did not store the tasks. These tasks will not run. The client can repeat its request.',
   read: 'could not be read in time. Ask again when it can be reached.',
   closed: 'cannot be used any more: the application has shut down.',
 };

@@ -42,7 +42,7 @@ export type Outcome<Result = unknown> =
       readonly attempts: number;
       /** How long the last attempt ran. */
       readonly durationMs: number;
-      /** The error that the last attempt threw. Serialised to JSON, only its text remains. */
+      /** The error that the last attempt threw. In JSON, the text of the error is all that remains of it. */
       readonly error: unknown;
     }
   | {
