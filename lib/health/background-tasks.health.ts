@@ -5,7 +5,7 @@ import {
   type QueueFigures,
   type TaskStatistics,
 } from '../index.js';
-import { milliseconds } from '../task/duration.js';
+import { LONGEST_TIMER_MS, milliseconds } from '../task/duration.js';
 import { FailureWindow } from './failure-window.js';
 import {
   checkBounds,
@@ -70,7 +70,8 @@ export class BackgroundTasksHealthIndicator {
   private async reach(timeoutMs: number): Promise<{ problems: string[]; queues?: Queues }> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
+      const error = new Error(`no answer in ${timeoutMs} ms`);
+      timer = setTimeout(() => reject(error), Math.min(timeoutMs, LONGEST_TIMER_MS));
     });
     const [reached, figures] = await Promise.allSettled([
       Promise.race([this.runner.ping(), late]),
@@ -93,12 +94,12 @@ export class BackgroundTasksHealthIndicator {
   ): QueueHealth {
     const { pending, running, oldestPendingAgeMs, isPaused } = figures;
     const { maxPendingAge, maxFailureRate }: QueueBounds = { ...bounds, ...bounds.queues?.[name] };
-    const window = this.windows.get(name) ?? new FailureWindow();
-    this.windows.set(name, window);
-    const { runs, failureRate } = window.look(
-      { at: Date.now(), completed: figures.completed, failed: figures.failed },
-      milliseconds(bounds.window ?? DEFAULTS.window),
-    );
+    const windowMs = milliseconds(bounds.window ?? DEFAULTS.window);
+    const key = `${windowMs} ${name}`; // another check may look further back
+    const window = this.windows.get(key) ?? new FailureWindow();
+    this.windows.set(key, window);
+    const sample = { at: Date.now(), completed: figures.completed, failed: figures.failed };
+    const { runs, failureRate } = window.look(sample, windowMs);
     if (maxPendingAge !== undefined && (oldestPendingAgeMs ?? 0) > milliseconds(maxPendingAge)) {
       const age = Math.round(oldestPendingAgeMs ?? 0);
       problems.push(`queue ${name}: a task has waited for ${age} ms, longer than ${maxPendingAge}`);

@@ -30,8 +30,8 @@ export const MOST_TICKS = 1_000;
 export function timingOf({ cron, timeZone, every }: ScheduleTiming, place: string): Timing {
   if (every !== undefined) {
     const spanMs = milliseconds(every);
-    if (spanMs < 1) {
-      throw new InvalidOptionError(`${place}.every`, 'expected at least 1 ms.');
+    if (spanMs < 1 || spanMs > 1e14) {
+      throw new InvalidOptionError(`${place}.every`, 'expected at least 1 ms, at most 1e14.');
     }
     // Spans count from the epoch: the ticks are the same in every process, and after every start.
     return {
@@ -62,7 +62,7 @@ export function timingOf({ cron, timeZone, every }: ScheduleTiming, place: strin
       `${place}.${isZone ? 'timeZone' : 'cron'}`,
       isZone
         ? `'${timeZone}' is no time zone. Write one such as 'Europe/Berlin' or 'UTC'.`
-        : `'${cron}' is no cron expression: ${message}. Write five fields, such as '0 3 * * *', or six with seconds first.`,
+        : `'${cron}' is no cron expression: ${message.replace(/\.$/, '')}. Write five fields, such as '0 3 * * *', or six with seconds first.`,
     );
   }
 }

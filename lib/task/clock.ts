@@ -1,3 +1,5 @@
+import { LONGEST_TIMER_MS } from './duration.js';
+
 /** The library's only source of time: injected everywhere, so that a test kit can control it. */
 export interface Clock {
   /** Milliseconds since the epoch, with fractions; never goes back. */
@@ -15,9 +17,6 @@ export interface Clock {
    */
   at(timeMs: number, callback: () => void): () => void;
 }
-
-/** The longest Node.js timer; a longer one fires at once. Longer waits are split. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** How soon, at the latest, a changed wall clock or a machine's wake-up is noticed. */
 const WALL_CHECK_MS = 30_000;

@@ -8,6 +8,9 @@ export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 
 export const DURATION_FORMAT = "milliseconds or a string such as '500ms', '30s', '5m', '2h', '1d'";
 
+/** The longest Node.js timer: about 24 days. A longer one fires at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 const WITH_UNIT = /^\d+(\.\d+)?(ms|s|m|h|d)$/;
 
 /** The duration in milliseconds, or `undefined` if `value` is not a duration of zero or more. */

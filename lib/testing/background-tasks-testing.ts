@@ -1,13 +1,20 @@
 import { Logger } from '@nestjs/common';
 import type { TestingModuleBuilder } from '@nestjs/testing';
 import { ENGINE, type Engine, type EngineSetting, type Worker } from '../engine/engine.js';
-import { InvalidOptionError, type Duration } from '../index.js';
-import { checkOneOf } from '../options/checks.js';
+import type { Duration } from '../index.js';
+import {
+  checkDuration,
+  checkEach,
+  checkOneOf,
+  checkShape,
+  checkString,
+  type Shape,
+} from '../options/checks.js';
 import type { QueueSettings } from '../options/module-options.js';
 import { ResolvedOptions } from '../options/resolved-options.js';
 import { TaskWorker } from '../run/task-worker.js';
 import { CLOCK, wholeMs } from '../task/clock.js';
-import { DURATION_FORMAT, toMilliseconds } from '../task/duration.js';
+import { milliseconds } from '../task/duration.js';
 import type { Task } from '../task/task.js';
 import type { AddedTask } from './added-task.js';
 import { jsonCopy } from './json-copy.js';
@@ -22,6 +29,12 @@ import { realClock } from './real-clock.js';
 const DEFAULT_PATIENCE: Duration = '4s';
 
 const checkMode = checkOneOf('inline', 'manual', 'fake');
+const checkQueues = checkEach(checkString);
+const TESTING_SHAPE: Shape<TestingOptions> = {
+  mode: checkMode,
+  patience: checkDuration,
+  durableQueues: (value, path) => value === true || checkQueues(value, path),
+};
 
 /** How long a running body may keep the clock from moving on, in real milliseconds. */
 const HOLD_UP_MS = 50;
@@ -62,13 +75,14 @@ export class BackgroundTasksTesting {
    * @throws InvalidOptionError
    */
   constructor(options: TestingMode | TestingOptions) {
-    const { mode, patience, durableQueues }: TestingOptions =
-      typeof options === 'object' && options !== null ? options : { mode: options };
+    const given = typeof options === 'object' && options !== null ? options : { mode: options };
+    checkShape<TestingOptions>(given, '', TESTING_SHAPE);
+    const { mode, patience = DEFAULT_PATIENCE, durableQueues = [] } = given;
     checkMode(mode, 'mode');
     this.mode = mode;
-    this.patienceMs = millisecondsOf(patience ?? DEFAULT_PATIENCE, 'patience');
-    this.durableQueues = durableQueues ?? [];
-    this.clock = new KitClock(mode === 'inline');
+    this.patienceMs = milliseconds(patience);
+    this.durableQueues = durableQueues;
+    this.clock = new KitClock(mode === 'inline', mode === 'manual');
     this.pace = mode === 'inline' ? undefined : new ManualPace(() => this.ledger.changed());
   }
 
@@ -86,9 +100,12 @@ export class BackgroundTasksTesting {
       .overrideProvider(ENGINE)
       .useFactory({
         inject: [ResolvedOptions, TaskWorker],
-        factory: (...[{ queues }, worker]: [ResolvedOptions, Worker]) => {
+        factory: (...[options, worker]: [ResolvedOptions, Worker]) => {
+          [this.durableQueues]
+            .flat()
+            .forEach((name) => name === true || options.requireQueue(name));
           this.isInstalled = true;
-          return this.engineOf([...queues.values()], worker);
+          return this.engineOf([...options.queues.values()], worker);
         },
       });
   }
@@ -241,7 +258,8 @@ export class BackgroundTasksTesting {
    * @param duration milliseconds or a string such as `'30s'`
    */
   async advance(duration: Duration): Promise<void> {
-    const end = this.clock.now() + millisecondsOf(duration, 'advance(duration)');
+    checkDuration(duration, 'advance(duration)');
+    const end = this.clock.now() + milliseconds(duration);
     if (this.mode !== 'manual') {
       this.clock.moveTo(end);
       return this.mode === 'inline' ? this.whenIdle() : undefined;
@@ -386,12 +404,4 @@ export class BackgroundTasksTesting {
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => realClock.soon(resolve));
-}
-
-function millisecondsOf(duration: Duration, path: string): number {
-  const found = toMilliseconds(duration);
-  if (found === undefined) {
-    throw new InvalidOptionError(path, `expected ${DURATION_FORMAT}, got ${String(duration)}.`);
-  }
-  return found;
 }

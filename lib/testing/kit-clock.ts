@@ -14,7 +14,11 @@ export class KitClock implements Clock {
   private readonly startedAt = realClock.now();
   private skewMs = 0;
 
-  constructor(private readonly isRunning: boolean) {}
+  /** @param hasTicks whether schedules tick: only where the test itself moves the time, and tasks run */
+  constructor(
+    private readonly isRunning: boolean,
+    private readonly hasTicks: boolean,
+  ) {}
 
   now(): number {
     return (this.isRunning ? realClock.now() : this.startedAt) + this.skewMs;
@@ -41,14 +45,10 @@ export class KitClock implements Clock {
     return this.now();
   }
 
-  /**
-   * Schedules tick only where the test itself moves the time. A clock that hurries on to a retry
-   * makes none tick.
-   */
   at(timeMs: number, callback: () => void): () => void {
-    return this.isRunning
-      ? (): void => undefined
-      : this.after(Math.max(0, timeMs - this.now()), callback);
+    return this.hasTicks
+      ? this.after(Math.max(0, timeMs - this.now()), callback)
+      : (): void => undefined;
   }
 
   /** When the earliest timer is due: milliseconds since the epoch. */

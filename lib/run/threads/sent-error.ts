@@ -1,11 +1,9 @@
+import { LONGEST_TIMER_MS } from '../../task/duration.js';
 import { RetryLaterError, UnrecoverableError } from '../../task/task.errors.js';
 import type { SentError } from './thread-call.js';
 
 /** The longest chain of causes that is sent: a circular one must end. */
 const MAX_DEPTH = 8;
-
-/** The longest Node.js timer: about 24 days. */
-const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
 /** Runs in the thread. Never throws, although reading a thrown value may. */
 export function takeApart(thrown: unknown, depth = 0): SentError {
@@ -69,7 +67,7 @@ function known(
     case 'BGT_RETRY_LATER':
       // Any error may carry this code: an invalid delay is ignored, and a valid one is bounded.
       return typeof delayMs === 'number' && delayMs >= 0
-        ? new RetryLaterError(Math.min(delayMs, LONGEST_WAIT_MS), message, {
+        ? new RetryLaterError(Math.min(delayMs, LONGEST_TIMER_MS), message, {
             ...options,
             usesAttempt: usesAttempt !== false,
           })

@@ -9,7 +9,7 @@ import {
   type Check,
   type Shape,
 } from '../../options/checks.js';
-import { milliseconds, type Duration } from '../../task/duration.js';
+import { LONGEST_TIMER_MS, milliseconds, type Duration } from '../../task/duration.js';
 
 /** The options of `BackgroundTasksThreadsModule.forRoot()`. Every option has a default. */
 export interface BackgroundTasksThreadsOptions {
@@ -90,7 +90,7 @@ export function toThreadPoolSettings(options: BackgroundTasksThreadsOptions): Th
   const { threads, idleTimeout, maxQueue, resourceLimits, execArgv } = options;
   return Object.freeze({
     threads: threads ?? Math.max(1, availableParallelism() - 1),
-    idleTimeoutMs: milliseconds(idleTimeout ?? DEFAULT_IDLE_TIMEOUT),
+    idleTimeoutMs: Math.min(milliseconds(idleTimeout ?? DEFAULT_IDLE_TIMEOUT), LONGEST_TIMER_MS),
     maxQueue: maxQueue ?? DEFAULT_MAX_QUEUE,
     resourceLimits,
     execArgv,

@@ -10,7 +10,7 @@ import {
   type BackgroundOptions,
 } from 'nestjs-background-tasks';
 import { journal } from 'nestjs-background-tasks/journal';
-import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
+import { BackgroundTasksTesting, type TestingMode } from 'nestjs-background-tasks/testing';
 import { LogBook } from '../../support/log-book.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -53,9 +53,9 @@ describe('a schedule in a test', () => {
 
   afterEach(() => module?.close());
 
-  async function start(options: BackgroundOptions) {
+  async function start(options: BackgroundOptions, mode: TestingMode = 'manual') {
     const Work = workWith(options);
-    const tasks = new BackgroundTasksTesting('manual');
+    const tasks = new BackgroundTasksTesting(mode);
     const builder = Test.createTestingModule({
       imports: [BackgroundTasksModule.forRoot()],
       providers: [Work],
@@ -65,6 +65,12 @@ describe('a schedule in a test', () => {
     const runner = module.get(TaskRunner);
     return { tasks, runner, work: module.get<Work>(Work) };
   }
+
+  it.each(['inline', 'fake'] as const)("does not tick in mode '%s'", async (mode) => {
+    const { tasks } = await start({ every: '1h', overlap: 'allow' }, mode);
+    await tasks.advance('1d');
+    expect(tasks.added).toEqual([]);
+  });
 
   it('ticks from when its module is loaded lazily', async () => {
     const { tasks, runner } = await start({});
@@ -117,6 +123,8 @@ describe('a schedule in a test', () => {
   it.each([
     [{ cron: 'daily', name: 'x' }, /'daily' is no cron expression/],
     [{ every: 0.4, name: 'x' }, /expected at least 1 ms/],
+    [{ every: '99999999999d', name: 'x' }, /every.*at most 1e14/], // no Date could hold its tick
+    [{ cron: '@reboot', name: 'x' }, /detection\. Write five/],
     [{ cron: '2020-01-01T00:00:00', name: 'x' }, /lies in the past/],
     [{ cron: '0 0 0 1 1 * 2020', name: 'x' }, /lies in the past/],
     [{ every: '1h', cron: '* * * * *', name: 'x' }, /either "cron" or "every"/],

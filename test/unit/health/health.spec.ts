@@ -10,7 +10,7 @@ import { NestFactory } from '@nestjs/core';
 import { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
 import { Test } from '@nestjs/testing';
 import request from 'supertest';
-import { TaskRunner } from 'nestjs-background-tasks';
+import { TaskRunner, type Duration } from 'nestjs-background-tasks';
 import { BackgroundTasksHealthIndicator, type HealthBounds } from 'nestjs-background-tasks/health';
 import { BackgroundTasksTesting } from 'nestjs-background-tasks/testing';
 import { rootModule } from '../../e2e/support/root-module.js';
@@ -102,11 +102,19 @@ describe('GET /health', () => {
     expect(body).toMatchObject({
       error: { tasks: { problems: ['queue default: 0.300 of 10 tasks failed, more than 0.2'] } },
     });
+    // Another check with the same indicator looks further back.
+    const indicator = app.get(BackgroundTasksHealthIndicator);
+    await indicator.check('hour', { window: '1h' });
     jest.setSystemTime(Date.now() + 61_000);
     await run(10, false);
     const later = await get().expect(200);
     expect(later.body).toMatchObject({
       details: { tasks: { queues: { default: { failureRate: 0 } } } },
+    });
+    jest.setSystemTime(Date.now() + 59 * 60_000);
+    await get().expect(200);
+    expect(await indicator.check('hour', { window: '1h' })).toMatchObject({
+      hour: { queues: { default: { failureRate: 0 } } },
     });
   });
 
@@ -127,7 +135,7 @@ describe('health of a journal', () => {
   let store: FragileStore;
   let app: INestApplicationContext;
 
-  const check = async (timeout = 60_000): Promise<unknown> =>
+  const check = async (timeout: Duration = '30d'): Promise<unknown> =>
     (await app.get(BackgroundTasksHealthIndicator).check('tasks', { timeout })).tasks;
 
   beforeEach(async () => {

@@ -52,6 +52,7 @@ describe('task options', () => {
     ],
     [{ retry: { retries: 1 } }, 'Unknown option "retry.retries". Write retry: { attempts: 2 }'],
     [{ jobId: 'a' }, 'Unknown option "jobId". Write dedupe: { key }'],
+    [{ tz: 'UTC' }, 'Unknown option "tz". Write timeZone'],
     [{ repeat: {} }, 'Unknown option "repeat". Write @Background({ cron })'],
     [{ constructor: 1 }, 'Unknown option "constructor". Known options:'],
   ])('O26: name the option to write in place of another library’s: %j', (options, message) => {

@@ -4,7 +4,11 @@ import { Injectable } from '@nestjs/common';
 import { Background, NotStorableError, TransactionError } from 'nestjs-background-tasks';
 import { bullmq } from 'nestjs-background-tasks/bullmq';
 import { journal } from 'nestjs-background-tasks/journal';
-import { BackgroundTasksTesting, type TestingMode } from 'nestjs-background-tasks/testing';
+import {
+  BackgroundTasksTesting,
+  type TestingMode,
+  type TestingOptions,
+} from 'nestjs-background-tasks/testing';
 import { Mailer, type TestApp, startApp, startAppWith } from './support.js';
 
 function notify(_email: string): void {
@@ -99,6 +103,16 @@ describe('the expectations of the kit', () => {
         message: `Option "mode": expected one of 'inline', 'manual', 'fake', got ${received}.`,
       }),
     );
+  });
+
+  it.each([
+    [{ patiance: '1s' }, 'Unknown option "patiance". Did you mean "patience"?'],
+    [{ patience: '1 s' }, 'Option "patience": expected milliseconds or'],
+    [{ durableQueues: 'emails' }, 'Option "durableQueues": expected an array'],
+    [{ durableQueues: ['email'] }, 'Unknown queue "email". Did you mean "emails"?'],
+  ])('refuse an option that means nothing: %j', async (option, message) => {
+    const options = { mode: 'manual', ...option } as TestingOptions;
+    await expect(startApp(options)).rejects.toThrow(message);
   });
 });
 

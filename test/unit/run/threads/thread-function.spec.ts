@@ -93,6 +93,12 @@ describe('the options of the threads', () => {
     });
   });
 
+  it('keep an idle thread no longer than the longest timer of Node.js', () => {
+    expect(toThreadPoolSettings({ idleTimeout: '30d' })).toMatchObject({
+      idleTimeoutMs: 2 ** 31 - 1,
+    });
+  });
+
   it.each<[object, string]>([
     [{ threads: 0 }, 'threads'],
     [{ threads: Number.POSITIVE_INFINITY }, 'threads'],
