@@ -35,8 +35,7 @@ export class AttemptHooks {
   around(attempt: HookedAttempt, body: () => unknown): unknown {
     let end: (() => unknown) | undefined;
     const runBody = (): void => {
-      // A hook may call `run` twice; the body runs once.
-      end ??= attempted(body);
+      end = attempted(body);
     };
     const run = this.hooks.reduceRight<() => void>(
       (inner, hook) => () => this.call(hook, attempt, inner),
@@ -50,8 +49,11 @@ export class AttemptHooks {
     let isInside = false;
     try {
       const result: unknown = hook(attempt.current, () => {
-        isInside = true;
-        inner();
+        // A hook may call `run` twice; what is inside runs once.
+        if (!isInside) {
+          isInside = true;
+          inner();
+        }
         return attempt.ended;
       });
       if (result instanceof Promise) {

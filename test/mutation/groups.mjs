@@ -57,7 +57,7 @@ export const GROUPS = {
   ],
   run: [
     { mutate: ['retry-policy'], tests: unit('run/retry-policy'), slower: conformance('memory') },
-    { mutate: ['attempt-hooks'], tests: unit('run/current-task') },
+    { mutate: ['attempt-hooks'], tests: unit('run/current-task', 'observe/log') },
     { mutate: ['profiler'], tests: unit('run/profile') },
     {
       mutate: ['attempt', 'lazy-result', 'current-task'],

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import type { TaskEvent } from 'nestjs-background-tasks';
 import { type CurrentTask, currentTask } from '../../../lib/index.js';
 import { createKit } from '../support/kit.js';
@@ -74,10 +74,12 @@ describe('TaskRunner.around()', () => {
     };
     runner.addTask({ name: 'mail' }, body);
     await tasks.drain();
-    takeAway.forEach((call) => call());
-    runner.addTask({ name: 'mail' }, body);
-    await tasks.drain();
-    expect(seen).toEqual(['mail 1 inner', undefined]);
+    for (const call of takeAway) {
+      call();
+      runner.addTask({ name: 'mail' }, body);
+      await tasks.drain();
+    }
+    expect(seen).toEqual(['mail 1 inner', 'undefined inner', undefined]);
   });
 
   it.each<[string, (run: () => void) => void]>([
@@ -90,6 +92,8 @@ describe('TaskRunner.around()', () => {
     app = await startApp('manual');
     const { runner, tasks } = app;
     runner.around((__, run) => hook(run));
+    const inner = jest.fn((__: unknown, run: () => void) => run());
+    runner.around(inner);
     let runs = 0;
     const error = new Error('body');
     runner.addTask(() => void (runs += 1));
@@ -101,6 +105,7 @@ describe('TaskRunner.around()', () => {
       { verdict: 'failed', error },
     ]);
     expect(runs).toBe(1);
+    expect(inner).toHaveBeenCalledTimes(2);
   });
 });
 

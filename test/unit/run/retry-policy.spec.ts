@@ -10,6 +10,7 @@ import { thrower } from '../support/hostile-values.js';
 const ERROR = new Error('no connection');
 /** The largest number that a random source may give. */
 const ALMOST_ONE = 1 - Number.EPSILON / 2;
+const REFUSED = 'Option "retry.backoff": the function returned';
 const noRandom = (): number => {
   throw new Error('random was asked for');
 };
@@ -45,6 +46,7 @@ describe('the wait before the next attempt', () => {
       { backoff: 'fixed', delay: '3m' },
       [180_000, 180_000],
     ],
+    ['can be fixed, and shorter', { backoff: 'fixed', delay: '2s' }, [2000, 2000]],
     ['can start at more than thirty seconds', { delay: '3m' }, [180_000, 180_000]],
   ])('%s', (_, retry, expected) => {
     expect(waits({ ...retry, jitter: 'none' }, expected.length)).toEqual(expected);
@@ -75,13 +77,13 @@ describe('a backoff function', () => {
     expect(waits(retry, 2)).toEqual([3_600_000, 7_200_000]);
   });
 
-  it.each<[string, unknown]>([
+  it.each<[string, unknown, string?]>([
     ['nothing', undefined],
     ['a negative number', -1],
     ['NaN', Number.NaN],
     ['a number without a unit', '5'],
-    ['an object that cannot be shown', thrower()],
-  ])('that returns %s ends the task with both errors', (_, wrong) => {
+    ['an object that cannot be shown', thrower(), 'looked at'],
+  ])('that returns %s ends the task with both errors', (_, wrong, own = REFUSED) => {
     const policy = policyOf({ attempts: 3, backoff: () => wrong as number });
     const verdict = decide(policy, 1, ERROR, noRandom);
     const error = verdict.kind === 'failed' ? (verdict.error as AggregateError) : undefined;
@@ -89,8 +91,8 @@ describe('a backoff function', () => {
     expect(error?.message).toBe(
       'The task failed, and its retry policy threw an error: no further attempt.',
     );
-    expect(error?.errors).toHaveLength(2);
     expect(error?.errors[0]).toBe(ERROR);
+    expect(String(error?.errors[1])).toContain(own);
   });
 });
 
@@ -179,10 +181,10 @@ describe('O15: an attempt that asked to wait', () => {
 
   it('waits as the policy says if the service did not say how long', () => {
     const unsaid = RetryLaterError.after(undefined);
-    expect(decide(policy, 2, unsaid, noRandom)).toEqual({
-      kind: 'retry',
-      delayMs: 400,
-      error: unsaid,
-    });
+    const verdict = { kind: 'retry', delayMs: 400, error: unsaid };
+    expect(decide(policy, 2, unsaid, noRandom)).toEqual(verdict);
+    Object.assign(unsaid, { usesAttempt: false });
+    const asked = { asked: 1, free: 1 };
+    expect(decide(policy, 2, unsaid, noRandom)).toEqual({ ...verdict, waits: asked });
   });
 });
