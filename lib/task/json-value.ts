@@ -8,7 +8,7 @@ interface Budget {
 /**
  * The part of `value` that JSON would lose or change, with its path; `undefined` if there is none.
  *
- * @param most how many values are looked at; more than that are a problem, too
+ * @param most how many values and characters there may be; more are a problem, too
  */
 export function problemAt(path: string, value: unknown, most?: number): string | undefined {
   const budget = most === undefined ? undefined : { left: most };
@@ -30,6 +30,7 @@ function problemOf(
   }
   switch (typeof value) {
     case 'string':
+      return isBeyond(budget, value) ? ' is too long' : undefined;
     case 'boolean':
       return undefined;
     case 'number':
@@ -41,6 +42,11 @@ function problemOf(
     default:
       return ` is a ${typeof value}`;
   }
+}
+
+/** Texts count before they are written as JSON, which would stop the event loop. */
+function isBeyond(budget: Budget | undefined, { length }: string): boolean {
+  return budget !== undefined && (budget.left -= length) < 0;
 }
 
 function problemOfObject(
@@ -62,6 +68,9 @@ function problemOfObject(
   }
   const inside = [...above, value];
   for (const key of Object.keys(value)) {
+    if (isBeyond(budget, key)) {
+      return ' has too long keys';
+    }
     const entry = value[key];
     const problem = entry === undefined ? undefined : problemOf(entry, inside, budget);
     if (problem !== undefined) {

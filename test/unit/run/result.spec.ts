@@ -62,7 +62,10 @@ describe('the result of a task', () => {
     ['a date', () => ({ at: new Date() }), /result\.at is a Date/],
     ['a class instance', () => new URL('http://127.0.0.1'), /result is a URL/],
     ['a function', () => () => 1, /result is a function/],
-    ['too long a text', () => 'x'.repeat(70_000), /takes 70002 bytes, and 65536 are allowed/],
+    ['too many bytes', () => 'é'.repeat(40_000), /takes 80002 bytes, and 65536 are allowed/],
+    ['too long a text', () => 'x'.repeat(2 ** 28), /result is too long/],
+    ['too long texts', () => ['x'.repeat(60_000), 'x'.repeat(6_000)], /result\[1\] is too long/],
+    ['too long keys', () => ({ ['x'.repeat(70_000)]: 1 }), /result has too long keys/],
     ['too many values', () => Array.from({ length: 1e6 }, () => 0), /one value too many/],
   ])(
     'cannot be %s: result() fails the attempt, a return value is not kept',
