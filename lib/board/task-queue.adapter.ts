@@ -21,6 +21,9 @@ const { BaseAdapter: Base } = requirePeer(
 
 const TASK_ID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
+/** How many tasks are removed together: a durable engine does so in one operation. */
+const AT_ONCE = 500;
+
 const NO_METRICS: QueueMetrics = {
   meta: { count: 0, prevTS: 0, prevCount: 0 },
   data: [],
@@ -215,10 +218,12 @@ export class TaskQueueAdapter extends Base {
   }
 
   private async removeAll(status: JobStatus): Promise<void> {
-    for (const { id } of await this.first(status, Number.POSITIVE_INFINITY)) {
-      if (!(await this.runner.forget(id))) {
-        await this.runner.cancel(id);
-      }
+    const tasks = await this.first(status, Number.POSITIVE_INFINITY);
+    while (tasks.length > 0) {
+      const several = tasks.splice(0, AT_ONCE).map(async ({ id }) => {
+        return (await this.runner.forget(id)) || this.runner.cancel(id);
+      });
+      await Promise.all(several);
     }
   }
 }

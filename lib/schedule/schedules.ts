@@ -133,16 +133,16 @@ export class Schedules {
 
   async list(): Promise<ScheduleInfo[]> {
     const now = this.clock.wall();
-    const local = Array.from(this.local.all(), ({ name, queue, options, timing }) =>
-      infoOf(name, queue, options, timing.after(now)),
-    );
+    const local = Array.from(this.local.all(), ({ name, queue, options, timing }) => {
+      return { ...options, name, queue, nextAt: timing.after(now) };
+    });
     const stored = await Promise.all([...this.stored.values()].map((each) => each.all()));
     return [
       ...local,
       ...stored.flatMap((records) =>
-        records.map(([name, { queue, options }, next]) =>
-          infoOf(name, queue, options, Number.isFinite(next) ? next : undefined),
-        ),
+        records.map(([name, { queue, options }, next]) => {
+          return { ...options, name, queue, nextAt: Number.isFinite(next) ? next : undefined };
+        }),
       ),
     ];
   }
@@ -201,13 +201,4 @@ function callOptions(
   name: string,
 ): TaskOptions | undefined {
   return overlap === 'skip' && !hasKey ? { dedupe: { key: overlapKey(name) } } : undefined;
-}
-
-function infoOf(
-  name: string,
-  queue: string,
-  options: ScheduleOptions,
-  nextAt: number | undefined,
-): ScheduleInfo {
-  return { ...options, name, queue, nextAt };
 }

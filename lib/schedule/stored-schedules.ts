@@ -200,7 +200,7 @@ export class StoredSchedules {
     if (now - known.seen < GONE_MS) {
       return;
     }
-    const ticks = ticksBetween(this.timingOf(name), known.last, now);
+    const ticks = ticksBetween(this.timingIn(known.options, name), known.last, now);
     if (ticks.length === 0) {
       return;
     }
@@ -362,12 +362,8 @@ export class StoredSchedules {
     const known = this.records.get(name);
     return known === undefined
       ? Infinity
-      : (known.next ??= this.timingOf(name).after(known.record.last) ?? Infinity);
-  }
-
-  private timingOf(name: string): Timing {
-    const own = this.own.get(name);
-    return this.timingIn(this.records.get(name)?.record.options ?? own?.options ?? {}, name);
+      : (known.next ??=
+          this.timingIn(known.record.options, name).after(known.record.last) ?? Infinity);
   }
 
   private timingIn(options: ScheduleOptions, name: string): Timing {

@@ -2,9 +2,12 @@ import { availableParallelism } from 'node:os';
 import type { ResourceLimits } from 'node:worker_threads';
 import { InvalidOptionError } from '../../errors/misuse.errors.js';
 import {
-  checkCount,
+  checkCountOrZero,
   checkDuration,
+  checkEach,
+  checkFiniteCount,
   checkShape,
+  checkString,
   describe,
   type Check,
   type Shape,
@@ -52,19 +55,6 @@ const checkMegabytes: Check = (value, path) => {
   }
 };
 
-const checkMaxQueue: Check = (value, path) => {
-  if (value !== 0) {
-    checkCount(value, path);
-  }
-};
-
-const checkThreads: Check = (value, path) => {
-  if (value === Number.POSITIVE_INFINITY) {
-    throw new InvalidOptionError(path, 'expected a finite number: each thread costs memory.');
-  }
-  checkCount(value, path);
-};
-
 const LIMITS_SHAPE: Shape<ResourceLimits> = {
   maxOldGenerationSizeMb: checkMegabytes,
   maxYoungGenerationSizeMb: checkMegabytes,
@@ -73,15 +63,11 @@ const LIMITS_SHAPE: Shape<ResourceLimits> = {
 };
 
 const SHAPE: Shape<BackgroundTasksThreadsOptions> = {
-  threads: checkThreads,
+  threads: checkFiniteCount,
   idleTimeout: checkDuration,
-  maxQueue: checkMaxQueue,
+  maxQueue: checkCountOrZero,
   resourceLimits: (value, path) => checkShape<ResourceLimits>(value, path, LIMITS_SHAPE),
-  execArgv: (value, path) => {
-    if (!Array.isArray(value) || value.some((each) => typeof each !== 'string')) {
-      throw new InvalidOptionError(path, `expected an array of strings, got ${describe(value)}.`);
-    }
-  },
+  execArgv: checkEach(checkString),
 };
 
 /** @throws UnknownOptionError, InvalidOptionError */

@@ -4,10 +4,12 @@ import { BoardTask } from '../../../lib/board/board-task.js';
 import { excerptOf, excerptOfText } from '../../../lib/board/excerpt.js';
 import {
   type Outcome,
+  type TaskFilter,
   type TaskInfo,
   type TaskRunner,
   type TaskStatus,
 } from '../../../lib/index.js';
+import { Deferred } from '../../support/deferred.js';
 import { createKit } from '../support/kit.js';
 
 function adapterOf(kit: ReturnType<typeof createKit>): TaskQueueAdapter {
@@ -32,6 +34,23 @@ describe('a queue on the board', () => {
       expect(asked).toEqual([]);
     },
   );
+
+  it('removes all tasks of a status together: an engine stores that in one operation', async () => {
+    const asked: string[] = [];
+    const all = new Deferred();
+    const runner = {
+      list: async ({ status }: TaskFilter) =>
+        status === 'failed' ? [{ id: 'a' }, { id: 'b' }] : [],
+      forget: (id: string) => {
+        if (asked.push(id) === 2) {
+          all.resolve();
+        }
+        return all.promise.then(() => true);
+      },
+    } as unknown as TaskRunner;
+    await new TaskQueueAdapter('emails', runner, () => undefined, false).clean('failed');
+    expect(asked).toEqual(['a', 'b']);
+  });
 
   it('shows its own schedules, and removes them', async () => {
     const names = ['a', 'b'];

@@ -105,7 +105,8 @@ describe('the options of the threads', () => {
     [{ maxQueue: -1 }, 'maxQueue'],
     [{ idleTimeout: 'soon' }, 'idleTimeout'],
     [{ resourceLimits: { stackSizeMb: 0 } }, 'resourceLimits.stackSizeMb'],
-    [{ execArgv: ['--import', 1] }, 'execArgv'],
+    [{ execArgv: ['--import', 1] }, 'execArgv[1]'],
+    [{ execArgv: '--import' }, 'execArgv'],
   ])('%j are refused at %s', (options, path) => {
     const attempt = () => toThreadPoolSettings(options);
     expect(attempt).toThrow(InvalidOptionError);
