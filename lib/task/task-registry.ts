@@ -64,6 +64,9 @@ export class TaskRegistry {
   /** @param found called for each provider's task when it is found; refuses the task by throwing */
   tell(found: (definition: TaskDefinition) => void): void {
     this.found = found;
+    // A constructor may have asked for a task already.
+    const known = [...this.byMethod.values()].flat();
+    known.filter(({ isProvided }) => isProvided).forEach(found);
   }
 
   /**

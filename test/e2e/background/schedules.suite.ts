@@ -66,6 +66,23 @@ describe('a schedule in a test', () => {
     return { tasks, runner, work: module.get<Work>(Work) };
   }
 
+  it('ticks although a constructor has asked for a task before', async () => {
+    const Work = workWith({ every: '1h' });
+    @Injectable()
+    class Early {
+      constructor(runner: TaskRunner) {
+        runner.addTask({ name: 'early' }, Work.prototype.run, 7);
+      }
+    }
+    const tasks = new BackgroundTasksTesting('manual');
+    const imports = [BackgroundTasksModule.forRoot()];
+    const builder = Test.createTestingModule({ imports, providers: [Early, Work] });
+    module = await tasks.install(builder).compile();
+    await module.init();
+    await tasks.advance('2h');
+    expect(module.get<Work>(Work).done).toEqual([7, 0, 0]);
+  });
+
   it.each(['inline', 'fake'] as const)("does not tick in mode '%s'", async (mode) => {
     const { tasks } = await start({ every: '1h', overlap: 'allow' }, mode);
     await tasks.advance('1d');
