@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import 'reflect-metadata';
 import { BackgroundMethodError } from '../errors/misuse.errors.js';
 import { checkMethodOptions } from '../options/task-options.shape.js';
@@ -33,8 +34,8 @@ export type BackgroundMethodDecorator = <Method extends (...args: never[]) => vo
  * the method just runs.
  *
  * @param options options of all its tasks; those of an `addTask()` call override them
- * @throws BackgroundMethodError on a getter, a static method, a property or a route, if it is there
- * twice, and if the parentheses are missing
+ * @throws BackgroundMethodError on a getter, a static method, a property, a generator or a route, if
+ * it is there twice, and if the parentheses are missing
  * @throws UnknownOptionError, InvalidOptionError
  */
 export function Background(options?: BackgroundOptions): BackgroundMethodDecorator;
@@ -58,6 +59,12 @@ export function Background(
     if (descriptor === undefined || typeof method !== 'function') {
       const kind = descriptor === undefined || 'value' in descriptor ? 'a property' : 'an accessor';
       throw new BackgroundMethodError(member, `it decorates ${kind}, and works only on methods.`);
+    }
+    if (types.isGeneratorFunction(method)) {
+      throw new BackgroundMethodError(
+        member,
+        'a generator runs only while it is read. Call it from an async method, and decorate that.',
+      );
     }
     if (backgroundMethodOf(method) !== undefined) {
       throw new BackgroundMethodError(member, 'it is decorated already. Put all options into one.');

@@ -29,6 +29,8 @@ class Members {
 
   @MessagePattern
   signedUp(): void {}
+
+  async *steps(): AsyncGenerator<void> {}
 }
 
 /** What `decorator` says where it stands on a member of {@link Members}, above all others. */
@@ -63,6 +65,11 @@ describe('@Background() in a wrong place', () => {
       'a static method',
       standOn(Members, 'send', Loose()),
       'Members.send: a static method has no provider to run on.',
+    ],
+    [
+      'a generator',
+      standOn(prototype, 'steps', Loose()),
+      'Members.steps: a generator runs only while it is read. Call it from an async method, and decorate that.',
     ],
     [
       'a method, without its parentheses',
