@@ -1,6 +1,6 @@
 import { wholeMs } from '../task/clock.js';
 import { shownOutcome } from '../task/outcome.js';
-import { cursorOf } from '../task/position.js';
+import { cursorOf, type Position } from '../task/position.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { Task } from '../task/task.js';
 
@@ -26,6 +26,11 @@ export function describeTask(task: Task): TaskInfo {
     logs: task.logs?.all ?? [],
     outcome: outcome && shownOutcome(outcome),
   });
+}
+
+/** The place of a failed task among the others, as its cursor tells it. */
+export function placeOf(task: Task): Position {
+  return { at: Math.floor((failedAtOf(task) ?? 0) * 1_000) / 1_000, id: task.id };
 }
 
 /** Milliseconds since the epoch; `undefined` unless the task has failed for good. */

@@ -1,3 +1,4 @@
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { summaryOf, errorText } from '../errors/error-text.js';
 import { ShutDownError } from '../errors/misuse.errors.js';
 import { QueueFullError } from '../errors/queue-full.error.js';
@@ -64,6 +65,7 @@ export class BulkOfFailed {
 
   /** Resolves to the number of tasks that the rate allows now, once there are any. */
   private async allowed(): Promise<number> {
+    await turnOfTheLoop(); // in memory nothing else may wait
     if (this.rate === Number.POSITIVE_INFINITY) {
       return PAGE;
     }

@@ -1,12 +1,13 @@
+import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import type { Engine } from '../engine/engine.js';
 import { inOrder, isWithin, type FailedQuery, type TaskQuery } from '../engine/kept-tasks.js';
 import { InvalidOptionError } from '../errors/misuse.errors.js';
-import { describeTask } from '../observe/describe-task.js';
+import { describeTask, placeOf } from '../observe/describe-task.js';
 import type { TaskInfo } from '../task/task-info.js';
 import type { TaskRecords } from '../observe/task-records.js';
 import { checkCount, checkOneOf, checkShape, checkString, type Shape } from '../options/checks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
-import { errorFits, positionIn, positionOf } from '../task/position.js';
+import { compare, errorFits, positionIn } from '../task/position.js';
 import type { Outcome, TaskStatus } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 
@@ -50,6 +51,8 @@ export interface TaskSources {
 }
 
 const DEFAULT_LIMIT = 100;
+/** How many tasks are looked at before the event loop gets its turn. */
+const SLICE = 500;
 const HELD = ['collected', 'queued', 'delayed', 'running', 'retrying'] as const;
 const SETTLED = ['completed', 'failed', 'cancelled', 'dropped', 'abandoned'] as const;
 
@@ -118,14 +121,24 @@ export async function listFailed(
 ): Promise<TaskInfo[]> {
   const { failed, limit } = query;
   const kept = engine.kept === undefined ? [] : await engine.kept.list(query);
+  // For a stored task only the store counts: another process may have retried it.
+  const fitting = [...records.of('failed')]
+    .filter((task) => !task.isFromStore && fits(task, query))
+    .map((task) => ({ task, place: placeOf(task) }))
+    .filter(({ place }) => isWithin(place, failed))
+    .toSorted((a, b) => (failed.isOldestFirst ? 1 : -1) * compare(a.place, b.place));
   const here: TaskInfo[] = [];
-  for (const task of records.of('failed')) {
-    // For a stored task only the store counts: another process may have retried it.
-    if (!task.isFromStore && fits(task, query)) {
-      const info = describeTask(task);
-      if (isWithin(positionOf(info), failed) && errorFits(info, failed.error)) {
-        here.push(info);
-      }
+  for (const [index, { task }] of fitting.entries()) {
+    if (here.length >= limit) {
+      break;
+    }
+    // To describe a task takes long: the text of its error is cut and escaped.
+    const info = describeTask(task);
+    if (errorFits(info, failed.error)) {
+      here.push(info);
+    }
+    if (index % SLICE === SLICE - 1) {
+      await turnOfTheLoop();
     }
   }
   return here.length === 0 ? kept : inOrder([...kept, ...here], query).slice(0, limit);

@@ -1,12 +1,14 @@
-import { expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { inOrder, isWithin } from '../../../lib/engine/kept-tasks.js';
 import { ShutDownError } from '../../../lib/errors/misuse.errors.js';
 import { QueueFullError } from '../../../lib/errors/queue-full.error.js';
 import { BulkOfFailed } from '../../../lib/run/bulk-of-failed.js';
+import type { TaskRunner } from '../../../lib/index.js';
 import type { FailedTasksQuery } from '../../../lib/run/task-list.js';
 import { cursorOf, positionOf } from '../../../lib/task/position.js';
 import type { TaskInfo } from '../../../lib/task/task-info.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { createKit } from '../support/kit.js';
 
 const TASKS = 600;
 
@@ -55,15 +57,60 @@ it.each([5_000, -5_000])(
 it('retryAll() does not make up for the time in which the queue was full', async () => {
   const clock = new FakeClock();
   const store = failedTasks(clock);
+  const pass = async (ms: number): Promise<void> => {
+    for (let passed = 0; passed < ms; passed += 10) {
+      await clock.advance(10);
+    }
+  };
   const all = store.retryAll(20);
-  await clock.advance(10_000);
+  await pass(10_000);
   expect(store.retried.length).toBeGreaterThanOrEqual(190);
   store.isFull = true;
-  await clock.advance(10_000);
+  await pass(10_000);
   store.isFull = false;
   const { length } = store.retried;
-  await clock.advance(1_000);
+  await pass(1_000);
   expect(store.retried.length - length).toBeLessThanOrEqual(42);
-  await clock.advance(60_000);
+  await pass(60_000);
   expect(await all).toBe(TASKS);
+});
+
+describe('thousands of failed tasks in memory', () => {
+  const COUNT = 1_200;
+  let reads = 0;
+
+  async function failed() {
+    const kit = createKit({ remember: COUNT });
+    const error = Object.defineProperty(new Error(), 'message', {
+      get: () => `no ${(reads += 1)}`,
+    });
+    for (let count = 0; count < COUNT; count += 1) {
+      kit.runner.addTask(() => Promise.reject(error));
+    }
+    await kit.clock.advance(1);
+    reads = 0;
+    return kit.runner;
+  }
+
+  it('are described only where they are on the page', async () => {
+    const runner = await failed();
+    expect(await runner.list({ status: 'failed', limit: 5 })).toHaveLength(5);
+    expect(reads).toBeLessThan(50);
+  });
+
+  it.each<[string, (runner: TaskRunner) => Promise<unknown>]>([
+    ['looked through', (runner) => runner.list({ status: 'failed', error: 'yes' })],
+    ['run again', (runner) => runner.retryAll()],
+    ['forgotten', (runner) => runner.forgetAll()],
+  ])('P12: leave the event loop its turns while they are %s', async (_what, act) => {
+    const runner = await failed();
+    let turns = 0;
+    let next = setImmediate(function turn() {
+      turns += 1;
+      next = setImmediate(turn);
+    });
+    await act(runner);
+    clearImmediate(next);
+    expect(turns).toBeGreaterThanOrEqual(2);
+  });
 });
