@@ -8,7 +8,7 @@ import type { TaskRecords } from '../observe/task-records.js';
 import { checkCount, checkOneOf, checkShape, checkString, type Shape } from '../options/checks.js';
 import type { ResolvedOptions } from '../options/resolved-options.js';
 import { compare, errorFits, positionIn } from '../task/position.js';
-import type { Outcome, TaskStatus } from '../task/outcome.js';
+import type { TaskStatus } from '../task/outcome.js';
 import type { Task } from '../task/task.js';
 
 /** The filter of `TaskRunner.list()`: tasks that match all given fields. */
@@ -189,7 +189,7 @@ function* candidates(
   status: TaskStatus | undefined,
   { engine, requests, records }: TaskSources,
 ): Generator<Task> {
-  if (status === undefined || !isSettled(status)) {
+  if (status === undefined || !(SETTLED as readonly string[]).includes(status)) {
     yield* engine.tasks();
     yield* requests.collected();
   }
@@ -198,8 +198,4 @@ function* candidates(
       yield* records.of(each);
     }
   }
-}
-
-function isSettled(status: TaskStatus): status is Outcome['status'] {
-  return (SETTLED as readonly string[]).includes(status);
 }

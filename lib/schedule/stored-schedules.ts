@@ -164,9 +164,17 @@ export class StoredSchedules {
     this.records = new Map();
     for (const [name, text] of records) {
       const known = former.get(name);
-      const record = known?.text === text ? known.record : decode(text);
-      if (record !== undefined && this.hasTiming(name, record)) {
-        this.records.set(name, known?.record === record ? known : { text, record });
+      if (known?.text === text) {
+        this.records.set(name, known);
+        continue;
+      }
+      try {
+        const record = decode(text);
+        if (record !== undefined && this.timingIn(record.options, name)) {
+          this.records.set(name, { text, record });
+        }
+      } catch {
+        // Another program has written it.
       }
     }
   }
@@ -320,11 +328,16 @@ export class StoredSchedules {
     next: (known: ScheduleRecord | undefined) => ScheduleRecord | undefined,
   ): Promise<boolean> {
     return this.inTurn(async () => {
-      for (;;) {
-        await this.load();
+      // What was read at the latest poll may do: the store tells if it is out of date.
+      for (let isFresh = false; ; isFresh = true) {
+        if (isFresh || !this.isStarted || this.startedAt === 0) {
+          await this.load();
+        }
         const known = this.records.get(name)?.record;
         const after = next(known);
-        if (after === known || (await this.swap(name, after))) {
+        const isNone = known === undefined && after === undefined;
+        const isAsKnown = after === known && isFresh;
+        if (isAsKnown || (!isNone && (await this.swap(name, after)))) {
           if (after === undefined) this.own.delete(name); // not sooner: the store may refuse
           return known !== undefined;
         }
@@ -345,16 +358,6 @@ export class StoredSchedules {
     this.timer = this.outside.runInAsyncScope(() =>
       clock.after(Math.max(1, Math.min(waitMs, POLL_MS)), () => this.wake()),
     );
-  }
-
-  /** The record may have been written by another program. */
-  private hasTiming(name: string, { options }: ScheduleRecord): boolean {
-    try {
-      this.timingIn(options, name);
-      return true;
-    } catch {
-      return false;
-    }
   }
 
   /** The next tick, or Infinity. */

@@ -224,7 +224,7 @@ describe('a schedule that processes share', () => {
     await pass(600_500);
     store.isDown = false;
     await schedules.put('b', { options: { every: '1h' }, queue: 'q', call: runtimeCall });
-    await pass(0);
+    await pass(1_000);
     expect(store.tasks).toEqual([]);
     expect(told.at(-1)).toMatch(/a missed \d+: skip/);
   });
@@ -306,6 +306,23 @@ describe('a schedule that processes share', () => {
     await pass(20_000);
     expect(store.tasks).toHaveLength(length);
     expect(await worker.remove('digest')).toBe(false);
+  });
+
+  it('is added, changed and removed without reading all others', async () => {
+    const schedules = processWith({});
+    await pass(0);
+    const { loads } = store;
+    for (const every of ['1h', '1h', '2h'] as const) {
+      await schedules.put('b', { options: { every }, queue: 'q', call: runtimeCall });
+    }
+    expect(await schedules.remove('b')).toBe(true);
+    expect(store.loads).toBe(loads);
+    // Another process has added one meanwhile.
+    const other = processWith({});
+    await other.put('c', { options: { every: '1h' }, queue: 'q', call: runtimeCall });
+    await schedules.put('c', { options: { every: '2h' }, queue: 'q', call: runtimeCall });
+    expect(await schedules.remove('b')).toBe(false);
+    expect(await schedules.remove('c')).toBe(true);
   });
 
   it('is not held up by a schedule whose task cannot be made or has no room', async () => {
