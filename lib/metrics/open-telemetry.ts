@@ -1,7 +1,7 @@
 import type { Attributes, Counter, Histogram, Meter, Span, Tracer } from '@opentelemetry/api';
 import { requirePeer } from '../errors/require-peer.js';
 import type { CurrentTask, TaskEvent } from '../index.js';
-import type { BoundedNames } from './bounded-names.js';
+import { BoundedNames } from './bounded-names.js';
 import type { OpenTelemetryOptions } from './metrics-options.js';
 
 type Api = typeof import('@opentelemetry/api');
@@ -18,6 +18,7 @@ export class OpenTelemetryMetrics {
   private readonly fellBack: Counter;
   private readonly duration: Histogram;
   private readonly relation: 'child' | 'link';
+  private readonly errorTypes = new BoundedNames(100);
   /** The spans of the attempts under way, by task id. */
   private readonly spans = new Map<string, Span>();
 
@@ -124,7 +125,7 @@ export class OpenTelemetryMetrics {
 
   private ended(event: Extract<TaskEvent, { durationMs: number }>, error: unknown): void {
     const { queue, name, id, durationMs, type } = event;
-    const errorType = type === 'completed' ? undefined : typeOf(error);
+    const errorType = type === 'completed' ? undefined : this.errorTypes.of(typeOf(error));
     this.duration.record(durationMs / 1_000, {
       ...this.attributesOf(queue, name, 'process'),
       ...(errorType !== undefined && { 'error.type': errorType }),

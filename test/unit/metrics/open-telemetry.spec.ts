@@ -197,6 +197,20 @@ describe('the span of an attempt', () => {
     expect(spanOf('failed', make()).status.code).toBe(SpanStatusCode.ERROR);
   });
 
+  it('has one of a bounded number of error types, however errors are named', () => {
+    const types = new Set<unknown>();
+    const record = (_value: number, attributes: Attributes) => types.add(attributes['error.type']);
+    const instrument = { add: () => undefined, record };
+    const meter = { createCounter: () => instrument, createHistogram: () => instrument };
+    const traces = new OpenTelemetryMetrics(new BoundedNames(10), { meter: meter as never });
+    for (let count = 0; count < 1_000; count += 1) {
+      const error = Object.assign(new Error('no'), { name: `No user ${count}` });
+      traces.on({ ...OF_EVENT, type: 'failed', error, process: undefined });
+    }
+    expect(types.size).toBeLessThan(200);
+    expect(types).toContain('(other)');
+  });
+
   it('is dropped if OpenTelemetry is not set up', () => {
     const traces = new OpenTelemetryMetrics(new BoundedNames(10), {});
     const ran: string[] = [];
