@@ -123,12 +123,8 @@ export class Schedules {
       await stored.put(name, { options, queue, call: { name: called, stored: written } });
       this.local.remove(name);
     }
-    // An earlier schedule of this name may be in the store of another engine. If that is away, this one need not wait.
-    const others = [...this.stored].filter(([, each]) => each !== stored);
-    const removed = others.map(([store, each]) =>
-      each.remove(name).catch((error: unknown) => this.log.storeFailed(store, error)),
-    );
-    await Promise.all(removed);
+    // An earlier schedule of this name may be in the store of another engine.
+    await this.removeStored(name, true, stored);
   }
 
   async list(): Promise<ScheduleInfo[]> {
@@ -149,9 +145,27 @@ export class Schedules {
 
   /** @returns whether there was such a schedule */
   async remove(name: string): Promise<boolean> {
-    const stored = await Promise.all([...this.stored.values()].map((each) => each.remove(name)));
+    const isLocal = this.local.remove(name);
+    const isStored = await this.removeStored(name, isLocal);
     this.declared.delete(name);
-    return this.local.remove(name) || stored.includes(true);
+    return isLocal || isStored;
+  }
+
+  /** @param mayFail whether a store that is away is only logged: the schedule may be elsewhere */
+  private async removeStored(
+    name: string,
+    mayFail: boolean,
+    except?: StoredSchedules,
+  ): Promise<boolean> {
+    const others = [...this.stored].filter(([, each]) => each !== except);
+    const removed = others.map(([store, each]) =>
+      each.remove(name).catch((error: unknown) => {
+        if (!mayFail) throw error;
+        this.log.storeFailed(store, error);
+        return false;
+      }),
+    );
+    return (await Promise.all(removed)).includes(true);
   }
 
   /** Other processes may have stored schedules for any queue. */

@@ -15,7 +15,7 @@ const full = (): never => {
 };
 const away = (): Promise<never> => Promise.reject(new Error('away'));
 
-it('a schedule in memory is added, with a log line, while the store of another queue is away', async () => {
+it('a schedule in memory is added and removed, with a log line, while the store of another queue is away', async () => {
   const store: ScheduleStore = { load: away, swap: away };
   const engine = {
     supportOf: (queue: string) => ({ schedules: queue === 'stored' ? store : undefined }),
@@ -28,6 +28,8 @@ it('a schedule in memory is added, with a log line, while the store of another q
   const schedules = new Schedules(intake, engine, queues, new FakeClock(), logIn(book));
   schedules.start();
   await schedules.add('often', { every: '1h' }, {}, []);
+  expect(await schedules.remove('often')).toBe(true);
+  await expect(schedules.remove('often')).rejects.toThrow('away');
   expect(book.lines).toMatchObject([{ message: expect.stringContaining('away') }]);
   await schedules.stop();
 });
