@@ -37,17 +37,21 @@ export class Interventions {
       return true;
     }
     const job = await this.stored.job(id);
-    const state = await job?.getState();
-    if (job === undefined || state === 'completed' || state === 'failed' || state === 'unknown') {
+    if (job === undefined || endOfJob(job) !== undefined) {
       return false;
+    }
+    // The worker that takes the job next ends it, and its line goes on. One that has it already is told.
+    const isMarked = await isDone(job.updateData({ ...job.data, isCancelled: true }));
+    const state = isMarked ? await job.getState() : 'unknown';
+    if (state === 'completed' || state === 'failed' || state === 'unknown') {
+      const end = await this.stored.job(id);
+      return end !== undefined && endOfJob(end)?.status === 'cancelled';
     }
     const { next, prior, isInChain } = job.data;
     const isAlone = next === undefined && prior === undefined && isInChain === undefined;
     if (isAlone && state !== 'active' && (await this.remove(job, own))) {
       return true;
     }
-    // The worker that has the job or takes it next ends it, and its line goes on.
-    await job.updateData({ ...job.data, isCancelled: true });
     await this.store.tellCancel(id);
     if (state === 'delayed') {
       // Others wait for the job, so it skips its delay. If its turn has not come, its worker puts it off.
@@ -57,10 +61,8 @@ export class Interventions {
   }
 
   private async remove(job: TaskJob, own: Task | undefined): Promise<boolean> {
-    try {
-      await job.remove();
-    } catch {
-      return false; // a worker has taken it meanwhile
+    if (!(await isDone(job.remove()))) {
+      return false;
     }
     if (own === undefined || !this.withdraw(own)) {
       const task = this.restored(job);
@@ -86,8 +88,7 @@ export class Interventions {
     if (job === undefined || endOfJob(job) === undefined) {
       return false;
     }
-    await job.remove();
-    return true;
+    return isDone(job.remove());
   }
 
   /** Queues a failed task again with its attempts reset, and the rest of its chain behind it. */
@@ -163,3 +164,17 @@ export class Interventions {
 }
 
 const ANEW = { resetAttemptsMade: true, resetAttemptsStarted: true };
+
+/** @returns `false` if the store refused: the job is gone, or a worker has it */
+async function isDone(change: Promise<unknown>): Promise<boolean> {
+  try {
+    await change;
+    return true;
+  } catch (error) {
+    // On Redis a locked job is refused without a code.
+    if (isAnswer(error) || /locked by another worker/.test(String(error))) {
+      return false;
+    }
+    throw error;
+  }
+}

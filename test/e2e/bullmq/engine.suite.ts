@@ -72,6 +72,56 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(await handle.whenSettled()).toMatchObject({ status: 'cancelled' });
     });
 
+    it('D11: a task that is taken while it is being cancelled does not run', async () => {
+      const { tasks, work } = await start();
+      await tasks.pause();
+      const removed = holdUp(Job.prototype, 'remove');
+      const handle = tasks.addTask(work.note, 'one');
+      const cancelled = handle.cancel();
+      await removed.asked;
+      await tasks.resume();
+      await handle.whenSettled();
+      removed.answer();
+      expect(await cancelled).toBe(true);
+      expect(work.done).toEqual([]);
+    });
+
+    it('D11: a task that is cancelled while it is found that its turn has not come does not run', async () => {
+      const { app, tasks, work } = await start();
+      const chain = tasks.chain();
+      const first = chain.addTask(work.wait, 'first');
+      const second = chain.addTask(work.note, 'second');
+      await work.until('first begins');
+      const engine = app.get<BullMQEngine>(ENGINE, { strict: false });
+      const turn = holdUp(engine['consumer']['line'], 'turnOf');
+      await engine['store'].queue('default').backend.promote(second.id);
+      await turn.asked;
+      expect(await second.cancel()).toBe(true);
+      turn.answer();
+      await eventually(() => expect(engine['held'].has(second.id)).toBe(false));
+      work.open('first');
+      await first.whenSettled();
+      expect(await second.whenSettled()).toMatchObject({ status: 'cancelled' });
+      expect(work.done).not.toContain('second');
+    });
+
+    it('D11: a task that is cancelled while it goes back as the application closes does not come back', async () => {
+      const first = await start({}, { drainTimeout: 1 });
+      const handle = first.tasks.addTask(first.work.wait, 'long');
+      await first.work.until('long begins');
+      const moved = holdUp(Job.prototype, 'moveToWait');
+      const closing = first.close();
+      await moved.asked;
+      const cancelling = handle.cancel();
+      moved.answer();
+      const isCancelled = await Promise.resolve(cancelling).catch(() => false); // the store may be closed
+      await closing;
+      const jobStore = jobStoreOf(await start({ role: 'producer' }));
+      await jobStore.ready();
+      const job = await jobStore.queue('default').getJob(handle.id);
+      expect(job !== undefined && isCancelled).toBe(false);
+    });
+
     it('the rest of a chain is dropped, also if the store no longer has the task that failed', async () => {
       const { tasks, work } = await start({}, { keep: { count: 1 } });
       const chain = tasks.chain();
@@ -245,6 +295,55 @@ export function bullmqSuite(makeServer: () => Promise<TestServer>): void {
       expect(await producer.tasks.cancel(handle.id)).toBe(true);
       expect(await handle.whenSettled()).toMatchObject({ status: 'cancelled' });
       expect(worker.work.signals[0]?.aborted).toBe(true);
+    });
+
+    it('D11: a task that another process cancels while its failed attempt is recorded does not wait for its retry', async () => {
+      const producer = await start({ role: 'producer' });
+      const worker = await start({ role: 'worker' });
+      const told = jest.spyOn(
+        worker.app.get<BullMQEngine>(ENGINE, { strict: false })['held'],
+        'cancelMarked',
+      );
+      const recorded = holdUp(Job.prototype, 'moveToFailed');
+      const options = { retry: { attempts: 2, delay: '1h' } } as const;
+      const handle = producer.tasks.addTask(options, producer.work.fail, 'once', 1);
+      await recorded.asked;
+      expect(await handle.cancel()).toBe(true);
+      await eventually(() => expect(told).toHaveBeenCalledTimes(1));
+      recorded.answer();
+      expect(await handle.whenSettled()).toMatchObject({ status: 'cancelled' });
+    });
+
+    it('a task that is forgotten as it is retried stays', async () => {
+      const { app, tasks, work } = await start();
+      const handle = tasks.addTask(work.wait, 'long');
+      work.break('long');
+      await handle.whenSettled();
+      const forgetting = holdUp(Job.prototype, 'remove');
+      const engine = app.get<BullMQEngine>(ENGINE, { strict: false });
+      const isForgotten = engine.kept.forget(handle.id);
+      await forgetting.asked;
+      const running = holdUp(engine['consumer'], 'run');
+      await tasks.retry(handle.id);
+      await running.asked;
+      forgetting.answer();
+      expect(await isForgotten).toBe(false);
+      running.answer();
+    });
+
+    it('a task that is cancelled as it ends, and is no longer kept, was not cancelled', async () => {
+      const producer = await start({ role: 'producer' });
+      const worker = await start({ role: 'worker' });
+      const handle = producer.tasks.addTask(producer.work.wait, 'long');
+      await worker.work.until('long begins');
+      const marking = holdUp(Job.prototype, 'updateData');
+      const isCancelled = producer.tasks.cancel(handle.id);
+      await marking.asked;
+      worker.work.open('long');
+      await handle.whenSettled();
+      await (await jobsOf(producer).getJob(handle.id))?.remove();
+      marking.answer();
+      expect(await isCancelled).toBe(false);
     });
   });
 }

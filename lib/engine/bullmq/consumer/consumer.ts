@@ -126,7 +126,7 @@ export class Consumer {
     }
     const turn = await this.line.turnOf(job);
     if (turn === 'wait') {
-      this.held.letGo(held);
+      await this.letGo(held);
       return this.ending.putOff(job, LOOK_AGAIN_MS);
     }
     if (isCancelled || held.isCancelled) {
@@ -157,7 +157,7 @@ export class Consumer {
   private async attemptAlone(held: Held, starts: number): Promise<StoredEnd> {
     const { task, job } = held;
     if (this.held.isStopping) {
-      this.held.letGo(held);
+      await this.letGo(held);
       return this.ending.putBack(job);
     }
     this.store.logger.warn(
@@ -166,6 +166,15 @@ export class Consumer {
     );
     await this.store.untilAnswered(() => job.updateData({ ...job.data, isLastAlone: true }));
     return this.attempt(held);
+  }
+
+  /** Only this process may know that the task is cancelled: whoever takes the job next has to know it. */
+  private async letGo(held: Held): Promise<void> {
+    const { job } = held;
+    this.held.letGo(held);
+    if (held.isCancelled) {
+      await this.store.untilAnswered(() => job.updateData({ ...job.data, isCancelled: true }));
+    }
   }
 
   private attempt(held: Held): Promise<StoredEnd> {

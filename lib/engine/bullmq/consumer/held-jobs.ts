@@ -88,10 +88,12 @@ export class HeldJobs {
   /** @returns whether this process has the task, and its attempt has not ended */
   cancel(id: string): boolean {
     const held = this.byId.get(id);
+    if (held !== undefined) {
+      held.isCancelled = true;
+    }
     if (held === undefined || held.verdict !== undefined) {
       return false;
     }
-    held.isCancelled = true;
     held.task.attempt?.interrupt('cancelled');
     return true;
   }
@@ -129,8 +131,15 @@ export class HeldJobs {
   /** BullMQ has recorded the verdict on this job. */
   recorded(job: TaskJob | undefined): void {
     const held = this.of(job);
-    if (held?.verdict !== undefined) {
-      this.announce(held.task, held.verdict);
+    if (held?.verdict === undefined) {
+      return;
+    }
+    const { task, verdict, isCancelled } = held;
+    this.announce(task, verdict);
+    if (verdict.kind === 'retry' && isCancelled) {
+      // Marked meanwhile: whoever takes the job next ends it, and is not to wait for the delay.
+      const { backend } = this.store.queue(task.queue);
+      void backend.promote(task.id).catch(() => undefined); // it is no longer delayed
     }
   }
 

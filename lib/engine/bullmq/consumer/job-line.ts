@@ -92,9 +92,12 @@ export class JobEnding {
 
   /** @throws TaskRetries, TaskFailed, PutBack */
   async conclude(held: Held, verdict: Verdict): Promise<StoredEnd> {
+    if (held.isCancelled && (verdict.kind === 'retry' || verdict.kind === 'abandoned')) {
+      return this.end(held, { kind: 'cancelled' });
+    }
+    held.verdict = verdict; // a cancellation that comes now waits until it is recorded
     switch (verdict.kind) {
       case 'retry':
-        held.verdict = verdict;
         if (verdict.waits !== undefined) {
           const data = { ...held.job.data, waits: verdict.waits };
           await this.keepLock(held);
