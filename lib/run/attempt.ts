@@ -151,7 +151,11 @@ export class Attempt implements RunningTask, Interruptible {
       return; // cancelled before; the body goes on
     }
     this.abortReason = error;
-    const verdict: Verdict = reason === 'timeout' ? this.judge(error) : { kind: reason };
+    const verdict: Verdict =
+      reason === 'timeout'
+        ? this.judge(error)
+        : // What was cancelled or timed out before does not come back as if nothing had been.
+          ((reason === 'abandoned' ? this.atEnd : undefined) ?? { kind: reason });
     // An Observable needs no waiting: to unsubscribe ends it.
     if (this.task.settings.waitForEnd && reason !== 'abandoned' && !this.isSubscribed) {
       this.atEnd = verdict;

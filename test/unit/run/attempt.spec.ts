@@ -185,6 +185,18 @@ describe('an attempt', () => {
     expect(logger.of('warn').join()).toMatch(/task/);
   });
 
+  it.each(['cancelled', 'timeout'] as const)(
+    'D17: ends as %s with waitForEnd, although a shutdown gives it up',
+    (reason) => {
+      const { task, kinds } = attempt(held().body, { waitForEnd: true });
+      task.attempt?.interrupt(reason);
+      task.attempt?.interrupt('abandoned');
+      expect(kinds()).toEqual([]);
+      task.attempt?.interrupt('abandoned');
+      expect(kinds()).toEqual([reason === 'timeout' ? 'failed' : reason]);
+    },
+  );
+
   it('completes if its body does, although a shutdown asked it to end', async () => {
     const { body, resolve } = held();
     const { clock, task, kinds } = attempt(body);
