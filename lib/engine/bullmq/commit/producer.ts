@@ -241,9 +241,12 @@ export class Producer {
     const isUnclaimed = this.unclaimed.delete(task);
     const before = next && this.before.get(next);
     const hasGap = before !== undefined && before !== task;
-    return isUnclaimed || hasGap
-      ? this.prepare(task, isUnclaimed, hasGap ? next : undefined)
-      : undefined;
+    if (!isUnclaimed && !hasGap) {
+      return undefined;
+    }
+    const preparing = this.prepare(task, isUnclaimed, hasGap ? next : undefined);
+    task.storing = preparing; // a cancellation writes to the same job, and waits for this
+    return preparing;
   }
 
   /** @param next the task behind it, if the tasks between them were taken back */
